@@ -1,0 +1,46 @@
+---@meta neap.endpoint
+
+--- Endpoints: strings that name where to listen or connect.
+---
+--- | scheme | what follows |
+--- | --- | --- |
+--- | `tcp` `tcp4` `tcp6` `udp` `udp4` `udp6` | `://host:port` |
+--- | `unix` `unixgram` `seqpacket` | `:/path` or `:@abstract` |
+--- | `mem` | `:name`, a name within this process |
+--- | `fd` | `:N`, a descriptor |
+---
+--- The host is a name, an IPv4 address, or an IPv6 address in brackets, with its
+--- interface where it is link-local: `[fe80::1%eth0]`. `*` is every address, v4
+--- and v6; an empty host is loopback, `127.0.0.1` (`::1` for tcp6 and udp6).
+--- Short forms such as `127.1` or `0x7f000001` are neither names nor addresses,
+--- and raise. The port is a whole number, 0 (ephemeral) to 65535, or the name of
+--- a service. A path has at most 107 bytes; an abstract name too, in which
+--- `\xNN` is a byte. `unix:@` alone lets a listener get an abstract name from
+--- the kernel.
+local endpoint = {}
+
+---@class (exact) neap.Endpoint
+---@field scheme string
+---@field numeric boolean  the address is complete, nothing has to be looked up
+---@field host string?  a name; the ip, with its interface; or `*`
+---@field port integer?
+---@field path string?  `/path` or `@abstract`
+---@field name string?  of mem
+---@field fd integer?
+---@field address neap.Address?  where numeric
+
+--- Take an endpoint apart. Raises for a malformed one.
+---@param text string
+---@return neap.Endpoint? parts
+---@return neap.Error? err  ENAMETOOLONG for a path, ENODEV for an interface that
+--- there is not, EAI_SERVICE for a service that there is not
+function endpoint.parse(text) end
+
+--- The one form of an endpoint, given as text or in parts: what `parse` reads
+--- as the same. Raises for a malformed one.
+---@param from string|neap.Endpoint
+---@return string? text
+---@return neap.Error? err  as of `parse`
+function endpoint.print(from) end
+
+return endpoint

@@ -1,0 +1,50 @@
+---@meta
+
+--- Options of sockets, given to `net.listen` and `net.connect` or by
+--- `socket:set{...}`, and asked for by `socket:get(name)`. An unknown name, a
+--- wrong type or range raises; an option that the kernel refuses for this kind
+--- of socket is a returned error. They are set in a fixed order, and read from
+--- the table itself, without metamethods.
+---@class neap.Options
+---@field nodelay boolean?  send small segments at once (tcp(7))
+---@field keepalive boolean|number|neap.Keepalive?  probe an idle peer; a number
+--- is seconds of idleness, whole and not 0. `get` gives a boolean
+---@field keepalive_idle integer?  seconds, 1 to 32767
+---@field keepalive_interval integer?  seconds, 1 to 32767
+---@field keepalive_count integer?  1 to 127
+---@field linger integer|false?  seconds that closing may take; 0: reset
+---@field sndbuf integer?  bytes; Linux reserves twice as many, and `get` says so
+---@field rcvbuf integer?  bytes; the same
+---@field tos integer?  0 to 255: the type of service or traffic class
+---@field ttl integer?  1 to 255 hops
+---@field mark integer?  of packets, for routing and filters (privileged)
+---@field priority integer?  of packets, socket(7)
+---@field reuseaddr boolean?  not on an open socket
+---@field reuseport boolean?  not on an open socket
+---@field v6only boolean?  not on an open socket
+---@field freebind boolean?  not on an open socket; ip(7)
+---@field transparent boolean?  not on an open socket; ip(7), privileged
+---@field device string?  the name of an interface; "" for any
+---@field broadcast boolean?
+---@field dontroute boolean?
+---@field oobinline boolean?
+---@field cork boolean?  send full segments only
+---@field quickack boolean?
+---@field maxseg integer?  bytes, 88 to 32767
+---@field user_timeout number?  seconds that sent bytes may be unacknowledged
+--- (RFC 5482); 0: as the system does
+---@field notsent_lowat integer?  bytes
+---@field congestion string?  the name of an algorithm, "cubic"
+---@field fastopen integer?  a listener's queue of requests (RFC 7413)
+---@field fastopen_connect boolean?  not on an open socket
+---@field defer_accept integer?  seconds to wait for a connection's first bytes
+
+---@class (exact) neap.Keepalive
+---@field idle integer?  seconds before the first probe
+---@field interval integer?  seconds between probes
+---@field count integer?  probes without answer until the connection is lost
+
+--- All of `neap.Options`, and what can only be asked for: `"error"`, the code of
+--- the pending error or false (asking clears it), and `"acceptconn"`, does it
+--- listen?
+---@alias neap.OptionName string

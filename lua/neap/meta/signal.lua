@@ -1,0 +1,68 @@
+---@meta neap.signal
+
+--- Signals: what the system or another process says to this one.
+---
+--- A signal is something to wait for, in a task of its own if need be; there are
+--- no handlers. Signals do not count: any number of the same one that come
+--- before a task has looked are seen as one, but the last is never lost.
+---
+--- From the first `wait` or `each` for a signal on, it does nothing else (its
+--- default would often be to end the process), and one that comes while no task
+--- waits is kept for the next `wait` or `each`. `default` undoes this.
+---
+--- SIGINT and SIGTERM end a neap program: they cancel its root scope, and the
+--- second one ends the process at once. A task that waits for one of them, or
+--- iterates over it, takes it over for that time only. One that was ignored when
+--- neap began (nohup, a background job of a shell) stays so.
+---
+---@class neap.signal
+---
+--- The names by number: `names[15] == "SIGTERM"`.
+---@field names string[]
+local signal = {}
+
+--- Wait until one of these signals comes.
+---
+--- Raises for an unknown name, for those that cannot be caught (SIGKILL, SIGSTOP,
+--- SIGSEGV, ...), and for SIGCHLD, which is neap's own (wait for the Process).
+---@async
+---@param name string  as "SIGHUP"
+---@param ... string
+---@return string? name  the one that came
+---@return neap.Error? err  EBUSY: the signals are another host's
+function signal.wait(name, ...) end
+
+--- Iterate over the signals as they come: `for name in signal.each("SIGHUP") do`.
+---
+--- What comes during the loop's body is kept for its next turn. The loop's end
+--- gives the signals back; after a `break` out of a loop whose variable a closure
+--- holds, only the collector does (Lua 5.4.4).
+---@async
+---@param name string
+---@param ... string
+---@return fun(): string
+---@return userdata, nil, userdata
+function signal.each(name, ...) end
+
+--- Let a signal do nothing. Children of io.popen and os.execute inherit that,
+--- those of neap.process do not.
+---@param name string
+---@return true? ok
+---@return neap.Error? err  EBUSY while a task waits for it
+function signal.ignore(name) end
+
+--- Let a signal do again what it does where no script says otherwise: SIGINT and
+--- SIGTERM end the program in order, SIGPIPE does nothing (the write fails with
+--- EPIPE), the others do what the system's table says (signal(7)).
+---@param name string
+---@return true? ok
+---@return neap.Error? err  EBUSY while a task waits for it
+function signal.default(name) end
+
+--- Send a signal to this process itself.
+---@param name string  any, SIGKILL too
+---@return true? ok
+---@return neap.Error? err
+function signal.raise(name) end
+
+return signal

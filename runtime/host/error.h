@@ -1,0 +1,42 @@
+/*
+** Errors, made in one place.
+**
+** Below Lua a failure is a negative integer: -errno, or a resolver's code
+** (ERROR_EAI + EAI_x, where glibc's EAI_x are negative themselves).  Only here
+** it becomes a Lua value: a table of class neap.Error with the fields
+**   code      "ECONNREFUSED", "EAI_NONAME", ...
+**   message   "connection refused"
+**   op        the verb, "connect"
+**   endpoint  "tcp://127.0.0.1:1", or nil
+** whose tostring reads "connect tcp://127.0.0.1:1: connection refused
+** (ECONNREFUSED)".  The mistakes of the script itself are raised with
+** luaL_error or luaL_argerror instead.
+*/
+
+#ifndef HOST_ERROR_H
+#define HOST_ERROR_H
+
+#include <lua.h>
+
+#define ERROR_EAI (-3000)
+
+/* Push an error object.  `op` and `where` may be NULL. */
+void error_push(lua_State *L, int status, const char *op, const char *where);
+
+/* The same with another message than the code's own. */
+void error_push_message(lua_State *L, int status, const char *op,
+                        const char *where, const char *message);
+
+/* Push nil and an error object; returns 2, for `return fail(...)`. */
+int fail(lua_State *L, int status, const char *op, const char *where);
+
+/* Is the value at index an error object? */
+int error_is(lua_State *L, int index);
+
+/* "ECONNREFUSED" for -ECONNREFUSED; "EUNKNOWN" when there is no name. */
+const char *error_code(int status);
+
+/* Leave the class (metatable) on the stack, and the module neap.error. */
+int luaopen_neap_error(lua_State *L);
+
+#endif

@@ -1,0 +1,56 @@
+#include "host/host.h"
+
+#include <lualib.h>
+#include <stdio.h>
+
+#include "host/coroutine.h"
+#include "host/error.h"
+#include "host/load.h"
+
+
+static int open_libraries(lua_State *L) {
+  luaL_openlibs(L);
+  luaL_requiref(L, "coroutine", luaopen_neap_coroutine, 1);
+  luaL_requiref(L, "neap.error", luaopen_neap_error, 0);
+  lua_settop(L, 0);
+  load_open(L);
+  lua_warning(L, "@on", 0); /* an error in a finalizer is told, not hidden */
+  return 0;
+}
+
+
+bool host_open(host *h) {
+  h->L = luaL_newstate();
+  if (h->L == NULL)
+    return false;
+  *(host **)lua_getextraspace(h->L) = h;
+  lua_pushcfunction(h->L, open_libraries);
+  if (host_call(h, 0, 0))
+    return true;
+  fprintf(stderr, "neap: %s\n", lua_tostring(h->L, -1));
+  host_close(h);
+  return false;
+}
+
+
+void host_close(host *h) {
+  if (h->L != NULL)
+    lua_close(h->L);
+  h->L = NULL;
+}
+
+
+static int traced(lua_State *L) {
+  luaL_traceback(L, L, luaL_tolstring(L, 1, NULL), 1);
+  return 1;
+}
+
+
+bool host_call(host *h, int nargs, int nresults) {
+  int handler = lua_gettop(h->L) - nargs;
+  lua_pushcfunction(h->L, traced);
+  lua_insert(h->L, handler);
+  bool ok = lua_pcall(h->L, nargs, nresults, handler) == LUA_OK;
+  lua_remove(h->L, handler);
+  return ok;
+}

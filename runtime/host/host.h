@@ -1,0 +1,70 @@
+/*
+** A host: one lua_State and what it owns.
+**
+** Nothing is global in C.  Every lua_State of a host, main thread or
+** coroutine, carries the host in its extra space, so any C function finds it
+** by host_of(L).  Two hosts can live in one process, each with its own world.
+*/
+
+#ifndef HOST_HOST_H
+#define HOST_HOST_H
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+typedef struct host host;
+
+struct host {
+  lua_State *L;              /* the main thread; no user code runs on it */
+  const struct world *world; /* what the outside decides: sched/world.h */
+  void *outside;             /* the backend's own state, its first argument */
+  struct sched *sched;       /* tasks and deadlines: sched/task.h */
+  struct net *net;           /* what the sockets of this host share */
+  void (*trace)(host *h, const char *event, const void *about, long long n);
+                             /* sees each step; NULL when nobody listens */
+  unsigned serial;           /* the last number given to a task or socket */
+  unsigned streams;          /* open, for the census */
+  unsigned listeners;
+  unsigned handles;          /* other things of the backend: children, ... */
+  lua_State *base;           /* the running task's own coroutine */
+  unsigned stuck;            /* calls below which nothing can suspend */
+  unsigned closing;          /* nested coroutine.close */
+  int exit_status;           /* of the process */
+};
+
+/* The host that L belongs to. */
+static inline host *host_of(lua_State *L) {
+  return *(host **)lua_getextraspace(L);
+}
+
+/* One untaken branch when nobody listens. */
+#define host_trace(h, event, about, n) \
+  ((h)->trace ? (h)->trace((h), (event), (about), (long long)(n)) : (void)0)
+
+/* The next serial number, from 1: what objects print instead of a pointer. */
+static inline unsigned host_serial(host *h) {
+  return ++h->serial;
+}
+
+/* Register for `require name` a C function that leaves the module. */
+void host_module(lua_State *L, const char *name, lua_CFunction open);
+
+/* Create the lua_State of a zeroed host, with the standard libraries and
+ * neap's replacements of parts of them (coroutine.*, require, dofile,
+ * loadfile).  False when there is no memory for it. */
+bool host_open(host *h);
+
+/* Close the lua_State: finalizers and pending <close> variables run. */
+void host_close(host *h);
+
+/* Load a file as text ("-" or NULL: stdin) and push the function; or push a
+ * message and return false.  A first line that begins with # is skipped. */
+bool host_load_file(lua_State *L, const char *path);
+
+/* Call the function below nargs arguments on the main thread, before any task
+ * runs (opening modules).  False, with the message on the stack, on error. */
+bool host_call(host *h, int nargs, int nresults);
+
+#endif

@@ -1,0 +1,13 @@
+/*
+** Code from files and built-in modules: replaces loadfile, dofile, require
+** and two of require's searchers.  Raises on lack of memory.
+*/
+
+#ifndef HOST_LOAD_H
+#define HOST_LOAD_H
+
+#include <lua.h>
+
+void load_open(lua_State *L);
+
+#endif

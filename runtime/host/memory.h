@@ -1,0 +1,15 @@
+/*
+** C memory.  Running out of it aborts with a message: only Lua's own
+** allocations fail softly.
+*/
+
+#ifndef HOST_MEMORY_H
+#define HOST_MEMORY_H
+
+#include <stddef.h>
+
+void *memory_new(size_t size);              /* zeroed */
+void *memory_grow(void *p, size_t size);    /* realloc */
+char *memory_text(const char *s, size_t n); /* a copy, with a final zero */
+
+#endif

@@ -1,0 +1,195 @@
+/*
+** The command line: one host, one script, its exit status.
+*/
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "host/host.h"
+#include "net/net.h"
+#include "sched/task.h"
+#include "sched/world.h"
+#include "uv/world.h"
+
+/* How long the process waits at its end for what was written to go out. */
+#define LAST_DRAIN (5 * UINT64_C(1000000000))
+
+/* The exit status for a wrong use of the command line. */
+enum { USAGE = 2 };
+
+static const char usage[] =
+  "usage: neap SCRIPT [ARGUMENT...]    run a Lua script; - is standard input\n"
+  "       neap -e CODE [ARGUMENT...]   run code, with net, task, ... at hand\n"
+  "       neap test [ARGUMENT...]      run specs with busted\n"
+  "       neap -v | --help\n";
+
+static const char version[] = "neap " NEAP_VERSION " (" LUA_RELEASE ")\n";
+
+/* What `neap -e` finds without require. */
+static const char short_names[] =
+  "for _, name in ipairs{'net', 'task', 'time', 'signal', 'process', 'stdio'}"
+  " do _G[name] = require('neap.' .. name) end";
+
+static const char test_script[] =
+  "os.exit(require('neap.test').main{...}, true)";
+
+
+/* The whole hard limit of descriptors is ours to use. */
+static void raise_descriptor_limit(void) {
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+  }
+}
+
+
+/* Set the global `arg`: the script at 0, its arguments from 1, and what led to
+ * it below; push the arguments. */
+static int push_arguments(lua_State *L, int argc, char **argv, int script) {
+  lua_createtable(L, argc, argc);
+  for (int i = 0; i < argc; i++) {
+    lua_pushstring(L, argv[i]);
+    lua_rawseti(L, -2, i - script);
+  }
+  lua_setglobal(L, "arg");
+  int n = argc - script - 1;
+  luaL_checkstack(L, n, "too many arguments");
+  for (int i = script + 1; i < argc; i++)
+    lua_pushstring(L, argv[i]);
+  return n > 0 ? n : 0;
+}
+
+
+/* Modules next to the script are found. */
+static void add_folder(lua_State *L, const char *script) {
+  const char *slash = strrchr(script, '/');
+  if (slash != NULL)
+    lua_pushlstring(L, script, (size_t)(slash - script));
+  else
+    lua_pushliteral(L, ".");
+  const char *folder = lua_tostring(L, -1);
+  lua_getglobal(L, "package");
+  lua_getfield(L, -1, "path");
+  lua_pushfstring(L, "%s/?.lua;%s/?/init.lua;%s", folder, folder,
+                  lua_tostring(L, -1));
+  lua_setfield(L, -3, "path");
+  lua_pop(L, 3);
+}
+
+
+static void push_text(lua_State *L, const char *text, const char *name) {
+  if (luaL_loadbufferx(L, text, strlen(text), name, "t") != LUA_OK)
+    lua_error(L);
+}
+
+
+/* Push the program that argv asks for; returns the index of its name. */
+static int push_program(lua_State *L, char **argv) {
+  if (strcmp(argv[1], "test") == 0) {
+    push_text(L, test_script, "=neap.test");
+    return 1;
+  }
+  if (strcmp(argv[1], "-e") == 0) {
+    push_text(L, short_names, "=neap.names");
+    lua_call(L, 0, 0);
+    push_text(L, argv[2], "=(command line)");
+    return 2;
+  }
+  if (!host_load_file(L, argv[1]))
+    lua_error(L);
+  if (strcmp(argv[1], "-") != 0)
+    add_folder(L, argv[1]);
+  return 1;
+}
+
+
+/* Load the program and spawn it as the first task. */
+static int start(lua_State *L) {
+  int argc = (int)lua_tointeger(L, 1);
+  char **argv = lua_touserdata(L, 2);
+  int script = push_program(L, argv);
+  task_spawn(L, NULL, push_arguments(L, argc, argv, script));
+  lua_pushliteral(L, "main");
+  lua_setfield(L, -2, "name");
+  return 0;
+}
+
+
+static bool open_all(host *h) {
+  lua_pushcfunction(h->L, sched_open);
+  if (!host_call(h, 0, 0))
+    return false;
+  lua_pushcfunction(h->L, net_open);
+  return host_call(h, 0, 0);
+}
+
+
+/* Errors before the first task runs have no traceback to show. */
+static int start_failed(host *h) {
+  const char *message = lua_tostring(h->L, -1);
+  fprintf(stderr, "neap: %.*s\n", (int)strcspn(message, "\n"), message);
+  return EXIT_FAILURE;
+}
+
+
+static int run(host *h, int argc, char **argv) {
+  if (!open_all(h))
+    return start_failed(h);
+  lua_pushcfunction(h->L, start);
+  lua_pushinteger(h->L, argc);
+  lua_pushlightuserdata(h->L, argv);
+  if (!host_call(h, 2, 0))
+    return start_failed(h);
+  sched_run(h);
+  h->world->drain(h->outside, h->world->now(h->outside) + LAST_DRAIN);
+  return h->exit_status;
+}
+
+
+/* What print wrote must have arrived. */
+static int flush_stdout(int status) {
+  if (fflush(stdout) == 0 && !ferror(stdout))
+    return status;
+  perror("neap: stdout");
+  return status != 0 ? status : EXIT_FAILURE;
+}
+
+
+static int run_host(int argc, char **argv) {
+  host h = {0};
+  if (uv_world_open(&h) < 0 || !host_open(&h)) {
+    fputs("neap: cannot start\n", stderr);
+    return EXIT_FAILURE;
+  }
+  uv_world_signals(&h);
+  int status = run(&h, argc, argv);
+  host_close(&h);
+  status = flush_stdout(status);
+  if (uv_world_busy(&h))
+    _exit(status); /* exit() would wait for a lookup that nobody wants */
+  net_close(&h);
+  sched_close(&h);
+  uv_world_close(&h);
+  return status;
+}
+
+
+int main(int argc, char **argv) {
+  bool is_option = argc > 1 && argv[1][0] == '-' && argv[1][1] != '\0';
+  if (argc > 1 && strcmp(argv[1], "-v") == 0)
+    return fputs(version, stdout) < 0;
+  if (argc > 1 && strcmp(argv[1], "--help") == 0)
+    return fputs(usage, stdout) < 0;
+  if (argc < 2 || (is_option && (strcmp(argv[1], "-e") != 0 || argc < 3))) {
+    if (is_option && strcmp(argv[1], "-e") != 0)
+      fprintf(stderr, "neap: unknown option %s\n", argv[1]);
+    fputs(usage, stderr);
+    return USAGE;
+  }
+  raise_descriptor_limit();
+  return run_host(argc, argv);
+}

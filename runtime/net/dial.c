@@ -1,0 +1,351 @@
+/*
+** Opening: connect, listen, socketpair, and descriptors from outside.
+**
+** These take endpoints whose address is known.  A name is resolved, and its
+** addresses are raced, in lua/neap/net.lua, which then comes back with each.
+*/
+
+#include <errno.h>
+#include <netdb.h>
+#include <string.h>
+
+#include "host/error.h"
+#include "host/memory.h"
+#include "net/endpoint.h"
+#include "net/net.h"
+#include "net/options.h"
+#include "sched/world.h"
+
+enum { ENDPOINT = 1, OPTIONS, ADDRESS, STREAM };
+
+enum { BACKLOG = 511 };
+
+
+static const backend *backend_of(lua_State *L) {
+  return host_of(L)->world->net;
+}
+
+
+/* A field of the options; nil where there are none. */
+static int option_field(lua_State *L, const char *name) {
+  if (!lua_istable(L, OPTIONS)) {
+    lua_pushnil(L);
+    return LUA_TNIL;
+  }
+  lua_pushstring(L, name);
+  return lua_rawget(L, OPTIONS);
+}
+
+
+static lua_Integer integer_option(lua_State *L, const char *name,
+                                  lua_Integer otherwise, lua_Integer max) {
+  int found = 1;
+  lua_Integer n = otherwise;
+  if (option_field(L, name) != LUA_TNIL)
+    n = lua_tointegerx(L, -1, &found);
+  if (!found || n < 0 || n > max)
+    luaL_error(L, "option '%s': a whole number from 0 to %I expected", name,
+               (LUAI_UACINT)max);
+  lua_pop(L, 1);
+  return n;
+}
+
+
+static bool flag_option(lua_State *L, const char *name) {
+  int type = option_field(L, name);
+  if (type != LUA_TNIL && type != LUA_TBOOLEAN)
+    luaL_error(L, "option '%s': true or false expected", name);
+  bool on = lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return on;
+}
+
+
+/* The endpoint's address, or the one that a lookup found; false for none. */
+static bool choose_address(lua_State *L, endpoint *e) {
+  if (!lua_isnoneornil(L, ADDRESS)) {
+    address a = *address_check(L, ADDRESS);
+    address_set_port(&a, e->port);
+    endpoint_set_address(host_of(L), e, &a);
+    e->addr = a;
+    return true;
+  }
+  return e->numeric || e->scheme->form != ENDPOINT_HOST_PORT;
+}
+
+
+static void begin_spec(sockspec *spec, const endpoint *e) {
+  memset(spec, 0, offsetof(sockspec, options));
+  spec->type = e->scheme->type;
+  spec->protocol = e->scheme->protocol;
+  spec->addr = e->addr;
+  spec->family = e->addr.length > 0 ? e->addr.u.any.sa_family
+                                    : e->scheme->family;
+  spec->backlog = BACKLOG;
+  spec->mode = -1;
+}
+
+
+static void check_stream(lua_State *L, const endpoint *e, const char *verb) {
+  if (e->scheme->kind != ENDPOINT_STREAM && e->scheme->kind != ENDPOINT_ADOPTED)
+    luaL_error(L, "%s: '%s' is no stream endpoint", verb, e->scheme->name);
+}
+
+
+static void set_where(stream *s, host *h, const endpoint *e) {
+  char text[ENDPOINT_TEXT];
+  size_t n = endpoint_print(h, e, text, sizeof text);
+  s->where = memory_text(text, n);
+}
+
+
+static int fail_at(lua_State *L, int status, const char *op,
+                   const endpoint *e) {
+  char text[ENDPOINT_TEXT];
+  endpoint_print(host_of(L), e, text, sizeof text);
+  return fail(L, status, op, text);
+}
+
+
+/* A malformed endpoint raises; one the world will not have returns. */
+static int read_endpoint(lua_State *L, endpoint *e) {
+  return endpoint_check(L, ENDPOINT, e);
+}
+
+
+static int fail_text(lua_State *L, int status, const char *op) {
+  return fail(L, status, op, lua_tostring(L, ENDPOINT));
+}
+
+
+/*
+** dial(endpoint, opts?, address?) : stream | nil, error | false for a name
+*/
+
+static int dial_k(lua_State *L, int status, lua_KContext ctx) {
+  stream *s = ((box *)lua_touserdata(L, STREAM))->stream;
+  bool cancelled;
+  (void)status, (void)ctx;
+  int result = wait_peek(L, &cancelled);
+  if (result == 0 && s != NULL)
+    return 1;
+  const char *where = s != NULL ? lua_pushstring(L, s->where) : NULL;
+  if (s != NULL)
+    stream_close(s, true);
+  if (cancelled)
+    return wait_raise(L);
+  return fail(L, result < 0 ? result : -ECANCELED, "connect", where);
+}
+
+
+static uint64_t connect_deadline(lua_State *L) {
+  int is_number = 1;
+  lua_Number seconds = 0;
+  bool given = option_field(L, "timeout") != LUA_TNIL;
+  if (given)
+    seconds = lua_tonumberx(L, -1, &is_number);
+  if (!is_number || (given && !(seconds > 0)))
+    luaL_error(L, "option 'timeout': seconds above 0 expected");
+  lua_pop(L, 1);
+  return given ? wait_deadline(L, seconds) : NEVER;
+}
+
+
+/* Where to connect from: an address as text, or an Address. */
+static void local_address(lua_State *L, sockspec *spec) {
+  if (option_field(L, "localaddr") != LUA_TNIL)
+    spec->local = *address_check(L, lua_gettop(L));
+  lua_pop(L, 1);
+}
+
+
+static int begin_dial(lua_State *L, const endpoint *e, const sockspec *spec,
+                      stream **s) {
+  host *h = host_of(L);
+  listener *l = NULL;
+  switch (e->scheme->form) {
+    case ENDPOINT_NAME: return mem_connect(h, e->host, s);
+    case ENDPOINT_FD:
+      if (backend_of(L)->adopt(h, e->fd, s, &l) < 0 || *s != NULL)
+        return *s != NULL ? 0 : -EBADF;
+      l->backend->close_listener(l);
+      return -EINVAL;
+    default: return backend_of(L)->connect(h, spec, s);
+  }
+}
+
+
+int dial_lua(lua_State *L) {
+  static const char *const also[] = {"timeout", "localaddr", NULL};
+  endpoint e;
+  sockspec spec;
+  stream *s = NULL;
+  lua_settop(L, ADDRESS);
+  wait_enter(L, "connect");
+  int status = read_endpoint(L, &e);
+  if (status < 0)
+    return fail_text(L, status, "connect");
+  check_stream(L, &e, "connect");
+  bool known = choose_address(L, &e);
+  begin_spec(&spec, &e);
+  options_parse(L, OPTIONS, spec.family, &spec, also);
+  uint64_t deadline = connect_deadline(L);
+  local_address(L, &spec);
+  if (!known) {
+    lua_pushboolean(L, false);
+    return 1;
+  }
+  status = begin_dial(L, &e, &spec, &s);
+  if (status < 0)
+    return fail_at(L, status, "connect", &e);
+  stream_push(L, s);
+  set_where(s, host_of(L), &e);
+  if (s->state == OPEN)
+    return 1;
+  waiting how = {"connect", deadline, s->transport->outside};
+  return wait_park(L, &s->writers, &how, 0, dial_k);
+}
+
+
+/*
+** listen(endpoint, opts?, address?) : listener | nil, error | false for a name
+*/
+
+static void add_flag(sockspec *spec, int level, int name, int value) {
+  sockopt *o = &spec->options[spec->option_count++];
+  o->level = level;
+  o->name = name;
+  o->length = sizeof value;
+  memcpy(o->value, &value, sizeof value);
+}
+
+
+/* The host * is one socket for v4 and v6; v4 alone where there is no v6. */
+static int listen_any(host *h, endpoint *e, sockspec *spec, listener **l) {
+  unsigned count = spec->option_count;
+  if (count < SOCKSPEC_OPTIONS)
+    add_flag(spec, IPPROTO_IPV6, IPV6_V6ONLY, 0);
+  int status = h->world->net->listen(h, spec, l);
+  if (status != -EAFNOSUPPORT && status != -EADDRNOTAVAIL)
+    return status;
+  spec->option_count = count;
+  address_any(&e->addr, AF_INET, e->port);
+  spec->addr = e->addr;
+  spec->family = AF_INET;
+  options_family(spec, AF_INET);
+  return h->world->net->listen(h, spec, l);
+}
+
+
+static int adopt_listener(host *h, int fd, listener **l) {
+  stream *s = NULL;
+  int status = h->world->net->adopt(h, fd, &s, l);
+  if (s == NULL)
+    return status;
+  s->transport->close(s, false);
+  return -EINVAL;
+}
+
+
+static int begin_listen(lua_State *L, endpoint *e, sockspec *spec,
+                        listener **l) {
+  host *h = host_of(L);
+  switch (e->scheme->form) {
+    case ENDPOINT_NAME: return mem_listen(h, e->host, spec->backlog, l);
+    case ENDPOINT_FD: return adopt_listener(h, e->fd, l);
+    default:
+      return e->any && e->addr.u.any.sa_family == AF_INET6 &&
+                 e->scheme->family == AF_UNSPEC
+               ? listen_any(h, e, spec, l)
+               : h->world->net->listen(h, spec, l);
+  }
+}
+
+
+int listen_lua(lua_State *L) {
+  static const char *const also[] = {"backlog", "mode", "unlink_stale", NULL};
+  endpoint e;
+  sockspec spec;
+  listener *l = NULL;
+  char where[ENDPOINT_TEXT];
+  lua_settop(L, ADDRESS);
+  int status = read_endpoint(L, &e);
+  if (status < 0)
+    return fail_text(L, status, "listen");
+  check_stream(L, &e, "listen");
+  bool known = choose_address(L, &e);
+  begin_spec(&spec, &e);
+  options_parse(L, OPTIONS, spec.family, &spec, also);
+  spec.backlog = (int)integer_option(L, "backlog", BACKLOG, INT32_MAX);
+  if (option_field(L, "mode") != LUA_TNIL)
+    spec.mode = (int)integer_option(L, "mode", 0, 0777);
+  spec.unlink_stale = flag_option(L, "unlink_stale");
+  if (!known) {
+    lua_pushboolean(L, false);
+    return 1;
+  }
+  lua_settop(L, ADDRESS);
+  status = begin_listen(L, &e, &spec, &l);
+  if (status < 0)
+    return fail_at(L, status, "listen", &e);
+  if (e.scheme->form == ENDPOINT_HOST_PORT || e.scheme->form == ENDPOINT_PATH)
+    endpoint_set_address(l->host, &e, &l->addr);
+  endpoint_print(l->host, &e, where, sizeof where);
+  return listener_push(L, l, where);
+}
+
+
+/*
+** pair(kind?) : stream, stream | nil, error
+*/
+
+int pair_lua(lua_State *L) {
+  static const char *const kinds[] = {"unix", "mem", NULL};
+  stream *a, *b;
+  int kind = luaL_checkoption(L, 1, "unix", kinds);
+  int status = kind == 0 ? backend_of(L)->pair(host_of(L), SOCK_STREAM, &a, &b)
+                         : mem_pair(host_of(L), &a, &b);
+  if (status < 0)
+    return fail(L, status, "socketpair", NULL);
+  stream_push(L, a);
+  stream_push(L, b);
+  return 2;
+}
+
+
+/*
+** address(text) : Address
+*/
+
+int address_lua(lua_State *L) {
+  lua_settop(L, 1);
+  address_check(L, 1);
+  return 1;
+}
+
+
+/*
+** service(name or port, proto?) : port or name | nil, error
+*/
+
+int service_lua(lua_State *L) {
+  char name[128];
+  host *h = host_of(L);
+  const char *proto = luaL_optstring(L, 2, "tcp");
+  if (lua_type(L, 1) == LUA_TNUMBER) {
+    lua_Integer port = luaL_checkinteger(L, 1);
+    luaL_argcheck(L, port >= 0 && port <= 65535, 1, "a port expected");
+    int status =
+      backend_of(L)->service_name(h, (int)port, proto, name, sizeof name);
+    if (status < 0)
+      return fail(L, ERROR_EAI + EAI_SERVICE, "service", NULL);
+    lua_pushstring(L, name);
+    return 1;
+  }
+  const char *text = luaL_checkstring(L, 1);
+  int port = backend_of(L)->service_port(h, text, proto);
+  if (port < 0)
+    return fail(L, ERROR_EAI + EAI_SERVICE, "service", text);
+  lua_pushinteger(L, port);
+  return 1;
+}

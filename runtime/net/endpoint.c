@@ -1,0 +1,509 @@
+/*
+** Endpoints: one parser and one printer.
+**
+** A form is a row of `forms`, a parser and a printer of what follows the
+** scheme's name; a scheme is a row of `schemes`, and names its form.  Parsing
+** is strict where a mistake could reach another host than the one meant: what
+** looks like a number is an IP address in its full form or nothing.
+*/
+
+#include "net/endpoint.h"
+
+#include <errno.h>
+#include <lauxlib.h>
+#include <limits.h>
+#include <netdb.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "host/error.h"
+#include "net/backend.h"
+#include "sched/world.h"
+
+/* The text that is being parsed, behind the scheme, and where to complain. */
+typedef struct rest {
+  lua_State *L;
+  const char *text;
+  size_t n;
+  char *why;
+} rest;
+
+static const endpoint_scheme schemes[] = {
+    {"tcp", ENDPOINT_HOST_PORT, ENDPOINT_STREAM, AF_UNSPEC, SOCK_STREAM,
+     IPPROTO_TCP},
+    {"tcp4", ENDPOINT_HOST_PORT, ENDPOINT_STREAM, AF_INET, SOCK_STREAM,
+     IPPROTO_TCP},
+    {"tcp6", ENDPOINT_HOST_PORT, ENDPOINT_STREAM, AF_INET6, SOCK_STREAM,
+     IPPROTO_TCP},
+    {"udp", ENDPOINT_HOST_PORT, ENDPOINT_DATAGRAM, AF_UNSPEC, SOCK_DGRAM,
+     IPPROTO_UDP},
+    {"udp4", ENDPOINT_HOST_PORT, ENDPOINT_DATAGRAM, AF_INET, SOCK_DGRAM,
+     IPPROTO_UDP},
+    {"udp6", ENDPOINT_HOST_PORT, ENDPOINT_DATAGRAM, AF_INET6, SOCK_DGRAM,
+     IPPROTO_UDP},
+    {"unix", ENDPOINT_PATH, ENDPOINT_STREAM, AF_UNIX, SOCK_STREAM, 0},
+    {"unixgram", ENDPOINT_PATH, ENDPOINT_DATAGRAM, AF_UNIX, SOCK_DGRAM, 0},
+    {"seqpacket", ENDPOINT_PATH, ENDPOINT_SEQPACKET, AF_UNIX, SOCK_SEQPACKET,
+     0},
+    {"mem", ENDPOINT_NAME, ENDPOINT_STREAM, AF_UNSPEC, SOCK_STREAM, 0},
+    {"fd", ENDPOINT_FD, ENDPOINT_ADOPTED, AF_UNSPEC, 0, 0},
+};
+
+enum { SCHEMES = sizeof schemes / sizeof *schemes };
+
+static int refuse(char *why, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static int refuse(char *why, const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  vsnprintf(why, ENDPOINT_WHY, format, args);
+  va_end(args);
+  return -EINVAL;
+}
+
+static bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+
+static bool is_letter(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+
+/*
+** {== tcp://host:port
+*/
+
+/* Does the last label look like a number?  Such a host is an address in one of
+ * C's old short forms (127.1, 0x7f.1), which are not taken. */
+static bool ends_in_number(const char *name, size_t n) {
+  size_t begin;
+  if (n > 0 && name[n - 1] == '.')
+    n--;
+  for (begin = n; begin > 0 && name[begin - 1] != '.'; begin--)
+    ;
+  name += begin;
+  n -= begin;
+  if (n >= 2 && name[0] == '0' && (name[1] == 'x' || name[1] == 'X'))
+    return strspn(name + 2, "0123456789abcdefABCDEF") >= n - 2;
+  return n > 0 && strspn(name, "0123456789") >= n;
+}
+
+/* Is it a name that a resolver may be asked for? */
+static int check_name(const rest *r, const char *name, size_t n) {
+  size_t label = 0;
+  for (size_t i = 0; i < n; i++) {
+    unsigned char c = (unsigned char)name[i];
+    if (c == '.' && label == 0)
+      return refuse(r->why, "a label of the host's name is empty");
+    if (c >= 0x80)
+      return refuse(r->why, "the host's name is not ASCII (write xn--...)");
+    if (c != '.' && c != '-' && c != '_' && !is_digit((char)c) &&
+        !is_letter((char)c))
+      return refuse(r->why,
+                    c > ' ' && c < 0x7f ? "%c cannot be in a host's name"
+                                        : "byte %d cannot be in a host's name",
+                    c);
+    label = c == '.' ? 0 : label + 1;
+    if (label > 63)
+      return refuse(r->why, "a label of the host's name has over 63 letters");
+  }
+  return 0;
+}
+
+static int parse_host(const rest *r, const char *name, size_t n, endpoint *e) {
+  int af = e->scheme->family;
+  const char *why;
+  if (n > 253)
+    return refuse(r->why, "a host's name has at most 253 letters");
+  memcpy(e->host, name, n);
+  e->host[n] = '\0';
+  e->numeric = true;
+  if (n == 0) {
+    address_loopback(&e->addr, af == AF_INET6 ? AF_INET6 : AF_INET, 0);
+    strcpy(e->host, af == AF_INET6 ? "::1" : "127.0.0.1");
+    return 0;
+  }
+  if (n == 1 && name[0] == '*') {
+    e->any = true;
+    address_any(&e->addr, af == AF_INET ? AF_INET : AF_INET6, 0);
+    return 0;
+  }
+  if (address_parse_ip(r->L, name, n, &e->addr, &why) == 0) {
+    if (af == AF_INET6)
+      return refuse(r->why, "%s takes an IPv6 address", e->scheme->name);
+    return 0;
+  }
+  e->numeric = false;
+  memset(&e->addr, 0, sizeof e->addr);
+  if (memchr(name, '\0', n) == NULL && ends_in_number(e->host, n))
+    return refuse(r->why,
+                  "the host is neither a name nor four decimal numbers");
+  return check_name(r, name, n);
+}
+
+/* What stands in brackets. */
+static int parse_host6(const rest *r, const char *name, size_t n, endpoint *e) {
+  const char *why = "";
+  int status;
+  if (memchr(name, ':', n) == NULL)
+    return refuse(r->why, "only an IPv6 address stands in brackets");
+  status = address_parse_ip(r->L, name, n, &e->addr, &why);
+  if (status < 0) {
+    refuse(r->why, "%s", why);
+    return status;
+  }
+  if (e->scheme->family != AF_UNSPEC &&
+      e->scheme->family != e->addr.u.any.sa_family)
+    return refuse(r->why, "%s takes an IPv%d address", e->scheme->name,
+                  e->scheme->family == AF_INET ? 4 : 6);
+  address_print_host(host_of(r->L), &e->addr, e->host, sizeof e->host);
+  e->numeric = true;
+  return 0;
+}
+
+/* A number, or the name of a service, which begins with a letter. */
+static int parse_port(const rest *r, const char *text, size_t n, endpoint *e) {
+  host *h = host_of(r->L);
+  bool udp = e->scheme->kind == ENDPOINT_DATAGRAM;
+  char name[64];
+  size_t i;
+  e->port = address_parse_port(text, n);
+  if (e->port >= 0)
+    return 0;
+  if (n == 0)
+    return refuse(r->why, "a port is expected");
+  for (i = 0; i < n && (is_letter(text[i]) || (i > 0 && is_digit(text[i])) ||
+                        (i > 0 && strchr("-_.+", text[i]) && text[i] != '\0'));
+       i++)
+    ;
+  if (i < n || n >= sizeof name)
+    return refuse(r->why,
+                  "a port is a whole number, 0 to 65535, or a service's name");
+  memcpy(name, text, n);
+  name[n] = '\0';
+  e->port = h->world->net->service_port(h, name, udp ? "udp" : "tcp");
+  if (e->port >= 0)
+    return 0;
+  refuse(r->why, "no service of %s is called %s", udp ? "udp" : "tcp", name);
+  return ERROR_EAI + EAI_SERVICE;
+}
+
+static int parse_host_port(rest *r, endpoint *e) {
+  const char *name, *colon, *end;
+  int status;
+  if (r->n < 2 || memcmp(r->text, "//", 2) != 0)
+    return refuse(r->why, "expected %s://host:port", e->scheme->name);
+  name = r->text + 2;
+  end = r->text + r->n;
+  if (name < end && name[0] == '[') {
+    const char *close = memchr(name, ']', (size_t)(end - name));
+    if (close == NULL)
+      return refuse(r->why, "expected %s://[ipv6]:port", e->scheme->name);
+    colon = close + 1;
+    status = parse_host6(r, name + 1, (size_t)(close - name) - 1, e);
+  } else {
+    colon = memchr(name, ':', (size_t)(end - name));
+    if (colon != NULL && memchr(colon + 1, ':', (size_t)(end - colon) - 1))
+      return refuse(r->why, "an IPv6 address stands in brackets: %s://[::1]:80",
+                    e->scheme->name);
+    if (colon == NULL)
+      colon = end;
+    status = parse_host(r, name, (size_t)(colon - name), e);
+  }
+  if (status == -EINVAL)
+    return status;
+  if (colon == end || *colon != ':')
+    return refuse(r->why, "a port is expected: %s://host:port",
+                  e->scheme->name);
+  if (status == 0)
+    status = parse_port(r, colon + 1, (size_t)(end - colon) - 1, e);
+  if (e->numeric && e->port >= 0)
+    address_set_port(&e->addr, e->port);
+  return status;
+}
+
+static int print_host_port(host *h, const endpoint *e, char *out, size_t size) {
+  const char *format = strchr(e->host, ':') ? "//[%s]:%d" : "//%s:%d";
+  (void)h;
+  return snprintf(out, size, format, e->host, e->port);
+}
+
+/* ==} */
+
+
+/*
+** {== unix:/path, mem:name, fd:N
+*/
+
+static int parse_path(rest *r, endpoint *e) {
+  const char *why = "";
+  int status = address_parse_unix(r->text, r->n, &e->addr, &why);
+  refuse(r->why, "%s", why);
+  e->numeric = true;
+  e->autobind = r->n == 1 && r->text[0] == '@';
+  return status;
+}
+
+static int print_path(host *h, const endpoint *e, char *out, size_t size) {
+  char path[ADDRESS_TEXT];
+  address_print_host(h, &e->addr, path, sizeof path);
+  return snprintf(out, size, "%s", e->autobind ? "@" : path);
+}
+
+static int parse_name(rest *r, endpoint *e) {
+  if (r->n == 0)
+    return refuse(r->why, "a name is expected: %s:name", e->scheme->name);
+  if (r->n >= sizeof e->host)
+    return refuse(r->why, "a name has at most %zu bytes", sizeof e->host - 1);
+  for (size_t i = 0; i < r->n; i++) {
+    if ((unsigned char)r->text[i] <= ' ' || r->text[i] == 0x7f)
+      return refuse(r->why, "byte %d cannot be in a name",
+                    (unsigned char)r->text[i]);
+  }
+  memcpy(e->host, r->text, r->n);
+  e->host[r->n] = '\0';
+  return 0;
+}
+
+static int print_name(host *h, const endpoint *e, char *out, size_t size) {
+  (void)h;
+  return snprintf(out, size, "%s", e->host);
+}
+
+static int parse_fd(rest *r, endpoint *e) {
+  long long fd = 0;
+  size_t i;
+  for (i = 0; i < r->n && is_digit(r->text[i]) && fd <= INT_MAX; i++)
+    fd = fd * 10 + (r->text[i] - '0');
+  if (r->n == 0 || i < r->n || fd > INT_MAX || (r->n > 1 && r->text[0] == '0'))
+    return refuse(r->why, "a descriptor is a whole number: fd:3");
+  e->fd = (int)fd;
+  return 0;
+}
+
+static int print_fd(host *h, const endpoint *e, char *out, size_t size) {
+  (void)h;
+  return snprintf(out, size, "%d", e->fd);
+}
+
+/* ==} */
+
+
+/*
+** {== Any endpoint
+*/
+
+/* What follows the scheme's name and colon. */
+static const struct form {
+  int (*parse)(rest *r, endpoint *e);
+  int (*print)(host *h, const endpoint *e, char *out, size_t size);
+} forms[] = {
+    [ENDPOINT_HOST_PORT] = {parse_host_port, print_host_port},
+    [ENDPOINT_PATH] = {parse_path, print_path},
+    [ENDPOINT_NAME] = {parse_name, print_name},
+    [ENDPOINT_FD] = {parse_fd, print_fd},
+};
+
+const endpoint_scheme *endpoint_scheme_find(const char *name, size_t n) {
+  for (size_t i = 0; i < SCHEMES; i++) {
+    if (strlen(schemes[i].name) == n && memcmp(schemes[i].name, name, n) == 0)
+      return &schemes[i];
+  }
+  return NULL;
+}
+
+static int refuse_scheme(char *why, const char *name, size_t n) {
+  char quoted[ADDRESS_QUOTE];
+  size_t used;
+  address_quote(quoted, name, n);
+  refuse(why, "unknown scheme '%s' (known: ", quoted);
+  for (size_t i = 0; i < SCHEMES; i++) {
+    used = strlen(why);
+    snprintf(why + used, ENDPOINT_WHY - used, "%s%s", schemes[i].name,
+             i + 1 < SCHEMES ? ", " : ")");
+  }
+  return -EINVAL;
+}
+
+int endpoint_parse(lua_State *L, const char *text, size_t n, endpoint *out,
+                   char why[ENDPOINT_WHY]) {
+  const char *colon = memchr(text, ':', n);
+  rest r = {L, NULL, 0, why};
+  size_t length;
+  memset(out, 0, sizeof *out);
+  out->port = out->fd = -1;
+  why[0] = '\0';
+  if (colon == NULL)
+    return refuse(why, "expected scheme:..., such as tcp://127.0.0.1:80");
+  length = (size_t)(colon - text);
+  out->scheme = endpoint_scheme_find(text, length);
+  if (out->scheme == NULL)
+    return refuse_scheme(why, text, length);
+  r.text = colon + 1;
+  r.n = n - length - 1;
+  return forms[out->scheme->form].parse(&r, out);
+}
+
+size_t endpoint_print(host *h, const endpoint *e, char *out, size_t size) {
+  int n = snprintf(out, size, "%s:", e->scheme->name);
+  size_t used = n < (int)size ? (size_t)n : size - 1;
+  n = forms[e->scheme->form].print(h, e, out + used, size - used);
+  return n < (int)(size - used) ? used + (size_t)n : size - 1;
+}
+
+void endpoint_set_address(host *h, endpoint *e, const address *a) {
+  e->addr = *a;
+  address_normalise(&e->addr);
+  e->numeric = true;
+  e->autobind = false;
+  e->port = address_port(&e->addr);
+  if (e->scheme->form != ENDPOINT_HOST_PORT)
+    return;
+  if (e->any && address_is_any(&e->addr))
+    return;
+  e->any = false;
+  address_print_host(h, &e->addr, e->host, sizeof e->host);
+}
+
+/* ==} */
+
+
+/*
+** {== In Lua
+*/
+
+/* Parse, or push the message of the caller's mistake and return -EINVAL. */
+static int parse(lua_State *L, const char *text, size_t n, endpoint *out) {
+  char why[ENDPOINT_WHY], quoted[ADDRESS_QUOTE];
+  int status = endpoint_parse(L, text, n, out, why);
+  if (status == -EINVAL) {
+    address_quote(quoted, text, n);
+    lua_pushfstring(L, "malformed endpoint '%s': %s", quoted, why);
+  }
+  return status;
+}
+
+int endpoint_check(lua_State *L, int arg, endpoint *out) {
+  const char *text;
+  size_t n;
+  int status;
+  luaL_checktype(L, arg, LUA_TSTRING);
+  text = lua_tolstring(L, arg, &n);
+  status = parse(L, text, n, out);
+  if (status == -EINVAL)
+    luaL_argerror(L, arg, lua_tostring(L, -1));
+  return status;
+}
+
+static void set_string(lua_State *L, const char *key, const char *value) {
+  lua_pushstring(L, value);
+  lua_setfield(L, -2, key);
+}
+
+static void push_table(lua_State *L, const endpoint *e) {
+  char path[ADDRESS_TEXT];
+  endpoint_form form = e->scheme->form;
+  lua_createtable(L, 0, 6);
+  set_string(L, "scheme", e->scheme->name);
+  lua_pushboolean(L, e->numeric);
+  lua_setfield(L, -2, "numeric");
+  if (form == ENDPOINT_HOST_PORT) {
+    set_string(L, "host", e->host);
+    lua_pushinteger(L, e->port);
+    lua_setfield(L, -2, "port");
+  } else if (form == ENDPOINT_PATH) {
+    print_path(host_of(L), e, path, sizeof path);
+    set_string(L, "path", path);
+  } else if (form == ENDPOINT_NAME) {
+    set_string(L, "name", e->host);
+  } else {
+    lua_pushinteger(L, e->fd);
+    lua_setfield(L, -2, "fd");
+  }
+  if (e->numeric && !e->autobind) {
+    address_push(L, &e->addr);
+    lua_setfield(L, -2, "address");
+  }
+}
+
+/* parse(text) : {scheme=, host=, port=, path=, name=, fd=, numeric=, address=}
+ *             | nil, error */
+int endpoint_lua(lua_State *L) {
+  endpoint e;
+  int status = endpoint_check(L, 1, &e);
+  if (status < 0)
+    return fail(L, status, "parse", lua_tostring(L, 1));
+  push_table(L, &e);
+  return 1;
+}
+
+/* Push a field of the table at 1 as text; 80.0 is 80. */
+static const char *push_text(lua_State *L, const char *field) {
+  const char *text;
+  int whole;
+  lua_Integer number;
+  lua_getfield(L, 1, field);
+  number = lua_tointegerx(L, -1, &whole);
+  if (whole && lua_type(L, -1) == LUA_TNUMBER) {
+    lua_pushinteger(L, number);
+    lua_replace(L, -2);
+  }
+  text = lua_tostring(L, -1);
+  if (text == NULL || strlen(text) != (size_t)lua_rawlen(L, -1)) {
+    lua_pushfstring(L, "the field '%s' is missing or no text", field);
+    luaL_argerror(L, 1, lua_tostring(L, -1));
+  }
+  return text;
+}
+
+/* Replace the table at 1 by the text that its fields make. */
+static void join(lua_State *L) {
+  static const char *const fields[] = {
+      [ENDPOINT_HOST_PORT] = "host",
+      [ENDPOINT_PATH] = "path",
+      [ENDPOINT_NAME] = "name",
+      [ENDPOINT_FD] = "fd",
+  };
+  const char *name = push_text(L, "scheme"), *field;
+  const endpoint_scheme *scheme = endpoint_scheme_find(name, strlen(name));
+  luaL_argcheck(L, scheme != NULL, 1, "the field 'scheme' names no scheme");
+  field = push_text(L, fields[scheme->form]);
+  if (scheme->form == ENDPOINT_HOST_PORT)
+    lua_pushfstring(L, strchr(field, ':') ? "%s://[%s]:%s" : "%s://%s:%s", name,
+                    field, push_text(L, "port"));
+  else
+    lua_pushfstring(L, "%s:%s", name, field);
+  lua_replace(L, 1);
+  lua_settop(L, 1);
+}
+
+/* print(text | table of parse) : text, in the one form that it has
+ *                              | nil, error */
+static int l_print(lua_State *L) {
+  char text[ENDPOINT_TEXT];
+  endpoint e;
+  int status;
+  if (lua_istable(L, 1))
+    join(L);
+  status = endpoint_check(L, 1, &e);
+  if (status < 0)
+    return fail(L, status, "print", lua_tostring(L, 1));
+  lua_pushlstring(L, text, endpoint_print(host_of(L), &e, text, sizeof text));
+  return 1;
+}
+
+static const luaL_Reg functions[] = {
+    {"parse", endpoint_lua},
+    {"print", l_print},
+    {NULL, NULL},
+};
+
+int luaopen_neap_endpoint(lua_State *L) {
+  luaL_newlib(L, functions);
+  return 1;
+}
+
+/* ==} */

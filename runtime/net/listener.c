@@ -1,0 +1,287 @@
+/*
+** Listeners: a queue of connection requests, and accept.
+**
+** accept tries, and waits for the queue to be readable when it is empty.  On
+** a lack of descriptors or memory the error is given to one accept, and the
+** next one waits first: 10 ms, doubling to 1 s, so that a server short of
+** descriptors neither spins nor stops.
+*/
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/error.h"
+#include "host/memory.h"
+#include "net/endpoint.h"
+#include "net/net.h"
+#include "net/options.h"
+#include "sched/world.h"
+
+#define FIRST_PAUSE (UINT64_C(10) * 1000000)
+#define LONGEST_PAUSE (UINT64_C(1000) * 1000000)
+
+enum { BACKLOG = 511 };
+
+typedef struct listener_box {
+  listener *listener; /* NULL: closed */
+  unsigned serial;
+} listener_box;
+
+
+listener *listener_new(host *h, size_t part, const sockspec *spec) {
+  listener *l = memory_new(sizeof *l + part);
+  l->host = h;
+  l->backend = h->world->net;
+  l->backoff = FIRST_PAUSE;
+  l->outside = true;
+  l->addr = spec->addr;
+  h->listeners++;
+  return l;
+}
+
+
+void listener_closed(listener *l) {
+  l->host->listeners--;
+  free((char *)l->where);
+  free(l);
+}
+
+
+/* More may be there than one task takes: wake them all, in their order. */
+void listener_ready(listener *l) {
+  if (wait_wake_all(&l->acceptors, 0) == 0) {
+    l->watched = false;
+    l->backend->rest(l);
+  }
+}
+
+
+static listener_box *check(lua_State *L) {
+  return luaL_checkudata(L, 1, LISTENER_CLASS);
+}
+
+
+int listener_push(lua_State *L, listener *l, const char *where) {
+  listener_box *b = lua_newuserdatauv(L, sizeof *b, 0);
+  *b = (listener_box){l, host_serial(l->host)};
+  luaL_setmetatable(L, LISTENER_CLASS);
+  l->box = b;
+  l->where = memory_text(where, strlen(where));
+  host_trace(l->host, "listen", l, 0);
+  return 1;
+}
+
+
+static int fail_here(lua_State *L, listener *l, int status, const char *op) {
+  return fail(L, status, op, l != NULL ? l->where : NULL);
+}
+
+
+/*
+** listener:accept() : stream | nil, error
+*/
+
+static int accept_k(lua_State *L, int status, lua_KContext ctx);
+
+
+static bool lacks_resources(int status) {
+  return status == -EMFILE || status == -ENFILE || status == -ENOBUFS ||
+         status == -ENOMEM || status == -EPERM;
+}
+
+
+static void pause_accepting(listener *l) {
+  const host *h = l->host;
+  l->rearm = h->world->now(h->outside) + l->backoff;
+  l->backoff *= 2;
+  if (l->backoff > LONGEST_PAUSE)
+    l->backoff = LONGEST_PAUSE;
+  if (l->watched)
+    l->backend->rest(l);
+  l->watched = false;
+}
+
+
+static bool is_paused(const listener *l) {
+  const host *h = l->host;
+  return l->rearm > 0 && h->world->now(h->outside) < l->rearm;
+}
+
+
+static int await_connection(lua_State *L, listener *l) {
+  waiting how = {"accept", NEVER, l->outside};
+  int status = 0;
+  if (is_paused(l))
+    how.deadline = l->rearm;
+  else if (!l->watched)
+    status = l->backend->watch(l);
+  if (status < 0)
+    return fail_here(L, l, status, "accept");
+  l->watched = how.deadline == NEVER;
+  return wait_park(L, &l->acceptors, &how, 0, accept_k);
+}
+
+
+static int try_accept(lua_State *L, listener *l) {
+  stream *s;
+  if (is_paused(l))
+    return await_connection(L, l);
+  int status = l->backend->accept(l, &s);
+  if (status == 0) {
+    l->rearm = 0;
+    l->backoff = FIRST_PAUSE;
+    stream_push(L, s);
+    host_trace(l->host, "accept", s, 0);
+    return 1;
+  }
+  if (status == -EAGAIN)
+    return await_connection(L, l);
+  if (lacks_resources(status))
+    pause_accepting(l);
+  return fail_here(L, l, status, "accept");
+}
+
+
+static int accept_k(lua_State *L, int status, lua_KContext ctx) {
+  listener *l = ((listener_box *)lua_touserdata(L, 1))->listener;
+  int result = status == LUA_YIELD ? wait_status(L) : 0;
+  (void)ctx;
+  if (l == NULL)
+    return fail_here(L, NULL, -ECANCELED, "accept");
+  if (result < 0 && result != -ETIMEDOUT) /* that ends a pause */
+    return fail_here(L, l, result, "accept");
+  return try_accept(L, l);
+}
+
+
+static int l_accept(lua_State *L) {
+  listener *l = check(L)->listener;
+  wait_enter(L, "accept");
+  if (l == NULL)
+    return fail_here(L, NULL, -EBADF, "accept");
+  return try_accept(L, l);
+}
+
+
+/*
+** listener:close() : true
+*/
+
+static int l_close(lua_State *L) {
+  listener_box *b = check(L);
+  listener *l = b->listener;
+  lua_pushboolean(L, true);
+  if (l == NULL)
+    return 1;
+  host_trace(l->host, "close", l, 0);
+  b->listener = NULL;
+  l->box = NULL;
+  l->closed = true;
+  wait_wake_all(&l->acceptors, -ECANCELED);
+  l->backend->close_listener(l);
+  return 1;
+}
+
+
+static int l_set(lua_State *L) {
+  listener *l = check(L)->listener;
+  sockspec spec;
+  spec.option_count = 0;
+  int family = l != NULL ? l->addr.u.any.sa_family : AF_INET;
+  options_parse_open(L, 2, family, &spec);
+  int status = l != NULL ? 0 : -EBADF;
+  for (unsigned i = 0; i < spec.option_count && status == 0; i++)
+    status = l->backend->set_listener(l, &spec.options[i]);
+  if (status < 0)
+    return fail_here(L, l, status, "set");
+  lua_settop(L, 1);
+  return 1;
+}
+
+
+static int l_get(lua_State *L) {
+  listener *l = check(L)->listener;
+  sockopt o;
+  int family = l != NULL ? l->addr.u.any.sa_family : AF_INET;
+  const option *row = options_ask(L, 2, family, &o);
+  int status = l != NULL ? l->backend->get_listener(l, &o) : -EBADF;
+  if (status < 0)
+    return fail_here(L, l, status, "get");
+  options_push(L, row, &o);
+  return 1;
+}
+
+
+/*
+** Fields: address, port, endpoint, fd
+*/
+
+static void push_port(lua_State *L, listener *l) {
+  int port = address_port(&l->addr);
+  if (port >= 0)
+    lua_pushinteger(L, port);
+  else
+    lua_pushnil(L);
+}
+
+
+static void push_fd(lua_State *L, listener *l) {
+  int fd = l->backend->fd_of_listener(l);
+  if (fd >= 0)
+    lua_pushinteger(L, fd);
+  else
+    lua_pushnil(L);
+}
+
+
+static int l_index(lua_State *L) {
+  lua_pushvalue(L, 2);
+  if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL)
+    return 1;
+  listener *l = check(L)->listener;
+  const char *key = lua_tostring(L, 2);
+  if (l == NULL || key == NULL)
+    lua_pushnil(L);
+  else if (strcmp(key, "address") == 0 && l->addr.length > 0)
+    address_push(L, &l->addr);
+  else if (strcmp(key, "port") == 0)
+    push_port(L, l);
+  else if (strcmp(key, "endpoint") == 0)
+    lua_pushstring(L, l->where);
+  else if (strcmp(key, "fd") == 0)
+    push_fd(L, l);
+  else
+    lua_pushnil(L);
+  return 1;
+}
+
+
+static int l_tostring(lua_State *L) {
+  listener_box *b = check(L);
+  lua_pushfstring(L, "listener %d (%s)", (int)b->serial,
+                  b->listener != NULL ? b->listener->where : "closed");
+  return 1;
+}
+
+
+static const luaL_Reg methods[] = {
+  {"accept", l_accept}, {"close", l_close}, {"set", l_set},
+  {"get", l_get},       {NULL, NULL},
+};
+
+static const luaL_Reg metamethods[] = {
+  {"__close", l_close}, {"__gc", l_close}, {"__tostring", l_tostring},
+  {NULL, NULL}};
+
+
+void listener_open(lua_State *L) {
+  luaL_newmetatable(L, LISTENER_CLASS);
+  luaL_setfuncs(L, metamethods, 0);
+  luaL_newlib(L, methods);
+  lua_pushvalue(L, -1);
+  lua_setfield(L, -3, "methods");
+  lua_pushcclosure(L, l_index, 1);
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
+}

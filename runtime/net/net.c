@@ -1,0 +1,165 @@
+#include "net/net.h"
+
+#include <lualib.h>
+#include <stdlib.h>
+
+#include "host/memory.h"
+#include "net/endpoint.h"
+#include "net/process.h"
+#include "net/stdio.h"
+#include "sched/task.h"
+#include "sched/world.h"
+
+
+outbox *net_take_outbox(host *h) {
+  struct net *n = net_of(h);
+  outbox *o = n->outboxes;
+  if (o == NULL) {
+    o = memory_grow(NULL, sizeof *o);
+  } else {
+    n->outboxes = o->next;
+    n->outbox_count--;
+  }
+  o->first = o->last = NULL;
+  o->pending = 0;
+  o->gathered = 0;
+  return o;
+}
+
+
+void net_give_outbox(host *h, outbox *o) {
+  struct net *n = net_of(h);
+  if (n->outbox_count == FREE_OUTBOXES) {
+    free(o);
+    return;
+  }
+  o->next = n->outboxes;
+  n->outboxes = o;
+  n->outbox_count++;
+}
+
+
+/* Before the running task gives up the processor. */
+static void flush(host *h) {
+  struct net *n = net_of(h);
+  while (n->dirty != NULL) {
+    stream *s = n->dirty;
+    n->dirty = s->link;
+    s->linked = false;
+    outbox_flush(s);
+  }
+  n->dirty_count = 0;
+  if (n->dead != NULL)
+    mem_sweep(h);
+}
+
+
+void net_link_dirty(stream *s) {
+  struct net *n = net_of(s->host);
+  if (s->linked)
+    return;
+  if (n->dirty_count == FREE_OUTBOXES)
+    flush(s->host); /* no more than so many gather at a time */
+  s->linked = true;
+  s->link = n->dirty;
+  n->dirty = s;
+  n->dirty_count++;
+}
+
+
+static void remove_link(stream **list, stream *s) {
+  while (*list != NULL && *list != s)
+    list = &(*list)->link;
+  if (*list == s)
+    *list = s->link;
+}
+
+
+static void expire(host *h, uint64_t now) {
+  struct net *n = net_of(h);
+  while (n->closing != NULL && n->closing->timeout <= now) {
+    stream *s = n->closing;
+    host_trace(h, "linger", s, 0);
+    outbox_drop(s);
+    stream_writable(s); /* nothing is left to go out: it closes */
+  }
+  sched_alarm(h, n->closing != NULL ? n->closing->timeout : NEVER, expire);
+}
+
+
+void net_link_closing(stream *s) {
+  struct net *n = net_of(s->host);
+  stream **last = &n->closing;
+  while (*last != NULL)
+    last = &(*last)->link;
+  *last = s;
+  s->link = NULL;
+  sched_alarm(s->host, n->closing->timeout, expire);
+}
+
+
+void net_unlink(stream *s) {
+  struct net *n = net_of(s->host);
+  if (s->linked) {
+    remove_link(&n->dirty, s);
+    n->dirty_count--;
+    s->linked = false;
+  } else if (s->state == CLOSING) {
+    remove_link(&n->closing, s);
+  }
+}
+
+
+static const luaL_Reg functions[] = {
+  {"dial", dial_lua},       {"listen", listen_lua}, {"pair", pair_lua},
+  {"resolve", resolve_lua},
+  {"relay", relay_lua},     {"address", address_lua},
+  {"service", service_lua}, {NULL, NULL},
+};
+
+
+static int open_core(lua_State *L) {
+  luaL_newlib(L, functions);
+  luaL_getmetatable(L, STREAM_CLASS);
+  lua_getfield(L, -1, "methods");
+  lua_setfield(L, -3, "Stream");
+  luaL_getmetatable(L, LISTENER_CLASS);
+  lua_getfield(L, -1, "methods");
+  lua_setfield(L, -4, "Listener");
+  lua_pop(L, 2);
+  return 1;
+}
+
+
+int net_open(lua_State *L) {
+  host *h = host_of(L);
+  h->net = memory_new(sizeof *h->net);
+  h->net->host = h;
+  lua_getglobal(L, LUA_STRLIBNAME);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, read_methods);
+  stream_open(L);
+  listener_open(L);
+  relay_open(L);
+  resolve_open(L);
+  sched_on_suspend(h, flush);
+  host_module(L, "neap.net.core", open_core);
+  host_module(L, "neap.endpoint", luaopen_neap_endpoint);
+  host_module(L, "neap.process.core", luaopen_neap_process_core);
+  host_module(L, "neap.signal", luaopen_neap_signal);
+  host_module(L, "neap.stdio", luaopen_neap_stdio);
+  return 0;
+}
+
+
+void net_close(host *h) {
+  struct net *n = net_of(h);
+  if (n == NULL)
+    return;
+  while (n->outboxes != NULL) {
+    outbox *o = n->outboxes;
+    n->outboxes = o->next;
+    free(o);
+  }
+  free(n);
+  h->net = NULL;
+}

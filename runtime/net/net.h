@@ -1,0 +1,102 @@
+/*
+** What the sockets of a host share, and the module neap.net.core.
+*/
+
+#ifndef NET_NET_H
+#define NET_NET_H
+
+#include "net/outbox.h"
+#include "net/stream.h"
+
+enum { FREE_OUTBOXES = 16 };
+
+struct net {
+  host *host;
+  stream *dirty;          /* those with gathered bytes */
+  unsigned dirty_count;
+  outbox *outboxes;       /* free ones */
+  unsigned outbox_count;
+  stream *closing;        /* they send what is left, the oldest first */
+  stream *dead;           /* of mem:, to be freed when no one looks */
+  struct mem_name *names; /* listeners of mem: */
+};
+
+static inline struct net *net_of(host *h) {
+  return h->net;
+}
+
+/* Create it and register the modules; call it through host_call. */
+int net_open(lua_State *L);
+void net_close(host *h);
+
+/* Outboxes come from a small pool; those with gathered bytes are flushed when
+ * the task suspends. */
+outbox *net_take_outbox(host *h);
+void net_give_outbox(host *h, outbox *o);
+void net_link_dirty(stream *s);
+
+/* A stream sends what is left behind its close(): forget it at a deadline. */
+void net_link_closing(stream *s);
+void net_unlink(stream *s);
+
+/* Class names, for luaL_checkudata. */
+#define STREAM_CLASS "neap.Stream"
+#define LISTENER_CLASS "neap.Listener"
+
+/* Push the Stream of a new body. */
+void stream_push(lua_State *L, stream *s);
+
+/* The box at argument 1; raises for anything else. */
+static inline box *stream_box(lua_State *L) {
+  return luaL_checkudata(L, 1, STREAM_CLASS);
+}
+
+/* Close it as the script does: the box is emptied, the waiters are woken, what
+ * was accepted goes out.  Returns 0, or an error of a write that nobody was
+ * told of. */
+int stream_close(stream *s, bool reset);
+
+/* nil and an error about the stream (which may be NULL). */
+int stream_fail(lua_State *L, stream *s, int status, const char *op);
+
+/* The endpoint as messages name it; pushed on the stack, or nil. */
+const char *stream_push_where(lua_State *L, stream *s);
+
+/* Read on until `need` bytes are there; raises for a second reader. */
+void stream_check_reader(lua_State *L, stream *s);
+int stream_await(lua_State *L, stream *s, const char *op, uint32_t need,
+                 lua_KContext ctx, lua_KFunction k);
+
+/* The absolute deadline of an operation that begins now. */
+uint64_t stream_deadline(stream *s);
+
+/* The methods, each file its own. */
+extern const luaL_Reg read_methods[], write_methods[], life_methods[],
+  option_methods[], listener_methods[];
+
+int listener_push(lua_State *L, listener *l, const char *where);
+void listener_open(lua_State *L);
+void stream_open(lua_State *L);
+int dial_lua(lua_State *L);
+int listen_lua(lua_State *L);
+int pair_lua(lua_State *L);
+int resolve_lua(lua_State *L);
+int relay_lua(lua_State *L);
+int address_lua(lua_State *L);
+int service_lua(lua_State *L);
+
+/* One of its streams is being closed: the relay ends (relay.c). */
+void relay_interrupt(struct relaying *r);
+void relay_open(lua_State *L);
+void resolve_open(lua_State *L);
+
+/* Let fields and methods be found; the metatable and the methods are on top. */
+void stream_index(lua_State *L);
+
+/* mem: (mem.c) */
+int mem_listen(host *h, const char *name, int backlog, listener **out);
+int mem_connect(host *h, const char *name, stream **out);
+int mem_pair(host *h, stream **a, stream **b);
+void mem_sweep(host *h);
+
+#endif

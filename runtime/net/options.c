@@ -1,0 +1,537 @@
+/*
+** Socket options by name: one table, two directions.
+**
+** A row says which numbers an option has, and names a *type*: how its value
+** is read from Lua into setsockopt's bytes and pushed back from getsockopt's.
+** Adding an option is a row; adding a type is a row of functions.  keepalive
+** alone is no single option of the kernel: it is made of four.
+*/
+
+#include "net/options.h"
+
+#include <lauxlib.h>
+#include <limits.h>
+#include <math.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "host/error.h"
+
+/* Where a value comes from, for messages. */
+typedef struct reading {
+  lua_State *L;
+  int arg;          /* the options' table */
+  const char *name; /* "keepalive.idle" */
+} reading;
+
+typedef struct type {
+  /* Read the value on top of the stack, or raise. */
+  void (*read)(const reading *r, const option *row, sockopt *o);
+  void (*push)(lua_State *L, const option *row, const sockopt *o);
+  socklen_t length;
+} type;
+
+typedef enum when {
+  ALWAYS,
+  BEFORE, /* no effect after bind or connect */
+  ASK     /* can only be asked for */
+} when;
+
+struct option {
+  const char *name;
+  int level, number;
+  int level6, number6; /* of IPv6; 0: the same for all families */
+  const type *type;
+  double min, max;  /* as the script gives it */
+  const char *unit; /* "s", "bytes" or NULL */
+  when when;
+  double scale; /* from the script's unit to the kernel's */
+};
+
+
+/*
+** {== Types
+*/
+
+static int mistake(const reading *r, const char *expected) {
+  lua_State *L = r->L;
+  if (lua_type(L, -1) == LUA_TNUMBER || lua_type(L, -1) == LUA_TBOOLEAN)
+    lua_pushfstring(L, "option '%s': %s expected, got %s", r->name, expected,
+                    luaL_tolstring(L, -1, NULL));
+  else
+    lua_pushfstring(L, "option '%s': %s expected, got %s", r->name, expected,
+                    luaL_typename(L, -1));
+  return luaL_argerror(L, r->arg, lua_tostring(L, -1));
+}
+
+static int out_of_range(const reading *r, const option *row) {
+  char expected[96];
+  snprintf(expected, sizeof expected, "%s from %.15g to %.15g%s%s",
+           row->scale > 1 ? "a number" : "a whole number", row->min, row->max,
+           row->unit != NULL ? " " : "", row->unit != NULL ? row->unit : "");
+  return mistake(r, expected);
+}
+
+static void put_int(sockopt *o, int value) {
+  memcpy(o->value, &value, sizeof value);
+  o->length = sizeof value;
+}
+
+static int get_int(const sockopt *o) {
+  int value = 0;
+  memcpy(&value, o->value, o->length < sizeof value ? o->length : sizeof value);
+  return value;
+}
+
+static void read_flag(const reading *r, const option *row, sockopt *o) {
+  (void)row;
+  if (!lua_isboolean(r->L, -1))
+    mistake(r, "true or false");
+  put_int(o, lua_toboolean(r->L, -1));
+}
+
+static void push_flag(lua_State *L, const option *row, const sockopt *o) {
+  (void)row;
+  lua_pushboolean(L, get_int(o) != 0);
+}
+
+/* A number in range, in the kernel's unit; whole there, rounded up. */
+static double read_scaled(const reading *r, const option *row) {
+  double value = lua_tonumber(r->L, -1);
+  double scaled = ceil(value * row->scale);
+  if (lua_type(r->L, -1) != LUA_TNUMBER ||
+      !(value >= row->min && value <= row->max) ||
+      (row->scale <= 1 && scaled != value))
+    out_of_range(r, row);
+  return scaled;
+}
+
+static void read_number(const reading *r, const option *row, sockopt *o) {
+  put_int(o, (int)(uint32_t)read_scaled(r, row));
+}
+
+static void push_number(lua_State *L, const option *row, const sockopt *o) {
+  int value = get_int(o);
+  if (row->scale > 1)
+    lua_pushnumber(L, value / row->scale);
+  else if (row->max > INT_MAX)
+    lua_pushinteger(L, (uint32_t)value);
+  else
+    lua_pushinteger(L, value);
+}
+
+/* seconds | false */
+static void read_linger(const reading *r, const option *row, sockopt *o) {
+  struct linger linger = {0};
+  bool off = lua_isboolean(r->L, -1) && !lua_toboolean(r->L, -1);
+  if (!off && lua_type(r->L, -1) != LUA_TNUMBER)
+    mistake(r, "false or whole seconds");
+  if (!off) {
+    linger.l_onoff = 1;
+    linger.l_linger = (int)read_scaled(r, row);
+  }
+  memcpy(o->value, &linger, sizeof linger);
+  o->length = sizeof linger;
+}
+
+static void push_linger(lua_State *L, const option *row, const sockopt *o) {
+  struct linger linger = {0};
+  (void)row;
+  memcpy(&linger, o->value, sizeof linger);
+  if (linger.l_onoff)
+    lua_pushinteger(L, linger.l_linger);
+  else
+    lua_pushboolean(L, false);
+}
+
+/* The name of an interface or algorithm: up to 15 bytes. */
+static void read_name(const reading *r, const option *row, sockopt *o) {
+  size_t n = 0;
+  const char *text = NULL;
+  if (lua_type(r->L, -1) == LUA_TSTRING)
+    text = lua_tolstring(r->L, -1, &n);
+  if (text == NULL || n < row->min || n > row->max || memchr(text, '\0', n))
+    mistake(r, "a name of at most 15 bytes");
+  memset(o->value, 0, sizeof o->value);
+  memcpy(o->value, text, n);
+  o->length = (socklen_t)n + 1;
+}
+
+static void push_name(lua_State *L, const option *row, const sockopt *o) {
+  (void)row;
+  lua_pushlstring(L, (const char *)o->value,
+                  strnlen((const char *)o->value, o->length));
+}
+
+/* The code of the error, or false when there is none. */
+static void push_error(lua_State *L, const option *row, const sockopt *o) {
+  (void)row;
+  if (get_int(o) == 0)
+    lua_pushboolean(L, false);
+  else
+    lua_pushstring(L, error_code(-get_int(o)));
+}
+
+static const type flag = {read_flag, push_flag, sizeof(int)};
+static const type number = {read_number, push_number, sizeof(int)};
+static const type lingering = {read_linger, push_linger, sizeof(struct linger)};
+static const type name16 = {read_name, push_name, 16};
+static const type failure = {NULL, push_error, sizeof(int)};
+static const type composite = {NULL, push_flag, sizeof(int)}; /* keepalive */
+
+/* ==} */
+
+
+/*
+** {== The table.  Options are set in its order.
+*/
+
+#define SOCKET(n) SOL_SOCKET, n, 0, 0
+#define TCP(n) IPPROTO_TCP, n, 0, 0
+#define IP(four, six) IPPROTO_IP, four, IPPROTO_IPV6, six
+#define FLAG &flag, 0, 1, NULL
+#define NUMBER(min, max, unit) &number, min, max, unit
+
+static const option options[] = {
+    {"reuseaddr", SOCKET(SO_REUSEADDR), FLAG, BEFORE, 1},
+    {"reuseport", SOCKET(SO_REUSEPORT), FLAG, BEFORE, 1},
+    {"v6only", IPPROTO_IPV6, IPV6_V6ONLY, 0, 0, FLAG, BEFORE, 1},
+    {"freebind", IP(IP_FREEBIND, IPV6_FREEBIND), FLAG, BEFORE, 1},
+    {"transparent", IP(IP_TRANSPARENT, IPV6_TRANSPARENT), FLAG, BEFORE, 1},
+    {"device", SOCKET(SO_BINDTODEVICE), &name16, 0, 15, NULL, ALWAYS, 1},
+    {"mark", SOCKET(SO_MARK), NUMBER(0, UINT32_MAX, NULL), ALWAYS, 1},
+    {"priority", SOCKET(SO_PRIORITY), NUMBER(0, INT_MAX, NULL), ALWAYS, 1},
+    {"sndbuf", SOCKET(SO_SNDBUF), NUMBER(1, INT_MAX, "bytes"), ALWAYS, 1},
+    {"rcvbuf", SOCKET(SO_RCVBUF), NUMBER(1, INT_MAX, "bytes"), ALWAYS, 1},
+    {"broadcast", SOCKET(SO_BROADCAST), FLAG, ALWAYS, 1},
+    {"dontroute", SOCKET(SO_DONTROUTE), FLAG, ALWAYS, 1},
+    {"oobinline", SOCKET(SO_OOBINLINE), FLAG, ALWAYS, 1},
+    {"linger", SOCKET(SO_LINGER), &lingering, 0, 65535, "s", ALWAYS, 1},
+    {"tos", IP(IP_TOS, IPV6_TCLASS), NUMBER(0, 255, NULL), ALWAYS, 1},
+    {"ttl", IP(IP_TTL, IPV6_UNICAST_HOPS), NUMBER(1, 255, "hops"), ALWAYS, 1},
+    {"nodelay", TCP(TCP_NODELAY), FLAG, ALWAYS, 1},
+    {"cork", TCP(TCP_CORK), FLAG, ALWAYS, 1},
+    {"quickack", TCP(TCP_QUICKACK), FLAG, ALWAYS, 1},
+    {"maxseg", TCP(TCP_MAXSEG), NUMBER(88, 32767, "bytes"), ALWAYS, 1},
+    {"user_timeout", TCP(TCP_USER_TIMEOUT), NUMBER(0, 2147483, "s"), ALWAYS,
+     1000},
+    {"notsent_lowat", TCP(TCP_NOTSENT_LOWAT), NUMBER(0, UINT32_MAX, "bytes"),
+     ALWAYS, 1},
+    {"congestion", TCP(TCP_CONGESTION), &name16, 1, 15, NULL, ALWAYS, 1},
+    {"fastopen", TCP(TCP_FASTOPEN), NUMBER(0, 65535, "requests"), ALWAYS, 1},
+    {"fastopen_connect", TCP(TCP_FASTOPEN_CONNECT), FLAG, BEFORE, 1},
+    {"defer_accept", TCP(TCP_DEFER_ACCEPT), NUMBER(0, 65535, "s"), ALWAYS, 1},
+    {"keepalive", SOCKET(SO_KEEPALIVE), &composite, 0, 1, NULL, ALWAYS, 1},
+    {"keepalive_idle", TCP(TCP_KEEPIDLE), NUMBER(1, 32767, "s"), ALWAYS, 1},
+    {"keepalive_interval", TCP(TCP_KEEPINTVL), NUMBER(1, 32767, "s"), ALWAYS,
+     1},
+    {"keepalive_count", TCP(TCP_KEEPCNT), NUMBER(1, 127, NULL), ALWAYS, 1},
+    {"error", SOCKET(SO_ERROR), &failure, 0, 0, NULL, ASK, 1},
+    {"acceptconn", SOCKET(SO_ACCEPTCONN), FLAG, ASK, 1},
+    {NULL, 0, 0, 0, 0, NULL, 0, 0, NULL, ALWAYS, 0},
+};
+
+static const option *find(const char *name) {
+  const option *row = options;
+  while (row->name != NULL && strcmp(row->name, name) != 0)
+    row++;
+  return row->name != NULL ? row : NULL;
+}
+
+static bool listed(const char *const also[], const char *name) {
+  for (; also != NULL && *also != NULL; also++) {
+    if (strcmp(*also, name) == 0)
+      return true;
+  }
+  return false;
+}
+
+/* ==} */
+
+
+/*
+** {== Unknown names
+*/
+
+enum { LONGEST_NAME = 24 };
+
+static int least(int a, int b) {
+  return a < b ? a : b;
+}
+
+/* How many letters to insert, drop, change or swap to get from a to b. */
+static int distance(const char *a, const char *b) {
+  int n = (int)strlen(a), m = (int)strlen(b);
+  int d[LONGEST_NAME + 1][LONGEST_NAME + 1];
+  if (n > LONGEST_NAME || m > LONGEST_NAME)
+    return INT_MAX;
+  for (int i = 0; i <= n; i++) {
+    for (int j = 0; j <= m; j++) {
+      if (i == 0 || j == 0) {
+        d[i][j] = i + j;
+        continue;
+      }
+      d[i][j] = least(least(d[i - 1][j], d[i][j - 1]) + 1,
+                      d[i - 1][j - 1] + (a[i - 1] != b[j - 1]));
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+        d[i][j] = least(d[i][j], d[i - 2][j - 2] + 1);
+    }
+  }
+  return d[n][m];
+}
+
+static void closer(const char *name, const char *candidate, const char **best,
+                   int *by) {
+  int d = distance(name, candidate);
+  if (d < *by) {
+    *best = candidate;
+    *by = d;
+  }
+}
+
+/* Raise that there is no such option, and say which was meant. */
+static int unknown(lua_State *L, int arg, const char *name,
+                   const char *const also[]) {
+  const char *best = NULL;
+  int by = 3;
+  char quoted[ADDRESS_QUOTE];
+  for (const option *row = options; row->name != NULL; row++)
+    closer(name, row->name, &best, &by);
+  for (; also != NULL && *also != NULL; also++)
+    closer(name, *also, &best, &by);
+  address_quote(quoted, name, strlen(name));
+  if (best != NULL)
+    lua_pushfstring(L, "unknown option '%s' (did you mean '%s'?)", quoted,
+                    best);
+  else
+    lua_pushfstring(L, "unknown option '%s'", quoted);
+  return luaL_argerror(L, arg, lua_tostring(L, -1));
+}
+
+/* Raise for a key that is no option; of several, the first in the alphabet. */
+static void check_keys(lua_State *L, int arg, const char *const also[]) {
+  const char *worst = NULL;
+  for (lua_pushnil(L); lua_next(L, arg); lua_pop(L, 1)) {
+    const char *name;
+    size_t n;
+    if (lua_type(L, -2) != LUA_TSTRING) {
+      lua_pushfstring(L, "an option's name is a string, got a %s",
+                      luaL_typename(L, -2));
+      luaL_argerror(L, arg, lua_tostring(L, -1));
+    }
+    name = lua_tolstring(L, -2, &n);
+    if (strlen(name) == n && (find(name) != NULL || listed(also, name)))
+      continue;
+    if (worst == NULL || strcmp(name, worst) < 0)
+      worst = name;
+  }
+  if (worst != NULL)
+    unknown(L, arg, worst, also);
+}
+
+/* ==} */
+
+
+/*
+** {== From Lua
+*/
+
+/* Fewer than fit, because options_family() may make two of one. */
+static void append(const reading *r, const option *row, sockspec *spec) {
+  sockopt *o = &spec->options[spec->option_count];
+  unsigned doubled = 0;
+  for (const option *x = options; x->name != NULL; x++) {
+    for (unsigned i = 0; x->number6 != 0 && i < spec->option_count; i++)
+      doubled += spec->options[i].level == x->level &&
+                 spec->options[i].name == x->number;
+  }
+  if (spec->option_count + doubled + 2 > SOCKSPEC_OPTIONS)
+    luaL_argerror(r->L, r->arg, "too many options");
+  o->level = row->level;
+  o->name = row->number;
+  row->type->read(r, row, o);
+  spec->option_count++;
+}
+
+static void keep(lua_State *L, int arg, sockspec *spec, bool on) {
+  static const option row = {"keepalive", SOCKET(SO_KEEPALIVE), FLAG, ALWAYS,
+                             1};
+  reading r = {L, arg, row.name};
+  lua_pushboolean(L, on);
+  append(&r, &row, spec);
+  lua_pop(L, 1);
+}
+
+/* true | false | seconds until the first probe | {idle=, interval=, count=} */
+static void read_keepalive(lua_State *L, int arg, sockspec *spec) {
+  static const struct part {
+    const char *key, *name;
+  } parts[] = {{"idle", "keepalive_idle"},
+               {"interval", "keepalive_interval"},
+               {"count", "keepalive_count"}};
+  reading r = {L, arg, "keepalive"};
+  int table = lua_gettop(L);
+  if (lua_isboolean(L, -1)) {
+    keep(L, arg, spec, lua_toboolean(L, -1));
+    return;
+  }
+  if (lua_type(L, -1) == LUA_TNUMBER) {
+    keep(L, arg, spec, true);
+    append(&r, find("keepalive_idle"), spec);
+    return;
+  }
+  if (!lua_istable(L, -1))
+    mistake(&r, "true, false, seconds or {idle=, interval=, count=}");
+  for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
+    const char *key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
+    if (strcmp(key, "idle") != 0 && strcmp(key, "interval") != 0 &&
+        strcmp(key, "count") != 0)
+      luaL_argerror(L, arg,
+                    "option 'keepalive': its fields are idle, interval (s) "
+                    "and count");
+  }
+  keep(L, arg, spec, true);
+  for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+    lua_pushstring(L, parts[i].key);
+    r.name = parts[i].name;
+    if (lua_rawget(L, table) != LUA_TNIL)
+      append(&r, find(parts[i].name), spec);
+    lua_pop(L, 1);
+  }
+}
+
+static void check_when(const reading *r, const option *row, bool open) {
+  if (row->when == ASK)
+    lua_pushfstring(r->L, "option '%s' can only be asked for", row->name);
+  else if (row->when == BEFORE && open)
+    lua_pushfstring(r->L, "option '%s' is given when the socket is made",
+                    row->name);
+  else
+    return;
+  luaL_argerror(r->L, r->arg, lua_tostring(r->L, -1));
+}
+
+static int parse(lua_State *L, int arg, int family, bool open, sockspec *spec,
+                 const char *const also[]) {
+  unsigned before = spec->option_count;
+  if (lua_isnoneornil(L, arg))
+    return 0;
+  luaL_checktype(L, arg, LUA_TTABLE);
+  luaL_checkstack(L, 12, NULL);
+  arg = lua_absindex(L, arg);
+  check_keys(L, arg, also);
+  for (const option *row = options; row->name != NULL; row++) {
+    reading r = {L, arg, row->name};
+    lua_pushstring(L, row->name);
+    if (lua_rawget(L, arg) == LUA_TNIL || listed(also, row->name)) {
+      lua_pop(L, 1);
+      continue;
+    }
+    check_when(&r, row, open);
+    if (row->type == &composite)
+      read_keepalive(L, arg, spec);
+    else
+      append(&r, row, spec);
+    lua_pop(L, 1);
+  }
+  options_family(spec, family);
+  return (int)(spec->option_count - before);
+}
+
+int options_parse(lua_State *L, int arg, int family, sockspec *spec,
+                  const char *const also[]) {
+  return parse(L, arg, family, false, spec, also);
+}
+
+int options_parse_open(lua_State *L, int arg, int family, sockspec *spec) {
+  return parse(L, arg, family, true, spec, NULL);
+}
+
+/* ==} */
+
+
+/*
+** {== Families
+*/
+
+/* The row of an option of IPv4 or IPv6 that has a twin in the other. */
+static const option *twin(const sockopt *o) {
+  for (const option *row = options; row->name != NULL; row++) {
+    if (row->number6 != 0 &&
+        ((o->level == row->level && o->name == row->number) ||
+         (o->level == row->level6 && o->name == row->number6)))
+      return row;
+  }
+  return NULL;
+}
+
+static bool has(const sockspec *spec, int level, int name) {
+  for (unsigned i = 0; i < spec->option_count; i++) {
+    if (spec->options[i].level == level && spec->options[i].name == name)
+      return true;
+  }
+  return false;
+}
+
+/* First all as IPv4's, each once; then IPv6's, and IPv4's behind them, but for
+ * raw sockets, which take only their own. */
+void options_family(sockspec *spec, int family) {
+  unsigned count = spec->option_count;
+  spec->option_count = 0;
+  for (unsigned i = 0; i < count; i++) {
+    sockopt o = spec->options[i];
+    const option *row = twin(&o);
+    if (row != NULL && o.level == row->level6) {
+      o.level = row->level;
+      o.name = row->number;
+    }
+    if (row == NULL || !has(spec, o.level, o.name))
+      spec->options[spec->option_count++] = o;
+  }
+  if (family != AF_INET6)
+    return;
+  count = spec->option_count;
+  for (unsigned i = 0; i < count; i++) {
+    const option *row = twin(&spec->options[i]);
+    sockopt *o = &spec->options[i];
+    if (row == NULL)
+      continue;
+    if (spec->type != SOCK_RAW && spec->option_count < SOCKSPEC_OPTIONS)
+      spec->options[spec->option_count++] = *o; /* IPv4's stays */
+    o->level = row->level6;
+    o->name = row->number6;
+  }
+}
+
+/* ==} */
+
+
+/*
+** {== To Lua
+*/
+
+const option *options_ask(lua_State *L, int arg, int family, sockopt *o) {
+  const char *name;
+  const option *row;
+  luaL_checktype(L, arg, LUA_TSTRING);
+  name = lua_tostring(L, arg);
+  row = find(name);
+  if (row == NULL || strlen(name) != lua_rawlen(L, arg))
+    unknown(L, arg, name, NULL);
+  memset(o, 0, sizeof *o);
+  o->level = row->level;
+  o->name = row->number;
+  o->length = row->type->length;
+  if (family == AF_INET6 && row->number6 != 0) {
+    o->level = row->level6;
+    o->name = row->number6;
+  }
+  return row;
+}
+
+void options_push(lua_State *L, const option *row, const sockopt *o) {
+  row->type->push(L, row, o);
+}
+
+/* ==} */

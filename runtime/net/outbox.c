@@ -1,0 +1,234 @@
+#include "net/outbox.h"
+
+#include <errno.h>
+#include <lauxlib.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/memory.h"
+#include "net/net.h"
+#include "sched/task.h"
+
+/* Pieces that go out in one call; bytes below which a rest is copied. */
+enum { PIECES = 64, COPIED = 4 * 1024 };
+
+struct chunk {
+  chunk *next;
+  const char *bytes; /* behind the chunk, or of a Lua string */
+  size_t size;
+  int ref;           /* the string's, or LUA_NOREF */
+};
+
+
+static outbox *open_outbox(stream *s) {
+  if (s->out == NULL)
+    s->out = net_take_outbox(s->host);
+  return s->out;
+}
+
+
+/* Give the outbox back when nothing is in it. */
+static void rest(stream *s) {
+  outbox *o = s->out;
+  if (o == NULL || o->pending > 0 || o->gathered > 0)
+    return;
+  s->out = NULL;
+  net_give_outbox(s->host, o);
+}
+
+
+static void append(stream *s, chunk *c) {
+  outbox *o = open_outbox(s);
+  if (o->last != NULL)
+    o->last->next = c;
+  else
+    o->first = c;
+  o->last = c;
+  o->pending += c->size;
+}
+
+
+static void append_copy(stream *s, const char *bytes, size_t n) {
+  chunk *c = memory_grow(NULL, sizeof *c + n);
+  *c = (chunk){NULL, (char *)(c + 1), n, LUA_NOREF};
+  memcpy(c + 1, bytes, n);
+  append(s, c);
+}
+
+
+static void append_ref(stream *s, const char *bytes, size_t n, int ref) {
+  chunk *c = memory_new(sizeof *c);
+  *c = (chunk){NULL, bytes, n, ref};
+  append(s, c);
+}
+
+
+static void remove_first(stream *s) {
+  outbox *o = s->out;
+  chunk *c = o->first;
+  o->first = c->next;
+  if (o->first == NULL)
+    o->last = NULL;
+  if (c->ref != LUA_NOREF)
+    sched_unref(s->host, c->ref);
+  free(c);
+}
+
+
+void outbox_drop(stream *s) {
+  if (s->out == NULL)
+    return;
+  while (s->out->first != NULL)
+    remove_first(s);
+  s->out->pending = 0;
+  s->out->gathered = 0;
+  rest(s);
+}
+
+
+static void failed(stream *s, int status) {
+  host_trace(s->host, "write error", s, status);
+  s->write_error = status;
+  outbox_drop(s);
+  wait_wake_all(&s->writers, 0);
+}
+
+
+/* One try.  Returns what the kernel took; on an error, nothing goes out any
+ * more. */
+static size_t give(stream *s, const struct iovec *v, int n) {
+  ssize_t taken = s->transport->try_write(s, v, n);
+  if (taken >= 0) {
+    host_trace(s->host, "write", s, taken);
+    return (size_t)taken;
+  }
+  if (taken != -EAGAIN)
+    failed(s, (int)taken);
+  return 0;
+}
+
+
+/* Take n bytes off the front of the pieces; returns how many pieces that
+ * used up. */
+static int advance(struct iovec *v, int count, size_t n) {
+  int i = 0;
+  for (; i < count && n >= v[i].iov_len; i++)
+    n -= v[i].iov_len;
+  if (i < count) {
+    v[i].iov_base = (char *)v[i].iov_base + n;
+    v[i].iov_len -= n;
+  }
+  return i;
+}
+
+
+static size_t total(const struct iovec *v, int n) {
+  size_t sum = 0;
+  for (int i = 0; i < n; i++)
+    sum += v[i].iov_len;
+  return sum;
+}
+
+
+/* Give the pieces to the kernel; returns how many it took whole, the next one
+ * being advanced.  A batch that it took in part is the last one. */
+static int give_all(stream *s, struct iovec *v, int n) {
+  int i = 0;
+  while (i < n && s->write_error == 0) {
+    int batch = n - i < PIECES ? n - i : PIECES;
+    size_t size = total(v + i, batch);
+    size_t taken = give(s, v + i, batch);
+    i += advance(v + i, batch, taken);
+    if (taken < size)
+      break;
+  }
+  return i;
+}
+
+
+static void want(stream *s) {
+  int status = outbox_pending(s) > 0 ? s->transport->want_write(s) : 0;
+  if (status < 0)
+    failed(s, status);
+}
+
+
+bool outbox_gather(stream *s, const char *bytes, size_t n) {
+  outbox *o = open_outbox(s);
+  if (n > GATHER - o->gathered)
+    return false;
+  memcpy(o->gather + o->gathered, bytes, n);
+  o->gathered += (uint32_t)n;
+  net_link_dirty(s);
+  return true;
+}
+
+
+void outbox_flush(stream *s) {
+  outbox *o = s->out;
+  if (o == NULL || o->gathered == 0)
+    return;
+  struct iovec v = {o->gather, o->gathered};
+  bool clear = o->pending == 0;
+  o->gathered = 0;
+  if (clear && give_all(s, &v, 1) == 1) {
+    rest(s);
+    return;
+  }
+  if (s->write_error == 0)
+    append_copy(s, v.iov_base, v.iov_len);
+  if (clear)
+    want(s);
+}
+
+
+void outbox_send(stream *s, struct iovec *v, int n, int (*ref)(void *, int),
+                 void *about) {
+  outbox *o = open_outbox(s);
+  bool clear = o->pending == 0;
+  int i = 0;
+  v[0] = (struct iovec){o->gather, o->gathered};
+  o->gathered = 0;
+  if (clear)
+    i = give_all(s, v, n + 1);
+  for (; i <= n && s->write_error == 0; i++) {
+    if (v[i].iov_len > COPIED && i > 0)
+      append_ref(s, v[i].iov_base, v[i].iov_len, ref(about, i));
+    else if (v[i].iov_len > 0)
+      append_copy(s, v[i].iov_base, v[i].iov_len);
+  }
+  if (clear)
+    want(s);
+  rest(s);
+}
+
+
+/* Give as many chunks as go in one call; false when the kernel has enough. */
+static bool pump_some(stream *s) {
+  struct iovec v[PIECES] = {{NULL, 0}};
+  outbox *o = s->out;
+  int n = 0;
+  for (chunk *c = o->first; c != NULL && n < PIECES; c = c->next)
+    v[n++] = (struct iovec){(char *)c->bytes, c->size};
+  size_t size = total(v, n);
+  size_t taken = give(s, v, n);
+  if (s->write_error != 0)
+    return false;
+  o->pending -= taken;
+  int used = advance(v, n, taken);
+  for (int i = 0; i < used; i++)
+    remove_first(s);
+  if (taken < size) {
+    o->first->bytes = v[used].iov_base;
+    o->first->size = v[used].iov_len;
+  }
+  return taken == size;
+}
+
+
+void outbox_pump(stream *s) {
+  while (outbox_pending(s) > 0 && pump_some(s))
+    ;
+  want(s);
+  rest(s);
+}

@@ -1,0 +1,54 @@
+/*
+** Bytes on their way out.
+**
+** Small writes gather until the task suspends (or GATHER bytes have); then
+** one writev sends them.  What the kernel refuses is kept in chunks, in
+** order, and goes out as it becomes writable.  A large string is not copied:
+** its chunk holds a reference, which Lua's side releases afterwards.
+*/
+
+#ifndef NET_OUTBOX_H
+#define NET_OUTBOX_H
+
+#include "net/stream.h"
+
+enum {
+  GATHER = 16 * 1024,     /* bytes gathered before they are sent anyway */
+  HIGH_WATER = 64 * 1024, /* bytes kept, in or out, before the peer or the
+                             writer is slowed */
+};
+
+typedef struct chunk chunk;
+
+typedef struct outbox {
+  struct outbox *next;    /* in the pool of free ones */
+  chunk *first, *last;    /* what the kernel refused, oldest first */
+  uint64_t pending;       /* bytes in the chunks */
+  uint32_t gathered;
+  char gather[GATHER];
+} outbox;
+
+static inline uint64_t outbox_pending(const stream *s) {
+  return s->out != NULL ? s->out->pending : 0;
+}
+
+/* Add n bytes to the small writes of this run; false if they do not fit. */
+bool outbox_gather(stream *s, const char *bytes, size_t n);
+
+/* Send what was gathered. */
+void outbox_flush(stream *s);
+
+/* Send what was gathered and then the n pieces v[1] to v[n], which are used
+ * up; v[0] is room for what was gathered.  ref(about, i) is asked for a
+ * registry reference that keeps piece i alive, where the kernel leaves it and
+ * it is too large to copy. */
+void outbox_send(stream *s, struct iovec *v, int n, int (*ref)(void *, int),
+                 void *about);
+
+/* The kernel takes bytes again: go on with the chunks. */
+void outbox_pump(stream *s);
+
+/* Forget everything. */
+void outbox_drop(stream *s);
+
+#endif

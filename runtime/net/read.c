@@ -1,0 +1,545 @@
+/*
+** Reading: recv, read, lines, readuntil, peek, unpack, chunks.
+**
+** Each is a *taker*: a function that looks at the bytes that are there and
+** takes a value out of them, or says that it needs more.  One loop around
+** them waits and tries again.  Nothing is consumed before the whole call can
+** be answered, so a timeout or a cancellation in the middle loses nothing.
+*/
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/error.h"
+#include "net/inbox.h"
+#include "net/net.h"
+
+enum { LINE_MAX_DEFAULT = 64 * 1024, COUNT_MAX = INT32_MAX };
+
+/* A look at the unread bytes, beginning at `at`. */
+typedef struct view {
+  const char *bytes;
+  size_t size;
+  size_t at;    /* how far this call has taken */
+  bool end;     /* no more will come */
+  size_t need;  /* out: so many bytes, before a next try makes sense */
+  size_t *seen; /* bytes that a search need not look at again */
+} view;
+
+/* What a taker says; or a negative errno. */
+enum { TAKEN, MORE };
+
+typedef int taker(lua_State *L, view *v, int arg);
+
+/* The continuation's context: which verb, and whether failures are raised (an
+ * iterator's). */
+enum verb { RECV, READ, READUNTIL, PEEK, UNPACK, VERBS };
+enum { RAISING = 8 };
+
+static const char *const verb_names[VERBS] = {"recv", "read", "readuntil",
+                                              "peek", "unpack"};
+
+static int verb_k(lua_State *L, int status, lua_KContext ctx);
+
+
+/*
+** Takers.  They push one value.
+*/
+
+static size_t rest(const view *v) {
+  return v->size - v->at;
+}
+
+
+static void push_bytes(lua_State *L, view *v, size_t n, size_t skip) {
+  lua_pushlstring(L, v->bytes + v->at, n);
+  v->at += n + skip;
+}
+
+
+/* As much as there is, up to a maximum at arg. */
+static int take_some(lua_State *L, view *v, int arg) {
+  if (rest(v) == 0) {
+    if (!v->end)
+      return MORE;
+    lua_pushnil(L);
+    return TAKEN;
+  }
+  size_t max = (size_t)luaL_optinteger(L, arg, COUNT_MAX);
+  push_bytes(L, v, rest(v) < max ? rest(v) : max, 0);
+  return TAKEN;
+}
+
+
+/* What is left at the end of the stream, nil when that is nothing. */
+static int take_last(lua_State *L, view *v) {
+  if (rest(v) == 0)
+    lua_pushnil(L);
+  else
+    push_bytes(L, v, rest(v), 0);
+  return TAKEN;
+}
+
+
+static int take_count(lua_State *L, view *v, size_t n) {
+  if (n == 0 && (rest(v) > 0 || v->end)) {
+    if (rest(v) > 0)
+      lua_pushliteral(L, "");
+    else
+      lua_pushnil(L);
+    return TAKEN;
+  }
+  if (rest(v) >= n && n > 0) {
+    push_bytes(L, v, n, 0);
+    return TAKEN;
+  }
+  v->need = v->at + (n > 0 ? n : 1);
+  return v->end ? take_last(L, v) : MORE;
+}
+
+
+static int take_all(lua_State *L, view *v) {
+  if (!v->end) {
+    v->need = COUNT_MAX;
+    return MORE;
+  }
+  push_bytes(L, v, rest(v), 0);
+  return TAKEN;
+}
+
+
+/* Up to a delimiter.  keep: how much of it belongs to the value.  What the
+ * first taker of a call has searched is not searched again. */
+static int take_until(lua_State *L, view *v, const char *mark, size_t n,
+                      size_t keep, size_t max) {
+  bool first = v->at == 0;
+  size_t from = first ? *v->seen : v->at;
+  const char *found = memmem(v->bytes + from, v->size - from, mark, n);
+  size_t partial = rest(v) < n ? rest(v) : n - 1;
+  size_t size = found != NULL ? (size_t)(found - v->bytes) - v->at
+                              : rest(v) - partial;
+  if (size > max)
+    return -EMSGSIZE;
+  if (found != NULL) {
+    push_bytes(L, v, size + keep, n - keep);
+    return TAKEN;
+  }
+  if (v->end)
+    return take_last(L, v);
+  if (first)
+    *v->seen = size;
+  return MORE;
+}
+
+
+static int take_line(lua_State *L, view *v, bool keep) {
+  return take_until(L, v, "\n", 1, keep, LINE_MAX_DEFAULT);
+}
+
+
+static int take_delimited(lua_State *L, view *v, int arg) {
+  size_t n;
+  const char *mark = lua_tolstring(L, arg, &n);
+  lua_Integer max = luaL_optinteger(L, arg + 1, LINE_MAX_DEFAULT);
+  return take_until(L, v, mark, n, 0, (size_t)max);
+}
+
+
+static int take_peek(lua_State *L, view *v, int arg) {
+  size_t n = (size_t)lua_tointeger(L, arg);
+  int result = take_count(L, v, n);
+  v->at = 0;
+  return result;
+}
+
+
+/*
+** Numbers, as io.read("n") reads them: the longest prefix that could be one
+*/
+
+enum { NUMERAL_MAX = 200 };
+
+typedef struct numeral {
+  view *v;
+  size_t at;
+  int n;
+  bool short_of; /* ran into the end of what has arrived */
+  char text[NUMERAL_MAX + 1];
+} numeral;
+
+
+static int look(numeral *r) {
+  if (r->at < r->v->size)
+    return (unsigned char)r->v->bytes[r->at];
+  r->short_of = !r->v->end;
+  return -1;
+}
+
+
+static bool take_char(numeral *r) {
+  if (r->n == NUMERAL_MAX)
+    return false;
+  r->text[r->n++] = r->v->bytes[r->at++];
+  return true;
+}
+
+
+static bool accept_any(numeral *r, const char *set) {
+  int c = look(r);
+  return c > 0 && strchr(set, c) != NULL && take_char(r);
+}
+
+
+static int accept_digits(numeral *r, bool hex) {
+  const char *digits = hex ? "0123456789abcdefABCDEF" : "0123456789";
+  int n = 0;
+  while (accept_any(r, digits))
+    n++;
+  return n;
+}
+
+
+static void read_numeral(numeral *r) {
+  bool hex = false;
+  int digits = 0;
+  while (look(r) >= 0 && strchr(" \t\n\v\f\r", look(r)) != NULL)
+    r->at++;
+  accept_any(r, "+-");
+  if (accept_any(r, "0")) {
+    hex = accept_any(r, "xX");
+    digits = !hex;
+  }
+  digits += accept_digits(r, hex);
+  if (accept_any(r, "."))
+    digits += accept_digits(r, hex);
+  if (digits > 0 && accept_any(r, hex ? "pP" : "eE")) {
+    accept_any(r, "+-");
+    accept_digits(r, false);
+  }
+  look(r); /* a number ends where something else begins */
+}
+
+
+static int take_number(lua_State *L, view *v) {
+  numeral r = {.v = v, .at = v->at};
+  read_numeral(&r);
+  if (r.short_of)
+    return MORE;
+  r.text[r.n] = '\0';
+  v->at = r.at;
+  if (lua_stringtonumber(L, r.text) == 0)
+    lua_pushnil(L);
+  return TAKEN;
+}
+
+
+/*
+** read's formats
+*/
+
+static int take_format(lua_State *L, view *v, int arg) {
+  if (lua_type(L, arg) == LUA_TNUMBER)
+    return take_count(L, v, (size_t)lua_tointeger(L, arg));
+  const char *format = lua_tostring(L, arg);
+  if (*format == '*')
+    format++;
+  switch (*format) {
+    case 'l': return take_line(L, v, false);
+    case 'L': return take_line(L, v, true);
+    case 'n': return take_number(L, v);
+    default: return take_all(L, v);
+  }
+}
+
+
+/* All formats from index 2 to `last`; after a nil no more are tried. */
+static int take_formats(lua_State *L, view *v, int last) {
+  for (int i = 2; i <= last; i++) {
+    int result = take_format(L, v, i);
+    if (result != TAKEN)
+      return result;
+    if (lua_isnil(L, -1))
+      break;
+  }
+  return TAKEN;
+}
+
+
+static void check_format(lua_State *L, int arg) {
+  if (lua_type(L, arg) == LUA_TNUMBER) {
+    lua_Integer n = luaL_checkinteger(L, arg);
+    luaL_argcheck(L, n >= 0 && n <= COUNT_MAX, arg,
+                  "a count of bytes from 0 to 2^31-1 expected");
+    return;
+  }
+  const char *format = luaL_checkstring(L, arg);
+  format += *format == '*';
+  luaL_argcheck(L, *format != '\0' && strchr("lLna", *format) != NULL, arg,
+                "invalid format ('l', 'L', 'n', 'a' or a count expected)");
+}
+
+
+/*
+** unpack
+*/
+
+/* Push string.unpack(fmt, bytes there); false if it wants more of them. */
+static bool unpack_there(lua_State *L, view *v, int arg) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, read_methods); /* the library `string` */
+  lua_getfield(L, -1, "unpack");
+  lua_remove(L, -2);
+  lua_pushvalue(L, arg);
+  lua_pushlstring(L, v->bytes + v->at, rest(v));
+  if (lua_pcall(L, 2, LUA_MULTRET, 0) == LUA_OK)
+    return true;
+  if (strstr(lua_tostring(L, -1), "too short") == NULL)
+    luaL_argerror(L, arg, lua_tostring(L, -1));
+  lua_pop(L, 1);
+  return false;
+}
+
+
+static int take_unpack(lua_State *L, view *v, int arg) {
+  size_t max = (size_t)luaL_optinteger(L, arg + 1, LINE_MAX_DEFAULT);
+  if (unpack_there(L, v, arg)) {
+    v->at += (size_t)lua_tointeger(L, -1) - 1;
+    lua_pop(L, 1);
+    return TAKEN;
+  }
+  if (v->end && rest(v) > 0)
+    return -ENODATA;
+  if (v->end)
+    return take_last(L, v);
+  if (rest(v) >= max)
+    return -EMSGSIZE;
+  v->need = v->size + 1;
+  return MORE;
+}
+
+
+/*
+** The loop around them
+*/
+
+static int take(lua_State *L, view *v, enum verb verb, int last) {
+  static taker *const takers[VERBS] = {take_some, take_formats, take_delimited,
+                                       take_peek, take_unpack};
+  return takers[verb](L, v, verb == READ ? last : 2);
+}
+
+
+void stream_check_reader(lua_State *L, stream *s) {
+  if (s->relaying != NULL)
+    luaL_error(L, "this stream is being relayed (EBUSY)");
+  if (!wait_idle(&s->readers))
+    luaL_error(L, "another task reads this stream (EBUSY)");
+}
+
+
+/* Wait until a next try makes sense; try at once if that is so already. */
+int stream_await(lua_State *L, stream *s, const char *op, uint32_t need,
+                 lua_KContext ctx, lua_KFunction k) {
+  waiting how = {op, stream_deadline(s), s->transport->outside};
+  uint32_t before = inbox_size(&s->in);
+  s->want = need;
+  if (!s->reading) {
+    s->reading = true;
+    int status = s->transport->start_read(s);
+    if (status < 0)
+      stream_error(s, status);
+    if (inbox_size(&s->in) != before || s->eof || s->read_error != 0)
+      return k(L, LUA_OK, ctx);
+  }
+  return wait_park(L, &s->readers, &how, ctx, k);
+}
+
+
+/* Raise what the verb returned as a failure, for an iterator. */
+static int deliver(lua_State *L, int n, lua_KContext ctx) {
+  if ((ctx & RAISING) != 0 && n == 2 && lua_isnil(L, -2) && error_is(L, -1))
+    return lua_error(L);
+  return n;
+}
+
+
+static int failed(lua_State *L, stream *s, int status, lua_KContext ctx) {
+  return deliver(L, stream_fail(L, s, status, verb_names[ctx & 7]), ctx);
+}
+
+
+static int wait_for_more(lua_State *L, stream *s, size_t need,
+                         lua_KContext ctx) {
+  if (s->read_error != 0)
+    return failed(L, s, s->read_error, ctx);
+  if (need > COUNT_MAX)
+    need = COUNT_MAX;
+  return stream_await(L, s, verb_names[ctx & 7], (uint32_t)need, ctx, verb_k);
+}
+
+
+/* At the end a write that failed is told, if nobody was told before. */
+static bool owes_error(const stream *s) {
+  return s->eof && inbox_size(&s->in) == 0 && s->write_error != 0 &&
+         !s->reported;
+}
+
+
+static int try(lua_State *L, stream *s, lua_KContext ctx) {
+  int last = lua_gettop(L);
+  size_t seen = s->scanned;
+  if (owes_error(s)) {
+    s->reported = true;
+    return failed(L, s, s->write_error, ctx);
+  }
+  view v = {inbox_bytes(&s->in), inbox_size(&s->in), 0, s->eof, 1, &seen};
+  if (v.size == 0)
+    v.bytes = "";
+  int result = take(L, &v, ctx & 7, last);
+  if (result < 0)
+    return failed(L, s, result, ctx);
+  if (result == MORE) {
+    lua_settop(L, last);
+    s->scanned = (uint32_t)seen;
+    return wait_for_more(L, s, v.need, ctx);
+  }
+  inbox_skip(&s->in, v.at);
+  return lua_gettop(L) - last;
+}
+
+
+static int verb_k(lua_State *L, int status, lua_KContext ctx) {
+  stream *s = ((box *)lua_touserdata(L, 1))->stream;
+  int result = status == LUA_YIELD ? wait_status(L) : 0;
+  if (s == NULL)
+    return failed(L, s, result < 0 ? result : -ECANCELED, ctx);
+  if (result < 0)
+    return failed(L, s, result, ctx);
+  return try(L, s, ctx);
+}
+
+
+static int begin(lua_State *L, lua_KContext ctx) {
+  const char *op = verb_names[ctx & 7];
+  stream *s = stream_box(L)->stream;
+  wait_enter(L, op);
+  if (s == NULL)
+    return failed(L, NULL, -EBADF, ctx);
+  stream_check_reader(L, s);
+  s->scanned = 0;
+  return try(L, s, ctx);
+}
+
+
+/*
+** The verbs
+*/
+
+static void check_max(lua_State *L, int arg) {
+  lua_Integer max = luaL_optinteger(L, arg, 1);
+  luaL_argcheck(L, max >= 1 && max <= COUNT_MAX, arg,
+                "a count of bytes from 1 to 2^31-1 expected");
+}
+
+
+static int l_recv(lua_State *L) {
+  stream_box(L);
+  check_max(L, 2);
+  lua_settop(L, 2);
+  return begin(L, RECV);
+}
+
+
+static void check_formats(lua_State *L) {
+  stream_box(L);
+  if (lua_gettop(L) == 1)
+    lua_pushliteral(L, "l");
+  for (int i = lua_gettop(L); i >= 2; i--)
+    check_format(L, i);
+}
+
+
+static int l_read(lua_State *L) {
+  check_formats(L);
+  luaL_checkstack(L, lua_gettop(L) + LUA_MINSTACK, "too many formats");
+  return begin(L, READ);
+}
+
+
+static int l_readuntil(lua_State *L) {
+  size_t n;
+  stream_box(L);
+  luaL_checklstring(L, 2, &n);
+  luaL_argcheck(L, n > 0, 2, "a delimiter of at least one byte expected");
+  check_max(L, 3);
+  lua_settop(L, 3);
+  return begin(L, READUNTIL);
+}
+
+
+static int l_peek(lua_State *L) {
+  stream_box(L);
+  lua_Integer n = luaL_checkinteger(L, 2);
+  luaL_argcheck(L, n >= 1 && n <= HIGH_WATER, 2,
+                "a count of bytes from 1 to 65536 expected");
+  lua_settop(L, 2);
+  return begin(L, PEEK);
+}
+
+
+static int l_unpack(lua_State *L) {
+  stream_box(L);
+  luaL_checkstring(L, 2);
+  check_max(L, 3);
+  lua_settop(L, 3);
+  return begin(L, UNPACK);
+}
+
+
+/*
+** for line in stream:lines(formats...) / for chunk in stream:chunks()
+*/
+
+static int l_next_formats(lua_State *L) {
+  int n = (int)lua_tointeger(L, lua_upvalueindex(2));
+  lua_settop(L, 0);
+  luaL_checkstack(L, 2 * n + LUA_MINSTACK, "too many formats");
+  lua_pushvalue(L, lua_upvalueindex(1));
+  for (int i = 1; i <= n; i++)
+    lua_pushvalue(L, lua_upvalueindex(2 + i));
+  return begin(L, READ | RAISING);
+}
+
+
+static int l_lines(lua_State *L) {
+  check_formats(L);
+  int n = lua_gettop(L) - 1;
+  luaL_argcheck(L, n <= 250, 252, "too many formats");
+  lua_pushinteger(L, n);
+  lua_insert(L, 2);
+  lua_pushcclosure(L, l_next_formats, n + 2);
+  return 1;
+}
+
+
+static int l_next_chunk(lua_State *L) {
+  lua_settop(L, 0);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_pushnil(L);
+  return begin(L, RECV | RAISING);
+}
+
+
+static int l_chunks(lua_State *L) {
+  stream_box(L);
+  lua_settop(L, 1);
+  lua_pushcclosure(L, l_next_chunk, 1);
+  return 1;
+}
+
+
+const luaL_Reg read_methods[] = {
+  {"recv", l_recv},     {"read", l_read},     {"readuntil", l_readuntil},
+  {"peek", l_peek},     {"unpack", l_unpack}, {"lines", l_lines},
+  {"chunks", l_chunks}, {NULL, NULL},
+};

@@ -1,0 +1,12 @@
+/*
+** neap.stdio: the process's own input and outputs as streams.
+*/
+
+#ifndef NET_STDIO_H
+#define NET_STDIO_H
+
+#include <lua.h>
+
+int luaopen_neap_stdio(lua_State *L);
+
+#endif

@@ -1,0 +1,275 @@
+/*
+** The life of a stream: opened by a backend, fed by its transport, closed by
+** the script, freed when the transport is done with it.
+**
+** The functions that a transport calls note and wake; no Lua runs in them.
+*/
+
+#include "net/stream.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "host/error.h"
+#include "host/memory.h"
+#include "net/inbox.h"
+#include "net/net.h"
+#include "net/outbox.h"
+#include "sched/world.h"
+
+/* How long a closed stream may send what it accepted. */
+#define LINGER (10 * UINT64_C(1000000000))
+
+
+stream *stream_new(host *h, const transport *t, bool connecting) {
+  stream *s = memory_new(sizeof *s + t->size);
+  s->host = h;
+  s->transport = t;
+  s->state = connecting ? CONNECTING : OPEN;
+  h->streams++;
+  host_trace(h, "open", s, 0);
+  return s;
+}
+
+
+void stream_closed(stream *s) {
+  host_trace(s->host, "closed", s, 0);
+  s->host->streams--;
+  net_unlink(s);
+  outbox_drop(s);
+  inbox_clear(&s->in);
+  free((char *)s->where);
+  free(s);
+}
+
+
+/* Bytes that may be there before the peer is slowed. */
+static uint32_t mark(const stream *s) {
+  return s->want > HIGH_WATER ? s->want : HIGH_WATER;
+}
+
+
+static void wake_reader(stream *s) {
+  wait_wake(&s->readers, 0);
+}
+
+
+void stream_data(stream *s, char *bytes, size_t n) {
+  host_trace(s->host, "read", s, n);
+  if (s->state != OPEN)
+    return;
+  inbox_add(&s->in, bytes, n);
+  if (inbox_size(&s->in) >= s->want)
+    wake_reader(s);
+}
+
+
+static void stop_reading(stream *s) {
+  if (s->reading)
+    s->transport->stop_read(s);
+  s->reading = false;
+}
+
+
+void stream_keep(stream *s) {
+  if (s->state != OPEN)
+    return;
+  inbox_keep(&s->in);
+  if (inbox_size(&s->in) >= mark(s))
+    stop_reading(s);
+}
+
+
+void stream_eof(stream *s) {
+  host_trace(s->host, "eof", s, 0);
+  s->eof = true;
+  s->reading = false;
+  wake_reader(s);
+}
+
+
+void stream_error(stream *s, int status) {
+  host_trace(s->host, "read error", s, status);
+  s->read_error = status;
+  s->reading = false;
+  wake_reader(s);
+}
+
+
+static void release(stream *s, bool reset) {
+  if (s->state == CLOSING) {
+    net_unlink(s);
+    s->host->world->net->release(s->host);
+  }
+  s->state = CLOSED;
+  s->transport->close(s, reset);
+}
+
+
+/* All that was accepted has gone out, or nothing more ever will. */
+static void sent(stream *s) {
+  if (s->state == CLOSING)
+    release(s, false);
+  else if (s->shut && s->write_error == 0)
+    s->transport->shutdown(s);
+}
+
+
+void stream_writable(stream *s) {
+  if (s->state == CLOSED)
+    return;
+  outbox_pump(s);
+  if (outbox_pending(s) < HIGH_WATER)
+    wait_wake_all(&s->writers, 0);
+  if (outbox_pending(s) == 0)
+    sent(s);
+}
+
+
+void stream_connected(stream *s, int status) {
+  host_trace(s->host, "connected", s, status);
+  if (status == 0)
+    s->state = OPEN;
+  wait_wake_all(&s->writers, status);
+}
+
+
+static void forget_box(stream *s) {
+  if (s->box != NULL)
+    s->box->stream = NULL;
+  s->box = NULL;
+}
+
+
+int stream_close(stream *s, bool reset) {
+  int status = s->reported ? 0 : s->write_error;
+  host_trace(s->host, reset ? "reset" : "close", s, 0);
+  forget_box(s);
+  if (s->relaying != NULL)
+    relay_interrupt(s->relaying);
+  stop_reading(s);
+  inbox_clear(&s->in);
+  wait_wake_all(&s->readers, -ECANCELED);
+  wait_wake_all(&s->writers, -ECANCELED);
+  if (!reset && s->state == OPEN)
+    outbox_flush(s);
+  net_unlink(s);
+  if (reset || outbox_pending(s) == 0) {
+    outbox_drop(s);
+    release(s, reset);
+    return status;
+  }
+  s->state = CLOSING;
+  s->timeout = s->host->world->now(s->host->outside) + LINGER;
+  s->host->world->net->hold(s->host);
+  net_link_closing(s);
+  return status;
+}
+
+
+/*
+** The Lua side of it
+*/
+
+void stream_push(lua_State *L, stream *s) {
+  box *b = lua_newuserdatauv(L, sizeof *b, 0);
+  *b = (box){s, host_serial(s->host)};
+  luaL_setmetatable(L, STREAM_CLASS);
+  s->box = b;
+}
+
+
+const char *stream_push_where(lua_State *L, stream *s) {
+  address a;
+  if (s != NULL && s->where != NULL)
+    return lua_pushstring(L, s->where);
+  if (s != NULL && s->transport->remoteaddr(s, &a) == 0 && a.length > 0) {
+    char text[ADDRESS_TEXT];
+    address_print(s->host, &a, text, sizeof text);
+    const char *slashes = a.u.any.sa_family == AF_UNIX ? "" : "//";
+    return lua_pushfstring(L, "%s:%s%s", s->transport->name, slashes, text);
+  }
+  if (s != NULL)
+    return lua_pushstring(L, s->transport->name);
+  lua_pushnil(L);
+  return NULL;
+}
+
+
+int stream_fail(lua_State *L, stream *s, int status, const char *op) {
+  luaL_checkstack(L, 6, NULL);
+  const char *where = stream_push_where(L, s);
+  return fail(L, status, op, where);
+}
+
+
+uint64_t stream_deadline(stream *s) {
+  const host *h = s->host;
+  return s->timeout > 0 ? h->world->now(h->outside) + s->timeout : NEVER;
+}
+
+
+/*
+** stream:close() : true | nil, error
+*/
+
+static int l_close(lua_State *L) {
+  box *b = stream_box(L);
+  stream *s = b->stream;
+  if (s == NULL) {
+    lua_pushboolean(L, true);
+    return 1;
+  }
+  outbox_flush(s);
+  if (s->write_error != 0 && !s->reported) {
+    int n = stream_fail(L, s, s->write_error, "close");
+    stream_close(s, false);
+    return n;
+  }
+  stream_close(s, false);
+  lua_pushboolean(L, true);
+  return 1;
+}
+
+
+/*
+** stream:reset() : true
+*/
+
+static int l_reset(lua_State *L) {
+  box *b = stream_box(L);
+  if (b->stream != NULL)
+    stream_close(b->stream, true);
+  lua_pushboolean(L, true);
+  return 1;
+}
+
+
+static int l_tostring(lua_State *L) {
+  box *b = stream_box(L);
+  const char *where =
+    b->stream != NULL ? stream_push_where(L, b->stream) : "closed";
+  lua_pushfstring(L, "stream %d (%s)", (int)b->serial, where);
+  return 1;
+}
+
+
+const luaL_Reg life_methods[] = {
+  {"close", l_close}, {"reset", l_reset}, {NULL, NULL}};
+
+static const luaL_Reg metamethods[] = {
+  {"__close", l_close}, {"__gc", l_close}, {"__tostring", l_tostring},
+  {NULL, NULL}};
+
+
+void stream_open(lua_State *L) {
+  luaL_newmetatable(L, STREAM_CLASS);
+  luaL_setfuncs(L, metamethods, 0);
+  lua_newtable(L);
+  luaL_setfuncs(L, life_methods, 0);
+  luaL_setfuncs(L, read_methods, 0);
+  luaL_setfuncs(L, write_methods, 0);
+  luaL_setfuncs(L, option_methods, 0);
+  stream_index(L);
+  lua_pop(L, 1);
+}

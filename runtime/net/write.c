@@ -1,0 +1,204 @@
+/*
+** Writing: write, flush, shutdown.
+**
+** A write is accepted whole or not at all: small ones gather, large ones go to
+** the kernel at once and what it refuses is kept.  Then the writer waits until
+** less than HIGH_WATER is kept.  A cancelled or late writer stops waiting; its
+** bytes stay in their order.  Others wait in line before theirs are accepted.
+*/
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "host/error.h"
+#include "host/memory.h"
+#include "net/net.h"
+
+/* The continuation's context. */
+enum { WAITING_TURN, ACCEPTED };
+
+/* Pieces of one write that need no memory for their list. */
+enum { FEW = 16 };
+
+static int write_k(lua_State *L, int status, lua_KContext ctx);
+
+
+/* Strings from index 2 on; numbers are turned into strings. */
+static void check_pieces(lua_State *L) {
+  for (int i = lua_gettop(L); i >= 2; i--)
+    luaL_checkstring(L, i);
+}
+
+
+static size_t size_of(lua_State *L) {
+  size_t sum = 0;
+  for (int i = lua_gettop(L); i >= 2; i--)
+    sum += lua_rawlen(L, i);
+  return sum;
+}
+
+
+static bool gather(lua_State *L, stream *s, size_t size) {
+  if (size > GATHER)
+    return false;
+  if (s->out != NULL && size > GATHER - s->out->gathered)
+    outbox_flush(s);
+  for (int i = 2; i <= lua_gettop(L); i++) {
+    size_t n;
+    const char *bytes = lua_tolstring(L, i, &n);
+    if (n > 0)
+      outbox_gather(s, bytes, n);
+  }
+  return true;
+}
+
+
+/* The i-th piece must stay: anchor its string. */
+static int anchor(void *about, int i) {
+  lua_State *L = about;
+  lua_pushvalue(L, i + 1);
+  return luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+
+static void send_now(lua_State *L, stream *s) {
+  struct iovec few[FEW];
+  int n = lua_gettop(L) - 1;
+  struct iovec *v = n < FEW ? few : lua_newuserdatauv(L, (size_t)(n + 1) * sizeof *v, 0);
+  for (int i = 1; i <= n; i++) {
+    v[i].iov_len = lua_rawlen(L, i + 1);
+    v[i].iov_base = (char *)lua_tostring(L, i + 1);
+  }
+  outbox_send(s, v, n, anchor, L);
+  lua_settop(L, n + 1);
+}
+
+
+/* nil and an error that says how many bytes of this call were accepted. */
+static int failed(lua_State *L, stream *s, int status, lua_KContext ctx) {
+  size_t size = size_of(L);
+  stream_fail(L, s, status, "write");
+  lua_pushinteger(L, ctx == ACCEPTED ? (lua_Integer)size : 0);
+  lua_setfield(L, -2, "accepted");
+  return 2;
+}
+
+
+static int await(lua_State *L, stream *s, lua_KContext ctx) {
+  waiting how = {"write", stream_deadline(s), s->transport->outside};
+  return wait_park(L, &s->writers, &how, ctx, write_k);
+}
+
+
+static int go_on(lua_State *L, stream *s, lua_KContext ctx) {
+  if (s->write_error != 0) {
+    s->reported = true;
+    return failed(L, s, s->write_error, ctx);
+  }
+  if (s->shut && ctx == WAITING_TURN)
+    return failed(L, s, -EPIPE, ctx);
+  if (outbox_pending(s) >= HIGH_WATER)
+    return await(L, s, ctx);
+  if (ctx == WAITING_TURN && !gather(L, s, size_of(L))) {
+    send_now(L, s);
+    return go_on(L, s, ACCEPTED);
+  }
+  lua_settop(L, 1);
+  return 1;
+}
+
+
+static int write_k(lua_State *L, int status, lua_KContext ctx) {
+  stream *s = ((box *)lua_touserdata(L, 1))->stream;
+  int result = status == LUA_YIELD ? wait_status(L) : 0;
+  if (s == NULL)
+    return failed(L, s, result < 0 ? result : -ECANCELED, ctx);
+  if (result < 0)
+    return failed(L, s, result, ctx);
+  return go_on(L, s, ctx);
+}
+
+
+/*
+** stream:write(...) : stream | nil, error
+*/
+
+static int l_write(lua_State *L) {
+  stream *s = stream_box(L)->stream;
+  check_pieces(L);
+  wait_enter(L, "write");
+  if (s == NULL)
+    return failed(L, NULL, -EBADF, WAITING_TURN);
+  if (s->relaying != NULL)
+    return luaL_error(L, "this stream is being relayed (EBUSY)");
+  if (!wait_idle(&s->writers))
+    return await(L, s, WAITING_TURN);
+  return go_on(L, s, WAITING_TURN);
+}
+
+
+/*
+** stream:flush() : stream | nil, error
+*/
+
+static int flush_k(lua_State *L, int status, lua_KContext ctx) {
+  stream *s = ((box *)lua_touserdata(L, 1))->stream;
+  int result = status == LUA_YIELD ? wait_status(L) : 0;
+  if (s == NULL)
+    return stream_fail(L, s, result < 0 ? result : -ECANCELED, "flush");
+  if (s->write_error != 0) {
+    s->reported = true;
+    result = s->write_error;
+  }
+  if (result < 0)
+    return stream_fail(L, s, result, "flush");
+  if (outbox_pending(s) > 0) {
+    waiting how = {"flush", stream_deadline(s), s->transport->outside};
+    return wait_park(L, &s->writers, &how, ctx, flush_k);
+  }
+  lua_settop(L, 1);
+  return 1;
+}
+
+
+static int l_flush(lua_State *L) {
+  stream *s = stream_box(L)->stream;
+  lua_settop(L, 1);
+  wait_enter(L, "flush");
+  if (s == NULL)
+    return stream_fail(L, NULL, -EBADF, "flush");
+  outbox_flush(s);
+  return flush_k(L, LUA_OK, 0);
+}
+
+
+/*
+** stream:shutdown() : true | nil, error
+*/
+
+static int l_shutdown(lua_State *L) {
+  stream *s = stream_box(L)->stream;
+  if (s == NULL)
+    return stream_fail(L, NULL, -EBADF, "shutdown");
+  outbox_flush(s);
+  if (s->write_error != 0) {
+    s->reported = true;
+    return stream_fail(L, s, s->write_error, "shutdown");
+  }
+  int status = 0;
+  if (!s->shut && outbox_pending(s) == 0)
+    status = s->transport->shutdown(s);
+  s->shut = true;
+  if (status < 0)
+    return stream_fail(L, s, status, "shutdown");
+  lua_pushboolean(L, true);
+  return 1;
+}
+
+
+const luaL_Reg write_methods[] = {
+  {"write", l_write},
+  {"flush", l_flush},
+  {"shutdown", l_shutdown},
+  {NULL, NULL},
+};

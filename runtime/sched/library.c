@@ -1,0 +1,315 @@
+/*
+** neap.task.core and neap.host: the primitives on which lua/neap/task.lua
+** builds channels, semaphores, mutexes, events, all and race.
+*/
+
+#include <errno.h>
+#include <string.h>
+
+#include "host/error.h"
+#include "sched/sched.h"
+
+#define QUEUE "neap.queue"
+
+
+/*
+** spawn(f, ...) : Task
+*/
+
+static int l_spawn(lua_State *L) {
+  luaL_checkany(L, 1);
+  task_spawn(L, NULL, lua_gettop(L) - 1);
+  return 1;
+}
+
+
+/*
+** current() : Task
+*/
+
+static int l_current(lua_State *L) {
+  const task *t = task_current(L);
+  if (t != NULL)
+    task_push(L, t);
+  else
+    lua_pushnil(L);
+  return 1;
+}
+
+
+/*
+** sleep(seconds) / yield()
+*/
+
+static int woken_k(lua_State *L, int status, lua_KContext ctx) {
+  (void)status, (void)ctx;
+  wait_status(L);
+  return 0;
+}
+
+
+static int l_yield(lua_State *L) {
+  wait_enter(L, "yield");
+  return wait_yield(L, 0, woken_k);
+}
+
+
+static int l_sleep(lua_State *L) {
+  waiting how = {"sleep", NEVER, true};
+  how.deadline = wait_deadline(L, luaL_checknumber(L, 1));
+  if (lua_tonumber(L, 1) <= 0)
+    return l_yield(L);
+  wait_enter(L, "sleep");
+  return wait_park(L, NULL, &how, 0, woken_k);
+}
+
+
+/*
+** Task
+*/
+
+static int push_results(lua_State *L, const task *t) {
+  lua_getiuservalue(L, 1, 1);
+  if (t->results <= 1)
+    return t->results;
+  luaL_checkstack(L, t->results, "too many results");
+  for (int i = 1; i <= t->results; i++)
+    lua_rawgeti(L, 2, i);
+  return t->results;
+}
+
+
+static int join_k(lua_State *L, int status, lua_KContext ctx) {
+  static const waiting waits = {"join", NEVER, false};
+  task *t = task_check(L, 1);
+  if (status == LUA_YIELD)
+    wait_status(L);
+  lua_settop(L, 1);
+  if (t->state != ENDED)
+    return wait_park(L, &t->joiners, &waits, ctx, join_k);
+  if (t->failed) {
+    lua_getiuservalue(L, 1, 1);
+    return lua_error(L);
+  }
+  if (!t->cancelled)
+    return push_results(L, t);
+  lua_pushnil(L);
+  lua_getiuservalue(L, 1, 1);
+  return 2;
+}
+
+
+static int l_join(lua_State *L) {
+  task *t = task_check(L, 1);
+  if (t == task_current(L))
+    return luaL_error(L, "a task cannot join itself");
+  wait_enter(L, "join");
+  return join_k(L, LUA_OK, 0);
+}
+
+
+/* t:cancel(reason?): the reason becomes the message of what is raised */
+static int l_cancel(lua_State *L) {
+  task *t = task_check(L, 1);
+  const char *reason = luaL_optstring(L, 2, NULL);
+  if (t->state == ENDED || t->cancelled)
+    return 0;
+  if (reason != NULL) {
+    error_push_message(L, -ECANCELED, NULL, NULL, reason);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, t);
+  }
+  task_cancel(t);
+  return 0;
+}
+
+
+static const char *status_text(const task *t) {
+  static const char *const texts[] = {"ready", "running", "waiting"};
+  if (t->state != ENDED)
+    return texts[t->state];
+  return t->failed ? "failed" : t->cancelled ? "cancelled" : "done";
+}
+
+
+static int l_index(lua_State *L) {
+  task *t = task_check(L, 1);
+  const char *key = luaL_checkstring(L, 2);
+  if (strcmp(key, "status") == 0) {
+    lua_pushstring(L, status_text(t));
+  } else if (strcmp(key, "name") == 0) {
+    if (!report_push_name(L, 1))
+      lua_pushfstring(L, "task %d", (int)t->serial);
+  } else if (strcmp(key, "id") == 0) {
+    lua_pushinteger(L, t->serial);
+  } else {
+    lua_getfield(L, lua_upvalueindex(1), key);
+  }
+  return 1;
+}
+
+
+static int l_newindex(lua_State *L) {
+  task_check(L, 1);
+  const char *key = luaL_checkstring(L, 2);
+  if (strcmp(key, "name") != 0)
+    return luaL_error(L, "a Task has no field '%s' to set", key);
+  luaL_checkstring(L, 3);
+  report_set_name(L, 1, 3);
+  return 0;
+}
+
+
+static int l_tostring(lua_State *L) {
+  task *t = task_check(L, 1);
+  lua_pushfstring(L, "task %d (%s)", (int)t->serial, status_text(t));
+  return 1;
+}
+
+
+static const luaL_Reg task_methods[] = {
+  {"join", l_join}, {"cancel", l_cancel}, {NULL, NULL}};
+
+static const luaL_Reg task_metamethods[] = {
+  {"__newindex", l_newindex}, {"__tostring", l_tostring}, {NULL, NULL}};
+
+
+/*
+** queue(op) : Queue, the bare thing that tasks wait in
+*/
+
+static int l_queue(lua_State *L) {
+  luaL_checkstring(L, 1);
+  waitq *q = lua_newuserdatauv(L, sizeof *q, 1);
+  *q = (waitq){NULL, NULL};
+  lua_pushvalue(L, 1);
+  lua_setiuservalue(L, -2, 1);
+  luaL_setmetatable(L, QUEUE);
+  return 1;
+}
+
+
+static waitq *queue_check(lua_State *L) {
+  return luaL_checkudata(L, 1, QUEUE);
+}
+
+
+static const char *queue_op(lua_State *L) {
+  lua_getiuservalue(L, 1, 1);
+  const char *op = lua_tostring(L, -1); /* the queue anchors it */
+  lua_pop(L, 1);
+  return op;
+}
+
+
+static int queue_k(lua_State *L, int status, lua_KContext ctx) {
+  (void)status, (void)ctx;
+  lua_pushinteger(L, wait_status(L));
+  return 1;
+}
+
+
+/* q:wait(): returns when woken, and only then, the number that whoever woke it
+ * gave; raises when interrupted */
+static int queue_wait(lua_State *L) {
+  waitq *q = queue_check(L);
+  waiting how = {queue_op(L), NEVER, false};
+  wait_enter(L, how.op);
+  return wait_park(L, q, &how, 0, queue_k);
+}
+
+
+static int code(lua_State *L) {
+  lua_Integer n = luaL_optinteger(L, 2, 0);
+  luaL_argcheck(L, n >= 0 && n < INT32_MAX, 2, "a small number expected");
+  return (int)n;
+}
+
+
+static int queue_wake(lua_State *L) {
+  lua_pushboolean(L, wait_wake(queue_check(L), code(L)));
+  return 1;
+}
+
+
+static int queue_wake_all(lua_State *L) {
+  lua_pushinteger(L, wait_wake_all(queue_check(L), code(L)));
+  return 1;
+}
+
+
+static int queue_idle(lua_State *L) {
+  lua_pushboolean(L, wait_idle(queue_check(L)));
+  return 1;
+}
+
+
+/* Raise if the running task is interrupted: for what need not wait. */
+static int l_check(lua_State *L) {
+  wait_enter(L, luaL_optstring(L, 1, "wait"));
+  return 0;
+}
+
+
+static const luaL_Reg queue_methods[] = {
+  {"wait", queue_wait},         {"wake", queue_wake},
+  {"wake_all", queue_wake_all}, {"idle", queue_idle},
+  {NULL, NULL},
+};
+
+
+void library_open(lua_State *L, const char *task_class) {
+  luaL_newmetatable(L, task_class);
+  luaL_setfuncs(L, task_metamethods, 0);
+  luaL_newlib(L, task_methods);
+  lua_pushcclosure(L, l_index, 1);
+  lua_setfield(L, -2, "__index");
+  luaL_newmetatable(L, QUEUE);
+  luaL_newlib(L, queue_methods);
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 2);
+}
+
+
+static const luaL_Reg functions[] = {
+  {"spawn", l_spawn},         {"current", l_current}, {"sleep", l_sleep},
+  {"yield", l_yield},         {"queue", l_queue},     {"scope", scope_run},
+  {"timeout", frame_timeout}, {"shield", frame_shield}, {"check", l_check},
+  {NULL, NULL},
+};
+
+
+int luaopen_neap_task_core(lua_State *L) {
+  luaL_newlib(L, functions);
+  return 1;
+}
+
+
+/*
+** host.census() : {tasks=, streams=, listeners=, handles=, descriptors=}
+*/
+
+static void set_count(lua_State *L, const char *key, lua_Integer n) {
+  lua_pushinteger(L, n);
+  lua_setfield(L, -2, key);
+}
+
+
+static int l_census(lua_State *L) {
+  const host *h = host_of(L);
+  lua_createtable(L, 0, 5);
+  set_count(L, "tasks", sched_live(h));
+  set_count(L, "streams", h->streams);
+  set_count(L, "listeners", h->listeners);
+  set_count(L, "handles", h->handles);
+  set_count(L, "descriptors", h->world->descriptors(h->outside));
+  return 1;
+}
+
+
+static const luaL_Reg host_functions[] = {{"census", l_census}, {NULL, NULL}};
+
+
+int luaopen_neap_host(lua_State *L) {
+  luaL_newlib(L, host_functions);
+  return 1;
+}

@@ -1,0 +1,109 @@
+/*
+** os.time, os.clock, os.date, os.exit and the seed of math.random, by the
+** world: so that a script runs the same in a simulated one.
+*/
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "sched/sched.h"
+
+/* How long os.exit waits for closed sockets to send what they accepted. */
+#define EXIT_DRAIN (5 * UINT64_C(1000000000))
+
+
+static lua_Integer seconds_now(const host *h) {
+  return (lua_Integer)(h->world->wall(h->outside) / 1000000000);
+}
+
+
+/* Call Lua's own function, upvalue 1, with the arguments. */
+static int original(lua_State *L) {
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
+  lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+  return lua_gettop(L);
+}
+
+
+static int l_time(lua_State *L) {
+  if (!lua_isnoneornil(L, 1))
+    return original(L);
+  lua_pushinteger(L, seconds_now(host_of(L)));
+  return 1;
+}
+
+
+static int l_date(lua_State *L) {
+  luaL_optstring(L, 1, "%c");
+  lua_settop(L, 2);
+  if (lua_isnil(L, 1)) {
+    lua_pushliteral(L, "%c");
+    lua_replace(L, 1);
+  }
+  if (lua_isnil(L, 2)) {
+    lua_pushinteger(L, seconds_now(host_of(L)));
+    lua_replace(L, 2);
+  }
+  return original(L);
+}
+
+
+static int l_clock(lua_State *L) {
+  const host *h = host_of(L);
+  lua_pushnumber(L, (lua_Number)h->world->cpu(h->outside) / 1e9);
+  return 1;
+}
+
+
+/* As Lua's: a status true, false or a number; close the state when asked. What
+ * sockets accepted goes out first, for a bounded time. */
+static int l_exit(lua_State *L) {
+  host *h = host_of(L);
+  int status = EXIT_SUCCESS;
+  if (lua_isboolean(L, 1))
+    status = lua_toboolean(L, 1) ? EXIT_SUCCESS : EXIT_FAILURE;
+  else
+    status = (int)luaL_optinteger(L, 1, EXIT_SUCCESS);
+  if (h->sched->flush != NULL)
+    h->sched->flush(h);
+  h->world->drain(h->outside, h->world->now(h->outside) + EXIT_DRAIN);
+  if (lua_toboolean(L, 2))
+    host_close(h);
+  h->world->leave(h->outside, status);
+  return 0;
+}
+
+
+static int l_randomseed(lua_State *L) {
+  const host *h = host_of(L);
+  if (lua_isnone(L, 1)) {
+    lua_Integer seed[2];
+    h->world->random(h->outside, seed, sizeof seed);
+    lua_pushinteger(L, seed[0]);
+    lua_pushinteger(L, seed[1]);
+  }
+  return original(L);
+}
+
+
+/* Wrap the field of the table on top. */
+static void wrap(lua_State *L, const char *name, lua_CFunction f) {
+  lua_getfield(L, -1, name);
+  lua_pushcclosure(L, f, 1);
+  lua_setfield(L, -2, name);
+}
+
+
+void os_open(lua_State *L) {
+  lua_getglobal(L, "os");
+  wrap(L, "time", l_time);
+  wrap(L, "date", l_date);
+  wrap(L, "clock", l_clock);
+  wrap(L, "exit", l_exit);
+  lua_getglobal(L, "math");
+  wrap(L, "randomseed", l_randomseed);
+  lua_getfield(L, -1, "randomseed");
+  lua_call(L, 0, 0);
+  lua_pop(L, 2);
+}

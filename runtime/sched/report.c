@@ -1,0 +1,182 @@
+/*
+** What the scheduler says on stderr: errors that nobody handled, with where
+** they began and where the task was spawned; and deadlocks.
+*/
+
+#include <stdio.h>
+#include <string.h>
+
+#include "sched/sched.h"
+
+/* Key of the registry: a weak table, Task -> name. */
+static const char names;
+
+
+void report_open(lua_State *L) {
+  lua_newtable(L);
+  lua_createtable(L, 0, 1);
+  lua_pushliteral(L, "k");
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, -2);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &names);
+}
+
+
+void report_set_name(lua_State *L, int t, int name) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &names);
+  lua_pushvalue(L, t);
+  lua_pushvalue(L, name);
+  lua_rawset(L, -3);
+  lua_pop(L, 1);
+}
+
+
+bool report_push_name(lua_State *L, int t) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &names);
+  lua_pushvalue(L, t);
+  bool found = lua_rawget(L, -2) == LUA_TSTRING;
+  lua_remove(L, -2);
+  return found;
+}
+
+
+/* Push the name of a task whose Task is not at hand, or "". */
+static void push_name(lua_State *L, const task *t) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &names);
+  for (lua_pushnil(L); lua_next(L, -2) != 0; lua_pop(L, 1)) {
+    if (lua_touserdata(L, -2) == t) {
+      lua_pushfstring(L, " \"%s\"", lua_tostring(L, -1));
+      lua_replace(L, -4);
+      lua_pop(L, 2);
+      return;
+    }
+  }
+  lua_pop(L, 1);
+  lua_pushliteral(L, "");
+}
+
+
+/* Push "task 3 "name" spawned at file.lua:7". */
+void report_push_task(lua_State *L, const task *t) {
+  const struct sched *s = t->host->sched;
+  push_name(L, t);
+  const char *name = lua_tostring(L, -1);
+  if (t->site != 0)
+    lua_pushfstring(L, "task %d%s spawned at %s:%d", (int)t->serial, name,
+                    s->sites[t->site], t->line);
+  else
+    lua_pushfstring(L, "task %d%s", (int)t->serial, name);
+  lua_remove(L, -2);
+}
+
+
+static int l_text(lua_State *L) {
+  luaL_tolstring(L, 1, NULL);
+  return 1;
+}
+
+
+/* Push the text of the error at index: of any type, and never fail. */
+static void push_text(lua_State *L, int err) {
+  err = lua_absindex(L, err);
+  if (lua_isnil(L, err)) {
+    lua_pushliteral(L, "(the error object is nil)");
+    return;
+  }
+  lua_pushcfunction(L, l_text);
+  lua_pushvalue(L, err);
+  if (lua_pcall(L, 1, 1, 0) != LUA_OK) {
+    lua_pop(L, 1);
+    lua_pushfstring(L, "(an error object of type %s without a text)",
+                    luaL_typename(L, err));
+  }
+}
+
+
+static void print(lua_State *L, int err, int origin) {
+  push_text(L, err);
+  fflush(stdout);
+  fprintf(stderr, "neap: %s\n%s\n", lua_tostring(L, -1),
+          lua_tostring(L, origin));
+  fflush(stderr);
+}
+
+
+/* The error on top ended the task: tell it, or keep it for the scope's owner.
+ * Leaves the error. */
+void report_failure(lua_State *L, task *t) {
+  host *h = t->host;
+  int err = lua_gettop(L);
+  luaL_checkstack(L, 8, NULL);
+  trace_take(L);
+  if (!lua_isstring(L, -1)) {
+    lua_pop(L, 1);
+    lua_pushliteral(L, "stack traceback: none");
+  }
+  lua_pushliteral(L, "\n");
+  report_push_task(L, t);
+  lua_concat(L, 3);
+  bool root = t->scope == h->sched->root;
+  if (root && !t->served && h->exit_status == 0)
+    h->exit_status = 1;
+  if (root || t->served)
+    print(L, err, lua_gettop(L));
+  else
+    scope_blame(L, t->scope, err);
+  lua_settop(L, err);
+}
+
+
+/* Push " at file.lua:9": where the script waits. */
+static void push_place(lua_State *L, lua_State *co) {
+  lua_Debug ar;
+  for (int level = 0; lua_getstack(co, level, &ar); level++) {
+    lua_getinfo(co, "Sl", &ar);
+    if (ar.currentline > 0 && strncmp(ar.source, "=neap.", 6) != 0) {
+      lua_pushfstring(L, " at %s:%d", ar.short_src, ar.currentline);
+      return;
+    }
+  }
+  lua_pushliteral(L, "");
+}
+
+
+static void print_waiting(lua_State *L, const task *t) {
+  report_push_task(L, t);
+  push_place(L, t->parked);
+  fprintf(stderr, "  %s waits for %s%s\n", lua_tostring(L, -2), t->op,
+          lua_tostring(L, -1));
+  lua_pop(L, 2);
+}
+
+
+static void print_scope(lua_State *L, const scope *s) {
+  for (const task *t = s->youngest; t != NULL; t = t->elder) {
+    print_waiting(L, t);
+    for (const frame *f = t->frames; f != NULL; f = f->older)
+      if (f->kind == SCOPE || (f->kind == SHIELD && f->fired))
+        print_scope(L, (const scope *)f);
+  }
+}
+
+
+static int l_deadlock(lua_State *L) {
+  const struct sched *s = host_of(L)->sched;
+  print_scope(L, s->root);
+  return 0;
+}
+
+
+/* No task is ready, none has a deadline, and the world can wake none. */
+void report_deadlock(struct sched *s) {
+  host *h = s->host;
+  fflush(stdout);
+  fprintf(stderr, "neap: deadlock: %u task%s, and nothing can wake %s\n",
+          s->live, s->live == 1 ? " waits" : "s wait",
+          s->live == 1 ? "it" : "them");
+  lua_pushcfunction(h->L, l_deadlock);
+  host_call(h, 0, 0);
+  lua_settop(h->L, 0);
+  s->deadlocked = true;
+  sched_interrupt(h, 1, "deadlock");
+}

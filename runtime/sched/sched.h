@@ -1,0 +1,173 @@
+/*
+** The scheduler's own structures, for the files of sched/ only.
+**
+** A task is in one place at a time: running, in the ready queue, in the queue
+** of what it waits for, or ended.  Deadlines lie in one heap; an entry may be
+** older than its task's wait (removing it at each wake would cost more than
+** leaving it), and is put right when it comes up.
+**
+** A *frame* is a stretch of a task's run that something can end (a timeout, a
+** scope) or that hides such ends (a shield).  Frames form a list, the newest
+** first.  A fired frame, or a cancelled task, *interrupts*: each suspending
+** call inside raises, until the frame is left, unless a shield lies between.
+*/
+
+#ifndef SCHED_SCHED_H
+#define SCHED_SCHED_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "sched/task.h"
+#include "sched/wait.h"
+#include "sched/world.h"
+
+/* A wait ended by an interrupt, in task.status. */
+#define WAIT_INTERRUPTED INT32_MAX
+
+enum task_state { READY, RUNNING, WAITING, ENDED };
+
+enum frame_kind { TIMEOUT, SCOPE, SHIELD };
+
+typedef struct frame {
+  struct frame *older, *newer;
+  task *task;        /* whose list it is in; NULL: in none */
+  lua_State *co;     /* the coroutine that entered it */
+  uint64_t deadline; /* of a timeout; NEVER */
+  uint8_t kind;
+  bool fired;
+} frame;
+
+struct task {
+  host *host;
+  lua_State *co;           /* NULL once it has ended */
+  lua_State *parked;       /* the innermost coroutine, while it waits */
+  task *prev, *next;       /* in the ready queue or in `in` */
+  waitq *in;               /* the queue it waits in, or NULL */
+  frame *frames;           /* the newest */
+  scope *scope;
+  task *elder, *younger;   /* in the scope's list */
+  waitq joiners;
+  uint64_t deadline;       /* of the current wait; NEVER */
+  const char *op;          /* what it waits for */
+  unsigned timer;          /* its place in the heap, from 1; 0: none */
+  int slot;                /* in sched.slots */
+  int status;              /* what ended the last wait */
+  unsigned serial;
+  unsigned site;           /* where it was spawned: an index of sched.sites */
+  int line;
+  int results;             /* their number, once it has ended well */
+  uint8_t state;
+  bool interrupt;          /* perhaps interrupted: look at the frames */
+  bool cancelled;
+  bool failed;
+  bool served;             /* an error is reported and ends only this task, and
+                              its first argument is closed when it ends */
+  bool outside;            /* the world can end the current wait */
+};
+
+struct scope {
+  frame frame;
+  host *host;
+  task *youngest;
+  unsigned live;           /* children that have not ended */
+  unsigned threshold;      /* wake `below` at that many */
+  waitq below;
+  int ref;                 /* anchor while children live; LUA_NOREF */
+  bool ended;
+};
+
+typedef struct timer {
+  uint64_t at;
+  task *task;
+} timer;
+
+struct sched {
+  host *host;
+  task *current;
+  waitq ready;
+  unsigned ready_count;
+  unsigned live;
+  unsigned outside;        /* waits that the world can end */
+  scope *root;
+  int slots;               /* registry: the Tasks that have not ended */
+  timer *heap;             /* from 1 */
+  unsigned timers, heap_room;
+  const char **sites;      /* source names of spawn sites, from 1 */
+  unsigned site_count;
+  const char *reason;      /* of sched_interrupt */
+  void (*flush)(host *h);
+  uint64_t alarm_at;
+  void (*alarm)(host *h, uint64_t now);
+  int *unrefs;
+  unsigned unref_count, unref_room;
+  bool deadlocked;
+};
+
+/* Queues (wait.c) */
+void queue_add(waitq *q, task *t);
+task *queue_take(waitq *q);
+void queue_remove(waitq *q, task *t);
+
+/* Deadlines (timer.c) */
+void timer_set(struct sched *s, task *t);
+void timer_drop(struct sched *s, task *t);
+uint64_t timer_next(struct sched *s);
+task *timer_expired(struct sched *s, uint64_t now);
+
+/* Tasks (task.c) */
+task *task_spawn_served(lua_State *L, scope *into, int nargs);
+int wait_yield(lua_State *L, lua_KContext ctx, lua_KFunction k);
+task *task_check(lua_State *L, int index);
+void task_push(lua_State *L, const task *t); /* one that has not ended */
+void task_wake(task *t, int status);
+void task_cancel(task *t);
+
+/* Frames (frame.c).  frame_enter links a frame into the running task's list;
+ * leaving it twice is harmless. */
+void frame_enter(lua_State *L, frame *f, enum frame_kind kind,
+                 uint64_t deadline);
+void frame_leave(lua_State *L, frame *f);
+bool frame_interrupts(const task *t, const frame **which);
+void frame_fire(frame *f);
+uint64_t frame_deadline(const task *t);
+bool frame_expire(task *t, uint64_t now);
+_Noreturn void frame_raise(lua_State *L, task *t);
+bool frame_raised(lua_State *L, const frame *f, int err);
+void frame_open(lua_State *L);
+int frame_timeout(lua_State *L); /* task.timeout */
+int frame_shield(lua_State *L);  /* task.shield */
+
+/* Where errors began (trace.c).  The message handler of every pcallk here
+ * notes the traceback of an error the first time it sees it; trace_take
+ * pushes the note and forgets it; trace_note puts one back before an error is
+ * raised again. */
+int trace_handler(lua_State *L);
+void trace_take(lua_State *L);
+void trace_note(lua_State *L, int err, int text);
+
+/* Scopes (scope.c) */
+void scope_open(lua_State *L);
+scope *scope_new(lua_State *L);
+void scope_add(scope *s, task *t);
+void scope_blame(lua_State *L, scope *s, int err);
+void scope_child_ended(lua_State *L, task *t);
+void scope_cancel(scope *s);
+scope *scope_check(lua_State *L, int index);
+int scope_run(lua_State *L); /* task.scope */
+
+/* Reports (report.c) */
+void report_open(lua_State *L); /* the names of tasks */
+void report_failure(lua_State *L, task *t);
+void report_deadlock(struct sched *s);
+void report_push_task(lua_State *L, const task *t);
+void report_set_name(lua_State *L, int t, int name);
+bool report_push_name(lua_State *L, int t);
+
+/* The Lua side (library.c) */
+int luaopen_neap_task_core(lua_State *L);
+int luaopen_neap_host(lua_State *L);
+void library_open(lua_State *L, const char *task_class);
+void os_open(lua_State *L); /* os.time, ... and math.random by the world */
+
+#endif

@@ -1,0 +1,520 @@
+/*
+** The life of a task: spawned, run from the ready queue, parked, woken, ended.
+**
+** Two worlds meet here.  A backend's callbacks wake tasks and never touch a
+** lua_State; Lua runs only from sched_round.  The coroutine's base is
+** task_main, a C function that calls the body under lua_pcallk: so <close>
+** variables run when the body fails or is cancelled, and may suspend.
+*/
+
+#include "sched/task.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/coroutine.h"
+#include "host/memory.h"
+#include "sched/sched.h"
+#include "sched/time.h"
+
+/* Where things lie on the stack of task_main. */
+enum { SELF = 1, HANDLER, OWNED, BODY };
+
+/* Ready tasks run in so many rounds before the world is asked again. */
+enum { ROUNDS = 64 };
+
+/* Source names kept for reports. */
+enum { SITES = 256 };
+
+#define CLASS "neap.Task"
+
+
+static struct sched *sched_of(lua_State *L) {
+  return host_of(L)->sched;
+}
+
+
+task *task_current(lua_State *L) {
+  return sched_of(L)->current;
+}
+
+
+task *task_check(lua_State *L, int index) {
+  return luaL_checkudata(L, index, CLASS);
+}
+
+
+unsigned sched_live(const host *h) {
+  return h->sched->live;
+}
+
+
+static void make_ready(struct sched *s, task *t) {
+  t->state = READY;
+  queue_add(&s->ready, t);
+  s->ready_count++;
+}
+
+
+void task_wake(task *t, int status) {
+  struct sched *s = t->host->sched;
+  if (t->state != WAITING)
+    return;
+  if (t->in != NULL)
+    queue_remove(t->in, t);
+  t->in = NULL;
+  t->status = status;
+  t->deadline = NEVER;
+  s->outside -= t->outside;
+  make_ready(s, t);
+}
+
+
+void task_push(lua_State *L, const task *t) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, sched_of(L)->slots);
+  lua_rawgeti(L, -1, t->slot);
+  lua_remove(L, -2);
+}
+
+
+/* Ask a task to end: it is interrupted from now on. */
+void task_cancel(task *t) {
+  if (t->state == ENDED)
+    return;
+  t->cancelled = true;
+  t->interrupt = true;
+  if (frame_interrupts(t, NULL))
+    task_wake(t, WAIT_INTERRUPTED);
+}
+
+
+/*
+** Waiting
+*/
+
+void wait_enter(lua_State *L, const char *op) {
+  host *h = host_of(L);
+  task *t = h->sched->current;
+  if (t == NULL)
+    luaL_error(L, "%s: only a task can wait", op);
+  if (t->interrupt && frame_interrupts(t, NULL))
+    frame_raise(L, t);
+  if (h->stuck > 0 || !lua_isyieldable(L))
+    luaL_error(L,
+               "%s cannot wait here: Lua cannot suspend inside a comparison of "
+               "table.sort, a replacement of string.gsub, __tostring, __gc, a "
+               "reader of load, coroutine.close or another C function; do it "
+               "before, and pass the result in",
+               op);
+}
+
+
+/* The one yield of a task: to the scheduler, through whatever coroutines the
+ * script has put between. */
+static int suspend(lua_State *L, task *t, lua_KContext ctx, lua_KFunction k) {
+  t->parked = L;
+  luaL_checkstack(L, 1, NULL);
+  coroutine_push_mark(L);
+  return lua_yieldk(L, 1, ctx, k);
+}
+
+
+int wait_park(lua_State *L, waitq *q, const waiting *how, lua_KContext ctx,
+              lua_KFunction k) {
+  struct sched *s = sched_of(L);
+  task *t = s->current;
+  if (t->interrupt && frame_interrupts(t, NULL)) {
+    t->status = WAIT_INTERRUPTED; /* the continuation raises, after undoing */
+    return k(L, LUA_YIELD, ctx);
+  }
+  uint64_t limit = frame_deadline(t);
+  t->deadline = how->deadline < limit ? how->deadline : limit;
+  timer_set(s, t);
+  t->op = how->op;
+  t->outside = how->outside;
+  s->outside += t->outside;
+  t->state = WAITING;
+  t->in = q;
+  if (q != NULL)
+    queue_add(q, t);
+  return suspend(L, t, ctx, k);
+}
+
+
+int wait_peek(lua_State *L, bool *cancelled) {
+  int status = task_current(L)->status;
+  *cancelled = status == WAIT_INTERRUPTED;
+  return status;
+}
+
+
+int wait_raise(lua_State *L) {
+  frame_raise(L, task_current(L));
+}
+
+
+int wait_status(lua_State *L) {
+  bool cancelled;
+  int status = wait_peek(L, &cancelled);
+  return cancelled ? wait_raise(L) : status;
+}
+
+
+/* Back to the end of the ready queue. */
+int wait_yield(lua_State *L, lua_KContext ctx, lua_KFunction k) {
+  task *t = task_current(L);
+  t->status = 0;
+  t->op = "yield";
+  make_ready(sched_of(L), t);
+  return suspend(L, t, ctx, k);
+}
+
+
+/*
+** The body
+*/
+
+/* The results become the Task's: none, the value itself, or a table. */
+static void keep_results(lua_State *L, int first) {
+  int n = lua_gettop(L) - first + 1;
+  if (n > 1) {
+    lua_createtable(L, n, 0);
+    lua_insert(L, first);
+    for (int i = n; i >= 1; i--)
+      lua_rawseti(L, first, i);
+  }
+  task *t = lua_touserdata(L, SELF);
+  t->results = n;
+  if (n >= 1)
+    lua_setiuservalue(L, SELF, 1);
+}
+
+
+/* Is the error on top the task's own cancellation? */
+static bool is_own_cancel(lua_State *L, task *t) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, t);
+  bool own = t->cancelled && lua_rawequal(L, -1, -2);
+  lua_pop(L, 1);
+  return own;
+}
+
+
+static int main_k(lua_State *L, int status, lua_KContext ctx) {
+  task *t = lua_touserdata(L, SELF);
+  (void)ctx;
+  if (status == LUA_OK || status == LUA_YIELD) {
+    t->cancelled = false;
+    keep_results(L, BODY);
+  } else {
+    bool cancel = is_own_cancel(L, t);
+    t->cancelled = cancel;
+    t->failed = !cancel;
+    if (t->failed)
+      report_failure(L, t);
+    lua_setiuservalue(L, SELF, 1);
+  }
+  if (t->served && luaL_getmetafield(L, OWNED, "__close") != LUA_TNIL) {
+    lua_pushvalue(L, OWNED);
+    lua_call(L, 1, 0);
+  }
+  return 0;
+}
+
+
+/* task, body, arguments... */
+static int task_main(lua_State *L) {
+  task *t = lua_touserdata(L, SELF);
+  lua_pushcfunction(L, trace_handler);
+  lua_insert(L, HANDLER);
+  if (t->served && lua_gettop(L) > OWNED)
+    lua_pushvalue(L, OWNED + 1);
+  else
+    lua_pushnil(L);
+  lua_insert(L, OWNED);
+  int nargs = lua_gettop(L) - BODY;
+  return main_k(L, lua_pcallk(L, nargs, LUA_MULTRET, HANDLER, 0, main_k), 0);
+}
+
+
+/*
+** Spawning
+*/
+
+/* The index of a source name in sched.sites, usually the last one asked; 0
+ * when there are too many. */
+static unsigned site_index(struct sched *s, const char *name) {
+  for (unsigned i = s->site_count; i >= 1; i--)
+    if (strcmp(s->sites[i], name) == 0)
+      return i;
+  if (s->site_count == SITES)
+    return 0;
+  s->sites = memory_grow(s->sites, (s->site_count + 2) * sizeof *s->sites);
+  s->sites[++s->site_count] = memory_text(name, strlen(name));
+  return s->site_count;
+}
+
+
+/* Note the nearest Lua function on the stack that is not neap's own. */
+static void note_site(lua_State *L, struct sched *s, task *t) {
+  lua_Debug ar;
+  for (int level = 0; lua_getstack(L, level, &ar); level++) {
+    lua_getinfo(L, "Sl", &ar);
+    if (ar.currentline > 0 && strncmp(ar.source, "=neap.", 6) != 0) {
+      t->site = site_index(s, ar.short_src);
+      t->line = ar.currentline;
+      return;
+    }
+  }
+}
+
+
+/* Push a Task in state READY, in no queue yet.  Its user value is the
+ * coroutine, and when it has ended its results. */
+static task *task_new(lua_State *L, struct sched *s) {
+  task *t = lua_newuserdatauv(L, sizeof *t, 1);
+  *t = (task){.host = s->host, .deadline = NEVER, .slot = LUA_NOREF};
+  luaL_setmetatable(L, CLASS);
+  t->serial = host_serial(s->host);
+  note_site(L, s, t);
+  return t;
+}
+
+
+task *task_spawn(lua_State *L, scope *into, int nargs) {
+  struct sched *s = sched_of(L);
+  luaL_checkstack(L, 6, "spawn");
+  task *t = task_new(L, s);
+  lua_State *co = lua_newthread(L);
+  if (!lua_checkstack(co, nargs + LUA_MINSTACK))
+    luaL_error(L, "too many arguments to spawn");
+  lua_pushcfunction(co, task_main);
+  lua_pushvalue(L, -2);
+  lua_xmove(L, co, 1);
+  lua_rotate(L, -(nargs + 3), 2); /* task, coroutine, body, arguments */
+  lua_xmove(L, co, nargs + 1);
+  lua_setiuservalue(L, -2, 1);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, s->slots);
+  lua_pushvalue(L, -2);
+  t->slot = luaL_ref(L, -2);
+  lua_pop(L, 1);
+  scope_add(into != NULL ? into : s->root, t);
+  t->co = co;
+  s->live++;
+  make_ready(s, t);
+  return t;
+}
+
+
+task *task_spawn_served(lua_State *L, scope *into, int nargs) {
+  task *t = task_spawn(L, into, nargs);
+  t->served = true;
+  return t;
+}
+
+
+/*
+** Running
+*/
+
+/* A task whose base failed outside its body: out of memory, or an error in
+ * the closing of what it served. */
+static int l_report(lua_State *L) {
+  task *t = lua_touserdata(L, 1);
+  report_failure(L, t);
+  return 0;
+}
+
+
+static void end_badly(lua_State *L, task *t) {
+  t->failed = true;
+  t->cancelled = false;
+  lua_pushcfunction(L, l_report);
+  lua_pushlightuserdata(L, t);
+  lua_xmove(t->co, L, 1);
+  host_call(t->host, 2, 0);
+  lua_settop(L, 0);
+}
+
+
+static void end(struct sched *s, task *t, int result) {
+  lua_State *L = s->host->L;
+  if (result != LUA_OK)
+    end_badly(L, t);
+  while (t->frames != NULL)
+    frame_leave(L, t->frames);
+  t->state = ENDED;
+  timer_drop(s, t);
+  if (t->interrupt) {
+    lua_pushnil(L);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, t); /* its cancellation */
+  }
+  lua_rawgeti(L, LUA_REGISTRYINDEX, s->slots);
+  luaL_unref(L, -1, t->slot);
+  lua_pop(L, 1);
+  t->co = t->parked = NULL;
+  s->live--;
+  wait_wake_all(&t->joiners, 0);
+  scope_child_ended(L, t);
+}
+
+
+static void run(struct sched *s, task *t) {
+  lua_State *L = s->host->L;
+  int n = 0;
+  int nargs = lua_gettop(t->co) - 1;
+  if (coroutine_parked(t->co)) {
+    lua_pop(t->co, 1);
+    nargs = 0;
+  }
+  s->current = t;
+  s->host->base = t->co;
+  t->state = RUNNING;
+#ifdef NEAP_STRESS
+  lua_gc(L, LUA_GCCOLLECT);
+#endif
+  int result = lua_resume(t->co, L, nargs, &n);
+  s->host->base = NULL;
+  s->current = NULL;
+  if (s->flush != NULL)
+    s->flush(s->host);
+  if (result != LUA_YIELD)
+    end(s, t, result);
+  else if (t->state == RUNNING)
+    make_ready(s, t); /* a bare lua_yield of some C module */
+}
+
+
+static void release_refs(struct sched *s) {
+  while (s->unref_count > 0)
+    luaL_unref(s->host->L, LUA_REGISTRYINDEX, s->unrefs[--s->unref_count]);
+}
+
+
+void sched_unref(host *h, int ref) {
+  struct sched *s = h->sched;
+  if (s->unref_count == s->unref_room) {
+    s->unref_room = s->unref_room == 0 ? 16 : s->unref_room * 2;
+    s->unrefs = memory_grow(s->unrefs, s->unref_room * sizeof *s->unrefs);
+  }
+  s->unrefs[s->unref_count++] = ref;
+}
+
+
+static task *next_ready(struct sched *s) {
+  const world *w = s->host->world;
+  task *t = s->ready.head;
+  size_t skip = w->pick != NULL && s->ready_count > 1
+                  ? w->pick(s->host->outside, s->ready_count)
+                  : 0;
+  while (skip-- > 0)
+    t = t->next;
+  queue_remove(&s->ready, t);
+  s->ready_count--;
+  return t;
+}
+
+
+void sched_round(host *h) {
+  struct sched *s = h->sched;
+  release_refs(s);
+  for (unsigned n = s->ready_count; n > 0 && s->ready_count > 0; n--)
+    run(s, next_ready(s));
+}
+
+
+void sched_alarm(host *h, uint64_t at, void (*fn)(host *h, uint64_t now)) {
+  h->sched->alarm_at = at;
+  h->sched->alarm = fn;
+}
+
+
+static uint64_t next_deadline(struct sched *s) {
+  uint64_t next = timer_next(s);
+  return next < s->alarm_at ? next : s->alarm_at;
+}
+
+
+static void expire(struct sched *s) {
+  host *h = s->host;
+  if (next_deadline(s) == NEVER)
+    return;
+  uint64_t now = h->world->now(h->outside);
+  if (s->alarm_at <= now)
+    s->alarm(h, now);
+  for (task *t; (t = timer_expired(s, now)) != NULL;)
+    task_wake(t, frame_expire(t, now) ? WAIT_INTERRUPTED : -ETIMEDOUT);
+}
+
+
+static void run_ready(struct sched *s) {
+  for (int i = 0; i < ROUNDS && s->ready_count > 0; i++)
+    sched_round(s->host);
+}
+
+
+void sched_run(host *h) {
+  struct sched *s = h->sched;
+  for (;;) {
+    run_ready(s);
+    if (s->root->live == 0)
+      return;
+    uint64_t next = s->ready_count > 0 ? 0 : next_deadline(s);
+    if (s->ready_count == 0 && s->outside == 0 && timer_next(s) == NEVER) {
+      if (s->deadlocked)
+        return;
+      report_deadlock(s);
+      continue;
+    }
+    h->world->poll(h->outside, next);
+    expire(s);
+  }
+}
+
+
+void sched_interrupt(host *h, int exit_status, const char *reason) {
+  struct sched *s = h->sched;
+  h->exit_status = exit_status;
+  s->reason = reason;
+  scope_cancel(s->root);
+}
+
+
+void sched_on_suspend(host *h, void (*flush)(host *h)) {
+  h->sched->flush = flush;
+}
+
+
+int sched_open(lua_State *L) {
+  host *h = host_of(L);
+  struct sched *s = memory_new(sizeof *s);
+  h->sched = s;
+  s->host = h;
+  s->alarm_at = NEVER;
+  lua_newtable(L);
+  s->slots = luaL_ref(L, LUA_REGISTRYINDEX);
+  frame_open(L);
+  scope_open(L);
+  report_open(L);
+  library_open(L, CLASS);
+  os_open(L);
+  s->root = scope_new(L);
+  host_module(L, "neap.task.core", luaopen_neap_task_core);
+  host_module(L, "neap.host", luaopen_neap_host);
+  host_module(L, "neap.time", luaopen_neap_time);
+  return 0;
+}
+
+
+void sched_close(host *h) {
+  struct sched *s = h->sched;
+  if (s == NULL)
+    return;
+  for (unsigned i = 1; i <= s->site_count; i++)
+    free((char *)s->sites[i]);
+  free(s->sites);
+  free(s->heap);
+  free(s->unrefs);
+  free(s);
+  h->sched = NULL;
+}

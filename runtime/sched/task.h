@@ -1,0 +1,59 @@
+/*
+** Tasks: coroutines that the scheduler owns.  Scopes: the lifetimes that they
+** are spawned into.
+**
+** Reading order: world.h, wait.h, this, sched.h, task.c.
+*/
+
+#ifndef SCHED_TASK_H
+#define SCHED_TASK_H
+
+#include <stdint.h>
+
+#include "host/host.h"
+#include "sched/wait.h"
+
+typedef struct task task;
+typedef struct scope scope;
+
+/* Create the scheduler of an open host, with its root scope, and register its
+ * modules.  Raises on lack of memory: call it through host_call. */
+int sched_open(lua_State *L);
+
+/* Free it, after the lua_State. */
+void sched_close(host *h);
+
+/* Run the tasks that are ready now, each once.  The backend calls it after
+ * each delivery, from its poll and from nowhere else. */
+void sched_round(host *h);
+
+/* Run until the root scope has ended: all its tasks. */
+void sched_run(host *h);
+
+/* Cancel everything; the process then ends with this status.  Callable from a
+ * backend's callback. */
+void sched_interrupt(host *h, int exit_status, const char *reason);
+
+/* Spawn the function below its nargs arguments on top of L's stack, into the
+ * scope (NULL: the root scope), and replace them by the Task. */
+task *task_spawn(lua_State *L, scope *into, int nargs);
+
+/* The running task; NULL while modules are opened. */
+task *task_current(lua_State *L);
+
+/* The socket layer's hooks: before the running task gives up the processor
+ * (flush what small writes gathered), set once. */
+void sched_on_suspend(host *h, void (*flush)(host *h));
+
+/* Call fn(h, now) from the scheduler at that time (NEVER: not at all); set
+ * anew each time.  One alarm, the socket layer's. */
+void sched_alarm(host *h, uint64_t at, void (*fn)(host *h, uint64_t now));
+
+/* Release a registry reference, from where no Lua may run: done before the
+ * next task runs. */
+void sched_unref(host *h, int ref);
+
+/* Tasks that have not ended. */
+unsigned sched_live(const host *h);
+
+#endif

@@ -1,0 +1,70 @@
+/*
+** Queues of tasks, and waking them.
+*/
+
+#include "sched/wait.h"
+
+#include <lauxlib.h>
+#include <math.h>
+
+#include "sched/sched.h"
+
+
+void queue_add(waitq *q, task *t) {
+  t->prev = q->tail;
+  t->next = NULL;
+  if (q->tail != NULL)
+    q->tail->next = t;
+  else
+    q->head = t;
+  q->tail = t;
+}
+
+
+void queue_remove(waitq *q, task *t) {
+  if (t->prev != NULL)
+    t->prev->next = t->next;
+  else
+    q->head = t->next;
+  if (t->next != NULL)
+    t->next->prev = t->prev;
+  else
+    q->tail = t->prev;
+  t->prev = t->next = NULL;
+}
+
+
+task *queue_take(waitq *q) {
+  task *t = q->head;
+  if (t != NULL)
+    queue_remove(q, t);
+  return t;
+}
+
+
+bool wait_wake(waitq *q, int status) {
+  if (q->head == NULL)
+    return false;
+  task_wake(q->head, status);
+  return true;
+}
+
+
+int wait_wake_all(waitq *q, int status) {
+  int n = 0;
+  while (wait_wake(q, status))
+    n++;
+  return n;
+}
+
+
+uint64_t wait_deadline(lua_State *L, double seconds) {
+  host *h = host_of(L);
+  if (isnan(seconds))
+    luaL_error(L, "a number of seconds expected, got NaN");
+  uint64_t now = h->world->now(h->outside);
+  if (seconds <= 0)
+    return now;
+  double ns = ceil(seconds * 1e9);
+  return ns >= (double)(INT64_MAX) ? NEVER : now + (uint64_t)ns;
+}

@@ -1,0 +1,86 @@
+/*
+** Waiting: the one mechanism.
+**
+** A method tries.  If it cannot finish now, it parks the running task in a
+** queue of the object (its readers, its writers, its acceptors) and yields
+** with a continuation that tries again.  Whoever changes the object wakes the
+** queue.  Success, failure, close, deadline and cancellation all enter at the
+** continuation's first line, wait_status(); so wake-ups may be spurious, and
+** there is no second path.
+**
+**   static int l_recv(lua_State *L) {
+**     wait_enter(L, "recv");             -- raises when cancelled
+**     return recv_k(L, LUA_OK, 0);
+**   }
+**   static int recv_k(lua_State *L, int yielded, lua_KContext ctx) {
+**     stream *s = ...from the stack...;
+**     int status = yielded == LUA_YIELD ? wait_status(L) : 0;
+**     ...
+**     return wait_park(L, &s->readers, &how, ctx, recv_k);
+**   }
+**
+** The stack of the function is kept; values pushed since it began are still
+** there in the continuation.  Across a suspension trust only the stack: fetch
+** the object from its box again, closed meanwhile is an answer.
+*/
+
+#ifndef SCHED_WAIT_H
+#define SCHED_WAIT_H
+
+#include <lua.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct task;
+
+/* Tasks that wait for one thing, first come first woken.  All zero is empty.
+ * Its memory must outlive the tasks in it: wake them all before freeing it. */
+typedef struct waitq {
+  struct task *head, *tail;
+} waitq;
+
+/* How a task waits. */
+typedef struct waiting {
+  const char *op;    /* what for: "recv"; a static string, for reports */
+  uint64_t deadline; /* the operation's own, absolute, ns; NEVER (world.h) */
+  bool outside;      /* the world can end this wait (a socket, a child); false
+                        when only another task can (a channel, mem:) */
+} waiting;
+
+/* The first line of every function that may suspend.  Raises the cancellation
+ * of a cancelled task; raises a clear error where Lua cannot suspend. */
+void wait_enter(lua_State *L, const char *op);
+
+/* Park the running task at the end of q, and suspend it.  Never returns to
+ * the caller: `return wait_park(...)`.  q may be NULL (only a deadline or a
+ * cancellation ends the wait).  Nothing may run after it. */
+int wait_park(lua_State *L, waitq *q, const waiting *how, lua_KContext ctx,
+              lua_KFunction k);
+
+/* For the continuation: the status that whoever woke the task gave (0 or a
+ * negative errno); -ETIMEDOUT when the deadline of `how` passed.  Raises the
+ * cancellation when that ended the wait. */
+int wait_status(lua_State *L);
+
+/* As wait_status, but gives -ECANCELED through *cancelled instead of raising,
+ * for a continuation that must undo something first: undo, then call
+ * wait_raise. */
+int wait_peek(lua_State *L, bool *cancelled);
+int wait_raise(lua_State *L);
+
+/* Wake the first task of q with a status; false when nobody waits.  May be
+ * called from a backend's callback: it runs no Lua. */
+bool wait_wake(waitq *q, int status);
+
+/* Wake all; returns how many. */
+int wait_wake_all(waitq *q, int status);
+
+static inline bool wait_idle(const waitq *q) {
+  return q->head == NULL;
+}
+
+/* Seconds (from a script) to an absolute deadline: at once for <= 0 and NaN
+ * raises; NEVER for very large ones. */
+uint64_t wait_deadline(lua_State *L, double seconds);
+
+#endif

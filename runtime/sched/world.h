@@ -1,0 +1,50 @@
+/*
+** What the outside world decides: the clocks, chance, the order of ready
+** tasks, and waiting.  One table a backend, chosen when a host is created.
+** Sockets and names have a table of their own in net/backend.h.
+**
+** `w` is the backend's state, host.outside.  Times are nanoseconds.
+*/
+
+#ifndef SCHED_WORLD_H
+#define SCHED_WORLD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define NEVER UINT64_MAX
+
+typedef struct world world;
+
+struct world {
+  const char *name;
+
+  uint64_t (*now)(void *w);  /* monotonic, never 0 */
+  int64_t (*wall)(void *w);  /* since 1970-01-01 UTC */
+  uint64_t (*cpu)(void *w);  /* processor time of the process */
+  void (*random)(void *w, void *bytes, size_t n);
+
+  /* Which of n ready tasks runs next, 0..n-1.  NULL: first in, first out. */
+  size_t (*pick)(void *w, size_t n);
+
+  /* Wait until the deadline (0: do not wait; NEVER: no deadline) or until
+   * something happened, deliver what happened to the objects that it
+   * concerns, and call sched_round() after each delivery. */
+  void (*poll)(void *w, uint64_t deadline);
+
+  /* Let what was closed go out, until it is out or the deadline.  No Lua runs
+   * meanwhile. */
+  void (*drain)(void *w, uint64_t deadline);
+
+  /* End the process, now. */
+  void (*leave)(void *w, int status);
+
+  /* A count of open descriptors, for the census; -1 where the notion has no
+   * meaning. */
+  int (*descriptors)(void *w);
+
+  /* The functions of net/backend.h. */
+  const struct backend *net;
+};
+
+#endif

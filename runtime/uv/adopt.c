@@ -1,0 +1,193 @@
+/*
+** Descriptors that somebody else made: inherited ones, and those of stdin,
+** stdout and stderr.
+**
+** To *take* one is to own it: it becomes non-blocking and close-on-exec.  To
+** *borrow* one is to leave it as it is, for the C library's stdio uses it, and
+** its open file description is perhaps the shell's too, which a change of
+** O_NONBLOCK would confuse.  So a terminal or pipe is opened once more, and
+** anything else is duplicated.
+*/
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "uv/backend.h"
+#include "uv/file.h"
+#include "uv/socket.h"
+
+enum kind { KIND_SOCKET, KIND_PIPE, KIND_TTY, KIND_FILE };
+
+
+/* Devices such as /dev/null are always ready, and epoll refuses them. */
+static bool is_watchable(host *h, int fd) {
+  int epoll = loop_of(h)->epoll;
+  struct epoll_event none = {0};
+  if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &none) != 0)
+    return errno != EPERM;
+  epoll_ctl(epoll, EPOLL_CTL_DEL, fd, NULL);
+  return true;
+}
+
+
+static int device_kind(host *h, int fd) {
+  if (isatty(fd))
+    return KIND_TTY;
+  return is_watchable(h, fd) ? KIND_PIPE : KIND_FILE;
+}
+
+
+/* An enum kind, or a negative errno. */
+static int kind_of(host *h, int fd) {
+  struct stat st;
+  if (fstat(fd, &st) != 0)
+    return -errno;
+  switch (st.st_mode & S_IFMT) {
+  case S_IFSOCK:
+    return KIND_SOCKET;
+  case S_IFIFO:
+    return KIND_PIPE;
+  case S_IFCHR:
+    return device_kind(h, fd);
+  case S_IFREG:
+  case S_IFBLK:
+    return KIND_FILE;
+  case S_IFDIR:
+    return -EISDIR;
+  default:
+    return -ENOTSOCK;
+  }
+}
+
+
+/* A listening socket has no peer; any other must have one. */
+static int check_socket(int fd, address *peer, bool *listening) {
+  int type = option_int(fd, SOL_SOCKET, SO_TYPE);
+  if (type != SOCK_STREAM)
+    return type < 0 ? type : -EPROTOTYPE;
+  *listening = option_int(fd, SOL_SOCKET, SO_ACCEPTCONN) > 0;
+  peer->length = sizeof peer->u;
+  if (!*listening && getpeername(fd, &peer->u.any, &peer->length) != 0)
+    return -errno;
+  return 0;
+}
+
+
+static stream *socket_new(host *h, int fd, const address *peer) {
+  int family = option_int(fd, SOL_SOCKET, SO_DOMAIN);
+  stream *s = wire_new(h, socket_transport(family), fd, false);
+  wire_peer(wire_of(s), &peer->u.any, peer->length);
+  wire_of(s)->lingers = true; /* perhaps */
+  return s;
+}
+
+
+static stream *other_new(host *h, int kind, int fd) {
+  if (kind == KIND_FILE)
+    return file_new(h, fd);
+  return wire_new(h, kind == KIND_TTY ? &socket_tty : &socket_pipe, fd, false);
+}
+
+
+/*
+** Taking
+*/
+
+static int make_ours(int fd) {
+  int flags = fcntl(fd, F_GETFL);
+  if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
+      fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+    return -errno;
+  return 0;
+}
+
+
+static int take_socket(host *h, int fd, stream **s, listener **l) {
+  address peer;
+  bool listening = false;
+  int status = check_socket(fd, &peer, &listening);
+  if (status == 0)
+    status = make_ours(fd);
+  if (status < 0)
+    return status;
+  if (listening)
+    return acceptor_adopt(h, fd, l);
+  *s = socket_new(h, fd, &peer);
+  return 0;
+}
+
+
+int adopt_take(host *h, int fd, stream **s, listener **l) {
+  int kind = kind_of(h, fd);
+  *s = NULL;
+  *l = NULL;
+  if (kind < 0)
+    return kind;
+  if (kind == KIND_SOCKET)
+    return take_socket(h, fd, s, l);
+  int status = make_ours(fd);
+  if (status == 0)
+    *s = other_new(h, kind, fd);
+  return status;
+}
+
+
+/*
+** Borrowing
+*/
+
+static int duplicate(int fd) {
+  int copy = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+  return copy >= 0 ? copy : -errno;
+}
+
+
+static int open_again(int fd, bool reading) {
+  char path[32];
+  snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+  return open(path, (reading ? O_RDONLY : O_WRONLY) | O_NONBLOCK | O_CLOEXEC |
+                        O_NOCTTY);
+}
+
+
+static int borrow_socket(host *h, int fd, stream **s) {
+  address peer;
+  bool listening = false;
+  int status = check_socket(fd, &peer, &listening);
+  if (status < 0 || listening)
+    return status < 0 ? status : -EPROTOTYPE;
+  int copy = duplicate(fd);
+  if (copy >= 0)
+    *s = socket_new(h, copy, &peer);
+  return copy < 0 ? copy : 0;
+}
+
+
+/* Another user's terminal, or a pipe whose other end is closed, can't be
+ * opened again. */
+static int borrow_other(host *h, int kind, int fd, bool reading, stream **s) {
+  int copy = kind == KIND_FILE ? -1 : open_again(fd, reading);
+  bool shared = copy < 0;
+  if (shared)
+    copy = duplicate(fd);
+  if (copy < 0)
+    return copy;
+  *s = other_new(h, kind, copy);
+  if (kind != KIND_FILE)
+    wire_of(*s)->shared = shared;
+  return 0;
+}
+
+
+int adopt_borrow(host *h, int fd, bool reading, stream **s) {
+  int kind = kind_of(h, fd);
+  *s = NULL;
+  if (kind < 0)
+    return kind;
+  return kind == KIND_SOCKET ? borrow_socket(h, fd, s)
+                             : borrow_other(h, kind, fd, reading, s);
+}

@@ -1,0 +1,36 @@
+/*
+** The table of functions that net/ calls when the sockets are real.
+*/
+
+#include "uv/backend.h"
+
+#include "uv/loop.h"
+#include "uv/names.h"
+#include "uv/process.h"
+
+const backend uv_backend = {
+    .listen = acceptor_listen,
+    .accept = acceptor_accept,
+    .watch = acceptor_watch,
+    .rest = acceptor_rest,
+    .close_listener = acceptor_close,
+    .set_listener = acceptor_set,
+    .get_listener = acceptor_get,
+    .fd_of_listener = acceptor_fd,
+    .connect = connect_begin,
+    .adopt = adopt_take,
+    .borrow = adopt_borrow,
+    .pair = connect_pair,
+    .hold = loop_hold,
+    .release = loop_release,
+    .resolve = names_resolve,
+    .unresolve = names_unresolve,
+    .service_port = names_service_port,
+    .service_name = names_service_name,
+    .ifindex = names_ifindex,
+    .ifname = names_ifname,
+    .relay = pump_begin,
+    .relay_stop = pump_stop,
+    .relay_result = pump_result,
+    .processes = &uv_processes,
+};

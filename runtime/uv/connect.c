@@ -1,0 +1,208 @@
+/*
+** Connecting.
+**
+** An ip socket becomes writable when the peer has answered.  A unix socket is
+** connected at once, or its peer's queue is full: then there is nothing to
+** wait for, and an *attempt* tries again and again, until the stream is closed
+** or somebody has accepted.
+*/
+
+#include <errno.h>
+#include <netinet/ip.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "host/memory.h"
+#include "uv/backend.h"
+#include "uv/socket.h"
+
+#ifndef IP_BIND_ADDRESS_NO_PORT
+#define IP_BIND_ADDRESS_NO_PORT 24
+#endif
+
+enum { PAUSE_FIRST = 1, PAUSE_LAST = 50 }; /* between attempts, ms */
+
+struct attempt {
+  uv_timer_t timer;
+  stream *stream; /* NULL: given up */
+  unsigned pause;
+  address addr;
+};
+
+
+/* Interrupted, the kernel goes on to connect. */
+static int try_connect(int fd, const address *a) {
+  int result;
+  do
+    result = connect(fd, &a->u.any, a->length);
+  while (result < 0 && errno == EINTR);
+  if (result == 0 || errno == EISCONN)
+    return 0;
+  return errno == EALREADY ? -EINPROGRESS : -errno;
+}
+
+
+/*
+** Unix sockets: attempts
+*/
+
+static void on_attempt_closed(uv_handle_t *timer) {
+  free(timer->data);
+}
+
+
+void attempt_stop(struct attempt *a) {
+  loop *l = loop_of(a->stream->host);
+  wire_of(a->stream)->attempting = false;
+  a->stream = NULL;
+  uv_close((uv_handle_t *)&a->timer, on_attempt_closed);
+  loop_touch(l);
+}
+
+
+static void on_pause_over(uv_timer_t *timer);
+
+static void attempt_later(struct attempt *a) {
+  loop *l = loop_of(a->stream->host);
+  uv_update_time(&l->uv);
+  uv_timer_start(&a->timer, on_pause_over, a->pause, 0);
+  loop_touch(l);
+  a->pause = a->pause < PAUSE_LAST / 2 ? a->pause * 2 : PAUSE_LAST;
+}
+
+
+static void on_pause_over(uv_timer_t *timer) {
+  struct attempt *a = timer->data;
+  stream *s = a->stream;
+  int status = try_connect(wire_fd(s), &a->addr);
+  if (status == -EAGAIN) {
+    attempt_later(a);
+    return;
+  }
+  attempt_stop(a);
+  stream_connected(s, status);
+}
+
+
+static void attempt_begin(stream *s, const address *addr) {
+  wire *w = wire_of(s);
+  struct attempt *a = memory_new(sizeof *a);
+  a->stream = s;
+  a->addr = *addr;
+  a->pause = PAUSE_FIRST;
+  a->timer.data = a;
+  w->u.attempt = a;
+  w->attempting = true;
+  uv_timer_init(&loop_of(s->host)->uv, &a->timer);
+  attempt_later(a);
+}
+
+
+/*
+** Ip sockets
+*/
+
+/* Two ends that send at once also connect, and one socket can be both: dialled
+ * often enough, an unused local port answers by itself. */
+static bool is_own(int fd, const struct sockaddr *peer, socklen_t n) {
+  address local;
+  return address_local(fd, &local) == 0 && local.length == n &&
+         memcmp(&local.u, peer, n) == 0;
+}
+
+
+/* Who has a peer is connected; who has none is told why not. */
+static int finish(wire *w) {
+  address peer = {.length = sizeof peer.u};
+  int fd = w->watch.fd;
+  if (getpeername(fd, &peer.u.any, &peer.length) != 0) {
+    int error = option_int(fd, SOL_SOCKET, SO_ERROR);
+    return error > 0 ? -error : -ENOTCONN;
+  }
+  if (is_own(fd, &peer.u.any, peer.length))
+    return -ECONNREFUSED;
+  wire_peer(w, &peer.u.any, peer.length);
+  return 0;
+}
+
+
+static void on_answer(watch *x, uint32_t events) {
+  wire *w = (wire *)x;
+  stream *s = wire_stream(w);
+  loop *l = loop_of(s->host);
+  int status = finish(w);
+  (void)events;
+  if (status < 0)
+    watch_drop(l, x);
+  x->ready = wire_ready;
+  stream_connected(s, status);
+  loop_round(l);
+}
+
+
+/* A port is taken by bind only where one is asked for: connect chooses among
+ * those that are free for this peer, which are many more. */
+static int bind_local(int fd, const address *a) {
+  if (a->length == 0)
+    return 0;
+  setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &(int){1}, sizeof(int));
+  return bind(fd, &a->u.any, a->length) == 0 ? 0 : -errno;
+}
+
+
+static int await_answer(stream *s) {
+  wire *w = wire_of(s);
+  w->watch.ready = on_answer;
+  int status = watch_set(loop_of(s->host), &w->watch, EPOLLOUT);
+  if (status < 0)
+    s->transport->close(s, false);
+  return status;
+}
+
+
+/* Bind and connect: 0, or -EINPROGRESS, or -EAGAIN if attempts are to follow,
+ * or a failure. */
+static int dial(int fd, const sockspec *spec) {
+  int status = bind_local(fd, &spec->local);
+  return status < 0 ? status : try_connect(fd, &spec->addr);
+}
+
+
+static bool is_underway(const sockspec *spec, int status) {
+  return status == -EINPROGRESS ||
+         (status == -EAGAIN && spec->family == AF_UNIX);
+}
+
+
+int connect_begin(host *h, const sockspec *spec, stream **out) {
+  bool lingers = false;
+  int fd = socket_open(spec, false, &lingers);
+  if (fd < 0)
+    return fd;
+  int status = dial(fd, spec);
+  if (status < 0 && !is_underway(spec, status)) {
+    close(fd);
+    return status;
+  }
+  stream *s = wire_new(h, socket_transport(spec->family), fd, status < 0);
+  wire_of(s)->lingers = lingers;
+  wire_peer(wire_of(s), &spec->addr.u.any, spec->addr.length);
+  *out = s;
+  if (status == -EINPROGRESS)
+    return await_answer(s);
+  if (status == -EAGAIN)
+    attempt_begin(s, &spec->addr);
+  return 0;
+}
+
+
+int connect_pair(host *h, int type, stream **a, stream **b) {
+  int fd[2];
+  if (socketpair(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fd) != 0)
+    return -errno;
+  *a = wire_new(h, &socket_unix, fd[0], false);
+  *b = wire_new(h, &socket_unix, fd[1], false);
+  return 0;
+}

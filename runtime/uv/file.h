@@ -1,0 +1,15 @@
+/*
+** Streams over what epoll does not take: regular files, block devices, and
+** devices such as /dev/null.
+*/
+
+#ifndef UV_FILE_H
+#define UV_FILE_H
+
+#include "net/backend.h"
+
+/* A stream over fd, which is its own from now on.  It reads and writes at the
+ * position that fd's description has. */
+stream *file_new(host *h, int fd);
+
+#endif

@@ -1,0 +1,363 @@
+/*
+** One epoll_wait a batch.
+**
+** Each event goes to its watch, which notes what happened and lets the woken
+** tasks run (loop_round) before the next event is looked at: so a reader finds
+** its bytes where the kernel put them.  What is closed in a batch is freed
+** behind it (loop_later), for its events may still be in the batch.
+**
+** libuv gets its turn when its descriptor is ready, when one of its timers is
+** due, and when somebody used one of its functions.
+*/
+
+#include "uv/loop.h"
+
+#include <assert.h>
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "host/memory.h"
+#include "sched/task.h"
+#include "uv/backend.h"
+#include "uv/process.h"
+#include "uv/world.h"
+
+#define SECOND UINT64_C(1000000000)
+#define MILLISECOND UINT64_C(1000000)
+
+
+/*
+** Watches
+*/
+
+static int control(loop *l, int op, watch *w, uint32_t events) {
+  struct epoll_event e = {.events = events, .data.ptr = w};
+  return epoll_ctl(l->epoll, op, w->fd, &e) == 0 ? 0 : -errno;
+}
+
+
+/* The kernel's view may differ from ours where a descriptor was closed or
+ * duplicated by others: then the other operation is the right one. */
+static int ask(loop *l, watch *w, uint32_t events) {
+  int op = w->events == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
+  int status = control(l, op, w, events);
+  if (status == -EEXIST)
+    return control(l, EPOLL_CTL_MOD, w, events);
+  if (status == -ENOENT)
+    return control(l, EPOLL_CTL_ADD, w, events);
+  return status;
+}
+
+
+int watch_set(loop *l, watch *w, uint32_t events) {
+  int status = 0;
+  if (events == w->events)
+    return 0;
+  if (events == 0)
+    control(l, EPOLL_CTL_DEL, w, 0); /* fails only if it is not there */
+  else
+    status = ask(l, w, events);
+  if (status == 0)
+    w->events = events;
+  return status;
+}
+
+
+void watch_drop(loop *l, watch *w) {
+  watch_set(l, w, 0);
+}
+
+
+/* A watch without events was dropped earlier in this batch. */
+static void deliver(const struct epoll_event *e) {
+  watch *w = e->data.ptr;
+  if (w->events != 0)
+    w->ready(w, e->events);
+}
+
+
+/*
+** Turns
+*/
+
+void loop_later(loop *l, later *x, void (*call)(later *x)) {
+  *x = (later){.call = call};
+  if (l->first == NULL)
+    l->first = x;
+  else
+    l->last->next = x;
+  l->last = x;
+}
+
+
+/* Did any call run? */
+static bool run_later(loop *l) {
+  bool any = l->first != NULL;
+  for (later *x; (x = l->first) != NULL;) {
+    l->first = x->next;
+    x->call(x);
+  }
+  return any;
+}
+
+
+void loop_touch(loop *l) {
+  l->touched = true;
+}
+
+
+void loop_round(loop *l) {
+  if (!l->quiet)
+    sched_round(l->host);
+}
+
+
+static bool uv_due(loop *l) {
+  return l->touched || uv_backend_timeout(&l->uv) == 0;
+}
+
+
+static void run_uv(loop *l) {
+  l->touched = false;
+  uv_run(&l->uv, UV_RUN_NOWAIT);
+  loop_round(l);
+}
+
+
+static void on_uv(watch *w, uint32_t events) {
+  (void)events;
+  run_uv((loop *)((char *)w - offsetof(loop, uv_watch)));
+}
+
+
+static void on_anchor(uv_prepare_t *anchor) {
+  (void)anchor;
+}
+
+
+/*
+** Time and chance
+*/
+
+static uint64_t read_clock(clockid_t clock) {
+  struct timespec t;
+  clock_gettime(clock, &t);
+  return (uint64_t)t.tv_sec * SECOND + (uint64_t)t.tv_nsec;
+}
+
+
+static uint64_t now(void *w) {
+  (void)w;
+  return read_clock(CLOCK_MONOTONIC);
+}
+
+
+static int64_t wall(void *w) {
+  (void)w;
+  return (int64_t)read_clock(CLOCK_REALTIME);
+}
+
+
+static uint64_t cpu(void *w) {
+  (void)w;
+  return read_clock(CLOCK_PROCESS_CPUTIME_ID);
+}
+
+
+static void draw(void *w, void *bytes, size_t n) {
+  (void)w;
+  for (char *p = bytes; n > 0;) {
+    ssize_t got = getrandom(p, n, 0);
+    if (got < 0 && errno != EINTR)
+      abort();
+    if (got > 0) {
+      p += got;
+      n -= (size_t)got;
+    }
+  }
+}
+
+
+/*
+** Waiting
+*/
+
+static uint64_t until(uint64_t deadline) {
+  if (deadline == 0 || deadline == NEVER)
+    return deadline;
+  uint64_t t = now(NULL);
+  return t < deadline ? deadline - t : 0;
+}
+
+
+/* How long to wait, in ns: for the deadline or libuv's next timer. */
+static uint64_t patience(loop *l, uint64_t deadline) {
+  uint64_t rest = until(deadline);
+  int ms = uv_backend_timeout(&l->uv);
+  if (ms > 0) {
+    uv_update_time(&l->uv);
+    ms = uv_backend_timeout(&l->uv);
+  }
+  if (ms >= 0 && (uint64_t)ms * MILLISECOND < rest)
+    rest = (uint64_t)ms * MILLISECOND;
+  return rest;
+}
+
+
+/* Rounded up, for a timer is never early. */
+static int milliseconds(uint64_t ns) {
+  uint64_t ms = ns / MILLISECOND + (ns % MILLISECOND != 0);
+  return ms < INT_MAX ? (int)ms : INT_MAX;
+}
+
+
+/* A sandbox may answer EPERM for a system call that it does not know. */
+static int wait_for(loop *l, uint64_t ns) {
+  if (ns == NEVER)
+    return epoll_wait(l->epoll, l->events, LOOP_BATCH, -1);
+  if (ns != 0 && !l->coarse) {
+    struct timespec t = {(time_t)(ns / SECOND), (long)(ns % SECOND)};
+    int n = epoll_pwait2(l->epoll, l->events, LOOP_BATCH, &t, NULL);
+    if (n >= 0 || (errno != ENOSYS && errno != EPERM))
+      return n;
+    l->coarse = true;
+  }
+  return epoll_wait(l->epoll, l->events, LOOP_BATCH, milliseconds(ns));
+}
+
+
+/* What runs before the wait may let Lua ask for an earlier deadline: then
+ * there is no waiting this time.  An interrupted wait is an empty one. */
+static void poll_loop(void *w, uint64_t deadline) {
+  loop *l = w;
+  bool busy = run_later(l);
+  if (uv_due(l)) {
+    run_uv(l);
+    busy = true;
+  }
+  int n = wait_for(l, busy ? 0 : patience(l, deadline));
+  for (int i = 0; i < n; i++)
+    deliver(&l->events[i]);
+  run_later(l);
+}
+
+
+void loop_hold(host *h) {
+  loop_of(h)->draining++;
+}
+
+
+void loop_release(host *h) {
+  loop_of(h)->draining--;
+}
+
+
+static void drain(void *w, uint64_t deadline) {
+  loop *l = w;
+  l->quiet = true;
+  while (l->draining > 0 && now(l) < deadline)
+    poll_loop(l, deadline);
+  l->quiet = false;
+}
+
+
+/*
+** The world
+*/
+
+/* opendir's own descriptor is one of the entries. */
+static int descriptors(void *w) {
+  DIR *d = opendir("/proc/self/fd");
+  int count = -1;
+  (void)w;
+  if (d == NULL)
+    return -1;
+  for (const struct dirent *e; (e = readdir(d)) != NULL;)
+    count += e->d_name[0] != '.';
+  closedir(d);
+  return count;
+}
+
+
+const world uv_world = {
+    .name = "uv",
+    .now = now,
+    .wall = wall,
+    .cpu = cpu,
+    .random = draw,
+    .poll = poll_loop,
+    .drain = drain,
+    .descriptors = descriptors,
+    .net = &uv_backend,
+};
+
+
+/* After uv_loop_init. */
+static int open_epoll(loop *l) {
+  l->epoll = epoll_create1(EPOLL_CLOEXEC);
+  if (l->epoll < 0)
+    return -errno;
+  l->uv_watch = (watch){.fd = uv_backend_fd(&l->uv), .ready = on_uv};
+  int status = watch_set(l, &l->uv_watch, EPOLLIN);
+  if (status < 0)
+    close(l->epoll);
+  return status;
+}
+
+
+int uv_world_open(host *h) {
+  loop *l = memory_new(sizeof *l);
+  int status = uv_loop_init(&l->uv);
+  if (status == 0 && (status = open_epoll(l)) < 0)
+    uv_loop_close(&l->uv);
+  if (status < 0) {
+    free(l);
+    return status;
+  }
+  l->host = h;
+  l->events = memory_new(LOOP_BATCH * sizeof *l->events);
+  l->buffer = memory_new(LOOP_BUFFER);
+  uv_prepare_init(&l->uv, &l->anchor);
+  uv_prepare_start(&l->anchor, on_anchor);
+  h->world = &uv_world;
+  h->outside = l;
+  return 0;
+}
+
+
+static void on_left(uv_handle_t *handle, void *unused) {
+  (void)unused;
+  if (uv_is_closing(handle))
+    return;
+  assert(!"a handle of libuv outlived what it served");
+  uv_close(handle, NULL);
+}
+
+
+/* The calls that are due may close handles, and closed handles may have calls
+ * to make. */
+void uv_world_close(host *h) {
+  loop *l = loop_of(h);
+  l->quiet = true;
+  run_later(l);
+  children_close(l);
+  signals_close(h);
+  uv_close((uv_handle_t *)&l->anchor, NULL);
+  uv_walk(&l->uv, on_left, NULL);
+  uv_run(&l->uv, UV_RUN_DEFAULT);
+  run_later(l);
+  int status = uv_loop_close(&l->uv);
+  assert(status == 0);
+  (void)status;
+  close(l->epoll);
+  free(l->events);
+  free(l->buffer);
+  free(l);
+  h->outside = NULL;
+}

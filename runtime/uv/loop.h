@@ -1,0 +1,82 @@
+/*
+** The loop of a host: descriptors by an epoll of our own, everything else by
+** libuv, whose backend descriptor is one more descriptor in that epoll.
+**
+** Sockets do not go through uv_poll_t or uv_tcp_t: uv_poll_init and
+** uv_poll_start cost five system calls a connection and two a change of
+** interest, uv__io_poll aborts the process when epoll_ctl fails, and splice or
+** an own accept need the bare descriptor.  Signals, children, and the thread
+** pool (names, files) are libuv's.
+*/
+
+#ifndef UV_LOOP_H
+#define UV_LOOP_H
+
+#include <stdint.h>
+#include <uv.h>
+
+#include "host/host.h"
+
+struct epoll_event;
+
+enum { LOOP_BATCH = 256, LOOP_BUFFER = 64 * 1024 };
+
+typedef struct watch watch;
+typedef struct later later;
+typedef struct loop loop;
+
+/* Interest in a descriptor.  Embedded in what it serves. */
+struct watch {
+  int fd;
+  uint32_t events; /* what epoll was asked for; 0: not in the epoll */
+  void (*ready)(watch *w, uint32_t events); /* EPOLLIN, EPOLLOUT, ... */
+};
+
+/* A call after the current batch of events, when nothing refers to what was
+ * closed in it.  Embedded in what is to be freed. */
+struct later {
+  later *next;
+  void (*call)(later *l);
+};
+
+struct loop {
+  host *host;
+  uv_loop_t uv;
+  uv_prepare_t anchor; /* does nothing; without an active handle that is
+                          referenced uv_run would do nothing either */
+  int epoll;
+  bool touched;        /* libuv has news: run it before the next wait */
+  bool quiet;          /* draining or closing: no Lua runs any more */
+  bool coarse;         /* the kernel has no epoll_pwait2 */
+  watch uv_watch;      /* libuv's own backend descriptor */
+  later *first, *last; /* calls due when the batch is over, in their order */
+  unsigned draining;   /* closed streams whose bytes are still going out */
+  struct epoll_event *events; /* LOOP_BATCH of them */
+  char *buffer;               /* LOOP_BUFFER bytes, shared by all reads */
+};
+
+static inline loop *loop_of(host *h) {
+  return h->outside;
+}
+
+/* Ask for events on w->fd (0: none).  Level-triggered.  0 or -errno. */
+int watch_set(loop *l, watch *w, uint32_t events);
+
+/* Forget w before its descriptor is closed: no event of the current batch
+ * reaches it any more.  Its memory must outlive that batch (loop_later). */
+void watch_drop(loop *l, watch *w);
+
+void loop_later(loop *l, later *x, void (*call)(later *x));
+
+/* Call after every libuv function that starts, stops or closes something. */
+void loop_touch(loop *l);
+
+/* Something was delivered: run the tasks that it woke.  Once a delivery, from
+ * a watch's ready or a later call; libuv's callbacks need not. */
+void loop_round(loop *l);
+
+/* Count the closed streams whose bytes are still going out (net/backend.h). */
+void loop_hold(host *h);
+void loop_release(host *h);
+
+#endif

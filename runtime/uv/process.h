@@ -1,0 +1,28 @@
+/*
+** Children and signals on libuv, for the backend's own table.
+*/
+
+#ifndef UV_PROCESS_H
+#define UV_PROCESS_H
+
+#include "net/process.h"
+#include "uv/loop.h"
+
+/* For struct backend.processes. */
+extern const processes uv_processes;
+
+/* Let go of the children that still run.  uv_world_close calls it before the
+ * last turn of libuv's loop, which frees them. */
+void children_close(loop *l);
+
+/* Signals: uv/signal.c. */
+int signals_watch(host *h, sigwatch *w);
+void signals_unwatch(host *h, sigwatch *w);
+int signals_missed(host *h, uint64_t wanted);
+int signals_dispose(host *h, int signal, bool ignore);
+int signals_raise(host *h, int signal);
+
+/* Give the signals back what they did before; uv_world_close calls it. */
+void signals_close(host *h);
+
+#endif

@@ -1,0 +1,365 @@
+/*
+** Relays: bytes from one descriptor to another and back, below Lua.
+**
+** Each direction is a *flow*.  It reads once an event, into the loop's shared
+** buffer, and writes at once; what its target did not take it holds, and reads
+** no more until that is out.  A flow that fills the buffer time after time is
+** a bulk transfer: where both ends are sockets it goes on through a pipe by
+** splice, without copying.
+**
+** While it runs, a relay has its own watches on both descriptors, and the
+** streams' own are out of the epoll.
+*/
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "host/memory.h"
+#include "uv/backend.h"
+#include "uv/socket.h"
+
+enum {
+  BULK = 8,          /* so many full buffers in a row */
+  PIPE = 256 * 1024, /* its size, and at most so much an event */
+  COPY_ONLY = 255    /* flow.full of one that can't be spliced */
+};
+
+typedef struct side {
+  watch watch; /* first: it is how ready finds the side */
+  struct relay *relay;
+  stream *stream;
+} side;
+
+typedef struct flow {
+  side *from, *to;
+  char *held; /* what `to` did not take, malloc'ed; NULL: nothing */
+  size_t start, end;
+  int pipe[2];    /* once spliced; or -1 */
+  size_t inside;  /* the pipe */
+  uint64_t count; /* bytes that `to` has taken */
+  uint8_t full;   /* buffers filled in a row */
+  bool ended;     /* `from` has no more */
+  bool over;      /* and `to` was told so */
+} flow;
+
+struct relay {
+  loop *loop;
+  side sides[2];
+  flow flows[2]; /* flows[i] is from sides[i] */
+  later later;
+  void (*done)(void *owner);
+  void *owner;
+  int status;
+  bool over;
+};
+
+
+static flow *away_from(const side *x) {
+  return &x->relay->flows[x - x->relay->sides];
+}
+
+
+static flow *towards(const side *x) {
+  return &x->relay->flows[1 - (x - x->relay->sides)];
+}
+
+
+static wire *wire_at(const side *x) {
+  return wire_of(x->stream);
+}
+
+
+static bool is_pending(const flow *f) {
+  return f->held != NULL || f->inside > 0;
+}
+
+
+/* A full target is no failure. */
+static int unless_full(ssize_t status) {
+  return status == -EAGAIN ? 0 : (int)status;
+}
+
+
+/*
+** By copying
+*/
+
+/* What the target takes of these bytes, or a negative errno. */
+static ssize_t give(flow *f, char *bytes, size_t n) {
+  stream *to = f->to->stream;
+  struct iovec v = {bytes, n};
+  ssize_t sent = to->transport->try_write(to, &v, 1);
+  if (sent > 0)
+    f->count += (uint64_t)sent;
+  return sent == -EAGAIN ? 0 : sent;
+}
+
+
+static int push_held(flow *f) {
+  ssize_t sent = give(f, f->held + f->start, f->end - f->start);
+  if (sent < 0)
+    return (int)sent;
+  f->start += (size_t)sent;
+  if (f->start == f->end) {
+    free(f->held);
+    f->held = NULL;
+  }
+  return 0;
+}
+
+
+static void hold(flow *f, const char *bytes, size_t n) {
+  f->held = memory_new(n);
+  memcpy(f->held, bytes, n);
+  f->start = 0;
+  f->end = n;
+}
+
+
+static int copy(flow *f) {
+  char *buffer = f->from->relay->loop->buffer;
+  ssize_t n = wire_read(wire_at(f->from), buffer, LOOP_BUFFER);
+  if (n <= 0) {
+    f->ended = n == 0;
+    return unless_full(n);
+  }
+  if (f->full != COPY_ONLY)
+    f->full = n == LOOP_BUFFER ? (uint8_t)(f->full + 1) : 0;
+  ssize_t sent = give(f, buffer, (size_t)n);
+  if (sent >= 0 && sent < n)
+    hold(f, buffer + sent, (size_t)(n - sent));
+  return sent < 0 ? (int)sent : 0;
+}
+
+
+/*
+** By splicing
+*/
+
+static ssize_t splice_some(int from, int to, size_t n) {
+  ssize_t moved;
+  do
+    moved = splice(from, NULL, to, NULL, n, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+  while (moved < 0 && errno == EINTR);
+  return moved < 0 ? -errno : moved;
+}
+
+
+static int push_pipe(flow *f) {
+  int to = wire_at(f->to)->watch.fd;
+  while (f->inside > 0) {
+    ssize_t n = splice_some(f->pipe[0], to, f->inside);
+    if (n <= 0)
+      return unless_full(n);
+    f->inside -= (size_t)n;
+    f->count += (uint64_t)n;
+  }
+  return 0;
+}
+
+
+/* Without a pipe the flow is copied on. */
+static void open_pipe(flow *f) {
+  if (pipe2(f->pipe, O_NONBLOCK | O_CLOEXEC) != 0) {
+    f->pipe[0] = f->pipe[1] = -1;
+    f->full = COPY_ONLY;
+    return;
+  }
+  fcntl(f->pipe[0], F_SETPIPE_SZ, PIPE); /* or as large as it is */
+}
+
+
+static void close_pipe(flow *f) {
+  if (f->pipe[0] < 0)
+    return;
+  close(f->pipe[0]);
+  close(f->pipe[1]);
+  f->pipe[0] = f->pipe[1] = -1;
+}
+
+
+static int splice_on(flow *f) {
+  ssize_t n = splice_some(wire_at(f->from)->watch.fd, f->pipe[1], PIPE);
+  if (n == -EINVAL) { /* this kind of socket can't */
+    close_pipe(f);
+    f->full = COPY_ONLY;
+    return copy(f);
+  }
+  if (n <= 0) {
+    f->ended = n == 0;
+    return unless_full(n);
+  }
+  f->inside = (size_t)n;
+  return push_pipe(f);
+}
+
+
+/*
+** Flowing
+*/
+
+static int push(flow *f) {
+  return f->held != NULL ? push_held(f) : push_pipe(f);
+}
+
+
+static int pull(flow *f) {
+  if (f->full == BULK && f->pipe[0] < 0)
+    open_pipe(f);
+  return f->pipe[0] >= 0 ? splice_on(f) : copy(f);
+}
+
+
+/* The end passes through, behind the bytes.  A target that is gone by then has
+ * nothing to be told. */
+static void pass_end(flow *f) {
+  stream *to = f->to->stream;
+  f->over = true;
+  watch_drop(f->to->relay->loop, &f->to->watch);
+  to->transport->shutdown(to);
+}
+
+
+static int advance(flow *f, bool readable) {
+  int status = is_pending(f) ? push(f) : 0;
+  if (status == 0 && readable && !f->ended && !is_pending(f))
+    status = pull(f);
+  if (status == 0 && f->ended && !f->over && !is_pending(f))
+    pass_end(f);
+  return status;
+}
+
+
+static int settle(side *x) {
+  const flow *f = away_from(x);
+  uint32_t events = !f->ended && !is_pending(f) ? EPOLLIN : 0;
+  if (is_pending(towards(x)))
+    events |= EPOLLOUT;
+  return watch_set(x->relay->loop, &x->watch, events);
+}
+
+
+static int settle_both(struct relay *r) {
+  int status = settle(&r->sides[0]);
+  return status < 0 ? status : settle(&r->sides[1]);
+}
+
+
+/*
+** Beginning and ending
+*/
+
+static bool is_finished(const struct relay *r) {
+  return r->flows[0].over && r->flows[1].over;
+}
+
+
+/* Leave the descriptors to their streams. */
+static void let_go(struct relay *r) {
+  r->over = true;
+  for (int i = 0; i < 2; i++) {
+    watch_drop(r->loop, &r->sides[i].watch);
+    wire_settle(wire_at(&r->sides[i]));
+  }
+}
+
+
+/* Both directions, as far as these events allow. */
+static int flow_on(side *x, uint32_t events) {
+  int status = 0;
+  if ((events & (EPOLLERR | EPOLLHUP)) != 0)
+    events |= EPOLLIN | EPOLLOUT;
+  if ((events & EPOLLOUT) != 0)
+    status = advance(towards(x), false);
+  if (status == 0 && (events & EPOLLIN) != 0)
+    status = advance(away_from(x), true);
+  return status < 0 ? status : settle_both(x->relay);
+}
+
+
+static void on_ready(watch *w, uint32_t events) {
+  struct relay *r = ((side *)w)->relay;
+  loop *l = r->loop;
+  r->status = flow_on((side *)w, events);
+  if (r->status == 0 && !is_finished(r))
+    return;
+  let_go(r);
+  r->done(r->owner);
+  loop_round(l);
+}
+
+
+static void join(struct relay *r, int i, stream *s) {
+  r->sides[i] = (side){
+      .watch = {.fd = wire_fd(s), .ready = on_ready},
+      .relay = r,
+      .stream = s,
+  };
+  r->flows[i] = (flow){
+      .from = &r->sides[i],
+      .to = &r->sides[1 - i],
+      .pipe = {-1, -1},
+  };
+}
+
+
+/* A pipe goes one way only: the flow that can't be is over from the start.  A
+ * description that blocks may be read and written with care, not spliced. */
+static void check(flow *f) {
+  int from = fcntl(f->from->watch.fd, F_GETFL);
+  int to = fcntl(f->to->watch.fd, F_GETFL);
+  if ((from & O_ACCMODE) == O_WRONLY || (to & O_ACCMODE) == O_RDONLY)
+    f->ended = f->over = true;
+  if (!wire_at(f->from)->is_socket || !wire_at(f->to)->is_socket ||
+      (from & to & O_NONBLOCK) == 0)
+    f->full = COPY_ONLY;
+}
+
+
+static void on_stopped(later *x) {
+  free((char *)x - offsetof(struct relay, later));
+}
+
+
+struct relay *pump_begin(host *h, stream *a, stream *b, void (*done)(void *),
+                         void *owner) {
+  if (!wire_is(a) || !wire_is(b))
+    return NULL;
+  struct relay *r = memory_new(sizeof *r);
+  r->loop = loop_of(h);
+  r->done = done;
+  r->owner = owner;
+  join(r, 0, a);
+  join(r, 1, b);
+  check(&r->flows[0]);
+  check(&r->flows[1]);
+  watch_drop(r->loop, &wire_of(a)->watch);
+  watch_drop(r->loop, &wire_of(b)->watch);
+  if (is_finished(r) || settle_both(r) < 0) {
+    pump_stop(r);
+    return NULL;
+  }
+  return r;
+}
+
+
+void pump_stop(struct relay *r) {
+  if (!r->over)
+    let_go(r);
+  for (int i = 0; i < 2; i++) {
+    free(r->flows[i].held);
+    close_pipe(&r->flows[i]);
+  }
+  loop_later(r->loop, &r->later, on_stopped);
+}
+
+
+int pump_result(struct relay *r, uint64_t counts[2]) {
+  counts[0] = r->flows[0].count;
+  counts[1] = r->flows[1].count;
+  return r->status;
+}

@@ -1,0 +1,268 @@
+/*
+** Signals, by handlers of our own.
+**
+** What a signal does is the process's, so this is the one place with state
+** that is not a host's: the station.  It belongs to one host at a time.  The
+** handler only sets the signal's bit and makes an eventfd readable; the loop
+** then takes all bits at once.  A burst so becomes one, and the last of it is
+** never lost.
+**
+** A signal goes to each watch that wants it.  If there is none, SIGINT and
+** SIGTERM cancel the host's root scope, and a second of them ends the process
+** from inside the handler, so that it works while Lua is in an endless loop.
+** Any other stays noted for the next watch.
+*/
+
+#include <errno.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "sched/task.h"
+#include "uv/process.h"
+#include "uv/world.h"
+
+enum { SIGNALS = 64 };
+
+/* What the handler touches. */
+static atomic_uint_least64_t noted;  /* come, not delivered yet */
+static atomic_uint_least64_t ending; /* those that end the program */
+static atomic_bool asked;            /* one of them has come */
+static atomic_int bell = -1;         /* the eventfd */
+
+static struct station {
+  host *host;
+  watch watch; /* of the eventfd */
+  sigwatch *list;
+  uint64_t missed; /* came while nobody watched */
+  uint64_t ends;   /* SIGINT and SIGTERM, where they end the program */
+  uint64_t ours;   /* those that we have set */
+  struct sigaction before[SIGNALS];
+} station;
+
+
+static void on_signal(int n) {
+  int kept = errno;
+  uint64_t one = 1;
+  if ((atomic_load(&ending) & signal_bit(n)) != 0 &&
+      atomic_exchange(&asked, true))
+    _exit(128 + n);
+  atomic_fetch_or(&noted, signal_bit(n));
+  ssize_t told = write(atomic_load(&bell), &one, sizeof one);
+  (void)told; /* it fails only when it rings already, or no more */
+  errno = kept;
+}
+
+
+/* An ignored SIGPIPE would stay so in children; a handled one does not. */
+static void on_pipe(int n) {
+  (void)n;
+}
+
+
+/* Set what a signal does; what it did before neap is kept. */
+static int set(int n, void (*handler)(int)) {
+  struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART};
+  struct sigaction old;
+  sigfillset(&action.sa_mask);
+  if (sigaction(n, &action, &old) < 0)
+    return -errno;
+  if ((station.ours & signal_bit(n)) == 0)
+    station.before[n - 1] = old;
+  station.ours |= signal_bit(n);
+  return 0;
+}
+
+
+static uint64_t watched(void) {
+  uint64_t all = 0;
+  for (const sigwatch *w = station.list; w != NULL; w = w->next)
+    all |= w->wanted;
+  return all;
+}
+
+
+static void update_ending(void) {
+  atomic_store(&ending, station.ends & ~watched());
+}
+
+
+static void deliver_unwatched(host *h, int n) {
+  if ((station.ends & signal_bit(n)) != 0)
+    sched_interrupt(h, 128 + n, n == SIGINT ? "interrupted" : "terminated");
+  else
+    station.missed |= signal_bit(n);
+}
+
+
+static void deliver(host *h, int n) {
+  bool taken = false;
+  for (sigwatch *w = station.list; w != NULL; w = w->next) {
+    if ((w->wanted & signal_bit(n)) != 0) {
+      w->caught |= signal_bit(n);
+      wait_wake_all(&w->waiters, 0);
+      taken = true;
+    }
+  }
+  if (!taken)
+    deliver_unwatched(h, n);
+  else if ((station.ends & signal_bit(n)) != 0)
+    atomic_store(&asked, false);
+}
+
+
+static void on_bell(watch *w, uint32_t events) {
+  uint64_t count;
+  (void)events;
+  if (read(w->fd, &count, sizeof count) < 0)
+    return;
+  uint64_t bits = atomic_exchange(&noted, 0);
+  for (int n = 1; bits != 0 && n <= SIGNALS; n++)
+    if ((bits & signal_bit(n)) != 0)
+      deliver(station.host, n);
+  loop_round(loop_of(station.host));
+}
+
+
+static int station_open(host *h) {
+  if (station.host != NULL)
+    return station.host == h ? 0 : -EBUSY;
+  int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (fd < 0)
+    return -errno;
+  station.watch = (watch){.fd = fd, .ready = on_bell};
+  int status = watch_set(loop_of(h), &station.watch, EPOLLIN);
+  if (status < 0) {
+    close(fd);
+    return status;
+  }
+  atomic_store(&bell, fd);
+  station.host = h;
+  return 0;
+}
+
+
+void signals_close(host *h) {
+  if (station.host != h)
+    return;
+  for (int n = 1; n <= SIGNALS; n++)
+    if ((station.ours & signal_bit(n)) != 0)
+      sigaction(n, &station.before[n - 1], NULL);
+  atomic_store(&bell, -1);
+  atomic_store(&ending, 0);
+  atomic_store(&noted, 0);
+  atomic_store(&asked, false);
+  watch_drop(loop_of(h), &station.watch);
+  close(station.watch.fd);
+  memset(&station, 0, sizeof station);
+}
+
+
+/* Ignored since before neap began (nohup, a shell's background job): who
+ * started it wants that. */
+static bool is_ignored(int n) {
+  struct sigaction now;
+  return sigaction(n, NULL, &now) == 0 && now.sa_handler == SIG_IGN;
+}
+
+
+int uv_world_signals(host *h) {
+  static const int ends[] = {SIGINT, SIGTERM};
+  int status = station_open(h);
+  if (status == 0)
+    status = set(SIGPIPE, on_pipe);
+  for (size_t i = 0; i < sizeof ends / sizeof *ends && status == 0; i++) {
+    if (is_ignored(ends[i]))
+      continue;
+    status = set(ends[i], on_signal);
+    station.ends |= signal_bit(ends[i]);
+  }
+  update_ending();
+  return status;
+}
+
+
+/* Handle all the wanted; what did not work is undone by nobody: a handler that
+ * nobody needs only notes. */
+static int handle(uint64_t wanted) {
+  int status = 0;
+  for (int n = 1; n <= SIGNALS && status == 0; n++)
+    if ((wanted & signal_bit(n)) != 0)
+      status = set(n, on_signal);
+  return status;
+}
+
+
+int signals_watch(host *h, sigwatch *w) {
+  int status = station_open(h);
+  if (status == 0)
+    status = handle(w->wanted);
+  if (status < 0)
+    return status;
+  w->next = station.list;
+  station.list = w;
+  update_ending();
+  return 0;
+}
+
+
+void signals_unwatch(host *h, sigwatch *w) {
+  sigwatch **at = &station.list;
+  while (*at != NULL && *at != w)
+    at = &(*at)->next;
+  if (*at == NULL)
+    return;
+  *at = w->next;
+  update_ending();
+  uint64_t left = w->caught & ~watched();
+  w->caught = 0;
+  for (int n = 1; left != 0 && n <= SIGNALS; n++)
+    if ((left & signal_bit(n)) != 0)
+      deliver_unwatched(h, n);
+}
+
+
+int signals_missed(host *h, uint64_t wanted) {
+  uint64_t found = station.host == h ? station.missed & wanted : 0;
+  for (int n = 1; found != 0 && n <= SIGNALS; n++) {
+    if ((found & signal_bit(n)) != 0) {
+      station.missed &= ~signal_bit(n);
+      return n;
+    }
+  }
+  return 0;
+}
+
+
+int signals_dispose(host *h, int n, bool ignore) {
+  int status = station_open(h);
+  if (status < 0)
+    return status;
+  if ((watched() & signal_bit(n)) != 0)
+    return -EBUSY;
+  void (*handler)(int) = ignore ? SIG_IGN : SIG_DFL;
+  bool ends = !ignore && (n == SIGINT || n == SIGTERM);
+  if (ends)
+    handler = on_signal;
+  else if (!ignore && n == SIGPIPE)
+    handler = on_pipe;
+  status = set(n, handler);
+  if (status < 0)
+    return status;
+  atomic_fetch_and(&noted, ~signal_bit(n));
+  station.missed &= ~signal_bit(n);
+  station.ends &= ~signal_bit(n);
+  if (ends)
+    station.ends |= signal_bit(n);
+  update_ending();
+  return 0;
+}
+
+
+int signals_raise(host *h, int n) {
+  (void)h;
+  return kill(getpid(), n) < 0 ? -errno : 0;
+}

@@ -1,0 +1,427 @@
+/*
+** Bytes over a descriptor: one read a readable event, one write a batch of
+** bytes, and no other system call while a connection goes on.
+**
+** What the stream wants to know (wire.want) and what epoll was asked for
+** (watch.events) may differ.  Interest is added at once, and taken back only
+** when an event comes in vain: so stopping and starting to read, or waiting
+** for room to write again and again, cost nothing.
+**
+** Sockets are read and written by recv and send with MSG_DONTWAIT, so that one
+** shared with other processes (an inherited stdin) stays as they set it.
+*/
+
+#include "uv/socket.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#ifndef IPPROTO_MPTCP
+#define IPPROTO_MPTCP 262
+#endif
+
+
+/*
+** Options and addresses of a bare descriptor
+*/
+
+int option_set(int fd, const sockopt *o, bool *lingers) {
+  if (setsockopt(fd, o->level, o->name, o->value, o->length) != 0)
+    return -errno;
+  if (o->level == SOL_SOCKET && o->name == SO_LINGER)
+    *lingers = true;
+  return 0;
+}
+
+
+int option_get(int fd, sockopt *o) {
+  return getsockopt(fd, o->level, o->name, o->value, &o->length) == 0 ? 0
+                                                                      : -errno;
+}
+
+
+int option_int(int fd, int level, int name) {
+  int value = 0;
+  socklen_t n = sizeof value;
+  return getsockopt(fd, level, name, &value, &n) == 0 ? value : -errno;
+}
+
+
+static void switch_on(int fd, int level, int name) {
+  setsockopt(fd, level, name, &(int){1}, sizeof(int));
+}
+
+
+/* The kernel tells the full length of a name that it had to cut. */
+static int fit(address *a, int result) {
+  if (result != 0)
+    return -errno;
+  if (a->length > sizeof a->u)
+    a->length = sizeof a->u;
+  return 0;
+}
+
+
+int address_local(int fd, address *a) {
+  a->length = sizeof a->u;
+  return fit(a, getsockname(fd, &a->u.any, &a->length));
+}
+
+
+static bool is_ip(int family) {
+  return family == AF_INET || family == AF_INET6;
+}
+
+
+/* Small replies leave at once, and a server may start again while connections
+ * of its last run linger.  Accepted sockets inherit both. */
+static void set_defaults(int fd, const sockspec *spec, bool listening) {
+  if (!is_ip(spec->family) || spec->type != SOCK_STREAM)
+    return;
+  if (spec->protocol == 0 || spec->protocol == IPPROTO_TCP ||
+      spec->protocol == IPPROTO_MPTCP)
+    switch_on(fd, IPPROTO_TCP, TCP_NODELAY);
+  if (listening)
+    switch_on(fd, SOL_SOCKET, SO_REUSEADDR);
+}
+
+
+int socket_open(const sockspec *spec, bool listening, bool *lingers) {
+  int fd = socket(spec->family, spec->type | SOCK_NONBLOCK | SOCK_CLOEXEC,
+                  spec->protocol);
+  if (fd < 0)
+    return -errno;
+  set_defaults(fd, spec, listening);
+  for (unsigned i = 0; i < spec->option_count; i++) {
+    int status = option_set(fd, &spec->options[i], lingers);
+    if (status < 0) {
+      close(fd);
+      return status;
+    }
+  }
+  return fd;
+}
+
+
+/*
+** Wires
+*/
+
+const transport *socket_transport(int family) {
+  return family == AF_UNIX ? &socket_unix : &socket_tcp;
+}
+
+
+void wire_peer(wire *w, const struct sockaddr *a, socklen_t n) {
+  if (!is_ip(a->sa_family) || n > sizeof w->u.peer)
+    return;
+  memcpy(w->u.peer, a, n);
+  w->peer_size = (uint8_t)n;
+}
+
+
+/*
+** Reading
+*/
+
+static bool is_ready(int fd, short event) {
+  struct pollfd p = {.fd = fd, .events = event};
+  return poll(&p, 1, 0) > 0;
+}
+
+
+ssize_t wire_read(wire *w, char *bytes, size_t n) {
+  int fd = w->watch.fd;
+  ssize_t got;
+  if (w->shared && !is_ready(fd, POLLIN))
+    return -EAGAIN;
+  do
+    got = w->is_socket ? recv(fd, bytes, n, MSG_DONTWAIT) : read(fd, bytes, n);
+  while (got < 0 && errno == EINTR);
+  return got < 0 ? -errno : got;
+}
+
+
+int wire_settle(wire *w) {
+  return watch_set(loop_of(wire_stream(w)->host), &w->watch, w->want);
+}
+
+
+static int want(wire *w, uint8_t event) {
+  w->want |= event;
+  return (w->watch.events & event) != 0 ? 0 : wire_settle(w);
+}
+
+
+/* Where a reset already failed a write, the kernel calls it an end here. */
+static void end_read(wire *w, int status) {
+  stream *s = wire_stream(w);
+  w->want &= (uint8_t)~EPOLLIN;
+  if (status == 0)
+    status = w->failed;
+  if (status == 0)
+    stream_eof(s);
+  else
+    stream_error(s, status);
+}
+
+
+/* One read.  What did not fit into the buffer makes the next event: other
+ * streams have their turn in between.  The round is run here for bytes, which
+ * lie in the shared buffer until it is over. */
+static void read_some(wire *w, loop *l) {
+  stream *s = wire_stream(w);
+  ssize_t n = wire_read(w, l->buffer, LOOP_BUFFER);
+  if (n > 0) {
+    stream_data(s, l->buffer, (size_t)n);
+    loop_round(l);
+    stream_keep(s);
+    return;
+  }
+  if (n != -EAGAIN)
+    end_read(w, (int)n);
+  loop_round(l);
+}
+
+
+/* A hang-up or error counts as readable and as writable: the next read finds
+ * the bytes that came before it, and the next write finds what happened. */
+void wire_ready(watch *x, uint32_t events) {
+  wire *w = (wire *)x;
+  stream *s = wire_stream(w);
+  loop *l = loop_of(s->host);
+  if (l->quiet)
+    w->want &= EPOLLOUT;
+  if ((events & (EPOLLERR | EPOLLHUP)) != 0)
+    events |= EPOLLIN | EPOLLOUT;
+  events &= w->want;
+  if (events == 0) {
+    wire_settle(w);
+    return;
+  }
+  if ((events & EPOLLOUT) != 0) {
+    w->want &= (uint8_t)~EPOLLOUT;
+    stream_writable(s);
+  }
+  if ((events & w->want & EPOLLIN) != 0)
+    read_some(w, l);
+  else
+    loop_round(l);
+}
+
+
+stream *wire_new(host *h, const transport *t, int fd, bool connecting) {
+  stream *s = stream_new(h, t, connecting);
+  wire *w = wire_of(s);
+  w->watch.fd = fd;
+  w->is_socket = t == &socket_tcp || t == &socket_unix;
+  w->watch.ready = wire_ready;
+  return s;
+}
+
+
+static int start_read(stream *s) {
+  return want(wire_of(s), EPOLLIN);
+}
+
+
+static void stop_read(stream *s) {
+  wire_of(s)->want &= (uint8_t)~EPOLLIN;
+}
+
+
+/*
+** Writing
+*/
+
+static bool is_passing(int error) {
+  return error == EAGAIN || error == ENOMEM || error == ENOBUFS;
+}
+
+
+/* The kernel tells a reset only once: keep it for the reader (end_read). */
+static ssize_t written(wire *w, ssize_t n) {
+  if (n >= 0)
+    return n;
+  if (w->is_socket && errno != EPIPE && !is_passing(errno))
+    w->failed = (int16_t)-errno;
+  return -errno;
+}
+
+
+static int at_most(int n) {
+  return n < IOV_MAX ? n : IOV_MAX;
+}
+
+
+static ssize_t send_some(stream *s, const struct iovec *v, int n) {
+  wire *w = wire_of(s);
+  const int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
+  struct msghdr m = {.msg_iov = (struct iovec *)(uintptr_t)v,
+                     .msg_iovlen = (size_t)at_most(n)};
+  ssize_t sent;
+  do
+    sent = n == 1 ? send(w->watch.fd, v->iov_base, v->iov_len, flags)
+                  : sendmsg(w->watch.fd, &m, flags);
+  while (sent < 0 && errno == EINTR);
+  return written(w, sent);
+}
+
+
+/* A pipe or terminal that reports room takes PIPE_BUF bytes without blocking. */
+static ssize_t write_shared(int fd, const struct iovec *v) {
+  if (!is_ready(fd, POLLOUT)) {
+    errno = EAGAIN;
+    return -1;
+  }
+  return write(fd, v->iov_base, v->iov_len < PIPE_BUF ? v->iov_len : PIPE_BUF);
+}
+
+
+static ssize_t write_some(stream *s, const struct iovec *v, int n) {
+  wire *w = wire_of(s);
+  int fd = w->watch.fd;
+  ssize_t sent;
+  do
+    sent = w->shared ? write_shared(fd, v) : writev(fd, v, at_most(n));
+  while (sent < 0 && errno == EINTR);
+  return written(w, sent);
+}
+
+
+static int want_write(stream *s) {
+  return want(wire_of(s), EPOLLOUT);
+}
+
+
+/*
+** Closing
+*/
+
+static int shutdown_socket(stream *s) {
+  return shutdown(wire_fd(s), SHUT_WR) == 0 ? 0 : -errno;
+}
+
+
+/* A pipe has no halves: its reader sees the end when the descriptor lets go of
+ * it.  The number stays taken, by a device that swallows everything. */
+static int shutdown_pipe(stream *s) {
+  wire *w = wire_of(s);
+  if ((fcntl(w->watch.fd, F_GETFL) & O_ACCMODE) == O_RDONLY)
+    return 0;
+  int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+  if (null < 0)
+    return -errno;
+  watch_drop(loop_of(s->host), &w->watch);
+  int result = dup3(null, w->watch.fd, O_CLOEXEC);
+  close(null);
+  return result < 0 ? -errno : 0;
+}
+
+
+/* A terminal has no end to be told of. */
+static int shutdown_tty(stream *s) {
+  (void)s;
+  return 0;
+}
+
+
+static void on_closed(later *x) {
+  wire *w = (wire *)((char *)x - offsetof(wire, u.later));
+  stream_closed(wire_stream(w));
+}
+
+
+/* close(2) with a positive linger time would hold up the loop.  The kernel
+ * sends what was accepted without it, too. */
+static void set_linger(wire *w, bool reset) {
+  struct linger linger = {.l_onoff = 1};
+  socklen_t n = sizeof linger;
+  int fd = w->watch.fd;
+  if (!reset) {
+    getsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, &n);
+    if (linger.l_linger > 0)
+      linger.l_onoff = 0;
+  }
+  setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
+}
+
+
+/* close(2) is not repeated on EINTR: the descriptor is gone then, too. */
+static void close_wire(stream *s, bool reset) {
+  wire *w = wire_of(s);
+  loop *l = loop_of(s->host);
+  if (w->attempting)
+    attempt_stop(w->u.attempt);
+  watch_drop(l, &w->watch);
+  if (w->is_socket && (reset || w->lingers))
+    set_linger(w, reset);
+  close(w->watch.fd);
+  w->watch.fd = -1;
+  w->want = 0;
+  loop_later(l, &w->u.later, on_closed);
+}
+
+
+bool wire_is(const stream *s) {
+  return s->transport->close == close_wire;
+}
+
+
+/*
+** Asking
+*/
+
+int wire_set(stream *s, const sockopt *o) {
+  wire *w = wire_of(s);
+  return option_set(w->watch.fd, o, &w->lingers);
+}
+
+
+int wire_get(stream *s, sockopt *o) {
+  return option_get(wire_fd(s), o);
+}
+
+
+int wire_localaddr(stream *s, address *a) {
+  return address_local(wire_fd(s), a);
+}
+
+
+/* Once an ip peer is gone the kernel forgets its address. */
+int wire_remoteaddr(stream *s, address *a) {
+  wire *w = wire_of(s);
+  if (w->peer_size > 0) {
+    a->length = w->peer_size;
+    memcpy(&a->u, w->u.peer, w->peer_size);
+    return 0;
+  }
+  a->length = sizeof a->u;
+  return fit(a, getpeername(w->watch.fd, &a->u.any, &a->length));
+}
+
+
+int wire_fd(stream *s) {
+  return wire_of(s)->watch.fd;
+}
+
+
+#define WIRE(kind, write, half_close) \
+  { \
+    .name = kind, .size = sizeof(wire), .outside = true, \
+    .start_read = start_read, .stop_read = stop_read, .try_write = write, \
+    .want_write = want_write, .shutdown = half_close, .close = close_wire, \
+    .set = wire_set, .get = wire_get, .localaddr = wire_localaddr, \
+    .remoteaddr = wire_remoteaddr, .fd = wire_fd, \
+  }
+
+const transport socket_tcp = WIRE("tcp", send_some, shutdown_socket);
+const transport socket_unix = WIRE("unix", send_some, shutdown_socket);
+const transport socket_pipe = WIRE("pipe", write_some, shutdown_pipe);
+const transport socket_tty = WIRE("tty", write_some, shutdown_tty);

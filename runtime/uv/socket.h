@@ -1,0 +1,87 @@
+/*
+** Wires: the transports' part of a stream that is one descriptor in the loop,
+** a socket, a pipe or a terminal.
+*/
+
+#ifndef UV_SOCKET_H
+#define UV_SOCKET_H
+
+#include <netinet/in.h>
+
+#include "net/stream.h"
+#include "uv/loop.h"
+
+struct attempt;
+
+typedef struct wire {
+  watch watch; /* first: it is how ready finds the wire */
+  union {
+    unsigned char peer[sizeof(struct sockaddr_in6)]; /* of an ip socket */
+    struct attempt *attempt; /* of a unix socket: connect.c */
+    later later;             /* of a closed one */
+  } u;
+  int16_t failed;    /* the negative errno by which writing ended */
+  uint8_t want;      /* EPOLLIN, EPOLLOUT: what the stream waits for; epoll may
+                        still be asked for more: socket.c */
+  uint8_t peer_size; /* bytes of u.peer; 0: ask the kernel */
+  bool is_socket;
+  bool attempting; /* u.attempt is set */
+  bool lingers;    /* SO_LINGER was set here or at its listener */
+  bool shared;     /* blocks: its description is others' too, and could not
+                        be opened again */
+} wire;
+
+extern const transport socket_tcp, socket_unix, socket_pipe, socket_tty;
+
+/* The transport for sockets of a family. */
+const transport *socket_transport(int family);
+
+static inline wire *wire_of(stream *s) {
+  return stream_part(s);
+}
+
+static inline stream *wire_stream(wire *w) {
+  return (stream *)(void *)w - 1;
+}
+
+/* A stream of this transport over fd, which is its own from now on. */
+stream *wire_new(host *h, const transport *t, int fd, bool connecting);
+
+/* Is s one of these? */
+bool wire_is(const stream *s);
+
+/* A count, 0 at the end, or a negative errno. */
+ssize_t wire_read(wire *w, char *bytes, size_t n);
+
+/* The ready of an open stream's watch. */
+void wire_ready(watch *x, uint32_t events);
+
+/* Ask epoll for what the stream wants, no more and no less: after something
+ * else had the descriptor in the epoll.  0 or -errno. */
+int wire_settle(wire *w);
+
+/* Note the peer's address, of n bytes. */
+void wire_peer(wire *w, const struct sockaddr *a, socklen_t n);
+
+/* Functions for transports whose part begins with a wire. */
+int wire_set(stream *s, const sockopt *o);
+int wire_get(stream *s, sockopt *o);
+int wire_localaddr(stream *s, address *a);
+int wire_remoteaddr(stream *s, address *a);
+int wire_fd(stream *s);
+
+/* The same for a bare descriptor.  option_set notes in *lingers that closing
+ * may block (see wire.lingers). */
+int option_set(int fd, const sockopt *o, bool *lingers);
+int option_get(int fd, sockopt *o);
+int option_int(int fd, int level, int name); /* its value, or -errno */
+int address_local(int fd, address *a);
+
+/* socket(2) and the options of spec; what neap sets by default comes first.
+ * The descriptor, or a negative errno. */
+int socket_open(const sockspec *spec, bool listening, bool *lingers);
+
+/* Stop an attempt to connect that waits for room in the peer's queue. */
+void attempt_stop(struct attempt *a);
+
+#endif

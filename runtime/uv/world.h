@@ -1,0 +1,26 @@
+/*
+** The libuv backend, as main.c and embedders see it.
+*/
+
+#ifndef UV_WORLD_H
+#define UV_WORLD_H
+
+#include "host/host.h"
+#include "sched/world.h"
+
+extern const world uv_world;
+
+/* Create the loop of a host (fills host.world and host.outside); 0 or -errno. */
+int uv_world_open(host *h);
+
+/* Close everything that is left, check that no handle is, free the loop. */
+void uv_world_close(host *h);
+
+/* Let SIGINT and SIGTERM cancel this host's root scope (exit status 130, 143);
+ * the second one ends the process at once.  One host in a process at a time. */
+int uv_world_signals(host *h);
+
+/* May exit() wait for a thread of libuv's pool?  Then leave by _exit. */
+bool uv_world_busy(host *h);
+
+#endif

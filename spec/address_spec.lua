@@ -1,0 +1,207 @@
+local net = require "neap.net"
+
+local address = net.address
+
+--- Random numbers from 1 to n that are the same in every run.
+local function random(seed)
+  local state = seed
+  return function(n)
+    state = state ~ (state << 13)
+    state = state ~ (state >> 7)
+    state = state ~ (state << 17)
+    return (state >> 1) % n + 1
+  end
+end
+
+describe("an address", function()
+  -- text, family, ip or path, port, scope, and what it prints as
+  local accepted = {
+    {"127.0.0.1:80", "inet", "127.0.0.1", 80},
+    {"0.0.0.0:1", "inet", "0.0.0.0", 1},
+    {"255.255.255.255:65535", "inet", "255.255.255.255", 65535},
+    {"127.0.0.1", "inet", "127.0.0.1", 0},
+    {"127.0.0.1:0", "inet", "127.0.0.1", 0, nil, "127.0.0.1"},
+    {"[::1]:80", "inet6", "::1", 80},
+    {"::1", "inet6", "::1", 0},
+    {"::", "inet6", "::", 0},
+    {"[::]:80", "inet6", "::", 80},
+    {"::1:80", "inet6", "::1:80", 0},
+    {"::0.1.0.128", "inet6", "::1:80", 0, nil, "::1:80"},
+    {"2001:DB8::0:1", "inet6", "2001:db8::1", 0, nil, "2001:db8::1"},
+    {"[fe80::1%lo]:80", "inet6", "fe80::1", 80, "lo"},
+    {"[fe80::1%1]:80", "inet6", "fe80::1", 80, "lo", "[fe80::1%lo]:80"},
+    {"fe80::1%lo", "inet6", "fe80::1", 0, "lo"},
+    {"ff02::1%lo", "inet6", "ff02::1", 0, "lo"},
+    {"[::ffff:127.0.0.1]:80", "inet", "127.0.0.1", 80, nil, "127.0.0.1:80"},
+    {"::ffff:7f00:1", "inet", "127.0.0.1", 0, nil, "127.0.0.1"},
+    {"/run/x.sock", "unix", "/run/x.sock"},
+    {"/run/a b:80", "unix", "/run/a b:80"},
+    {"unix:/run/x.sock", "unix", "/run/x.sock", nil, nil, "/run/x.sock"},
+    {"unix:///run/x.sock", "unix", "/run/x.sock", nil, nil, "/run/x.sock"},
+    {"unix:x.sock", "unix", "x.sock"},
+    {"@name", "unix", "@name"},
+    {"unix:@name", "unix", "@name", nil, nil, "@name"},
+    {"@a\0b", "unix", "@a\\x00b", nil, nil, "@a\\x00b"},
+    {"@a\\x00b", "unix", "@a\\x00b"},
+    {"@a\\b", "unix", "@a\\x5cb", nil, nil, "@a\\x5cb"},
+    {"@\xff\n", "unix", "@\\xff\\x0a", nil, nil, "@\\xff\\x0a"},
+  }
+
+  for _, row in ipairs(accepted) do
+    local text, family, where, port, scope, printed = table.unpack(row, 1, 6)
+    it(("G1 G3 F6: is read from %q"):format(text), function()
+      local a = address(text)
+      assert.equal(family, a.family)
+      assert.equal(where, a.ip or a.path)
+      assert.equal(port, a.port)
+      assert.equal(scope, a.scope)
+      assert.equal(printed or text, tostring(a))
+      assert.equal(a, address(tostring(a)))
+      assert.is_true(rawequal(a, address(tostring(a))))
+    end)
+  end
+
+  local refused = {
+    "", " ", "x", "localhost", "localhost:80",
+    "1.2.3", "0x7f.1", "127.1", "1", "2130706433", "0x7f000001", "012.0.0.1",
+    "127.0.0.1 ", " 127.0.0.1", "1.2.3.4%eth0", "1.2.3.4%", "256.0.0.1",
+    "1.2.3.4.", "1.2.3.4.5", "127.0.0.1\0", "127.0.0.1\0.example.com",
+    "127.0.0.1:70000", "127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1:+1",
+    "127.0.0.1:80.5", "127.0.0.1:80abc", "127.0.0.1:0x50", "127.0.0.1: 80",
+    "127.0.0.1:80 ", "127.0.0.1:", "127.0.0.1:nan", "127.0.0.1:1e300",
+    "127.0.0.1:080", "127.0.0.1:80\0", "127.0.0.1:18446744073709551696",
+    ":80", "[]:80", "[::1]", "[::1]80", "[::1]:", "[::1]:70000", "[::1:80",
+    "[127.0.0.1]:80", "::1]:80", "[::1%lo]:80", "::1%lo", "1::2::3", ":::",
+    "fe80::1%", "fe80::1%nosuchif", "fe80::1%99999999999", "fe80::1%-1",
+    "fe80::1%lo\0", "fe80::1%0", "[fe80::1%lo:80", "::ffff:012.0.0.1",
+    "unix:", "unix:@", "@", "unix:/a\0b", "/a\0b", "/tmp/a\0", "unix://x/y",
+    "/" .. ("x"):rep(107), "@" .. ("x"):rep(108), ("1"):rep(1 << 20),
+    "tcp://127.0.0.1:80",
+  }
+
+  for _, text in ipairs(refused) do
+    it(("G3 O3 F1: is not read from %q"):format(text:sub(1, 40)), function()
+      assert.error_matches(function()
+        address(text)
+      end, "bad argument #1 to '.*' %(an address such as .* expected, got ")
+    end)
+  end
+
+  it("G2: names the interface that there is not", function()
+    assert.error_matches(function()
+      address "[fe80::1%nosuchif]:80"
+    end, "'%[fe80::1%%nosuchif%]:80': no interface")
+  end)
+
+  it("F1: takes a path of 107 bytes and an abstract name of as many", function()
+    local path, name = "/" .. ("x"):rep(106), "@" .. ("y"):rep(107)
+    assert.equal(path, address(path).path)
+    assert.equal(name, address(name).path)
+  end)
+
+  it("O1 O7: is made of a string or an address, of nothing else", function()
+    local a = address "127.0.0.1:80"
+    assert.equal(a, address(a))
+    for _, value in ipairs {true, 80, 1.5, {}, print, io.stdout, coroutine.create(print)} do
+      assert.error_matches(function()
+        address(value)
+      end, "neap.Address or string expected")
+    end
+    assert.error_matches(function()
+      address(nil)
+    end, "neap.Address or string expected")
+  end)
+
+  it("is one object as long as it is held, and a key of tables", function()
+    local a = address "[fe80::1%lo]:80"
+    local seen = {[a] = true}
+    collectgarbage()
+    assert.is_true(seen[address "[fe80::1%1]:80"])
+    assert.is_nil(seen[address "[fe80::1%lo]:81"])
+    for port = 1, 1000 do
+      assert.equal(port, address("10.0.0.1:" .. port).port)
+    end
+    collectgarbage()
+    assert.is_true(seen[address "[fe80::1%lo]:80"])
+  end)
+
+  it("has an order: family, ip, port", function()
+    local texts = {
+      "9.0.0.1:7", "10.0.0.1:80", "10.0.0.1:443", "10.0.0.2:1", "::1", "[::1]:80",
+      "fe80::1", "/a", "/ab", "/b",
+    }
+    -- An abstract name begins with zero.
+    table.insert(texts, 8, "@a")
+    for i, x in ipairs(texts) do
+      for j, y in ipairs(texts) do
+        local a, b = address(x), address(y)
+        assert.equal(i < j, a < b, x .. " < " .. y)
+        assert.equal(i <= j, a <= b, x .. " <= " .. y)
+        assert.equal(i == j, a == b, x .. " == " .. y)
+      end
+    end
+    assert.has_error(function()
+      return address "::1" < "::1"
+    end)
+    assert.is_false(address "::1" == "::1")
+  end)
+
+  it("is immutable", function()
+    local a = address "127.0.0.1:80"
+    for _, field in ipairs {"port", "ip", "new"} do
+      assert.error_matches(function()
+        a[field] = 1
+      end, "immutable")
+    end
+    assert.equal(80, a.port)
+  end)
+
+  it("has no other fields, and what does not apply is nil", function()
+    local a, b = address "127.0.0.1:80", address "/run/x.sock"
+    assert.is_nil(a.path or a.scope or a.host or a[1] or a[a] or a["port\0"])
+    assert.is_nil(b.ip or b.port or b.scope)
+  end)
+
+  it("concatenates", function()
+    assert.equal("at 127.0.0.1:80!", "at " .. address "127.0.0.1:80" .. "!")
+  end)
+
+  it("O1: survives 100,000 random texts, and prints those it reads reversibly", function()
+    local draw = random(20240229)
+    local parts = {
+      "1", "0", "12", "255", "256", ".", ".", ".", ":", ":", "::", "[", "]", "%", "lo",
+      "fe80", "ffff", "127.0.0.1", "[::1]", ":80", "@", "/", "unix:", "\\x41", "\\x", "\\",
+      "\0", " ", "-", "+", "x", "a", "\xff", "\n",
+    }
+    local read = 0
+    for _ = 1, 100000 do
+      local text = {}
+      for i = 1, draw(8) do
+        text[i] = parts[draw(#parts)]
+      end
+      text = table.concat(text)
+      local ok, a = pcall(address, text)
+      if ok then
+        read = read + 1
+        local printed = tostring(a)
+        if address(printed) ~= a or tostring(address(printed)) ~= printed then
+          error(("%q prints as %q"):format(text, printed))
+        end
+      elseif not a:find "expected, got" then
+        error(a)
+      end
+    end
+    assert.is_true(read > 1000, read)
+  end)
+
+  it("O1: survives 100,000 strings of random bytes", function()
+    local draw = random(7)
+    for _ = 1, 100000 do
+      local bytes = {}
+      for i = 1, draw(24) do
+        bytes[i] = string.char(draw(256) - 1)
+      end
+      pcall(address, table.concat(bytes))
+    end
+  end)
+end)

@@ -1,0 +1,242 @@
+-- The structure of the sources, as docs/ARCHITECTURE.md promises it.
+
+local lfs = require "lfs"
+
+local function read(path)
+  local file <close> = assert(io.open(path, "rb"))
+  return file:read "a"
+end
+
+--- The files below a folder whose names match, in order of name.
+local function files(folder, pattern, found)
+  found = found or {}
+  if lfs.attributes(folder, "mode") ~= "directory" then
+    return found
+  end
+  for name in lfs.dir(folder) do
+    local path = folder .. "/" .. name
+    if lfs.attributes(path, "mode") == "directory" then
+      if name ~= "." and name ~= ".." then
+        files(path, pattern, found)
+      end
+    elseif name:find(pattern) then
+      found[#found + 1] = path
+    end
+  end
+  table.sort(found)
+  return found
+end
+
+--- C without its comments and the contents of its strings.
+local function code(text)
+  local out = {}
+  local i = 1
+  while i <= #text do
+    local two, one = text:sub(i, i + 1), text:sub(i, i)
+    local stop
+    if two == "/*" then
+      stop = select(2, text:find("*/", i + 2, true)) or #text
+    elseif two == "//" then
+      stop = (text:find("\n", i, true) or #text + 1) - 1
+    elseif one == '"' or one == "'" then
+      stop = i + 1
+      while stop < #text and text:sub(stop, stop) ~= one do
+        stop = stop + (text:sub(stop, stop) == "\\" and 2 or 1)
+      end
+      out[#out + 1] = one .. one
+    else
+      stop = (text:find("[/\"']", i + 1) or #text + 1) - 1
+      out[#out + 1] = text:sub(i, stop)
+    end
+    i = stop + 1
+  end
+  return table.concat(out)
+end
+
+--- The folder of a file of runtime/; runtime/main.c is "main".
+local function layer(path)
+  return path:match "^runtime/([^/]+)/" or path:match "^runtime/(.+)%.[ch]$"
+end
+
+-- Who may include from whom, besides each folder from itself.
+local below = {
+  main = "repl net tls uv sim sched host",
+  repl = "net tls sched host",
+  net = "sched host",
+  tls = "net sched host",
+  uv = "net sched host",
+  sim = "net sched host",
+  sched = "host",
+  host = "",
+}
+
+local sources = files("runtime", "%.[ch]$")
+
+describe("layering", function()
+  it("has the folders that are known here", function()
+    assert.is_true(#sources > 0)
+    for _, path in ipairs(sources) do
+      assert(below[layer(path)], path .. " is in no known layer")
+    end
+  end)
+
+  it("includes down the layers only", function()
+    local wrong = {}
+    for _, path in ipairs(sources) do
+      local from = layer(path)
+      for name in ("\n" .. read(path)):gmatch '\n%s*#%s*include%s*"([^"]*)"' do
+        local to = name:match "^([^/]+)/"
+        if not to then
+          wrong[#wrong + 1] = ('%s: "%s" does not say its folder'):format(path, name)
+        elseif to ~= from and not (" " .. below[from] .. " "):find(" " .. to .. " ", 1, true) then
+          wrong[#wrong + 1] = ('%s includes "%s"'):format(path, name)
+        end
+      end
+    end
+    assert.same({}, wrong)
+  end)
+
+  it("includes uv.h below runtime/uv only", function()
+    local wrong = {}
+    for _, path in ipairs(sources) do
+      if layer(path) ~= "uv" and read(path):find "#%s*include%s*<uv" then
+        wrong[#wrong + 1] = path
+      end
+    end
+    assert.same({}, wrong)
+  end)
+
+  for _, name in ipairs {"lua_resume", "lua_yieldk"} do
+    it("has one " .. name .. " for tasks and one for coroutine.*", function()
+      local calls = {}
+      for _, path in ipairs(sources) do
+        local _, n = code(read(path)):gsub("%f[%w_]" .. name .. "%s*%(", "")
+        calls[path] = n > 0 and n or nil
+      end
+      assert.same({["runtime/sched/task.c"] = 1, ["runtime/host/coroutine.c"] = 1}, calls)
+    end)
+  end
+
+  it("has one other lua_yield at most, for the script's own coroutine.yield", function()
+    for _, path in ipairs(sources) do
+      local _, n = code(read(path)):gsub("%f[%w_]lua_yield%s*%(", "")
+      assert(n <= (path == "runtime/host/coroutine.c" and 1 or 0), path)
+    end
+  end)
+end)
+
+describe("the objects outside runtime/uv", function()
+  local build = os.getenv "NEAP_BUILD"
+
+  --- The global symbols of some objects, without the marks of _FORTIFY_SOURCE.
+  local function symbols(which, objects)
+    local found = {}
+    local nm = assert(io.popen(("nm --format=posix %s '%s'"):format(which,
+      table.concat(objects, "' '"))))
+    for line in nm:lines() do
+      local name = line:match "^([%w_]+)@?%S* %a"
+      if name then
+        name = name:match "^__(.*)_chk$" or name
+        found[name] = true
+      end
+    end
+    assert(nm:close())
+    return found
+  end
+
+  local function objects(of)
+    local all = files(build .. "/CMakeFiles", "%.o$")
+    local found = {}
+    for _, path in ipairs(all) do
+      local target = path:match "/neap%-(%w+)%.dir/" or path:match "/neap%.dir/" and "main"
+      if target and of(target) then
+        found[#found + 1] = path
+      end
+    end
+    return found
+  end
+
+  -- Whole names, or the beginnings of names before a *.
+  local outside = [[
+    uv_* clock clock_* gettimeofday time timespec_get nanosleep usleep sleep
+    getrandom getentropy rand random drand48 arc4random*
+    socket socketpair bind listen accept accept4 connect shutdown
+    setsockopt getsockopt getsockname getpeername
+    send sendto sendmsg sendmmsg sendfile splice
+    recv recvfrom recvmsg recvmmsg
+    getaddrinfo freeaddrinfo getnameinfo gethostby* getservby* if_*
+    epoll_* poll ppoll select pselect eventfd timerfd_*
+    pthread_create fork vfork posix_spawn*
+  ]]
+
+  it("reach the world through the seam only", function()
+    if not build then
+      pending "NEAP_BUILD, the build's folder, is not set"
+    end
+    local ours = symbols("--defined-only --extern-only", objects(function()
+      return true
+    end))
+    local inside = objects(function(target)
+      return target ~= "uv"
+    end)
+    assert.is_true(#inside > 0)
+    local wrong = {}
+    for _, object in ipairs(inside) do
+      for name in pairs(symbols("--undefined-only", {object})) do
+        for word in outside:gmatch "%S+" do
+          local pattern = "^" .. word:gsub("%*", ".*") .. "$"
+          if name:find(pattern) and not ours[name] then
+            wrong[#wrong + 1] = object:match "[^/]+/[^/]+$" .. ": " .. name
+          end
+        end
+      end
+    end
+    table.sort(wrong)
+    assert.same({}, wrong)
+  end)
+end)
+
+describe("each public module", function()
+  local internal = {["neap.host"] = true, ["neap.require"] = true}
+
+  -- Those written in Lua, with their file, and those that C registers.
+  local modules = {}
+  for _, path in ipairs(files("lua/neap", "%.lua$")) do
+    local name = path:match "^lua/(.*)%.lua$":gsub("/init$", ""):gsub("/", ".")
+    if not name:find "^neap%.meta%." then
+      modules[name] = path
+    end
+  end
+  for _, path in ipairs(sources) do
+    for name in read(path):gmatch 'host_module%([^,]*,%s*"(neap[%w_.]*)"' do
+      modules[name] = modules[name] or false
+    end
+  end
+
+  local function lacking(where)
+    local missing = {}
+    for name, path in pairs(modules) do
+      local hidden = internal[name] or name:find "%.core$"
+      if not hidden and not where(name, path) then
+        missing[#missing + 1] = name
+      end
+    end
+    table.sort(missing)
+    return missing
+  end
+
+  it("has a spec", function()
+    assert.same({}, lacking(function(name)
+      local short = name:gsub("^neap%.", ""):gsub("%.", "_")
+      return lfs.attributes("spec/" .. short .. "_spec.lua", "mode") == "file"
+    end))
+  end)
+
+  it("has annotations, in its own file or in lua/neap/meta", function()
+    assert.same({}, lacking(function(name, path)
+      local meta = "lua/neap/meta/" .. name:gsub("^neap%.?", ""):gsub("%.", "/") .. ".lua"
+      path = path or lfs.attributes(meta, "mode") == "file" and meta
+      return path and read(path):find "%-%-%-@"
+    end))
+  end)
+end)

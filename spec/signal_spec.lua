@@ -1,0 +1,330 @@
+local process = require "neap.process"
+local signal = require "neap.signal"
+local task = require "neap.task"
+
+local neap = (os.getenv "NEAP_BUILD" or "build") .. "/neap"
+
+--- A second neap that runs this script, its output a pipe.
+local function start(script)
+  return assert(process.spawn {neap, "-e", script, stdout = "pipe"})
+end
+
+--- Run until the condition holds, for two seconds at most.
+local function await(condition)
+  for _ = 1, 2000 do
+    if condition() then
+      return true
+    end
+    task.sleep(0.001)
+  end
+  return false
+end
+
+describe("signal.wait", function()
+  after_each(function()
+    assert(signal.default "SIGUSR1")
+    assert(signal.default "SIGUSR2")
+  end)
+
+  it("gives the name of the one that came", function()
+    local waiting = task.spawn(signal.wait, "SIGUSR1", "SIGUSR2")
+    task.yield()
+    assert.is_true(signal.raise "SIGUSR2")
+    assert.equal("SIGUSR2", (waiting:join()))
+  end)
+
+  it("wakes all who wait for the same one", function()
+    local first = task.spawn(signal.wait, "SIGUSR1")
+    local second = task.spawn(signal.wait, "SIGUSR1", "SIGUSR2")
+    task.yield()
+    signal.raise "SIGUSR1"
+    assert.equal("SIGUSR1", (first:join()))
+    assert.equal("SIGUSR1", (second:join()))
+  end)
+
+  it("keeps one that came while nobody waited", function()
+    task.timeout(0, signal.wait, "SIGUSR1")
+    signal.raise "SIGUSR1"
+    task.sleep(0.01)
+    assert.equal("SIGUSR1", signal.wait("SIGUSR2", "SIGUSR1"))
+  end)
+
+  it("gives two that came together one after the other", function()
+    local waiting = task.spawn(signal.wait, "SIGUSR1", "SIGUSR2")
+    task.yield()
+    signal.raise "SIGUSR2"
+    signal.raise "SIGUSR1"
+    assert.equal("SIGUSR1", (waiting:join()))
+    assert.equal("SIGUSR2", signal.wait "SIGUSR2")
+  end)
+
+  it("can be cancelled, and loses nothing then (I1)", function()
+    local waiting = task.spawn(signal.wait, "SIGUSR1")
+    task.yield()
+    waiting:cancel()
+    local _, err = waiting:join()
+    assert.equal("ECANCELED", err.code)
+    signal.raise "SIGUSR1"
+    assert.equal("SIGUSR1", signal.wait "SIGUSR1")
+  end)
+
+  it("raises for what is no signal, with the list", function()
+    for _, name in ipairs {"SIGNONE", "HUP", "sighup", "SIGHUP\0", ""} do
+      local ok, message = pcall(signal.wait, name)
+      assert.is_false(ok)
+      assert.matches("unknown signal, expected one of SIGHUP SIGINT ", message)
+    end
+    assert.has_error(signal.wait)
+    assert.has_error(function()
+      signal.wait("SIGHUP", 1)
+    end)
+  end)
+
+  it("raises for those that a script cannot have", function()
+    for _, name in ipairs {"SIGKILL", "SIGSTOP", "SIGSEGV", "SIGCHLD"} do
+      for _, verb in ipairs {"wait", "each", "ignore", "default"} do
+        assert.is_false(pcall(signal[verb], name), verb .. " " .. name)
+      end
+    end
+  end)
+end)
+
+describe("signal.each", function()
+  after_each(function()
+    assert(signal.default "SIGUSR1")
+  end)
+
+  it("makes a burst one or some, and never loses the last (M1)", function()
+    local seen = 0
+    local iterating = task.spawn(function()
+      for name in signal.each "SIGUSR1" do
+        assert.equal("SIGUSR1", name)
+        seen = seen + 1
+      end
+    end)
+    task.yield()
+    for i = 1, 100000 do
+      signal.raise "SIGUSR1"
+      if i % 10000 == 0 then
+        task.yield()
+      end
+    end
+    task.sleep(0.01)
+    assert.is_true(seen >= 1 and seen <= 11, seen)
+    local before = seen
+    signal.raise "SIGUSR1"
+    assert.is_true(await(function()
+      return seen == before + 1
+    end))
+    iterating:cancel()
+    iterating:join()
+  end)
+
+  it("keeps what comes during its body", function()
+    local bodies = 0
+    task.spawn(function()
+      signal.raise "SIGUSR1"
+    end)
+    for _ in signal.each "SIGUSR1" do
+      bodies = bodies + 1
+      if bodies == 3 then
+        break
+      end
+      signal.raise "SIGUSR1"
+      task.sleep(0.001)
+    end
+    assert.equal(3, bodies)
+  end)
+
+  it("sees what came before it began, and leaves what it did not see", function()
+    task.timeout(0, signal.wait, "SIGUSR1")
+    signal.raise "SIGUSR1"
+    task.sleep(0.01)
+    for name in signal.each "SIGUSR1" do -- luacheck: ignore 512
+      assert.equal("SIGUSR1", name)
+      signal.raise "SIGUSR1"
+      task.sleep(0.01)
+      break
+    end
+    assert.equal("SIGUSR1", signal.wait "SIGUSR1")
+  end)
+
+  it("ends its task, not the loop's process, when the body fails (M1)", function()
+    local iterating = task.spawn(pcall, function()
+      for _ in signal.each "SIGUSR1" do
+        error "thrown in a body"
+      end
+    end)
+    task.yield()
+    signal.raise "SIGUSR1"
+    local ok, message = iterating:join()
+    assert.is_false(ok)
+    assert.matches("thrown in a body", message)
+    signal.raise "SIGUSR1"
+    assert.equal("SIGUSR1", signal.wait "SIGUSR1")
+  end)
+end)
+
+describe("signal.ignore and default", function()
+  it("refuse a signal that somebody waits for", function()
+    local waiting = task.spawn(signal.wait, "SIGUSR1")
+    task.yield()
+    for _, verb in ipairs {"ignore", "default"} do
+      local ok, err = signal[verb] "SIGUSR1"
+      assert.is_nil(ok)
+      assert.equal("EBUSY", err.code)
+    end
+    signal.raise "SIGUSR1"
+    waiting:join()
+    assert.is_true(signal.default "SIGUSR1")
+  end)
+
+  it("let it do nothing, and what the system says", function()
+    local p <close> = start [[
+      signal.ignore "SIGTERM"
+      signal.raise "SIGTERM"
+      task.sleep(0.01)
+      io.write "alive"
+      io.stdout:flush()
+      signal.default "SIGHUP"
+      signal.raise "SIGHUP"
+      io.write "never"
+    ]]
+    assert.equal("alive", p.stdout:read "a")
+    local code, name = p:wait()
+    assert.equal(129, code)
+    assert.equal("SIGHUP", name)
+  end)
+end)
+
+it("signal.names has the names by number", function()
+  assert.equal("SIGHUP", signal.names[1])
+  assert.equal("SIGTERM", signal.names[15])
+  assert.equal(31, #signal.names)
+end)
+
+describe("SIGINT and SIGTERM", function()
+  it("cancel the program: <close> runs, and it exits with 130 or 143", function()
+    for name, status in pairs {SIGINT = 130, SIGTERM = 143} do
+      local p <close> = start [[
+        local guard <close> = setmetatable({}, {__close = function()
+          task.shield(task.sleep, 0.01)
+          print "closed"
+        end})
+        print "ready"
+        io.stdout:flush()
+        task.sleep(10)
+      ]]
+      assert.equal("ready", p.stdout:read "l")
+      assert.is_true(p:kill(name))
+      assert.equal("closed", p.stdout:read "l")
+      local code, by = p:wait()
+      assert.equal(status, code)
+      assert.is_nil(by)
+    end
+  end)
+
+  it("end it at once when they come twice, in an endless loop too", function()
+    local p <close> = start [[
+      print "ready"
+      io.stdout:flush()
+      while true do end
+    ]]
+    assert.equal("ready", p.stdout:read "l")
+    assert.is_true(p:kill "SIGINT")
+    task.sleep(0.05)
+    assert.equal("running", p.status)
+    assert.is_true(p:kill "SIGTERM")
+    assert.equal(143, (p:wait()))
+  end)
+
+  it("are a script's while it waits for them, and only then (M1)", function()
+    local p <close> = start [[
+      for i = 1, 3 do
+        print(i)
+        io.stdout:flush()
+        print(signal.wait "SIGINT")
+      end
+      print "more"
+      io.stdout:flush()
+      task.sleep(10)
+    ]]
+    for i = 1, 3 do
+      assert.equal(tostring(i), p.stdout:read "l")
+      task.sleep(0.05) -- it prints before it waits
+      assert.is_true(p:kill "SIGINT")
+      assert.equal("SIGINT", p.stdout:read "l")
+    end
+    assert.equal("more", p.stdout:read "l")
+    p:kill "SIGINT"
+    assert.equal(130, (p:wait()))
+  end)
+
+  it("let a server end in its own way (M10)", function()
+    local p <close> = start [[
+      local listener <close> = assert(net.listen "tcp://127.0.0.1:0")
+      task.spawn(function()
+        signal.wait "SIGTERM"
+        listener:close()
+      end)
+      print(listener.port)
+      io.stdout:flush()
+      listener:serve(function(stream)
+        for line in stream:lines() do
+          task.sleep(0.05)
+          stream:write(line, "\n")
+        end
+      end)
+      print "drained"
+    ]]
+    local net = require "neap.net"
+    local port = p.stdout:read "n"
+    local clients = {}
+    for i = 1, 20 do
+      clients[i] = assert(net.connect("tcp://127.0.0.1:" .. port))
+      clients[i]:write("hello\n")
+      clients[i]:shutdown()
+    end
+    task.sleep(0.02)
+    assert.is_true(p:kill "SIGTERM")
+    for i = 1, 20 do
+      assert.equal("hello", clients[i]:read "l")
+      clients[i]:close()
+    end
+    assert.equal("\ndrained\n", p.stdout:read "a")
+    assert.equal(0, (p:wait()))
+  end)
+
+  it("stay ignored when they were before neap began", function()
+    local result = assert(process.run {"sh", "-c", [[
+      trap '' INT TERM
+      exec "$@"
+    ]], "sh", neap, "-e", [[
+      signal.raise "SIGINT"
+      signal.raise "SIGTERM"
+      task.sleep(0.01)
+      print "alive"
+    ]]})
+    assert.same({stdout = "alive\n", stderr = "", code = 0}, result)
+  end)
+end)
+
+describe("SIGPIPE", function()
+  it("is an error of the write, and its default in children (M2)", function()
+    local result = assert(process.run {neap, "-e", [[
+      local a, b = net.socketpair()
+      b:close()
+      local ok, err = a:write "x"
+      if ok then ok, err = a:flush() end
+      print(ok, err.code)
+      local line = "grep -i sigign /proc/self/status"
+      print(io.popen(line):read "a")
+      print(process.run{"sh", "-c", line}.stdout)
+    ]]})
+    assert.equal("", result.stderr)
+    local write, popen, spawn = result.stdout:match "^(.-)\nSigIgn:%s*(%x+)\n\nSigIgn:%s*(%x+)\n"
+    assert.equal("nil\tEPIPE", write)
+    assert.equal(0, tonumber(popen, 16) & 1 << 12)
+    assert.equal(0, tonumber(spawn, 16))
+  end)
+end)

@@ -1,0 +1,130 @@
+local task = require "neap.task"
+
+-- Specs that are run by a second neap, whose output and status are looked at.
+
+local neap = os.getenv "NEAP_BUILD" and os.getenv "NEAP_BUILD" .. "/neap" or "build/neap"
+
+local function run(spec, arguments, environment)
+  local path = os.tmpname()
+  local file <close> = assert(io.open(path, "w"))
+  file:write(spec)
+  file:close()
+  local out = assert(io.popen(("%s %s test --output=TAP %s %s </dev/null 2>&1"):format(
+    environment or "", neap, arguments or "-f /dev/null", path)))
+  local text = out:read "a"
+  local _, _, status = out:close()
+  os.remove(path)
+  return text, status
+end
+
+describe("neap test", function()
+  it("ends with 0 when every test passes", function()
+    local out, status = run [[it("adds", function() assert.equal(2, 1 + 1) end)]]
+    assert.matches("ok 1 %- .*adds", out)
+    assert.equal(0, status)
+  end)
+
+  it("ends with 1 when one fails, and says where", function()
+    local out, status = run '\nit("adds", function()\n  assert.equal(3, 1 + 1)\nend)'
+    assert.matches("not ok 1", out)
+    assert.matches(":3: Expected objects to be equal", out)
+    assert.equal(1, status)
+  end)
+
+  it("lets every function of a spec suspend", function()
+    local out, status = run [[
+      local task = require "neap.task"
+      task.sleep(0.001)
+      describe("all", function()
+        task.sleep(0.001)
+        setup(function() task.sleep(0.001) end)
+        before_each(function() task.sleep(0.001) end)
+        after_each(function() task.sleep(0.001) end)
+        teardown(function() task.sleep(0.001) end)
+        it("sleeps", function()
+          finally(function() task.sleep(0.001) end)
+          task.sleep(0.001)
+        end)
+      end)
+    ]]
+    assert.matches("ok 1", out)
+    assert.equal(0, status)
+  end)
+
+  it("cancels a test that takes too long, and goes on", function()
+    local out, status = run([[
+      local task = require "neap.task"
+      it("hangs", function()
+        task.sleep(60)
+      end)
+      it("goes on", function() end)
+    ]], nil, "NEAP_TEST_LIMIT=0.05")
+    assert.matches("not ok 1 %- .*hangs", out)
+    assert.matches(":3: not done after 0.05 s", out)
+    assert.matches("\nok 2 %- .*goes on", out)
+    assert.equal(1, status)
+  end)
+
+  it("makes os.exit in a test an error of that test", function()
+    local out, status = run [[
+      it("leaves", function() os.exit(0) end)
+      it("goes on", function() end)
+    ]]
+    assert.matches("os.exit%(0%) was called in a test", out)
+    assert.matches("\nok 2 %- .*goes on", out)
+    assert.equal(1, status)
+  end)
+
+  it("has one of each of neap's modules in all files", function()
+    local code = [[
+      it("keeps it", function()
+        local net = require "neap.net"
+        debug.getregistry().seen = debug.getregistry().seen or net
+        assert.equal(debug.getregistry().seen, net)
+      end)
+    ]]
+    local out, status = run(code, "-f /dev/null --repeat=2")
+    assert.equal(0, status, out)
+  end)
+
+  it("sleeps without holding others up", function()
+    local _, status = run [[
+      local task = require "neap.task"
+      it("sleeps", function()
+        local ran = false
+        task.spawn(function() ran = true end)
+        require "busted".sleep(0.001)
+        assert.is_true(ran)
+      end)
+    ]]
+    assert.equal(0, status)
+  end)
+
+  it("ends with 1 on an unknown option", function()
+    assert.equal(1, select(2, run("", "--no-such-option")))
+  end)
+end)
+
+describe("spec/helper.lua", function()
+  it("fails a file that leaves a task behind", function()
+    local out, status = run([[
+      local task = require "neap.task"
+      it("forgets", function()
+        task.spawn(task.sleep, 5)
+      end)
+    ]], "--helper=spec/helper.lua -f /dev/null")
+    assert.matches("leaves behind: .*tasks %+1", out)
+    assert.equal(1, status)
+  end)
+
+  it("fails a file that reads an undeclared global", function()
+    local out, status = run([[it("reads", function() return misspelt end)]],
+      "--helper=spec/helper.lua -f /dev/null")
+    assert.matches(":1: undeclared global 'misspelt'", out)
+    assert.equal(1, status)
+  end)
+end)
+
+it("a test is a task of its own program", function()
+  assert.is_not_nil(task.current())
+end)
