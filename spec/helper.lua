@@ -2,18 +2,13 @@
 -- descriptors as it found, and uses no undeclared global.
 
 local busted = require "busted"
+local host = require "neap.host"
 local task = require "neap.task"
 
 
 -- Leaks. busted tells the end of a test before its after_each runs, so a file
--- is what is looked at. What was closed may need some turns of the loop, and
--- what was forgotten must not live by the collector's mercy alone: a full
--- collection closes it, and that is allowed.
-
-local function census()
-  local host = package.loaded["neap.host"]
-  return host and host.census and host.census() or {}
-end
+-- is what is looked at, after a full collection: what a test drops, that may
+-- close. What was closed may need some turns of the loop to be gone.
 
 local function more(before, now)
   local left = {}
@@ -31,7 +26,7 @@ local at_start
 
 busted.subscribe({"file", "start"}, function()
   collectgarbage()
-  at_start = census()
+  at_start = host.census()
   return nil, true
 end)
 
@@ -39,7 +34,7 @@ busted.subscribe({"file", "end"}, function(file)
   local left
   for _ = 1, 100 do
     collectgarbage()
-    left = more(at_start, census())
+    left = more(at_start, host.census())
     if not left then
       return nil, true
     end

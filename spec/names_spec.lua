@@ -109,6 +109,17 @@ describe("a lookup that hangs", function()
     assert.is_true(took < 2, took)
   end)
 
+  it("does not hold os.exit or a signal (H4)", function()
+    for ending, code in pairs {["os.exit(3)"] = 3, ["signal.raise 'SIGTERM'"] = 143} do
+      local result, took = with_slow_names([[
+        task.spawn(net.resolve, "slow")
+        task.sleep(0.05)
+      ]] .. ending)
+      assert.same({stdout = "", stderr = "", code = code}, result)
+      assert.is_true(took < 2, took)
+    end
+  end)
+
   it("is not in the way of the next when it has not begun (H3)", function()
     local result, took = with_slow_names [[
       for i = 1, 5 do

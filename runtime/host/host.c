@@ -8,12 +8,23 @@
 #include "host/load.h"
 
 
+/* A collection begins when memory has grown to so many per cent.  Starting a
+ * million tasks takes a quarter less time than with Lua's own 200
+ * (bench/tasks.lua), and 10,000 idle connections cost the same. */
+enum { COLLECTOR_PAUSE = 300 };
+
+
 static int open_libraries(lua_State *L) {
   luaL_openlibs(L);
-  luaL_requiref(L, "coroutine", luaopen_neap_coroutine, 1);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  luaopen_neap_coroutine(L);
+  lua_pushvalue(L, -1);
+  lua_setglobal(L, LUA_COLIBNAME);
+  lua_setfield(L, -2, LUA_COLIBNAME);
   luaL_requiref(L, "neap.error", luaopen_neap_error, 0);
   lua_settop(L, 0);
   load_open(L);
+  lua_gc(L, LUA_GCINC, COLLECTOR_PAUSE, 0, 0);
   lua_warning(L, "@on", 0); /* an error in a finalizer is told, not hidden */
   return 0;
 }

@@ -385,9 +385,7 @@ static int l_close(lua_State *L) {
 
 static int l_gc(lua_State *L) {
   process *p = check(L);
-  if (p->started)
-    table_of(L)->forget(p);
-  p->started = false;
+  table_of(L)->forget(p);
   return 0;
 }
 

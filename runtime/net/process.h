@@ -28,7 +28,7 @@ typedef struct process {
   int pid;
   int code;   /* of its exit; 128 + signal when a signal ended it */
   int signal; /* that ended it, or 0 */
-  bool started, ended, detached;
+  bool ended, detached;
 } process;
 
 /* What a child's descriptor 0, 1 or 2 is to be. */
@@ -62,7 +62,7 @@ static inline uint64_t signal_bit(int n) {
 }
 
 typedef struct processes {
-  /* Start a child for a zeroed box: fills child, pid, io, started.  On
+  /* Start a child for a zeroed box: fills child, pid and io.  On
    * failure nothing is left, and spec->culprit says what it is about. */
   int (*spawn)(host *h, spawnspec *spec, process *p);
 

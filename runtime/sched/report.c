@@ -79,17 +79,15 @@ static int l_text(lua_State *L) {
 /* Push the text of the error at index: of any type, and never fail. */
 static void push_text(lua_State *L, int err) {
   err = lua_absindex(L, err);
-  if (lua_isnil(L, err)) {
-    lua_pushliteral(L, "(the error object is nil)");
-    return;
-  }
   lua_pushcfunction(L, l_text);
   lua_pushvalue(L, err);
-  if (lua_pcall(L, 1, 1, 0) != LUA_OK) {
+  bool has_text = lua_isstring(L, err);
+  if (luaL_getmetafield(L, err, "__tostring") != LUA_TNIL) {
+    has_text = true;
     lua_pop(L, 1);
-    lua_pushfstring(L, "(an error object of type %s without a text)",
-                    luaL_typename(L, err));
   }
+  if (!has_text || lua_pcall(L, 1, 1, 0) != LUA_OK)
+    lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, err));
 }
 
 

@@ -281,8 +281,19 @@ static task *task_new(lua_State *L, struct sched *s) {
 }
 
 
+/* What cannot be called is the caller's mistake, told where it is made. */
+static void check_callable(lua_State *L, int index) {
+  if (lua_isfunction(L, index))
+    return;
+  if (luaL_getmetafield(L, index, "__call") == LUA_TNIL)
+    luaL_error(L, "spawn: a function expected, got %s", luaL_typename(L, index));
+  lua_pop(L, 1);
+}
+
+
 task *task_spawn(lua_State *L, scope *into, int nargs) {
   struct sched *s = sched_of(L);
+  check_callable(L, lua_gettop(L) - nargs);
   luaL_checkstack(L, 6, "spawn");
   task *t = task_new(L, s);
   lua_State *co = lua_newthread(L);

@@ -2,6 +2,10 @@
 ** Listeners: a descriptor of our own, and accept4 on it, one connection a
 ** call.  libuv's would spin inside the library on most errors.
 **
+** The queue is looked at when epoll says so, and not once more to see it empty:
+** an event is good for one connection, or for twice as many as the one before
+** it if that was in the last turn of the loop.
+**
 ** A unix listener's file is removed when it closes, if it is still the file
 ** that was made here: a newer server may have put its own in its place.
 */
@@ -17,14 +21,19 @@
 #include "uv/backend.h"
 #include "uv/socket.h"
 
-/* Connections skipped in one call, before others have their turn. */
-enum { SKIP_LIMIT = 64 };
+enum {
+  SKIP_LIMIT = 64, /* aborted connections skipped in one call */
+  TAKE_LIMIT = 64  /* taken for one event, before others have their turn */
+};
 
 typedef struct acceptor {
   watch watch; /* first: it is how ready finds the acceptor */
   later later;
   dev_t device; /* of the file, if owns_file */
   ino_t inode;
+  uint32_t turn; /* of the loop, of the last event */
+  uint8_t limit; /* connections that it was good for */
+  uint8_t left;  /* of these */
   bool owns_file;
   bool lingers; /* as in a wire; accepted sockets inherit it */
 } acceptor;
@@ -130,12 +139,27 @@ static int bind_and_listen(int fd, const sockspec *spec, acceptor *a) {
 }
 
 
+static uint8_t twice(uint8_t n) {
+  return n < TAKE_LIMIT ? (uint8_t)(n * 2) : TAKE_LIMIT;
+}
+
+
+static void allow(acceptor *a, uint32_t turn) {
+  bool again = turn == a->turn + 1 && a->left == 0;
+  a->limit = again ? twice(a->limit) : 1;
+  a->left = a->limit;
+  a->turn = turn;
+}
+
+
 static void on_ready(watch *w, uint32_t events) {
-  listener *l = listener_of((acceptor *)w);
+  acceptor *a = (acceptor *)w;
+  listener *l = listener_of(a);
   loop *lp = loop_of(l->host);
   (void)events;
+  allow(a, lp->turn);
   if (lp->quiet)
-    watch_set(lp, w, 0);
+    watch_drop(lp, w);
   else
     listener_ready(l);
   loop_round(lp);
@@ -218,9 +242,13 @@ static int take(int fd, address *peer) {
 int acceptor_accept(listener *l, stream **out) {
   acceptor *a = acceptor_of(l);
   address peer;
+  if (a->watch.events != 0 && a->left == 0)
+    return -EAGAIN;
   int fd = take(a->watch.fd, &peer);
   if (fd < 0)
     return fd;
+  if (a->left > 0)
+    a->left--;
   int family = l->addr.u.any.sa_family;
   stream *s = wire_new(l->host, socket_transport(family), fd, false);
   wire_peer(wire_of(s), &peer.u.any, peer.length);

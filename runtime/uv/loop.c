@@ -15,7 +15,9 @@
 #include <assert.h>
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/random.h>
@@ -242,6 +244,7 @@ static void poll_loop(void *w, uint64_t deadline) {
     busy = true;
   }
   int n = wait_for(l, busy ? 0 : patience(l, deadline));
+  l->turn++;
   for (int i = 0; i < n; i++)
     deliver(&l->events[i]);
   run_later(l);
@@ -285,6 +288,16 @@ static int descriptors(void *w) {
 }
 
 
+/* exit() would wait for a lookup that still runs. */
+static void leave(void *w, int status) {
+  loop *l = w;
+  fflush(NULL);
+  if (uv_world_busy(l->host))
+    _exit(status);
+  exit(status);
+}
+
+
 const world uv_world = {
     .name = "uv",
     .now = now,
@@ -293,9 +306,19 @@ const world uv_world = {
     .random = draw,
     .poll = poll_loop,
     .drain = drain,
+    .leave = leave,
     .descriptors = descriptors,
     .net = &uv_backend,
 };
+
+
+/* libuv aborts on a descriptor of its own below 3.  So each of those that is
+ * closed gets a device opened the wrong way round: using it still fails. */
+static void fill_standard(void) {
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+    if (fcntl(fd, F_GETFD) < 0)
+      open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+}
 
 
 /* After uv_loop_init. */
@@ -313,6 +336,7 @@ static int open_epoll(loop *l) {
 
 int uv_world_open(host *h) {
   loop *l = memory_new(sizeof *l);
+  fill_standard();
   int status = uv_loop_init(&l->uv);
   if (status == 0 && (status = open_epoll(l)) < 0)
     uv_loop_close(&l->uv);

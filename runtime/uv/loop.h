@@ -48,6 +48,7 @@ struct loop {
   bool touched;        /* libuv has news: run it before the next wait */
   bool quiet;          /* draining or closing: no Lua runs any more */
   bool coarse;         /* the kernel has no epoll_pwait2 */
+  uint32_t turn;       /* counts the batches */
   watch uv_watch;      /* libuv's own backend descriptor */
   later *first, *last; /* calls due when the batch is over, in their order */
   unsigned draining;   /* closed streams whose bytes are still going out */

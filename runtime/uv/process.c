@@ -172,7 +172,6 @@ static int start(host *h, const spawnspec *spec, process *p,
   c->box = p;
   p->child = c;
   p->pid = uv_process_get_pid(&c->uv);
-  p->started = true;
   return 0;
 }
 
