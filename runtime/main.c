@@ -171,9 +171,9 @@ static int run_host(int argc, char **argv) {
   status = flush_stdout(status);
   if (uv_world_busy(&h))
     _exit(status); /* exit() would wait for a lookup that nobody wants */
+  uv_world_close(&h); /* the last bodies are freed in it */
   net_close(&h);
   sched_close(&h);
-  uv_world_close(&h);
   return status;
 }
 

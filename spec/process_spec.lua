@@ -1,6 +1,7 @@
 local net = require "neap.net"
 local process = require "neap.process"
 local task = require "neap.task"
+local time = require "neap.time"
 
 local neap = (os.getenv "NEAP_BUILD" or "build") .. "/neap"
 
@@ -393,6 +394,18 @@ describe("process.run", function()
     assert.same({}, children())
   end)
 
+  it("starts nothing where it cannot wait", function()
+    local path = temporary()
+    local ok, message = pcall(string.gsub, "x", "x", function()
+      process.run(sh("echo ran >" .. path))
+    end)
+    assert.is_false(ok)
+    assert.matches("run cannot wait here", message)
+    assert.same({}, children())
+    assert.equal("", contents(path))
+    os.remove(path)
+  end)
+
   it("returns what spawn does, and raises for options", function()
     local result, err = process.run {"/no/such", input = "x"}
     assert.is_nil(result)
@@ -416,13 +429,14 @@ it("process.pid is ours", function()
 end)
 
 it("a program ends though its children run", function()
+  local before = time.now()
   local result = assert(process.run {neap, "-e", [[
-    process.spawn {"sleep", "10", stdout = "null", stderr = "null"}
+    process.spawn {"sleep", "1", stdout = "null", stderr = "null"}
     local p = process.spawn {"sleep", "10", stdout = "null", stderr = "null"}
     task.spawn(p.wait, p)
     task.sleep(0.01)
     p:close()
-    os.execute "pkill -P $PPID sleep >/dev/null 2>&1; true"
   ]]})
+  assert.is_true(time.now() - before < 0.9)
   assert.same({stdout = "", stderr = "", code = 0}, result)
 end)

@@ -12,6 +12,7 @@
 local core = require "neap.process.core"
 local error_object = require "neap.error"
 local task = require "neap.task"
+local check_waiting = require "neap.task.core".check
 
 --- Bytes of each output that `run` keeps, unless told otherwise.
 local MAX = 64 * 1024 * 1024
@@ -138,6 +139,7 @@ function process.run(options)
   if math.type(max) ~= "integer" or max < 0 then
     error("bad argument #1 to 'run' (max: a number of bytes expected)", 2)
   end
+  check_waiting "run" -- before anything is started
   local ok, child, spawn_error = pcall(core.spawn, child_options(options))
   if not ok then
     local message = tostring(child):gsub("'[%w.]*'", "'run'", 1)

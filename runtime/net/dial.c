@@ -79,8 +79,8 @@ static void begin_spec(sockspec *spec, const endpoint *e) {
   spec->type = e->scheme->type;
   spec->protocol = e->scheme->protocol;
   spec->addr = e->addr;
-  spec->family = e->addr.length > 0 ? e->addr.u.any.sa_family
-                                    : e->scheme->family;
+  spec->family =
+      e->addr.length > 0 ? e->addr.u.any.sa_family : e->scheme->family;
   spec->backlog = BACKLOG;
   spec->mode = -1;
 }
@@ -159,18 +159,26 @@ static void local_address(lua_State *L, sockspec *spec) {
 }
 
 
-static int begin_dial(lua_State *L, const endpoint *e, const sockspec *spec,
-                      stream **s) {
-  host *h = host_of(L);
+/* A descriptor that is to be a stream, and not a listener. */
+static int adopt_stream(host *h, int fd, stream **s) {
   listener *l = NULL;
+  int status = h->world->net->adopt(h, fd, s, &l);
+  if (l == NULL)
+    return status;
+  l->backend->close_listener(l);
+  return -EINVAL;
+}
+
+
+static int begin_dial(host *h, const endpoint *e, const sockspec *spec,
+                      stream **s) {
   switch (e->scheme->form) {
-    case ENDPOINT_NAME: return mem_connect(h, e->host, s);
-    case ENDPOINT_FD:
-      if (backend_of(L)->adopt(h, e->fd, s, &l) < 0 || *s != NULL)
-        return *s != NULL ? 0 : -EBADF;
-      l->backend->close_listener(l);
-      return -EINVAL;
-    default: return backend_of(L)->connect(h, spec, s);
+  case ENDPOINT_NAME:
+    return mem_connect(h, e->host, s);
+  case ENDPOINT_FD:
+    return adopt_stream(h, e->fd, s);
+  default:
+    return h->world->net->connect(h, spec, s);
   }
 }
 
@@ -195,7 +203,7 @@ int dial_lua(lua_State *L) {
     lua_pushboolean(L, false);
     return 1;
   }
-  status = begin_dial(L, &e, &spec, &s);
+  status = begin_dial(host_of(L), &e, &spec, &s);
   if (status < 0)
     return fail_at(L, status, "connect", &e);
   stream_push(L, s);
@@ -251,11 +259,13 @@ static int begin_listen(lua_State *L, endpoint *e, sockspec *spec,
                         listener **l) {
   host *h = host_of(L);
   switch (e->scheme->form) {
-    case ENDPOINT_NAME: return mem_listen(h, e->host, spec->backlog, l);
-    case ENDPOINT_FD: return adopt_listener(h, e->fd, l);
-    default:
-      return e->any && e->addr.u.any.sa_family == AF_INET6 &&
-                 e->scheme->family == AF_UNSPEC
+  case ENDPOINT_NAME:
+    return mem_listen(h, e->host, spec->backlog, l);
+  case ENDPOINT_FD:
+    return adopt_listener(h, e->fd, l);
+  default:
+    return e->any && e->addr.u.any.sa_family == AF_INET6 &&
+                   e->scheme->family == AF_UNSPEC
                ? listen_any(h, e, spec, l)
                : h->world->net->listen(h, spec, l);
   }
@@ -336,7 +346,7 @@ int service_lua(lua_State *L) {
     lua_Integer port = luaL_checkinteger(L, 1);
     luaL_argcheck(L, port >= 0 && port <= 65535, 1, "a port expected");
     int status =
-      backend_of(L)->service_name(h, (int)port, proto, name, sizeof name);
+        backend_of(L)->service_name(h, (int)port, proto, name, sizeof name);
     if (status < 0)
       return fail(L, ERROR_EAI + EAI_SERVICE, "service", NULL);
     lua_pushstring(L, name);

@@ -80,8 +80,7 @@ static void expire(host *h, uint64_t now) {
   while (n->closing != NULL && n->closing->timeout <= now) {
     stream *s = n->closing;
     host_trace(h, "linger", s, 0);
-    outbox_drop(s);
-    stream_writable(s); /* nothing is left to go out: it closes */
+    stream_give_up(s);
   }
   sched_alarm(h, n->closing != NULL ? n->closing->timeout : NEVER, expire);
 }
@@ -104,7 +103,7 @@ void net_unlink(stream *s) {
     remove_link(&n->dirty, s);
     n->dirty_count--;
     s->linked = false;
-  } else if (s->state == CLOSING) {
+  } else if (s->state == CLOSING || s->state == LINGERING) {
     remove_link(&n->closing, s);
   }
 }

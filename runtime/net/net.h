@@ -56,6 +56,9 @@ static inline box *stream_box(lua_State *L) {
  * told of. */
 int stream_close(stream *s, bool reset);
 
+/* Its time to send the rest is over. */
+void stream_give_up(stream *s);
+
 /* nil and an error about the stream (which may be NULL). */
 int stream_fail(lua_State *L, stream *s, int status, const char *op);
 

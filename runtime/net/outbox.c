@@ -186,11 +186,11 @@ void outbox_send(stream *s, struct iovec *v, int n, int (*ref)(void *, int),
                  void *about) {
   outbox *o = open_outbox(s);
   bool clear = o->pending == 0;
-  int i = 0;
+  int i = o->gathered > 0 ? 0 : 1;
   v[0] = (struct iovec){o->gather, o->gathered};
   o->gathered = 0;
   if (clear)
-    i = give_all(s, v, n + 1);
+    i += give_all(s, v + i, n + 1 - i);
   for (; i <= n && s->write_error == 0; i++) {
     if (v[i].iov_len > COPIED && i > 0)
       append_ref(s, v[i].iov_base, v[i].iov_len, ref(about, i));

@@ -48,6 +48,12 @@ typedef struct spawnspec {
   const char *culprit; /* out: what a failure is about, argv[0] or cwd */
 } spawnspec;
 
+/* The spec in the table at 1, the only argument; raises for a bad one.  What it
+ * points to lives as long as the value that this leaves at 2. */
+spawnspec spawnspec_check(lua_State *L);
+
+extern const char *const spawn_io_names[3]; /* "stdin", ... */
+
 /* Interest in signals: one bit for each, see signal_bit.  Its memory is the
  * owner's, who calls unwatch before it goes. */
 typedef struct sigwatch {

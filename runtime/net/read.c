@@ -404,6 +404,7 @@ static int try(lua_State *L, stream *s, lua_KContext ctx) {
     return wait_for_more(L, s, v.need, ctx);
   }
   inbox_skip(&s->in, v.at);
+  s->want = 0;
   return lua_gettop(L) - last;
 }
 

@@ -228,7 +228,7 @@ static int l_gc(lua_State *L) {
 
 
 /*
-** signal.ignore(name), signal.default(name), signal.raise(name) : true | nil, err
+** signal.ignore(name), .default(name), .raise(name) : true | nil, err
 */
 
 static int dispose(lua_State *L, const char *op, bool ignore) {

@@ -17,7 +17,8 @@
 #include "net/outbox.h"
 #include "sched/world.h"
 
-/* How long a closed stream may send what it accepted. */
+/* How long a closed stream may send what it accepted, and wait for a peer that
+ * still talks to see it. */
 #define LINGER (10 * UINT64_C(1000000000))
 
 
@@ -43,12 +44,6 @@ void stream_closed(stream *s) {
 }
 
 
-/* Bytes that may be there before the peer is slowed. */
-static uint32_t mark(const stream *s) {
-  return s->want > HIGH_WATER ? s->want : HIGH_WATER;
-}
-
-
 static void wake_reader(stream *s) {
   wait_wake(&s->readers, 0);
 }
@@ -71,47 +66,63 @@ static void stop_reading(stream *s) {
 }
 
 
+/* A reader that waits for more than HIGH_WATER has a limit of its own. */
 void stream_keep(stream *s) {
   if (s->state != OPEN)
     return;
   inbox_keep(&s->in);
-  if (inbox_size(&s->in) >= mark(s))
+  if (inbox_size(&s->in) >= HIGH_WATER && wait_idle(&s->readers))
     stop_reading(s);
+}
+
+
+static bool hears(const stream *s) {
+  return !s->eof && s->read_error == 0;
+}
+
+
+static void release(stream *s, bool reset) {
+  net_unlink(s);
+  s->state = CLOSED;
+  s->transport->close(s, reset);
+}
+
+
+/* All that was accepted has gone out, or nothing more ever will.  Closing a
+ * TCP socket to which the peer still sends would reset the connection, and
+ * with it what we sent last: so the peer's end is awaited (LINGERING). */
+static void sent(stream *s) {
+  if (s->shut && s->write_error == 0 && s->state != LINGERING)
+    s->transport->shutdown(s);
+  if (s->state != CLOSING)
+    return;
+  s->host->world->net->release(s->host);
+  if (s->reading && hears(s) && s->write_error == 0)
+    s->state = LINGERING;
+  else
+    release(s, false);
+}
+
+
+static void ended(stream *s) {
+  s->reading = false;
+  wake_reader(s);
+  if (s->state == LINGERING)
+    release(s, false);
 }
 
 
 void stream_eof(stream *s) {
   host_trace(s->host, "eof", s, 0);
   s->eof = true;
-  s->reading = false;
-  wake_reader(s);
+  ended(s);
 }
 
 
 void stream_error(stream *s, int status) {
   host_trace(s->host, "read error", s, status);
   s->read_error = status;
-  s->reading = false;
-  wake_reader(s);
-}
-
-
-static void release(stream *s, bool reset) {
-  if (s->state == CLOSING) {
-    net_unlink(s);
-    s->host->world->net->release(s->host);
-  }
-  s->state = CLOSED;
-  s->transport->close(s, reset);
-}
-
-
-/* All that was accepted has gone out, or nothing more ever will. */
-static void sent(stream *s) {
-  if (s->state == CLOSING)
-    release(s, false);
-  else if (s->shut && s->write_error == 0)
-    s->transport->shutdown(s);
+  ended(s);
 }
 
 
@@ -141,29 +152,59 @@ static void forget_box(stream *s) {
 }
 
 
+/* Go on behind the script's back, until all is sent and heard. */
+static void begin_closing(stream *s) {
+  s->state = CLOSING;
+  s->timeout = s->host->world->now(s->host->outside) + LINGER;
+  s->host->world->net->hold(s->host);
+  net_link_closing(s);
+  if (outbox_pending(s) == 0)
+    sent(s);
+}
+
+
+/* Has the peer sent what nobody read, and may it send more? */
+static bool still_talks(stream *s) {
+  if (inbox_size(&s->in) == 0 || !hears(s) || !s->transport->outside)
+    return false;
+  if (!s->reading)
+    s->reading = s->transport->start_read(s) == 0;
+  s->shut = true;
+  return s->reading;
+}
+
+
 int stream_close(stream *s, bool reset) {
   int status = s->reported ? 0 : s->write_error;
   host_trace(s->host, reset ? "reset" : "close", s, 0);
   forget_box(s);
   if (s->relaying != NULL)
     relay_interrupt(s->relaying);
-  stop_reading(s);
-  inbox_clear(&s->in);
   wait_wake_all(&s->readers, -ECANCELED);
   wait_wake_all(&s->writers, -ECANCELED);
   if (!reset && s->state == OPEN)
     outbox_flush(s);
   net_unlink(s);
-  if (reset || outbox_pending(s) == 0) {
+  bool linger = !reset && s->write_error == 0 && still_talks(s);
+  inbox_clear(&s->in);
+  if (!linger)
+    stop_reading(s);
+  if (reset)
     outbox_drop(s);
+  if (linger || outbox_pending(s) > 0)
+    begin_closing(s);
+  else
     release(s, reset);
-    return status;
-  }
-  s->state = CLOSING;
-  s->timeout = s->host->world->now(s->host->outside) + LINGER;
-  s->host->world->net->hold(s->host);
-  net_link_closing(s);
   return status;
+}
+
+
+/* The deadline of a closing stream has passed. */
+void stream_give_up(stream *s) {
+  if (s->state == CLOSING)
+    s->host->world->net->release(s->host);
+  outbox_drop(s);
+  release(s, false);
 }
 
 

@@ -27,7 +27,7 @@ typedef struct box {
   unsigned serial;
 } box;
 
-enum stream_state { CONNECTING, OPEN, CLOSING, CLOSED };
+enum stream_state { CONNECTING, OPEN, CLOSING, LINGERING, CLOSED };
 
 struct stream {
   host *host;
@@ -46,7 +46,7 @@ struct stream {
   int read_error;     /* negative errno that ended reading; see eof */
   int write_error;    /* that ended writing */
   uint32_t scanned;   /* of in: searched already for the delimiter */
-  uint32_t want;      /* the reader needs so many: read on beyond the mark */
+  uint32_t want;      /* the reader is not woken before so many are there */
   uint8_t state;
   bool eof;           /* the peer's end of its bytes was read */
   bool shut;          /* shutdown() was called: no more writes */
