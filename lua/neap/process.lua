@@ -1,10 +1,18 @@
 --- Child processes, whose pipes are streams.
 ---
----     local p <close> = assert(process.spawn {"sort", stdin = "pipe", stdout = "pipe"})
----     p.stdin:write("b\n", "a\n")
----     p.stdin:close()
----     print(p.stdout:read "a")
----     assert(p:wait() == 0)
+--- ```lua
+--- local process = require "neap.process"
+---
+--- local p <close> = assert(process.spawn {"sort", stdin = "pipe", stdout = "pipe"})
+--- p.stdin:write("b\n", "a\n")
+--- p.stdin:close()
+--- for line in p.stdout:lines() do
+---   print(line)
+--- end
+--- --> a
+--- --> b
+--- assert(p:wait() == 0)
+--- ```
 ---
 --- A command is a program and its arguments, not a line for a shell: nothing in
 --- it is expanded. `{"sh", "-c", line}` asks for a shell.
@@ -17,57 +25,16 @@ local check_waiting = require "neap.task.core".check
 --- Bytes of each output that `run` keeps, unless told otherwise.
 local MAX = 64 * 1024 * 1024
 
----@class neap.process.Options
----@field [integer] string  the program, looked up in PATH unless it has a "/", and its arguments
----@field stdin? neap.process.Stdio  default "null"
----@field stdout? neap.process.Stdio  default "inherit"
----@field stderr? neap.process.Stdio|"stdout"  default "inherit"; "stdout": where stdout goes
----@field cwd? string  the folder to run in
----@field env? table<string, string>  the whole environment, see `process.env`; default ours
----@field detached? boolean  in a session of its own; closing the Process leaves it alone
----@field uid? integer  user and group to run as, for root
----@field gid? integer
-
---- What a child's input or output is: the null device; what ours is; a pipe,
---- whose other end is a stream of the Process; an open file or stream (flush it
---- before; the child shares its position, so close it here).
----@alias neap.process.Stdio "null"|"inherit"|"pipe"|file*|neap.Stream
-
---- A child. It is reaped when it ends, whether or not anyone waits for it; a
---- Process that is collected lets its child run on.
----@class neap.Process
----@field pid integer
----@field status "running"|"exited"|"killed"
----@field code integer?  once it has ended: its exit status, or 128 + the number of its signal
----@field signal string?  once a signal has ended it: "SIGTERM"
----@field stdin neap.Stream?  our end, where it is a pipe
----@field stdout neap.Stream?
----@field stderr neap.Stream?
----@field wait fun(self): integer?, (string|neap.Error)?  suspends until it has ended:
---- its code, and the name of the signal that ended it. Any number of tasks may wait
----@field kill fun(self, signal?: string): true?, neap.Error?  default "SIGTERM"; ESRCH once
---- it has ended, for the pid may be another's by then
----@field close fun(self): true  closes its pipes, and sends SIGTERM to a child that still
---- runs and is not detached; `<close>` does the same. It does not wait, `wait` may follow
-
 ---@class neap.process
----@field pid integer  of this process
-local process = {pid = core.pid}
-
---- Start a child. It has no descriptor of ours but the three it is given, the
---- default action for every signal, and no signal blocked. Raises for options
---- that are wrong or unknown; fails with ENOENT, EACCES, E2BIG, EPERM, EMFILE, ...
---- (`err.endpoint` is the program, or the folder when that is to blame).
----@type fun(options: neap.process.Options): neap.Process?, neap.Error?
-process.spawn = core.spawn
-
---- A copy of the environment, to change and pass as `env`.
----@type fun(): table<string, string>
-process.env = core.env
+local process = {
+  pid = core.pid,
+  spawn = core.spawn,
+  env = core.env,
+}
 
 ---@class neap.process.RunOptions: neap.process.Options
----@field input? string  what the child reads; it need not read all of it
----@field max? integer  the most bytes to keep of each output; default 64 MiB
+---@field input string?  what the child reads; it need not read all of it
+---@field max integer?  the most bytes to keep of each output; default 64 MiB
 
 ---@class neap.process.Result
 ---@field code integer  exit status, or 128 + the number of the signal
@@ -128,6 +95,15 @@ end
 
 --- Run a child to its end, with all its outputs read at the same time. When the
 --- caller is cancelled or `max` is exceeded, the child is sent SIGTERM.
+---
+--- ```lua
+--- local process = require "neap.process"
+---
+--- local result = assert(process.run {"tr", "a-z", "A-Z", input = "hello\n"})
+--- print(result.code, result.stdout)  --> 0 HELLO
+--- print(process.run({"sh", "-c", "kill $$"}).signal)  --> SIGTERM
+--- ```
+---@async
 ---@param options neap.process.RunOptions  stdout and stderr default to "pipe"
 ---@return neap.process.Result? result  for every exit status: look at `code`
 ---@return neap.Error? err  of `spawn`, or EMSGSIZE

@@ -468,7 +468,7 @@ void sched_run(host *h) {
   struct sched *s = h->sched;
   for (;;) {
     run_ready(s);
-    if (s->root->live == 0)
+    if (s->live == 0)
       return;
     uint64_t next = s->ready_count > 0 ? 0 : next_deadline(s);
     if (s->ready_count == 0 && s->outside == 0 && timer_next(s) == NEVER) {

@@ -27,7 +27,7 @@ void sched_close(host *h);
  * each delivery, from its poll and from nowhere else. */
 void sched_round(host *h);
 
-/* Run until the root scope has ended: all its tasks. */
+/* Run until every task has ended: the root scope's, and all below them. */
 void sched_run(host *h);
 
 /* Cancel everything; the process then ends with this status.  Callable from a

@@ -1,0 +1,413 @@
+---@meta _
+
+---@class neap.net
+local net = {}
+
+--- The address that a text names, as `tostring` of an Address prints it. Nothing
+--- is looked up. Raises for what is no address.
+---
+--- ```lua
+--- local net = require "neap.net"
+---
+--- local address = net.address "[::1]:80"
+--- print(address.family, address.ip, address.port)  --> inet6 ::1 80
+--- print(net.address "127.0.0.1" == net.address "127.0.0.1:0")  --> true
+--- ```
+---@param text string|neap.Address  `127.0.0.1:80`, `[::1]:80`, `/run/x.sock`, `@name`
+---@return neap.Address address
+function net.address(text) end
+
+--- The port of a service, or the service of a port (services(5), IANA).
+---
+--- ```lua
+--- local net = require "neap.net"
+---
+--- print(net.service "https")  --> 443
+--- print(net.service(53, "udp"))  --> domain
+--- print(select(2, net.service "no-such").code)  --> EAI_SERVICE
+--- ```
+---@param which string|integer  a service's name, or a port
+---@param proto? string  `"tcp"` (the default) or `"udp"`
+---@return integer|string? port  or the name
+---@return neap.Error? err  EAI_SERVICE
+function net.service(which, proto) end
+
+--- Options of `net.connect`; those of the socket are set before it connects.
+---@class neap.net.ConnectOptions: neap.Options
+---@field timeout number?  seconds, above 0, for all of it: lookup and every attempt
+---@field localaddr (string|neap.Address)?  where to connect from
+
+--- Options of `net.listen`; those of the socket are set before it is bound, and
+--- accepted streams inherit most of them.
+---@class neap.net.ListenOptions: neap.Options
+---@field backlog integer?  connections that wait for accept; default 511, and the
+--- system has a limit of its own (listen(2))
+---@field mode integer?  the permissions of a unix socket's file, 0 to 511 (0777):
+--- `tonumber("600", 8)`
+---@field unlink_stale boolean?  replace a unix socket's file on which nobody listens
+
+--- A connection-oriented byte stream: TCP, a unix socket, `mem:`, a pipe, a
+--- terminal, a file.
+---
+--- What the methods share:
+---
+--- - A method that has to wait suspends the calling task only.
+--- - One task reads at a time: a second reader's call raises. Writers queue, and
+---   their writes never interleave.
+--- - Nothing is lost when a call is cancelled or its time is up: what was
+---   received stays for the next call, what was accepted goes out.
+--- - Failures are returned. Besides those listed: ETIMEDOUT after `settimeout`,
+---   ECANCELED when another task closes the stream meanwhile, EBADF when it was
+---   closed before, ECONNRESET, EPIPE, ... What was received before a failure is
+---   read first.
+--- - At most 64 KiB are read ahead, so a slow reader slows its peer.
+---
+--- It is closed by `close`, by `local s <close>`, and by the collector.
+--- The fields of a closed stream are nil.
+---@class neap.Stream
+---@field localaddr neap.Address?  where it is bound; nil for `mem:` and pipes
+---@field remoteaddr neap.Address?  of the peer
+---@field family "inet"|"inet6"|"unix"|nil
+---@field type "stream"
+---@field protocol string  `"tcp"`, `"unix"`, `"mem"`, `"pipe"`, `"tty"`, `"file"`
+---@field fd integer?  its descriptor, which stays the stream's; nil for `mem:`
+---@field peercred { pid: integer, uid: integer, gid: integer }?  of a unix socket: who
+--- connected, or listened (SO_PEERCRED, unix(7))
+local Stream = {}
+
+--- What has arrived: at least one byte, waits for it if need be.
+---
+--- ```lua
+--- local net = require "neap.net"
+---
+--- local a <close>, b <close> = net.socketpair()
+--- a:write "abc"
+--- a:close()
+--- print(b:recv(2))  --> ab
+--- print(b:recv())  --> c
+--- print(b:recv())  --> nil
+--- ```
+---@async
+---@param max? integer  bytes, 1 to 2^31-1; default: all there is
+---@return string? bytes  nil at the end of the stream
+---@return neap.Error? err
+function Stream:recv(max) end
+
+--- Read as `file:read` does, by formats: `"l"` a line, `"L"` a line with its
+--- newline, `"n"` a number, `"a"` all up to the end, and a count: so many bytes,
+--- or fewer at the end of the stream. 0 tells whether there is more: `""` or nil.
+--- Without formats, a line.
+---
+--- A line ends at `\n`; the last one may lack it. Nothing is taken before all
+--- formats can be answered.
+---
+--- ```lua
+--- local net = require "neap.net"
+---
+--- local a <close>, b <close> = net.socketpair()
+--- a:write "GET 42\nrest"
+--- a:close()
+--- print(b:read(3, "n", "l"))  --> GET 42
+--- print(b:read "l")  --> rest
+--- print(b:read "l")  --> nil
+--- print(b:read "a" == "")  --> true
+--- ```
+---@async
+---@param ... "l"|"L"|"n"|"a"|integer
+---@return string|number|nil ...  one for each format, up to the first nil: the end, or
+--- what is no number
+---@return neap.Error? err  behind a single nil. EMSGSIZE for a line of more than 64 KiB,
+--- which stays there
+function Stream:read(...) end
+
+--- Iterate over `read` with these formats. A failure raises.
+---
+--- ```lua
+--- local net = require "neap.net"
+---
+--- local a <close>, b <close> = net.socketpair()
+--- a:write "one\ntwo\n"
+--- a:close()
+--- for line in b:lines() do
+---   print(line)
+--- end
+--- --> one
+--- --> two
+--- ```
+---@async
+---@param ... "l"|"L"|"n"|"a"|integer  as of `read`
+---@return fun(): (string|number)?, ...
+function Stream:lines(...) end
+
+--- Iterate over `recv`. A failure raises.
+---
+--- ```lua
+--- local net = require "neap.net"
+---
+--- local a <close>, b <close> = net.socketpair()
+--- a:write(("x"):rep(100000))
+--- a:close()
+--- local size = 0
+--- for chunk in b:chunks() do
+---   size = size + #chunk
+--- end
+--- print(size)  --> 100000
+--- ```
+---@async
+---@return fun(): string?
+function Stream:chunks() end
+
+--- The bytes up to a delimiter, which is taken and left out; at the end of the
+--- stream, what is left.
+---
+--- ```lua
+--- local net = require "neap.net"
+---
+--- local a <close>, b <close> = net.socketpair()
+--- a:write "name: value\r\n"
+--- print(b:readuntil ": ", (b:readuntil "\r\n"))  --> name value
+--- ```
+---@async
+---@param delimiter string  at least a byte
+---@param max? integer  bytes before the delimiter; default 64 KiB
+---@return string? bytes  nil at the end of the stream
+---@return neap.Error? err  EMSGSIZE, and nothing is taken
+function Stream:readuntil(delimiter, max) end
+
+--- The next bytes, which stay there; fewer at the end of the stream.
+---
+--- ```lua
+--- local net = require "neap.net"
+---
+--- local a <close>, b <close> = net.socketpair()
+--- a:write "\x16\x03\x01 hello"
+--- print(b:peek(1) == "\x16", #b:recv())  --> true 9
+--- ```
+---@async
+---@param n integer  1 to 65536
+---@return string? bytes  nil at the end of the stream
+---@return neap.Error? err
+function Stream:peek(n) end
+
+--- `string.unpack` from the stream: waits for as many bytes as the format needs
+--- and takes them. Raises for a malformed format.
+---
+--- ```lua
+--- local net = require "neap.net"
+---
+--- local a <close>, b <close> = net.socketpair()
+--- a:pack(">I2 s4", 7, "body")
+--- print(b:unpack ">I2 s4")  --> 7 body
+--- ```
+---@async
+---@param fmt string  of `string.pack`
+---@param max? integer  bytes that it may need; default 64 KiB
+---@return any ...  the values, without the position behind them; nil at the end of the
+--- stream
+---@return neap.Error? err  behind a single nil. ENODATA: the stream ended in the middle;
+--- EMSGSIZE. Nothing is taken
+function Stream:unpack(fmt, max) end
+
+--- Write all of it, in order. Small writes gather until the task waits, and go
+--- out in one system call; larger ones go at once. What the kernel does not take
+--- is kept, and the task waits while that is 64 KiB or more.
+---
+--- A failure may be of an earlier write: nothing goes out after it.
+---
+--- ```lua
+--- local net = require "neap.net"
+---
+--- local a <close>, b <close> = net.socketpair()
+--- assert(a:write("answer: ", 42, "\n"))
+--- print(b:read())  --> answer: 42
+---
+--- b:close()
+--- local ok, err = a:write(("x"):rep(100000))
+--- print(ok, err.code, err.accepted)  --> nil EPIPE 100000
+--- ```
+---@async
+---@param ... string|number
+---@return neap.Stream? stream  itself
+---@return neap.Error? err  EPIPE, ECONNRESET, ...; `err.accepted` is how many bytes of
+--- this call were accepted, 0 or all
+function Stream:write(...) end
+
+--- Send what small writes have gathered, and wait until the kernel has taken
+--- everything. That says nothing of the peer.
+---
+--- ```lua
+--- local net = require "neap.net"
+---
+--- local a <close>, b <close> = net.socketpair()
+--- a:write "now"
+--- print(a:flush() == a)  --> true
+--- ```
+---@async
+---@return neap.Stream? stream  itself
+---@return neap.Error? err
+function Stream:flush() end
+
+--- Half close: the peer reads the end of the stream behind what was written.
+--- Writing is over; reading goes on.
+---
+--- ```lua
+--- local net = require "neap.net"
+---
+--- local a <close>, b <close> = net.socketpair()
+--- a:write "question"
+--- a:shutdown()
+--- print(b:read "a")  --> question
+--- b:write "answer\n"
+--- print(a:read())  --> answer
+--- print(select(2, a:write "more").code)  --> EPIPE
+--- ```
+---@return true? ok
+---@return neap.Error? err
+function Stream:shutdown() end
+
+--- Close in order. For the script it is closed at once, and this never waits;
+--- what was accepted still goes out, for 10 seconds at most, and the end of the
+--- program waits for that up to 5 seconds. Tasks that wait for the stream get
+--- ECANCELED. May be called again.
+---
+--- ```lua
+--- local net = require "neap.net"
+---
+--- local a, b <close> = net.socketpair()
+--- a:write "last words"
+--- print(a:close(), a:close())  --> true true
+--- print(b:read "a")  --> last words
+--- print(select(2, a:read()).code)  --> EBADF
+--- ```
+---@return true? ok
+---@return neap.Error? err  of a write that has failed since the last one that told; it is
+--- closed all the same
+function Stream:close() end
+
+--- Close abortively: what was not sent is dropped, and a TCP peer gets a reset
+--- (RFC 9293, 3.10.5).
+---
+--- ```lua
+--- local net = require "neap.net"
+---
+--- local listener <close> = assert(net.listen "tcp://127.0.0.1:0")
+--- local a <close> = assert(net.connect(listener.endpoint))
+--- local b = assert(listener:accept())
+--- b:reset()
+--- print(select(2, a:read()).code)  --> ECONNRESET
+--- ```
+---@return true ok
+function Stream:reset() end
+
+--- Set options, in a fixed order. Raises for unknown names, for values of a wrong
+--- type or range, and for options that only make sense before a socket is bound.
+---
+--- ```lua
+--- local net = require "neap.net"
+---
+--- local a <close>, b <close> = net.socketpair()
+--- print(a:set {sndbuf = 20000} == a)  --> true
+--- print(select(2, a:set {nodelay = true}).code)  --> EOPNOTSUPP
+--- ```
+---@param options neap.Options
+---@return neap.Stream? stream  itself
+---@return neap.Error? err  of the first option that the kernel refuses: EPERM, EOPNOTSUPP, ...
+function Stream:set(options) end
+
+--- Ask for an option.
+---
+--- ```lua
+--- local net = require "neap.net"
+---
+--- local listener <close> = assert(net.listen "tcp://127.0.0.1:0")
+--- local stream <close> = assert(net.connect(listener.endpoint, {keepalive = 60}))
+--- print(stream:get "keepalive", stream:get "keepalive_idle")  --> true 60
+--- print(stream:get "error")  --> false
+--- ```
+---@param name neap.OptionName  raises for unknown ones
+---@return boolean|number|string|nil value
+---@return neap.Error? err
+function Stream:get(name) end
+
+--- Let every later wait of this stream's methods last so long at most; then they
+--- fail with ETIMEDOUT. A call may wait more than once, a line comes in pieces:
+--- `task.timeout` bounds the whole.
+---
+--- ```lua
+--- local net = require "neap.net"
+---
+--- local a <close>, b <close> = net.socketpair()
+--- print(a:settimeout(0.01):read())  --> nil recv unix:unnamed: connection timed out (ETIMEDOUT)
+--- ```
+---@param seconds? number  above 0; nil: no limit
+---@return neap.Stream? stream  itself
+---@return neap.Error? err  EBADF
+function Stream:settimeout(seconds) end
+
+--- A socket that queues connection requests and hands out streams.
+---
+--- It is closed by `close`, by `local l <close>`, and by the collector; the file
+--- of a unix socket is removed then. The fields of a closed listener are nil.
+---@class neap.Listener
+---@field address neap.Address?  that it is bound to; nil for `mem:`
+---@field port integer?  of tcp: the one that was chosen for port 0
+---@field endpoint string?  where to connect to: `tcp://127.0.0.1:40195`
+---@field fd integer?  its descriptor, which stays the listener's; nil for `mem:`
+local Listener = {}
+
+--- The next connection; waits for it. Any number of tasks may accept, and take
+--- their turns. Connections that were aborted in the queue are passed over.
+---
+--- ```lua
+--- local net = require "neap.net"
+---
+--- local listener <close> = assert(net.listen "unix:@")
+--- local client <close> = assert(net.connect(listener.endpoint))
+--- local stream <close> = assert(listener:accept())
+--- client:write "hello\n"
+--- print(stream:read())  --> hello
+--- ```
+---@async
+---@return neap.Stream? stream
+---@return neap.Error? err  ECANCELED when it is closed meanwhile; EMFILE, ENFILE, ENOBUFS,
+--- ENOMEM: a lack, which the next call waits out (10 ms, doubling to 1 s)
+function Listener:accept() end
+
+--- Stop listening: who waits for a connection gets ECANCELED, those in the queue
+--- are refused, accepted streams go on. May be called again.
+---
+--- ```lua
+--- local net = require "neap.net"
+---
+--- local listener = assert(net.listen "mem:closing")
+--- print(listener:close(), listener:close())  --> true true
+--- print(select(2, net.connect "mem:closing").code)  --> ECONNREFUSED
+--- ```
+---@return true ok
+function Listener:close() end
+
+--- Set options, as `Stream:set`.
+---
+--- ```lua
+--- local net = require "neap.net"
+---
+--- local listener <close> = assert(net.listen "tcp://127.0.0.1:0")
+--- print(listener:set {defer_accept = 1} == listener)  --> true
+--- ```
+---@param options neap.Options
+---@return neap.Listener? listener  itself
+---@return neap.Error? err
+function Listener:set(options) end
+
+--- Ask for an option, as `Stream:get`.
+---
+--- ```lua
+--- local net = require "neap.net"
+---
+--- local listener <close> = assert(net.listen "tcp://127.0.0.1:0")
+--- print(listener:get "acceptconn")  --> true
+--- ```
+---@param name neap.OptionName
+---@return boolean|number|string|nil value
+---@return neap.Error? err
+function Listener:get(name) end
