@@ -305,6 +305,7 @@ static const luaL_Reg metamethods[] = {
 
 void stream_open(lua_State *L) {
   luaL_newmetatable(L, STREAM_CLASS);
+  net_of(host_of(L))->stream_class = lua_topointer(L, -1);
   luaL_setfuncs(L, metamethods, 0);
   lua_newtable(L);
   luaL_setfuncs(L, life_methods, 0);
