@@ -99,8 +99,11 @@ static int push_program(lua_State *L, char **argv) {
     push_text(L, argv[2], "=(command line)");
     return 2;
   }
-  if (!host_load_file(L, argv[1]))
+  int status = host_load_file(L, argv[1]);
+  if (status != LUA_OK) {
+    host_of(L)->exit_status = status == LUA_ERRFILE ? USAGE : EXIT_FAILURE;
     lua_error(L);
+  }
   if (strcmp(argv[1], "-") != 0)
     add_folder(L, argv[1]);
   return 1;
@@ -132,7 +135,7 @@ static bool open_all(host *h) {
 static int start_failed(host *h) {
   const char *message = lua_tostring(h->L, -1);
   fprintf(stderr, "neap: %.*s\n", (int)strcspn(message, "\n"), message);
-  return EXIT_FAILURE;
+  return h->exit_status != 0 ? h->exit_status : EXIT_FAILURE;
 }
 
 
@@ -150,15 +153,6 @@ static int run(host *h, int argc, char **argv) {
 }
 
 
-/* What print wrote must have arrived. */
-static int flush_stdout(int status) {
-  if (fflush(stdout) == 0 && !ferror(stdout))
-    return status;
-  perror("neap: stdout");
-  return status != 0 ? status : EXIT_FAILURE;
-}
-
-
 static int run_host(int argc, char **argv) {
   host h = {0};
   if (uv_world_open(&h) < 0 || !host_open(&h)) {
@@ -168,7 +162,8 @@ static int run_host(int argc, char **argv) {
   uv_world_signals(&h);
   int status = run(&h, argc, argv);
   host_close(&h);
-  status = flush_stdout(status);
+  net_give_up(&h);
+  status = host_flush(status);
   if (uv_world_busy(&h))
     _exit(status); /* exit() would wait for a lookup that nobody wants */
   uv_world_close(&h); /* the last bodies are freed in it */
@@ -178,12 +173,18 @@ static int run_host(int argc, char **argv) {
 }
 
 
+static int show(const char *text) {
+  fputs(text, stdout);
+  return host_flush(EXIT_SUCCESS);
+}
+
+
 int main(int argc, char **argv) {
   bool is_option = argc > 1 && argv[1][0] == '-' && argv[1][1] != '\0';
   if (argc > 1 && strcmp(argv[1], "-v") == 0)
-    return fputs(version, stdout) < 0;
+    return show(version);
   if (argc > 1 && strcmp(argv[1], "--help") == 0)
-    return fputs(usage, stdout) < 0;
+    return show(usage);
   if (argc < 2 || (is_option && (strcmp(argv[1], "-e") != 0 || argc < 3))) {
     if (is_option && strcmp(argv[1], "-e") != 0)
       fprintf(stderr, "neap: unknown option %s\n", argv[1]);

@@ -1,7 +1,14 @@
 --- Sockets by endpoint: connect, listen, and what both give.
 ---
---- The mechanism is in C (`neap.net.core`); here is the policy: names are
---- resolved and their addresses raced, servers run a task for each connection.
+--- An endpoint is a string that names where: `tcp://127.0.0.1:7000`,
+--- `unix:/run/x.sock`, `mem:name` (see neap.endpoint). `connect` gives a Stream,
+--- `listen` a Listener, which gives a Stream for each connection.
+---
+--- What a script does wrong raises: a malformed endpoint, an unknown option. What
+--- the world does returns nil and an error object (see neap.error).
+
+-- The mechanism is in C, neap.net.core. Here is the policy: names are resolved
+-- and their addresses raced, servers run a task for each connection.
 
 local core = require "neap.net.core"
 local endpoints = require "neap.endpoint"
@@ -9,7 +16,11 @@ local error_object = require "neap.error"
 local sched = require "neap.task.core"
 local task = require "neap.task"
 
-local Stream, Listener = core.Stream, core.Listener
+---@class neap.Stream
+local Stream = core.Stream
+
+---@class neap.Listener
+local Listener = core.Listener
 
 --- Seconds between the starts of two attempts at one name (RFC 8305, section 5).
 local ATTEMPT_DELAY = 0.25
@@ -23,7 +34,19 @@ local net = {
   service = core.service,
 }
 
---- Addresses of a name, in the order in which to try them (RFC 6724).
+--- Addresses of a name, in the order in which to try them (RFC 6724), as the
+--- system knows it (getaddrinfo(3), nsswitch.conf(5)); each once. Short forms of
+--- addresses, `127.1`, are no names.
+---
+--- ```lua
+--- local net = require "neap.net"
+---
+--- for _, address in ipairs(assert(net.resolve("localhost", {family = "inet"}))) do
+---   print(address)  --> 127.0.0.1
+--- end
+--- print(select(2, net.resolve "no.such.name.invalid").op)  --> resolve
+--- ```
+---@async
 ---@param host string
 ---@param opts? { family?: "inet"|"inet6" }
 ---@return neap.Address[]? addresses  their port is 0
@@ -114,7 +137,23 @@ local function race(endpoint, opts, addresses)
   return nil, all_failed(endpoint, errors)
 end
 
---- Connect. A name's addresses are tried side by side (RFC 8305).
+--- Connect. A name's addresses are tried side by side: the next one when one has
+--- failed, or after 250 ms; the first that answers is taken (RFC 8305).
+---
+--- A TCP stream sends small writes at once (`nodelay`), unless `opts` say
+--- otherwise.
+---
+--- ```lua
+--- local net = require "neap.net"
+---
+--- local listener <close> = assert(net.listen "tcp://127.0.0.1:0")
+--- local stream <close> = assert(net.connect("tcp://localhost:" .. listener.port, {timeout = 5}))
+--- print(stream.remoteaddr == listener.address)  --> true
+---
+--- local none, err = net.connect "unix:/no/such/socket"
+--- print(none, err.code, err.endpoint)  --> nil ENOENT unix:/no/such/socket
+--- ```
+---@async
 ---@param endpoint string  `tcp://host:port`, `unix:/path`, `unix:@name`, `mem:name`, `fd:N`
 ---@param opts? neap.net.ConnectOptions
 ---@return neap.Stream? stream
@@ -151,6 +190,15 @@ function net.connect(endpoint, opts)
 end
 
 --- Listen for connections.
+---
+--- ```lua
+--- local net = require "neap.net"
+---
+--- local listener <close> = assert(net.listen "tcp://127.0.0.1:0")
+--- print(listener.address)  --> 127.0.0.1:...
+--- print(select(2, net.listen(listener.endpoint)).code)  --> EADDRINUSE
+--- ```
+---@async
 ---@param endpoint string  `tcp://host:port` (host `*`: every address, v4 and v6; none:
 --- loopback; port 0: any free one), `unix:/path`, `unix:@name`, `mem:name`, `fd:N`
 ---@param opts? neap.net.ListenOptions
@@ -170,9 +218,17 @@ function net.listen(endpoint, opts)
 end
 
 --- Two connected streams.
----@param kind? "unix"|"mem"  default "unix": socketpair(2)
+---
+--- ```lua
+--- local net = require "neap.net"
+---
+--- local a, b = net.socketpair()
+--- a:write "ping\n"
+--- print(b:read())  --> ping
+--- ```
+---@param kind? "unix"|"mem"  default `"unix"`: socketpair(2)
 ---@return neap.Stream? a
----@return neap.Stream|neap.Error b
+---@return neap.Stream|neap.Error b  or the error: EMFILE, ENFILE
 function net.socketpair(kind)
   return core.pair(kind)
 end
@@ -205,6 +261,20 @@ end
 --- Move bytes both ways between two streams until both directions have ended.
 --- The end of one is passed on as a half close; neither is closed. Between
 --- sockets the bytes stay in the kernel (splice(2)).
+---
+--- ```lua
+--- local net = require "neap.net"
+---
+--- local client, a = net.socketpair()
+--- local b, server = net.socketpair()
+--- client:write "question"
+--- client:shutdown()
+--- server:write "the answer"
+--- server:shutdown()
+--- print(net.relay(a, b))  --> 8 10
+--- print(client:read "a", server:read "a")  --> the answer question
+--- ```
+---@async
 ---@param a neap.Stream
 ---@param b neap.Stream
 ---@return integer? bytes_ab  from a to b; nil on failure
@@ -212,8 +282,10 @@ end
 --- the two counts follow it
 function net.relay(a, b)
   local ab, ba, n, m = core.relay(a, b)
-  if ab ~= false then
-    return ab, ba, n, m
+  if ab then
+    return ab, ba
+  elseif ab == nil then
+    return nil, ba, n, m
   end
   local ok, results = pcall(task.all, {
     function()
@@ -232,9 +304,20 @@ function net.relay(a, b)
   return nil, results, ba, n
 end
 
---- `string.pack(fmt, ...)`, written.
----@return neap.Stream? stream
----@return neap.Error? err
+--- `string.pack(fmt, ...)`, written. Raises for values that do not fit the format.
+---
+--- ```lua
+--- local net = require "neap.net"
+---
+--- local a, b = net.socketpair()
+--- a:pack("<I4 z", 1, "name")
+--- print(b:unpack "<I4 z")  --> 1 name
+--- ```
+---@async
+---@param fmt string
+---@param ... any
+---@return neap.Stream? stream  itself
+---@return neap.Error? err  as of `write`
 function Stream:pack(fmt, ...)
   return self:write(string.pack(fmt, ...))
 end
@@ -242,11 +325,34 @@ end
 --- Errors after which a listener is of no more use to an iterator.
 local function is_lack(err)
   local code = err.code
-  return code == "EMFILE" or code == "ENFILE" or code == "ENOBUFS" or code == "ENOMEM" or code == "EPERM"
+  return code == "EMFILE" or code == "ENFILE" or code == "ENOBUFS" or code == "ENOMEM"
+    or code == "EPERM"
 end
 
 --- Iterate over connections, until the listener is closed. A lack of descriptors
 --- or memory is reported on stderr, and waited out; any other failure raises.
+---
+--- ```lua
+--- local net = require "neap.net"
+--- local task = require "neap.task"
+---
+--- local listener <close> = assert(net.listen "mem:echo")
+--- task.spawn(function()
+---   for stream in listener:accepts() do
+---     task.spawn(function()
+---       for line in stream:lines "L" do
+---         stream:write(line)
+---       end
+---       stream:close()
+---     end)
+---   end
+--- end)
+---
+--- local stream <close> = assert(net.connect "mem:echo")
+--- stream:write "hello\n"
+--- print(stream:read())  --> hello
+--- ```
+---@async
 ---@return fun(): neap.Stream?
 function Listener:accepts()
   return function()
@@ -269,6 +375,26 @@ end
 --- traceback, and ends that connection only. Returns when the listener has been
 --- closed and its connections have ended; when the task is cancelled, they are
 --- cancelled too.
+---
+--- ```lua
+--- local net = require "neap.net"
+--- local task = require "neap.task"
+---
+--- local listener = assert(net.listen "tcp://127.0.0.1:0")
+--- task.spawn(function()
+---   local stream <close> = assert(net.connect(listener.endpoint))
+---   stream:write "hello\n"
+---   print(stream:read())  --> HELLO
+---   listener:close()
+--- end)
+---
+--- listener:serve(function(stream)
+---   for line in stream:lines() do
+---     stream:write(line:upper(), "\n")
+---   end
+--- end)
+--- ```
+---@async
 ---@param handler fun(stream: neap.Stream)
 ---@param opts? { max?: integer, drain?: number }  max: connections at once, others wait
 --- in the backlog; drain: seconds that connections may go on after the listener's end

@@ -9,26 +9,32 @@
 local builtin = ...
 
 local package, type, tostring, error = package, type, tostring, error
-local pcall, select, loadfile, rawequal = pcall, select, loadfile, rawequal
-local concat, insert = table.concat, table.insert
+local select, loadfile, setmetatable = select, loadfile, setmetatable
+local concat, insert, format = table.concat, table.insert, string.format
 local searchpath = package.searchpath
 local loaded = package.loaded
 
---- Modules that are being loaded: name -> { task =, queue = }.
+--- Modules that are being loaded: name -> { name =, task =, queue = }.
 local loading = {}
+
+--- The module that a task waits for: task -> an entry of `loading`.
+local awaited = setmetatable({}, { __mode = "k" })
+
+-- Messages have positions where Lua's own have them: never in this file.
+local NOWHERE = 0
 
 local function search_builtin(name)
   local loader, where = builtin(name)
   if loader then
     return loader, where
   end
-  return ("no module '%s' in neap"):format(name)
+  return format("no module '%s' in neap", name)
 end
 
 local function search_lua(name)
   local path = package.path
   if type(path) ~= "string" then
-    error("'package.path' must be a string")
+    error("'package.path' must be a string", NOWHERE)
   end
   local file, tried = searchpath(name, path)
   if not file then
@@ -36,7 +42,7 @@ local function search_lua(name)
   end
   local loader, message = loadfile(file, "t")
   if not loader then
-    error(("error loading module '%s' from file '%s':\n\t%s"):format(name, file, message))
+    error(format("error loading module '%s' from file '%s':\n\t%s", name, file, message), NOWHERE)
   end
   return loader, file
 end
@@ -44,10 +50,10 @@ end
 package.searchers[2] = search_lua
 insert(package.searchers, 2, search_builtin)
 
-local function find(name)
+local function find(name, caller)
   local searchers = package.searchers
   if type(searchers) ~= "table" then
-    error("'package.searchers' must be a table")
+    error("'package.searchers' must be a table", caller)
   end
   local tried = {}
   local i = 0
@@ -55,7 +61,7 @@ local function find(name)
     i = i + 1
     local searcher = searchers[i]
     if searcher == nil then
-      error(("module '%s' not found:%s"):format(name, concat(tried)), 3)
+      error(format("module '%s' not found:%s", name, concat(tried)), caller)
     end
     local loader, extra = searcher(name)
     if type(loader) == "function" then
@@ -66,8 +72,9 @@ local function find(name)
   end
 end
 
-local function load_module(name)
-  local loader, extra = find(name)
+--- `caller` is the level of require's caller, seen from here.
+local function load_module(name, caller)
+  local loader, extra = find(name, caller + 1)
   local value = loader(name, extra)
   if value ~= nil then
     loaded[name] = value
@@ -77,51 +84,77 @@ local function load_module(name)
   return loaded[name], extra
 end
 
+--- A module that waits, in one or several steps, for one that this task loads
+--- would wait for ever.
+local function check_circle(entry, task, caller)
+  local step = entry
+  repeat
+    if step.task == task then
+      error(format("module '%s' requires itself while it loads", entry.name), caller)
+    end
+    step = awaited[step.task]
+  until not step
+end
+
 --- Wait until the task that loads the module is done with it.
-local function await(name, current, task)
-  if rawequal(current.task, task.current()) then
-    error(("module '%s' requires itself while it loads"):format(name), 3)
-  end
-  current.queue = current.queue or task.queue("require " .. name)
-  while loading[name] == current do
-    current.queue:wait()
+local function await(entry, core, task)
+  entry.queue = entry.queue or core.queue("require " .. entry.name)
+  awaited[task] = entry
+  local _ <close> = setmetatable({}, {
+    __close = function()
+      awaited[task] = nil
+    end,
+  })
+  while loading[entry.name] == entry do
+    entry.queue:wait()
   end
 end
 
-local function finish(name, ok, ...)
-  local current = loading[name]
-  loading[name] = nil
-  if current and current.queue then
-    current.queue:wake_all()
+local Entry = {}
+
+function Entry:__close()
+  loading[self.name] = nil
+  if self.queue then
+    self.queue:wake_all()
   end
-  if not ok then
-    error((...), 0)
+end
+
+-- Closing, and not pcall: so an error keeps the place where it was raised. Who
+-- waits for a module that failed tries it anew.
+local function load_alone(name, task)
+  local entry <close> = setmetatable({ name = name, task = task }, Entry)
+  loading[name] = entry
+  return load_module(name, 3)
+end
+
+local core -- neap.task.core
+
+local function require_name(name)
+  local value = loaded[name]
+  if value then
+    return value
   end
-  return ...
+  core = core or builtin "neap.task.core" ()
+  local task = core.current()
+  if not task then
+    return load_module(name, 2)
+  end
+  local entry = loading[name]
+  if entry then
+    check_circle(entry, task, 3)
+    await(entry, core, task)
+    return require_name(name)
+  end
+  return load_alone(name, task)
 end
 
 function require(name, ...) -- luacheck: globals require
   if type(name) ~= "string" then
     if type(name) ~= "number" then
       local got = select("#", ...) == 0 and name == nil and "no value" or type(name)
-      error(("bad argument #1 to 'require' (string expected, got %s)"):format(got), 2)
+      error(format("bad argument #1 to 'require' (string expected, got %s)", got), 2)
     end
     name = tostring(name)
   end
-  local value = loaded[name]
-  if value then
-    return value
-  end
-  local task = loaded["neap.task.core"]
-  local running = task and task.current()
-  if not running then
-    return load_module(name)
-  end
-  local current = loading[name]
-  if current then
-    await(name, current, task)
-    return require(name)
-  end
-  loading[name] = { task = running }
-  return finish(name, pcall(load_module, name))
+  return require_name(name)
 end

@@ -1,15 +1,28 @@
 --- Tasks, scopes, and what they meet at: channels, semaphores, mutexes, events.
 ---
 --- A task is a coroutine that the scheduler runs; whatever in it looks blocking
---- suspends only it. Ready tasks run first in, first out.
+--- suspends only it. Until it waits no other task runs, so between two waits
+--- nothing changes under its hands. Ready tasks run first in, first out.
 ---
---- Waiting is one primitive of the core, a queue of tasks: `queue:wait()`
---- returns when `queue:wake()` chose this task, and raises when the task is
---- interrupted instead, never both. All below hand over what they guard at the
---- moment of waking, so nothing is lost or taken twice, and waiters are served
---- in their order.
+--- Every task belongs to a scope, which ends when its tasks have ended; the first
+--- failure cancels the others. `task.scope` makes one, and the program is one. A
+--- cancelled task ends by an error that its next wait raises, with the code
+--- ECANCELED, so `<close>` variables run. When all tasks wait for each other, that
+--- is reported on stderr, and the program ends with status 1.
+---
+--- Waiters of a channel, semaphore, mutex or event are served in their order, and
+--- what is waited for is handed over at the moment of waking: nothing is lost or
+--- taken twice when a waiter is cancelled.
+
+-- Waiting is one primitive of the core, a queue of tasks: queue:wait() returns
+-- when queue:wake() chose this task, and raises when the task is interrupted
+-- instead, never both.
 
 local core = require "neap.task.core"
+
+-- A script may replace the globals.
+local error, ipairs, setmetatable, type = error, ipairs, setmetatable, type
+local format, mathtype, pack, unpack = string.format, math.type, table.pack, table.unpack
 
 ---@class neap.task
 local task = {
@@ -24,14 +37,31 @@ local task = {
 
 local function check_functions(list, name)
   if type(list) ~= "table" or #list == 0 then
-    error(("%s: a list of functions expected"):format(name), 3)
+    error(format("%s: a list of functions expected", name), 3)
   end
 end
 
 --- Run functions side by side, each in a task of its own, and wait for all.
 --- The first that fails cancels the others, and its error is raised.
----@param functions function[]
----@return any[] results  the first result of each, in the order of `functions`
+---
+--- ```lua
+--- local task = require "neap.task"
+---
+--- local results = task.all {
+---   function()
+---     task.sleep(0.002)
+---     return "slow"
+---   end,
+---   function()
+---     return "quick"
+---   end,
+--- }
+--- print(results[1], results[2])  --> slow quick
+--- ```
+---@async
+---@param functions (fun(): any)[]  at least one
+---@return any[] results  the first result of each, in the order of `functions`; `n` is
+--- their number
 function task.all(functions)
   check_functions(functions, "all")
   local results = { n = #functions }
@@ -47,7 +77,22 @@ end
 
 --- Run functions side by side until the first of them returns; the others are
 --- cancelled. If it fails instead, its error is raised.
----@param functions function[]
+---
+--- ```lua
+--- local task = require "neap.task"
+---
+--- print(task.race {
+---   function()
+---     task.sleep(10)
+---   end,
+---   function()
+---     task.sleep(0.001)
+---     return "quick", 2
+---   end,
+--- })  --> quick 2
+--- ```
+---@async
+---@param functions (fun(): any)[]  at least one
 ---@return any ...  the results of the first to return
 function task.race(functions)
   check_functions(functions, "race")
@@ -55,7 +100,7 @@ function task.race(functions)
   task.scope(function(scope)
     for _, f in ipairs(functions) do
       scope:spawn(function()
-        local mine = table.pack(f())
+        local mine = pack(f())
         if not results then
           results = mine
           scope:cancel()
@@ -67,29 +112,54 @@ function task.race(functions)
     core.check "race"
     return nil
   end
-  return table.unpack(results, 1, results.n)
+  return unpack(results, 1, results.n)
 end
 
 --- Why a queue woke a task: what it waited for is its own now, or the thing was
 --- closed.
 local GIVEN, CLOSED = 1, 0
 
+--- A queue of values between tasks; `#channel` is how many it holds. It is closed
+--- by `close` and by `local c <close>`.
 ---@class neap.Channel
----@field private values table  the ring of values, from `first` on
+---@field capacity integer
+---@field closed boolean
+---@field private values table  from `first` on
+---@field private first integer
+---@field private count integer
 ---@field private promised integer  values that belong to woken receivers
 ---@field private granted integer  places that belong to woken senders
----@field closed boolean
+---@field private senders userdata
+---@field private receivers userdata
 local Channel = {}
 Channel.__index = Channel
 Channel.__name = "neap.Channel"
 
---- A queue of values between tasks. `send` suspends while it is full, `recv`
---- while it is empty. nil cannot be sent: it is what a closed channel gives.
+--- A queue of values between tasks. `send` waits while it is full, `recv` while it
+--- is empty. nil cannot be sent: it is what a closed channel gives.
+---
+--- ```lua
+--- local task = require "neap.task"
+---
+--- local channel = task.channel(2)
+--- task.spawn(function()
+---   for i = 1, 3 do
+---     channel:send(i)
+---   end
+---   channel:close()
+--- end)
+--- for value in channel:each() do
+---   print(value)
+--- end
+--- --> 1
+--- --> 2
+--- --> 3
+--- ```
 ---@param capacity? integer  values that it holds, 1 or more; default 1
 ---@return neap.Channel
 function task.channel(capacity)
   capacity = capacity or 1
-  if math.type(capacity) ~= "integer" or capacity < 1 then
+  if mathtype(capacity) ~= "integer" or capacity < 1 then
     error("channel: a capacity of 1 or more expected", 2)
   end
   return setmetatable({
@@ -105,7 +175,17 @@ function task.channel(capacity)
   }, Channel)
 end
 
---- Put a value in, and wait while there is no room for it.
+--- Put a value in; waits while there is no room for it. Raises for nil.
+---
+--- ```lua
+--- local task = require "neap.task"
+---
+--- local channel = task.channel()
+--- print(channel:send "value", #channel)  --> true 1
+--- channel:close()
+--- print(channel:send "late")  --> nil
+--- ```
+---@async
 ---@param value any  not nil
 ---@return true? sent  nil when the channel is closed
 function Channel:send(value)
@@ -121,6 +201,9 @@ function Channel:send(value)
       return nil
     end
     self.granted = self.granted - 1
+    if self.closed then -- after it was woken: its value has no taker
+      return nil
+    end
   end
   self.values[self.first + self.count] = value
   self.count = self.count + 1
@@ -131,6 +214,16 @@ function Channel:send(value)
 end
 
 --- The oldest value; waits for one.
+---
+--- ```lua
+--- local task = require "neap.task"
+---
+--- local channel = task.channel()
+--- channel:send "value"
+--- channel:close()
+--- print(channel:recv(), channel:recv())  --> value nil
+--- ```
+---@async
 ---@return any? value  nil when the channel is closed and empty
 function Channel:recv()
   core.check "channel recv"
@@ -152,7 +245,17 @@ function Channel:recv()
 end
 
 --- No more values go in: waiting senders and receivers get nil; what is in the
---- channel can still be received.
+--- channel can still be received. May be called again.
+---
+--- ```lua
+--- local task = require "neap.task"
+---
+--- local channel = task.channel()
+--- local t = task.spawn(channel.recv, channel)
+--- task.yield()
+--- channel:close()
+--- print(t:join(), channel.closed)  --> nil true
+--- ```
 function Channel:close()
   self.closed = true
   self.senders:wake_all(CLOSED)
@@ -162,6 +265,21 @@ end
 Channel.__close = Channel.close
 
 --- Iterate over the values, until the channel is closed and empty.
+---
+--- ```lua
+--- local task = require "neap.task"
+---
+--- local channel = task.channel(2)
+--- channel:send "a"
+--- channel:send "b"
+--- channel:close()
+--- for value in channel:each() do
+---   print(value)
+--- end
+--- --> a
+--- --> b
+--- ```
+---@async
 ---@return fun(): any?
 function Channel:each()
   return function()
@@ -173,29 +291,65 @@ function Channel:__len()
   return self.count
 end
 
+--- A count of what can be had at once.
 ---@class neap.Semaphore
 ---@field count integer  what can be acquired without waiting
+---@field private waiters userdata
 local Semaphore = {}
 Semaphore.__index = Semaphore
 Semaphore.__name = "neap.Semaphore"
 
---- What acquire returns: gives back at the end of its scope.
+--- What `Semaphore:acquire` returns: gives back by `release` or at the end of its
+--- block, `local permit <close> = s:acquire()`.
+---@class neap.Permit
+---@field private semaphore neap.Semaphore?
 local Permit = {}
 Permit.__index = Permit
 Permit.__name = "neap.Permit"
 
 --- A bound on how many tasks do something at once.
+---
+--- ```lua
+--- local task = require "neap.task"
+---
+--- local slots = task.semaphore(2)
+--- local now, most = 0, 0
+--- task.scope(function(s)
+---   for _ = 1, 6 do
+---     s:spawn(function()
+---       local permit <close> = slots:acquire()
+---       now = now + 1
+---       most = math.max(most, now)
+---       task.sleep(0.001)
+---       now = now - 1
+---     end)
+---   end
+--- end)
+--- print(most)  --> 2
+--- ```
 ---@param n integer  0 or more
 ---@return neap.Semaphore
 function task.semaphore(n)
-  if math.type(n) ~= "integer" or n < 0 then
+  if mathtype(n) ~= "integer" or n < 0 then
     error("semaphore: a count of 0 or more expected", 2)
   end
   return setmetatable({ count = n, waiters = core.queue "semaphore" }, Semaphore)
 end
 
---- Take one; waits, in order, while there is none.
----@return neap.Permit permit  `local permit <close> = s:acquire()` releases it
+--- Take one; waits while there is none.
+---
+--- ```lua
+--- local task = require "neap.task"
+---
+--- local slots = task.semaphore(1)
+--- do
+---   local permit <close> = slots:acquire()
+---   print(slots.count)  --> 0
+--- end
+--- print(slots.count)  --> 1
+--- ```
+---@async
+---@return neap.Permit permit
 function Semaphore:acquire()
   core.check "semaphore"
   if self.count > 0 then
@@ -206,14 +360,34 @@ function Semaphore:acquire()
   return setmetatable({ semaphore = self }, Permit)
 end
 
---- Give one back, or add one.
+--- Give one back that was not given back by its Permit, or add one.
+---
+--- ```lua
+--- local task = require "neap.task"
+---
+--- local items = task.semaphore(0)
+--- local t = task.spawn(items.acquire, items)
+--- task.yield()
+--- items:release()
+--- t:join()
+--- print(t.status, items.count)  --> done 0
+--- ```
 function Semaphore:release()
   if not self.waiters:wake(GIVEN) then
     self.count = self.count + 1
   end
 end
 
---- Once; later calls do nothing.
+--- Give it back before the end of the block. Later calls do nothing.
+---
+--- ```lua
+--- local task = require "neap.task"
+---
+--- local slots = task.semaphore(1)
+--- local permit <close> = slots:acquire()
+--- permit:release()
+--- print(slots.count)  --> 1
+--- ```
 function Permit:release()
   local semaphore = self.semaphore
   self.semaphore = nil
@@ -224,25 +398,59 @@ end
 
 Permit.__close = Permit.release
 
+--- A lock that one task holds at a time.
 ---@class neap.Mutex
 ---@field owner neap.Task?  who holds it
+---@field private held boolean
+---@field private current neap.Lock?  what the last lock returned
+---@field private waiters userdata
 local Mutex = {}
 Mutex.__index = Mutex
 Mutex.__name = "neap.Mutex"
 
---- What lock returns: unlocks at the end of its scope.
+--- What `Mutex:lock` returns: unlocks at the end of its block,
+--- `local lock <close> = m:lock()`.
+---@class neap.Lock
+---@field private mutex neap.Mutex
 local Lock = {}
 Lock.__index = Lock
 Lock.__name = "neap.Lock"
 
---- A lock that one task holds at a time. It passes to the waiters in order.
+--- A lock that one task holds at a time, for a change that takes several waits.
+---
+--- ```lua
+--- local task = require "neap.task"
+---
+--- local mutex = task.mutex()
+--- local total = 0
+--- local function add(n)
+---   local lock <close> = mutex:lock()
+---   local before = total
+---   task.sleep(0.001)
+---   total = before + n
+--- end
+--- task.all {function() add(1) end, function() add(2) end}
+--- print(total)  --> 3
+--- ```
 ---@return neap.Mutex
 function task.mutex()
   return setmetatable({ waiters = core.queue "mutex", held = false }, Mutex)
 end
 
 --- Take it; waits while another task holds it. Raises if this task does.
----@return neap.Lock lock  `local lock <close> = m:lock()` unlocks it
+---
+--- ```lua
+--- local task = require "neap.task"
+---
+--- local mutex = task.mutex()
+--- do
+---   local lock <close> = mutex:lock()
+---   print(mutex.owner == task.current())  --> true
+--- end
+--- print(mutex.owner)  --> nil
+--- ```
+---@async
+---@return neap.Lock lock
 function Mutex:lock()
   core.check "mutex"
   local me = core.current()
@@ -254,10 +462,21 @@ function Mutex:lock()
   end
   self.held = true
   self.owner = me
-  return setmetatable({ mutex = self }, Lock)
+  self.current = setmetatable({ mutex = self }, Lock)
+  return self.current
 end
 
---- Raises if this task does not hold it.
+--- Give it to the next one before the end of the block. Raises if this task does
+--- not hold it.
+---
+--- ```lua
+--- local task = require "neap.task"
+---
+--- local mutex = task.mutex()
+--- mutex:lock()
+--- mutex:unlock()
+--- print(mutex.owner)  --> nil
+--- ```
 function Mutex:unlock()
   if self.owner ~= core.current() then
     error("mutex: this task does not hold it", 2)
@@ -268,35 +487,77 @@ end
 
 function Lock:__close()
   local mutex = self.mutex
-  if mutex.owner == core.current() then
+  -- Not when it was unlocked before, and perhaps locked again.
+  if mutex.current == self and mutex.owner == core.current() then
     mutex:unlock()
   end
 end
 
+--- Something that happens once, until cleared.
 ---@class neap.Event
 ---@field is_set boolean
+---@field private waiters userdata
 local Event = {}
 Event.__index = Event
 Event.__name = "neap.Event"
 
 --- Something that happens once, until cleared; any number of tasks wait for it.
+---
+--- ```lua
+--- local task = require "neap.task"
+---
+--- local ready = task.event()
+--- local t = task.spawn(function()
+---   ready:wait()
+---   return "go"
+--- end)
+--- ready:set()
+--- print(t:join())  --> go
+--- ```
 ---@return neap.Event
 function task.event()
   return setmetatable({ is_set = false, waiters = core.queue "event" }, Event)
 end
 
 --- It happened: all waiters go on.
+---
+--- ```lua
+--- local task = require "neap.task"
+---
+--- local ready = task.event()
+--- ready:set()
+--- print(ready.is_set)  --> true
+--- ```
 function Event:set()
   self.is_set = true
   self.waiters:wake_all(GIVEN)
 end
 
 --- It has not happened yet: the next `wait` waits again.
+---
+--- ```lua
+--- local task = require "neap.task"
+---
+--- local ready = task.event()
+--- ready:set()
+--- ready:clear()
+--- print(select(2, task.timeout(0.001, ready.wait, ready)).code)  --> ETIMEDOUT
+--- ```
 function Event:clear()
   self.is_set = false
 end
 
 --- Return when it has happened, at once if it had already.
+---
+--- ```lua
+--- local task = require "neap.task"
+---
+--- local ready = task.event()
+--- ready:set()
+--- ready:wait()
+--- print "now"  --> now
+--- ```
+---@async
 function Event:wait()
   core.check "event"
   if not self.is_set then

@@ -15,13 +15,19 @@ static int go(lua_State *L, lua_State *co, int nargs, lua_KContext how);
 
 
 void coroutine_push_mark(lua_State *L) {
+  lua_pushlightuserdata(L, host_of(L)->base);
   lua_pushlightuserdata(L, (void *)&mark);
 }
 
 
 bool coroutine_parked(lua_State *co) {
-  return lua_status(co) == LUA_YIELD && lua_gettop(co) > 0 &&
+  return lua_status(co) == LUA_YIELD && lua_gettop(co) >= COROUTINE_MARK &&
          lua_touserdata(co, -1) == &mark;
+}
+
+
+const void *coroutine_base(lua_State *co) {
+  return lua_touserdata(co, -COROUTINE_MARK);
 }
 
 
@@ -123,7 +129,7 @@ static int go_k(lua_State *L, int status, lua_KContext how) {
   lua_State *co =
     lua_tothread(L, how == WRAP ? lua_upvalueindex(1) : 1);
   (void)status;
-  lua_pop(co, 1); /* the mark */
+  lua_pop(co, COROUTINE_MARK);
   return go(L, co, 0, how);
 }
 
@@ -137,7 +143,7 @@ static int go(lua_State *L, lua_State *co, int nargs, lua_KContext how) {
   h->stuck -= stuck;
   if (status == LUA_YIELD && coroutine_parked(co)) {
     coroutine_push_mark(L);
-    return lua_yieldk(L, 1, how, go_k);
+    return lua_yieldk(L, COROUTINE_MARK, how, go_k);
   }
   if (status == LUA_OK || status == LUA_YIELD)
     return pass(L, co, nresults, how);

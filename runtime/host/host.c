@@ -1,7 +1,10 @@
 #include "host/host.h"
 
+#include <errno.h>
 #include <lualib.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "host/coroutine.h"
 #include "host/error.h"
@@ -48,6 +51,16 @@ void host_close(host *h) {
   if (h->L != NULL)
     lua_close(h->L);
   h->L = NULL;
+}
+
+
+int host_flush(int status) {
+  errno = 0;
+  if (fflush(stdout) == 0 && !ferror(stdout))
+    return status;
+  fprintf(stderr, "neap: stdout: %s\n",
+          errno != 0 ? strerror(errno) : "not all of it was written");
+  return status != 0 ? status : EXIT_FAILURE;
 }
 
 

@@ -59,9 +59,14 @@ bool host_open(host *h);
 /* Close the lua_State: finalizers and pending <close> variables run. */
 void host_close(host *h);
 
+/* The exit status of a process that is to end with this one: another when what
+ * print wrote did not arrive, which is told. */
+int host_flush(int status);
+
 /* Load a file as text ("-" or NULL: stdin) and push the function; or push a
- * message and return false.  A first line that begins with # is skipped. */
-bool host_load_file(lua_State *L, const char *path);
+ * message and return Lua's status, LUA_ERRFILE when the file cannot be read.
+ * A first line that begins with # is skipped. */
+int host_load_file(lua_State *L, const char *path);
 
 /* Call the function below nargs arguments on the main thread, before any task
  * runs (opening modules).  False, with the message on the stack, on error. */

@@ -20,10 +20,10 @@
 #define MODULES "neap.modules"
 
 
-bool host_load_file(lua_State *L, const char *path) {
+int host_load_file(lua_State *L, const char *path) {
   if (path != NULL && strcmp(path, "-") == 0)
     path = NULL;
-  return luaL_loadfilex(L, path, "t") == LUA_OK;
+  return luaL_loadfilex(L, path, "t");
 }
 
 
@@ -88,7 +88,7 @@ static bool load_from_folder(lua_State *L, const char *name) {
   if (f == NULL)
     return false;
   fclose(f);
-  if (!host_load_file(L, path))
+  if (host_load_file(L, path) != LUA_OK)
     lua_error(L);
   return true;
 }

@@ -133,8 +133,8 @@ struct backend {
 
   int (*pair)(host *h, int type, stream **a, stream **b); /* socketpair(2) */
 
-  /* Count a closed stream whose bytes still go out, from its close until its
-   * transport's: world.drain waits for none to be left. */
+  /* Count a stream from when the kernel refuses bytes of it until they are
+   * out: world.drain waits for none to be left. */
   void (*hold)(host *h);
   void (*release)(host *h);
 

@@ -135,7 +135,9 @@ int net_open(lua_State *L) {
   h->net = memory_new(sizeof *h->net);
   h->net->host = h;
   lua_getglobal(L, LUA_STRLIBNAME);
+  lua_getfield(L, -1, "unpack");
   lua_rawsetp(L, LUA_REGISTRYINDEX, read_methods);
+  lua_pop(L, 1);
   stream_open(L);
   listener_open(L);
   relay_open(L);
@@ -150,10 +152,18 @@ int net_open(lua_State *L) {
 }
 
 
+void net_give_up(host *h) {
+  struct net *n = net_of(h);
+  while (n != NULL && n->closing != NULL)
+    stream_give_up(n->closing);
+}
+
+
 void net_close(host *h) {
   struct net *n = net_of(h);
   if (n == NULL)
     return;
+  mem_sweep(h);
   while (n->outboxes != NULL) {
     outbox *o = n->outboxes;
     n->outboxes = o->next;

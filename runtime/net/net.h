@@ -30,6 +30,9 @@ static inline struct net *net_of(host *h) {
 int net_open(lua_State *L);
 void net_close(host *h);
 
+/* Close at once what still sends behind its close(): after the lua_State. */
+void net_give_up(host *h);
+
 /* Outboxes come from a small pool; those with gathered bytes are flushed when
  * the task suspends. */
 outbox *net_take_outbox(host *h);
@@ -76,6 +79,9 @@ const char *stream_push_where(lua_State *L, stream *s);
 void stream_check_reader(lua_State *L, stream *s);
 int stream_await(lua_State *L, stream *s, const char *op, uint32_t need,
                  lua_KContext ctx, lua_KFunction k);
+
+/* Wake the first of those who wait to write, unless one was woken already. */
+void stream_next_turn(stream *s);
 
 /* The absolute deadline of an operation that begins now. */
 uint64_t stream_deadline(stream *s);

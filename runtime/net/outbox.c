@@ -8,6 +8,7 @@
 #include "host/memory.h"
 #include "net/net.h"
 #include "sched/task.h"
+#include "sched/world.h"
 
 /* Pieces that go out in one call; bytes below which a rest is copied. */
 enum { PIECES = 64, COPIED = 4 * 1024 };
@@ -37,8 +38,23 @@ static void rest(stream *s) {
 }
 
 
+/* The process waits at its end for what is pending to the world outside. */
+static void hold(stream *s) {
+  if (s->transport->outside)
+    s->host->world->net->hold(s->host);
+}
+
+
+static void release(stream *s) {
+  if (s->transport->outside)
+    s->host->world->net->release(s->host);
+}
+
+
 static void append(stream *s, chunk *c) {
   outbox *o = open_outbox(s);
+  if (o->pending == 0)
+    hold(s);
   if (o->last != NULL)
     o->last->next = c;
   else
@@ -78,6 +94,8 @@ static void remove_first(stream *s) {
 void outbox_drop(stream *s) {
   if (s->out == NULL)
     return;
+  if (s->out->pending > 0)
+    release(s);
   while (s->out->first != NULL)
     remove_first(s);
   s->out->pending = 0;
@@ -91,6 +109,7 @@ static void failed(stream *s, int status) {
   s->write_error = status;
   outbox_drop(s);
   wait_wake_all(&s->writers, 0);
+  wait_wake_all(&s->turns, 0);
 }
 
 
@@ -192,7 +211,7 @@ void outbox_send(stream *s, struct iovec *v, int n, int (*ref)(void *, int),
   if (clear)
     i += give_all(s, v + i, n + 1 - i);
   for (; i <= n && s->write_error == 0; i++) {
-    if (v[i].iov_len > COPIED && i > 0)
+    if (v[i].iov_len > COPIED && i > 0 && ref != NULL)
       append_ref(s, v[i].iov_base, v[i].iov_len, ref(about, i));
     else if (v[i].iov_len > 0)
       append_copy(s, v[i].iov_base, v[i].iov_len);
@@ -215,6 +234,8 @@ static bool pump_some(stream *s) {
   if (s->write_error != 0)
     return false;
   o->pending -= taken;
+  if (o->pending == 0)
+    release(s);
   int used = advance(v, n, taken);
   for (int i = 0; i < used; i++)
     remove_first(s);

@@ -17,6 +17,9 @@
 
 enum { LINE_MAX_DEFAULT = 64 * 1024, COUNT_MAX = INT32_MAX };
 
+/* Bytes that unpack looks at before it looks at all that are there. */
+enum { UNPACK_FIRST = 256 };
+
 /* A look at the unread bytes, beginning at `at`. */
 typedef struct view {
   const char *bytes;
@@ -41,6 +44,13 @@ static const char *const verb_names[VERBS] = {"recv", "read", "readuntil",
                                               "peek", "unpack"};
 
 static int verb_k(lua_State *L, int status, lua_KContext ctx);
+
+
+/* Each push may run a finalizer, which may close the stream: then the bytes
+ * are gone. */
+static bool is_open(lua_State *L) {
+  return ((box *)lua_touserdata(L, 1))->stream != NULL;
+}
 
 
 /*
@@ -100,6 +110,8 @@ static int take_count(lua_State *L, view *v, size_t n) {
 
 
 static int take_all(lua_State *L, view *v) {
+  if (!v->end && v->size >= COUNT_MAX)
+    return -EMSGSIZE;
   if (!v->end) {
     v->need = COUNT_MAX;
     return MORE;
@@ -177,9 +189,12 @@ static int look(numeral *r) {
 }
 
 
+/* One that is too long is none (liolib.c). */
 static bool take_char(numeral *r) {
-  if (r->n == NUMERAL_MAX)
+  if (r->n == NUMERAL_MAX) {
+    r->text[0] = '\0';
     return false;
+  }
   r->text[r->n++] = r->v->bytes[r->at++];
   return true;
 }
@@ -203,7 +218,7 @@ static int accept_digits(numeral *r, bool hex) {
 static void read_numeral(numeral *r) {
   bool hex = false;
   int digits = 0;
-  while (look(r) >= 0 && strchr(" \t\n\v\f\r", look(r)) != NULL)
+  while (look(r) > 0 && strchr(" \t\n\v\f\r", look(r)) != NULL)
     r->at++;
   accept_any(r, "+-");
   if (accept_any(r, "0")) {
@@ -225,7 +240,7 @@ static int take_number(lua_State *L, view *v) {
   numeral r = {.v = v, .at = v->at};
   read_numeral(&r);
   if (r.short_of)
-    return MORE;
+    return rest(v) > LINE_MAX_DEFAULT ? -EMSGSIZE : MORE;
   r.text[r.n] = '\0';
   v->at = r.at;
   if (lua_stringtonumber(L, r.text) == 0)
@@ -259,7 +274,7 @@ static int take_formats(lua_State *L, view *v, int last) {
     int result = take_format(L, v, i);
     if (result != TAKEN)
       return result;
-    if (lua_isnil(L, -1))
+    if (lua_isnil(L, -1) || !is_open(L))
       break;
   }
   return TAKEN;
@@ -284,35 +299,52 @@ static void check_format(lua_State *L, int arg) {
 ** unpack
 */
 
-/* Push string.unpack(fmt, bytes there); false if it wants more of them. */
-static bool unpack_there(lua_State *L, view *v, int arg) {
-  lua_rawgetp(L, LUA_REGISTRYINDEX, read_methods); /* the library `string` */
-  lua_getfield(L, -1, "unpack");
-  lua_remove(L, -2);
-  lua_pushvalue(L, arg);
-  lua_pushlstring(L, v->bytes + v->at, rest(v));
-  if (lua_pcall(L, 2, LUA_MULTRET, 0) == LUA_OK)
-    return true;
-  if (strstr(lua_tostring(L, -1), "too short") == NULL)
-    luaL_argerror(L, arg, lua_tostring(L, -1));
+/* What an error of string.unpack means, which only its text tells (lstrlib.c):
+ * bytes are missing, these are no such value, or the format is wrong. */
+static int unpack_failed(lua_State *L, int arg, int status) {
+  const char *message = lua_tostring(L, -1);
+  int result = -EBADMSG;
+  if (status != LUA_ERRRUN)
+    lua_error(L);
+  if (strstr(message, "too short") != NULL ||
+      strstr(message, "unfinished string") != NULL)
+    result = MORE;
+  else if (strstr(message, "does not fit") == NULL)
+    luaL_argerror(L, arg, message);
   lua_pop(L, 1);
-  return false;
+  return result;
+}
+
+
+/* Push the values that the first n of the bytes there are. */
+static int unpack_some(lua_State *L, view *v, int arg, size_t n) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, read_methods); /* string.unpack */
+  lua_pushvalue(L, arg);
+  lua_pushlstring(L, v->bytes + v->at, n);
+  int status = lua_pcall(L, 2, LUA_MULTRET, 0);
+  if (status != LUA_OK)
+    return unpack_failed(L, arg, status);
+  v->at += (size_t)lua_tointeger(L, -1) - 1;
+  lua_pop(L, 1);
+  return TAKEN;
 }
 
 
 static int take_unpack(lua_State *L, view *v, int arg) {
   size_t max = (size_t)luaL_optinteger(L, arg + 1, LINE_MAX_DEFAULT);
-  if (unpack_there(L, v, arg)) {
-    v->at += (size_t)lua_tointeger(L, -1) - 1;
-    lua_pop(L, 1);
-    return TAKEN;
-  }
+  size_t all = rest(v) < max ? rest(v) : max;
+  size_t n = all < UNPACK_FIRST ? all : UNPACK_FIRST;
+  int result = unpack_some(L, v, arg, n);
+  if (result == MORE && n < all && is_open(L))
+    result = unpack_some(L, v, arg, all);
+  if (result != MORE)
+    return result;
+  if (all == max)
+    return -EMSGSIZE;
   if (v->end && rest(v) > 0)
     return -ENODATA;
   if (v->end)
     return take_last(L, v);
-  if (rest(v) >= max)
-    return -EMSGSIZE;
   v->need = v->size + 1;
   return MORE;
 }
@@ -332,7 +364,7 @@ static int take(lua_State *L, view *v, enum verb verb, int last) {
 void stream_check_reader(lua_State *L, stream *s) {
   if (s->relaying != NULL)
     luaL_error(L, "this stream is being relayed (EBUSY)");
-  if (!wait_idle(&s->readers))
+  if (s->read_busy)
     luaL_error(L, "another task reads this stream (EBUSY)");
 }
 
@@ -351,6 +383,7 @@ int stream_await(lua_State *L, stream *s, const char *op, uint32_t need,
     if (inbox_size(&s->in) != before || s->eof || s->read_error != 0)
       return k(L, LUA_OK, ctx);
   }
+  s->read_busy = true;
   return wait_park(L, &s->readers, &how, ctx, k);
 }
 
@@ -396,6 +429,9 @@ static int try(lua_State *L, stream *s, lua_KContext ctx) {
   if (v.size == 0)
     v.bytes = "";
   int result = take(L, &v, ctx & 7, last);
+  if (!is_open(L))
+    return result == TAKEN ? lua_gettop(L) - last
+                           : failed(L, NULL, -ECANCELED, ctx);
   if (result < 0)
     return failed(L, s, result, ctx);
   if (result == MORE) {
@@ -404,13 +440,15 @@ static int try(lua_State *L, stream *s, lua_KContext ctx) {
     return wait_for_more(L, s, v.need, ctx);
   }
   inbox_skip(&s->in, v.at);
-  s->want = 0;
+  s->want = s->scanned = 0;
   return lua_gettop(L) - last;
 }
 
 
 static int verb_k(lua_State *L, int status, lua_KContext ctx) {
   stream *s = ((box *)lua_touserdata(L, 1))->stream;
+  if (s != NULL)
+    s->read_busy = false;
   int result = status == LUA_YIELD ? wait_status(L) : 0;
   if (s == NULL)
     return failed(L, s, result < 0 ? result : -ECANCELED, ctx);

@@ -67,13 +67,17 @@ static int l_close(lua_State *L) {
 }
 
 
-/* Hand what `from` holds to `to`; returns how much. */
+/* Hand what `from` holds to `to`; returns how much.  The bytes are taken out
+ * first: the two may be the ends of one pair, and `from` receive them again. */
 static uint64_t forward(stream *from, stream *to) {
-  uint32_t n = inbox_size(&from->in);
-  struct iovec v[2] = {{NULL, 0}, {(char *)inbox_bytes(&from->in), n}};
+  inbox in = from->in;
+  uint32_t n = inbox_size(&in);
+  struct iovec v[2] = {{NULL, 0}, {(char *)inbox_bytes(&in), n}};
+  from->in = (inbox){NULL, 0, 0, 0};
+  from->scanned = 0;
   if (n > 0)
     outbox_send(to, v, 1, NULL, NULL);
-  inbox_clear(&from->in);
+  inbox_clear(&in);
   return n;
 }
 

@@ -96,8 +96,7 @@ static void sent(stream *s) {
     s->transport->shutdown(s);
   if (s->state != CLOSING)
     return;
-  s->host->world->net->release(s->host);
-  if (s->reading && hears(s) && s->write_error == 0)
+  if (s->reading && s->write_error == 0 && s->transport->outside)
     s->state = LINGERING;
   else
     release(s, false);
@@ -130,8 +129,10 @@ void stream_writable(stream *s) {
   if (s->state == CLOSED)
     return;
   outbox_pump(s);
-  if (outbox_pending(s) < HIGH_WATER)
+  if (outbox_pending(s) < HIGH_WATER) {
     wait_wake_all(&s->writers, 0);
+    stream_next_turn(s);
+  }
   if (outbox_pending(s) == 0)
     sent(s);
 }
@@ -152,25 +153,24 @@ static void forget_box(stream *s) {
 }
 
 
-/* Go on behind the script's back, until all is sent and heard. */
+/* Go on behind the script's back, until all is sent.  What arrives meanwhile
+ * is read and forgotten: two ends that both close would wait for each other. */
 static void begin_closing(stream *s) {
   s->state = CLOSING;
+  s->shut = true;
   s->timeout = s->host->world->now(s->host->outside) + LINGER;
-  s->host->world->net->hold(s->host);
   net_link_closing(s);
+  if (!s->reading && hears(s))
+    s->reading = s->transport->start_read(s) == 0;
   if (outbox_pending(s) == 0)
     sent(s);
 }
 
 
 /* Has the peer sent what nobody read, and may it send more? */
-static bool still_talks(stream *s) {
-  if (inbox_size(&s->in) == 0 || !hears(s) || !s->transport->outside)
-    return false;
-  if (!s->reading)
-    s->reading = s->transport->start_read(s) == 0;
-  s->shut = true;
-  return s->reading;
+static bool still_talks(const stream *s) {
+  return inbox_size(&s->in) > 0 && hears(s) && s->write_error == 0 &&
+         s->transport->outside;
 }
 
 
@@ -182,27 +182,26 @@ int stream_close(stream *s, bool reset) {
     relay_interrupt(s->relaying);
   wait_wake_all(&s->readers, -ECANCELED);
   wait_wake_all(&s->writers, -ECANCELED);
+  wait_wake_all(&s->turns, -ECANCELED);
   if (!reset && s->state == OPEN)
     outbox_flush(s);
-  net_unlink(s);
-  bool linger = !reset && s->write_error == 0 && still_talks(s);
-  inbox_clear(&s->in);
-  if (!linger)
-    stop_reading(s);
   if (reset)
     outbox_drop(s);
-  if (linger || outbox_pending(s) > 0)
+  net_unlink(s);
+  bool talks = still_talks(s);
+  inbox_clear(&s->in);
+  if (!reset && (talks || outbox_pending(s) > 0)) {
     begin_closing(s);
-  else
+  } else {
+    stop_reading(s);
     release(s, reset);
+  }
   return status;
 }
 
 
 /* The deadline of a closing stream has passed. */
 void stream_give_up(stream *s) {
-  if (s->state == CLOSING)
-    s->host->world->net->release(s->host);
   outbox_drop(s);
   release(s, false);
 }

@@ -34,7 +34,8 @@ struct stream {
   const transport *transport;
   box *box;           /* Lua's; NULL once it has closed or lost the stream */
   waitq readers;      /* at most one task */
-  waitq writers;      /* in their order */
+  waitq writers;      /* until what they wrote has gone, mostly */
+  waitq turns;        /* writers whose bytes are not accepted yet, in order */
   inbox in;
   struct outbox *out; /* what is to go out; NULL: nothing (outbox.h) */
   stream *link;       /* in the list of those with gathered bytes, or of those
@@ -51,6 +52,8 @@ struct stream {
   bool eof;           /* the peer's end of its bytes was read */
   bool shut;          /* shutdown() was called: no more writes */
   bool reading;       /* the transport delivers */
+  bool read_busy;     /* a task waits to read, or was woken and has not run */
+  bool called;        /* the first of `turns` was woken and has not run */
   bool reported;      /* write_error was given to the script */
   bool linked;        /* by `link`, among those with gathered bytes */
 };

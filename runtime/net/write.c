@@ -4,7 +4,8 @@
 ** A write is accepted whole or not at all: small ones gather, large ones go to
 ** the kernel at once and what it refuses is kept.  Then the writer waits until
 ** less than HIGH_WATER is kept.  A cancelled or late writer stops waiting; its
-** bytes stay in their order.  Others wait in line before theirs are accepted.
+** bytes stay in their order.  Others wait in line before theirs are accepted,
+** and are called one by one, so that none can push in.
 */
 
 #include <errno.h>
@@ -61,16 +62,21 @@ static int anchor(void *about, int i) {
 }
 
 
-static void send_now(lua_State *L, stream *s) {
+/* False if the memory for the list cost the stream: a finalizer closed it. */
+static bool send_now(lua_State *L, stream *s) {
   struct iovec few[FEW];
   int n = lua_gettop(L) - 1;
-  struct iovec *v = n < FEW ? few : lua_newuserdatauv(L, (size_t)(n + 1) * sizeof *v, 0);
+  struct iovec *v =
+      n < FEW ? few : lua_newuserdatauv(L, (size_t)(n + 1) * sizeof *v, 0);
+  if (((box *)lua_touserdata(L, 1))->stream == NULL)
+    return false;
   for (int i = 1; i <= n; i++) {
     v[i].iov_len = lua_rawlen(L, i + 1);
     v[i].iov_base = (char *)lua_tostring(L, i + 1);
   }
   outbox_send(s, v, n, anchor, L);
   lua_settop(L, n + 1);
+  return true;
 }
 
 
@@ -86,36 +92,64 @@ static int failed(lua_State *L, stream *s, int status, lua_KContext ctx) {
 
 static int await(lua_State *L, stream *s, lua_KContext ctx) {
   waiting how = {"write", stream_deadline(s), s->transport->outside};
-  return wait_park(L, &s->writers, &how, ctx, write_k);
+  waitq *q = ctx == WAITING_TURN ? &s->turns : &s->writers;
+  return wait_park(L, q, &how, ctx, write_k);
 }
 
 
-static int go_on(lua_State *L, stream *s, lua_KContext ctx) {
-  if (s->write_error != 0) {
-    s->reported = true;
-    return failed(L, s, s->write_error, ctx);
-  }
-  if (s->shut && ctx == WAITING_TURN)
+void stream_next_turn(stream *s) {
+  if (!s->called)
+    s->called = wait_wake(&s->turns, 0);
+}
+
+
+static int fail_now(lua_State *L, stream *s, lua_KContext ctx) {
+  if (s->write_error == 0)
     return failed(L, s, -EPIPE, ctx);
-  if (outbox_pending(s) >= HIGH_WATER)
-    return await(L, s, ctx);
-  if (ctx == WAITING_TURN && !gather(L, s, size_of(L))) {
-    send_now(L, s);
-    return go_on(L, s, ACCEPTED);
-  }
+  s->reported = true;
+  return failed(L, s, s->write_error, ctx);
+}
+
+
+static int finish(lua_State *L, stream *s) {
+  if (s->write_error != 0)
+    return fail_now(L, s, ACCEPTED);
   lua_settop(L, 1);
   return 1;
 }
 
 
+/* It is this task's turn: accept what it writes. */
+static int take_turn(lua_State *L, stream *s) {
+  if (s->write_error != 0 || s->shut) {
+    stream_next_turn(s);
+    return fail_now(L, s, WAITING_TURN);
+  }
+  if (outbox_pending(s) >= HIGH_WATER)
+    return await(L, s, WAITING_TURN);
+  if (!gather(L, s, size_of(L)) && !send_now(L, s))
+    return failed(L, NULL, -ECANCELED, WAITING_TURN);
+  if (outbox_pending(s) >= HIGH_WATER)
+    return await(L, s, ACCEPTED);
+  stream_next_turn(s);
+  return finish(L, s);
+}
+
+
+/* What was accepted is not looked at again: others may have filled the outbox
+ * since this task was woken. */
 static int write_k(lua_State *L, int status, lua_KContext ctx) {
   stream *s = ((box *)lua_touserdata(L, 1))->stream;
-  int result = status == LUA_YIELD ? wait_status(L) : 0;
+  int result = wait_status(L);
+  (void)status;
   if (s == NULL)
     return failed(L, s, result < 0 ? result : -ECANCELED, ctx);
   if (result < 0)
     return failed(L, s, result, ctx);
-  return go_on(L, s, ctx);
+  if (ctx == ACCEPTED)
+    return finish(L, s);
+  s->called = false;
+  return take_turn(L, s);
 }
 
 
@@ -124,16 +158,17 @@ static int write_k(lua_State *L, int status, lua_KContext ctx) {
 */
 
 static int l_write(lua_State *L) {
-  stream *s = stream_box(L)->stream;
+  stream_box(L);
   check_pieces(L);
   wait_enter(L, "write");
+  stream *s = stream_box(L)->stream; /* a finalizer may have closed it */
   if (s == NULL)
     return failed(L, NULL, -EBADF, WAITING_TURN);
   if (s->relaying != NULL)
     return luaL_error(L, "this stream is being relayed (EBUSY)");
-  if (!wait_idle(&s->writers))
+  if (s->called || !wait_idle(&s->turns))
     return await(L, s, WAITING_TURN);
-  return go_on(L, s, WAITING_TURN);
+  return take_turn(L, s);
 }
 
 

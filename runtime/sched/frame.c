@@ -62,10 +62,14 @@ void frame_leave(lua_State *L, frame *f) {
 
 
 /* Does the frame enclose what its task does now?  Not while the coroutine that
- * entered it is suspended by the script. */
+ * entered it is suspended by the script, or resumed by another task. */
 static bool active(const frame *f) {
-  return f->co == f->task->co || lua_status(f->co) == LUA_OK ||
-         coroutine_parked(f->co);
+  const task *t = f->task;
+  if (f->co == t->co)
+    return true;
+  if (t->state == RUNNING)
+    return lua_status(f->co) == LUA_OK;
+  return coroutine_parked(f->co) && coroutine_base(f->co) == t->co;
 }
 
 
@@ -77,7 +81,7 @@ bool frame_interrupts(const task *t, const frame **which) {
   for (const frame *f = t->frames; f != NULL && !shielded; f = f->older) {
     if (!active(f))
       continue;
-    if (f->kind == SHIELD)
+    if (f->kind >= ENDING)
       shielded = true;
     else if (f->fired)
       found = f;
@@ -105,7 +109,7 @@ uint64_t frame_deadline(const task *t) {
   for (const frame *f = t->frames; f != NULL; f = f->older) {
     if (!active(f))
       continue;
-    if (f->kind == SHIELD)
+    if (f->kind >= ENDING)
       break;
     if (f->deadline < earliest)
       earliest = f->deadline;

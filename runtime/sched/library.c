@@ -88,6 +88,7 @@ static int join_k(lua_State *L, int status, lua_KContext ctx) {
   if (t->state != ENDED)
     return wait_park(L, &t->joiners, &waits, ctx, join_k);
   if (t->failed) {
+    wait_enter(L, "join"); /* that failure may be what ends this task, too */
     lua_getiuservalue(L, 1, 1);
     return lua_error(L);
   }

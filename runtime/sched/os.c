@@ -56,8 +56,20 @@ static int l_clock(lua_State *L) {
 }
 
 
-/* As Lua's: a status true, false or a number; close the state when asked. What
- * sockets accepted goes out first, for a bounded time. */
+/* What sockets accepted goes out first, for a bounded time. */
+static void leave(host *h, int status, bool close) {
+  if (h->sched->flush != NULL)
+    h->sched->flush(h);
+  h->world->drain(h->outside, h->world->now(h->outside) + EXIT_DRAIN);
+  if (close)
+    host_close(h);
+  h->world->leave(h->outside, host_flush(status));
+}
+
+
+/* As Lua's: a status true, false or a number; close the state when asked.  Lua
+ * then closes what the main thread has left open, and so does this for the
+ * running task; but a coroutine cannot be closed while it runs. */
 static int l_exit(lua_State *L) {
   host *h = host_of(L);
   int status = EXIT_SUCCESS;
@@ -65,13 +77,20 @@ static int l_exit(lua_State *L) {
     status = lua_toboolean(L, 1) ? EXIT_SUCCESS : EXIT_FAILURE;
   else
     status = (int)luaL_optinteger(L, 1, EXIT_SUCCESS);
-  if (h->sched->flush != NULL)
-    h->sched->flush(h);
-  h->world->drain(h->outside, h->world->now(h->outside) + EXIT_DRAIN);
-  if (lua_toboolean(L, 2))
-    host_close(h);
-  h->world->leave(h->outside, status);
-  return 0;
+  bool close = lua_toboolean(L, 2);
+  if (!close || h->sched->current == NULL || h->stuck > 0 ||
+      !lua_isyieldable(L))
+    leave(h, status, close);
+  h->exit_status = status;
+  return task_leave(L);
+}
+
+
+void os_leave(struct sched *s, task *t) {
+  s->host->stuck++;
+  lua_resetthread(t->co);
+  s->host->stuck--;
+  leave(s->host, s->host->exit_status, true);
 }
 
 

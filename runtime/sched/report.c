@@ -78,25 +78,50 @@ static int l_text(lua_State *L) {
 
 /* Push the text of the error at index: of any type, and never fail. */
 static void push_text(lua_State *L, int err) {
+  int top = lua_gettop(L);
   err = lua_absindex(L, err);
+  bool has_text = lua_isstring(L, err) ||
+                  luaL_getmetafield(L, err, "__tostring") != LUA_TNIL;
+  lua_settop(L, top);
   lua_pushcfunction(L, l_text);
   lua_pushvalue(L, err);
-  bool has_text = lua_isstring(L, err);
-  if (luaL_getmetafield(L, err, "__tostring") != LUA_TNIL) {
-    has_text = true;
-    lua_pop(L, 1);
-  }
-  if (!has_text || lua_pcall(L, 1, 1, 0) != LUA_OK)
+  if (!has_text || lua_pcall(L, 1, 1, 0) != LUA_OK) {
+    lua_settop(L, top);
     lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, err));
+  }
 }
 
 
 static void print(lua_State *L, int err, int origin) {
+  origin = lua_absindex(L, origin);
+  size_t n;
   push_text(L, err);
+  const char *text = lua_tolstring(L, -1, &n); /* zeros may be in it */
   fflush(stdout);
-  fprintf(stderr, "neap: %s\n%s\n", lua_tostring(L, -1),
-          lua_tostring(L, origin));
+  fputs("neap: ", stderr);
+  fwrite(text, 1, n, stderr);
+  fprintf(stderr, "\n%s\n", lua_tostring(L, origin));
   fflush(stderr);
+  lua_pop(L, 1);
+}
+
+
+/* Push what tells of an error behind the trace of another one. */
+void report_push_other(lua_State *L, int err, int origin) {
+  origin = lua_absindex(L, origin);
+  push_text(L, err);
+  lua_pushfstring(L, "\nand: %s\n%s", lua_tostring(L, -1),
+                  lua_tostring(L, origin));
+  lua_remove(L, -2);
+}
+
+
+/* Nobody is left to raise this error in: it ends the program. */
+void report_lost(lua_State *L, host *h, int err, int origin) {
+  print(L, err, origin);
+  if (h->exit_status == 0)
+    h->exit_status = 1;
+  scope_cancel(h->sched->root);
 }
 
 
@@ -106,11 +131,7 @@ void report_failure(lua_State *L, task *t) {
   host *h = t->host;
   int err = lua_gettop(L);
   luaL_checkstack(L, 8, NULL);
-  trace_take(L);
-  if (!lua_isstring(L, -1)) {
-    lua_pop(L, 1);
-    lua_pushliteral(L, "stack traceback: none");
-  }
+  trace_take(L, err);
   lua_pushliteral(L, "\n");
   report_push_task(L, t);
   lua_concat(L, 3);
@@ -152,7 +173,7 @@ static void print_scope(lua_State *L, const scope *s) {
   for (const task *t = s->youngest; t != NULL; t = t->elder) {
     print_waiting(L, t);
     for (const frame *f = t->frames; f != NULL; f = f->older)
-      if (f->kind == SCOPE || (f->kind == SHIELD && f->fired))
+      if (f->kind == SCOPE || f->kind == ENDING)
         print_scope(L, (const scope *)f);
   }
 }

@@ -27,7 +27,8 @@
 
 enum task_state { READY, RUNNING, WAITING, ENDED };
 
-enum frame_kind { TIMEOUT, SCOPE, SHIELD };
+/* The last two hide interrupts; ENDING is a scope that waits for its tasks. */
+enum frame_kind { TIMEOUT, SCOPE, ENDING, SHIELD };
 
 typedef struct frame {
   struct frame *older, *newer;
@@ -102,6 +103,7 @@ struct sched {
   int *unrefs;
   unsigned unref_count, unref_room;
   bool deadlocked;
+  bool leaving;            /* the task that just ran has called os.exit */
 };
 
 /* Queues (wait.c) */
@@ -118,6 +120,7 @@ task *timer_expired(struct sched *s, uint64_t now);
 /* Tasks (task.c) */
 task *task_spawn_served(lua_State *L, scope *into, int nargs);
 int wait_yield(lua_State *L, lua_KContext ctx, lua_KFunction k);
+int task_leave(lua_State *L); /* suspend for good, and call os_leave */
 task *task_check(lua_State *L, int index);
 void task_push(lua_State *L, const task *t); /* one that has not ended */
 void task_wake(task *t, int status);
@@ -139,12 +142,13 @@ int frame_timeout(lua_State *L); /* task.timeout */
 int frame_shield(lua_State *L);  /* task.shield */
 
 /* Where errors began (trace.c).  The message handler of every pcallk here
- * notes the traceback of an error the first time it sees it; trace_take
- * pushes the note and forgets it; trace_note puts one back before an error is
- * raised again. */
+ * notes the traceback of an error, but keeps the note of one that a frame or
+ * a scope raises again; trace_take pushes the note and forgets it; trace_note
+ * puts one back before an error is raised again. */
 int trace_handler(lua_State *L);
-void trace_take(lua_State *L);
+void trace_take(lua_State *L, int err);
 void trace_note(lua_State *L, int err, int text);
+bool trace_is_interrupt(lua_State *L, int err); /* of the running task */
 
 /* Scopes (scope.c) */
 void scope_open(lua_State *L);
@@ -153,12 +157,15 @@ void scope_add(scope *s, task *t);
 void scope_blame(lua_State *L, scope *s, int err);
 void scope_child_ended(lua_State *L, task *t);
 void scope_cancel(scope *s);
+void scope_abandon(lua_State *L, scope *s);
 scope *scope_check(lua_State *L, int index);
 int scope_run(lua_State *L); /* task.scope */
 
 /* Reports (report.c) */
 void report_open(lua_State *L); /* the names of tasks */
 void report_failure(lua_State *L, task *t);
+void report_lost(lua_State *L, host *h, int err, int origin);
+void report_push_other(lua_State *L, int err, int origin);
 void report_deadlock(struct sched *s);
 void report_push_task(lua_State *L, const task *t);
 void report_set_name(lua_State *L, int t, int name);
@@ -169,5 +176,6 @@ int luaopen_neap_task_core(lua_State *L);
 int luaopen_neap_host(lua_State *L);
 void library_open(lua_State *L, const char *task_class);
 void os_open(lua_State *L); /* os.time, ... and math.random by the world */
+void os_leave(struct sched *s, task *t);
 
 #endif

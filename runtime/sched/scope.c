@@ -19,8 +19,13 @@ enum { SCOPE_AT = 1, HANDLER };
 /* User values: the list of failures, the coroutine of the owner. */
 enum { FAILURES = 1, OWNER, USERVALUES = OWNER };
 
-/* The context of a continuation: how the body ended. */
-enum { RETURNED, RAISED, INTERRUPTED };
+/* So many failures of one scope are told. */
+enum { TOLD = 10 };
+
+/* The context of a continuation: how the body ended.  INTERRUPTED is by the
+ * scope itself, RAISED by an interrupt from further out; its own errors are
+ * noted like those of children, and then it has FAILED. */
+enum { RETURNED, FAILED, RAISED, INTERRUPTED };
 
 
 scope *scope_new(lua_State *L) {
@@ -49,19 +54,25 @@ static void release(lua_State *L, scope *s) {
 }
 
 
-void scope_add(scope *s, task *t) {
+static void link_child(scope *s, task *t) {
   t->scope = s;
   t->elder = s->youngest;
   if (s->youngest != NULL)
     s->youngest->younger = t;
   s->youngest = t;
   s->live++;
+}
+
+
+void scope_add(scope *s, task *t) {
+  link_child(s, t);
   if (s->frame.fired)
     task_cancel(t); /* too late: it starts cancelled */
 }
 
 
-/* Keep an error (and the note of where it began, on top) for the owner. */
+/* Keep an error (and the note of where it began, on top) for the owner, who
+ * is to raise the first. */
 void scope_blame(lua_State *L, scope *s, int err) {
   err = lua_absindex(L, err);
   lua_rawgeti(L, LUA_REGISTRYINDEX, s->ref);
@@ -100,6 +111,16 @@ static void cancel_children(scope *s) {
 }
 
 
+/* Wait until at most n children live, with others who wait for fewer. */
+static int wait_below(lua_State *L, scope *s, unsigned n, lua_KContext ctx,
+                      lua_KFunction k) {
+  static const waiting waits = {"scope", NEVER, false};
+  if (s->threshold < n)
+    s->threshold = n;
+  return wait_park(L, &s->below, &waits, ctx, k);
+}
+
+
 void scope_cancel(scope *s) {
   if (s->ended)
     return;
@@ -114,8 +135,10 @@ void scope_child_ended(lua_State *L, task *t) {
   remove_child(s, t);
   if (t->failed && !t->served)
     scope_cancel(s);
-  if (s->live <= s->threshold)
-    wait_wake(&s->below, 0);
+  if (s->live <= s->threshold) {
+    s->threshold = 0;
+    wait_wake_all(&s->below, 0);
+  }
   release(L, s);
 }
 
@@ -124,34 +147,58 @@ void scope_child_ended(lua_State *L, task *t) {
 ** scope(f) : f's results | raises the first failure
 */
 
-/* Push the first failure and its trace; false when there was none. */
-static bool push_failure(lua_State *L) {
-  if (lua_getiuservalue(L, SCOPE_AT, FAILURES) != LUA_TTABLE)
+/* Push failure i and its trace, from the list on top; false when there is
+ * none. */
+static bool push_failure(lua_State *L, lua_Integer i) {
+  if (!lua_istable(L, -1) || lua_rawgeti(L, -1, i) != LUA_TTABLE)
     return false;
-  lua_rawgeti(L, -1, 1);
   lua_getfield(L, -1, "error");
   lua_getfield(L, -2, "trace");
+  lua_remove(L, -3);
   return true;
+}
+
+
+/* failures, error, trace -> the same, with failure i told behind the trace. */
+static bool add_failure(lua_State *L, lua_Integer i) {
+  int top = lua_gettop(L);
+  lua_pushvalue(L, -3);
+  if (!push_failure(L, i)) {
+    lua_settop(L, top);
+    return false;
+  }
+  report_push_other(L, -2, -1);
+  lua_replace(L, top + 1);
+  lua_settop(L, top + 1);
+  lua_concat(L, 2);
+  return true;
+}
+
+
+/* Raise the first failure, if there was one. */
+static void raise_failure(lua_State *L) {
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  lua_getiuservalue(L, SCOPE_AT, FAILURES);
+  if (!push_failure(L, 1))
+    return;
+  for (lua_Integer i = 2; i <= TOLD && add_failure(L, i); i++)
+    ;
+  trace_note(L, -2, -1);
+  lua_pop(L, 1);
+  lua_error(L);
 }
 
 
 static int finish(lua_State *L, scope *s, lua_KContext how) {
   int top = lua_gettop(L);
-  bool interrupted = s->frame.kind == SHIELD;
+  bool interrupted = s->frame.kind == ENDING;
   frame_leave(L, &s->frame);
   s->ended = true;
   release(L, s);
-  if (how == RAISED) {
-    trace_note(L, top - 1, top);
-    lua_pushvalue(L, top - 1);
-    return lua_error(L);
-  }
-  if (push_failure(L)) {
-    trace_note(L, -2, -1);
-    lua_pop(L, 1);
-    return lua_error(L);
-  }
+  raise_failure(L);
   lua_settop(L, top);
+  if (how == RAISED)
+    return lua_error(L);
   task *t = task_current(L);
   if (interrupted && t->interrupt && frame_interrupts(t, NULL))
     return wait_raise(L);
@@ -166,19 +213,17 @@ static int finish(lua_State *L, scope *s, lua_KContext how) {
 /* Wait until no child lives.  An interrupt from outside is passed to the
  * children once; then nothing interrupts this wait. */
 static int ending_k(lua_State *L, int status, lua_KContext how) {
-  static const waiting waits = {"scope", NEVER, false};
   scope *s = lua_touserdata(L, SCOPE_AT);
   bool interrupted = false;
   if (status == LUA_YIELD)
     wait_peek(L, &interrupted);
   if (interrupted || how != RETURNED) {
-    cancel_children(s);
-    s->frame.kind = SHIELD;
+    scope_cancel(s);
+    s->frame.kind = ENDING;
   }
   if (s->live == 0)
     return finish(L, s, how);
-  s->threshold = 0;
-  return wait_park(L, &s->below, &waits, how, ending_k);
+  return wait_below(L, s, 0, how, ending_k);
 }
 
 
@@ -189,8 +234,11 @@ static int body_k(lua_State *L, int status, lua_KContext ctx) {
     return ending_k(L, LUA_OK, RETURNED);
   if (s->frame.fired && frame_raised(L, &s->frame, -1))
     return ending_k(L, LUA_OK, INTERRUPTED);
-  trace_take(L); /* error, trace */
-  return ending_k(L, LUA_OK, RAISED);
+  if (trace_is_interrupt(L, -1))
+    return ending_k(L, LUA_OK, RAISED);
+  trace_take(L, -1);
+  scope_blame(L, s, -2);
+  return ending_k(L, LUA_OK, FAILED);
 }
 
 
@@ -249,7 +297,6 @@ static int l_cancel(lua_State *L) {
 
 /* s:wait(n): until at most n children live */
 static int wait_k(lua_State *L, int status, lua_KContext ctx) {
-  static const waiting waits = {"scope", NEVER, false};
   scope *s = lua_touserdata(L, 1);
   (void)ctx;
   if (status == LUA_YIELD)
@@ -257,8 +304,7 @@ static int wait_k(lua_State *L, int status, lua_KContext ctx) {
   lua_Integer n = lua_tointeger(L, 2);
   if ((lua_Integer)s->live <= n)
     return 0;
-  s->threshold = (unsigned)n;
-  return wait_park(L, &s->below, &waits, 0, wait_k);
+  return wait_below(L, s, (unsigned)n, 0, wait_k);
 }
 
 
@@ -282,17 +328,40 @@ static int l_index(lua_State *L) {
 }
 
 
-/* The owner's coroutine was closed inside the scope, or died: the children
- * are cancelled, and nobody waits for them. */
-static int l_close(lua_State *L) {
-  scope *s = scope_check(L, 1);
+static void tell_failures(lua_State *L, scope *s) {
+  int top = lua_gettop(L);
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, s->ref);
+  lua_getiuservalue(L, -1, FAILURES);
+  for (lua_Integer i = 1; push_failure(L, i); i++) {
+    report_lost(L, s->host, -2, -1);
+    lua_pop(L, 2);
+  }
+  lua_settop(L, top);
+}
+
+
+/* Nobody waits for the scope any more: its owner's coroutine was closed, or was
+ * left suspended by a task that has ended.  The children are cancelled, and the
+ * program's from now on, which waits for them and tells their failures. */
+void scope_abandon(lua_State *L, scope *s) {
   if (s->ended || s == s->host->sched->root)
-    return 0;
+    return;
   frame_leave(L, &s->frame);
-  s->frame.fired = true;
-  cancel_children(s);
   s->ended = true;
+  cancel_children(s);
+  for (task *t; (t = s->youngest) != NULL;) {
+    remove_child(s, t);
+    link_child(s->host->sched->root, t);
+  }
+  wait_wake_all(&s->below, 0);
+  tell_failures(L, s);
   release(L, s);
+}
+
+
+static int l_close(lua_State *L) {
+  scope_abandon(L, scope_check(L, 1));
   return 0;
 }
 

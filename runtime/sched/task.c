@@ -57,6 +57,13 @@ static void make_ready(struct sched *s, task *t) {
 }
 
 
+/* While a task is ready its frames' deadlines still hold: two tasks that keep
+ * each other ready are not exempt from them. */
+static void keep_deadline(task *t) {
+  t->deadline = t->frames != NULL ? frame_deadline(t) : NEVER;
+}
+
+
 void task_wake(task *t, int status) {
   struct sched *s = t->host->sched;
   if (t->state != WAITING)
@@ -65,7 +72,7 @@ void task_wake(task *t, int status) {
     queue_remove(t->in, t);
   t->in = NULL;
   t->status = status;
-  t->deadline = NEVER;
+  keep_deadline(t);
   s->outside -= t->outside;
   make_ready(s, t);
 }
@@ -114,9 +121,8 @@ void wait_enter(lua_State *L, const char *op) {
  * script has put between. */
 static int suspend(lua_State *L, task *t, lua_KContext ctx, lua_KFunction k) {
   t->parked = L;
-  luaL_checkstack(L, 1, NULL);
   coroutine_push_mark(L);
-  return lua_yieldk(L, 1, ctx, k);
+  return lua_yieldk(L, COROUTINE_MARK, ctx, k);
 }
 
 
@@ -124,6 +130,7 @@ int wait_park(lua_State *L, waitq *q, const waiting *how, lua_KContext ctx,
               lua_KFunction k) {
   struct sched *s = sched_of(L);
   task *t = s->current;
+  luaL_checkstack(L, COROUTINE_MARK, NULL);
   if (t->interrupt && frame_interrupts(t, NULL)) {
     t->status = WAIT_INTERRUPTED; /* the continuation raises, after undoing */
     return k(L, LUA_YIELD, ctx);
@@ -163,11 +170,23 @@ int wait_status(lua_State *L) {
 
 /* Back to the end of the ready queue. */
 int wait_yield(lua_State *L, lua_KContext ctx, lua_KFunction k) {
-  task *t = task_current(L);
+  struct sched *s = sched_of(L);
+  task *t = s->current;
+  luaL_checkstack(L, COROUTINE_MARK, NULL);
   t->status = 0;
   t->op = "yield";
-  make_ready(sched_of(L), t);
+  keep_deadline(t);
+  timer_set(s, t);
+  make_ready(s, t);
   return suspend(L, t, ctx, k);
+}
+
+
+int task_leave(lua_State *L) {
+  struct sched *s = sched_of(L);
+  luaL_checkstack(L, COROUTINE_MARK, NULL);
+  s->leaving = true;
+  return suspend(L, s->current, 0, NULL);
 }
 
 
@@ -193,8 +212,8 @@ static void keep_results(lua_State *L, int first) {
 
 /* Is the error on top the task's own cancellation? */
 static bool is_own_cancel(lua_State *L, task *t) {
-  lua_rawgetp(L, LUA_REGISTRYINDEX, t);
-  bool own = t->cancelled && lua_rawequal(L, -1, -2);
+  bool raised = lua_rawgetp(L, LUA_REGISTRYINDEX, t) != LUA_TNIL;
+  bool own = raised && t->cancelled && lua_rawequal(L, -1, -2);
   lua_pop(L, 1);
   return own;
 }
@@ -348,12 +367,33 @@ static void end_badly(lua_State *L, task *t) {
 }
 
 
+/* Frames are left of coroutines that the task has not finished. */
+static int l_abandon(lua_State *L) {
+  task *t = lua_touserdata(L, 1);
+  for (frame *f; (f = t->frames) != NULL;) {
+    if (f->kind == SCOPE || f->kind == ENDING)
+      scope_abandon(L, (scope *)f);
+    else
+      frame_leave(L, f);
+  }
+  return 0;
+}
+
+
+static void abandon_frames(lua_State *L, task *t) {
+  lua_pushcfunction(L, l_abandon);
+  lua_pushlightuserdata(L, t);
+  host_call(t->host, 1, 0);
+  lua_settop(L, 0);
+}
+
+
 static void end(struct sched *s, task *t, int result) {
   lua_State *L = s->host->L;
   if (result != LUA_OK)
     end_badly(L, t);
-  while (t->frames != NULL)
-    frame_leave(L, t->frames);
+  if (t->frames != NULL)
+    abandon_frames(L, t);
   t->state = ENDED;
   timer_drop(s, t);
   if (t->interrupt) {
@@ -375,7 +415,7 @@ static void run(struct sched *s, task *t) {
   int n = 0;
   int nargs = lua_gettop(t->co) - 1;
   if (coroutine_parked(t->co)) {
-    lua_pop(t->co, 1);
+    lua_pop(t->co, COROUTINE_MARK);
     nargs = 0;
   }
   s->current = t;
@@ -389,6 +429,8 @@ static void run(struct sched *s, task *t) {
   s->current = NULL;
   if (s->flush != NULL)
     s->flush(s->host);
+  if (s->leaving)
+    os_leave(s, t);
   if (result != LUA_YIELD)
     end(s, t, result);
   else if (t->state == RUNNING)

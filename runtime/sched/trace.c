@@ -12,23 +12,44 @@
 static const char noted_error, noted_text;
 
 
-/* Is the error the interrupt of the running task?  It has no place to tell. */
-static bool is_interrupt(lua_State *L) {
+/* An interrupt has no place to tell. */
+bool trace_is_interrupt(lua_State *L, int err) {
   const frame *f;
-  task *t = task_current(L);
+  const task *t = task_current(L);
   return t != NULL && t->interrupt && frame_interrupts(t, &f) &&
-         frame_raised(L, f, 1);
+         frame_raised(L, f, err);
+}
+
+
+/* Does a function of ours raise the error, which it has caught?  Who else
+ * raises an equal error may do so for another reason. */
+static bool is_passed_on(lua_State *L) {
+  lua_Debug ar;
+  if (!lua_getstack(L, 1, &ar))
+    return false;
+  lua_getinfo(L, "f", &ar);
+  lua_CFunction raiser = lua_tocfunction(L, -1);
+  lua_pop(L, 1);
+  return raiser == frame_timeout || raiser == frame_shield ||
+         raiser == scope_run;
+}
+
+
+static bool is_noted(lua_State *L, int err) {
+  err = lua_absindex(L, err);
+  bool any = lua_rawgetp(L, LUA_REGISTRYINDEX, &noted_text) != LUA_TNIL;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &noted_error);
+  bool same = any && lua_rawequal(L, err, -1);
+  lua_pop(L, 2);
+  return same;
 }
 
 
 int trace_handler(lua_State *L) {
   lua_settop(L, 1);
-  if (is_interrupt(L))
+  if (trace_is_interrupt(L, 1))
     return 1;
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &noted_error);
-  bool known = !lua_isnil(L, -1) && lua_rawequal(L, 1, -1);
-  lua_settop(L, 1);
-  if (!known) {
+  if (!is_passed_on(L) || !is_noted(L, 1)) {
     luaL_traceback(L, L, NULL, 1);
     trace_note(L, 1, 2);
   }
@@ -38,6 +59,7 @@ int trace_handler(lua_State *L) {
 
 
 void trace_note(lua_State *L, int err, int text) {
+  err = lua_absindex(L, err);
   lua_pushvalue(L, text);
   lua_pushvalue(L, err);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &noted_error);
@@ -45,8 +67,11 @@ void trace_note(lua_State *L, int err, int text) {
 }
 
 
-void trace_take(lua_State *L) {
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &noted_text);
+void trace_take(lua_State *L, int err) {
+  if (is_noted(L, err))
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &noted_text);
+  else
+    lua_pushliteral(L, "stack traceback: none");
   lua_pushnil(L);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &noted_text);
   lua_pushnil(L);

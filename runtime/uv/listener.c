@@ -140,7 +140,7 @@ static int bind_and_listen(int fd, const sockspec *spec, acceptor *a) {
 
 
 static uint8_t twice(uint8_t n) {
-  return n < TAKE_LIMIT ? (uint8_t)(n * 2) : TAKE_LIMIT;
+  return n == 0 ? 1 : n < TAKE_LIMIT ? (uint8_t)(n * 2) : TAKE_LIMIT;
 }
 
 

@@ -22,6 +22,10 @@ int signals_missed(host *h, uint64_t wanted);
 int signals_dispose(host *h, int signal, bool ignore);
 int signals_raise(host *h, int signal);
 
+/* Around a write by a stream, which reports EPIPE itself: no SIGPIPE of this
+ * thread ends the process. */
+void signals_quiet(bool quiet);
+
 /* Give the signals back what they did before; uv_world_close calls it. */
 void signals_close(host *h);
 

@@ -20,6 +20,7 @@
 
 #include "host/memory.h"
 #include "uv/backend.h"
+#include "uv/process.h"
 #include "uv/socket.h"
 
 enum {
@@ -142,9 +143,11 @@ static int copy(flow *f) {
 
 static ssize_t splice_some(int from, int to, size_t n) {
   ssize_t moved;
+  signals_quiet(true);
   do
     moved = splice(from, NULL, to, NULL, n, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
   while (moved < 0 && errno == EINTR);
+  signals_quiet(false);
   return moved < 0 ? -errno : moved;
 }
 

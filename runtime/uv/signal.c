@@ -11,9 +11,14 @@
 ** SIGTERM cancel the host's root scope, and a second of them ends the process
 ** from inside the handler, so that it works while Lua is in an endless loop.
 ** Any other stays noted for the next watch.
+**
+** SIGPIPE ends the process when print or io wrote to a standard output that
+** nobody reads any more, as it ends other programs in a pipeline.  A stream's
+** write gives EPIPE instead.
 */
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -32,6 +37,7 @@ static atomic_uint_least64_t noted;  /* come, not delivered yet */
 static atomic_uint_least64_t ending; /* those that end the program */
 static atomic_bool asked;            /* one of them has come */
 static atomic_int bell = -1;         /* the eventfd */
+static _Thread_local volatile sig_atomic_t quiet; /* a stream writes */
 
 static struct station {
   host *host;
@@ -57,9 +63,26 @@ static void on_signal(int n) {
 }
 
 
-/* An ignored SIGPIPE would stay so in children; a handled one does not. */
+static bool is_output_gone(void) {
+  struct pollfd output = {.fd = STDOUT_FILENO};
+  return poll(&output, 1, 0) == 1 && (output.revents & (POLLERR | POLLHUP)) != 0;
+}
+
+
+/* An ignored SIGPIPE would stay so in children; a handled one does not.  What
+ * is raised here comes when the handler has returned. */
 static void on_pipe(int n) {
-  (void)n;
+  int kept = errno;
+  if (!quiet && is_output_gone()) {
+    signal(n, SIG_DFL);
+    raise(n);
+  }
+  errno = kept;
+}
+
+
+void signals_quiet(bool on) {
+  quiet = on;
 }
 
 

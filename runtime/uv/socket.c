@@ -22,6 +22,8 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "uv/process.h"
+
 #ifndef IPPROTO_MPTCP
 #define IPPROTO_MPTCP 262
 #endif
@@ -288,9 +290,11 @@ static ssize_t write_some(stream *s, const struct iovec *v, int n) {
   wire *w = wire_of(s);
   int fd = w->watch.fd;
   ssize_t sent;
+  signals_quiet(true);
   do
     sent = w->shared ? write_shared(fd, v) : writev(fd, v, at_most(n));
   while (sent < 0 && errno == EINTR);
+  signals_quiet(false);
   return written(w, sent);
 }
 

@@ -1,4 +1,4 @@
----@meta
+---@meta _
 
 --- Addresses: what a socket reports, and what a name resolves to.
 
@@ -16,6 +16,17 @@
 --- `<` and `<=` order addresses by family (inet, inet6, unix), then ip, then
 --- port; the bytes of the path for unix. Comparing with anything else raises,
 --- and so does setting a field. `..` concatenates what `tostring` gives.
+---
+--- ```lua
+--- local net = require "neap.net"
+---
+--- local address = net.address "[::ffff:127.0.0.1]:80"
+--- print(address, address.family, address.ip, address.port)  --> 127.0.0.1:80 inet 127.0.0.1 80
+--- print(address < net.address "127.0.0.1:443")  --> true
+---
+--- local names = {[address] = "web"}
+--- print(names[net.address "127.0.0.1:80"])  --> web
+--- ```
 ---@class (exact) neap.Address
 ---@field family "inet"|"inet6"|"unix"|"unspec"
 ---@field ip string?  without port and scope; nil for unix

@@ -17,8 +17,11 @@
 --- a service. A path has at most 107 bytes; an abstract name too, in which
 --- `\xNN` is a byte. `unix:@` alone lets a listener get an abstract name from
 --- the kernel.
+
+---@class neap.endpoint
 local endpoint = {}
 
+--- An endpoint in parts.
 ---@class (exact) neap.Endpoint
 ---@field scheme string
 ---@field numeric boolean  the address is complete, nothing has to be looked up
@@ -30,6 +33,13 @@ local endpoint = {}
 ---@field address neap.Address?  where numeric
 
 --- Take an endpoint apart. Raises for a malformed one.
+---
+--- ```lua
+--- local endpoint = require "neap.endpoint"
+---
+--- local parts = assert(endpoint.parse "tcp://localhost:http")
+--- print(parts.scheme, parts.host, parts.port, parts.numeric)  --> tcp localhost 80 false
+--- ```
 ---@param text string
 ---@return neap.Endpoint? parts
 ---@return neap.Error? err  ENAMETOOLONG for a path, ENODEV for an interface that
@@ -38,6 +48,13 @@ function endpoint.parse(text) end
 
 --- The one form of an endpoint, given as text or in parts: what `parse` reads
 --- as the same. Raises for a malformed one.
+---
+--- ```lua
+--- local endpoint = require "neap.endpoint"
+---
+--- print(endpoint.print "tcp6://[0:0::1]:http")  --> tcp6://[::1]:80
+--- print(endpoint.print {scheme = "unix", path = "/run/x.sock"})  --> unix:/run/x.sock
+--- ```
 ---@param from string|neap.Endpoint
 ---@return string? text
 ---@return neap.Error? err  as of `parse`

@@ -20,6 +20,7 @@
 --- | `EMSGSIZE` | longer than the limit |
 --- | `ENODATA` | the stream ended in the middle of what was asked for |
 --- | `EMFILE` `ENFILE` | no more descriptors |
+
 ---@class neap.error
 local error_object = {}
 

@@ -80,7 +80,7 @@ local Stream = {}
 --- ```lua
 --- local net = require "neap.net"
 ---
---- local a <close>, b <close> = net.socketpair()
+--- local a, b = net.socketpair()
 --- a:write "abc"
 --- a:close()
 --- print(b:recv(2))  --> ab
@@ -104,7 +104,7 @@ function Stream:recv(max) end
 --- ```lua
 --- local net = require "neap.net"
 ---
---- local a <close>, b <close> = net.socketpair()
+--- local a, b = net.socketpair()
 --- a:write "GET 42\nrest"
 --- a:close()
 --- print(b:read(3, "n", "l"))  --> GET 42
@@ -125,7 +125,7 @@ function Stream:read(...) end
 --- ```lua
 --- local net = require "neap.net"
 ---
---- local a <close>, b <close> = net.socketpair()
+--- local a, b = net.socketpair()
 --- a:write "one\ntwo\n"
 --- a:close()
 --- for line in b:lines() do
@@ -136,7 +136,7 @@ function Stream:read(...) end
 --- ```
 ---@async
 ---@param ... "l"|"L"|"n"|"a"|integer  as of `read`
----@return fun(): (string|number)?, ...
+---@return fun(): (string|number)?
 function Stream:lines(...) end
 
 --- Iterate over `recv`. A failure raises.
@@ -144,7 +144,7 @@ function Stream:lines(...) end
 --- ```lua
 --- local net = require "neap.net"
 ---
---- local a <close>, b <close> = net.socketpair()
+--- local a, b = net.socketpair()
 --- a:write(("x"):rep(100000))
 --- a:close()
 --- local size = 0
@@ -163,7 +163,7 @@ function Stream:chunks() end
 --- ```lua
 --- local net = require "neap.net"
 ---
---- local a <close>, b <close> = net.socketpair()
+--- local a, b = net.socketpair()
 --- a:write "name: value\r\n"
 --- print(b:readuntil ": ", (b:readuntil "\r\n"))  --> name value
 --- ```
@@ -179,7 +179,7 @@ function Stream:readuntil(delimiter, max) end
 --- ```lua
 --- local net = require "neap.net"
 ---
---- local a <close>, b <close> = net.socketpair()
+--- local a, b = net.socketpair()
 --- a:write "\x16\x03\x01 hello"
 --- print(b:peek(1) == "\x16", #b:recv())  --> true 9
 --- ```
@@ -195,7 +195,7 @@ function Stream:peek(n) end
 --- ```lua
 --- local net = require "neap.net"
 ---
---- local a <close>, b <close> = net.socketpair()
+--- local a, b = net.socketpair()
 --- a:pack(">I2 s4", 7, "body")
 --- print(b:unpack ">I2 s4")  --> 7 body
 --- ```
@@ -217,7 +217,7 @@ function Stream:unpack(fmt, max) end
 --- ```lua
 --- local net = require "neap.net"
 ---
---- local a <close>, b <close> = net.socketpair()
+--- local a, b = net.socketpair()
 --- assert(a:write("answer: ", 42, "\n"))
 --- print(b:read())  --> answer: 42
 ---
@@ -238,7 +238,7 @@ function Stream:write(...) end
 --- ```lua
 --- local net = require "neap.net"
 ---
---- local a <close>, b <close> = net.socketpair()
+--- local a, b = net.socketpair()
 --- a:write "now"
 --- print(a:flush() == a)  --> true
 --- ```
@@ -253,7 +253,7 @@ function Stream:flush() end
 --- ```lua
 --- local net = require "neap.net"
 ---
---- local a <close>, b <close> = net.socketpair()
+--- local a, b = net.socketpair()
 --- a:write "question"
 --- a:shutdown()
 --- print(b:read "a")  --> question
@@ -273,7 +273,7 @@ function Stream:shutdown() end
 --- ```lua
 --- local net = require "neap.net"
 ---
---- local a, b <close> = net.socketpair()
+--- local a, b = net.socketpair()
 --- a:write "last words"
 --- print(a:close(), a:close())  --> true true
 --- print(b:read "a")  --> last words
@@ -305,7 +305,7 @@ function Stream:reset() end
 --- ```lua
 --- local net = require "neap.net"
 ---
---- local a <close>, b <close> = net.socketpair()
+--- local a, b = net.socketpair()
 --- print(a:set {sndbuf = 20000} == a)  --> true
 --- print(select(2, a:set {nodelay = true}).code)  --> EOPNOTSUPP
 --- ```
@@ -336,8 +336,8 @@ function Stream:get(name) end
 --- ```lua
 --- local net = require "neap.net"
 ---
---- local a <close>, b <close> = net.socketpair()
---- print(a:settimeout(0.01):read())  --> nil recv unix:unnamed: connection timed out (ETIMEDOUT)
+--- local a, b = net.socketpair()
+--- print(a:settimeout(0.01):read())  --> nil read unix:unnamed: connection timed out (ETIMEDOUT)
 --- ```
 ---@param seconds? number  above 0; nil: no limit
 ---@return neap.Stream? stream  itself

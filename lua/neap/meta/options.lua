@@ -1,4 +1,4 @@
----@meta
+---@meta _
 
 --- Options of sockets, given to `net.listen` and `net.connect` or by
 --- `socket:set{...}`, and asked for by `socket:get(name)`. An unknown name, a

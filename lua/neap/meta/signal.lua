@@ -14,14 +14,20 @@
 --- second one ends the process at once. A task that waits for one of them, or
 --- iterates over it, takes it over for that time only. One that was ignored when
 --- neap began (nohup, a background job of a shell) stays so.
----
+
 ---@class neap.signal
----
---- The names by number: `names[15] == "SIGTERM"`.
----@field names string[]
+---@field names string[]  by number: `names[15] == "SIGTERM"`
 local signal = {}
 
 --- Wait until one of these signals comes.
+---
+--- ```lua
+--- local signal = require "neap.signal"
+--- local task = require "neap.task"
+---
+--- task.spawn(signal.raise, "SIGUSR1")
+--- print(signal.wait("SIGHUP", "SIGUSR1"))  --> SIGUSR1
+--- ```
 ---
 --- Raises for an unknown name, for those that cannot be caught (SIGKILL, SIGSTOP,
 --- SIGSEGV, ...), and for SIGCHLD, which is neap's own (wait for the Process).
@@ -32,7 +38,18 @@ local signal = {}
 ---@return neap.Error? err  EBUSY: the signals are another host's
 function signal.wait(name, ...) end
 
---- Iterate over the signals as they come: `for name in signal.each("SIGHUP") do`.
+--- Iterate over the signals as they come.
+---
+--- ```lua
+--- local signal = require "neap.signal"
+--- local task = require "neap.task"
+---
+--- task.spawn(signal.raise, "SIGHUP")
+--- for name in signal.each("SIGHUP", "SIGUSR1") do
+---   print(name)  --> SIGHUP
+---   break
+--- end
+--- ```
 ---
 --- What comes during the loop's body is kept for its next turn. The loop's end
 --- gives the signals back; after a `break` out of a loop whose variable a closure
@@ -40,12 +57,20 @@ function signal.wait(name, ...) end
 ---@async
 ---@param name string
 ---@param ... string
----@return fun(): string
----@return userdata, nil, userdata
+---@return fun(): string next
+---@return any ...  what `for` needs, a value to close among it
 function signal.each(name, ...) end
 
 --- Let a signal do nothing. Children of io.popen and os.execute inherit that,
 --- those of neap.process do not.
+---
+--- ```lua
+--- local signal = require "neap.signal"
+---
+--- assert(signal.ignore "SIGHUP")
+--- assert(signal.raise "SIGHUP")
+--- print "still here"  --> still here
+--- ```
 ---@param name string
 ---@return true? ok
 ---@return neap.Error? err  EBUSY while a task waits for it
@@ -54,12 +79,30 @@ function signal.ignore(name) end
 --- Let a signal do again what it does where no script says otherwise: SIGINT and
 --- SIGTERM end the program in order, SIGPIPE does nothing (the write fails with
 --- EPIPE), the others do what the system's table says (signal(7)).
+---
+--- ```lua
+--- local signal = require "neap.signal"
+---
+--- signal.ignore "SIGHUP"
+--- print(signal.default "SIGHUP")  --> true
+--- ```
 ---@param name string
 ---@return true? ok
 ---@return neap.Error? err  EBUSY while a task waits for it
 function signal.default(name) end
 
 --- Send a signal to this process itself.
+---
+--- ```lua
+--- local signal = require "neap.signal"
+--- local task = require "neap.task"
+---
+--- task.spawn(function()
+---   print(signal.wait "SIGUSR2")  --> SIGUSR2
+--- end)
+--- task.yield()
+--- signal.raise "SIGUSR2"
+--- ```
 ---@param name string  any, SIGKILL too
 ---@return true? ok
 ---@return neap.Error? err

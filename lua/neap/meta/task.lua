@@ -78,7 +78,7 @@ function task.yield() end
 --- local net = require "neap.net"
 --- local task = require "neap.task"
 ---
---- local a <close>, b <close> = net.socketpair()
+--- local a, b = net.socketpair()
 --- a:write "first half"
 --- local line, err = task.timeout(0.01, b.read, b, "l")
 --- print(line, err.code)  --> nil ETIMEDOUT
@@ -87,7 +87,7 @@ function task.yield() end
 --- ```
 ---@async
 ---@param seconds number
----@param f fun(...): ...
+---@param f fun(...): any
 ---@param ... any  its arguments
 ---@return any ...  what `f` returned; nil and an error when the time was up
 function task.timeout(seconds, f, ...) end
@@ -112,7 +112,7 @@ function task.timeout(seconds, f, ...) end
 --- print(select(2, t:join()).code)  --> ECANCELED
 --- ```
 ---@async
----@param f fun(...): ...
+---@param f fun(...): any
 ---@param ... any  its arguments
 ---@return any ...  what `f` returned
 function task.shield(f, ...) end
@@ -144,7 +144,7 @@ function task.shield(f, ...) end
 --- end))  --> false broken
 --- ```
 ---@async
----@param f fun(s: neap.Scope): ...
+---@param f fun(s: neap.Scope): any
 ---@return any ...  what `f` returned; nil and an error (ECANCELED) when
 --- `s:cancel()` ended it
 function task.scope(f) end
@@ -220,7 +220,7 @@ function Scope:spawn(f, ...) end
 --- local net = require "neap.net"
 --- local task = require "neap.task"
 ---
---- local a <close>, b = net.socketpair()
+--- local a, b = net.socketpair()
 --- task.scope(function(s)
 ---   s:serve(function(stream)
 ---     stream:write "hello\n"

@@ -1,0 +1,453 @@
+-- The reference: it is up to date, it says what there is, and its examples run.
+
+local core = require "neap.net.core"
+local endpoint = require "neap.endpoint"
+local errors = require "neap.error"
+local lfs = require "lfs"
+local net = require "neap.net"
+local process = require "neap.process"
+local reference = require "docs.reference"
+local signal = require "neap.signal"
+local task = require "neap.task"
+
+local pages = reference.read "."
+
+local function read(path)
+  local file <close> = assert(io.open(path, "r"))
+  return file:read "a"
+end
+
+describe("the reference", function()
+  it("is up to date (neap docs/reference.lua writes it)", function()
+    for _, page in ipairs(reference.pages(pages)) do
+      assert.equal(page.text, read(page.path))
+    end
+  end)
+
+  it("has no page without a module or class", function()
+    local expected = {}
+    for _, page in ipairs(pages) do
+      expected[page.name .. ".md"] = true
+    end
+    for name in lfs.dir "docs/reference" do
+      assert(name:sub(1, 1) == "." or expected[name], name)
+    end
+  end)
+end)
+
+
+-- What is annotated: class -> name -> how often, for functions and fields.
+
+local functions, fields, parents = {}, {}, {}
+
+for _, page in ipairs(pages) do
+  for _, class in ipairs(page) do
+    if class.name then
+      functions[class.name], fields[class.name] = {}, {}
+      parents[class.name] = class.parent
+      for _, item in ipairs(class.functions) do
+        local known = functions[class.name]
+        known[item.name] = (known[item.name] or 0) + 1
+      end
+      for _, field in ipairs(class.fields) do
+        fields[class.name][field.name] = field
+      end
+    end
+  end
+end
+
+--- All C of a folder of runtime/.
+local function sources(folder)
+  local texts = {}
+  for name in lfs.dir("runtime/" .. folder) do
+    if name:find "%.c$" then
+      texts[#texts + 1] = read(("runtime/%s/%s"):format(folder, name))
+    end
+  end
+  return table.concat(texts, "\n")
+end
+
+local function sorted(set)
+  local list = {}
+  for name in pairs(set) do
+    list[#list + 1] = name
+  end
+  table.sort(list)
+  return list
+end
+
+--- The names of a table with a value of this type, or of another.
+local function names(of, is_function)
+  local found = {}
+  for name, value in pairs(of) do
+    if (type(value) == "function") == is_function and not tostring(name):find "^__" then
+      found[name] = true
+    end
+  end
+  return sorted(found)
+end
+
+--- The methods of a userdata whose __index is a C function with their table.
+local function methods_of(object)
+  local index = getmetatable(object).__index
+  if type(index) == "function" then
+    index = select(2, debug.getupvalue(index, 1))
+  end
+  return index
+end
+
+describe("annotated, and there, are the functions of", function()
+  for _, page in ipairs(pages) do
+    if page.module then
+      it(page.module.name, function()
+        assert.same(names(require(page.module.name), true), sorted(functions[page.module.name]))
+      end)
+    end
+  end
+
+  local channel, mutex, semaphore = task.channel(), task.mutex(), task.semaphore(1)
+  local classes = {
+    ["neap.Stream"] = function()
+      return core.Stream
+    end,
+    ["neap.Listener"] = function()
+      return core.Listener
+    end,
+    ["neap.Task"] = function()
+      return methods_of(task.current())
+    end,
+    ["neap.Scope"] = function()
+      return task.scope(methods_of)
+    end,
+    ["neap.Process"] = function()
+      local p = process.spawn {"true"}
+      p:wait()
+      return methods_of(p)
+    end,
+    ["neap.Channel"] = function()
+      return methods_of(channel)
+    end,
+    ["neap.Semaphore"] = function()
+      return methods_of(semaphore)
+    end,
+    ["neap.Permit"] = function()
+      return methods_of(semaphore:acquire())
+    end,
+    ["neap.Mutex"] = function()
+      return methods_of(mutex)
+    end,
+    ["neap.Lock"] = function()
+      return methods_of(mutex:lock())
+    end,
+    ["neap.Event"] = function()
+      return methods_of(task.event())
+    end,
+  }
+  for class, methods in pairs(classes) do
+    it(class, function()
+      assert.same(names(methods() or {}, true), sorted(functions[class]))
+    end)
+  end
+
+  it("no other class", function()
+    for class, known in pairs(functions) do
+      local is_module = package.loaded[class] ~= nil
+      assert(is_module or classes[class] or next(known) == nil, class)
+    end
+  end)
+
+  it("every one once", function()
+    for class, known in pairs(functions) do
+      for name, times in pairs(known) do
+        assert.equal(1, times, class .. " " .. name)
+      end
+    end
+  end)
+end)
+
+
+-- Fields. What has its fields in a table is asked; for what C answers by name,
+-- the names are read in its source, and asked for in samples.
+
+--- Does the value fit the annotated type, as far as that is easily said?
+local function fits(value, annotated)
+  if value == nil or annotated:find "%?$" and value == nil then
+    return annotated:find "%?$" or annotated:find "nil"
+  end
+  local got = math.type(value) or type(value)
+  local class = annotated:match "neap%.[%w.]+"
+  return annotated:find(got, 1, true) or got == "float" and annotated:find "number"
+    or type(value) == "string" and annotated:find(('"%s"'):format(value), 1, true)
+    or class and (getmetatable(value) or {}).__name == class
+    or type(value) == "table" and annotated:find "[{]" or annotated:find "%[%]"
+end
+
+local function sample_tables()
+  local lack = select(2, net.connect "mem:nobody")
+  local both = select(2, net.connect("tcp://localhost:1"))
+  local a, b = net.socketpair()
+  b:close()
+  local unsent = select(2, a:write(("x"):rep(100000)))
+  a:close()
+  both.attempts = both.attempts or {lack}
+  local mutex = task.mutex()
+  local lock = mutex:lock()
+  local semaphore = task.semaphore(1)
+  return {
+    ["neap.Error"] = {lack, both, unsent, errors.new {code = "E", message = "m"}},
+    ["neap.Endpoint"] = {
+      endpoint.parse "tcp://localhost:80", endpoint.parse "tcp://127.0.0.1:80",
+      endpoint.parse "unix:/x", endpoint.parse "mem:x", endpoint.parse "fd:3",
+    },
+    ["neap.process.Result"] = {process.run {"echo"}, process.run {"sh", "-c", "kill $$"}},
+    ["neap.net"] = {net},
+    ["neap.task"] = {task},
+    ["neap.process"] = {process},
+    ["neap.signal"] = {signal},
+    ["neap.Channel"] = {task.channel()},
+    ["neap.Mutex"] = {mutex},
+    ["neap.Lock"] = {lock},
+    ["neap.Semaphore"] = {semaphore},
+    ["neap.Permit"] = {semaphore:acquire()},
+    ["neap.Event"] = {task.event()},
+  }
+end
+
+describe("annotated, and there, are the fields of", function()
+  it("what is a table", function()
+    for class, samples in pairs(sample_tables()) do
+      local there = {}
+      for _, sample in ipairs(samples) do
+        for _, name in ipairs(names(sample, false)) do
+          there[name] = true
+          local field = assert(fields[class][name], class .. "." .. name)
+          assert(fits(sample[name], field.type), class .. "." .. name)
+        end
+        for name, field in pairs(fields[class]) do
+          assert(fits(sample[name], field.type), class .. "." .. name)
+        end
+      end
+      assert.same(sorted(fields[class]), sorted(there), class)
+    end
+  end)
+
+  local function connected()
+    local listener = assert(net.listen "tcp://127.0.0.1:0")
+    return listener, assert(net.connect(listener.endpoint)), assert(listener:accept())
+  end
+
+  --- What C gives by name: where the names are, and samples.
+  local by_name = {
+    ["neap.Stream"] = {"net/properties.c", '{"(%l+)", push_', function()
+      local listener, a, b = connected()
+      local c, d = net.socketpair()
+      return {a, c}, {listener, a, b, c, d}
+    end},
+    ["neap.Listener"] = {"net/listener.c", 'strcmp%(key, "(%l+)"%)', function()
+      local listener, a, b = connected()
+      return {listener}, {listener, a, b}
+    end},
+    ["neap.Address"] = {"net/address.c", '{"(%l+)", push_', function()
+      return {net.address "127.0.0.1:1", net.address "[fe80::1%lo]:1", net.address "/x"}, {}
+    end},
+    ["neap.Task"] = {"sched/library.c", 'strcmp%(key, "(%l+)"%)', function()
+      return {task.current()}, {}
+    end},
+    ["neap.Scope"] = {"sched/scope.c", 'strcmp%(key, "(%l+)"%)', function()
+      return {task.scope(function(s)
+        return s
+      end)}, {}
+    end},
+    ["neap.Process"] = {"net/process.c", '{"(%l+)", push_', function()
+      local p = process.spawn {
+        "sh", "-c", "kill $$", stdin = "pipe", stdout = "pipe", stderr = "pipe",
+      }
+      p:wait()
+      return {p}, {p}
+    end, "stdin stdout stderr"},
+  }
+
+  for class, row in pairs(by_name) do
+    it(class, function()
+      local path, pattern, make, more = table.unpack(row)
+      local there, seen = {}, {}
+      for name in read("runtime/" .. path):gmatch(pattern) do
+        there[name] = true
+      end
+      for name in (more or ""):gmatch "%l+" do
+        there[name] = true
+      end
+      assert(next(there), "their names are no longer in runtime/" .. path)
+      assert.same(sorted(there), sorted(fields[class]))
+      local samples, opened = make()
+      for name, field in pairs(fields[class]) do
+        for _, sample in ipairs(samples) do
+          assert(fits(sample[name], field.type), class .. "." .. name)
+          seen[name] = seen[name] or sample[name] ~= nil
+        end
+        assert(seen[name], ("%s.%s is nil in all samples"):format(class, name))
+      end
+      for _, object in ipairs(opened) do
+        object:close()
+      end
+    end)
+  end
+
+  it("neap.stdio", function()
+    local there = {}
+    for name in read "runtime/net/stdio.c":match "names%[%] = {(.-)}":gmatch '"(%l+)"' do
+      there[name] = true
+    end
+    assert.same(sorted(there), sorted(fields["neap.stdio"]))
+  end)
+end)
+
+describe("annotated, and known, are the options of", function()
+  --- The quoted words in each of what a pattern finds in net/.
+  local function words(pattern)
+    local found = {}
+    for list in sources "net":gmatch(pattern) do
+      local set = {}
+      for name in list:gmatch '"([%w_]+)"' do
+        set[name] = true
+      end
+      found[#found + 1] = sorted(set)
+    end
+    return found
+  end
+
+  it("sockets", function()
+    local options = {}
+    for name in sources "net":match "option options%[%] = {(.-)\n};":gmatch '{"([%w_]+)"' do
+      options[#options + 1] = name
+    end
+    table.sort(options)
+    local annotated = sorted(fields["neap.Options"])
+    annotated[#annotated + 1] = "acceptconn" -- these two can only be asked for
+    annotated[#annotated + 1] = "error"
+    table.sort(annotated)
+    assert.same(options, annotated)
+  end)
+
+  it("net.connect and net.listen", function()
+    assert.equal("neap.Options", parents["neap.net.ConnectOptions"])
+    assert.equal("neap.Options", parents["neap.net.ListenOptions"])
+    assert.same(words "also%[%] = {(.-)}", {
+      sorted(fields["neap.net.ConnectOptions"]), sorted(fields["neap.net.ListenOptions"]),
+    })
+  end)
+
+  it("process.spawn and process.run", function()
+    local annotated = sorted(fields["neap.process.Options"])
+    assert.equal("[integer]", table.remove(annotated, 1))
+    assert.same(words "known%[%] = {(.-)}", {annotated})
+    assert.same({"input", "max"}, sorted(fields["neap.process.RunOptions"]))
+  end)
+end)
+
+it("the schemes of endpoints are in the reference", function()
+  local _, message = pcall(endpoint.parse, "nosuch:x")
+  local text = read "docs/reference/endpoint.md"
+  for scheme in message:match "known: ([^)]*)":gmatch "%w+" do
+    assert(text:find(("`%s`"):format(scheme), 1, true), scheme)
+  end
+end)
+
+it("docs/ARCHITECTURE.md names what there is", function()
+  local texts = {}
+  for _, folder in ipairs {"host", "sched", "net", "uv"} do
+    for name in lfs.dir("runtime/" .. folder) do
+      if name:find "%.[ch]$" then
+        texts[#texts + 1] = read(("runtime/%s/%s"):format(folder, name))
+      end
+    end
+  end
+  local code = table.concat(texts, "\n")
+  for name in read "docs/ARCHITECTURE.md":gmatch "`([^`\n]+)`" do
+    if name:find "^%l+_[%l_]+$" then
+      assert(code:find(name, 1, true), name)
+    elseif name:find "^%l+/%l+%.[ch]$" then
+      local path = name:find "^runtime/" and name or "runtime/" .. name
+      assert(lfs.attributes(path, "mode") == "file", name)
+    end
+  end
+end)
+
+it("every public module is in the reference", function()
+  local internal = {["neap.host"] = true, ["neap.require"] = true, ["neap.test"] = true}
+  local known = {}
+  for _, page in ipairs(pages) do
+    known["neap." .. page.name] = true
+  end
+  local function check(name)
+    assert(known[name] or internal[name] or name:find "%.core$", name)
+  end
+  for name in lfs.dir "lua/neap" do
+    if name:find "%.lua$" then
+      check("neap." .. name:match "^(.*)%.lua$")
+    end
+  end
+  for folder in lfs.dir "runtime" do
+    if lfs.attributes("runtime/" .. folder, "mode") == "directory" and folder ~= ".." then
+      for module in sources(folder):gmatch 'host_module%([^,]*,%s*"(neap[%w_.]*)"' do
+        check(module)
+      end
+    end
+  end
+end)
+
+
+-- Examples: each is a program of its own, in an empty folder, that says what its
+-- comments `--> ...` say, nothing on stderr, and ends well.
+
+local neap = (os.getenv "NEAP_BUILD" or lfs.currentdir() .. "/build") .. "/neap"
+
+--- Run it in a new folder, which must be empty again behind it.
+local function run(example)
+  local folder = os.tmpname()
+  assert(os.remove(folder))
+  assert(lfs.mkdir(folder))
+  local script = folder .. "/example.lua"
+  local file = assert(io.open(script, "w"))
+  assert(file:write(("\n"):rep(example.first - 1), example.code, "\n"))
+  assert(file:close())
+  local result, err = process.run {neap, script, cwd = folder}
+  os.remove(script)
+  assert(lfs.rmdir(folder))
+  return assert(result, err)
+end
+
+local function words_of(text)
+  return (text:gsub("%s+", " "):gsub("^ ", ""):gsub(" $", ""))
+end
+
+--- The lines of comments against the lines of output; `...` stands for anything.
+local function compare(code, output)
+  local lines = {}
+  for line in output:gmatch "[^\n]+" do
+    lines[#lines + 1] = words_of(line)
+  end
+  local n = 0
+  for comment in (code .. "\n"):gmatch "%-%->([^\n]*)\n" do
+    n = n + 1
+    local pattern = words_of(comment):gsub("[%^$()%%.%[%]*+?-]", "%%%0"):gsub("%%%.%%%.%%%.", ".*")
+    local line = lines[n] or "nothing"
+    assert(line:find("^" .. pattern .. "$"), ("line %d: %s, expected %s"):format(n, line, comment))
+  end
+  assert.equal(n, #lines, output)
+end
+
+describe("an example of", function()
+  for _, entry in ipairs(reference.examples(pages)) do
+    it(entry.name, function()
+      assert(#entry.examples > 0, "there is none")
+      for _, example in ipairs(entry.examples) do
+        local result = run(example)
+        local where = ("%s:%d\n"):format(example.path, example.first)
+        assert.equal("", result.stderr, where)
+        assert.equal(0, result.code, where)
+        compare(example.code, result.stdout)
+      end
+    end)
+  end
+end)
