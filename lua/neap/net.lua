@@ -22,6 +22,19 @@ local Stream = core.Stream
 ---@class neap.Listener
 local Listener = core.Listener
 
+--- Pass on what a core function returned. What it raised is the script's own
+--- mistake: tell it at the script's line, by the public name.
+local function told(name, ok, ...)
+  if ok then
+    return ...
+  end
+  local err = ...
+  if type(err) ~= "string" then
+    error(err, 0)
+  end
+  error(err:gsub("^(bad argument #%d+ to )'[^']*'", "%1'" .. name .. "'"), 3)
+end
+
 --- Seconds between the starts of two attempts at one name (RFC 8305, section 5).
 local ATTEMPT_DELAY = 0.25
 
@@ -52,7 +65,8 @@ local net = {
 ---@return neap.Address[]? addresses  their port is 0
 ---@return neap.Error? err  EAI_NONAME, EAI_AGAIN, ...
 function net.resolve(host, opts)
-  return core.resolve(host, opts and opts.family)
+  local addresses, err = told("resolve", pcall(core.resolve, host, opts and opts.family))
+  return addresses, err
 end
 
 local families = { tcp4 = "inet", tcp6 = "inet6" }
@@ -160,7 +174,7 @@ end
 ---@return neap.Error? err  ECONNREFUSED, ETIMEDOUT, EAI_NONAME, ...; `err.attempts` lists
 --- each address's own when there were several
 function net.connect(endpoint, opts)
-  local stream, err = core.dial(endpoint, opts)
+  local stream, err = told("connect", pcall(core.dial, endpoint, opts))
   if stream ~= false then
     return stream, err
   end
@@ -205,7 +219,7 @@ end
 ---@return neap.Listener? listener
 ---@return neap.Error? err  EADDRINUSE, EACCES, EADDRNOTAVAIL, ENAMETOOLONG, ...
 function net.listen(endpoint, opts)
-  local listener, err = core.listen(endpoint, opts)
+  local listener, err = told("listen", pcall(core.listen, endpoint, opts))
   if listener ~= false then
     return listener, err
   end
@@ -230,7 +244,8 @@ end
 ---@return neap.Stream? a
 ---@return neap.Stream|neap.Error b  or the error: EMFILE, ENFILE
 function net.socketpair(kind)
-  return core.pair(kind)
+  local a, b = told("socketpair", pcall(core.pair, kind))
+  return a, b
 end
 
 --- Copy one direction in Lua, then half-close.
@@ -281,7 +296,7 @@ end
 ---@return integer|neap.Error bytes_ba  or the error, which ends both directions;
 --- the two counts follow it
 function net.relay(a, b)
-  local ab, ba, n, m = core.relay(a, b)
+  local ab, ba, n, m = told("relay", pcall(core.relay, a, b))
   if ab then
     return ab, ba
   elseif ab == nil then
