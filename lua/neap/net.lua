@@ -16,6 +16,8 @@ local error_object = require "neap.error"
 local sched = require "neap.task.core"
 local task = require "neap.task"
 
+local pack = string.pack
+
 ---@class neap.Stream
 local Stream = core.Stream
 
@@ -334,7 +336,11 @@ end
 ---@return neap.Stream? stream  itself
 ---@return neap.Error? err  as of `write`
 function Stream:pack(fmt, ...)
-  return self:write(string.pack(fmt, ...))
+  local ok, bytes = pcall(pack, fmt, ...)
+  if not ok then
+    error("pack: " .. bytes, 2)
+  end
+  return self:write(bytes)
 end
 
 --- Errors after which a listener is of no more use to an iterator.

@@ -160,6 +160,8 @@ static int l_accept(lua_State *L) {
   wait_enter(L, "accept");
   if (l == NULL)
     return fail_here(L, NULL, -EBADF, "accept");
+  if (wait_spent(L))
+    return wait_yield(L, 0, accept_k);
   return try_accept(L, l);
 }
 
@@ -188,6 +190,7 @@ static int l_set(lua_State *L) {
   listener *l = check(L)->listener;
   sockspec spec;
   spec.option_count = 0;
+  luaL_checktype(L, 2, LUA_TTABLE);
   int family = l != NULL ? l->addr.u.any.sa_family : AF_INET;
   options_parse_open(L, 2, family, &spec);
   int status = l != NULL ? 0 : -EBADF;

@@ -55,23 +55,32 @@ static void stop_read(stream *s) {
 }
 
 
-static ssize_t try_write(stream *s, const struct iovec *v, int n) {
-  stream *peer = mem_of(s)->peer;
-  ssize_t sum = 0;
-  if (peer == NULL)
-    return -EPIPE;
-  for (int i = 0; i < n && !mem_of(peer)->paused; i++) {
-    size_t size = v[i].iov_len < HIGH_WATER ? v[i].iov_len : HIGH_WATER;
-    if (size == 0)
-      continue;
-    stream_data(peer, v[i].iov_base, size);
+/* In portions, until the peer says stop; how many bytes it took. */
+static size_t deliver(stream *peer, char *bytes, size_t n) {
+  size_t done = 0;
+  while (done < n && !mem_of(peer)->paused) {
+    size_t size = n - done < HIGH_WATER ? n - done : HIGH_WATER;
+    stream_data(peer, bytes + done, size);
     peer->reading = true; /* so that stream_keep can say stop */
     stream_keep(peer);
-    sum += (ssize_t)size;
+    done += size;
+  }
+  return done;
+}
+
+
+static ssize_t try_write(stream *s, const struct iovec *v, int n) {
+  stream *peer = mem_of(s)->peer;
+  size_t sum = 0;
+  if (peer == NULL || peer->state != OPEN)
+    return -EPIPE;
+  for (int i = 0; i < n; i++) {
+    size_t size = deliver(peer, v[i].iov_base, v[i].iov_len);
+    sum += size;
     if (size < v[i].iov_len)
       break;
   }
-  return sum > 0 ? sum : -EAGAIN;
+  return sum > 0 ? (ssize_t)sum : -EAGAIN;
 }
 
 

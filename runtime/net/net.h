@@ -75,10 +75,8 @@ int stream_fail(lua_State *L, stream *s, int status, const char *op);
 /* The endpoint as messages name it; pushed on the stack, or nil. */
 const char *stream_push_where(lua_State *L, stream *s);
 
-/* Read on until `need` bytes are there; raises for a second reader. */
+/* Raises for a second reader. */
 void stream_check_reader(lua_State *L, stream *s);
-int stream_await(lua_State *L, stream *s, const char *op, uint32_t need,
-                 lua_KContext ctx, lua_KFunction k);
 
 /* Wake the first of those who wait to write, unless one was woken already. */
 void stream_next_turn(stream *s);

@@ -27,6 +27,7 @@ static int l_set(lua_State *L) {
   stream *s = stream_box(L)->stream;
   sockspec spec;
   spec.option_count = 0;
+  luaL_checktype(L, 2, LUA_TTABLE);
   options_parse_open(L, 2, s != NULL ? family_of(s) : AF_INET, &spec);
   if (s == NULL)
     return stream_fail(L, NULL, -EBADF, "set");

@@ -33,6 +33,9 @@ typedef struct view {
 /* What a taker says; or a negative errno. */
 enum { TAKEN, MORE };
 
+/* Instead of a count of results: more has arrived. */
+enum { AGAIN = -1 };
+
 typedef int taker(lua_State *L, view *v, int arg);
 
 /* The continuation's context: which verb, and whether failures are raised (an
@@ -369,10 +372,10 @@ void stream_check_reader(lua_State *L, stream *s) {
 }
 
 
-/* Wait until a next try makes sense; try at once if that is so already. */
-int stream_await(lua_State *L, stream *s, const char *op, uint32_t need,
-                 lua_KContext ctx, lua_KFunction k) {
-  waiting how = {op, stream_deadline(s), s->transport->outside};
+/* Wait until a next try makes sense; AGAIN if that is so already. */
+static int await(lua_State *L, stream *s, uint32_t need, lua_KContext ctx) {
+  waiting how = {verb_names[ctx & 7], stream_deadline(s),
+                 s->transport->outside};
   uint32_t before = inbox_size(&s->in);
   s->want = need;
   if (!s->reading) {
@@ -381,10 +384,10 @@ int stream_await(lua_State *L, stream *s, const char *op, uint32_t need,
     if (status < 0)
       stream_error(s, status);
     if (inbox_size(&s->in) != before || s->eof || s->read_error != 0)
-      return k(L, LUA_OK, ctx);
+      return AGAIN;
   }
   s->read_busy = true;
-  return wait_park(L, &s->readers, &how, ctx, k);
+  return wait_park(L, &s->readers, &how, ctx, verb_k);
 }
 
 
@@ -407,7 +410,7 @@ static int wait_for_more(lua_State *L, stream *s, size_t need,
     return failed(L, s, s->read_error, ctx);
   if (need > COUNT_MAX)
     need = COUNT_MAX;
-  return stream_await(L, s, verb_names[ctx & 7], (uint32_t)need, ctx, verb_k);
+  return await(L, s, (uint32_t)need, ctx);
 }
 
 
@@ -418,7 +421,7 @@ static bool owes_error(const stream *s) {
 }
 
 
-static int try(lua_State *L, stream *s, lua_KContext ctx) {
+static int try_once(lua_State *L, stream *s, lua_KContext ctx) {
   int last = lua_gettop(L);
   size_t seen = s->scanned;
   if (owes_error(s)) {
@@ -445,6 +448,15 @@ static int try(lua_State *L, stream *s, lua_KContext ctx) {
 }
 
 
+static int try(lua_State *L, stream *s, lua_KContext ctx) {
+  int n;
+  do
+    n = try_once(L, s, ctx);
+  while (n == AGAIN);
+  return n;
+}
+
+
 static int verb_k(lua_State *L, int status, lua_KContext ctx) {
   stream *s = ((box *)lua_touserdata(L, 1))->stream;
   if (s != NULL)
@@ -466,6 +478,10 @@ static int begin(lua_State *L, lua_KContext ctx) {
     return failed(L, NULL, -EBADF, ctx);
   stream_check_reader(L, s);
   s->scanned = 0;
+  if (wait_spent(L)) {
+    s->read_busy = true;
+    return wait_yield(L, ctx, verb_k);
+  }
   return try(L, s, ctx);
 }
 

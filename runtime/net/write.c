@@ -16,7 +16,7 @@
 #include "net/net.h"
 
 /* The continuation's context. */
-enum { WAITING_TURN, ACCEPTED };
+enum { WAITING_TURN, ACCEPTED, YIELDED };
 
 /* Pieces of one write that need no memory for their list. */
 enum { FEW = 16 };
@@ -136,6 +136,16 @@ static int take_turn(lua_State *L, stream *s) {
 }
 
 
+/* Get in line, unless nobody else is. */
+static int begin(lua_State *L, stream *s) {
+  if (s->relaying != NULL)
+    return luaL_error(L, "this stream is being relayed (EBUSY)");
+  if (s->called || !wait_idle(&s->turns))
+    return await(L, s, WAITING_TURN);
+  return take_turn(L, s);
+}
+
+
 /* What was accepted is not looked at again: others may have filled the outbox
  * since this task was woken. */
 static int write_k(lua_State *L, int status, lua_KContext ctx) {
@@ -148,6 +158,8 @@ static int write_k(lua_State *L, int status, lua_KContext ctx) {
     return failed(L, s, result, ctx);
   if (ctx == ACCEPTED)
     return finish(L, s);
+  if (ctx == YIELDED)
+    return begin(L, s);
   s->called = false;
   return take_turn(L, s);
 }
@@ -164,11 +176,9 @@ static int l_write(lua_State *L) {
   stream *s = stream_box(L)->stream; /* a finalizer may have closed it */
   if (s == NULL)
     return failed(L, NULL, -EBADF, WAITING_TURN);
-  if (s->relaying != NULL)
-    return luaL_error(L, "this stream is being relayed (EBUSY)");
-  if (s->called || !wait_idle(&s->turns))
-    return await(L, s, WAITING_TURN);
-  return take_turn(L, s);
+  if (wait_spent(L))
+    return wait_yield(L, YIELDED, write_k);
+  return begin(L, s);
 }
 
 

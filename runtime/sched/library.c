@@ -57,9 +57,9 @@ static int l_yield(lua_State *L) {
 static int l_sleep(lua_State *L) {
   waiting how = {"sleep", NEVER, true};
   how.deadline = wait_deadline(L, luaL_checknumber(L, 1));
-  if (lua_tonumber(L, 1) <= 0)
-    return l_yield(L);
   wait_enter(L, "sleep");
+  if (lua_tonumber(L, 1) <= 0)
+    return wait_yield(L, 0, woken_k);
   return wait_park(L, NULL, &how, 0, woken_k);
 }
 

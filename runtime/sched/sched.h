@@ -89,6 +89,7 @@ struct sched {
   waitq ready;
   unsigned ready_count;
   unsigned live;
+  unsigned credit;         /* verbs left to the running task until it yields */
   unsigned outside;        /* waits that the world can end */
   scope *root;
   int slots;               /* registry: the Tasks that have not ended */
@@ -119,7 +120,6 @@ task *timer_expired(struct sched *s, uint64_t now);
 
 /* Tasks (task.c) */
 task *task_spawn_served(lua_State *L, scope *into, int nargs);
-int wait_yield(lua_State *L, lua_KContext ctx, lua_KFunction k);
 int task_leave(lua_State *L); /* suspend for good, and call os_leave */
 task *task_check(lua_State *L, int index);
 void task_push(lua_State *L, const task *t); /* one that has not ended */

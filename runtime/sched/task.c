@@ -24,6 +24,10 @@ enum { SELF = 1, HANDLER, OWNED, BODY };
 /* Ready tasks run in so many rounds before the world is asked again. */
 enum { ROUNDS = 64 };
 
+/* Verbs that a task may do at once before others come first: some hundred
+ * microseconds' worth. */
+enum { CREDIT = 1000 };
+
 /* Source names kept for reports. */
 enum { SITES = 256 };
 
@@ -168,7 +172,14 @@ int wait_status(lua_State *L) {
 }
 
 
-/* Back to the end of the ready queue. */
+bool wait_spent(lua_State *L) {
+  struct sched *s = sched_of(L);
+  if (s->credit > 0)
+    s->credit--;
+  return s->credit == 0;
+}
+
+
 int wait_yield(lua_State *L, lua_KContext ctx, lua_KFunction k) {
   struct sched *s = sched_of(L);
   task *t = s->current;
@@ -419,6 +430,7 @@ static void run(struct sched *s, task *t) {
     nargs = 0;
   }
   s->current = t;
+  s->credit = CREDIT;
   s->host->base = t->co;
   t->state = RUNNING;
 #ifdef NEAP_STRESS

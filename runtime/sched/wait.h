@@ -57,6 +57,14 @@ void wait_enter(lua_State *L, const char *op);
 int wait_park(lua_State *L, waitq *q, const waiting *how, lua_KContext ctx,
               lua_KFunction k);
 
+/* Has the running task done so much without waiting that others should come
+ * first?  Then `return wait_yield(...)`, before trying.  Each verb that may
+ * succeed at once asks, so that one busy connection starves nobody. */
+bool wait_spent(lua_State *L);
+
+/* Suspend to the end of the ready queue, and go on with k (status 0). */
+int wait_yield(lua_State *L, lua_KContext ctx, lua_KFunction k);
+
 /* For the continuation: the status that whoever woke the task gave (0 or a
  * negative errno); -ETIMEDOUT when the deadline of `how` passed.  Raises the
  * cancellation when that ended the wait. */
