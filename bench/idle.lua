@@ -1,4 +1,4 @@
--- usage: neap bench/idle.lua [connections]    memory of an idle connection, after one echo
+-- usage: neap bench/idle.lua [connections]    memory of an idle connection after one echo
 
 -- The clients are a process of their own, so that only the server is measured.
 
@@ -29,7 +29,7 @@ if arg[1] == "client" then
   print "ready"
   io.stdout:flush()
   require("neap.stdio").stdin:read "l"
-  os.exit(0)
+  os.exit(#streams == n)
 end
 
 local listener = assert(net.listen("tcp://127.0.0.1:0", { backlog = 4096 }))
@@ -60,7 +60,7 @@ local before = resident()
 local child = clients(count)
 assert(child.stdout:read "l" == "ready")
 local grown = resident() - before
-print(("%d connections, each a task waiting in recv: %.0f bytes of resident memory a connection"):format(
+print(("%d connections, each a task in recv: %.0f bytes of resident memory a connection"):format(
   count, grown / count))
 collectgarbage()
 print(("after a full collection: %.0f"):format((resident() - before) / count))

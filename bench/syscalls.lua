@@ -1,4 +1,4 @@
--- usage: neap bench/syscalls.lua [connections] [messages]    system calls of an echoed message, counted by strace
+-- usage: neap bench/syscalls.lua [connections] [messages]    system calls of an echo, by strace
 
 local net = require "neap.net"
 local process = require "neap.process"
@@ -33,7 +33,7 @@ os.execute("kill -TERM " .. pid)
 server:wait()
 
 local total = connections * messages
-print(("%d connections, %d messages of 64 bytes each; calls a message:"):format(connections, messages))
+print(("%d connections, %d messages each; calls a message:"):format(connections, messages))
 for line in io.lines(counts) do
   local calls, name = line:match "^%s*[%d.]+%s+[%d.]+%s+%d+%s+(%d+)%s*%d*%s+([%w_]+)$"
   if calls and tonumber(calls) >= connections and name ~= "total" then

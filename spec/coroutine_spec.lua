@@ -59,20 +59,20 @@ describe("coroutine.create and resume", function()
     assert.same({n = 2, false, "too many arguments to resume"},
       results(coroutine.resume(co, values(600000))))
     assert.equal("suspended", coroutine.status(co))
-    local ok, message = (function(...)
-      return coroutine.resume(co), select("#", ...)
+    -- Each call below has as many values under it.
+    local ok, message = (function(_, ...)
+      return coroutine.resume(co)
     end)(values(600000))
-    assert.is_true(ok)
-    assert.equal(600000, message)
-
+    assert.is_false(ok)
+    assert.equal("too many results to resume", message)
     local many = coroutine.wrap(function(...)
       coroutine.yield()
       return ...
     end)
     many(values(600000))
-    ok, message = pcall(function(...)
-      return select("#", ...), many()
-    end, values(600000))
+    ok, message = (function(_, ...)
+      return pcall(many)
+    end)(values(600000))
     assert.is_false(ok)
     assert.matches("too many results to resume", message)
   end)
@@ -466,7 +466,7 @@ describe("depth", function()
     local result = run [[
       local function recurse(n) return 1 + recurse(n + 1) end
       task.scope(function(s)
-        for i = 1, 20 do
+        for i = 1, 4 do
           s:spawn(function()
             task.yield()
             local ok, err = pcall(recurse, 1)
@@ -963,16 +963,15 @@ describe("a script that replaces globals", function()
       local process, signal, assert = process, signal, assert
       local create, resume, yield = coroutine.create, coroutine.resume, coroutine.yield
       local require, setmetatable, collectgarbage = require, setmetatable, collectgarbage
-      for _, library in ipairs {string, table, math, coroutine, os, io, utf8, debug, package} do
+      for _, library in ipairs {string, table, math, coroutine, os, io, utf8, debug} do
         for name in pairs(library) do
-          if library ~= package or name:find "^load" then
-            library[name] = nil
-          end
+          library[name] = nil
         end
       end
       getmetatable("").__index = nil
-      for name in next, _G do
-        _G[name] = nil
+      local globals = _G
+      for name in next, globals do
+        globals[name] = nil
       end
 
       local listener = assert(net.listen "tcp://127.0.0.1:0")

@@ -319,12 +319,16 @@ describe("chat.lua", function()
   it("disconnects who does not read, and holds up nobody for it", function()
     local fast, slow = join "fast", join "slow"
     local flood = join "flood"
-    local count, line = 700, ("x"):rep(1000) .. "\n"
     assert.equal("* slow joined* flood joined", fast:read "l" .. fast:read "l")
-    task.spawn(flood.write, flood, line:rep(count))
-    local text = fast:read(count * #("<flood> " .. line) + #"* slow left\n")
+    local batch, seen = (("x"):rep(1000) .. "\n"):rep(50), {}
+    for i = 1, 14 do
+      flood:write(batch)
+      seen[i] = fast:read(#batch + 50 * #"<flood> ")
+    end
+    seen[15] = fast:read "L"
+    local text = table.concat(seen)
     local rest, lines = text:gsub("<flood> x+\n", "")
-    assert.equal(count, lines)
+    assert.equal(700, lines)
     assert.equal("* slow left\n", rest)
     assert.is_true(#slow:read "a" < #text)
     for _, stream in ipairs {fast, slow, flood} do
@@ -521,9 +525,9 @@ describe("nc.lua", function()
       p.stdin:write "ping"
       p.stdin:close()
       assert.equal("ping", server.stdout:read(4))
-      server.stdin:write(text)
+      server.stdin:write "pong"
       server.stdin:close()
-      assert.is_true(result(p) == text)
+      assert.equal("pong", result(p))
       server:wait()
       os.remove(at)
     end)

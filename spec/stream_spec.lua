@@ -815,23 +815,30 @@ for _, kind in ipairs(transports.names) do
         collectgarbage()
       end)
 
-      it("N6: from a finalizer does no harm to a call that it interrupts", function()
+      it("N6: from a finalizer does no harm to the call that it interrupts", function()
         local formats = {}
-        for i = 1, 100 do
+        for i = 1, 1000 do
           formats[i] = "l"
         end
-        for i = 1, 30 do
-          pour(theirs, ("a line of more than forty bytes, so that it is long\n"):rep(100))
-          ours:peek(1)
+        local mode = collectgarbage("generational", 1, 1)
+        for i = 1, 20 do
+          local writer = aside(pour, theirs, ("a line of more than forty bytes, so that it is long\n"):rep(1000))
+          ours:peek(51000)
           local stream = ours
+          local garbage = i * 100
           setmetatable({}, {__gc = function()
             stream:close()
           end})
-          collectgarbage("step", i * 10)
+          local junk = {}
+          for k = 1, garbage do
+            junk[k] = {}
+          end
           local first = ours:read(table.unpack(formats))
           assert.is_true(first == nil or #first == 51)
+          writer:join()
           renew()
         end
+        collectgarbage(mode)
       end)
     end)
 
