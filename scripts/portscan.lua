@@ -9,6 +9,11 @@ local task = require "neap.task"
 
 local PATIENCE = 1 -- seconds to wait for an answer
 
+-- What is not the port's doing: the others would fare no better.
+local OURS = {
+  EMFILE = true, ENFILE = true, ENOBUFS = true, EADDRNOTAVAIL = true, ENETUNREACH = true,
+}
+
 local function usage(message)
   io.stderr:write(message, "\n", io.lines(arg[0])():sub(4), "\n")
   os.exit(2)
@@ -34,16 +39,19 @@ local function arguments(host, range, concurrency)
   return host, first, last, concurrency
 end
 
--- Does anybody listen there? Or nil, and why the question has no answer.
+-- Is a port "open", "closed" or "silent"?
 local function probe(ip, port)
   local endpoint = endpoints.print {scheme = "tcp", host = ip, port = port}
   local stream <close>, err = net.connect(endpoint, {timeout = PATIENCE})
-  if not stream then
-    return nil, err
+  if stream then
+    -- A client of this very host may be given the port that it asks for as its
+    -- own, and then it talks to itself: nobody listens.
+    return stream.localaddr ~= stream.remoteaddr and "open" or "closed"
+  elseif OURS[err.code] then
+    fail(err)
   end
-  -- A client of this very host may be given the port that it asks for as its
-  -- own, and then it talks to itself: nobody listens.
-  return stream.localaddr ~= stream.remoteaddr
+  local answers = {ECONNREFUSED = "closed", ECONNRESET = "open"} -- and closed at once
+  return answers[err.code] or "silent"
 end
 
 -- Probe all ports, at most `concurrency` at a time: a permit is taken before a
@@ -64,28 +72,19 @@ end
 local host, first, last, concurrency = arguments(table.unpack(arg))
 local addresses, failure = net.resolve(host)
 local ip = tostring((addresses or fail(failure))[1]) -- once, not for each port
-local total = last - first + 1
-local tried, silent, open = 0, 0, {}
+local total, tried = last - first + 1, 0
+local ports = {open = {}, closed = {}, silent = {}}
 
--- Count a result, and tell of every quarter of a long scan.
-local function note(port, is_open, err)
+scan(ip, first, last, concurrency, function(port, state)
+  table.insert(ports[state], port)
   tried = tried + 1
-  if is_open then
-    open[#open + 1] = port
-  elseif err and err.code == "ETIMEDOUT" then
-    silent = silent + 1
-  elseif err and err.code ~= "ECONNREFUSED" then
-    fail(err) -- it is not the port: the others would fare no better
+  if total >= 4000 and tried < total and tried * 4 % total < 4 then -- a quarter
+    io.stderr:write(("%d of %d ports tried, %d open\n"):format(tried, total, #ports.open))
   end
-  if total >= 4000 and tried < total and tried * 4 % total < 4 then
-    io.stderr:write(("%d of %d ports tried, %d open\n"):format(tried, total, #open))
-  end
-end
-
-scan(ip, first, last, concurrency, note)
-table.sort(open)
-for _, port in ipairs(open) do
+end)
+table.sort(ports.open)
+for _, port in ipairs(ports.open) do
   print(("%5d  %s"):format(port, net.service(port, "tcp") or ""))
 end
 io.stderr:write(("%s: %d of %d ports open, %d gave no answer\n"):format(
-  ip, #open, total, silent))
+  ip, #ports.open, total, #ports.silent))

@@ -842,6 +842,39 @@ for _, kind in ipairs(transports.names) do
       end)
     end)
 
+    it("N6: hears its peer's last words in the middle of a call", function()
+      local lines = ("a line of more than forty bytes, so that it is long\n"):rep(1000)
+      local formats = {}
+      for i = 1, 1000 do
+        formats[i] = "l"
+      end
+      local mode = collectgarbage("generational", 1, 1)
+      for i = 1, 10 do
+        local mine, other = transports.pair(kind)
+        local writer = aside(other.write, other, lines)
+        mine:peek(51000)
+        writer:join()
+        other:write(("last"):rep(3000))
+        setmetatable({}, {__gc = function()
+          other:close()
+        end})
+        local junk = {}
+        for k = 1, i * 100 do
+          junk[k] = {}
+        end
+        local read = table.pack(mine:read(table.unpack(formats)))
+        assert.equal(1000, read.n)
+        for k = 1, 1000 do
+          assert(read[k] == lines:sub(1, 51), read[k])
+        end
+        collectgarbage()
+        collectgarbage()
+        assert.is_true(mine:read "a" == ("last"):rep(3000))
+        mine:close()
+      end
+      collectgarbage(mode)
+    end)
+
     describe("the peer's reset", function()
       local code = reset_code[kind]
 
@@ -1055,7 +1088,7 @@ describe("the system calls of a stream", function()
   it("small writes of one run leave in one", function()
     local lines = trace("sendto,sendmsg", [[
       local a, b = net.socketpair()
-      for i = 1, 1000 do
+      for i = 1, 500 do
         a:write("line ", i, "\n")
       end
       task.yield()
@@ -1064,7 +1097,7 @@ describe("the system calls of a stream", function()
       task.yield()
       a:write("small", ("z"):rep(20000), "more")
     ]])
-    assert.same({"= 8893", "= 9000", "= 9000", "= 20009"}, {
+    assert.same({"= 4392", "= 9000", "= 9000", "= 20009"}, {
       lines[1]:match "= %d+$", lines[2]:match "= %d+$", lines[3]:match "= %d+$",
       lines[4]:match "= %d+$", lines[5],
     })

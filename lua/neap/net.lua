@@ -16,7 +16,10 @@ local error_object = require "neap.error"
 local sched = require "neap.task.core"
 local task = require "neap.task"
 
-local pack = string.pack
+-- A script may replace the globals.
+local error, ipairs, pairs, pcall, type = error, ipairs, pairs, pcall, type
+local tostring, mathtype, max_of, concat = tostring, math.type, math.max, table.concat
+local format, gsub, pack, stderr = string.format, string.gsub, string.pack, io.stderr
 
 ---@class neap.Stream
 local Stream = core.Stream
@@ -34,7 +37,7 @@ local function told(name, ok, ...)
   if type(err) ~= "string" then
     error(err, 0)
   end
-  error(err:gsub("^(bad argument #%d+ to )'[^']*'", "%1'" .. name .. "'"), 3)
+  error(gsub(err, "^(bad argument #%d+ to )'[^']*'", "%1'" .. name .. "'"), 3)
 end
 
 --- Seconds between the starts of two attempts at one name (RFC 8305, section 5).
@@ -91,7 +94,7 @@ local function interleave(addresses)
     local list = address.family == addresses[1].family and first or second
     list[#list + 1] = address
   end
-  for i = 1, math.max(#first, #second) do
+  for i = 1, max_of(#first, #second) do
     out[#out + 1] = first[i]
     out[#out + 1] = second[i]
   end
@@ -102,11 +105,11 @@ end
 local function all_failed(endpoint, errors)
   local texts = {}
   for i, err in ipairs(errors) do
-    texts[i] = ("%s: %s"):format(err.endpoint or "?", err.message)
+    texts[i] = format("%s: %s", err.endpoint or "?", err.message)
   end
   return error_object.new {
     code = errors[1].code,
-    message = #errors == 1 and errors[1].message or table.concat(texts, "; "),
+    message = #errors == 1 and errors[1].message or concat(texts, "; "),
     op = "connect",
     endpoint = endpoint,
     attempts = errors,
@@ -386,7 +389,7 @@ function Listener:accepts()
       elseif not is_lack(err) then
         error(err, 0)
       end
-      io.stderr:write("neap: ", tostring(err), "\n")
+      stderr:write("neap: ", tostring(err), "\n")
     end
   end
 end
@@ -422,7 +425,7 @@ end
 function Listener:serve(handler, opts)
   local max = opts and opts.max
   local drain = opts and opts.drain
-  if max ~= nil and (math.type(max) ~= "integer" or max < 1) then
+  if max ~= nil and (mathtype(max) ~= "integer" or max < 1) then
     error("serve: option 'max': a count of 1 or more expected", 2)
   end
   if drain ~= nil and (type(drain) ~= "number" or drain < 0) then

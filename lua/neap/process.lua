@@ -22,6 +22,11 @@ local error_object = require "neap.error"
 local task = require "neap.task"
 local check_waiting = require "neap.task.core".check
 
+-- A script may replace the globals.
+local error, ipairs, pairs, pcall, type = error, ipairs, pairs, pcall, type
+local tostring, mathtype, concat = tostring, math.type, table.concat
+local format, gsub = string.format, string.gsub
+
 --- Bytes of each output that `run` keeps, unless told otherwise.
 local MAX = 64 * 1024 * 1024
 
@@ -81,12 +86,12 @@ local function collect(stream, max)
     if err then
       return nil, err
     elseif not chunk then
-      return table.concat(parts)
+      return concat(parts)
     end
     size = size + #chunk
     if size > max then
       return nil, error_object.new {
-        code = "EMSGSIZE", op = "run", message = ("more than %d bytes of output"):format(max),
+        code = "EMSGSIZE", op = "run", message = format("more than %d bytes of output", max),
       }
     end
     parts[#parts + 1] = chunk
@@ -109,16 +114,16 @@ end
 ---@return neap.Error? err  of `spawn`, or EMSGSIZE
 function process.run(options)
   if type(options) ~= "table" then
-    error(("bad argument #1 to 'run' (table expected, got %s)"):format(type(options)), 2)
+    error(format("bad argument #1 to 'run' (table expected, got %s)", type(options)), 2)
   end
   local max = options.max or MAX
-  if math.type(max) ~= "integer" or max < 0 then
+  if mathtype(max) ~= "integer" or max < 0 then
     error("bad argument #1 to 'run' (max: a number of bytes expected)", 2)
   end
   check_waiting "run" -- before anything is started
   local ok, child, spawn_error = pcall(core.spawn, child_options(options))
   if not ok then
-    local message = tostring(child):gsub("'[%w.]*'", "'run'", 1)
+    local message = gsub(tostring(child), "'[%w.]*'", "'run'", 1)
     error(message, 2)
   elseif not child then
     return nil, spawn_error

@@ -124,8 +124,8 @@ struct backend {
   int (*connect)(host *h, const sockspec *spec, stream **out);
 
   /* Adopt a descriptor: a stream (socket, pipe, tty, file, device) or a
-   * listening socket, whichever it is; the other out is NULL.  The descriptor
-   * is the backend's from success on. */
+   * listening socket.  The out of what is not wanted is NULL, and such a
+   * descriptor is -EINVAL.  It is the backend's from success on. */
   int (*adopt)(host *h, int fd, stream **s, listener **l);
 
   /* Adopt without taking over: fd 0, 1, 2 stay open for C's stdio. */

@@ -159,24 +159,13 @@ static void local_address(lua_State *L, sockspec *spec) {
 }
 
 
-/* A descriptor that is to be a stream, and not a listener. */
-static int adopt_stream(host *h, int fd, stream **s) {
-  listener *l = NULL;
-  int status = h->world->net->adopt(h, fd, s, &l);
-  if (l == NULL)
-    return status;
-  l->backend->close_listener(l);
-  return -EINVAL;
-}
-
-
 static int begin_dial(host *h, const endpoint *e, const sockspec *spec,
                       stream **s) {
   switch (e->scheme->form) {
   case ENDPOINT_NAME:
     return mem_connect(h, e->host, s);
   case ENDPOINT_FD:
-    return adopt_stream(h, e->fd, s);
+    return h->world->net->adopt(h, e->fd, s, NULL);
   default:
     return h->world->net->connect(h, spec, s);
   }
@@ -245,16 +234,6 @@ static int listen_any(host *h, endpoint *e, sockspec *spec, listener **l) {
 }
 
 
-static int adopt_listener(host *h, int fd, listener **l) {
-  stream *s = NULL;
-  int status = h->world->net->adopt(h, fd, &s, l);
-  if (s == NULL)
-    return status;
-  s->transport->close(s, false);
-  return -EINVAL;
-}
-
-
 static int begin_listen(lua_State *L, endpoint *e, sockspec *spec,
                         listener **l) {
   host *h = host_of(L);
@@ -262,7 +241,7 @@ static int begin_listen(lua_State *L, endpoint *e, sockspec *spec,
   case ENDPOINT_NAME:
     return mem_listen(h, e->host, spec->backlog, l);
   case ENDPOINT_FD:
-    return adopt_listener(h, e->fd, l);
+    return h->world->net->adopt(h, e->fd, NULL, l);
   default:
     return e->any && e->addr.u.any.sa_family == AF_INET6 &&
                    e->scheme->family == AF_UNSPEC

@@ -49,10 +49,17 @@ static const char *const verb_names[VERBS] = {"recv", "read", "readuntil",
 static int verb_k(lua_State *L, int status, lua_KContext ctx);
 
 
-/* Each push may run a finalizer, which may close the stream: then the bytes
- * are gone. */
-static bool is_open(lua_State *L) {
-  return ((box *)lua_touserdata(L, 1))->stream != NULL;
+/* Look at what is there now; false when the stream is closed.  For each push
+ * may run a finalizer, and that may close the stream, or the other end of a
+ * mem: pair, which sends its last bytes then. */
+static bool look(lua_State *L, view *v) {
+  const stream *s = ((box *)lua_touserdata(L, 1))->stream;
+  if (s == NULL)
+    return false;
+  v->size = inbox_size(&s->in);
+  v->bytes = v->size > 0 ? inbox_bytes(&s->in) : "";
+  v->end = s->eof;
+  return true;
 }
 
 
@@ -184,7 +191,7 @@ typedef struct numeral {
 } numeral;
 
 
-static int look(numeral *r) {
+static int next_char(numeral *r) {
   if (r->at < r->v->size)
     return (unsigned char)r->v->bytes[r->at];
   r->short_of = !r->v->end;
@@ -204,7 +211,7 @@ static bool take_char(numeral *r) {
 
 
 static bool accept_any(numeral *r, const char *set) {
-  int c = look(r);
+  int c = next_char(r);
   return c > 0 && strchr(set, c) != NULL && take_char(r);
 }
 
@@ -221,7 +228,7 @@ static int accept_digits(numeral *r, bool hex) {
 static void read_numeral(numeral *r) {
   bool hex = false;
   int digits = 0;
-  while (look(r) > 0 && strchr(" \t\n\v\f\r", look(r)) != NULL)
+  while (next_char(r) > 0 && strchr(" \t\n\v\f\r", next_char(r)) != NULL)
     r->at++;
   accept_any(r, "+-");
   if (accept_any(r, "0")) {
@@ -235,7 +242,7 @@ static void read_numeral(numeral *r) {
     accept_any(r, "+-");
     accept_digits(r, false);
   }
-  look(r); /* a number ends where something else begins */
+  next_char(r); /* a number ends where something else begins */
 }
 
 
@@ -277,7 +284,7 @@ static int take_formats(lua_State *L, view *v, int last) {
     int result = take_format(L, v, i);
     if (result != TAKEN)
       return result;
-    if (lua_isnil(L, -1) || !is_open(L))
+    if (lua_isnil(L, -1) || !look(L, v))
       break;
   }
   return TAKEN;
@@ -338,7 +345,7 @@ static int take_unpack(lua_State *L, view *v, int arg) {
   size_t all = rest(v) < max ? rest(v) : max;
   size_t n = all < UNPACK_FIRST ? all : UNPACK_FIRST;
   int result = unpack_some(L, v, arg, n);
-  if (result == MORE && n < all && is_open(L))
+  if (result == MORE && n < all && look(L, v))
     result = unpack_some(L, v, arg, all);
   if (result != MORE)
     return result;
@@ -428,11 +435,10 @@ static int try_once(lua_State *L, stream *s, lua_KContext ctx) {
     s->reported = true;
     return failed(L, s, s->write_error, ctx);
   }
-  view v = {inbox_bytes(&s->in), inbox_size(&s->in), 0, s->eof, 1, &seen};
-  if (v.size == 0)
-    v.bytes = "";
+  view v = {.need = 1, .seen = &seen};
+  look(L, &v);
   int result = take(L, &v, ctx & 7, last);
-  if (!is_open(L))
+  if (!look(L, &v))
     return result == TAKEN ? lua_gettop(L) - last
                            : failed(L, NULL, -ECANCELED, ctx);
   if (result < 0)

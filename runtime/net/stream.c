@@ -88,6 +88,13 @@ static void release(stream *s, bool reset) {
 }
 
 
+/* A pipe's other end is told of a close at once, and loses nothing by it. */
+static bool is_socket(stream *s) {
+  address a;
+  return s->transport->outside && s->transport->remoteaddr(s, &a) == 0;
+}
+
+
 /* All that was accepted has gone out, or nothing more ever will.  Closing a
  * TCP socket to which the peer still sends would reset the connection, and
  * with it what we sent last: so the peer's end is awaited (LINGERING). */
@@ -96,7 +103,7 @@ static void sent(stream *s) {
     s->transport->shutdown(s);
   if (s->state != CLOSING)
     return;
-  if (s->reading && s->write_error == 0 && s->transport->outside)
+  if (s->reading && s->write_error == 0 && is_socket(s))
     s->state = LINGERING;
   else
     release(s, false);
@@ -168,9 +175,9 @@ static void begin_closing(stream *s) {
 
 
 /* Has the peer sent what nobody read, and may it send more? */
-static bool still_talks(const stream *s) {
+static bool still_talks(stream *s) {
   return inbox_size(&s->in) > 0 && hears(s) && s->write_error == 0 &&
-         s->transport->outside;
+         is_socket(s);
 }
 
 

@@ -110,6 +110,8 @@ static int take_socket(host *h, int fd, stream **s, listener **l) {
   address peer;
   bool listening = false;
   int status = check_socket(fd, &peer, &listening);
+  if (status == 0 && (listening ? l == NULL : s == NULL))
+    status = -EINVAL;
   if (status == 0)
     status = make_ours(fd);
   if (status < 0)
@@ -123,13 +125,11 @@ static int take_socket(host *h, int fd, stream **s, listener **l) {
 
 int adopt_take(host *h, int fd, stream **s, listener **l) {
   int kind = kind_of(h, fd);
-  *s = NULL;
-  *l = NULL;
   if (kind < 0)
     return kind;
   if (kind == KIND_SOCKET)
     return take_socket(h, fd, s, l);
-  int status = make_ours(fd);
+  int status = s != NULL ? make_ours(fd) : -EINVAL;
   if (status == 0)
     *s = other_new(h, kind, fd);
   return status;

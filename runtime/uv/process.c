@@ -60,8 +60,7 @@ static void on_exit_of(uv_process_t *uv, int64_t code, int signal) {
 
 
 static int adopt(host *h, int fd, stream **out) {
-  listener *none = NULL;
-  int status = h->world->net->adopt(h, fd, out, &none);
+  int status = h->world->net->adopt(h, fd, out, NULL);
   if (status < 0)
     close(fd);
   return status;

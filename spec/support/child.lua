@@ -1,0 +1,71 @@
+--- A second neap, for what is not to happen to the one that tests.
+
+local process = require "neap.process"
+
+local child = {}
+
+--- The executable under test.
+child.neap = (os.getenv "NEAP_BUILD" or "build") .. "/neap"
+
+--- Environment of a neap under ptrace, where leaks cannot be looked for.
+local function traced_env()
+  local env = process.env()
+  env.ASAN_OPTIONS = "detect_leaks=0"
+  return env
+end
+
+--- Run a script (as `neap -e` does) to its end: code, stdout, stderr.
+---@param script string
+---@param ... string  what the script finds in `...`
+function child.run(script, ...)
+  return assert(process.run {child.neap, "-e", script, ...})
+end
+
+--- Run it under strace with these of its options; the result has the lines of
+--- its log, too.
+---@param options string[]
+---@param script string
+function child.strace(options, script)
+  local path = os.tmpname()
+  local command = {"strace", "-qq", "-o", path, env = traced_env()}
+  table.move(options, 1, #options, #command + 1, command)
+  for _, word in ipairs {child.neap, "-e", script} do
+    command[#command + 1] = word
+  end
+  local result = assert(process.run(command))
+  result.calls = {}
+  for line in io.lines(path) do
+    result.calls[#result.calls + 1] = line
+  end
+  os.remove(path)
+  return result
+end
+
+--- Start it behind a line of sh that may set limits before "$@"; its stdout is
+--- a pipe, and stderr too where that is asked for.
+---@param line string  'ulimit -n 64; exec "$@"'
+---@param script string
+---@param stderr? "pipe"
+---@return neap.Process
+function child.start(line, script, stderr)
+  return assert(process.spawn {
+    "sh", "-c", line, "sh", child.neap, "-e", script, stdout = "pipe", stderr = stderr,
+  })
+end
+
+--- Processor time of a process so far, in seconds.
+---@param pid integer
+function child.cpu(pid)
+  local file <close> = assert(io.open(("/proc/%d/stat"):format(pid)))
+  local utime, stime = file:read "a":match "^%d+ %(.*%) %S+ %S+ %S+ %S+ %S+ %S+ %S+ %S+ %S+ %S+ %S+ (%d+) (%d+)"
+  return (utime + stime) / 100
+end
+
+--- Its resident memory, in bytes; ours without a pid.
+---@param pid? integer
+function child.memory(pid)
+  local file <close> = assert(io.open(("/proc/%s/statm"):format(pid or "self")))
+  return tonumber(file:read "a":match "^%d+ (%d+)") * 4096
+end
+
+return child
