@@ -124,7 +124,7 @@ describe("coroutine.create and resume", function()
     assert.is_false(pcall(coroutine.create, coroutine.create(print)))
     assert.is_false(pcall(coroutine.create, setmetatable({}, {__call = print})))
     local _, message = pcall(coroutine.resume, 1)
-    assert.matches("coroutine expected", message)
+    assert.matches("thread expected", message)
   end)
 
   it("take C functions", function()

@@ -33,7 +33,7 @@ const void *coroutine_base(lua_State *co) {
 
 static lua_State *check(lua_State *L) {
   lua_State *co = lua_tothread(L, 1);
-  luaL_argexpected(L, co != NULL, 1, "coroutine");
+  luaL_argexpected(L, co != NULL, 1, "thread");
   return co;
 }
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "host/error.h"
 #include "sched/sched.h"
 
 /* Key of the registry: a weak table, Task -> name. */
@@ -106,6 +107,16 @@ static void print(lua_State *L, int err, int origin) {
 }
 
 
+/* A connection that broke is no mistake of the script, and any client can
+ * break as many as it likes: one line for each. */
+static void print_line(lua_State *L, int err, const task *t) {
+  push_text(L, err);
+  report_push_task(L, t);
+  fflush(stdout);
+  fprintf(stderr, "neap: %s (%s)\n", lua_tostring(L, -2), lua_tostring(L, -1));
+}
+
+
 /* Push what tells of an error behind the trace of another one. */
 void report_push_other(lua_State *L, int err, int origin) {
   origin = lua_absindex(L, origin);
@@ -138,7 +149,9 @@ void report_failure(lua_State *L, task *t) {
   bool root = t->scope == h->sched->root;
   if (root && !t->served && h->exit_status == 0)
     h->exit_status = 1;
-  if (root || t->served)
+  if (t->served && error_is(L, err))
+    print_line(L, err, t);
+  else if (root || t->served)
     print(L, err, lua_gettop(L));
   else
     scope_blame(L, t->scope, err);
