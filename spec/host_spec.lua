@@ -118,17 +118,21 @@ describe("the command line", function()
   end)
 
   it("ends with 2 when the script cannot be read (S9)", function()
-    assert.same({code = 2, stdout = "", stderr = "neap: cannot open none.lua: No such file or directory\n"},
-      run "none.lua")
-    assert.same({code = 2, stdout = "", stderr = "neap: cannot read .: Is a directory\n"}, run ".")
+    local result = run "none.lua"
+    assert.equal("neap: cannot open none.lua: No such file or directory\n", result.stderr)
+    assert.equal(2, result.code)
+    result = run "."
+    assert.equal("neap: cannot read .: Is a directory\n", result.stderr)
+    assert.equal(2, result.code)
     assert.equal(2, run("").code)
     assert.equal(2, run(("x"):rep(5000)).code)
   end)
 
   it("ends with 1 when it is no Lua", function()
-    assert.same({code = 1, stdout = "", stderr = "neap: script.lua:2: unexpected symbol near '='\n"},
-      run_script "x = 1\ny = = 2")
-    local result = run("-e", "x = = 1")
+    local result = run_script "x = 1\ny = = 2"
+    assert.equal("neap: script.lua:2: unexpected symbol near '='\n", result.stderr)
+    assert.equal(1, result.code)
+    result = run("-e", "x = = 1")
     assert.equal(1, result.code)
     assert.matches("^neap: %(command line%):1: unexpected symbol near '='\n$", result.stderr)
   end)
@@ -168,14 +172,14 @@ describe("the command line", function()
   end)
 
   it("runs a script of ten megabytes (S9)", function()
-    local text = ("local function f() return 'some text' end f()\n"):rep(220000):gsub("^", "do ")
-      :gsub("\n", " end do\n") .. " end print 'ran'"
+    local line = "x = 'some text' -- and a comment, to make it longer\n"
+    local text = line:rep(220000) .. "print 'ran'"
     assert.is_true(#text > 10000000)
     assert.same(says "ran\n", run_script(text))
   end)
 
   it("does not read on a closed standard input, output or error (M12)", function()
-    write("script.lua", "io.write 'out' io.stderr:write 'err' print(io.read())")
+    write("script.lua", "io.write 'out' io.stderr:write 'err' print((io.read()))")
     for _, redirection in ipairs {"<&-", "2>&-", "<&- 2>&-"} do
       local result = run_sh('"$0" script.lua ' .. redirection)
       assert.equal("outnil\n", result.stdout, redirection)
@@ -226,10 +230,7 @@ describe("the exit status", function()
         local s = assert(net.connect("tcp://127.0.0.1:" .. arg[1]))
         s:write(("x"):rep(1 << 20))
         io.write "written"
-        local a <close> = setmetatable({}, {__close = function()
-          io.write " outer"
-          s:write "closed"
-        end})
+        local a <close> = setmetatable({}, {__close = function() io.write " outer" end})
         coroutine.wrap(function()
           local b <close> = setmetatable({}, {__close = function() io.write " inner" end})
           os.exit(7, true)
@@ -237,12 +238,12 @@ describe("the exit status", function()
       ]=], l.port, stdout = "pipe"})
       local s = l:accept()
       local text = s:read "a"
-      print(#text, text:sub(-6))
+      print(#text)
       print(child.stdout:read "a")
-      print(child:wait())
+      print((child:wait()))
     ]], neap)
     -- A nested coroutine is not closed, as in Lua: only what it was called from.
-    assert.same(says(("%d\tclosed\nwritten outer\n7\n"):format((1 << 20) + 6)), result)
+    assert.same(says(("%d\nwritten outer\n7\n"):format(1 << 20)), result)
   end)
 
   it("is 1 after any error, of whatever value (J4)", function()
@@ -457,7 +458,7 @@ module '12' not found:
   end)
 
   it("keeps the traceback of a module that fails, and tries it again later", function()
-    write("flaky.lua", "count = (count or 0) + 1\nif count == 1 then error 'once' end\nreturn count")
+    write("flaky.lua", "n = (n or 0) + 1\nif n == 1 then error 'once' end\nreturn n")
     assert.same(says "false\t./flaky.lua:2: once\n2\t./flaky.lua\n", run_script [[
       print(pcall(require, "flaky"))
       print(require "flaky")
@@ -543,11 +544,14 @@ module '12' not found:
   end)
 
   it("raises for a module that requires itself, across tasks too", function()
-    write("circle.lua", "return require 'circle'")
-    write("a.lua", "require 'neap.task'.sleep(0.002) return require 'b'")
-    write("b.lua", "require 'neap.task'.sleep(0.002) return require 'a'")
+    write("circle.lua", "local c = require 'circle' return c")
+    write("tail.lua", "return require 'tail'")
+    write("a.lua", "require 'neap.task'.sleep(0.002) local b = require 'b' return b")
+    write("b.lua", "require 'neap.task'.sleep(0.002) local a = require 'a' return a")
     assert.same(says "false\t./circle.lua:1: module 'circle' requires itself while it loads\n",
       run_script "print(pcall(require, 'circle'))")
+    assert.same(says "false\tmodule 'tail' requires itself while it loads\n",
+      run_script "print(pcall(require, 'tail'))")
     assert.same(says "false\t./b.lua:1: module 'a' requires itself while it loads\n",
       run_script "print(pcall(require, 'a'))")
     local result = run("-e", [[
@@ -581,7 +585,7 @@ directory	true
     local result = run("-e", [[
       local lpeg = require "lpeg"
       local p = lpeg.Cmt(lpeg.P(1), function() task.sleep(0) return true end)
-      print((select(2, pcall(p.match, p, "x")):match ":%d+: (.-):") or select(2, pcall(p.match, p, "x")))
+      print(select(2, pcall(p.match, p, "x")))
     ]])
     assert.matches("sleep cannot wait here", result.stdout)
     assert.equal(0, result.code)
@@ -697,10 +701,10 @@ describe("the standard library", function()
     assert.equal([[
 integer	true
 1970-01-01	string	true
-false	bad argument #1 to 'date' (invalid conversion specifier '%Ez')
+false	bad argument #1 to 'os.date' (invalid conversion specifier '%Ez')
 float	true
-true	0
-false	field 'day' missing in date table
+true	2
+false	field 'year' missing in date table
 ]], result.stdout)
     assert.is_true(run_script("print(math.random(1 << 40))").stdout ~=
       run_script("print(math.random(1 << 40))").stdout)

@@ -75,9 +75,13 @@ for _, kind in ipairs {"tcp", "unix", "mem"} do
       local client <close> = connect()
       client:write "still here"
       acceptor:cancel()
-      assert.is_false(pcall(acceptor.join, acceptor))
-      local accepted <close> = assert(task.timeout(1, listener.accept, listener))
+      local had, accepted = pcall(acceptor.join, acceptor)
+      if not had then
+        assert.equal("ECANCELED", accepted.code)
+        accepted = assert(task.timeout(1, listener.accept, listener))
+      end
       assert.equal("still here", accepted:recv())
+      accepted:close()
     end)
 
     it("A6: wakes all who wait when it is closed", function()
@@ -409,7 +413,7 @@ describe("a listener", function()
 
   it("A9: outlives a flood that its backlog cannot hold", function()
     local listener <close> = assert(net.listen("tcp://127.0.0.1:0", {backlog = 5}))
-    local connected, served = 0, 0
+    local served = 0
     local late = 0
     local timer = aside(function()
       local last = time.now()
@@ -419,30 +423,31 @@ describe("a listener", function()
         last = now
       end
     end)
-    task.timeout(4, task.scope, function(scope)
+    local function ask()
+      local client <close> = assert(net.connect(listener.endpoint))
+      client:write "?"
+      assert.equal("!", client:recv())
+      served = served + 1
+    end
+    local server
+    task.timeout(1.6, task.scope, function(scope)
       for _ = 1, 300 do
-        scope:spawn(function()
-          local client <close> = assert(net.connect(listener.endpoint, {timeout = 10}))
-          connected = connected + 1
-          assert.equal("x", client:recv())
-          served = served + 1
-          if served == 300 then
-            listener:close()
-          end
-        end)
+        scope:spawn(ask)
       end
-      scope:spawn(function()
-        task.sleep(0.3)
-        listener:serve(function(stream)
-          stream:write "x"
-        end)
+      task.sleep(0.3)
+      server = aside(listener.serve, listener, function(stream)
+        stream:recv()
+        stream:write "!"
       end)
     end)
     timer:cancel()
-    assert.is_true(served >= 6, served)
+    assert.is_true(served > 6, served) -- more than the kernel kept
     assert.is_true(late < 0.1, late)
-    local client <close> = assert(net.connect(listener.endpoint or "tcp://127.0.0.1:1", {timeout = 1}))
-    assert.is_truthy(client)
+    served = 0
+    task.timeout(5, ask)
+    assert.equal(1, served)
+    listener:close()
+    server:join()
   end)
 
   it("takes its options before it listens", function()
@@ -555,7 +560,7 @@ describe("a handler's error", function()
     assert.equal(0, result.code)
     local _, reports = result.stderr:gsub("on purpose", "")
     assert.equal(1, reports)
-    assert.matches("in upvalue 'deep'", result.stderr)
+    assert.matches("in local 'deep'", result.stderr)
     assert.matches("stack traceback:", result.stderr)
   end)
 

@@ -17,7 +17,8 @@ local sched = require "neap.task.core"
 local task = require "neap.task"
 
 -- A script may replace the globals.
-local error, ipairs, pairs, pcall, type = error, ipairs, pairs, pcall, type
+local error, getmetatable, ipairs, pairs = error, getmetatable, ipairs, pairs
+local pcall, type = pcall, type
 local tostring, mathtype, max_of, concat = tostring, math.type, math.max, table.concat
 local format, gsub, pack, stderr = string.format, string.gsub, string.pack, io.stderr
 
@@ -394,6 +395,28 @@ function Listener:accepts()
   end
 end
 
+--- What `serve` was called with: max and drain; or raise.
+local function check_serving(handler, opts)
+  local meta = getmetatable(handler)
+  if type(handler) ~= "function" and not (type(meta) == "table" and meta.__call) then
+    error("serve: a function expected, got " .. type(handler), 3)
+  elseif type(opts) ~= "table" then
+    error("serve: a table of options expected, got " .. type(opts), 3)
+  end
+  for name in pairs(opts) do
+    if name ~= "max" and name ~= "drain" then
+      error(format("serve: unknown option '%s'", tostring(name)), 3)
+    end
+  end
+  local max, drain = opts.max, opts.drain
+  if max ~= nil and (mathtype(max) ~= "integer" or max < 1) then
+    error("serve: option 'max': a count of 1 or more expected", 3)
+  elseif drain ~= nil and not (type(drain) == "number" and drain >= 0) then
+    error("serve: option 'drain': seconds expected", 3)
+  end
+  return max, drain
+end
+
 --- Serve: a task runs `handler(stream)` for each connection, which is closed when
 --- the handler returns. A handler's error is reported on stderr, with its
 --- traceback, and ends that connection only. Returns when the listener has been
@@ -423,16 +446,12 @@ end
 ---@param opts? { max?: integer, drain?: number }  max: connections at once, others wait
 --- in the backlog; drain: seconds that connections may go on after the listener's end
 function Listener:serve(handler, opts)
-  local max = opts and opts.max
-  local drain = opts and opts.drain
-  if max ~= nil and (mathtype(max) ~= "integer" or max < 1) then
-    error("serve: option 'max': a count of 1 or more expected", 2)
-  end
-  if drain ~= nil and (type(drain) ~= "number" or drain < 0) then
-    error("serve: option 'drain': seconds expected", 2)
-  end
+  local max, drain = check_serving(handler, opts or {})
   task.scope(function(scope)
     local serve = scope.serve
+    if max then
+      core.rouse(self, scope)
+    end
     for stream in self:accepts() do
       serve(scope, handler, stream)
       if max and scope.live >= max then

@@ -11,8 +11,9 @@ local builtin = ...
 local package, type, tostring, error = package, type, tostring, error
 local select, loadfile, setmetatable = select, loadfile, setmetatable
 local concat, insert, format = table.concat, table.insert, string.format
-local searchpath = package.searchpath
+local searchpath, getinfo = package.searchpath, debug.getinfo
 local loaded = package.loaded
+local SELF = getinfo(1, "S").source
 
 --- Modules that are being loaded: name -> { name =, task =, queue = }.
 local loading = {}
@@ -20,8 +21,14 @@ local loading = {}
 --- The module that a task waits for: task -> an entry of `loading`.
 local awaited = setmetatable({}, { __mode = "k" })
 
--- Messages have positions where Lua's own have them: never in this file.
-local NOWHERE = 0
+--- Raise at the script's line, where Lua's own `require` would.
+local function raise(message)
+  local level = 2
+  while getinfo(level, "S").source == SELF do
+    level = level + 1
+  end
+  error(message, level)
+end
 
 local function search_builtin(name)
   local loader, where = builtin(name)
@@ -34,7 +41,7 @@ end
 local function search_lua(name)
   local path = package.path
   if type(path) ~= "string" then
-    error("'package.path' must be a string", NOWHERE)
+    error("'package.path' must be a string", 0)
   end
   local file, tried = searchpath(name, path)
   if not file then
@@ -42,7 +49,7 @@ local function search_lua(name)
   end
   local loader, message = loadfile(file, "t")
   if not loader then
-    error(format("error loading module '%s' from file '%s':\n\t%s", name, file, message), NOWHERE)
+    error(format("error loading module '%s' from file '%s':\n\t%s", name, file, message), 0)
   end
   return loader, file
 end
@@ -50,10 +57,10 @@ end
 package.searchers[2] = search_lua
 insert(package.searchers, 2, search_builtin)
 
-local function find(name, caller)
+local function find(name)
   local searchers = package.searchers
   if type(searchers) ~= "table" then
-    error("'package.searchers' must be a table", caller)
+    raise "'package.searchers' must be a table"
   end
   local tried = {}
   local i = 0
@@ -61,7 +68,7 @@ local function find(name, caller)
     i = i + 1
     local searcher = searchers[i]
     if searcher == nil then
-      error(format("module '%s' not found:%s", name, concat(tried)), caller)
+      raise(format("module '%s' not found:%s", name, concat(tried)))
     end
     local loader, extra = searcher(name)
     if type(loader) == "function" then
@@ -72,9 +79,8 @@ local function find(name, caller)
   end
 end
 
---- `caller` is the level of require's caller, seen from here.
-local function load_module(name, caller)
-  local loader, extra = find(name, caller + 1)
+local function load_module(name)
+  local loader, extra = find(name)
   local value = loader(name, extra)
   if value ~= nil then
     loaded[name] = value
@@ -86,11 +92,11 @@ end
 
 --- A module that waits, in one or several steps, for one that this task loads
 --- would wait for ever.
-local function check_circle(entry, task, caller)
+local function check_circle(entry, task)
   local step = entry
   repeat
     if step.task == task then
-      error(format("module '%s' requires itself while it loads", entry.name), caller)
+      raise(format("module '%s' requires itself while it loads", entry.name))
     end
     step = awaited[step.task]
   until not step
@@ -124,7 +130,7 @@ end
 local function load_alone(name, task)
   local entry <close> = setmetatable({ name = name, task = task }, Entry)
   loading[name] = entry
-  return load_module(name, 3)
+  return load_module(name)
 end
 
 local core -- neap.task.core
@@ -137,24 +143,24 @@ local function require_name(name)
   core = core or builtin "neap.task.core" ()
   local task = core.current()
   if not task then
-    return load_module(name, 2)
+    return load_module(name)
   end
   local entry = loading[name]
   if entry then
-    check_circle(entry, task, 3)
+    check_circle(entry, task)
     await(entry, core, task)
     return require_name(name)
   end
   return load_alone(name, task)
 end
 
-function require(name, ...) -- luacheck: globals require
-  if type(name) ~= "string" then
-    if type(name) ~= "number" then
-      local got = select("#", ...) == 0 and name == nil and "no value" or type(name)
-      error(format("bad argument #1 to 'require' (string expected, got %s)", got), 2)
-    end
+function require(...) -- luacheck: globals require
+  local name = ...
+  if type(name) == "number" then
     name = tostring(name)
+  elseif type(name) ~= "string" then
+    local got = select("#", ...) == 0 and "no value" or type(name)
+    raise(format("bad argument #1 to 'require' (string expected, got %s)", got))
   end
   return require_name(name)
 end

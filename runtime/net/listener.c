@@ -63,7 +63,7 @@ static listener_box *check(lua_State *L) {
 
 
 int listener_push(lua_State *L, listener *l, const char *where) {
-  listener_box *b = lua_newuserdatauv(L, sizeof *b, 0);
+  listener_box *b = lua_newuserdatauv(L, sizeof *b, 1); /* see rouse_lua */
   *b = (listener_box){l, host_serial(l->host)};
   luaL_setmetatable(L, LISTENER_CLASS);
   l->box = b;
@@ -167,12 +167,43 @@ static int l_accept(lua_State *L) {
 
 
 /*
+** rouse(listener, scope): the listener's end shall end the scope's wait, too.
+** A server that has as many connections as it may waits for one to end, not in
+** accept.
+*/
+
+int rouse_lua(lua_State *L) {
+  check(L);
+  lua_settop(L, 2);
+  if (lua_getiuservalue(L, 1, 1) != LUA_TTABLE) {
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    lua_setiuservalue(L, 1, 1);
+  }
+  lua_pushvalue(L, 2);
+  lua_pushboolean(L, true);
+  lua_rawset(L, -3);
+  return 0;
+}
+
+
+static void rouse_all(lua_State *L) {
+  if (lua_getiuservalue(L, 1, 1) == LUA_TTABLE)
+    for (lua_pushnil(L); lua_next(L, -2) != 0; lua_pop(L, 1))
+      scope_rouse(L, -2);
+  lua_pop(L, 1);
+}
+
+
+/*
 ** listener:close() : true
 */
 
 static int l_close(lua_State *L) {
   listener_box *b = check(L);
   listener *l = b->listener;
+  lua_settop(L, 1);
+  rouse_all(L);
   lua_pushboolean(L, true);
   if (l == NULL)
     return 1;

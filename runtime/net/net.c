@@ -113,7 +113,7 @@ static const luaL_Reg functions[] = {
   {"dial", dial_lua},       {"listen", listen_lua}, {"pair", pair_lua},
   {"resolve", resolve_lua},
   {"relay", relay_lua},     {"address", address_lua},
-  {"service", service_lua}, {NULL, NULL},
+  {"service", service_lua}, {"rouse", rouse_lua},   {NULL, NULL},
 };
 
 

@@ -16,6 +16,7 @@ struct net {
   unsigned dirty_count;
   outbox *outboxes;       /* free ones */
   unsigned outbox_count;
+  size_t burst;           /* bytes written since a writer last made way */
   stream *closing;        /* they send what is left, the oldest first */
   stream *dead;           /* of mem:, to be freed when no one looks */
   struct mem_name *names; /* listeners of mem: */
@@ -96,6 +97,7 @@ int listen_lua(lua_State *L);
 int pair_lua(lua_State *L);
 int resolve_lua(lua_State *L);
 int relay_lua(lua_State *L);
+int rouse_lua(lua_State *L);
 int address_lua(lua_State *L);
 int service_lua(lua_State *L);
 

@@ -21,6 +21,10 @@ enum { WAITING_TURN, ACCEPTED, YIELDED };
 /* Pieces of one write that need no memory for their list. */
 enum { FEW = 16 };
 
+/* Bytes that go out before others come first, though the kernel takes more: a
+ * peer that reads fast enough would else keep everybody waiting. */
+enum { BURST = 256 * 1024 };
+
 static int write_k(lua_State *L, int status, lua_KContext ctx);
 
 
@@ -127,7 +131,9 @@ static int take_turn(lua_State *L, stream *s) {
   }
   if (outbox_pending(s) >= HIGH_WATER)
     return await(L, s, WAITING_TURN);
-  if (!gather(L, s, size_of(L)) && !send_now(L, s))
+  size_t size = size_of(L);
+  net_of(s->host)->burst += size;
+  if (!gather(L, s, size) && !send_now(L, s))
     return failed(L, NULL, -ECANCELED, WAITING_TURN);
   if (outbox_pending(s) >= HIGH_WATER)
     return await(L, s, ACCEPTED);
@@ -169,6 +175,15 @@ static int write_k(lua_State *L, int status, lua_KContext ctx) {
 ** stream:write(...) : stream | nil, error
 */
 
+static bool is_burst(host *h) {
+  struct net *n = net_of(h);
+  if (n->burst < BURST)
+    return false;
+  n->burst = 0;
+  return true;
+}
+
+
 static int l_write(lua_State *L) {
   stream_box(L);
   check_pieces(L);
@@ -176,7 +191,7 @@ static int l_write(lua_State *L) {
   stream *s = stream_box(L)->stream; /* a finalizer may have closed it */
   if (s == NULL)
     return failed(L, NULL, -EBADF, WAITING_TURN);
-  if (wait_spent(L))
+  if (wait_spent(L) || is_burst(s->host))
     return wait_yield(L, YIELDED, write_k);
   return begin(L, s);
 }

@@ -17,12 +17,10 @@ static lua_Integer seconds_now(const host *h) {
 }
 
 
-/* Call Lua's own function, upvalue 1, with the arguments. */
+/* Go on as Lua's own function, upvalue 2, with its upvalue, 1: by a plain call,
+ * so that its errors tell the name by which the script has called. */
 static int original(lua_State *L) {
-  lua_pushvalue(L, lua_upvalueindex(1));
-  lua_insert(L, 1);
-  lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
-  return lua_gettop(L);
+  return lua_tocfunction(L, lua_upvalueindex(2))(L);
 }
 
 
@@ -109,7 +107,10 @@ static int l_randomseed(lua_State *L) {
 /* Wrap the field of the table on top. */
 static void wrap(lua_State *L, const char *name, lua_CFunction f) {
   lua_getfield(L, -1, name);
-  lua_pushcclosure(L, f, 1);
+  if (lua_getupvalue(L, -1, 1) == NULL)
+    lua_pushnil(L);
+  lua_insert(L, -2);
+  lua_pushcclosure(L, f, 2);
   lua_setfield(L, -2, name);
 }
 

@@ -7,6 +7,7 @@
 ** lives, so it survives the owner's coroutine.
 */
 
+#include <errno.h>
 #include <string.h>
 
 #include "sched/sched.h"
@@ -299,12 +300,17 @@ static int l_cancel(lua_State *L) {
 static int wait_k(lua_State *L, int status, lua_KContext ctx) {
   scope *s = lua_touserdata(L, 1);
   (void)ctx;
-  if (status == LUA_YIELD)
-    wait_status(L);
+  if (status == LUA_YIELD && wait_status(L) < 0)
+    return 0; /* by scope_rouse */
   lua_Integer n = lua_tointeger(L, 2);
   if ((lua_Integer)s->live <= n)
     return 0;
   return wait_below(L, s, (unsigned)n, 0, wait_k);
+}
+
+
+void scope_rouse(lua_State *L, int index) {
+  wait_wake_all(&scope_check(L, index)->below, -ECANCELED);
 }
 
 

@@ -38,6 +38,9 @@ void sched_interrupt(host *h, int exit_status, const char *reason);
  * scope (NULL: the root scope), and replace them by the Task. */
 task *task_spawn(lua_State *L, scope *into, int nargs);
 
+/* Let the task in s:wait() of the Scope at index go on, whoever still lives. */
+void scope_rouse(lua_State *L, int index);
+
 /* The running task; NULL while modules are opened. */
 task *task_current(lua_State *L);
 

@@ -1,0 +1,610 @@
+-- net.relay joins two streams of any kinds: every byte arrives once and in order,
+-- halves end one by one, and whoever ends a relay has both streams back.
+
+local host = require "neap.host"
+local net = require "neap.net"
+local process = require "neap.process"
+local task = require "neap.task"
+local transports = require "spec.support.transports"
+
+--- Less under sanitizers.
+local megabytes = (os.getenv "NEAP_BUILD" or "build") == "build" and 64 or 4
+
+local MIB = 1 << 20
+
+local SOON = 0.002
+
+--- Bytes that differ everywhere, so that a loss or a swap shows.
+local function pattern(n)
+  local parts = {}
+  for i = 1, n // 8 + 1 do
+    parts[i] = ("%08x"):format(i)
+  end
+  return table.concat(parts):sub(1, n)
+end
+
+local big = pattern(2 * MIB)
+
+local function code_of(_, err)
+  return err and err.code
+end
+
+--- client <-> a, which is to be relayed to b <-> server.
+local function bridge(left, right)
+  local client, a = transports.pair(left)
+  local b, server = transports.pair(right)
+  return client, a, b, server
+end
+
+local function close_all(...)
+  for _, stream in ipairs {...} do
+    stream:reset()
+  end
+end
+
+--- A test of bridged streams, which leaves nothing behind.
+local function case(name, left, right, f)
+  it(name, function()
+    local before = host.census()
+    local client, a, b, server = bridge(left, right)
+    f(client, a, b, server)
+    close_all(client, a, b, server)
+    local now
+    for i = 1, 100 do
+      now = host.census()
+      if now.tasks == before.tasks and now.descriptors == before.descriptors
+        and now.streams == before.streams then
+        break
+      end
+      task.sleep(i * 1e-4)
+    end
+    assert.same(before, now)
+  end)
+end
+
+--- Write all, then end.
+local function pour(stream, bytes)
+  assert(stream:write(bytes))
+  assert(stream:shutdown())
+end
+
+--- What passes by hand what a relay has left, from one to the other, to the end.
+local function pass(from, to)
+  for chunk in from:chunks() do
+    assert(to:write(chunk))
+  end
+  assert(to:shutdown())
+end
+
+local function assert_usable(x, y)
+  assert(x:write "ping\n")
+  assert.equal("ping", y:read "l")
+  assert(y:write "pong\n")
+  assert.equal("pong", x:read "l")
+end
+
+--- Write until the stream takes no more; the size that it has taken.
+local function stuff(stream)
+  local accepted = 0
+  repeat
+    local ok = task.timeout(SOON, stream.write, stream, big:sub(1, 65536))
+    accepted = accepted + 65536
+  until not ok
+  return accepted
+end
+
+--- A relay in a task of scope s, given time to begin.
+local function begin(s, a, b)
+  local t = s:spawn(net.relay, a, b)
+  task.sleep(SOON)
+  return t
+end
+
+--- Send `count` blocks that each know their place, and end.
+local function send_blocks(stream, mark, count)
+  local filler = big:sub(1, 65536 - 8)
+  for i = 1, count do
+    assert(stream:write(("%s%07d"):format(mark, i), filler))
+  end
+  assert(stream:shutdown())
+end
+
+local function check_blocks(stream, mark, count)
+  local filler = big:sub(1, 65536 - 8)
+  for i = 1, count do
+    local block = assert(stream:read(65536))
+    assert.is_true(block == ("%s%07d"):format(mark, i) .. filler, i)
+  end
+  assert.is_nil(stream:read(1))
+end
+
+for _, left in ipairs(transports.names) do
+  for _, right in ipairs(transports.names) do
+    describe(("relay (%s to %s)"):format(left, right), function()
+      local function test(name, f)
+        case(name, left, right, f)
+      end
+
+      test("passes bytes on as they come, both ways", function(client, a, b, server)
+        task.scope(function(s)
+          local relay = begin(s, a, b)
+          for i = 1, 20 do
+            client:write(i, "\n")
+            assert.equal(tostring(i), server:read "l")
+            server:write(-i, "\n")
+            assert.equal(tostring(-i), client:read "l")
+          end
+          client:shutdown()
+          server:shutdown()
+          assert.same({51, 71}, {relay:join()})
+        end)
+      end)
+
+      test("passes each end on, the left one first", function(client, a, b, server)
+        task.scope(function(s)
+          local relay = begin(s, a, b)
+          pour(client, "question")
+          assert.equal("question", server:read "a")
+          task.sleep(SOON)
+          assert.equal("waiting", relay.status)
+          pour(server, "the answer")
+          assert.equal("the answer", client:read "a")
+          assert.same({8, 10}, {relay:join()})
+        end)
+        assert.equal("tcp unix mem", table.concat(transports.names, " "))
+        assert.is_nil(a:recv())
+        assert.is_nil(b:recv())
+      end)
+
+      test("passes each end on, the right one first", function(client, a, b, server)
+        task.scope(function(s)
+          local relay = begin(s, a, b)
+          pour(server, "greeting")
+          assert.equal("greeting", client:read "a")
+          task.sleep(SOON)
+          assert.equal("waiting", relay.status)
+          pour(client, "reply")
+          assert.equal("reply", server:read "a")
+          assert.same({5, 8}, {relay:join()})
+        end)
+      end)
+
+      test("has both ends at once, before it begins", function(client, a, b, server)
+        pour(client, "question")
+        pour(server, "the answer")
+        assert.same({8, 10}, {net.relay(a, b)})
+        assert.equal("the answer", client:read "a")
+        assert.equal("question", server:read "a")
+      end)
+
+      test("passes on what was read ahead, and sends what was gathered", function(client, a, b, server)
+        client:write "one\ntwo "
+        server:write "uno\ndos "
+        client:flush()
+        server:flush()
+        assert.equal("one", a:read "l")
+        assert.equal("do", b:read "l" == "uno" and b:peek(2))
+        b:write "before "
+        a:write "antes "
+        task.scope(function(s)
+          local relay = s:spawn(net.relay, a, b)
+          assert.equal("before two ", server:read(11))
+          assert.equal("antes dos ", client:read(10))
+          pour(client, "three")
+          pour(server, "tres")
+          assert.equal("three", server:read "a")
+          assert.equal("tres", client:read "a")
+          assert.same({9, 8}, {relay:join()})
+        end)
+      end)
+
+      test("passes on what was read together with the end", function(client, a, b, server)
+        pour(client, "all of it")
+        assert.equal("all of it", a:peek(100))
+        pour(server, "")
+        assert.same({9, 0}, {net.relay(a, b)})
+        assert.equal("all of it", server:read "a")
+        assert.equal("", client:read "a")
+      end)
+
+      test("waits for what was written before", function(client, a, b, server)
+        local stuffed = stuff(b)
+        client:write "behind it"
+        client:shutdown()
+        task.scope(function(s)
+          local relay = begin(s, a, b)
+          assert.equal("waiting", relay.status)
+          local got = 0
+          while got < stuffed do
+            got = got + #assert(server:recv(stuffed - got))
+          end
+          assert.equal("behind it", server:read "a")
+          server:close()
+          assert.same({9, 0}, {relay:join()})
+        end)
+        assert.is_nil(client:recv())
+      end)
+
+      test("refuses others, and what is in use", function(client, a, b, server)
+        task.scope(function(s)
+          local relay = begin(s, a, b)
+          for _, stream in ipairs {a, b} do
+            local ok, err = pcall(stream.recv, stream)
+            assert.is_false(ok)
+            assert.matches("EBUSY", err)
+          end
+          local ok, err = pcall(net.relay, b, a)
+          assert.is_false(ok)
+          assert.matches("EBUSY", err)
+          relay:cancel()
+        end)
+        task.scope(function(s)
+          local reader = s:spawn(a.recv, a)
+          task.sleep(SOON)
+          local ok, err = pcall(net.relay, a, b)
+          assert.is_false(ok)
+          assert.matches("EBUSY", err)
+          client:write "for the reader"
+          assert.equal("for the reader", reader:join())
+        end)
+        assert.is_false(pcall(net.relay, a, a))
+        assert.is_false(pcall(net.relay, a))
+        assert_usable(client, a)
+        assert_usable(b, server)
+        a:close()
+        assert.equal("EBADF", code_of(net.relay(a, b)))
+        assert.equal("EBADF", code_of(net.relay(b, a)))
+        assert_usable(b, server)
+      end)
+
+      test("refuses a stream to which others wait to write", function(client, a, b, server)
+        local stuffed = stuff(b)
+        task.scope(function(s)
+          local writer = s:spawn(function()
+            assert(b:write "queued")
+          end)
+          task.sleep(SOON)
+          local ok, err = pcall(net.relay, a, b)
+          assert.is_false(ok)
+          assert.matches("EBUSY", err)
+          local got = server:read(stuffed + #"queued")
+          assert.equal("queued", got:sub(-6))
+          writer:join()
+        end)
+        assert_usable(client, a)
+        assert_usable(b, server)
+      end)
+
+      for _, way in ipairs {"cancel", "timeout"} do
+        test(("can be ended by a %s while bytes are under way, and none is lost"):format(way),
+          function(client, a, b, server)
+          task.scope(function(s)
+            s:spawn(pour, client, big)
+            s:spawn(pour, server, big .. "!")
+            local relay
+            if way == "cancel" then
+              relay = begin(s, a, b) -- nobody reads: it is stuck with what it holds
+              task.sleep(SOON)
+              relay:cancel()
+              assert.equal("ECANCELED", code_of(relay:join()))
+            else
+              assert.equal("timeout", select(2, task.timeout(2 * SOON, net.relay, a, b)).op)
+            end
+            s:spawn(pass, a, b)
+            s:spawn(pass, b, a)
+            s:spawn(function()
+              assert.is_true(server:read "a" == big)
+            end)
+            assert.is_true(client:read "a" == big .. "!")
+          end)
+        end)
+      end
+
+      test("can be ended and begun again at any moment", function(client, a, b, server)
+        local times = 0
+        task.scope(function(s)
+          s:spawn(pour, client, big)
+          s:spawn(pour, server, big .. "!")
+          s:spawn(function()
+            local parts = {}
+            for chunk in server:chunks() do
+              parts[#parts + 1] = chunk
+              if #parts % 3 == 0 then
+                task.sleep(0.0003)
+              end
+            end
+            assert.is_true(table.concat(parts) == big)
+          end)
+          s:spawn(function()
+            assert.is_true(client:read "a" == big .. "!")
+          end)
+          repeat
+            local done, err = task.timeout(0.0002 * (times % 7), net.relay, a, b)
+            times = times + 1
+            assert.is_true(done ~= nil or err.op == "timeout")
+          until done
+        end)
+        assert.is_true(times > 1)
+      end)
+
+      test("I5: loses no byte that comes in the turn of its cancelling", function(client, a, b, server)
+        for i = 1, 30 do
+          task.scope(function(s)
+            local relay = s:spawn(net.relay, a, b)
+            task.sleep(0.0003)
+            client:write(i, "\n")
+            client:flush()
+            server:write(-i, "\n")
+            server:flush()
+            for _ = 1, i % 5 do
+              task.yield()
+            end
+            if i % 3 == 0 then
+              task.sleep(i * 2e-6)
+            end
+            relay:cancel()
+          end)
+        end
+        client:shutdown()
+        server:shutdown()
+        assert(net.relay(a, b))
+        local expected, back = {}, {}
+        for i = 1, 30 do
+          expected[i], back[i] = i .. "\n", -i .. "\n"
+        end
+        assert.equal(table.concat(expected), server:read "a")
+        assert.equal(table.concat(back), client:read "a")
+      end)
+
+      for _, side in ipairs {"a", "b"} do
+        test(("ends when %s is closed under it"):format(side), function(client, a, b, server)
+          local near, far, own, other = a, client, b, server
+          if side == "b" then
+            near, far, own, other = b, server, a, client
+          end
+          task.scope(function(s)
+            local relay = begin(s, a, b)
+            client:write "12345"
+            server:write "123"
+            assert.equal("12345", server:read(5))
+            assert.equal("123", client:read(3))
+            near:close()
+            local ok, err, ab, ba = relay:join()
+            assert.is_nil(ok)
+            assert.equal("ECANCELED", err.code)
+            assert.same({5, 3}, {ab, ba})
+          end)
+          assert.is_nil(far:recv())
+          assert_usable(own, other)
+        end)
+      end
+
+      test("sends on what it had when one of the two is closed", function(client, a, b, server)
+        task.scope(function(s)
+          s:spawn(function()
+            client:write(big) -- fails at last, when a is closed
+          end)
+          local relay = begin(s, a, b)
+          task.sleep(SOON)
+          a:close()
+          local ok, err, ab, ba = relay:join()
+          assert.is_nil(ok)
+          assert.equal("ECANCELED", err.code)
+          assert.equal(0, ba)
+          b:shutdown()
+          local got = server:read "a"
+          assert.equal(ab, #got)
+          assert.is_true(#got > 0 and got == big:sub(1, #got))
+        end)
+      end)
+
+      test("ends with the error of a side that is reset", function(client, a, b, server)
+        if left == "unix" then
+          return -- a reset is an end there
+        end
+        task.scope(function(s)
+          local relay = begin(s, a, b)
+          client:write "last words"
+          assert.equal("last words", server:read(10))
+          server:write "yes?"
+          assert.equal("yes?", client:read(4))
+          client:reset()
+          local ok, err, ab, ba = relay:join()
+          assert.is_nil(ok)
+          assert.equal("ECONNRESET", err.code)
+          assert.equal("relay", err.op == "recv" and "relay" or err.op)
+          assert.same({10, 4}, {ab, ba})
+        end)
+        assert.equal("ECONNRESET", code_of(a:recv()))
+        assert_usable(b, server)
+      end)
+
+      test("ends with the error of a side that was reset before", function(client, a, b, server)
+        if left == "unix" then
+          return
+        end
+        client:write "last words"
+        assert.equal("last", a:read(4))
+        client:reset()
+        task.sleep(SOON)
+        local ok, err = net.relay(a, b)
+        assert.is_nil(ok)
+        assert.equal("ECONNRESET", err.code)
+        assert_usable(b, (function()
+          local rest = assert(task.timeout(1, server.peek, server, 1))
+          assert.equal(" ", rest)
+          assert.equal(" words", server:read(6))
+          return server
+        end)())
+      end)
+
+      test("ends when a side is gone to which it sends", function(client, a, b, server)
+        task.scope(function(s)
+          local relay = begin(s, a, b)
+          s:spawn(function()
+            client:write(big) -- fails, or is taken and dropped
+          end)
+          assert.equal(big:sub(1, 1000), server:read(1000))
+          server:reset()
+          local ok, err, ab = relay:join()
+          assert.is_nil(ok)
+          assert.is_truthy(err.code == "EPIPE" or err.code == "ECONNRESET")
+          assert.is_true(ab >= 1000)
+          a:reset()
+        end)
+      end)
+
+      test("is not ended by a settimeout of its streams", function(client, a, b, server)
+        a:settimeout(SOON)
+        b:settimeout(SOON)
+        task.scope(function(s)
+          local relay = s:spawn(net.relay, a, b)
+          task.sleep(5 * SOON)
+          pour(client, "late")
+          pour(server, "later")
+          assert.same({4, 5}, {relay:join()})
+        end)
+        assert.equal("late", server:read "a")
+        assert.equal("later", client:read "a")
+      end)
+
+      test("works in a coroutine, a hundred times on the same streams", function(client, a, b, server)
+        for i = 1, 100 do
+          client:write(i, "\n")
+          local err = select(2, task.timeout(0.0001, coroutine.wrap(net.relay), a, b))
+          assert.equal("ETIMEDOUT", err.code)
+        end
+        client:close()
+        server:shutdown()
+        assert(net.relay(a, b))
+        local i = 0
+        for line in server:lines() do
+          i = i + 1
+          assert.equal(tostring(i), line)
+        end
+        assert.equal(100, i)
+      end)
+
+      local copied = left == "mem" or right == "mem"
+      local size = copied and megabytes // 8 + 1 or megabytes
+
+      test(("moves %d MiB each way at once"):format(size), function(client, a, b, server)
+        local blocks = size * 16
+        local before = host.census().descriptors
+        task.scope(function(s)
+          local relay = s:spawn(net.relay, a, b)
+          s:spawn(send_blocks, client, "c", blocks)
+          s:spawn(send_blocks, server, "s", blocks)
+          s:spawn(check_blocks, client, "s", blocks)
+          check_blocks(server, "c", blocks)
+          assert.same({blocks * 65536, blocks * 65536}, {relay:join()})
+        end)
+        assert.equal(before, host.census().descriptors)
+      end)
+
+      if not copied then
+        test("splices what is bulk, and only that", function(client, a, b, server)
+          local before = host.census().descriptors
+          task.scope(function(s)
+            local relay = begin(s, a, b)
+            for i = 1, 20 do
+              client:write(i, "\n")
+              assert.equal(tostring(i), server:read "l")
+            end
+            assert.equal(before, host.census().descriptors)
+            local most = 0
+            s:spawn(send_blocks, client, "c", 512)
+            for chunk in server:chunks() do
+              most = math.max(most, host.census().descriptors)
+              assert.is_string(chunk)
+            end
+            assert.equal(before + 2, most) -- the pipe of one flow
+            server:shutdown()
+            assert(relay:join())
+          end)
+          assert.equal(before, host.census().descriptors)
+        end)
+      end
+    end)
+  end
+end
+
+describe("relay", function()
+  for _, kind in ipairs(transports.names) do
+    it(("goes round between the two ends of one pair, until it is ended (%s)"):format(kind), function()
+      local a <close>, b = transports.pair(kind)
+      assert.equal("ETIMEDOUT", code_of(task.timeout(SOON, net.relay, a, b)))
+      assert_usable(a, b)
+      a:write "round\n"
+      assert.equal("round", b:peek(5))
+      local ticks = 0
+      task.scope(function(s)
+        local clock = s:spawn(function()
+          while true do
+            task.sleep(0.001)
+            ticks = ticks + 1
+          end
+        end)
+        assert.equal("ETIMEDOUT", code_of(task.timeout(0.05, net.relay, a, b)))
+        clock:cancel()
+      end)
+      assert.is_true(ticks >= 10, "others have their turns")
+      a:shutdown()
+      b:shutdown()
+      local left = assert(a:read "a") .. assert(b:read "a")
+      assert.equal("round\n", left)
+      b:close()
+    end)
+  end
+
+  for _, kind in ipairs(transports.names) do
+    it(("feeds a child, and carries its output away (%s)"):format(kind), function()
+      local before = host.census()
+      do
+        local child <close> = assert(process.spawn {"cat", stdin = "pipe", stdout = "pipe"})
+        local client, a, b, server = bridge(kind, kind)
+        local counts = {}
+        task.scope(function(s)
+          s:spawn(function()
+            counts.into = {net.relay(a, child.stdin)}
+          end)
+          s:spawn(function()
+            counts.out = {net.relay(child.stdout, b)}
+          end)
+          s:spawn(pour, client, big)
+          assert.is_true(server:read "a" == big)
+          server:shutdown()
+        end)
+        assert.same({#big, 0}, counts.into)
+        assert.same({#big, 0}, counts.out)
+        assert.equal(0, child:wait())
+        close_all(client, a, b, server)
+      end
+      task.sleep(SOON)
+      assert.same(before, host.census())
+    end)
+  end
+
+  it("carries many pairs at once", function()
+    local count = 50
+    local before = host.census()
+    task.scope(function(s)
+      for i = 1, count do
+        s:spawn(function()
+          local names = transports.names
+          local client, a, b, server = bridge(names[i % 3 + 1], names[i // 3 % 3 + 1])
+          task.scope(function(inner)
+            inner:spawn(net.relay, a, b)
+            inner:spawn(pour, client, big:sub(1, i * 4000))
+            inner:spawn(pour, server, big:sub(i, i * 3000))
+            assert.is_true(server:read "a" == big:sub(1, i * 4000))
+            assert.is_true(client:read "a" == big:sub(i, i * 3000))
+          end)
+          close_all(client, a, b, server)
+        end)
+      end
+    end)
+    task.sleep(SOON)
+    assert.same(before, host.census())
+  end)
+end)
