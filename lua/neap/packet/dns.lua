@@ -137,7 +137,7 @@ local function read_name(message, at)
         return nil, "a name that is cut off"
       end
       local label = message:sub(at + 1, at + length)
-      labels[#labels + 1] = label:gsub("[^\x21-\x2d\x2f-\x5b\x5d-\x7e]", escape)
+      labels[#labels + 1] = label:gsub("[\0-\x20.\\\x7f-\xff]", escape)
       at = at + length + 1
     elseif length >= 0xc0 then
       local low = message:byte(at + 1)
