@@ -47,11 +47,11 @@ sample("icmp unreachable",
   packet.ip {src = "192.0.2.1", dst = "10.0.0.1", id = 1}
     / packet.icmp {type = "destination-unreachable", code = 4, next_hop_mtu = 1400}
     / packet.ip {src = "10.0.0.1", dst = "192.0.2.9", id = 1}
-    / packet.udp {src_port = 1111, dst_port = 2222} / "abc",
+    / packet.udp {src_port = 40001, dst_port = 40002} / "abc",
   [[IP(src="192.0.2.1",dst="10.0.0.1")/ICMP(type=3,code=4,nexthopmtu=1400)/
-  IP(src="10.0.0.1",dst="192.0.2.9",id=1)/UDP(sport=1111,dport=2222)/b"abc"]],
+  IP(src="10.0.0.1",dst="192.0.2.9",id=1)/UDP(sport=40001,dport=40002)/b"abc"]],
   [[4500003b000100004001aebfc00002010a0000010304c3aa000005784500001f000100004011aec30a000001c000
-  0209045708ae000b6266616263]])
+  02099c419c42000b36e7616263]])
 
 sample("ip options",
   packet.ip {src = "10.0.0.1", dst = "224.0.0.22", ttl = 1, id = 1, options = {
