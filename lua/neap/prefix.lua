@@ -13,7 +13,7 @@ local core = require "neap.net.core"
 ---@class neap.prefix
 local prefix = {}
 
---- A prefix, immutable in spirit. `tostring` gives its text, which `parse` reads;
+--- A prefix; to be read, not changed. `tostring` gives its text, which `parse` reads;
 --- `==` compares.
 ---@class neap.Prefix
 ---@field family "inet"|"inet6"
@@ -101,14 +101,16 @@ end
 --- print(ours:contains "::ffff:10.0.0.1", ours:contains(net.address "11.0.0.1:80"))
 --- --> true false
 --- print(pcall(ours.contains, ours, "012.0.0.1"))
---- --> false bad argument #1 to '?' (an address such as 127.0.0.1:80 expected, got '012.0.0.1')
+--- --> false contains: an address expected, got '012.0.0.1'
 --- ```
 ---@param address neap.Address|string  raises for text that is no address
 ---@return boolean
 function Prefix:contains(address)
-  if type(address) ~= "userdata" then
-    address = core.address(address)
+  local known, found = pcall(core.address, address)
+  if not known then
+    error(("contains: an address expected, got '%s'"):format(tostring(address)), 2)
   end
+  address = found
   if address.family ~= self.family then
     return false
   end
