@@ -126,6 +126,10 @@ describe("dns", function()
       assert.is_nil(dns, hex(name))
       assert.matches("^dns: question 1: ", note)
     end
+    -- A pointer to what reaches over the name and behind the message.
+    local over, reason = dissect("\0\52\x80\0\0\1\0\0\0\0\0\0\xc0\1\0\1\0\1" .. ("x"):rep(50))
+    assert.is_nil(over)
+    assert.equal("dns: question 1: a name that points into itself", reason)
     -- Two names, each of which points into the other.
     local dns = dissect(header(2) .. "\1a\xc0\x14\0\1\0\1" .. "\1b\xc0\x0c\0\1\0\1")
     assert.is_nil(dns)

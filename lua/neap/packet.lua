@@ -46,10 +46,36 @@ local packet = {
   udp = transport.udp,
   tcp = transport.tcp,
   dns = dns.dns,
-  raw = core.raw,
-  padding = core.padding,
-  hexdump = core.hexdump,
 }
+
+--- Bytes as a layer; in `a / "bytes"` the string does.
+---
+--- ```lua
+--- local packet = require "neap.packet"
+---
+--- print(packet.raw("hi"):bytes())  --> hi
+--- ```
+---@param data string|{ data: string }
+---@return neap.Packet
+function packet.raw(data)
+  return core.raw(data)
+end
+
+--- Bytes behind the end of a layer, which its lengths and checksums leave out:
+--- what fills a short Ethernet frame up. Unless `of` names another, the layer is
+--- the innermost IP, IPv6 or ARP.
+---
+--- ```lua
+--- local packet = require "neap.packet"
+---
+--- local p = packet.ip {dst = "10.0.0.1"} / "hi" / packet.padding(("\0"):rep(24))
+--- print(#p:bytes(), p:complete().ip.total_length)  --> 46 22
+--- ```
+---@param data string|{ data: string, of: string? }
+---@return neap.Packet
+function packet.padding(data)
+  return core.padding(data)
+end
 
 --- First layers by link type, as captures number them (LINKTYPE_ values of
 --- tcpdump.org); RAW is either IP, as its first bits say.
@@ -109,6 +135,20 @@ function packet.checksum(bytes)
     error(("checksum: a string of bytes expected, got %s"):format(type(bytes)), 2)
   end
   return core.fold(core.sum(bytes, 0))
+end
+
+--- The classic dump: offset, 16 bytes in hexadecimal, and as text.
+---
+--- ```lua
+--- local packet = require "neap.packet"
+---
+--- print(packet.hexdump "neap\n")
+--- --> 00000000  6e 65 61 70 0a                                    |neap.|
+--- ```
+---@param bytes string
+---@return string text  a line for each 16 bytes, no newline at its end
+function packet.hexdump(bytes)
+  return core.hexdump(bytes)
 end
 
 --- Is this a packet?

@@ -27,6 +27,7 @@ local time = require "neap.time"
 local pack, unpack = string.pack, string.unpack
 
 ---@class neap.pcap
+---@field linktypes table<string, integer>  numbers of link types by name: `raw` is 101
 local pcap = {}
 
 --- Link types (tcpdump.org, LINKTYPE_ values) with a name here.
@@ -726,14 +727,6 @@ end
 
 Reader.__close = Reader.close
 
---- The number of a link type's name, of LINKTYPE_ values.
----
---- ```lua
---- local pcap = require "neap.pcap"
----
---- print(pcap.linktypes.raw)  --> 101
---- ```
----@type table<string, integer>
 pcap.linktypes = linktypes
 
 return pcap

@@ -21,23 +21,16 @@ local core = {}
 --- More layers than this in one packet are left as bytes.
 local MAX_LAYERS = 64
 
----@class neap.packet.Kind
----@field name string
----@field fields string[]  in the order in which `show` prints them
----@field defaults table<string, any>
----@field automatic table<string, true>  what follows from the rest: lengths, checksums
----@field lists table<string, true>  fields that are lists, empty when not given
----@field hex table<string, integer>  fields that print in hexadecimal, and their digits
----@field dump boolean  `show` dumps its `data`
----@field hidden table<string, true>?  fields that `show` leaves out
----@field optional? fun(field: string, value: any): boolean  right without being computed
----@field partial? fun(layer: neap.Layer): boolean  what is inside is a piece
----@field network boolean  an unnamed padding behind it is outside of it
----@field encode fun(layer: neap.Layer, body: string, layers: neap.Layer[], i: integer): string
----@field decode fun(bytes: string, from: integer, to: integer, layers: neap.Layer[]): ...
----@field summary? fun(layer: neap.Layer): string
-
----@type table<string, neap.packet.Kind>
+--- The kinds by name. What a kind may say, besides its name, `fields` (a string of
+--- their names, in the order in which `show` prints them), `encode` and `decode`:
+---
+--- - `defaults`: a table; `lists`: the fields that are lists, empty when not given;
+--- - `automatic`: fields that follow from the rest, lengths and checksums;
+--- - `hex`: fields that print in hexadecimal, and their digits; `dump`: `show` dumps
+---   its `data`; `hidden`: fields that `show` leaves out; `summary(layer)`: a text;
+--- - `network`: padding behind it that names no layer is outside of it;
+--- - `optional(field, value)`: the value is right without being computed;
+--- - `partial(layer)`: what is inside is only a piece.
 local kinds = {}
 core.kinds = kinds
 
@@ -465,7 +458,7 @@ end
 ---
 --- local p = packet.dissect((packet.ip {dst = "10.0.0.1"} / "hi"):bytes(), "ip")
 --- p.ip.ttl = 1
---- print(p:verify())  --> false table
+--- print((p:verify()))  --> false
 --- print(p:recompute():verify())  --> true
 --- ```
 ---@param name? string  of a layer
@@ -636,16 +629,6 @@ function item_text(value)
   return tostring(value)
 end
 
---- The classic dump: offset, 16 bytes in hexadecimal, and as text.
----
---- ```lua
---- local packet = require "neap.packet"
----
---- print(packet.hexdump "neap\n")
---- --> 00000000  6e 65 61 70 0a                                    |neap.|
---- ```
----@param bytes string
----@return string text  a line for each 16 bytes, no newline at its end
 function core.hexdump(bytes)
   local lines = {}
   for at = 1, #bytes, 16 do
@@ -814,31 +797,10 @@ local function data_of(value)
   return type(value) == "string" and {data = value} or value
 end
 
---- Bytes as a layer; in `a / "bytes"` the string does.
----
---- ```lua
---- local packet = require "neap.packet"
----
---- print(packet.raw("hi"):bytes())  --> hi
---- ```
----@param data string|{ data: string }
----@return neap.Packet
 function core.raw(data)
   return raw(data_of(data))
 end
 
---- Bytes behind the end of a layer, which its lengths and checksums leave out:
---- what fills a short Ethernet frame up. Unless `of` names another, the layer is
---- the innermost IP, IPv6 or ARP.
----
---- ```lua
---- local packet = require "neap.packet"
----
---- local p = packet.ip {dst = "10.0.0.1"} / "hi" / packet.padding(("\0"):rep(24))
---- print(#p:bytes(), p:complete().ip.total_length)  --> 46 22
---- ```
----@param data string|{ data: string, of: string? }
----@return neap.Packet
 function core.padding(data)
   return padding(data_of(data))
 end

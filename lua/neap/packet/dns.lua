@@ -5,9 +5,10 @@
 --- not printable is `\DDD`, as in zone files (RFC 1035, 5.1).
 ---
 --- Reading takes any bytes. A pointer of a compressed name must point before all
---- that was read of the name so far, and there are 127 at most, so names end. A
---- message that is cut off or malformed is no message; record data that is not
---- what its type says is kept as bytes, in a message that is otherwise sound.
+--- that was read of the name so far, to a name that ends there, and there are 127
+--- at most: so names end. A message that is cut off or malformed is no message;
+--- record data that is not what its type says is kept as bytes, in a message that
+--- is otherwise sound.
 
 local address = require "neap.packet.address"
 local core = require "neap.packet.core"
@@ -15,6 +16,7 @@ local core = require "neap.packet.core"
 local pack, unpack = string.pack, string.unpack
 local int = core.int
 
+---@class neap.packet
 local dns = {}
 
 --- Bytes of a name on the wire, at most, and of a label (RFC 1035, 2.3.4); and
@@ -115,46 +117,45 @@ local function escape(c)
   return ("\\%03d"):format(c:byte())
 end
 
---- The name at a place in a message.
+--- The name at a place in a message. Where a pointer has led, no more is read
+--- than what is before the part of the name that it came from.
 ---@return string? name  nil for what is none
 ---@return integer|string after  where it ends; or what is wrong
 local function read_name(message, at)
   local labels, size = {}, 1
-  local floor, pointers = at, 0
+  local first, last, pointers = at, #message, 0
   local after
-  while true do
+  while at <= last do
     local length = message:byte(at)
-    if not length then
-      return nil, "a name that is cut off"
-    elseif length == 0 then
+    if length == 0 then
       local text = #labels > 0 and table.concat(labels, ".") or "."
       return text, after or at + 1
     elseif length <= MAX_LABEL then
       size = size + 1 + length
       if size > MAX_NAME then
         return nil, "a name of more than 255 bytes"
-      elseif at + length > #message then
-        return nil, "a name that is cut off"
+      elseif at + length > last then
+        break
       end
       local label = message:sub(at + 1, at + length)
       labels[#labels + 1] = label:gsub("[\0-\x20.\\\x7f-\xff]", escape)
       at = at + length + 1
     elseif length >= 0xc0 then
-      local low = message:byte(at + 1)
-      if not low then
-        return nil, "a name that is cut off"
+      if at == last then
+        break
       end
       after = after or at + 2
-      at = ((length & 0x3f) << 8 | low) + 1
+      at = ((length & 0x3f) << 8 | message:byte(at + 1)) + 1
       pointers = pointers + 1
-      if at >= floor or pointers > MAX_POINTERS then
+      if at >= first or pointers > MAX_POINTERS then
         return nil, "a name that points into itself"
       end
-      floor = at
+      first, last = at, first - 1
     else
       return nil, ("a label of type %d"):format(length >> 6)
     end
   end
+  return nil, after and "a name that points into itself" or "a name that is cut off"
 end
 
 local function unescape(digits)

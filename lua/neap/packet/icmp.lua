@@ -9,6 +9,7 @@ local core = require "neap.packet.core"
 local pack, unpack = string.pack, string.unpack
 local int = core.int
 
+---@class neap.packet
 local icmp = {}
 
 -- Sizes of fields are in bytes; "a4" and "a16" are addresses.

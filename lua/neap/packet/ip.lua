@@ -6,6 +6,7 @@ local core = require "neap.packet.core"
 local pack, unpack = string.pack, string.unpack
 local int = core.int
 
+---@class neap.packet
 local ip = {}
 
 --- Protocol numbers (IANA). Where a layer of this library reads a protocol, the

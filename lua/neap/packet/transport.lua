@@ -5,6 +5,7 @@ local core = require "neap.packet.core"
 local pack, unpack = string.pack, string.unpack
 local int = core.int
 
+---@class neap.packet
 local transport = {}
 
 --- The checksum over the pseudo-header of the IP layer around; 0 where there is
