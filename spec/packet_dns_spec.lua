@@ -201,7 +201,7 @@ describe("dns", function()
     assert.equal("dns: 10 bytes of 12", p.raw.note)
   end)
 
-  it("O1: takes a message with bytes changed, and cut off anywhere", function()
+  it("O1: takes a message with bytes changed, and cut off anywhere #slow", function()
     local bytes = packet.dns({qr = true, question = {{name = "example"}}, answer = everything})
       :bytes()
     for size = 0, #bytes - 1 do
@@ -234,7 +234,7 @@ describe("dns", function()
     assert.is_true(read > 300, read)
   end)
 
-  it("is quick with the worst of 64 KiB", function()
+  it("is quick with the worst of 64 KiB #slow", function()
     -- Records whose names are all as long as names get, by one pointer each.
     local label = "\1a"
     local first = label:rep(127) .. "\0"
