@@ -23,6 +23,10 @@ local pages = {
   {name = "stdio", "meta/stdio.lua"},
   {name = "address", "meta/address.lua"},
   {name = "endpoint", "meta/endpoint.lua"},
+  {name = "prefix", "prefix.lua"},
+  {name = "packet", "packet.lua", "packet/core.lua", "packet/link.lua", "packet/ip.lua",
+    "packet/icmp.lua", "packet/transport.lua", "packet/dns.lua"},
+  {name = "pcap", "pcap.lua"},
 }
 
 local function read(path)

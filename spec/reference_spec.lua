@@ -5,6 +5,8 @@ local endpoint = require "neap.endpoint"
 local errors = require "neap.error"
 local lfs = require "lfs"
 local net = require "neap.net"
+local packet = require "neap.packet"
+local pcap = require "neap.pcap"
 local process = require "neap.process"
 local reference = require "docs.reference"
 local signal = require "neap.signal"
@@ -141,6 +143,22 @@ describe("annotated, and there, are the functions of", function()
     end,
     ["neap.Event"] = function()
       return methods_of(task.event())
+    end,
+    ["neap.Packet"] = function()
+      return methods_of(packet.raw "bytes")
+    end,
+    ["neap.Prefix"] = function()
+      return methods_of(net.prefix.parse "::/0")
+    end,
+    ["neap.pcap.Writer"] = function()
+      local file <close> = assert(io.tmpfile())
+      return methods_of(pcap.writer(file))
+    end,
+    ["neap.pcap.Reader"] = function()
+      local file <close> = assert(io.tmpfile())
+      pcap.writer(file):flush()
+      file:seek "set"
+      return methods_of(pcap.reader(file))
     end,
   }
   for class, methods in pairs(classes) do

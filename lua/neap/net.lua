@@ -13,6 +13,7 @@
 local core = require "neap.net.core"
 local endpoints = require "neap.endpoint"
 local error_object = require "neap.error"
+local prefix = require "neap.prefix"
 local sched = require "neap.task.core"
 local task = require "neap.task"
 
@@ -51,6 +52,7 @@ local FAILED, CONNECTED = 1, 2
 local net = {
   address = core.address,
   service = core.service,
+  prefix = prefix,
 }
 
 --- Addresses of a name, in the order in which to try them (RFC 6724), as the

@@ -1,6 +1,7 @@
 ---@meta _
 
 ---@class neap.net
+---@field prefix neap.prefix|table  prefixes of addresses, see `neap.prefix`
 local net = {}
 
 --- The address that a text names, as `tostring` of an Address prints it. Nothing

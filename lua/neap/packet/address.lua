@@ -1,0 +1,182 @@
+--- Addresses as packets carry them: bytes to text and back.
+---
+--- Pure text: nothing is looked up, nothing normalised but the spelling. What is
+--- accepted is strict, as in `net.address`: no shorthand, no leading zeros, no
+--- blanks, no scope.
+
+local byte, char, pack = string.byte, string.char, string.pack
+
+---@class neap.packet.address
+local address = {}
+
+--- The text of an IPv4 address.
+---
+--- ```lua
+--- local address = require "neap.packet.address"
+---
+--- print(address.ipv4 "\x0a\0\0\x01")  --> 10.0.0.1
+--- ```
+---@param bytes string
+---@param at? integer  where its 4 bytes begin; default 1
+---@return string text
+function address.ipv4(bytes, at)
+  at = at or 1
+  return ("%d.%d.%d.%d"):format(byte(bytes, at, at + 3))
+end
+
+--- The 4 bytes of an IPv4 address: four decimal numbers.
+---
+--- ```lua
+--- local address = require "neap.packet.address"
+---
+--- print(#address.to_ipv4 "10.0.0.1")  --> 4
+--- print(address.to_ipv4 "10.1", address.to_ipv4 "012.0.0.1")  --> nil nil
+--- ```
+---@param text string
+---@return string? bytes  nil for what is no address
+function address.to_ipv4(text)
+  local a, b, c, d = text:match "^(%d%d?%d?)%.(%d%d?%d?)%.(%d%d?%d?)%.(%d%d?%d?)$"
+  if not a or text:find "%f[%d]0%d" then
+    return nil
+  end
+  a, b, c, d = tonumber(a), tonumber(b), tonumber(c), tonumber(d)
+  if a > 255 or b > 255 or c > 255 or d > 255 then
+    return nil
+  end
+  return char(a, b, c, d)
+end
+
+--- The first longest run of zero groups, of two or more (RFC 5952, 4.2).
+local function longest_run(groups)
+  local best, best_at = 1, nil
+  local length = 0
+  for i = 1, #groups do
+    length = groups[i] == 0 and length + 1 or 0
+    if length > best then
+      best, best_at = length, i - length + 1
+    end
+  end
+  return best_at, best
+end
+
+local function hex_groups(groups, from, to)
+  local texts = {}
+  for i = from, to do
+    texts[#texts + 1] = ("%x"):format(groups[i])
+  end
+  return table.concat(texts, ":")
+end
+
+--- The text of an IPv6 address, as RFC 5952 recommends; an IPv4-mapped one
+--- (RFC 4291, 2.5.5.2) ends in dotted decimals.
+---
+--- ```lua
+--- local address = require "neap.packet.address"
+---
+--- print(address.ipv6(("\0"):rep(15) .. "\x01"))  --> ::1
+--- ```
+---@param bytes string
+---@param at? integer  where its 16 bytes begin; default 1
+---@return string text
+function address.ipv6(bytes, at)
+  at = at or 1
+  local groups = {(">I2I2I2I2I2I2I2I2"):unpack(bytes, at)}
+  groups[9] = nil -- the position behind them
+  local run, length = longest_run(groups)
+  if run == 1 and length == 5 and groups[6] == 0xffff then
+    return "::ffff:" .. address.ipv4(bytes, at + 12)
+  elseif run then
+    return hex_groups(groups, 1, run - 1) .. "::" .. hex_groups(groups, run + length, 8)
+  end
+  return hex_groups(groups, 1, 8)
+end
+
+--- The bytes of groups between colons; nil when one of them is none.
+local function group_bytes(text)
+  if text == "" then
+    return ""
+  end
+  local out = {}
+  for group in (text .. ":"):gmatch "([^:]*):" do
+    if not group:find "^%x%x?%x?%x?$" then
+      return nil
+    end
+    out[#out + 1] = pack(">I2", tonumber(group, 16))
+  end
+  return table.concat(out)
+end
+
+--- The 16 bytes of an IPv6 address (RFC 4291, 2.2).
+---
+--- ```lua
+--- local address = require "neap.packet.address"
+---
+--- print(#address.to_ipv6 "fe80::1", address.to_ipv6 "fe80:::1")  --> 16 nil
+--- ```
+---@param text string
+---@return string? bytes  nil for what is no address
+function address.to_ipv6(text)
+  if #text > 45 then
+    return nil
+  end
+  local rest, decimals = text:match "^(.*:)(%d+%.[%d.]+)$"
+  if rest then
+    local bytes = address.to_ipv4(decimals)
+    if not bytes then
+      return nil
+    end
+    text = rest .. ("%02x%02x:%02x%02x"):format(byte(bytes, 1, 4))
+  end
+  local left, right = text:match "^(.-)::(.*)$"
+  if not left then
+    local bytes = group_bytes(text)
+    return bytes and #bytes == 16 and bytes or nil
+  end
+  left, right = group_bytes(left), group_bytes(right)
+  if not left or not right or #left + #right > 14 then
+    return nil
+  end
+  return left .. ("\0"):rep(16 - #left - #right) .. right
+end
+
+--- The text of an Ethernet address.
+---
+--- ```lua
+--- local address = require "neap.packet.address"
+---
+--- print(address.mac "\x02\0\0\0\0\xff")  --> 02:00:00:00:00:ff
+--- ```
+---@param bytes string
+---@param at? integer  where its 6 bytes begin; default 1
+---@return string text
+function address.mac(bytes, at)
+  at = at or 1
+  return ("%02x:%02x:%02x:%02x:%02x:%02x"):format(byte(bytes, at, at + 5))
+end
+
+--- The 6 bytes of an Ethernet address: six pairs of hex digits between `:` or `-`.
+---
+--- ```lua
+--- local address = require "neap.packet.address"
+---
+--- print(address.to_mac "02-00-00-00-00-ff" == "\x02\0\0\0\0\xff")  --> true
+--- ```
+---@param text string
+---@return string? bytes  nil for what is no address
+function address.to_mac(text)
+  local separator = text:sub(3, 3)
+  if #text ~= 17 or separator ~= ":" and separator ~= "-" then
+    return nil
+  end
+  local pattern = "^" .. ("(%x%x)%" .. separator):rep(5) .. "(%x%x)$"
+  local digits = {text:match(pattern)}
+  if #digits ~= 6 then
+    return nil
+  end
+  for i = 1, 6 do
+    digits[i] = tonumber(digits[i], 16)
+  end
+  return char(table.unpack(digits))
+end
+
+return address

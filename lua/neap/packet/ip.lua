@@ -1,0 +1,608 @@
+--- IPv4 (RFC 791) and IPv6 with its extension headers (RFC 8200).
+
+local address = require "neap.packet.address"
+local core = require "neap.packet.core"
+
+local pack, unpack = string.pack, string.unpack
+local int = core.int
+
+---@class neap.packet
+local ip = {}
+
+--- Protocol numbers (IANA). Where a layer of this library reads a protocol, the
+--- name is the layer's.
+local protocols = core.enum {
+  [0] = "hopopts",
+  [1] = "icmp",
+  [2] = "igmp",
+  [4] = "ip",
+  [6] = "tcp",
+  [17] = "udp",
+  [41] = "ipv6",
+  [43] = "routing",
+  [44] = "fragment",
+  [47] = "gre",
+  [50] = "esp",
+  [51] = "ah",
+  [58] = "icmpv6",
+  [59] = "none",
+  [60] = "dstopts",
+  [89] = "ospf",
+  [112] = "vrrp",
+  [132] = "sctp",
+  [255] = "reserved",
+}
+ip.protocols = protocols
+
+--- The number of the layer inside: as given, or what the next layer is; bytes are
+--- of protocol 255, which is nobody's.
+local function fill_protocol(layer, field, layers, i, none)
+  if layer[field] == nil then
+    local follower = layers[i + 1]
+    follower = follower and follower.name
+    if protocols.numbers[follower] then
+      layer[field] = follower
+    else
+      layer[field] = (follower == nil or follower == "padding") and none or "reserved"
+    end
+  end
+  return protocols.number(layer, field, 8)
+end
+
+--- The end of what a length field announces: the last byte, and a note when
+--- there is less.
+local function ends_at(name, from, to, length)
+  local last = from + length - 1
+  if last > to then
+    return to, core.short(name, from, to, length)
+  end
+  return last
+end
+
+
+-- IPv4.
+
+local flags = core.flags {"MF", "DF", "RESERVED"}
+
+--- Option types, with their copied flag (IANA, IP option numbers).
+local options = core.enum {
+  [0] = "eol",
+  [1] = "nop",
+  [7] = "record-route",
+  [68] = "timestamp",
+  [130] = "security",
+  [131] = "loose-source-route",
+  [136] = "stream-id",
+  [137] = "strict-source-route",
+  [148] = "router-alert",
+}
+
+local routes = {["record-route"] = true, ["loose-source-route"] = true,
+  ["strict-source-route"] = true}
+
+--- What an option's fields say, without its type and length.
+local function option_body(option, type)
+  local view = setmetatable({name = "ip option"}, {__index = option})
+  if routes[type] and option.route then
+    view.pointer = option.pointer or 4
+    local out = {pack("B", int(view, "pointer", 8))}
+    for i, hop in ipairs(option.route) do
+      out[i + 1] = core.ipv4({name = view.name, route = hop}, "route")
+    end
+    return table.concat(out)
+  elseif type == "router-alert" and option.value then
+    return pack(">I2", int(view, "value", 16))
+  end
+  return core.bytes(view, "data")
+end
+
+local function encode_options(layer)
+  local out = {}
+  for i, option in ipairs(layer.options) do
+    if type(option) == "string" then
+      option = {type = option}
+    elseif type(option) ~= "table" then
+      core.bad(layer, "options", "a list of names and tables")
+    end
+    if option.raw then
+      out[i] = core.bytes({name = "ip option", raw = option.raw}, "raw")
+    else
+      local number = options.number({name = "ip option", type = option.type}, "type", 8)
+      local body = option_body(option, options.name(number))
+      if number <= 1 then
+        out[i] = pack("B", number) .. body
+      else
+        local length = option.length or 2 + #body
+        out[i] = pack("BB", number, int({name = "ip option", length = length}, "length", 8)) .. body
+      end
+    end
+  end
+  return core.pad(table.concat(out), 4)
+end
+
+--- One option between its first byte and its last.
+local function decode_option(bytes, from, last)
+  local number = bytes:byte(from)
+  local option = {type = options.name(number)}
+  local size = last - from + 1
+  if routes[option.type] and size >= 3 and (size - 3) % 4 == 0 then
+    option.pointer = bytes:byte(from + 2)
+    option.route = {}
+    for at = from + 3, last, 4 do
+      option.route[#option.route + 1] = address.ipv4(bytes, at)
+    end
+  elseif option.type == "router-alert" and size == 4 then
+    option.value = unpack(">I2", bytes, from + 2)
+  elseif size > 2 then
+    option.data = bytes:sub(from + 2, last)
+  end
+  return option
+end
+
+local function decode_options(bytes, from, to)
+  local list = {}
+  local at = from
+  while at <= to do
+    local number, length = bytes:byte(at, at + 1)
+    if number == 0 then
+      local rest = bytes:sub(at + 1, to)
+      local padding = #rest <= 3 and not rest:find "[^\0]"
+      list[#list + 1] = {type = "eol", data = not padding and rest or nil}
+      break
+    elseif number == 1 then
+      list[#list + 1] = {type = "nop"}
+      at = at + 1
+    elseif at == to or length < 2 or at + length - 1 > to then
+      local wrong = at == to and "no length" or ("length %d"):format(length)
+      list[#list + 1] = {raw = bytes:sub(at, to), note = wrong}
+      break
+    else
+      list[#list + 1] = decode_option(bytes, at, at + length - 1)
+      at = at + length
+    end
+  end
+  return list
+end
+
+---@class neap.packet.Ip: neap.Layer
+---@field version integer  4 bits; default 4
+---@field ihl integer  4 bits, the header's length in words of 4 bytes; automatic
+---@field tos integer  8 bits: DSCP << 2 | ECN (RFC 2474, RFC 3168); default 0
+---@field total_length integer  16 bits, bytes of header and body; automatic
+---@field id integer  16 bits, identification; default 0
+---@field flags string|integer  3 bits: `"DF"`, `"MF"`, `"RESERVED"`, several with a space
+--- between; default none
+---@field fragment_offset integer  13 bits, in units of 8 bytes; default 0
+---@field ttl integer  8 bits; default 64
+---@field protocol string|integer  8 bits: `"tcp"`, ...; a number where it has no name.
+--- Automatic: the next layer's, 255 for bytes and for none
+---@field checksum integer  16 bits; automatic
+---@field src string|neap.Address  default 0.0.0.0, for which a raw socket sends its own
+---@field dst string|neap.Address  has to be given
+---@field options (string|neap.packet.IpOption)[]  40 bytes at most; filled up with zeros
+
+---@class neap.packet.IpOption
+---@field type string|integer  `"nop"`, `"eol"`, `"record-route"`, `"router-alert"` (RFC 2113), ...
+---@field pointer integer?  of routes; default 4
+---@field route string[]?  of routes: addresses
+---@field value integer?  of `"router-alert"`
+---@field data string?  the bytes behind type and length, of the others
+---@field length integer?  automatic
+---@field raw string?  bytes that are no option, instead of all that
+
+local ipv4 = core.kind {
+  name = "ip",
+  fields = "version ihl tos total_length id flags fragment_offset ttl protocol checksum src dst"
+    .. " options",
+  defaults = {version = 4, tos = 0, id = 0, flags = "", fragment_offset = 0, ttl = 64,
+    src = "0.0.0.0"},
+  automatic = "ihl total_length checksum",
+  lists = "options",
+  hex = {checksum = 4, tos = 2, id = 4},
+  network = true,
+  encode = function(layer, body, layers, i)
+    local opts = encode_options(layer)
+    if #opts > 40 and layer.ihl == nil then
+      error(("ip.options: 40 bytes at most expected, got %d"):format(#opts), 0)
+    end
+    layer.ihl = layer.ihl or 5 + #opts // 4
+    layer.total_length = layer.total_length or 20 + #opts + #body
+    local first = pack(">BBI2I2I2BB", int(layer, "version", 4) << 4 | int(layer, "ihl", 4),
+      int(layer, "tos", 8), int(layer, "total_length", 16), int(layer, "id", 16),
+      flags.bits(layer, "flags") << 13 | int(layer, "fragment_offset", 13),
+      int(layer, "ttl", 8), fill_protocol(layer, "protocol", layers, i, "reserved"))
+    local rest = core.ipv4(layer, "src") .. core.ipv4(layer, "dst") .. opts
+    layer.checksum = layer.checksum or core.fold(core.sum(first, core.sum(rest, 0)))
+    return first .. pack(">I2", int(layer, "checksum", 16)) .. rest
+  end,
+  decode = function(bytes, from, to)
+    if to - from < 19 then
+      return nil, core.short("ip", from, to, 20)
+    end
+    local first, tos, length, id, fragment, ttl, protocol, checksum =
+      unpack(">BBI2I2I2BBI2", bytes, from)
+    local version, ihl = first >> 4, first & 15
+    if version ~= 4 then
+      return nil, ("ip: version %d, not 4"):format(version)
+    elseif ihl < 5 then
+      return nil, ("ip: a header of %d bytes"):format(ihl * 4)
+    elseif to - from + 1 < ihl * 4 then
+      return nil, core.short("ip", from, to, ihl * 4)
+    end
+    local body = from + ihl * 4
+    local last, note
+    if length < ihl * 4 then -- 0 is what a card that segments leaves in a capture
+      last, note = to, ("ip: total length %d, less than the header's"):format(length)
+    else
+      last, note = ends_at("ip", from, to, length)
+    end
+    local offset = fragment & 0x1fff
+    protocol = protocols.name(protocol)
+    return {
+      version = version,
+      ihl = ihl,
+      tos = tos,
+      total_length = length,
+      id = id,
+      flags = flags.text(fragment >> 13),
+      fragment_offset = offset,
+      ttl = ttl,
+      protocol = protocol,
+      checksum = checksum,
+      src = address.ipv4(bytes, from + 12),
+      dst = address.ipv4(bytes, from + 16),
+      options = decode_options(bytes, from + 20, body - 1),
+      note = note,
+    }, body, last, offset == 0 and not core.extensions[protocol] and protocol or nil
+  end,
+  summary = function(layer)
+    return ("%s > %s"):format(layer.src, layer.dst)
+  end,
+  partial = function(layer)
+    return flags.bits(layer, "flags") & 1 ~= 0 or layer.fragment_offset ~= 0
+  end,
+}
+
+--- An IPv4 header (RFC 791, 3.1).
+---
+--- ```lua
+--- local packet = require "neap.packet"
+---
+--- local p = packet.ip {dst = "10.0.0.1", ttl = 1} / packet.icmp {id = 1, seq = 1} / "payload"
+--- local bytes = p:bytes()
+--- print(#bytes, packet.checksum(bytes:sub(1, 20)))  --> 35 0
+--- ```
+---@param fields neap.packet.Ip|table
+---@return neap.Packet
+function ip.ip(fields)
+  return ipv4(fields)
+end
+
+
+-- IPv6.
+
+---@class neap.packet.Ipv6: neap.Layer
+---@field version integer  4 bits; default 6
+---@field traffic_class integer  8 bits; default 0
+---@field flow_label integer  20 bits; default 0
+---@field payload_length integer  16 bits, bytes of what follows; automatic
+---@field next_header string|integer  8 bits: `"tcp"`, `"hopopts"`, ...; automatic: the next
+--- layer's, 255 for bytes, 59 (`"none"`) for none
+---@field hop_limit integer  8 bits; default 64
+---@field src string|neap.Address  default ::
+---@field dst string|neap.Address  has to be given
+
+local ipv6 = core.kind {
+  name = "ipv6",
+  fields = "version traffic_class flow_label payload_length next_header hop_limit src dst",
+  defaults = {version = 6, traffic_class = 0, flow_label = 0, hop_limit = 64, src = "::"},
+  automatic = "payload_length",
+  hex = {traffic_class = 2, flow_label = 5},
+  network = true,
+  encode = function(layer, body, layers, i)
+    layer.payload_length = layer.payload_length or #body
+    return pack(">I4I2BB",
+      int(layer, "version", 4) << 28 | int(layer, "traffic_class", 8) << 20
+        | int(layer, "flow_label", 20),
+      int(layer, "payload_length", 16), fill_protocol(layer, "next_header", layers, i, "none"),
+      int(layer, "hop_limit", 8)) .. core.ipv6(layer, "src") .. core.ipv6(layer, "dst")
+  end,
+  decode = function(bytes, from, to)
+    if to - from < 39 then
+      return nil, core.short("ipv6", from, to, 40)
+    end
+    local first, length, next_header, hop_limit = unpack(">I4I2BB", bytes, from)
+    if first >> 28 ~= 6 then
+      return nil, ("ipv6: version %d, not 6"):format(first >> 28)
+    end
+    next_header = protocols.name(next_header)
+    local last, note
+    if length == 0 and to - from >= 40 and next_header ~= "none" then
+      -- A jumbogram, or to be segmented by a card.
+      last, note = to, "ipv6: payload length 0"
+    else
+      last, note = ends_at("ipv6", from, to, 40 + length)
+    end
+    return {
+      version = 6,
+      traffic_class = first >> 20 & 0xff,
+      flow_label = first & 0xfffff,
+      payload_length = length,
+      next_header = next_header,
+      hop_limit = hop_limit,
+      src = address.ipv6(bytes, from + 8),
+      dst = address.ipv6(bytes, from + 24),
+      note = note,
+    }, from + 40, last, next_header
+  end,
+  summary = function(layer)
+    return ("%s > %s"):format(layer.src, layer.dst)
+  end,
+}
+
+--- An IPv6 header (RFC 8200, 3).
+---
+--- ```lua
+--- local packet = require "neap.packet"
+---
+--- local p = packet.ipv6 {src = "fe80::1", dst = "ff02::1"} / packet.icmpv6 {id = 1, seq = 1}
+--- print(#p:bytes(), p:complete().ipv6.next_header)  --> 48 icmpv6
+--- ```
+---@param fields neap.packet.Ipv6|table
+---@return neap.Packet
+function ip.ipv6(fields)
+  return ipv6(fields)
+end
+
+--- Options of hop-by-hop and destination options (IANA).
+local option_types = core.enum {
+  [0] = "pad1",
+  [1] = "padn",
+  [0x05] = "router-alert",
+  [0xc2] = "jumbo",
+}
+
+--- The bytes of options, padded so that with the 2 in front of them they are a
+--- multiple of 8 (RFC 8200, 4.2).
+local function encode_option_list(layer)
+  local out = {}
+  for i, option in ipairs(layer.options) do
+    if type(option) == "string" then
+      option = {type = option}
+    elseif type(option) ~= "table" then
+      core.bad(layer, "options", "a list of names and tables")
+    end
+    local view = {name = layer.name .. " option", type = option.type, data = option.data,
+      value = option.value}
+    if option.raw then
+      out[i] = option.raw
+    else
+      local number = option_types.number(view, "type", 8)
+      local data
+      if number == 5 and option.value then
+        data = pack(">I2", int(view, "value", 16))
+      elseif number == 0xc2 and option.value then
+        data = pack(">I4", int(view, "value", 32))
+      else
+        data = core.bytes(view, "data")
+      end
+      if #data > 255 then
+        core.bad(view, "data", "255 bytes at most")
+      end
+      out[i] = number == 0 and "\0" or pack("Bs1", number, data)
+    end
+  end
+  local bytes = table.concat(out)
+  local lack = -(#bytes + 2) % 8
+  if lack == 1 then
+    return bytes .. "\0"
+  elseif lack > 1 then
+    return bytes .. pack("Bs1", 1, ("\0"):rep(lack - 2))
+  end
+  return bytes
+end
+
+local function decode_option_list(bytes, from, to)
+  local list = {}
+  local at = from
+  while at <= to do
+    local number, length = bytes:byte(at, at + 1)
+    if number == 0 then
+      list[#list + 1] = {type = "pad1"}
+      at = at + 1
+    elseif at == to or at + 1 + length > to then
+      list[#list + 1] = {raw = bytes:sub(at, to), note = "cut off"}
+      break
+    else
+      local option = {type = option_types.name(number)}
+      if option.type == "router-alert" and length == 2 then
+        option.value = unpack(">I2", bytes, at + 2)
+      elseif option.type == "jumbo" and length == 4 then
+        option.value = unpack(">I4", bytes, at + 2)
+      else
+        option.data = bytes:sub(at + 2, at + 1 + length)
+      end
+      list[#list + 1] = option
+      at = at + 2 + length
+    end
+  end
+  return list
+end
+
+--- The frame of an extension header: next header, and a length in units of 8
+--- bytes, without the first. `nil, note` when it is cut off.
+local function extension(name, bytes, from, to)
+  if to - from < 7 then
+    return nil, core.short(name, from, to, 8)
+  end
+  local next_header, length = bytes:byte(from, from + 1)
+  local size = 8 + 8 * length
+  if to - from + 1 < size then
+    return nil, core.short(name, from, to, size)
+  end
+  return {next_header = protocols.name(next_header), hdr_ext_len = length}, from + size
+end
+
+---@class neap.packet.Options: neap.Layer
+---@field next_header string|integer  8 bits; automatic
+---@field hdr_ext_len integer  8 bits, units of 8 bytes, without the first; automatic
+---@field options (string|neap.packet.Ipv6Option)[]  padded at the end
+
+---@class neap.packet.Ipv6Option
+---@field type string|integer  `"pad1"`, `"padn"`, `"router-alert"` (RFC 2711), `"jumbo"` (RFC 2675)
+---@field value integer?  of `"router-alert"` and `"jumbo"`
+---@field data string?  of the others
+---@field raw string?  bytes that are no option, instead of all that
+
+local function options_kind(name)
+  return core.kind {
+    name = name,
+    fields = "next_header hdr_ext_len options",
+    automatic = "hdr_ext_len",
+    lists = "options",
+    encode = function(layer, _, layers, i)
+      local opts = encode_option_list(layer)
+      layer.hdr_ext_len = layer.hdr_ext_len or (#opts + 2) // 8 - 1
+      return pack("BB", fill_protocol(layer, "next_header", layers, i, "none"),
+        int(layer, "hdr_ext_len", 8)) .. opts
+    end,
+    decode = function(bytes, from, to)
+      local layer, body = extension(name, bytes, from, to)
+      if not layer then
+        return nil, body
+      end
+      layer.options = decode_option_list(bytes, from + 2, body - 1)
+      return layer, body, to, layer.next_header
+    end,
+  }
+end
+
+local hopopts, dstopts = options_kind "hopopts", options_kind "dstopts"
+
+--- The Hop-by-Hop Options header (RFC 8200, 4.3).
+---
+--- ```lua
+--- local packet = require "neap.packet"
+---
+--- local p = packet.ipv6 {dst = "ff02::16"}
+---   / packet.hopopts {options = {{type = "router-alert", value = 0}}}
+--- print(#p:bytes(), p:complete().ipv6.next_header)  --> 48 hopopts
+--- ```
+---@param fields? neap.packet.Options|table
+---@return neap.Packet
+function ip.hopopts(fields)
+  return hopopts(fields)
+end
+
+--- The Destination Options header (RFC 8200, 4.6).
+---
+--- ```lua
+--- local packet = require "neap.packet"
+---
+--- print(#packet.dstopts({options = {{type = 30, data = "hi"}}}):bytes())  --> 8
+--- ```
+---@param fields? neap.packet.Options|table
+---@return neap.Packet
+function ip.dstopts(fields)
+  return dstopts(fields)
+end
+
+---@class neap.packet.Routing: neap.Layer
+---@field next_header string|integer  8 bits; automatic
+---@field hdr_ext_len integer  8 bits, units of 8 bytes, without the first; automatic
+---@field type integer  8 bits, routing type; default 4: segment routing (RFC 8754)
+---@field segments_left integer  8 bits; default 0
+---@field data string  type-specific; filled up with zeros
+
+local routing = core.kind {
+  name = "routing",
+  fields = "next_header hdr_ext_len type segments_left data",
+  defaults = {type = 4, segments_left = 0, data = "\0\0\0\0"},
+  automatic = "hdr_ext_len",
+  encode = function(layer, _, layers, i)
+    local data = core.bytes(layer, "data")
+    data = data .. ("\0"):rep(-(#data + 4) % 8)
+    layer.hdr_ext_len = layer.hdr_ext_len or (#data + 4) // 8 - 1
+    return pack("BBBB", fill_protocol(layer, "next_header", layers, i, "none"),
+      int(layer, "hdr_ext_len", 8), int(layer, "type", 8), int(layer, "segments_left", 8)) .. data
+  end,
+  decode = function(bytes, from, to)
+    local layer, body = extension("routing", bytes, from, to)
+    if not layer then
+      return nil, body
+    end
+    layer.type, layer.segments_left = bytes:byte(from + 2, from + 3)
+    layer.data = bytes:sub(from + 4, body - 1)
+    return layer, body, to, layer.next_header
+  end,
+}
+
+--- The Routing header (RFC 8200, 4.4). While segments are left, checksums inside
+--- are made for the last destination, of the types 0, 2 (RFC 6275) and 4.
+---
+--- ```lua
+--- local packet = require "neap.packet"
+---
+--- print(#packet.routing({data = ("\0"):rep(20)}):bytes())  --> 24
+--- ```
+---@param fields? neap.packet.Routing|table
+---@return neap.Packet
+function ip.routing(fields)
+  return routing(fields)
+end
+
+---@class neap.packet.Fragment: neap.Layer
+---@field next_header string|integer  8 bits; automatic
+---@field reserved integer  8 bits; default 0
+---@field fragment_offset integer  13 bits, in units of 8 bytes; default 0
+---@field res integer  2 bits, reserved; default 0
+---@field m boolean  more fragments follow; default false
+---@field id integer  32 bits, identification; default 0
+
+local fragment = core.kind {
+  name = "fragment",
+  fields = "next_header reserved fragment_offset res m id",
+  defaults = {reserved = 0, fragment_offset = 0, res = 0, m = false, id = 0},
+  hex = {id = 8},
+  encode = function(layer, _, layers, i)
+    return pack(">BBI2I4", fill_protocol(layer, "next_header", layers, i, "none"),
+      int(layer, "reserved", 8),
+      int(layer, "fragment_offset", 13) << 3 | int(layer, "res", 2) << 1 | core.bit(layer, "m"),
+      int(layer, "id", 32))
+  end,
+  decode = function(bytes, from, to)
+    if to - from < 7 then
+      return nil, core.short("fragment", from, to, 8)
+    end
+    local next_header, reserved, bits, id = unpack(">BBI2I4", bytes, from)
+    local layer = {
+      next_header = protocols.name(next_header),
+      reserved = reserved,
+      fragment_offset = bits >> 3,
+      res = bits >> 1 & 3,
+      m = bits & 1 ~= 0,
+      id = id,
+    }
+    return layer, from + 8, to, layer.fragment_offset == 0 and layer.next_header or nil
+  end,
+  partial = function(layer)
+    return core.bit(layer, "m") ~= 0 or layer.fragment_offset ~= 0
+  end,
+}
+
+--- The Fragment header (RFC 8200, 4.5). What is behind an offset is left as bytes.
+---
+--- ```lua
+--- local packet = require "neap.packet"
+---
+--- local p = packet.ipv6 {dst = "::1"} / packet.fragment {id = 7, m = true, next_header = "udp"}
+---   / ("x"):rep(8)
+--- print(#p:bytes())  --> 56
+--- ```
+---@param fields? neap.packet.Fragment|table
+---@return neap.Packet
+function ip.fragment(fields)
+  return fragment(fields)
+end
+
+return ip

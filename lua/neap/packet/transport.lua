@@ -1,0 +1,309 @@
+--- UDP (RFC 768) and TCP (RFC 9293) with its options.
+
+local core = require "neap.packet.core"
+
+local pack, unpack = string.pack, string.unpack
+local int = core.int
+
+---@class neap.packet
+local transport = {}
+
+--- The checksum over the pseudo-header of the IP layer around; 0 where there is
+--- none.
+local function checksum(layers, i, protocol, bytes)
+  local pseudo = core.pseudo(layers, i, protocol, #bytes)
+  return pseudo and core.fold(core.sum(bytes, pseudo)) or 0
+end
+
+local function ports(layer)
+  return ("%s > %s"):format(layer.src_port, layer.dst_port)
+end
+
+
+-- UDP.
+
+--- Ports whose datagrams are DNS: also multicast DNS (RFC 6762) and LLMNR
+--- (RFC 4795).
+local dns_ports = {[53] = true, [5353] = true, [5355] = true}
+
+---@class neap.packet.Udp: neap.Layer
+---@field src_port integer  16 bits; default 0: none
+---@field dst_port integer  16 bits; default 0
+---@field length integer  16 bits, bytes of header and body; automatic
+---@field checksum integer  16 bits, 0 for none; automatic, 0 where no IP layer is around
+
+local udp = core.kind {
+  name = "udp",
+  fields = "src_port dst_port length checksum",
+  defaults = {src_port = 0, dst_port = 0},
+  automatic = "length checksum",
+  hex = {checksum = 4},
+  encode = function(layer, body, layers, i)
+    layer.length = layer.length or 8 + #body
+    local first = pack(">I2I2I2", int(layer, "src_port", 16), int(layer, "dst_port", 16),
+      int(layer, "length", 16))
+    if layer.checksum == nil then
+      local sum = checksum(layers, i, 17, first .. "\0\0" .. body)
+      -- A computed 0 goes out as all ones: 0 says that there is none.
+      layer.checksum = sum == 0 and core.pseudo(layers, i, 17, 0) and 0xffff or sum
+    end
+    return first .. pack(">I2", int(layer, "checksum", 16))
+  end,
+  decode = function(bytes, from, to)
+    if to - from < 7 then
+      return nil, core.short("udp", from, to, 8)
+    end
+    local src_port, dst_port, length, sum = unpack(">I2I2I2I2", bytes, from)
+    local last, note = from + length - 1, nil
+    if length < 8 then -- 0 is a jumbogram's (RFC 2675, 4)
+      last, note = to, ("udp: length %d, less than the header's"):format(length)
+    elseif last > to then
+      last, note = to, core.short("udp", from, to, length)
+    end
+    return {
+      src_port = src_port,
+      dst_port = dst_port,
+      length = length,
+      checksum = sum,
+      note = note,
+    }, from + 8, last, (dns_ports[src_port] or dns_ports[dst_port]) and "dns" or nil
+  end,
+  summary = ports,
+  optional = function(field, value)
+    return field == "checksum" and value == 0
+  end,
+}
+
+--- A UDP header (RFC 768).
+---
+--- ```lua
+--- local packet = require "neap.packet"
+---
+--- local p = packet.ip {dst = "10.0.0.1"} / packet.udp {dst_port = 7} / "hi"
+--- print(packet.dissect(p:bytes(), "ip").udp.length)  --> 10
+--- ```
+---@param fields? neap.packet.Udp|table
+---@return neap.Packet
+function transport.udp(fields)
+  return udp(fields)
+end
+
+
+-- TCP.
+
+local flags = core.flags {"FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR"}
+
+--- Option kinds (IANA).
+local kinds = core.enum {
+  [0] = "eol",
+  [1] = "nop",
+  [2] = "mss",
+  [3] = "window-scale",
+  [4] = "sack-permitted",
+  [5] = "sack",
+  [8] = "timestamps",
+  [19] = "md5",
+  [29] = "ao",
+  [30] = "mptcp",
+  [34] = "fast-open",
+}
+
+--- The bytes behind kind and length, of the kinds that have fields.
+local encoders = {
+  ["mss"] = function(view)
+    return view.mss and pack(">I2", int(view, "mss", 16))
+  end,
+  ["window-scale"] = function(view)
+    return view.shift and pack("B", int(view, "shift", 8))
+  end,
+  ["timestamps"] = function(view)
+    return view.tsval and pack(">I4I4", int(view, "tsval", 32), int(view, "tsecr", 32))
+  end,
+  ["sack"] = function(view)
+    local out = {}
+    for i, block in ipairs(view.blocks or {}) do
+      local edges = {name = "tcp option sack", left = block[1], right = block[2]}
+      out[i] = pack(">I4I4", int(edges, "left", 32), int(edges, "right", 32))
+    end
+    return view.blocks and table.concat(out)
+  end,
+}
+
+local function encode_option(layer, option)
+  if type(option) == "string" then
+    option = {kind = option}
+  elseif type(option) ~= "table" then
+    core.bad(layer, "options", "a list of names and tables")
+  end
+  local view = setmetatable({name = "tcp option"}, {__index = option})
+  if option.raw then
+    return core.bytes(view, "raw")
+  end
+  local number = kinds.number(view, "kind", 8)
+  local kind = kinds.name(number)
+  if kind == "timestamps" then
+    view.tsecr = option.tsecr or 0
+  end
+  local body = not option.data and encoders[kind] and encoders[kind](view)
+    or core.bytes(view, "data")
+  if number <= 1 then
+    return pack("B", number) .. body
+  end
+  view.length = option.length or 2 + #body
+  return pack("BB", number, int(view, "length", 8)) .. body
+end
+
+local function encode_options(layer)
+  local out = {}
+  for i, option in ipairs(layer.options) do
+    out[i] = encode_option(layer, option)
+  end
+  return core.pad(table.concat(out), 4)
+end
+
+--- One option between its first byte and its last.
+local function decode_option(bytes, from, last)
+  local option = {kind = kinds.name(bytes:byte(from))}
+  local kind, size = option.kind, last - from + 1
+  if kind == "mss" and size == 4 then
+    option.mss = unpack(">I2", bytes, from + 2)
+  elseif kind == "window-scale" and size == 3 then
+    option.shift = bytes:byte(last)
+  elseif kind == "timestamps" and size == 10 then
+    option.tsval, option.tsecr = unpack(">I4I4", bytes, from + 2)
+  elseif kind == "sack" and size > 2 and (size - 2) % 8 == 0 then
+    option.blocks = {}
+    for at = from + 2, last, 8 do
+      local left, right = unpack(">I4I4", bytes, at)
+      option.blocks[#option.blocks + 1] = {left, right}
+    end
+  elseif size > 2 then
+    option.data = bytes:sub(from + 2, last)
+  end
+  return option
+end
+
+local function decode_options(bytes, from, to)
+  local list = {}
+  local at = from
+  while at <= to do
+    local number, length = bytes:byte(at, at + 1)
+    if number == 0 then
+      local rest = bytes:sub(at + 1, to)
+      local padding = #rest <= 3 and not rest:find "[^\0]"
+      list[#list + 1] = {kind = "eol", data = not padding and rest or nil}
+      break
+    elseif number == 1 then
+      list[#list + 1] = {kind = "nop"}
+      at = at + 1
+    elseif at == to or length < 2 or at + length - 1 > to then
+      local wrong = at == to and "no length" or ("length %d"):format(length)
+      list[#list + 1] = {raw = bytes:sub(at, to), note = wrong}
+      break
+    else
+      list[#list + 1] = decode_option(bytes, at, at + length - 1)
+      at = at + length
+    end
+  end
+  return list
+end
+
+---@class neap.packet.Tcp: neap.Layer
+---@field src_port integer  16 bits; default 0
+---@field dst_port integer  16 bits; default 0
+---@field seq integer  32 bits, sequence number; default 0
+---@field ack integer  32 bits, acknowledgment number; default 0
+---@field data_offset integer  4 bits, the header's length in words of 4 bytes; automatic
+---@field reserved integer  4 bits; default 0
+---@field flags string|integer  8 bits: `"SYN"`, `"SYN ACK"`, ..., of FIN, SYN, RST, PSH, ACK,
+--- URG, ECE, CWR; they read in this order, with a space between; default none
+---@field window integer  16 bits; default 65535
+---@field checksum integer  16 bits; automatic, 0 where no IP layer is around
+---@field urgent_pointer integer  16 bits; default 0
+---@field options (string|neap.packet.TcpOption)[]  40 bytes at most; filled up with zeros
+
+---@class neap.packet.TcpOption
+---@field kind string|integer  `"nop"`, `"eol"`, `"mss"`, `"window-scale"`, `"sack-permitted"`,
+--- `"sack"`, `"timestamps"`, ...
+---@field mss integer?  16 bits, bytes
+---@field shift integer?  8 bits, of window-scale (RFC 7323)
+---@field tsval integer?  32 bits, of timestamps (RFC 7323)
+---@field tsecr integer?  32 bits
+---@field blocks integer[][]?  of sack (RFC 2018): left and right edge, 32 bits each
+---@field data string?  the bytes behind kind and length, of the others
+---@field length integer?  automatic
+---@field raw string?  bytes that are no option, instead of all that
+
+local tcp = core.kind {
+  name = "tcp",
+  fields = "src_port dst_port seq ack data_offset reserved flags window checksum urgent_pointer"
+    .. " options",
+  defaults = {src_port = 0, dst_port = 0, seq = 0, ack = 0, reserved = 0, flags = "",
+    window = 0xffff, urgent_pointer = 0},
+  automatic = "data_offset checksum",
+  lists = "options",
+  hex = {checksum = 4},
+  encode = function(layer, body, layers, i)
+    local options = encode_options(layer)
+    if #options > 40 and layer.data_offset == nil then
+      error(("tcp.options: 40 bytes at most expected, got %d"):format(#options), 0)
+    end
+    layer.data_offset = layer.data_offset or 5 + #options // 4
+    local first = pack(">I2I2I4I4BBI2", int(layer, "src_port", 16), int(layer, "dst_port", 16),
+      int(layer, "seq", 32), int(layer, "ack", 32),
+      int(layer, "data_offset", 4) << 4 | int(layer, "reserved", 4), flags.bits(layer, "flags"),
+      int(layer, "window", 16))
+    local rest = pack(">I2", int(layer, "urgent_pointer", 16)) .. options
+    layer.checksum = layer.checksum
+      or checksum(layers, i, 6, first .. "\0\0" .. rest .. body)
+    return first .. pack(">I2", int(layer, "checksum", 16)) .. rest
+  end,
+  decode = function(bytes, from, to)
+    if to - from < 19 then
+      return nil, core.short("tcp", from, to, 20)
+    end
+    local src_port, dst_port, seq, ack, offset, bits, window, sum, urgent =
+      unpack(">I2I2I4I4BBI2I2I2", bytes, from)
+    local size = (offset >> 4) * 4
+    if size < 20 then
+      return nil, ("tcp: a header of %d bytes"):format(size)
+    elseif to - from + 1 < size then
+      return nil, core.short("tcp", from, to, size)
+    end
+    return {
+      src_port = src_port,
+      dst_port = dst_port,
+      seq = seq,
+      ack = ack,
+      data_offset = offset >> 4,
+      reserved = offset & 15,
+      flags = flags.text(bits),
+      window = window,
+      checksum = sum,
+      urgent_pointer = urgent,
+      options = decode_options(bytes, from + 20, from + size - 1),
+    }, from + size, to, nil
+  end,
+  summary = function(layer)
+    local text = ports(layer)
+    return layer.flags == "" and text or ("%s %s"):format(text, layer.flags)
+  end,
+}
+
+--- A TCP header (RFC 9293, 3.1).
+---
+--- ```lua
+--- local packet = require "neap.packet"
+---
+--- local p = packet.ip {src = "10.0.0.1", dst = "10.0.0.2"} / packet.tcp {
+---   src_port = 40000, dst_port = 80, flags = "SYN", options = {{kind = "mss", mss = 1460}},
+--- }
+--- print(#p:bytes(), packet.dissect(p:bytes(), "ip").tcp.options[1].mss)  --> 44 1460
+--- ```
+---@param fields? neap.packet.Tcp|table
+---@return neap.Packet
+function transport.tcp(fields)
+  return tcp(fields)
+end
+
+return transport

@@ -1,0 +1,130 @@
+--- Prefixes of addresses (CIDR, RFC 4632 and RFC 4291, 2.3), for lists of who may
+--- and who may not.
+---
+--- What is decided on is the address that a socket reports or connects to, in its
+--- one form: `::ffff:10.0.0.1` is 10.0.0.1, as everywhere in neap. Text that is no
+--- address raises, whatever other programs make of it: `012.0.0.1`, `0xa000001`,
+--- a name. A name has to be resolved first, and its addresses be asked about,
+--- and connected to.
+
+local bytes_of = require "neap.packet.address"
+local core = require "neap.net.core"
+
+---@class neap.prefix
+local prefix = {}
+
+--- A prefix; to be read, not changed. `tostring` gives its text, which `parse` reads;
+--- `==` compares.
+---@class neap.Prefix
+---@field family "inet"|"inet6"
+---@field ip string  its first address
+---@field length integer  bits that count: 0 to 32, to 128 for IPv6
+---@field private high integer  the first address, 64 bits each
+---@field private low integer
+local Prefix = {}
+Prefix.__index = Prefix
+Prefix.__name = "neap.Prefix"
+
+--- The bits of an address: IPv4 has the upper 32 of 64.
+local function bits_of(family, ip)
+  if family == "inet" then
+    return (">I4"):unpack(bytes_of.to_ipv4(ip)) << 32, 0
+  end
+  return (">i8i8"):unpack(bytes_of.to_ipv6(ip))
+end
+
+--- The masks of so many bits.
+local function masks(length)
+  local high = length >= 64 and -1 or ~(-1 >> length)
+  local low = length <= 64 and 0 or length >= 128 and -1 or ~(-1 >> (length - 64))
+  return high, low
+end
+
+--- Read a prefix: an address, and behind `/` how many of its bits count; without
+--- that, all of them. Raises for what is none, and when bits are set that do not
+--- count: `10.0.0.1/8` says two things.
+---
+--- ```lua
+--- local prefix = require "neap.prefix"
+---
+--- local private = prefix.parse "10.0.0.0/8"
+--- print(private, private.length, private:contains "10.1.2.3")  --> 10.0.0.0/8 8 true
+--- print(prefix.parse "::1")  --> ::1/128
+--- ```
+---@param text string
+---@return neap.Prefix
+function prefix.parse(text)
+  local function wrong(why)
+    error(("prefix.parse: '%s': %s"):format(tostring(text), why), 3)
+  end
+  if type(text) ~= "string" then
+    wrong "a string such as 10.0.0.0/8 expected"
+  end
+  local ip, digits = text:match "^([%x:.]+)/(%d%d?%d?)$"
+  ip = ip or text
+  local v4 = bytes_of.to_ipv4(ip)
+  if digits and digits:find "^0%d" or not (v4 or bytes_of.to_ipv6(ip)) then
+    wrong "an address, / and a length expected"
+  end
+  local address = core.address(ip)
+  local most = v4 and 32 or 128
+  local length = tonumber(digits) or most
+  if length > most then
+    wrong(("a length of %d at most expected"):format(most))
+  elseif address.family == "inet" and not v4 then -- ::ffff:a.b.c.d
+    length = length - 96
+    if length < 0 then
+      wrong "an IPv4 address in IPv6 needs a length of 96 or more"
+    end
+  end
+  local high, low = bits_of(address.family, address.ip)
+  local mask_high, mask_low = masks(length)
+  if high & ~mask_high ~= 0 or low & ~mask_low ~= 0 then
+    wrong(("bits are set behind the first %d"):format(length))
+  end
+  return setmetatable({
+    family = address.family,
+    ip = address.ip,
+    length = length,
+    high = high,
+    low = low,
+  }, Prefix)
+end
+
+--- Is this address in it? One of another family is not, nor is a path.
+---
+--- ```lua
+--- local net = require "neap.net"
+--- local prefix = require "neap.prefix"
+---
+--- local ours = prefix.parse "10.0.0.0/8"
+--- print(ours:contains "::ffff:10.0.0.1", ours:contains(net.address "11.0.0.1:80"))
+--- --> true false
+--- print(pcall(ours.contains, ours, "012.0.0.1"))
+--- --> false contains: an address expected, got '012.0.0.1'
+--- ```
+---@param address neap.Address|string  raises for text that is no address
+---@return boolean
+function Prefix:contains(address)
+  local known, found = pcall(core.address, address)
+  if not known then
+    error(("contains: an address expected, got '%s'"):format(tostring(address)), 2)
+  end
+  address = found
+  if address.family ~= self.family then
+    return false
+  end
+  local high, low = bits_of(self.family, address.ip)
+  local mask_high, mask_low = masks(self.length)
+  return (high ~ self.high) & mask_high == 0 and (low ~ self.low) & mask_low == 0
+end
+
+function Prefix:__tostring()
+  return ("%s/%d"):format(self.ip, self.length)
+end
+
+function Prefix.__eq(a, b)
+  return a.family == b.family and a.length == b.length and a.high == b.high and a.low == b.low
+end
+
+return prefix

@@ -1,0 +1,85 @@
+local net = require "neap.net"
+local prefix = require "neap.prefix"
+
+describe("a prefix", function()
+  it("prints as it is read", function()
+    for text, printed in pairs {
+      ["10.0.0.0/8"] = "10.0.0.0/8",
+      ["0.0.0.0/0"] = "0.0.0.0/0",
+      ["192.0.2.1"] = "192.0.2.1/32",
+      ["192.0.2.128/25"] = "192.0.2.128/25",
+      ["2001:DB8::/32"] = "2001:db8::/32",
+      ["::/0"] = "::/0",
+      ["::1"] = "::1/128",
+      ["2001:db8:0:0:8000::/65"] = "2001:db8:0:0:8000::/65",
+      ["::ffff:10.0.0.0/104"] = "10.0.0.0/8",
+      ["::ffff:0:0/96"] = "0.0.0.0/0",
+    } do
+      local p = prefix.parse(text)
+      assert.equal(printed, tostring(p))
+      assert.is_true(p == prefix.parse(printed))
+    end
+    assert.is_true(prefix.parse "10.0.0.0/8" ~= prefix.parse "10.0.0.0/9")
+  end)
+
+  it("G3 G4: is not read from anything else", function()
+    for _, text in ipairs {"", "/", "/8", "10.0.0.0/", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/08",
+      "10.0.0.0/8 ", " 10.0.0.0/8", "10.0.0.1/8", "10/8", "10.0/16", "012.0.0.0/8", "0xa000000/8",
+      "10.0.0.0/255.0.0.0", "::/129", "::1/127", "2001:db8::1/64", "fe80::%lo/10", "localhost",
+      "10.0.0.0:80/8", "[::1]/128", "::ffff:10.0.0.0/95", "10.0.0.0/8/8", "/run/x.sock", "@x",
+      "10.0.0.0/8\0", "10.0.0.0/1e1"} do
+      local ok, err = pcall(prefix.parse, text)
+      assert.is_false(ok, text)
+      assert.matches("prefix.parse: ", err, 1, true)
+    end
+    assert.is_false(pcall(prefix.parse, nil))
+    assert.is_false(pcall(prefix.parse, 10))
+  end)
+
+  it("G4: decides on the address in its one form", function()
+    local ten = prefix.parse "10.0.0.0/8"
+    for _, text in ipairs {"10.0.0.0", "10.255.255.255", "10.0.0.1:80", "::ffff:10.0.0.1",
+      "[::ffff:a00:1]:80"} do
+      assert.is_true(ten:contains(text), text)
+      assert.is_true(ten:contains(net.address(text)), text)
+    end
+    for _, text in ipairs {"9.255.255.255", "11.0.0.0", "127.0.0.1", "::1", "::10.0.0.1",
+      "a00:1::", "/run/10.0.0.1", "@10.0.0.1"} do
+      assert.is_false(ten:contains(text), text)
+    end
+    for _, value in ipairs {"012.0.0.1", "0xa000001", "167772161", "10.1", "localhost",
+      "10.0.0.1/8", "", 10} do
+      assert.is_false(pcall(ten.contains, ten, value), value)
+    end
+  end)
+
+  it("G4: decides on what a socket reports", function()
+    local listener <close> = assert(net.listen "tcp://127.0.0.1:0")
+    local client <close> = assert(net.connect(listener.endpoint))
+    local stream <close> = assert(listener:accept())
+    assert.is_true(prefix.parse "127.0.0.0/8":contains(stream.remoteaddr))
+    assert.is_false(prefix.parse "10.0.0.0/8":contains(client.remoteaddr))
+    assert.is_false(prefix.parse "::/0":contains(stream.remoteaddr))
+  end)
+
+  it("counts bits at every length", function()
+    for length = 0, 128 do
+      local bytes = ("\xff"):rep(length // 8)
+        .. (length % 8 > 0 and string.char(0xff << (8 - length % 8) & 0xff) or "")
+      bytes = bytes .. ("\0"):rep(16 - #bytes)
+      local address = require "neap.packet.address"
+      local p = prefix.parse(address.ipv6(bytes) .. "/" .. length)
+      assert.is_true(p:contains "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff")
+      if length > 0 then
+        local at = (length - 1) // 8 + 1
+        local other = bytes:sub(1, at - 1)
+          .. string.char(bytes:byte(at) ~ (1 << (7 - (length - 1) % 8))) .. bytes:sub(at + 1)
+        assert.is_false(p:contains(address.ipv6(other)), length)
+      end
+    end
+  end)
+
+  it("is at hand as net.prefix", function()
+    assert.equal(prefix, net.prefix)
+  end)
+end)
