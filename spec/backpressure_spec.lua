@@ -159,8 +159,9 @@ describe("a writer", function()
       end
     ]]
     assert.is_true(rounds > pairs_made, rounds)
-    -- 64 KiB each way, and the piece that went over it
-    assert.is_true(peak < pairs_made * (64 + 64 + 16 + 8) / 1024, peak)
+    -- 64 KiB each way; behind them the piece that went over it, and one that gathers;
+    -- and the script's own block and two tasks
+    assert.is_true(peak < pairs_made * (64 + 64 + 16 + 16 + 16 + 8) / 1024, peak)
   end)
 
   it("of one large string keeps no second one (C5)", function()
@@ -448,8 +449,8 @@ describe("a stream at full rate", function()
       hose:wait()
       table.sort(took)
       local p99 = took[math.ceil(#took * 0.99)]
-      assert.is_true(#took >= 50 * 3, #took)
-      assert.is_true(p99 < 0.05, p99)
+      assert.is_true(#took >= (scale < 1 and 50 or 150), #took)
+      assert.is_true(p99 < 0.05 / scale, p99)
     end)
   end
 end)

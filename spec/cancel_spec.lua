@@ -437,7 +437,7 @@ for _, kind in ipairs(transports.names) do
         s:spawn(function()
           for i = 1, #text, 10 do
             theirs:write(text:sub(i, i + 9))
-            task.sleep(0.0004)
+            task.sleep(i % 200 == 1 and 0.01 or 0.0004)
           end
           theirs:shutdown()
         end)

@@ -76,6 +76,7 @@ describe("net.connect", function()
 
   it("A2: waits no longer than its timeout", function()
     local listener, waiting <close> = hole()
+    task.sleep(0.001)
     local before = host.census()
     for _, seconds in ipairs {0.02, 0.1} do
       local took, stream, err = timed(net.connect, listener.endpoint, {timeout = seconds})
@@ -311,6 +312,7 @@ describe("net.connect to a name", function()
   it("A3: ends with its task, and so do its attempts", function()
     local silent, waiting <close> = hole()
     addresses = {"127.0.0.1", "127.0.0.1"}
+    task.sleep(0.001)
     local before = host.census()
     local pending = task.spawn(net.connect, "tcp://two.test:" .. silent.port)
     task.sleep(0.26)
@@ -350,13 +352,11 @@ describe("net.connect to a name", function()
   end)
 
   it("passes the resolver's failure on, as its own", function()
-    core.resolve = function(name)
-      return resolve(name:gsub("%.test", "."))
-    end
-    local _, err = net.connect "tcp://127.1:80"
+    core.resolve = resolve
+    local _, err = net.connect "tcp://no-such-host.invalid:80"
     assert.matches("^EAI_", err.code)
     assert.equal("connect", err.op)
-    assert.equal("tcp://127.1:80", err.endpoint)
+    assert.equal("tcp://no-such-host.invalid:80", err.endpoint)
   end)
 
   it("applies the options to every attempt", function()

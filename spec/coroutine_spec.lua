@@ -900,7 +900,7 @@ describe("the collector", function()
     it("may be " .. name .. " (J18)", function()
       collectgarbage()
       set()
-      local n = neap:find "stress" and 20 or 1000
+      local n = neap:find "stress" and 20 or 200
       local got = 0
       task.scope(function(s)
         for i = 1, n do

@@ -36,6 +36,30 @@ local function bridge(left, right)
   return client, a, b, server
 end
 
+--- Let the kernel keep little of what nobody reads, so that it gets stuck.
+local function narrow(...)
+  for _, stream in ipairs {...} do
+    stream:set {sndbuf = 65536, rcvbuf = 65536}
+  end
+end
+
+--- What is open, once what was closed is gone.
+local function settled(before)
+  local now
+  for i = 1, 100 do
+    now = host.census()
+    local same = true
+    for kind, count in pairs(before) do
+      same = same and count == now[kind]
+    end
+    if same then
+      break
+    end
+    task.sleep(i * 1e-4)
+  end
+  return now
+end
+
 local function close_all(...)
   for _, stream in ipairs {...} do
     stream:reset()
@@ -43,22 +67,16 @@ local function close_all(...)
 end
 
 --- A test of bridged streams, which leaves nothing behind.
-local function case(name, left, right, f)
+local function case(name, left, right, f, wide)
   it(name, function()
     local before = host.census()
     local client, a, b, server = bridge(left, right)
+    if not wide then
+      narrow(client, a, b, server)
+    end
     f(client, a, b, server)
     close_all(client, a, b, server)
-    local now
-    for i = 1, 100 do
-      now = host.census()
-      if now.tasks == before.tasks and now.descriptors == before.descriptors
-        and now.streams == before.streams then
-        break
-      end
-      task.sleep(i * 1e-4)
-    end
-    assert.same(before, now)
+    assert.same(before, settled(before))
   end)
 end
 
@@ -121,8 +139,8 @@ end
 for _, left in ipairs(transports.names) do
   for _, right in ipairs(transports.names) do
     describe(("relay (%s to %s)"):format(left, right), function()
-      local function test(name, f)
-        case(name, left, right, f)
+      local function test(name, f, wide)
+        case(name, left, right, f, wide)
       end
 
       test("passes bytes on as they come, both ways", function(client, a, b, server)
@@ -151,7 +169,6 @@ for _, left in ipairs(transports.names) do
           assert.equal("the answer", client:read "a")
           assert.same({8, 10}, {relay:join()})
         end)
-        assert.equal("tcp unix mem", table.concat(transports.names, " "))
         assert.is_nil(a:recv())
         assert.is_nil(b:recv())
       end)
@@ -177,7 +194,7 @@ for _, left in ipairs(transports.names) do
         assert.equal("question", server:read "a")
       end)
 
-      test("passes on what was read ahead, and sends what was gathered", function(client, a, b, server)
+      test("passes on what was read, and sends what was gathered", function(client, a, b, server)
         client:write "one\ntwo "
         server:write "uno\ndos "
         client:flush()
@@ -214,10 +231,7 @@ for _, left in ipairs(transports.names) do
         task.scope(function(s)
           local relay = begin(s, a, b)
           assert.equal("waiting", relay.status)
-          local got = 0
-          while got < stuffed do
-            got = got + #assert(server:recv(stuffed - got))
-          end
+          assert.equal(stuffed, #server:read(stuffed))
           assert.equal("behind it", server:read "a")
           server:close()
           assert.same({9, 0}, {relay:join()})
@@ -327,7 +341,7 @@ for _, left in ipairs(transports.names) do
         assert.is_true(times > 1)
       end)
 
-      test("I5: loses no byte that comes in the turn of its cancelling", function(client, a, b, server)
+      test("I5: loses no byte that comes when it is cancelled", function(client, a, b, server)
         for i = 1, 30 do
           task.scope(function(s)
             local relay = s:spawn(net.relay, a, b)
@@ -412,7 +426,7 @@ for _, left in ipairs(transports.names) do
           local ok, err, ab, ba = relay:join()
           assert.is_nil(ok)
           assert.equal("ECONNRESET", err.code)
-          assert.equal("relay", err.op == "recv" and "relay" or err.op)
+          assert.equal("relay", err.op)
           assert.same({10, 4}, {ab, ba})
         end)
         assert.equal("ECONNRESET", code_of(a:recv()))
@@ -430,12 +444,12 @@ for _, left in ipairs(transports.names) do
         local ok, err = net.relay(a, b)
         assert.is_nil(ok)
         assert.equal("ECONNRESET", err.code)
-        assert_usable(b, (function()
-          local rest = assert(task.timeout(1, server.peek, server, 1))
-          assert.equal(" ", rest)
+        if left == "mem" then -- elsewhere a reset may take back what came before it
           assert.equal(" words", server:read(6))
-          return server
-        end)())
+        end
+        b:shutdown()
+        server:write "still there\n"
+        assert.equal("still there", b:read "l")
       end)
 
       test("ends when a side is gone to which it sends", function(client, a, b, server)
@@ -468,7 +482,7 @@ for _, left in ipairs(transports.names) do
         assert.equal("later", client:read "a")
       end)
 
-      test("works in a coroutine, a hundred times on the same streams", function(client, a, b, server)
+      test("works in a coroutine, and again and again", function(client, a, b, server)
         for i = 1, 100 do
           client:write(i, "\n")
           local err = select(2, task.timeout(0.0001, coroutine.wrap(net.relay), a, b))
@@ -500,7 +514,7 @@ for _, left in ipairs(transports.names) do
           assert.same({blocks * 65536, blocks * 65536}, {relay:join()})
         end)
         assert.equal(before, host.census().descriptors)
-      end)
+      end, true)
 
       if not copied then
         test("splices what is bulk, and only that", function(client, a, b, server)
@@ -523,7 +537,7 @@ for _, left in ipairs(transports.names) do
             assert(relay:join())
           end)
           assert.equal(before, host.census().descriptors)
-        end)
+        end, true)
       end
     end)
   end
@@ -531,7 +545,7 @@ end
 
 describe("relay", function()
   for _, kind in ipairs(transports.names) do
-    it(("goes round between the two ends of one pair, until it is ended (%s)"):format(kind), function()
+    it(("goes round between the two ends of one pair (%s)"):format(kind), function()
       local a <close>, b = transports.pair(kind)
       assert.equal("ETIMEDOUT", code_of(task.timeout(SOON, net.relay, a, b)))
       assert_usable(a, b)
@@ -549,10 +563,9 @@ describe("relay", function()
         clock:cancel()
       end)
       assert.is_true(ticks >= 10, "others have their turns")
-      a:shutdown()
-      b:shutdown()
-      local left = assert(a:read "a") .. assert(b:read "a")
-      assert.equal("round\n", left)
+      assert(a:shutdown())
+      assert(b:shutdown())
+      assert.equal("round\n", a:read "a" .. b:read "a")
       b:close()
     end)
   end
@@ -580,8 +593,7 @@ describe("relay", function()
         assert.equal(0, child:wait())
         close_all(client, a, b, server)
       end
-      task.sleep(SOON)
-      assert.same(before, host.census())
+      assert.same(before, settled(before))
     end)
   end
 
@@ -604,7 +616,6 @@ describe("relay", function()
         end)
       end
     end)
-    task.sleep(SOON)
-    assert.same(before, host.census())
+    assert.same(before, settled(before))
   end)
 end)

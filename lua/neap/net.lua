@@ -126,10 +126,10 @@ local function race(endpoint, opts, addresses)
   local errors = {}
   local ok, interrupt = pcall(task.scope, function(scope)
     local news = sched.queue "connect"
-    local function attempt(address)
+    local function attempt(i, address)
       local stream, err = core.dial(endpoint, opts, address)
       if not stream then
-        errors[#errors + 1] = err
+        errors[i] = err
         news:wake(FAILED)
       elseif winner then
         stream:close()
@@ -139,7 +139,7 @@ local function race(endpoint, opts, addresses)
       end
     end
     for i, address in ipairs(addresses) do
-      scope:spawn(attempt, address)
+      scope:spawn(attempt, i, address)
       if i < #addresses then
         task.timeout(ATTEMPT_DELAY, news.wait, news)
       end
@@ -202,8 +202,9 @@ function net.connect(endpoint, opts)
   end
   local rest = {}
   for name, value in pairs(opts) do
-    rest[name] = name ~= "timeout" and value or nil
+    rest[name] = value
   end
+  rest.timeout = nil
   stream, err = task.timeout(timeout, net.connect, endpoint, rest)
   if not stream and err.op == "timeout" then
     err = error_object.new {
@@ -261,31 +262,6 @@ function net.socketpair(kind)
   return a, b
 end
 
---- Copy one direction in Lua, then half-close.
-local function copy(from, to)
-  local bytes = 0
-  while true do
-    local chunk, err = from:recv()
-    if not chunk then
-      if err then
-        error(err, 0)
-      end
-      local ok
-      ok, err = to:shutdown()
-      if not ok then
-        error(err, 0)
-      end
-      return bytes
-    end
-    local ok
-    ok, err = to:write(chunk)
-    if not ok then
-      error(err, 0)
-    end
-    bytes = bytes + #chunk
-  end
-end
-
 --- Move bytes both ways between two streams until both directions have ended.
 --- The end of one is passed on as a half close; neither is closed. Between
 --- sockets the bytes stay in the kernel (splice(2)).
@@ -310,26 +286,27 @@ end
 --- the two counts follow it
 function net.relay(a, b)
   local ab, ba, n, m = told("relay", pcall(core.relay, a, b))
-  if ab then
-    return ab, ba
-  elseif ab == nil then
+  if ab == nil then
     return nil, ba, n, m
+  elseif type(ab) ~= "userdata" then
+    return ab, ba
   end
-  local ok, results = pcall(task.all, {
+  local relaying <close> = ab
+  local ok, err = pcall(task.all, {
     function()
-      return copy(a, b)
+      core.pump(relaying, 0)
     end,
     function()
-      return copy(b, a)
+      core.pump(relaying, 1)
     end,
   })
   if ok then
-    return ba + results[1], n + results[2]
-  elseif not error_object.is(results) then
-    error(results, 0)
+    return core.moved(relaying)
+  elseif not error_object.is(err) then
+    error(err, 0)
   end
   sched.check "relay"
-  return nil, results, ba, n
+  return nil, err, core.moved(relaying)
 end
 
 --- `string.pack(fmt, ...)`, written. Raises for values that do not fit the format.

@@ -710,29 +710,39 @@ const address *address_test(lua_State *L, int arg) {
   return luaL_testudata(L, arg, CLASS);
 }
 
-const address *address_check(lua_State *L, int arg) {
-  const address *a = address_test(L, arg);
+const address *address_read(lua_State *L, int index) {
+  const address *a = address_test(L, index);
   const char *text, *why = "";
   char quoted[ADDRESS_QUOTE];
   address parsed;
   size_t n;
   if (a != NULL)
     return a;
-  if (lua_type(L, arg) != LUA_TSTRING)
-    luaL_typeerror(L, arg, CLASS " or string");
-  text = lua_tolstring(L, arg, &n);
+  index = lua_absindex(L, index);
+  if (lua_type(L, index) != LUA_TSTRING) {
+    lua_pushfstring(L, "%s or string expected, got %s", CLASS,
+                    luaL_typename(L, index));
+    return NULL;
+  }
+  text = lua_tolstring(L, index, &n);
   if (address_parse(L, text, n, &parsed, &why) < 0) {
     address_quote(quoted, text, n);
     lua_pushfstring(L,
                     "an address such as 127.0.0.1:80, [::1]:80, /path or "
                     "@name expected, got '%s': %s",
                     quoted, why);
-    luaL_argerror(L, arg, lua_tostring(L, -1));
+    return NULL;
   }
-  arg = lua_absindex(L, arg);
   address_push(L, &parsed);
-  lua_replace(L, arg);
-  return address_test(L, arg);
+  lua_replace(L, index);
+  return address_test(L, index);
+}
+
+const address *address_check(lua_State *L, int arg) {
+  const address *a = address_read(L, arg);
+  if (a == NULL)
+    luaL_argerror(L, arg, lua_tostring(L, -1));
+  return a;
 }
 
 /* ==} */

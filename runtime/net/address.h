@@ -110,9 +110,12 @@ void address_push(lua_State *L, const address *a);
 /* The Address at arg, or NULL. */
 const address *address_test(lua_State *L, int arg);
 
-/* The address at argument arg: an Address, or a string, which is parsed and
- * replaced on the stack by its Address.  Raises an argument error.  Lives as
- * long as the value at arg. */
+/* The address at index: an Address, or a string, which is parsed and replaced
+ * on the stack by its Address.  Lives as long as that value.  NULL for anything
+ * else, with what is wrong on top of the stack. */
+const address *address_read(lua_State *L, int index);
+
+/* The same for argument arg; raises an argument error. */
 const address *address_check(lua_State *L, int arg);
 
 #endif

@@ -153,8 +153,10 @@ struct backend {
   struct relay *(*relay)(host *h, stream *a, stream *b, void (*done)(void *),
                          void *owner);
   void (*relay_stop)(struct relay *r); /* frees it; no done after this; before
-                                          either stream is closed */
+                                          either stream is closed; what is
+                                          under way goes by stream_send */
   int (*relay_result)(struct relay *r, uint64_t counts[2]); /* its status */
+  bool (*may_flow)(stream *from, stream *to); /* a pipe goes one way only */
 
   const struct processes *processes; /* net/process.h; NULL: there are none */
 };

@@ -153,9 +153,16 @@ static uint64_t connect_deadline(lua_State *L) {
 
 /* Where to connect from: an address as text, or an Address. */
 static void local_address(lua_State *L, sockspec *spec) {
-  if (option_field(L, "localaddr") != LUA_TNIL)
-    spec->local = *address_check(L, lua_gettop(L));
-  lua_pop(L, 1);
+  int top = lua_gettop(L);
+  if (option_field(L, "localaddr") != LUA_TNIL) {
+    const address *a = address_read(L, -1);
+    if (a == NULL)
+      luaL_argerror(L, OPTIONS,
+                    lua_pushfstring(L, "option 'localaddr': %s",
+                                    lua_tostring(L, -1)));
+    spec->local = *a;
+  }
+  lua_settop(L, top);
 }
 
 

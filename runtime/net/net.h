@@ -97,6 +97,8 @@ int listen_lua(lua_State *L);
 int pair_lua(lua_State *L);
 int resolve_lua(lua_State *L);
 int relay_lua(lua_State *L);
+int pump_lua(lua_State *L);
+int moved_lua(lua_State *L);
 int rouse_lua(lua_State *L);
 int address_lua(lua_State *L);
 int service_lua(lua_State *L);

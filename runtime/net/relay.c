@@ -3,7 +3,8 @@
 **
 ** What each side has read already, or not yet sent, goes out first; then the
 ** backend moves bytes between the descriptors until both directions have
-** ended.
+** ended.  Where it cannot, as with mem:, two tasks pump, one a direction: they
+** hold no byte while they wait, so ending them loses none.
 */
 
 #include <errno.h>
@@ -25,6 +26,8 @@ typedef struct relaying {
   waitq waiter;
   uint64_t counts[2];  /* what we moved ourselves: a to b, b to a */
   bool done;
+  bool handed;         /* to Lua, whose tasks pump: not to be closed yet */
+  bool failed;         /* a pump has told so */
 } relaying;
 
 
@@ -54,15 +57,22 @@ void relay_interrupt(relaying *r) {
     r->host->world->net->relay_result(r->relay, more);
   r->counts[0] += more[0];
   r->counts[1] += more[1];
-  wait_wake_all(&r->ends[0]->writers, -ECANCELED);
-  wait_wake_all(&r->ends[1]->writers, -ECANCELED);
+  for (int i = 0; i < 2; i++) {
+    wait_wake_all(&r->ends[i]->writers, 0);
+    wait_wake_all(&r->ends[i]->readers, 0);
+    r->ends[i]->read_busy = false;
+  }
   let_go(r);
   wait_wake(&r->waiter, -ECANCELED);
 }
 
 
+/* The first time it is the end of relay() that closes what it hands out. */
 static int l_close(lua_State *L) {
-  let_go(lua_touserdata(L, 1));
+  relaying *r = lua_touserdata(L, 1);
+  if (!r->handed)
+    let_go(r);
+  r->handed = false;
   return 0;
 }
 
@@ -112,9 +122,9 @@ static int start(lua_State *L, relaying *r) {
   if (a->transport->outside && b->transport->outside)
     r->relay = net->relay(r->host, a, b, on_done, r);
   if (r->relay == NULL) {
-    let_go(r);
-    lua_pushboolean(L, false);
-    return 1 + push_counts(L, r);
+    r->handed = true;
+    lua_pushvalue(L, RELAYING);
+    return 1;
   }
   return wait_park(L, &r->waiter, &waits, MOVING, relay_k);
 }
@@ -128,6 +138,8 @@ static int empty(lua_State *L, relaying *r) {
       return failed(L, r, s->write_error);
     if (outbox_pending(s) > 0)
       return wait_park(L, &s->writers, &how, EMPTYING, relay_k);
+    if (s->read_error != 0)
+      return failed(L, r, s->read_error);
   }
   return start(L, r);
 }
@@ -166,8 +178,17 @@ static int relay_k(lua_State *L, int status, lua_KContext phase) {
 
 /*
 ** relay(a, b) : bytes a to b, b to a | nil, error, bytes, bytes
-**             | false, bytes, bytes when it must be done in Lua
+**             | relaying, for which two tasks are to pump, and which is to be
+**               closed behind them
 */
+
+/* Nobody else may read or write these two meanwhile. */
+static void check_end(lua_State *L, stream *s) {
+  stream_check_reader(L, s);
+  if (s->called || !wait_idle(&s->turns))
+    luaL_error(L, "another task writes to this stream (EBUSY)");
+}
+
 
 int relay_lua(lua_State *L) {
   box *a = luaL_checkudata(L, A, STREAM_CLASS);
@@ -177,8 +198,8 @@ int relay_lua(lua_State *L) {
   wait_enter(L, "relay");
   if (a->stream == NULL || b->stream == NULL)
     return stream_fail(L, NULL, -EBADF, "relay");
-  stream_check_reader(L, a->stream);
-  stream_check_reader(L, b->stream);
+  check_end(L, a->stream);
+  check_end(L, b->stream);
   relaying *r = lua_newuserdatauv(L, sizeof *r, 0);
   *r = (relaying){.host = host_of(L), .ends = {a->stream, b->stream}};
   luaL_setmetatable(L, CLASS);
@@ -189,6 +210,121 @@ int relay_lua(lua_State *L) {
   outbox_flush(b->stream);
   a->stream->relaying = b->stream->relaying = r;
   return empty(L, r);
+}
+
+
+/*
+** pump(relaying, direction) : nothing when the bytes have ended; raises failures
+*/
+
+/* Added to the direction, as a continuation's context: it waits to read. */
+enum { READING = 2 };
+
+static int pump_k(lua_State *L, int status, lua_KContext ctx);
+
+
+/* Both directions end for one reason: it is told once. */
+static int pump_failed(lua_State *L, relaying *r, int status) {
+  if (r->failed)
+    return 0;
+  r->failed = true;
+  stream_fail(L, NULL, status, "relay");
+  return lua_error(L);
+}
+
+
+static void start_reading(stream *s) {
+  if (s->reading)
+    return;
+  s->reading = true;
+  int status = s->transport->start_read(s);
+  if (status < 0)
+    stream_error(s, status);
+}
+
+
+static bool has_news(const stream *s) {
+  return inbox_size(&s->in) > 0 || s->eof || s->read_error != 0;
+}
+
+
+/* A target that is gone by then has nothing to be told. */
+static int pump_end(stream *to) {
+  if (!to->shut)
+    to->transport->shutdown(to);
+  to->shut = true;
+  return 0;
+}
+
+
+static int await_room(lua_State *L, stream *to, lua_KContext i) {
+  waiting how = {"relay", NEVER, to->transport->outside};
+  return wait_park(L, &to->writers, &how, i, pump_k);
+}
+
+
+static int await_bytes(lua_State *L, stream *from, lua_KContext i) {
+  waiting how = {"relay", NEVER, from->transport->outside};
+  from->want = 1;
+  from->read_busy = true;
+  return wait_park(L, &from->readers, &how, i + READING, pump_k);
+}
+
+
+static int pump(lua_State *L, relaying *r, int i) {
+  stream *from = r->ends[i], *to = r->ends[1 - i];
+  for (;;) {
+    if (to->write_error != 0)
+      return pump_failed(L, r, to->write_error);
+    if (outbox_pending(to) > 0)
+      return await_room(L, to, i);
+    if (inbox_size(&from->in) > 0)
+      r->counts[i] += forward(from, to);
+    else if (from->read_error != 0)
+      return pump_failed(L, r, from->read_error);
+    else if (from->eof)
+      return pump_end(to);
+    start_reading(from);
+    if (!has_news(from) && outbox_pending(to) == 0)
+      return await_bytes(L, from, i);
+    if (wait_spent(L))
+      return wait_yield(L, i, pump_k);
+  }
+}
+
+
+static int pump_k(lua_State *L, int status, lua_KContext ctx) {
+  relaying *r = lua_touserdata(L, 1);
+  int i = ctx % READING;
+  bool cancelled = false;
+  int result = status == LUA_YIELD ? wait_peek(L, &cancelled) : 0;
+  if (ctx >= READING && r->ends[i] != NULL)
+    r->ends[i]->read_busy = false;
+  if (cancelled)
+    return wait_raise(L);
+  if (result == 0 && r->ends[i] == NULL)
+    result = -ECANCELED;
+  return result < 0 ? pump_failed(L, r, result) : pump(L, r, i);
+}
+
+
+int pump_lua(lua_State *L) {
+  relaying *r = luaL_checkudata(L, 1, CLASS);
+  int i = (int)luaL_checkinteger(L, 2);
+  wait_enter(L, "relay");
+  if (r->ends[i] != NULL &&
+      !r->host->world->net->may_flow(r->ends[i], r->ends[1 - i]))
+    return 0;
+  return pump_k(L, LUA_OK, i);
+}
+
+
+/*
+** moved(relaying) : bytes a to b, bytes b to a
+*/
+
+int moved_lua(lua_State *L) {
+  return push_counts(L, luaL_checkudata(L, 1, CLASS));
 }
 
 

@@ -145,6 +145,13 @@ void stream_writable(stream *s) {
 }
 
 
+void stream_send(stream *s, char *bytes, size_t n) {
+  struct iovec v[2] = {{NULL, 0}, {bytes, n}};
+  if (s->state == OPEN && s->write_error == 0)
+    outbox_send(s, v, 1, NULL, NULL);
+}
+
+
 void stream_connected(stream *s, int status) {
   host_trace(s->host, "connected", s, status);
   if (status == 0)

@@ -79,6 +79,10 @@ void stream_error(stream *s, int status); /* of reading: a negative errno */
 void stream_writable(stream *s);
 void stream_connected(stream *s, int status);
 
+/* Send bytes that a relay has taken from another stream; what the kernel
+ * refuses is kept. */
+void stream_send(stream *s, char *bytes, size_t n);
+
 /* The transport is done with it: free the body.  The only free. */
 void stream_closed(stream *s);
 

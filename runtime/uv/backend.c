@@ -32,5 +32,6 @@ const backend uv_backend = {
     .relay = pump_begin,
     .relay_stop = pump_stop,
     .relay_result = pump_result,
+    .may_flow = pump_may_flow,
     .processes = &uv_processes,
 };

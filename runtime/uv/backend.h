@@ -36,5 +36,6 @@ struct relay *pump_begin(host *h, stream *a, stream *b, void (*done)(void *),
                          void *owner);
 void pump_stop(struct relay *r);
 int pump_result(struct relay *r, uint64_t counts[2]);
+bool pump_may_flow(stream *from, stream *to);
 
 #endif

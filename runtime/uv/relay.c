@@ -102,14 +102,13 @@ static ssize_t give(flow *f, char *bytes, size_t n) {
 
 static int push_held(flow *f) {
   ssize_t sent = give(f, f->held + f->start, f->end - f->start);
-  if (sent < 0)
-    return (int)sent;
-  f->start += (size_t)sent;
-  if (f->start == f->end) {
+  if (sent > 0)
+    f->start += (size_t)sent;
+  if (sent < 0 || f->start == f->end) {
     free(f->held);
     f->held = NULL;
   }
-  return 0;
+  return sent < 0 ? (int)sent : 0;
 }
 
 
@@ -121,13 +120,24 @@ static void hold(flow *f, const char *bytes, size_t n) {
 }
 
 
+/* Nothing was read: the end, a failure, or not yet.  The kernel tells a reset
+ * only once: keep it for the stream. */
+static int stop_at(flow *f, ssize_t n) {
+  wire *w = wire_at(f->from);
+  if (n == 0 && w->failed != 0)
+    n = w->failed;
+  else if (n < 0 && n != -EAGAIN)
+    w->failed = (int16_t)n;
+  f->ended = n == 0;
+  return unless_full(n);
+}
+
+
 static int copy(flow *f) {
   char *buffer = f->from->relay->loop->buffer;
   ssize_t n = wire_read(wire_at(f->from), buffer, LOOP_BUFFER);
-  if (n <= 0) {
-    f->ended = n == 0;
-    return unless_full(n);
-  }
+  if (n <= 0)
+    return stop_at(f, n);
   if (f->full != COPY_ONLY)
     f->full = n == LOOP_BUFFER ? (uint8_t)(f->full + 1) : 0;
   ssize_t sent = give(f, buffer, (size_t)n);
@@ -156,6 +166,8 @@ static int push_pipe(flow *f) {
   int to = wire_at(f->to)->watch.fd;
   while (f->inside > 0) {
     ssize_t n = splice_some(f->pipe[0], to, f->inside);
+    if (n <= 0 && n != -EAGAIN)
+      f->inside = 0; /* for nobody */
     if (n <= 0)
       return unless_full(n);
     f->inside -= (size_t)n;
@@ -192,10 +204,8 @@ static int splice_on(flow *f) {
     f->full = COPY_ONLY;
     return copy(f);
   }
-  if (n <= 0) {
-    f->ended = n == 0;
-    return unless_full(n);
-  }
+  if (n <= 0)
+    return stop_at(f, n);
   f->inside = (size_t)n;
   return push_pipe(f);
 }
@@ -310,16 +320,44 @@ static void join(struct relay *r, int i, stream *s) {
 }
 
 
-/* A pipe goes one way only: the flow that can't be is over from the start.  A
- * description that blocks may be read and written with care, not spliced. */
+static int flags_of(stream *s) {
+  int fd = s->transport->fd(s);
+  return fd < 0 ? O_RDWR : fcntl(fd, F_GETFL);
+}
+
+
+bool pump_may_flow(stream *from, stream *to) {
+  return (flags_of(from) & O_ACCMODE) != O_WRONLY &&
+         (flags_of(to) & O_ACCMODE) != O_RDONLY;
+}
+
+
+/* A flow that can't be is over from the start.  A description that blocks may
+ * be read and written with care, not spliced. */
 static void check(flow *f) {
-  int from = fcntl(f->from->watch.fd, F_GETFL);
-  int to = fcntl(f->to->watch.fd, F_GETFL);
-  if ((from & O_ACCMODE) == O_WRONLY || (to & O_ACCMODE) == O_RDONLY)
+  stream *from = f->from->stream, *to = f->to->stream;
+  if (!pump_may_flow(from, to))
     f->ended = f->over = true;
-  if (!wire_at(f->from)->is_socket || !wire_at(f->to)->is_socket ||
-      (from & to & O_NONBLOCK) == 0)
+  if (!wire_of(from)->is_socket || !wire_of(to)->is_socket ||
+      (flags_of(from) & flags_of(to) & O_NONBLOCK) == 0)
     f->full = COPY_ONLY;
+}
+
+
+/* What is under way goes on as if the script had written it.  The loop's buffer
+ * may hold another stream's bytes now. */
+static void hand_over(flow *f) {
+  stream *to = f->to->stream;
+  if (f->held != NULL)
+    stream_send(to, f->held + f->start, f->end - f->start);
+  free(f->held);
+  if (f->inside == 0)
+    return;
+  char *bytes = memory_new(f->inside);
+  ssize_t n = read(f->pipe[0], bytes, f->inside);
+  if (n > 0)
+    stream_send(to, bytes, (size_t)n);
+  free(bytes);
 }
 
 
@@ -354,15 +392,21 @@ void pump_stop(struct relay *r) {
   if (!r->over)
     let_go(r);
   for (int i = 0; i < 2; i++) {
-    free(r->flows[i].held);
+    hand_over(&r->flows[i]);
     close_pipe(&r->flows[i]);
   }
   loop_later(r->loop, &r->later, on_stopped);
 }
 
 
+/* With what pump_stop hands over. */
+static uint64_t moved(const flow *f) {
+  return f->count + f->inside + (f->held != NULL ? f->end - f->start : 0);
+}
+
+
 int pump_result(struct relay *r, uint64_t counts[2]) {
-  counts[0] = r->flows[0].count;
-  counts[1] = r->flows[1].count;
+  counts[0] = moved(&r->flows[0]);
+  counts[1] = moved(&r->flows[1]);
   return r->status;
 }

@@ -22,6 +22,8 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "net/inbox.h"
+#include "net/outbox.h"
 #include "uv/process.h"
 
 #ifndef IPPROTO_MPTCP
@@ -174,12 +176,20 @@ static void end_read(wire *w, int status) {
 }
 
 
+/* What nobody has read is to stay within HIGH_WATER; only a reader that waits
+ * for more than that lets it grow. */
+static size_t room(const stream *s) {
+  size_t unread = inbox_size(&s->in);
+  return unread < HIGH_WATER ? LOOP_BUFFER - unread : LOOP_BUFFER;
+}
+
+
 /* One read.  What did not fit into the buffer makes the next event: other
  * streams have their turn in between.  The round is run here for bytes, which
  * lie in the shared buffer until it is over. */
 static void read_some(wire *w, loop *l) {
   stream *s = wire_stream(w);
-  ssize_t n = wire_read(w, l->buffer, LOOP_BUFFER);
+  ssize_t n = wire_read(w, l->buffer, room(s));
   if (n > 0) {
     stream_data(s, l->buffer, (size_t)n);
     loop_round(l);
