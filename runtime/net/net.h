@@ -5,6 +5,7 @@
 #ifndef NET_NET_H
 #define NET_NET_H
 
+#include "net/datagram.h"
 #include "net/outbox.h"
 #include "net/stream.h"
 
@@ -16,6 +17,9 @@ struct net {
   unsigned dirty_count;
   outbox *outboxes;       /* free ones */
   unsigned outbox_count;
+  datagram *gathered;     /* those with gathered messages */
+  struct bag *bags;       /* free ones */
+  unsigned bag_count;
   stream *closing;        /* they send what is left, the oldest first */
   stream *dead;           /* of mem:, to be freed when no one looks */
   struct mem_name *names; /* listeners of mem: */
@@ -89,6 +93,7 @@ void listener_open(lua_State *L);
 void stream_open(lua_State *L);
 int dial_lua(lua_State *L);
 int listen_lua(lua_State *L);
+int bind_lua(lua_State *L);
 int pair_lua(lua_State *L);
 int resolve_lua(lua_State *L);
 int relay_lua(lua_State *L);
