@@ -262,6 +262,7 @@ static const luaL_Reg metamethods[] = {
 
 void datagram_open(lua_State *L) {
   luaL_newmetatable(L, DATAGRAM_CLASS);
+  net_of(host_of(L))->datagram_class = lua_topointer(L, -1);
   luaL_setfuncs(L, metamethods, 0);
   lua_newtable(L);
   luaL_setfuncs(L, close_methods, 0);

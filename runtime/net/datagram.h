@@ -91,10 +91,6 @@ int datagram_close(datagram *d);
 /* Push the Datagram of a new body. */
 void datagram_push(lua_State *L, datagram *d);
 
-static inline datagram_box *datagram_box_of(lua_State *L) {
-  return luaL_checkudata(L, 1, DATAGRAM_CLASS);
-}
-
 int datagram_fail(lua_State *L, const datagram *d, int status, const char *op);
 uint64_t datagram_deadline(const datagram *d);
 
