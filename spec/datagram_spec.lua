@@ -249,6 +249,31 @@ describe("datagram", function()
     assert.is_truthy(out:find "^EHOSTUNREACH\nEHOSTUNREACH\ny\t")
   end)
 
+  it("tells what ICMP says of an unreachable host, and who says it (E6)", function()
+    -- A router that refuses: the other end of a veth, in a network of its own.
+    local out = isolated([[
+      ip link add v0 type veth peer name v1
+      unshare -n sleep 3 >/dev/null 2>&1 & router=$!; sleep .2
+      ip link set v1 netns $router
+      ip addr add 10.7.0.1/24 dev v0; ip link set v0 up; ip route add default via 10.7.0.2
+      nsenter -t $router -n sh -c "ip addr add 10.7.0.2/24 dev v1; ip link set v1 up;
+        echo 1 > /proc/sys/net/ipv4/ip_forward; echo 0 > /proc/sys/net/ipv4/icmp_ratelimit;
+        ip route add unreachable 192.0.2.0/24"]], [[
+      local a = assert(net.connect "udp://192.0.2.1:9"):settimeout(3)
+      local b = net.bind "udp://*:0"
+      b:send("x", "192.0.2.1:9")
+      assert(a:send "x")
+      local _, err = a:recv()
+      print(err.code, err.to, err.by, err.icmp_type, err.icmp_code)
+      assert(a:send "x")
+      print(select(2, b:settimeout(.1):recv()).code)
+      b:set {recverr = true}
+      b:send("x", "192.0.2.7:9")
+      print(select(2, b:settimeout(3):recv()).to)
+    ]])
+    assert.equal("EHOSTUNREACH\t192.0.2.1:9\t10.7.0.2\t3\t1\nETIMEDOUT\n192.0.2.7:9\n", out)
+  end)
+
   it("sends from many tasks at once, each message whole (E8)", function()
     local a = bind("udp://127.0.0.1:0", {rcvbuf = 4000000})
     local b = connect(a.endpoint)

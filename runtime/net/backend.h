@@ -118,6 +118,16 @@ typedef struct arrival {
   extras *extras;         /* NULL: nothing */
 } arrival;
 
+/* What became of an earlier message, as ICMP or this host tells. */
+typedef struct failure {
+  int status;             /* a negative errno */
+  address to;             /* whom it was sent to; length 0: unknown */
+  address by;             /* who tells; length 0: this host */
+  bool icmp;              /* type and code are ICMP's */
+  uint8_t type, code;
+  uint32_t mtu;           /* of -EMSGSIZE: what fits; 0: unknown */
+} failure;
+
 /* A message to be sent. */
 typedef struct outgoing {
   const char *bytes;

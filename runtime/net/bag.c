@@ -157,11 +157,11 @@ static void note(datagram *d, int status) {
 }
 
 
-/* Of a connected socket an error may be an earlier message's, told by ICMP:
- * so the same message is tried again, once. */
+/* The error may be an earlier message's, told by ICMP: so the same message is
+ * tried again, once. */
 static void refuse(datagram *d, bag *b, int status, int *retried) {
   note(d, status);
-  if (d->connected && *retried != b->first) {
+  if (*retried != b->first) {
     *retried = b->first;
     return;
   }

@@ -49,6 +49,7 @@ void datagram_closed(datagram *d) {
   host_trace(d->host, "closed", d, 0);
   d->host->datagrams--;
   free((char *)d->where);
+  free(d->failure);
   free(d);
 }
 
@@ -148,6 +149,14 @@ void datagram_error(datagram *d, int status) {
   host_trace(d->host, "recv error", d, status);
   d->recv_error = status;
   wait_wake(&d->readers, 0);
+}
+
+
+void datagram_failed(datagram *d, const failure *f) {
+  if (d->failure == NULL)
+    d->failure = memory_new(sizeof *d->failure);
+  *d->failure = *f;
+  datagram_error(d, f->status);
 }
 
 

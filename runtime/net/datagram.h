@@ -49,6 +49,7 @@ struct datagram {
   uint64_t timeout;           /* of each suspension, ns; 0: none */
   int family, type, protocol; /* as of socket(2) */
   int recv_error;             /* to be told once */
+  failure *failure;           /* details of recv_error; NULL: none */
   int send_error;             /* of a gathered message, to be told once */
   socklen_t last_size; /* of `last_from`, which the box has as an Address */
   unsigned char last_from[sizeof(struct sockaddr_in6)];
@@ -78,7 +79,9 @@ datagram *datagram_new(host *h, const datagram_transport *t, int family,
 void datagram_messages(datagram *d, const arrival *list, unsigned n);
 bool datagram_keep(datagram *d);
 void datagram_error(datagram *d, int status); /* of receiving: told once */
-void datagram_ended(datagram *d); /* seqpacket: the peer sends no more */
+void datagram_failed(datagram *d,
+                     const failure *f); /* the same, with details */
+void datagram_ended(datagram *d);       /* seqpacket: the peer sends no more */
 void datagram_writable(datagram *d);
 
 /* The transport is done with it: free the body.  The only free. */

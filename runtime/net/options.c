@@ -291,7 +291,7 @@ static const type flag = {read_flag, push_flag, sizeof(int)};
 static const type number = {read_number, push_number, sizeof(int)};
 static const type lingering = {read_linger, push_linger, sizeof(struct linger)};
 static const type name16 = {read_name, push_name, 16};
-static const type failure = {NULL, push_error, sizeof(int)};
+static const type pending = {NULL, push_error, sizeof(int)};
 static const type interface = {read_interface, push_interface, 4};
 static const type types = {read_types, push_types, 32};
 static const type discovery = {read_discovery, push_discovery, sizeof(int)};
@@ -356,6 +356,7 @@ static const option options[] = {
     {"pktinfo", IP(IP_PKTINFO, IPV6_RECVPKTINFO), FLAG, ALWAYS, 1},
     {"recvttl", IP(IP_RECVTTL, IPV6_RECVHOPLIMIT), FLAG, ALWAYS, 1},
     {"recvtos", IP(IP_RECVTOS, IPV6_RECVTCLASS), FLAG, ALWAYS, 1},
+    {"recverr", IP(IP_RECVERR, IPV6_RECVERR), FLAG, ALWAYS, 1},
     {"timestamp", SOCKET(SO_TIMESTAMPNS), FLAG, ALWAYS, 1},
     {"passcred", SOCKET(SO_PASSCRED), FLAG, ALWAYS, 1},
     {"mtu_discover", IP(IP_MTU_DISCOVER, IPV6_MTU_DISCOVER), &discovery, 0, 0,
@@ -366,7 +367,7 @@ static const option options[] = {
     {"icmp_types", SOL_RAW, ICMP_FILTER, IPPROTO_ICMPV6, ICMP_FILTER, &types, 0,
      0, NULL, ALWAYS, 1},
     {"drops", SOCKET(SO_MEMINFO), &drops, 0, 0, NULL, ASK, 1},
-    {"error", SOCKET(SO_ERROR), &failure, 0, 0, NULL, ASK, 1},
+    {"error", SOCKET(SO_ERROR), &pending, 0, 0, NULL, ASK, 1},
     {"acceptconn", SOCKET(SO_ACCEPTCONN), FLAG, ASK, 1},
     {NULL, 0, 0, 0, 0, NULL, 0, 0, NULL, ALWAYS, 0},
 };

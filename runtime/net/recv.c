@@ -5,6 +5,7 @@
 */
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "host/error.h"
@@ -225,6 +226,42 @@ static int failed(lua_State *L, const datagram *d, int status,
 }
 
 
+static void set_address(lua_State *L, const char *key, const address *a) {
+  if (a->length == 0)
+    return;
+  address_push(L, a);
+  lua_setfield(L, -2, key);
+}
+
+
+/* The error on top gets what ICMP told: of which message, and by whom. */
+static void set_details(lua_State *L, const failure *f) {
+  set_address(L, "to", &f->to);
+  set_address(L, "by", &f->by);
+  if (f->icmp) {
+    set_integer(L, "icmp_type", f->type);
+    set_integer(L, "icmp_code", f->code);
+  }
+  if (f->mtu > 0)
+    set_integer(L, "mtu", f->mtu);
+}
+
+
+static int tell_error(lua_State *L, datagram *d, lua_KContext ctx) {
+  int status = d->recv_error;
+  failure *f = d->failure;
+  d->recv_error = 0;
+  d->failure = NULL;
+  datagram_fail(L, d, status, verb_names[ctx & 7]);
+  if (f != NULL) {
+    failure copy = *f;
+    free(f);
+    set_details(L, &copy);
+  }
+  return (ctx & ITERATING) != 0 ? lua_error(L) : 2;
+}
+
+
 static int await(lua_State *L, datagram *d, lua_KContext ctx) {
   waiting how = {verb_names[ctx & 7], datagram_deadline(d),
                  d->transport->outside};
@@ -242,11 +279,8 @@ static int try(lua_State *L, datagram *d, lua_KContext ctx) {
   const arrival *m = datagram_first(d);
   if (m != NULL)
     return take(L, d, m, ctx & 7);
-  if (d->recv_error != 0) {
-    int status = d->recv_error;
-    d->recv_error = 0;
-    return failed(L, d, status, ctx);
-  }
+  if (d->recv_error != 0)
+    return tell_error(L, d, ctx);
   if (!d->ended)
     return await(L, d, ctx);
   lua_pushnil(L);

@@ -222,13 +222,15 @@ static void show(const datagram *d, struct mmsghdr *h, arrival *m, extras *x) {
 int arena_receive(loop *l, const datagram *d, int fd, unsigned most,
                   arrival **list) {
   struct arena *a = arena_of(l);
+  int flags = MSG_DONTWAIT | MSG_TRUNC;
   int n;
+  if (d->family == AF_UNIX)
+    flags |= MSG_CMSG_CLOEXEC; /* packet sockets refuse it */
   if (d->family == AF_UNIX && most > UNIX_SLOTS)
     most = UNIX_SLOTS;
   prepare(a, d, most);
   do
-    n = recvmmsg(fd, a->headers, most,
-                 MSG_DONTWAIT | MSG_TRUNC | MSG_CMSG_CLOEXEC, NULL);
+    n = recvmmsg(fd, a->headers, most, flags, NULL);
   while (n < 0 && errno == EINTR);
   if (n < 0)
     return -errno;

@@ -15,6 +15,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/errqueue.h>
 #include <linux/filter.h>
 #include <linux/if_ether.h>
 #include <net/if.h>
@@ -23,7 +24,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "host/memory.h"
@@ -52,6 +52,7 @@ typedef struct port {
   uint8_t pause;        /* the next one, ms */
   bool congested;       /* the last failure was of a lack of buffers */
   bool tells_cred;      /* the script asked for passcred */
+  bool queues_errors; /* recverr is on */
 } port;
 
 
@@ -148,6 +149,63 @@ static void receive(port *p, loop *l) {
 }
 
 
+/*
+** What ICMP tells, in the order of the socket's queue of errors
+*/
+
+static const struct sock_extended_err *find_error(struct msghdr *m) {
+  for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c != NULL; c = CMSG_NXTHDR(m, c))
+    if ((c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_RECVERR) ||
+        (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_RECVERR))
+      return (const struct sock_extended_err *)(const void *)CMSG_DATA(c);
+  return NULL;
+}
+
+
+static void copy_address(address *a, const void *from) {
+  sa_family_t family = ((const struct sockaddr *)from)->sa_family;
+  a->length = 0;
+  if (family == AF_INET)
+    a->length = sizeof a->u.in4;
+  else if (family == AF_INET6)
+    a->length = sizeof a->u.in6;
+  memcpy(&a->u, from, a->length);
+}
+
+
+/* Take one off; false when there is none. */
+static bool pop_error(port *p, failure *f) {
+  _Alignas(struct cmsghdr) char control[512];
+  struct sockaddr_storage to = {.ss_family = AF_UNSPEC};
+  struct msghdr m = {.msg_name = &to,
+                     .msg_namelen = sizeof to,
+                     .msg_control = control,
+                     .msg_controllen = sizeof control};
+  memset(f, 0, sizeof *f);
+  if (recvmsg(p->watch.fd, &m, MSG_ERRQUEUE | MSG_DONTWAIT) < 0)
+    return false;
+  const struct sock_extended_err *e = find_error(&m);
+  if (e == NULL)
+    return false;
+  f->status = -(int)e->ee_errno;
+  f->icmp =
+      e->ee_origin == SO_EE_ORIGIN_ICMP || e->ee_origin == SO_EE_ORIGIN_ICMP6;
+  f->type = e->ee_type;
+  f->code = e->ee_code;
+  f->mtu = e->ee_errno == EMSGSIZE ? e->ee_info : 0;
+  copy_address(&f->to, &to);
+  copy_address(&f->by, SO_EE_OFFENDER(e));
+  return true;
+}
+
+
+static void take_error(port *p) {
+  failure f;
+  if (pop_error(p, &f))
+    datagram_failed(port_datagram(p), &f);
+}
+
+
 /* An error counts as readable and writable: whoever comes first is told. */
 static void on_ready(watch *w, uint32_t events) {
   port *p = (port *)w;
@@ -157,11 +215,14 @@ static void on_ready(watch *w, uint32_t events) {
     p->want &= EPOLLOUT;
   if ((events & (EPOLLERR | EPOLLHUP)) != 0)
     events |= EPOLLIN | EPOLLOUT;
+  bool queued = p->queues_errors && (events & EPOLLERR) != 0;
   events &= p->want;
   if (events == 0) {
     settle(p);
     return;
   }
+  if (queued)
+    take_error(p);
   if ((events & EPOLLOUT) != 0) {
     p->want &= (uint8_t)~EPOLLOUT;
     datagram_writable(d);
@@ -202,13 +263,26 @@ static const void *dress(const datagram *d, const address *to,
 }
 
 
+/* The sender is told; then the queue's entry of the same need not be. */
+static void forget_error(port *p, int status) {
+  failure f;
+  if (pop_error(p, &f) && f.status != status)
+    datagram_failed(port_datagram(p), &f);
+}
+
+
 static int taken(port *p, ssize_t result, int count) {
   if (result >= 0) {
     p->pause = PAUSE_FIRST;
     return count;
   }
-  p->congested = errno == ENOBUFS || errno == ENOMEM;
-  return p->congested ? -EAGAIN : -errno;
+  int status = -errno;
+  p->congested = status == -ENOBUFS || status == -ENOMEM;
+  if (p->congested)
+    return -EAGAIN;
+  if (status != -EAGAIN && p->queues_errors)
+    forget_error(p, status);
+  return status;
 }
 
 
@@ -412,6 +486,12 @@ void port_discard(host *h, int fd) {
 }
 
 
+static bool is_recverr(const sockopt *o) {
+  return (o->level == IPPROTO_IP && o->name == IP_RECVERR) ||
+         (o->level == IPPROTO_IPV6 && o->name == IPV6_RECVERR);
+}
+
+
 /* Of a seqpacket the credentials stay on, for until_end. */
 static int set_option(datagram *d, const sockopt *o) {
   port *p = port_of(d);
@@ -422,6 +502,10 @@ static int set_option(datagram *d, const sockopt *o) {
     p->tells_cred = on != 0;
     if (d->type == SOCK_SEQPACKET)
       return 0;
+  }
+  if (is_recverr(o)) {
+    memcpy(&on, o->value, sizeof on);
+    p->queues_errors = on != 0;
   }
   return option_set(p->watch.fd, o, &lingers);
 }
@@ -500,6 +584,8 @@ static datagram *make_by_spec(host *h, int fd, const sockspec *spec) {
     const sockopt *o = &spec->options[i];
     if (o->level == SOL_SOCKET && o->name == SO_PASSCRED)
       port_of(d)->tells_cred = true;
+    if (is_recverr(o))
+      port_of(d)->queues_errors = o->value[0] != 0;
   }
   return d;
 }
@@ -588,6 +674,21 @@ static int dial(int fd, const sockspec *spec, place *p) {
 }
 
 
+/* Who has one peer wants to hear what becomes of his messages. */
+static void hear_errors(datagram *d, const sockspec *spec) {
+  int fd = port_of(d)->watch.fd;
+  if (d->type != SOCK_DGRAM || d->family == AF_UNIX)
+    return;
+  for (unsigned i = 0; i < spec->option_count; i++)
+    if (is_recverr(&spec->options[i]))
+      return;
+  setsockopt(fd, IPPROTO_IP, IP_RECVERR, &(int){1}, sizeof(int));
+  if (d->family == AF_INET6)
+    setsockopt(fd, IPPROTO_IPV6, IPV6_RECVERR, &(int){1}, sizeof(int));
+  port_of(d)->queues_errors = true;
+}
+
+
 int port_connect(host *h, const sockspec *spec, datagram **out) {
   bool lingers;
   place p = {0};
@@ -603,6 +704,7 @@ int port_connect(host *h, const sockspec *spec, datagram **out) {
   *out = make_by_spec(h, fd, spec);
   port_of(*out)->place = p;
   port_of(*out)->addr = spec->local;
+  hear_errors(*out, spec);
   return 0;
 }
 
