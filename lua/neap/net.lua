@@ -120,8 +120,8 @@ end
 
 --- Connect. A name's addresses are tried side by side (RFC 8305).
 ---@param endpoint string  `tcp://host:port`, `unix:/path`, `unix:@name`, `mem:name`, `fd:N`;
---- `udp://host:port`, `unixgram:/path`, `seqpacket:/path`, `icmp://host`, `raw://host/protocol`
---- give a Datagram
+--- a Datagram by `udp://host:port`, `unixgram:/path`, `seqpacket:/path`, `icmp://host`,
+--- `raw://host/protocol`
 ---@param opts? neap.net.ConnectOptions
 ---@return neap.Stream|neap.Datagram|nil socket
 ---@return neap.Error? err  ECONNREFUSED, ETIMEDOUT, EAI_NONAME, ...; `err.attempts` lists
