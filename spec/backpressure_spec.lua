@@ -97,9 +97,9 @@ describe("a writer", function()
             count = count + 1
           end
         end)
-        task.sleep(0.2)
+        task.sleep(0.1)
         local before = count
-        task.sleep(0.3)
+        task.sleep(0.1)
         print(count, count - before, (growth()))
         a:reset()
         b:reset()
@@ -151,7 +151,7 @@ describe("a writer", function()
           end
         end)
       end
-      task.sleep(1.5)
+      task.sleep(0.7)
       print(count, rounds, (growth()))
       for _, ends in ipairs(open) do
         ends[1]:reset()
@@ -187,7 +187,7 @@ describe("a writer", function()
     ]], port)
     counting:join()
     assert.equal(size, got)
-    assert.is_true(peak < 64 * 0.2, peak)
+    assert.is_true(peak < 64 * 0.2, peak) -- beyond the string itself
     assert.is_true(left < -60, left)
   end)
 
@@ -237,19 +237,18 @@ describe("a writer", function()
   end)
 
   for how, write in pairs {
-    ["its stream's limit"] = "stream:settimeout(0.002):write(bytes)",
-    ["task.timeout"] = "task.timeout(0.002, stream.write, stream, bytes)",
+    ["its stream's limit"] = "stream:settimeout(0.001):write(bytes)",
+    ["task.timeout"] = "task.timeout(0.001, stream.write, stream, bytes)",
   } do
     for size, what in pairs {[65536] = "large", [500] = "small"} do
       it(("leaves nothing behind when %s is over, %s strings (C6)"):format(how, what), function()
         local timeouts, accepted, arrived, peak = numbers([[
-          local size, wanted = ]] .. size .. [[, 300
+          local size, wanted = ]] .. size .. [[, 200
           local stream, other = pair(16384)
           local timeouts, accepted = 0, 0
           start_measuring()
           while timeouts < wanted do
             local bytes = ("x"):rep(size)
-            local before = stream:get "sndbuf"
             local ok, err = ]] .. write .. [[
 
             if ok then
@@ -270,7 +269,7 @@ describe("a writer", function()
           end)
           print(timeouts, accepted, #other:read "a", peak)
         ]])
-        assert.equal(300, timeouts)
+        assert.equal(200, timeouts)
         assert.is_true(peak < 4, peak)
         if how == "task.timeout" then -- whose error says nothing of the bytes
           assert.is_true(arrived >= accepted and arrived <= accepted + 2 * size,
@@ -313,15 +312,15 @@ describe("a reader", function()
             task.sleep(0.01)
           end
         end)
-        task.sleep(0.3)
+        task.sleep(0.2)
         local before = sent
-        task.sleep(0.7)
+        task.sleep(0.3)
         print(sent, sent - before, sent - got, (growth()))
         a:reset()
         b:reset()
       ]])
       assert.is_true(sent > 65536, sent)
-      assert.is_true(later < 300000, later) -- 70 KB were read meanwhile
+      assert.is_true(later < 300000, later) -- 30 KB were read meanwhile
       assert.is_true(queued < 2 * MiB, queued)
       assert.is_true(peak < 4, peak)
     end)
@@ -424,15 +423,15 @@ describe("a stream at full rate", function()
           end)
         ]], endpoint, stderr = "null",
       })
-      task.sleep(0.1)
+      task.sleep(0.05)
       local took = {}
       task.scope(function(scope)
         for _ = 1, 50 do
           scope:spawn(function()
             local stream <close> = assert(net.connect(endpoint, {timeout = 5}))
-            stream:write "quiet\n"
-            task.sleep(0.02)
-            local stop = time.now() + 0.6
+            stream:write "quiet\nfirst\n" -- until it is accepted
+            assert.equal("first", stream:read())
+            local stop = time.now() + 0.25
             while time.now() < stop do
               local start = time.now()
               stream:write "ping\n"
@@ -449,7 +448,7 @@ describe("a stream at full rate", function()
       hose:wait()
       table.sort(took)
       local p99 = took[math.ceil(#took * 0.99)]
-      assert.is_true(#took >= 50 * 5, #took)
+      assert.is_true(#took >= 50 * 3, #took)
       assert.is_true(p99 < 0.05, p99)
     end)
   end
@@ -459,9 +458,9 @@ describe("a system call", function()
   local all_kinds = [[
     local function exchange(a, b)
       task.spawn(function()
-        a:write("head\n", ("x"):rep(300000))
-        a:flush()
-        a:shutdown()
+        if not (a:write("head\n", ("x"):rep(300000)) and a:flush() and a:shutdown()) then
+          a:reset()
+        end
       end)
       local head, body = b:read("l", "a")
       a:close()
@@ -504,8 +503,10 @@ describe("a system call", function()
     for _, fault in ipairs(faults) do
       command[#command + 1] = "-e"
       command[#command + 1] = "trace=" .. fault:match "^[^:]+"
-      command[#command + 1] = "-e"
-      command[#command + 1] = "inject=" .. fault
+      if fault:find ":" then
+        command[#command + 1] = "-e"
+        command[#command + 1] = "inject=" .. fault
+      end
     end
     for _, word in ipairs {neap, "-e", script} do
       command[#command + 1] = word
@@ -542,22 +543,35 @@ describe("a system call", function()
 
   it("of close that is interrupted is not made again (D10)", function()
     need_strace()
-    local result = inject({"close:error=EINTR:when=1+1"}, [[
+    local script = [[
       local a, b = net.socketpair()
       print(a.fd, b.fd)
       a:close()
       b:close()
       task.sleep(0.01)
-    ]])
+    ]]
+    local undisturbed = inject({"close"}, script)
+    local first = undisturbed.stdout:match "%d+"
+    local before = undisturbed.log:match(("^(.*)close%%(%s%%)"):format(first))
+    local _, closes = before:gsub("close%(", "")
+    local fault = ("close:error=EINTR:when=%d..%d"):format(closes + 1, closes + 2)
+    local result = inject({fault}, script)
     assert.equal("", result.stderr)
-    local first, second = result.stdout:match "^(%d+)\t(%d+)\n$"
-    for _, fd in ipairs {first, second} do
-      local _, times = result.log:gsub(("close%%(%s%%)"):format(fd), "")
+    assert.equal(undisturbed.stdout, result.stdout)
+    local _, injected = result.log:gsub("INJECTED", "")
+    assert.equal(2, injected)
+    for fd in result.stdout:gmatch "%d+" do
+      local times = 0
+      for answer in result.log:gmatch(("close%%(%s%%) *= ([^\n]*)"):format(fd)) do
+        times = times + 1
+        assert.matches("EINTR", answer)
+      end
       assert.equal(1, times)
     end
   end)
 
-  --- What may fail, and how; none of it may end in a crash or a hang.
+  --- What may fail, and how; none of it may end in a crash or a hang. Of these
+  --- libuv itself aborts for the first pipe2 and its own epoll_ctl.
   local faults = {
     socket = "EMFILE", bind = "ENOMEM", listen = "EADDRINUSE", connect = "ENETUNREACH",
     accept4 = "ENOMEM", epoll_ctl = "ENOSPC", setsockopt = "ENOMEM", getsockname = "ENOBUFS",
@@ -571,13 +585,16 @@ describe("a system call", function()
       function()
         need_strace()
         local script = [[
-          local ok, err = task.timeout(3, pcall, function()
+          local ok, err = task.timeout(1, pcall, function()
         ]] .. all_kinds .. [[
           end)
           io.write(tostring(ok), " ", tostring(err))
           os.exit(0, true)
         ]]
-        for _, when in ipairs(scale < 1 and {"2"} or {"1", "2", "4", "7+3"}) do
+        local whens = call == "epoll_ctl" and {"3", "8", "10+2"}
+          or call == "pipe2" and {"3", "4", "5"}
+          or {"1", "2", "5+3"}
+        for _, when in ipairs(scale < 1 and {whens[2]} or whens) do
           local result = inject({("%s:error=%s:when=%s"):format(call, code, when)}, script)
           local where = ("when=%s: %s %s"):format(when, result.stdout, result.stderr)
           assert.is_nil(result.signal, where)

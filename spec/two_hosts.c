@@ -1,9 +1,9 @@
 /*
 ** Two hosts in one process, each with its own loop: nothing in C is shared.
 **
-** Both run the same script at the same time, one in a thread of its own, and
-** then again, so that what the first round leaves behind would show.  Only the
-** first host of a round takes the signals, which are the process's.
+** Both run two_hosts.lua at the same time, one in a thread of its own, and then
+** again, so that what the first round leaves behind would show.  Only the first
+** host of a round takes the signals, which are the process's.
 */
 
 #include <pthread.h>
@@ -20,57 +20,7 @@ enum { ROUNDS = 3 };
 
 #define DRAIN (5 * UINT64_C(1000000000))
 
-static const char script[] =
-  "local net, task = require 'neap.net', require 'neap.task'\n"
-  "local process = require 'neap.process'\n"
-  "local clients = 10\n"
-  "\n"
-  "local function echo(stream)\n"
-  "  for line in stream:lines() do\n"
-  "    assert(stream:write(line, '\\n'))\n"
-  "  end\n"
-  "end\n"
-  "\n"
-  "local function talk(endpoint, n)\n"
-  "  local stream <close> = assert(net.connect(endpoint))\n"
-  "  for i = 1, 100 do\n"
-  "    local line = ('%s %d %d'):format(..., n, i)\n"
-  "    assert(stream:write(line, '\\n'))\n"
-  "    assert(stream:read 'l' == line)\n"
-  "  end\n"
-  "end\n"
-  "\n"
-  "local name = ...\n"
-  "local function serve(listening, connecting)\n"
-  "  local listener <close> = assert(net.listen(listening))\n"
-  "  local server = task.spawn(listener.serve, listener, echo)\n"
-  "  local endpoint = connecting or 'tcp://127.0.0.1:' .. listener.port\n"
-  "  task.scope(function(s)\n"
-  "    for n = 1, clients do\n"
-  "      s:spawn(talk, endpoint, n)\n"
-  "    end\n"
-  "  end)\n"
-  "  listener:close()\n"
-  "  server:join()\n"
-  "end\n"
-  "\n"
-  "task.all {\n"
-  "  function() serve 'tcp://127.0.0.1:0' end,\n"
-  "  function() serve('unix:@neap ' .. name, 'unix:@neap ' .. name) end,\n"
-  "  function() serve('mem:same name', 'mem:same name') end,\n"
-  "  function() assert(net.resolve 'localhost') end,\n"
-  "  function() for _ = 1, 20 do task.sleep(0.001) end end,\n"
-  "  function()\n"
-  "    assert(task.timeout(10, process.run, {'echo', name}).stdout == name .. '\\n')\n"
-  "  end,\n"
-  "  function()\n"
-  "    for _ = 1, 10 do\n"
-  "      collectgarbage()\n"
-  "      task.yield()\n"
-  "    end\n"
-  "  end,\n"
-  "}\n"
-  "assert(not net.connect('mem:same name'))\n";
+static const char *script;
 
 
 static int open_sched(lua_State *L) {
@@ -80,7 +30,7 @@ static int open_sched(lua_State *L) {
 
 
 static int start(lua_State *L) {
-  if (luaL_loadbufferx(L, script, sizeof script - 1, "=script", "t") != LUA_OK)
+  if (host_load_file(L, script) != LUA_OK)
     return lua_error(L);
   lua_insert(L, 1); /* below the name */
   task_spawn(L, NULL, 1);
@@ -88,14 +38,20 @@ static int start(lua_State *L) {
 }
 
 
+static int failed(host *h) {
+  fprintf(stderr, "two_hosts: %s\n", lua_tostring(h->L, -1));
+  return EXIT_FAILURE;
+}
+
+
 static int run(host *h, const char *name) {
   lua_pushcfunction(h->L, open_sched);
   if (!host_call(h, 0, 0))
-    return EXIT_FAILURE;
+    return failed(h);
   lua_pushcfunction(h->L, start);
   lua_pushstring(h->L, name);
   if (!host_call(h, 1, 0))
-    return EXIT_FAILURE;
+    return failed(h);
   sched_run(h);
   h->world->drain(h->outside, h->world->now(h->outside) + DRAIN);
   return h->exit_status;
@@ -124,7 +80,12 @@ static void *second(void *status) {
 }
 
 
-int main(void) {
+int main(int argc, char **argv) {
+  if (argc != 2) {
+    fputs("usage: two_hosts SCRIPT\n", stderr);
+    return EXIT_FAILURE;
+  }
+  script = argv[1];
   for (int i = 1; i <= ROUNDS; i++) {
     pthread_t thread;
     int other = EXIT_FAILURE;

@@ -128,7 +128,7 @@ end
 local function race(endpoint, opts, addresses)
   local winner
   local errors = {}
-  task.scope(function(scope)
+  local ok, interrupt = pcall(task.scope, function(scope)
     local news = sched.queue "connect"
     local function attempt(address)
       local stream, err = core.dial(endpoint, opts, address)
@@ -156,10 +156,15 @@ local function race(endpoint, opts, addresses)
     end
     scope:cancel()
   end)
-  sched.check "connect"
-  if winner then
+  if not ok then
+    if winner then
+      winner:close()
+    end
+    error(interrupt, 0)
+  elseif winner then
     return winner
   end
+  sched.check "connect"
   return nil, all_failed(endpoint, errors)
 end
 

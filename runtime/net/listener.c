@@ -16,6 +16,7 @@
 #include "net/endpoint.h"
 #include "net/net.h"
 #include "net/options.h"
+#include "sched/task.h"
 #include "sched/world.h"
 
 #define FIRST_PAUSE (UINT64_C(10) * 1000000)

@@ -23,7 +23,7 @@ enum { FEW = 16 };
 
 /* Bytes that go out before others come first, though the kernel takes more: a
  * peer that reads fast enough would else keep everybody waiting. */
-enum { BURST = 256 * 1024 };
+enum { BURST = HIGH_WATER };
 
 static int write_k(lua_State *L, int status, lua_KContext ctx);
 

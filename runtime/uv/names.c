@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <net/if.h>
 #include <netdb.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,9 +33,8 @@ typedef struct request {
 
 
 int pool_begin(void) {
-  static bool begun;
-  bool first = !begun;
-  begun = true;
+  static atomic_bool begun;
+  bool first = !atomic_exchange(&begun, true);
   return first && getenv(POOL_SIZE) == NULL && setenv(POOL_SIZE, "16", 1) == 0;
 }
 

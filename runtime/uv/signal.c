@@ -39,8 +39,10 @@ static atomic_bool asked;            /* one of them has come */
 static atomic_int bell = -1;         /* the eventfd */
 static _Thread_local volatile sig_atomic_t quiet; /* a stream writes */
 
+/* Whose the station is; the rest of it is touched by that host only. */
+static _Atomic(host *) owner;
+
 static struct station {
-  host *host;
   watch watch; /* of the eventfd */
   sigwatch *list;
   uint64_t missed; /* came while nobody watched */
@@ -145,31 +147,38 @@ static void on_bell(watch *w, uint32_t events) {
   uint64_t bits = atomic_exchange(&noted, 0);
   for (int n = 1; bits != 0 && n <= SIGNALS; n++)
     if ((bits & signal_bit(n)) != 0)
-      deliver(station.host, n);
-  loop_round(loop_of(station.host));
+      deliver(owner, n);
+  loop_round(loop_of(owner));
 }
 
 
-static int station_open(host *h) {
-  if (station.host != NULL)
-    return station.host == h ? 0 : -EBUSY;
+static int hang_bell(host *h) {
   int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (fd < 0)
     return -errno;
   station.watch = (watch){.fd = fd, .ready = on_bell};
   int status = watch_set(loop_of(h), &station.watch, EPOLLIN);
-  if (status < 0) {
+  if (status < 0)
     close(fd);
-    return status;
-  }
-  atomic_store(&bell, fd);
-  station.host = h;
-  return 0;
+  else
+    atomic_store(&bell, fd);
+  return status;
+}
+
+
+static int station_open(host *h) {
+  host *before = NULL;
+  if (!atomic_compare_exchange_strong(&owner, &before, h))
+    return before == h ? 0 : -EBUSY;
+  int status = hang_bell(h);
+  if (status < 0)
+    atomic_store(&owner, NULL);
+  return status;
 }
 
 
 void signals_close(host *h) {
-  if (station.host != h)
+  if (owner != h)
     return;
   for (int n = 1; n <= SIGNALS; n++)
     if ((station.ours & signal_bit(n)) != 0)
@@ -181,6 +190,7 @@ void signals_close(host *h) {
   watch_drop(loop_of(h), &station.watch);
   close(station.watch.fd);
   memset(&station, 0, sizeof station);
+  atomic_store(&owner, NULL);
 }
 
 
@@ -234,6 +244,8 @@ int signals_watch(host *h, sigwatch *w) {
 
 void signals_unwatch(host *h, sigwatch *w) {
   sigwatch **at = &station.list;
+  if (owner != h)
+    return;
   while (*at != NULL && *at != w)
     at = &(*at)->next;
   if (*at == NULL)
@@ -249,7 +261,7 @@ void signals_unwatch(host *h, sigwatch *w) {
 
 
 int signals_missed(host *h, uint64_t wanted) {
-  uint64_t found = station.host == h ? station.missed & wanted : 0;
+  uint64_t found = owner == h ? station.missed & wanted : 0;
   for (int n = 1; found != 0 && n <= SIGNALS; n++) {
     if ((found & signal_bit(n)) != 0) {
       station.missed &= ~signal_bit(n);
