@@ -105,6 +105,19 @@ function Datagram:recvmany(max) end
 
 --- Iterate over `recv`, until the socket is closed or the peer of a seqpacket ends.
 --- A failure raises.
+---
+--- ```lua
+--- local net = require "neap.net"
+---
+--- local server <close> = assert(net.bind "udp://127.0.0.1:0")
+--- local client <close> = assert(net.connect(server.endpoint))
+--- client:send "one"
+--- client:send "two"
+--- for data, from in server:messages() do
+---   print(data, from == client.localaddr)  --> one true
+---   break
+--- end
+--- ```
 ---@async
 ---@return fun(): string?, neap.Address?, neap.Datagram.Info?
 function Datagram:messages() end
@@ -127,6 +140,14 @@ function Datagram:messages() end
 function Datagram:send(data, to) end
 
 --- Send a list of messages to one destination.
+---
+--- ```lua
+--- local net = require "neap.net"
+---
+--- local socket <close> = assert(net.bind "udp://127.0.0.1:0")
+--- socket:sendmany({"a", "b", "c"}, socket.localaddr)
+--- print((socket:recv()))  --> a
+--- ```
 ---@async
 ---@param list string[]
 ---@param to? string|neap.Address
@@ -135,6 +156,14 @@ function Datagram:send(data, to) end
 function Datagram:sendmany(list, to) end
 
 --- Send what has gathered, and wait until the kernel has taken it.
+---
+--- ```lua
+--- local net = require "neap.net"
+---
+--- local socket <close> = assert(net.bind "udp://127.0.0.1:0")
+--- socket:send("gone", socket.localaddr)
+--- print(socket:flush() == socket)  --> true
+--- ```
 ---@async
 ---@return neap.Datagram? socket  itself
 ---@return neap.Error? err
@@ -165,6 +194,17 @@ function Datagram:flush() end
 function Datagram:sendfd(data, descriptors, to) end
 
 --- `recv`, with the descriptors that came with the message. `recv` closes them.
+---
+--- ```lua
+--- local net = require "neap.net"
+---
+--- local a, b = net.socketpair "unixgram"
+--- a:sendfd("a copy of myself", {a})
+--- local data, descriptors = b:recvfd()
+--- print(data, #descriptors)  --> a copy of myself 1
+--- descriptors[1]:close()
+--- a:close() b:close()
+--- ```
 ---@async
 ---@return string? data
 ---@return neap.Descriptor[]|neap.Error|nil descriptors
@@ -174,12 +214,30 @@ function Datagram:recvfd() end
 
 --- Connect: send there by default, and receive from there only. May be called
 --- again; without an address it is connected to nobody.
+---
+--- ```lua
+--- local net = require "neap.net"
+---
+--- local socket <close> = assert(net.bind "udp://127.0.0.1:0")
+--- local other <close> = assert(net.bind "udp://127.0.0.1:0")
+--- socket:connect(other.localaddr)
+--- socket:send "hello"
+--- print((other:recv()), socket.remoteaddr == other.localaddr)  --> hello true
+--- ```
 ---@param to? string|neap.Address
 ---@return neap.Datagram? socket  itself
 ---@return neap.Error? err
 function Datagram:connect(to) end
 
 --- Receive what is sent to a group; with a source, by that source only (RFC 3678).
+---
+--- ```lua
+--- local net = require "neap.net"
+---
+--- local socket <close> = assert(net.bind "udp4://*:0")
+--- print(socket:join("239.7.7.7", {interface = "lo"}) == socket)  --> true
+--- print(select(2, socket:join "127.0.0.1").code)  --> EINVAL
+--- ```
 ---@param group string|neap.Address
 ---@param opts? { interface?: string, source?: string|neap.Address }  interface: default,
 --- the system's choice
@@ -188,6 +246,13 @@ function Datagram:connect(to) end
 function Datagram:join(group, opts) end
 
 --- Leave a group, with the arguments of `join`.
+---
+--- ```lua
+--- local net = require "neap.net"
+---
+--- local socket <close> = assert(net.bind "udp4://*:0")
+--- print(select(2, socket:leave "239.7.7.7").code)  --> EADDRNOTAVAIL
+--- ```
 ---@param group string|neap.Address
 ---@param opts? { interface?: string, source?: string|neap.Address }
 ---@return neap.Datagram? socket  itself
@@ -195,29 +260,69 @@ function Datagram:join(group, opts) end
 function Datagram:leave(group, opts) end
 
 --- Set options, as `Stream:set`. What was sent before goes out as it was then.
+---
+--- ```lua
+--- local net = require "neap.net"
+---
+--- local socket <close> = assert(net.bind "udp://127.0.0.1:0")
+--- print(socket:set {ttl = 3} == socket, socket:get "ttl")  --> true 3
+--- ```
 ---@param options neap.Options
 ---@return neap.Datagram? socket  itself
 ---@return neap.Error? err
 function Datagram:set(options) end
 
 --- Ask for an option, as `Stream:get`.
+---
+--- ```lua
+--- local net = require "neap.net"
+---
+--- local socket <close> = assert(net.bind "udp://127.0.0.1:0")
+--- print(socket:get "broadcast", socket:get "drops")  --> false 0
+--- ```
 ---@param name neap.OptionName
 ---@return any value
 ---@return neap.Error? err
 function Datagram:get(name) end
 
 --- Let every later wait of this socket's methods last so long at most.
+---
+--- ```lua
+--- local net = require "neap.net"
+---
+--- local socket <close> = assert(net.bind "udp://127.0.0.1:0")
+--- socket:settimeout(0.01)
+--- print(select(2, socket:recv()).code)  --> ETIMEDOUT
+--- ```
 ---@param seconds? number  above 0; nil: no limit
 ---@return neap.Datagram? socket  itself
 ---@return neap.Error? err  EBADF
 function Datagram:settimeout(seconds) end
 
 --- Half close, of a seqpacket: the peer's messages end behind what was sent.
+---
+--- ```lua
+--- local net = require "neap.net"
+---
+--- local a, b = net.socketpair "seqpacket"
+--- a:send "last"
+--- a:shutdown()
+--- print((b:recv()), (b:recv()))  --> last nil
+--- a:close() b:close()
+--- ```
 ---@return neap.Datagram? socket  itself
 ---@return neap.Error? err
 function Datagram:shutdown() end
 
 --- Close, at once. Who waits gets ECANCELED. May be called again.
+---
+--- ```lua
+--- local net = require "neap.net"
+---
+--- local socket <close> = assert(net.bind "udp://127.0.0.1:0")
+--- socket:close()
+--- print(select(2, socket:recv()).code)  --> EBADF
+--- ```
 ---@return true? ok
 ---@return neap.Error? err  of a message that was accepted and not sent: ECANCELED when
 --- there was no room for it until now; it is closed all the same
@@ -231,9 +336,32 @@ local Descriptor = {}
 
 --- The number, which is the caller's from now on: for `net.connect("fd:" .. n)`,
 --- `net.listen`, `net.bind`.
+---
+--- ```lua
+--- local net = require "neap.net"
+---
+--- local a, b = net.socketpair "unixgram"
+--- a:sendfd("a copy of b", {b})
+--- local _, descriptors = b:recvfd()
+--- local copy <close> = assert(net.bind("fd:" .. descriptors[1]:take()))
+--- a:send "for either"
+--- print((copy:recv()), descriptors[1].fd)  --> for either nil
+--- a:close() b:close()
+--- ```
 ---@return integer? fd
 ---@return neap.Error? err  EBADF
 function Descriptor:take() end
 
+--- Close it, unless it was taken. May be called again.
+---
+--- ```lua
+--- local net = require "neap.net"
+---
+--- local a, b = net.socketpair "unixgram"
+--- a:sendfd("", {a})
+--- local _, descriptors = b:recvfd()
+--- print(descriptors[1]:close(), descriptors[1].fd)  --> true nil
+--- a:close() b:close()
+--- ```
 ---@return true ok
 function Descriptor:close() end
