@@ -344,9 +344,10 @@ local Descriptor = {}
 --- a:sendfd("a copy of b", {b})
 --- local _, descriptors = b:recvfd()
 --- local copy <close> = assert(net.bind("fd:" .. descriptors[1]:take()))
---- a:send "for either"
---- print((copy:recv()), descriptors[1].fd)  --> for either nil
---- a:close() b:close()
+--- b:close()
+--- a:send "for the copy"
+--- print((copy:recv()), descriptors[1].fd)  --> for the copy nil
+--- a:close()
 --- ```
 ---@return integer? fd
 ---@return neap.Error? err  EBADF
