@@ -15,6 +15,7 @@ local reference = {}
 --- functions come in the order of the files.
 local pages = {
   {name = "net", "meta/net.lua", "net.lua", "meta/options.lua"},
+  {name = "datagram", "meta/datagram.lua"},
   {name = "task", "meta/task.lua", "task.lua"},
   {name = "error", "meta/error.lua"},
   {name = "time", "meta/time.lua"},

@@ -151,7 +151,7 @@ describe("a writer", function()
           end
         end)
       end
-      task.sleep(0.7)
+      task.sleep(1)
       print(count, rounds, (growth()))
       for _, ends in ipairs(open) do
         ends[1]:reset()
@@ -160,8 +160,9 @@ describe("a writer", function()
     ]]
     assert.is_true(rounds > pairs_made, rounds)
     -- 64 KiB each way; behind them the piece that went over it, and one that gathers;
-    -- and the script's own block and two tasks
-    assert.is_true(peak < pairs_made * (64 + 64 + 16 + 16 + 16 + 8) / 1024, peak)
+    -- the script's own block and two tasks; and what the allocator loses
+    local share = (64 + 64 + 16 + 16 + 16 + 8) * (scale < 1 and 1.5 or 1.15)
+    assert.is_true(peak < pairs_made * share / 1024, peak)
   end)
 
   it("of one large string keeps no second one (C5)", function()

@@ -115,6 +115,17 @@ describe("annotated, and there, are the functions of", function()
     ["neap.Listener"] = function()
       return core.Listener
     end,
+    ["neap.Datagram"] = function()
+      return core.Datagram
+    end,
+    ["neap.Descriptor"] = function()
+      local a, b = net.socketpair "unixgram"
+      a:sendfd("", {a})
+      local _, descriptors = b:recvfd()
+      a:close()
+      b:close()
+      return methods_of(descriptors[1])
+    end,
     ["neap.Task"] = function()
       return methods_of(task.current())
     end,
@@ -216,6 +227,7 @@ local function sample_tables()
     ["neap.Endpoint"] = {
       endpoint.parse "tcp://localhost:80", endpoint.parse "tcp://127.0.0.1:80",
       endpoint.parse "unix:/x", endpoint.parse "mem:x", endpoint.parse "fd:3",
+      endpoint.parse "raw://127.0.0.1/icmp", endpoint.parse "packet://lo",
     },
     ["neap.process.Result"] = {process.run {"echo"}, process.run {"sh", "-c", "kill $$"}},
     ["neap.net"] = {net},
@@ -341,8 +353,9 @@ describe("annotated, and known, are the options of", function()
     end
     table.sort(options)
     local annotated = sorted(fields["neap.Options"])
-    annotated[#annotated + 1] = "acceptconn" -- these two can only be asked for
-    annotated[#annotated + 1] = "error"
+    for _, name in ipairs {"acceptconn", "drops", "error"} do -- can only be asked for
+      annotated[#annotated + 1] = name
+    end
     table.sort(annotated)
     assert.same(options, annotated)
   end)
@@ -350,9 +363,14 @@ describe("annotated, and known, are the options of", function()
   it("net.connect and net.listen", function()
     assert.equal("neap.Options", parents["neap.net.ConnectOptions"])
     assert.equal("neap.Options", parents["neap.net.ListenOptions"])
+    assert.equal("neap.Options", parents["neap.net.BindOptions"])
+    local bind = sorted(fields["neap.net.BindOptions"])
     assert.same(words "also%[%] = {(.-)}", {
+      {"filter", "mode", "unlink_stale"}, -- net.bind
+      {"filter", "localaddr", "mode", "timeout", "unlink_stale"}, -- net.connect, messages
       sorted(fields["neap.net.ConnectOptions"]), sorted(fields["neap.net.ListenOptions"]),
     })
+    assert.same({"filter", "localaddr", "mode", "unlink_stale"}, bind)
   end)
 
   it("process.spawn and process.run", function()

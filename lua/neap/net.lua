@@ -77,12 +77,16 @@ function net.resolve(host, opts)
   return addresses, err
 end
 
-local families = { tcp4 = "inet", tcp6 = "inet6" }
+--- The family of an endpoint's addresses: `udp6` takes those of IPv6.
+local function family_of(scheme)
+  local number = scheme:match "%d$"
+  return number == "4" and "inet" or number == "6" and "inet6" or nil
+end
 
 --- Addresses of an endpoint whose host is a name.
 local function lookup(endpoint, op)
   local parts = endpoints.parse(endpoint)
-  local found, err = core.resolve(parts.host, families[parts.scheme])
+  local found, err = core.resolve(parts.host, family_of(parts.scheme))
   if not found then
     err.op, err.endpoint = op, endpoint
     return nil, err
@@ -181,9 +185,11 @@ end
 --- print(none, err.code, err.endpoint)  --> nil ENOENT unix:/no/such/socket
 --- ```
 ---@async
----@param endpoint string  `tcp://host:port`, `unix:/path`, `unix:@name`, `mem:name`, `fd:N`
+---@param endpoint string  `tcp://host:port`, `unix:/path`, `unix:@name`, `mem:name`, `fd:N`;
+--- a Datagram by `udp://host:port`, `unixgram:/path`, `seqpacket:/path`, `icmp://host`,
+--- `raw://host/protocol`
 ---@param opts? neap.net.ConnectOptions
----@return neap.Stream? stream
+---@return neap.Stream|neap.Datagram|nil socket
 ---@return neap.Error? err  ECONNREFUSED, ETIMEDOUT, EAI_NONAME, ...; `err.attempts` lists
 --- each address's own when there were several
 function net.connect(endpoint, opts)
@@ -245,7 +251,37 @@ function net.listen(endpoint, opts)
   return core.listen(endpoint, opts, addresses[1])
 end
 
---- Two connected streams.
+--- A message socket: bound to an address, for messages from and to anyone.
+---
+--- ```lua
+--- local net = require "neap.net"
+---
+--- local socket <close> = assert(net.bind "udp://127.0.0.1:0")
+--- socket:send("hello", socket.localaddr)
+--- local data, from = socket:recv()
+--- print(data, from == socket.localaddr)  --> hello true
+--- ```
+---@param endpoint string  `udp://host:port` (hosts and ports as for `net.listen`),
+--- `unixgram:/path`, `unixgram:@name`, `icmp://host`, `raw://host/protocol`,
+--- `packet://interface`, `fd:N`
+---@param opts? neap.net.BindOptions
+---@return neap.Datagram? socket
+---@return neap.Error? err  EADDRINUSE, EACCES, EPERM, ENODEV, ...
+function net.bind(endpoint, opts)
+  local socket, err = told("bind", pcall(core.bind, endpoint, opts))
+  if socket ~= false then
+    return socket, err
+  end
+  local addresses
+  addresses, err = lookup(endpoint, "bind")
+  if not addresses then
+    return nil, err
+  end
+  return core.bind(endpoint, opts, addresses[1])
+end
+
+--- Two connected sockets: streams, or of `"unixgram"` and `"seqpacket"` message
+--- sockets.
 ---
 --- ```lua
 --- local net = require "neap.net"
@@ -254,9 +290,9 @@ end
 --- a:write "ping\n"
 --- print(b:read())  --> ping
 --- ```
----@param kind? "unix"|"mem"  default `"unix"`: socketpair(2)
----@return neap.Stream? a
----@return neap.Stream|neap.Error b  or the error: EMFILE, ENFILE
+---@param kind? "unix"|"mem"|"unixgram"|"seqpacket"  default `"unix"`: socketpair(2)
+---@return neap.Stream|neap.Datagram|nil a
+---@return neap.Stream|neap.Datagram|neap.Error b  or the error: EMFILE, ENFILE
 function net.socketpair(kind)
   local a, b = told("socketpair", pcall(core.pair, kind))
   return a, b

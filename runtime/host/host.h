@@ -27,6 +27,7 @@ struct host {
   unsigned serial;           /* the last number given to a task or socket */
   unsigned streams;          /* open, for the census */
   unsigned listeners;
+  unsigned datagrams;
   unsigned handles;          /* other things of the backend: children, ... */
   lua_State *base;           /* the running task's own coroutine */
   unsigned stuck;            /* calls below which nothing can suspend */

@@ -17,7 +17,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "net/backend.h"
+#include "net/net.h"
 #include "sched/world.h"
 
 #define CLASS "neap.Address"
@@ -675,6 +675,7 @@ static void push_interned(lua_State *L) {
   lua_pop(L, 1);
   if (luaL_newmetatable(L, CLASS))
     luaL_setfuncs(L, methods, 0);
+  net_of(host_of(L))->address_class = lua_topointer(L, -1);
   lua_newtable(L);
   lua_createtable(L, 0, 1);
   lua_pushliteral(L, "v");
@@ -693,10 +694,10 @@ void address_push(lua_State *L, const address *given) {
   lua_pushlstring(L, (const char *)&a.u, a.length);
   lua_pushvalue(L, -1);
   if (lua_rawget(L, -3) == LUA_TNIL) {
-    address *box;
+    address *made;
     lua_pop(L, 1);
-    box = lua_newuserdatauv(L, sizeof *box, 0);
-    *box = a;
+    made = lua_newuserdatauv(L, sizeof *made, 0);
+    *made = a;
     luaL_setmetatable(L, CLASS);
     lua_pushvalue(L, -2);
     lua_pushvalue(L, -2);
@@ -707,7 +708,10 @@ void address_push(lua_State *L, const address *given) {
 }
 
 const address *address_test(lua_State *L, int arg) {
-  return luaL_testudata(L, arg, CLASS);
+  const void *class = net_of(host_of(L))->address_class;
+  return class != NULL && net_has_class(L, arg, class)
+             ? lua_touserdata(L, arg)
+             : NULL;
 }
 
 const address *address_read(lua_State *L, int index) {

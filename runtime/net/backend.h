@@ -28,15 +28,17 @@
 typedef struct stream stream;
 typedef struct listener listener;
 typedef struct transport transport;
+typedef struct datagram datagram;
+typedef struct datagram_transport datagram_transport;
 
 /* One socket option, ready for setsockopt. */
 typedef struct sockopt {
   int level, name;
   socklen_t length;
-  unsigned char value[32];
+  unsigned char value[40];
 } sockopt;
 
-enum { SOCKSPEC_OPTIONS = 24 };
+enum { SOCKSPEC_OPTIONS = 32 };
 
 /* What to make a socket of: all that is set before bind or connect. */
 typedef struct sockspec {
@@ -46,9 +48,19 @@ typedef struct sockspec {
   int backlog;                 /* listen */
   int mode;                    /* unix listener: permission bits; -1: umask's */
   bool unlink_stale;           /* unix listener: replace a dead one's file */
+  const struct bpf_instruction *filter; /* classic BPF, set before bind */
+  unsigned filter_count;
+  char interface[16];          /* of packet sockets; "": all of them */
   unsigned option_count;
   sockopt options[SOCKSPEC_OPTIONS];
 } sockspec;
+
+/* One instruction of a filter (linux/filter.h). */
+typedef struct bpf_instruction {
+  uint16_t code;
+  uint8_t jt, jf;
+  uint32_t k;
+} bpf_instruction;
 
 struct transport {
   const char *name; /* "tcp", "unix", "pipe", "file", "mem", ... */
@@ -80,6 +92,83 @@ struct transport {
   int (*fd)(stream *s); /* or -EBADF where there is none */
 };
 
+/* What is known of a message besides its bytes: what the socket was asked to
+ * tell, and the descriptors that came with it. */
+typedef struct extras {
+  bool has_to, has_ttl, has_tos, has_time, has_cred, has_link;
+  address to;             /* it was sent to this address of ours */
+  unsigned interface;     /* it came in here; 0: unknown */
+  int ttl, tos;
+  int64_t time;           /* by the kernel's wall clock, ns */
+  int pid, uid, gid;      /* of the sender */
+  int *fds;               /* ours to close; NULL where fd_count is 0 */
+  int fd_count;
+  uint16_t ethertype;     /* of a packet socket's */
+  uint8_t packet_kind, hw_size;
+  unsigned char hw[8];    /* the sender's hardware address */
+} extras;
+
+/* A message that has arrived. */
+typedef struct arrival {
+  char *bytes;
+  uint32_t size;          /* of the bytes that are here */
+  uint32_t full;          /* of the message as it was sent; more: it was cut */
+  const struct sockaddr *from; /* NULL: the family has none */
+  socklen_t from_size;    /* 0: from a socket without a name */
+  extras *extras;         /* NULL: nothing */
+} arrival;
+
+/* What became of an earlier message, as ICMP or this host tells. */
+typedef struct failure {
+  int status;             /* a negative errno */
+  address to;             /* whom it was sent to; length 0: unknown */
+  address by;             /* who tells; length 0: this host */
+  bool icmp;              /* type and code are ICMP's */
+  uint8_t type, code;
+  uint32_t mtu;           /* of -EMSGSIZE: what fits; 0: unknown */
+} failure;
+
+/* A message to be sent. */
+typedef struct outgoing {
+  const char *bytes;
+  size_t size;
+  const address *to;      /* NULL: to whom the socket is connected */
+  const int *fds;         /* copies of these go with it */
+  int fd_count;
+} outgoing;
+
+enum { DATAGRAM_BATCH = 64 }; /* messages in one call, in or out */
+
+/* Messages: UDP, unix datagrams and seqpackets, ICMP, raw IP, packets.  It
+ * calls datagram_messages, datagram_error, datagram_writable and, at the end,
+ * datagram_closed (net/datagram.h). */
+struct datagram_transport {
+  bool outside; /* as a transport's */
+  size_t size;
+
+  /* Deliver what arrives / stop it.  As of streams: idempotent, cheap. */
+  int (*recv_start)(datagram *d);
+  void (*recv_stop)(datagram *d);
+
+  /* Give up to DATAGRAM_BATCH messages to the kernel: how many it took, at
+   * least one; or why not the first: -EAGAIN for no room now. */
+  int (*send)(datagram *d, const outgoing *v, int n);
+
+  /* Call datagram_writable(d) once, when it makes sense to try again. */
+  int (*want_send)(datagram *d);
+
+  int (*connect)(datagram *d, const address *to); /* NULL: to nobody */
+  int (*join)(datagram *d, bool leave, const address *group,
+              const address *source, unsigned interface); /* NULL: any source */
+  int (*shutdown)(datagram *d);
+  void (*close)(datagram *d); /* datagram_closed follows, later */
+  int (*set)(datagram *d, const sockopt *o);
+  int (*get)(datagram *d, sockopt *o);
+  int (*localaddr)(datagram *d, address *a);
+  int (*remoteaddr)(datagram *d, address *a);
+  int (*fd)(datagram *d);
+};
+
 /* A lookup of a name.  The backend owns it until it calls `done`, and after
  * `cancelled` was set it frees it by itself, without `done`. */
 typedef struct lookup lookup;
@@ -105,9 +194,10 @@ struct backend {
   /* socket, options, bind, listen: whole, so that every failure shows here. */
   int (*listen)(host *h, const sockspec *spec, listener **out);
 
-  /* One connection of the queue: a stream that is open, -EAGAIN when none is
-   * there.  Aborted connections are skipped.  *peer is filled. */
-  int (*accept)(listener *l, stream **out);
+  /* One connection of the queue: a stream that is open or, of seqpacket, a
+   * message socket, and the other is NULL; -EAGAIN when none is there.
+   * Aborted connections are skipped. */
+  int (*accept)(listener *l, stream **out, datagram **message_socket);
 
   /* Call listener_ready(l) when accept may succeed; once armed it stays so
    * until listener_rest. */
@@ -133,6 +223,15 @@ struct backend {
 
   int (*pair)(host *h, int type, stream **a, stream **b); /* socketpair(2) */
 
+  /* A message socket: socket, options, filter, bind (where spec->addr has a
+   * length, or `local` when connecting), connect.  Whole, as listen. */
+  int (*bind)(host *h, const sockspec *spec, datagram **out);
+  int (*connect_datagram)(host *h, const sockspec *spec, datagram **out);
+  int (*adopt_datagram)(host *h, int fd, datagram **out);
+  int (*pair_datagram)(host *h, int type, datagram **a, datagram **b);
+
+  void (*discard)(host *h, int fd); /* close a descriptor that was passed */
+
   /* Count a stream from when the kernel refuses bytes of it until they are
    * out: world.drain waits for none to be left. */
   void (*hold)(host *h);
@@ -143,6 +242,7 @@ struct backend {
   int (*service_port)(host *h, const char *name, const char *proto); /* or -1 */
   int (*service_name)(host *h, int port, const char *proto, char *out,
                       size_t size);
+  int (*protocol)(host *h, const char *name); /* "icmp" is 1; or -1 */
   unsigned (*ifindex)(host *h, const char *name); /* 0: no such interface */
   int (*ifname)(host *h, unsigned index, char out[16]);
 

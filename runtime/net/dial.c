@@ -11,12 +11,13 @@
 
 #include "host/error.h"
 #include "host/memory.h"
+#include "net/dial.h"
 #include "net/endpoint.h"
 #include "net/net.h"
 #include "net/options.h"
 #include "sched/world.h"
 
-enum { ENDPOINT = 1, OPTIONS, ADDRESS, STREAM };
+enum { ENDPOINT = DIAL_ENDPOINT, OPTIONS, ADDRESS, STREAM };
 
 enum { BACKLOG = 511 };
 
@@ -27,7 +28,7 @@ static const backend *backend_of(lua_State *L) {
 
 
 /* A field of the options; nil where there are none. */
-static int option_field(lua_State *L, const char *name) {
+int dial_option(lua_State *L, const char *name) {
   if (!lua_istable(L, OPTIONS)) {
     lua_pushnil(L);
     return LUA_TNIL;
@@ -37,11 +38,11 @@ static int option_field(lua_State *L, const char *name) {
 }
 
 
-static lua_Integer integer_option(lua_State *L, const char *name,
+lua_Integer dial_integer(lua_State *L, const char *name,
                                   lua_Integer otherwise, lua_Integer max) {
   int found = 1;
   lua_Integer n = otherwise;
-  if (option_field(L, name) != LUA_TNIL)
+  if (dial_option(L, name) != LUA_TNIL)
     n = lua_tointegerx(L, -1, &found);
   if (!found || n < 0 || n > max)
     luaL_error(L, "option '%s': a whole number from 0 to %I expected", name,
@@ -51,8 +52,8 @@ static lua_Integer integer_option(lua_State *L, const char *name,
 }
 
 
-static bool flag_option(lua_State *L, const char *name) {
-  int type = option_field(L, name);
+bool dial_flag(lua_State *L, const char *name) {
+  int type = dial_option(L, name);
   if (type != LUA_TNIL && type != LUA_TBOOLEAN)
     luaL_error(L, "option '%s': true or false expected", name);
   bool on = lua_toboolean(L, -1);
@@ -62,7 +63,7 @@ static bool flag_option(lua_State *L, const char *name) {
 
 
 /* The endpoint's address, or the one that a lookup found; false for none. */
-static bool choose_address(lua_State *L, endpoint *e) {
+bool dial_address(lua_State *L, endpoint *e) {
   if (!lua_isnoneornil(L, ADDRESS)) {
     address a = *address_check(L, ADDRESS);
     address_set_port(&a, e->port);
@@ -70,11 +71,11 @@ static bool choose_address(lua_State *L, endpoint *e) {
     e->addr = a;
     return true;
   }
-  return e->numeric || e->scheme->form != ENDPOINT_HOST_PORT;
+  return e->numeric || !endpoint_has_host(e);
 }
 
 
-static void begin_spec(sockspec *spec, const endpoint *e) {
+void dial_spec(sockspec *spec, const endpoint *e) {
   memset(spec, 0, offsetof(sockspec, options));
   spec->type = e->scheme->type;
   spec->protocol = e->scheme->protocol;
@@ -87,7 +88,9 @@ static void begin_spec(sockspec *spec, const endpoint *e) {
 
 
 static void check_stream(lua_State *L, const endpoint *e, const char *verb) {
-  if (e->scheme->kind != ENDPOINT_STREAM && e->scheme->kind != ENDPOINT_ADOPTED)
+  endpoint_kind kind = e->scheme->kind;
+  if (kind != ENDPOINT_STREAM && kind != ENDPOINT_ADOPTED &&
+      (kind != ENDPOINT_SEQPACKET || verb[0] != 'l'))
     luaL_error(L, "%s: '%s' is no stream endpoint", verb, e->scheme->name);
 }
 
@@ -99,7 +102,7 @@ static void set_where(stream *s, host *h, const endpoint *e) {
 }
 
 
-static int fail_at(lua_State *L, int status, const char *op,
+int dial_fail(lua_State *L, int status, const char *op,
                    const endpoint *e) {
   char text[ENDPOINT_TEXT];
   endpoint_print(host_of(L), e, text, sizeof text);
@@ -141,7 +144,7 @@ static int dial_k(lua_State *L, int status, lua_KContext ctx) {
 static uint64_t connect_deadline(lua_State *L) {
   int is_number = 1;
   lua_Number seconds = 0;
-  bool given = option_field(L, "timeout") != LUA_TNIL;
+  bool given = dial_option(L, "timeout") != LUA_TNIL;
   if (given)
     seconds = lua_tonumberx(L, -1, &is_number);
   if (!is_number || (given && !(seconds > 0)))
@@ -152,9 +155,9 @@ static uint64_t connect_deadline(lua_State *L) {
 
 
 /* Where to connect from: an address as text, or an Address. */
-static void local_address(lua_State *L, sockspec *spec) {
+void dial_local(lua_State *L, sockspec *spec) {
   int top = lua_gettop(L);
-  if (option_field(L, "localaddr") != LUA_TNIL) {
+  if (dial_option(L, "localaddr") != LUA_TNIL) {
     const address *a = address_read(L, -1);
     if (a == NULL)
       luaL_argerror(L, OPTIONS,
@@ -189,19 +192,22 @@ int dial_lua(lua_State *L) {
   int status = read_endpoint(L, &e);
   if (status < 0)
     return fail_text(L, status, "connect");
+  if (e.scheme->kind == ENDPOINT_DATAGRAM ||
+      e.scheme->kind == ENDPOINT_SEQPACKET)
+    return dial_datagram(L, &e);
   check_stream(L, &e, "connect");
-  bool known = choose_address(L, &e);
-  begin_spec(&spec, &e);
+  bool known = dial_address(L, &e);
+  dial_spec(&spec, &e);
   options_parse(L, OPTIONS, spec.family, &spec, also);
   uint64_t deadline = connect_deadline(L);
-  local_address(L, &spec);
+  dial_local(L, &spec);
   if (!known) {
     lua_pushboolean(L, false);
     return 1;
   }
   status = begin_dial(host_of(L), &e, &spec, &s);
   if (status < 0)
-    return fail_at(L, status, "connect", &e);
+    return dial_fail(L, status, "connect", &e);
   stream_push(L, s);
   set_where(s, host_of(L), &e);
   if (s->state == OPEN)
@@ -215,20 +221,21 @@ int dial_lua(lua_State *L) {
 ** listen(endpoint, opts?, address?) : listener | nil, error | false for a name
 */
 
-static void add_flag(sockspec *spec, int level, int name, int value) {
+void dial_dual(sockspec *spec) {
+  if (spec->option_count == SOCKSPEC_OPTIONS)
+    return;
   sockopt *o = &spec->options[spec->option_count++];
-  o->level = level;
-  o->name = name;
-  o->length = sizeof value;
-  memcpy(o->value, &value, sizeof value);
+  o->level = IPPROTO_IPV6;
+  o->name = IPV6_V6ONLY;
+  o->length = sizeof(int);
+  memcpy(o->value, &(int){0}, sizeof(int));
 }
 
 
 /* The host * is one socket for v4 and v6; v4 alone where there is no v6. */
 static int listen_any(host *h, endpoint *e, sockspec *spec, listener **l) {
   unsigned count = spec->option_count;
-  if (count < SOCKSPEC_OPTIONS)
-    add_flag(spec, IPPROTO_IPV6, IPV6_V6ONLY, 0);
+  dial_dual(spec);
   int status = h->world->net->listen(h, spec, l);
   if (status != -EAFNOSUPPORT && status != -EADDRNOTAVAIL)
     return status;
@@ -269,13 +276,13 @@ int listen_lua(lua_State *L) {
   if (status < 0)
     return fail_text(L, status, "listen");
   check_stream(L, &e, "listen");
-  bool known = choose_address(L, &e);
-  begin_spec(&spec, &e);
+  bool known = dial_address(L, &e);
+  dial_spec(&spec, &e);
   options_parse(L, OPTIONS, spec.family, &spec, also);
-  spec.backlog = (int)integer_option(L, "backlog", BACKLOG, INT32_MAX);
-  if (option_field(L, "mode") != LUA_TNIL)
-    spec.mode = (int)integer_option(L, "mode", 0, 0777);
-  spec.unlink_stale = flag_option(L, "unlink_stale");
+  spec.backlog = (int)dial_integer(L, "backlog", BACKLOG, INT32_MAX);
+  if (dial_option(L, "mode") != LUA_TNIL)
+    spec.mode = (int)dial_integer(L, "mode", 0, 0777);
+  spec.unlink_stale = dial_flag(L, "unlink_stale");
   if (!known) {
     lua_pushboolean(L, false);
     return 1;
@@ -283,7 +290,7 @@ int listen_lua(lua_State *L) {
   lua_settop(L, ADDRESS);
   status = begin_listen(L, &e, &spec, &l);
   if (status < 0)
-    return fail_at(L, status, "listen", &e);
+    return dial_fail(L, status, "listen", &e);
   if (e.scheme->form == ENDPOINT_HOST_PORT || e.scheme->form == ENDPOINT_PATH)
     endpoint_set_address(l->host, &e, &l->addr);
   endpoint_print(l->host, &e, where, sizeof where);
@@ -292,20 +299,39 @@ int listen_lua(lua_State *L) {
 
 
 /*
-** pair(kind?) : stream, stream | nil, error
+** pair(kind?) : socket, socket | nil, error
 */
 
-int pair_lua(lua_State *L) {
-  static const char *const kinds[] = {"unix", "mem", NULL};
+static int push_streams(lua_State *L, bool mem) {
   stream *a, *b;
-  int kind = luaL_checkoption(L, 1, "unix", kinds);
-  int status = kind == 0 ? backend_of(L)->pair(host_of(L), SOCK_STREAM, &a, &b)
-                         : mem_pair(host_of(L), &a, &b);
+  int status = mem ? mem_pair(host_of(L), &a, &b)
+                   : backend_of(L)->pair(host_of(L), SOCK_STREAM, &a, &b);
   if (status < 0)
     return fail(L, status, "socketpair", NULL);
   stream_push(L, a);
   stream_push(L, b);
   return 2;
+}
+
+
+static int push_datagrams(lua_State *L, int type) {
+  datagram *a, *b;
+  int status = backend_of(L)->pair_datagram(host_of(L), type, &a, &b);
+  if (status < 0)
+    return fail(L, status, "socketpair", NULL);
+  datagram_push(L, a);
+  datagram_push(L, b);
+  return 2;
+}
+
+
+int pair_lua(lua_State *L) {
+  static const char *const kinds[] = {"unix", "mem", "unixgram", "seqpacket",
+                                      NULL};
+  int kind = luaL_checkoption(L, 1, "unix", kinds);
+  if (kind < 2)
+    return push_streams(L, kind == 1);
+  return push_datagrams(L, kind == 2 ? SOCK_DGRAM : SOCK_SEQPACKET);
 }
 
 

@@ -46,6 +46,13 @@ static const endpoint_scheme schemes[] = {
     {"unixgram", ENDPOINT_PATH, ENDPOINT_DATAGRAM, AF_UNIX, SOCK_DGRAM, 0},
     {"seqpacket", ENDPOINT_PATH, ENDPOINT_SEQPACKET, AF_UNIX, SOCK_SEQPACKET,
      0},
+    {"icmp", ENDPOINT_HOST, ENDPOINT_DATAGRAM, AF_UNSPEC, SOCK_DGRAM, 0},
+    {"icmp4", ENDPOINT_HOST, ENDPOINT_DATAGRAM, AF_INET, SOCK_DGRAM, 0},
+    {"icmp6", ENDPOINT_HOST, ENDPOINT_DATAGRAM, AF_INET6, SOCK_DGRAM, 0},
+    {"raw", ENDPOINT_HOST, ENDPOINT_DATAGRAM, AF_UNSPEC, SOCK_RAW, 0},
+    {"raw4", ENDPOINT_HOST, ENDPOINT_DATAGRAM, AF_INET, SOCK_RAW, 0},
+    {"raw6", ENDPOINT_HOST, ENDPOINT_DATAGRAM, AF_INET6, SOCK_RAW, 0},
+    {"packet", ENDPOINT_INTERFACE, ENDPOINT_DATAGRAM, AF_PACKET, SOCK_RAW, 0},
     {"mem", ENDPOINT_NAME, ENDPOINT_STREAM, AF_UNSPEC, SOCK_STREAM, 0},
     {"fd", ENDPOINT_FD, ENDPOINT_ADOPTED, AF_UNSPEC, 0, 0},
 };
@@ -235,6 +242,101 @@ static int print_host_port(host *h, const endpoint *e, char *out, size_t size) {
 
 
 /*
+** {== icmp://host, raw://host/protocol, packet://interface
+*/
+
+/* A number, or a name. */
+static int parse_protocol(const rest *r, const char *text, size_t n,
+                          endpoint *e) {
+  const host *h = host_of(r->L);
+  char name[32];
+  e->protocol = address_parse_port(text, n);
+  if (e->protocol >= 0 && e->protocol <= 255)
+    return 0;
+  if (n == 0 || n >= sizeof name || e->protocol > 255)
+    return refuse(r->why, "a protocol is its name or a number, 0 to 255");
+  for (size_t i = 0; i < n; i++) {
+    if (!is_letter(text[i]) && !is_digit(text[i]) && text[i] != '-' &&
+        text[i] != '.' && text[i] != '+')
+      return refuse(r->why, "a protocol is its name or a number, 0 to 255");
+  }
+  memcpy(name, text, n);
+  name[n] = '\0';
+  e->protocol = h->world->net->protocol(host_of(r->L), name);
+  if (e->protocol < 0)
+    return refuse(r->why, "no protocol is called %s", name);
+  return 0;
+}
+
+/* The host * is IPv4's, but for the protocol of ICMP of IPv6. */
+static void choose_any(endpoint *e) {
+  int family = e->scheme->family;
+  if (family == AF_UNSPEC)
+    family = e->protocol == IPPROTO_ICMPV6 ? AF_INET6 : AF_INET;
+  if (e->any)
+    address_any(&e->addr, family, 0);
+}
+
+static int parse_host_only(rest *r, endpoint *e) {
+  bool raw = e->scheme->type == SOCK_RAW;
+  const char *expected = raw ? "/protocol" : "";
+  if (r->n < 2 || memcmp(r->text, "//", 2) != 0)
+    return refuse(r->why, "expected %s://host%s", e->scheme->name, expected);
+  const char *name = r->text + 2, *end = r->text + r->n;
+  const char *slash = memchr(name, '/', (size_t)(end - name));
+  if ((slash != NULL) != raw)
+    return refuse(r->why, "expected %s://host%s", e->scheme->name, expected);
+  size_t n = (size_t)((raw ? slash : end) - name);
+  bool bracketed = n >= 2 && name[0] == '[' && name[n - 1] == ']';
+  int status = bracketed ? parse_host6(r, name + 1, n - 2, e)
+                         : parse_host(r, name, n, e);
+  if (status == 0 && raw)
+    status = parse_protocol(r, slash + 1, (size_t)(end - slash) - 1, e);
+  choose_any(e);
+  return status;
+}
+
+static int print_host_only(host *h, const endpoint *e, char *out, size_t size) {
+  const char *format = strchr(e->host, ':') ? "//[%s]" : "//%s";
+  (void)h;
+  int n = snprintf(out, size, format, e->host);
+  if (e->protocol >= 0 && n < (int)size)
+    n += snprintf(out + n, size - (size_t)n, "/%d", e->protocol);
+  return n;
+}
+
+int endpoint_protocol(const endpoint *e, int family) {
+  if (e->protocol >= 0)
+    return e->protocol;
+  return family == AF_INET6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP;
+}
+
+static int parse_interface(rest *r, endpoint *e) {
+  if (r->n < 3 || memcmp(r->text, "//", 2) != 0)
+    return refuse(r->why, "expected %s://interface", e->scheme->name);
+  const char *name = r->text + 2;
+  size_t n = r->n - 2;
+  if (n > 15)
+    return refuse(r->why, "an interface's name has at most 15 bytes");
+  for (size_t i = 0; i < n; i++)
+    if ((unsigned char)name[i] <= ' ' || name[i] == '/' || name[i] == 0x7f)
+      return refuse(r->why, "byte %d cannot be in an interface's name",
+                    (unsigned char)name[i]);
+  memcpy(e->host, name, n);
+  e->host[n] = '\0';
+  e->any = n == 1 && name[0] == '*';
+  return 0;
+}
+
+static int print_interface(host *h, const endpoint *e, char *out, size_t size) {
+  (void)h;
+  return snprintf(out, size, "//%s", e->host);
+}
+
+/* ==} */
+
+
+/*
 ** {== unix:/path, mem:name, fd:N
 */
 
@@ -302,6 +404,8 @@ static const struct form {
   int (*print)(host *h, const endpoint *e, char *out, size_t size);
 } forms[] = {
     [ENDPOINT_HOST_PORT] = {parse_host_port, print_host_port},
+    [ENDPOINT_HOST] = {parse_host_only, print_host_only},
+    [ENDPOINT_INTERFACE] = {parse_interface, print_interface},
     [ENDPOINT_PATH] = {parse_path, print_path},
     [ENDPOINT_NAME] = {parse_name, print_name},
     [ENDPOINT_FD] = {parse_fd, print_fd},
@@ -334,7 +438,7 @@ int endpoint_parse(lua_State *L, const char *text, size_t n, endpoint *out,
   rest r = {L, NULL, 0, why};
   size_t length;
   memset(out, 0, sizeof *out);
-  out->port = out->fd = -1;
+  out->port = out->fd = out->protocol = -1;
   why[0] = '\0';
   if (colon == NULL)
     return refuse(why, "expected scheme:..., such as tcp://127.0.0.1:80");
@@ -360,8 +464,10 @@ void endpoint_set_address(host *h, endpoint *e, const address *a) {
   e->numeric = true;
   e->autobind = false;
   e->port = address_port(&e->addr);
-  if (e->scheme->form != ENDPOINT_HOST_PORT)
+  if (!endpoint_has_host(e))
     return;
+  if (e->scheme->form == ENDPOINT_HOST)
+    address_set_port(&e->addr, 0);
   if (e->any && address_is_any(&e->addr))
     return;
   e->any = false;
@@ -414,6 +520,14 @@ static void push_table(lua_State *L, const endpoint *e) {
     set_string(L, "host", e->host);
     lua_pushinteger(L, e->port);
     lua_setfield(L, -2, "port");
+  } else if (form == ENDPOINT_HOST) {
+    set_string(L, "host", e->host);
+    if (e->protocol >= 0) {
+      lua_pushinteger(L, e->protocol);
+      lua_setfield(L, -2, "protocol");
+    }
+  } else if (form == ENDPOINT_INTERFACE) {
+    set_string(L, "interface", e->host);
   } else if (form == ENDPOINT_PATH) {
     print_path(host_of(L), e, path, sizeof path);
     set_string(L, "path", path);
@@ -429,7 +543,8 @@ static void push_table(lua_State *L, const endpoint *e) {
   }
 }
 
-/* parse(text) : {scheme=, host=, port=, path=, name=, fd=, numeric=, address=}
+/* parse(text) : {scheme=, host=, port=, protocol=, interface=, path=, name=,
+ *                fd=, numeric=, address=}
  *             | nil, error */
 int endpoint_lua(lua_State *L) {
   endpoint e;
@@ -463,6 +578,8 @@ static const char *push_text(lua_State *L, const char *field) {
 static void join(lua_State *L) {
   static const char *const fields[] = {
       [ENDPOINT_HOST_PORT] = "host",
+      [ENDPOINT_HOST] = "host",
+      [ENDPOINT_INTERFACE] = "interface",
       [ENDPOINT_PATH] = "path",
       [ENDPOINT_NAME] = "name",
       [ENDPOINT_FD] = "fd",
@@ -474,6 +591,10 @@ static void join(lua_State *L) {
   if (scheme->form == ENDPOINT_HOST_PORT)
     lua_pushfstring(L, strchr(field, ':') ? "%s://[%s]:%s" : "%s://%s:%s", name,
                     field, push_text(L, "port"));
+  else if (scheme->form == ENDPOINT_HOST && scheme->type == SOCK_RAW)
+    lua_pushfstring(L, "%s://%s/%s", name, field, push_text(L, "protocol"));
+  else if (scheme->form == ENDPOINT_HOST || scheme->form == ENDPOINT_INTERFACE)
+    lua_pushfstring(L, "%s://%s", name, field);
   else
     lua_pushfstring(L, "%s:%s", name, field);
   lua_replace(L, 1);

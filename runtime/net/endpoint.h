@@ -3,6 +3,7 @@
 **
 **   tcp://127.0.0.1:7000   udp6://[fe80::1%eth0]:53   tcp://:http
 **   unix:/run/x.sock       unix:@abstract             mem:name      fd:3
+**   icmp://127.0.0.1       raw://[::1]/ospf           packet://eth0
 **
 ** One parser, one printer, and printing what was parsed gives an endpoint
 ** that parses to the same.  A scheme is a row of the table in endpoint.c: a
@@ -22,6 +23,8 @@
 /* What follows the scheme's name. */
 typedef enum endpoint_form {
   ENDPOINT_HOST_PORT, /* ://host:port */
+  ENDPOINT_HOST,      /* ://host, and of raw sockets /protocol */
+  ENDPOINT_INTERFACE, /* ://interface, or * */
   ENDPOINT_PATH,      /* :/path or :@abstract */
   ENDPOINT_NAME,      /* :name, known in this process */
   ENDPOINT_FD         /* :N, a descriptor */
@@ -44,9 +47,11 @@ typedef struct endpoint_scheme {
 
 typedef struct endpoint {
   const endpoint_scheme *scheme;
-  char host[256]; /* a host's name; the ip as text; "*"; or the name of mem: */
+  char host[256]; /* a host's name; the ip as text; "*"; the name of mem:;
+                     the interface */
   int port;       /* HOST_PORT; -1 otherwise */
   int fd;         /* FD; -1 otherwise */
+  int protocol;   /* of raw sockets; -1 otherwise */
   bool numeric;   /* addr is complete: no lookup is needed */
   bool any;       /* the host is *.  addr is :: for AF_UNSPEC: dual-stack; where
                      there is no IPv6, address_any(&addr, AF_INET, port) */
@@ -80,6 +85,15 @@ void endpoint_set_address(host *h, endpoint *e, const address *a);
 
 /* The row of a scheme's name, or NULL. */
 const endpoint_scheme *endpoint_scheme_find(const char *name, size_t n);
+
+/* May its host be a name, for a lookup? */
+static inline bool endpoint_has_host(const endpoint *e) {
+  return e->scheme->form == ENDPOINT_HOST_PORT ||
+         e->scheme->form == ENDPOINT_HOST;
+}
+
+/* What socket(2) is to be given for a HOST endpoint of this family. */
+int endpoint_protocol(const endpoint *e, int family);
 
 /* Lua: endpoint.parse(text) -> {scheme, host, port, path, ...}. */
 int endpoint_lua(lua_State *L);

@@ -126,14 +126,18 @@ static int await_connection(lua_State *L, listener *l) {
 
 static int try_accept(lua_State *L, listener *l) {
   stream *s;
+  datagram *d;
   if (is_paused(l))
     return await_connection(L, l);
-  int status = l->backend->accept(l, &s);
+  int status = l->backend->accept(l, &s, &d);
   if (status == 0) {
     l->rearm = 0;
     l->backoff = FIRST_PAUSE;
-    stream_push(L, s);
-    host_trace(l->host, "accept", s, 0);
+    host_trace(l->host, "accept", l, 0);
+    if (s != NULL)
+      stream_push(L, s);
+    else
+      datagram_push(L, d);
     return 1;
   }
   if (status == -EAGAIN)

@@ -196,10 +196,11 @@ static mem_name *name_of(listener *l) {
 }
 
 
-static int accept_mem(listener *l, stream **out) {
+static int accept_mem(listener *l, stream **out, datagram **message_socket) {
   mem_name *n = name_of(l);
   if (n->count == 0)
     return -EAGAIN;
+  *message_socket = NULL;
   *out = n->queue[0];
   memmove(n->queue, n->queue + 1, (size_t)--n->count * sizeof *n->queue);
   return 0;

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 
 #include "host/memory.h"
+#include "net/bag.h"
+#include "net/descriptor.h"
 #include "net/endpoint.h"
 #include "net/process.h"
 #include "net/stdio.h"
@@ -49,6 +51,8 @@ static void flush(host *h) {
     outbox_flush(s);
   }
   n->dirty_count = 0;
+  if (n->gathered != NULL)
+    bags_flush(h);
   if (n->dead != NULL)
     mem_sweep(h);
 }
@@ -111,6 +115,7 @@ void net_unlink(stream *s) {
 
 static const luaL_Reg functions[] = {
   {"dial", dial_lua},       {"listen", listen_lua}, {"pair", pair_lua},
+  {"bind", bind_lua},
   {"resolve", resolve_lua},
   {"pump", pump_lua},       {"moved", moved_lua},
   {"relay", relay_lua},     {"address", address_lua},
@@ -126,7 +131,10 @@ static int open_core(lua_State *L) {
   luaL_getmetatable(L, LISTENER_CLASS);
   lua_getfield(L, -1, "methods");
   lua_setfield(L, -4, "Listener");
-  lua_pop(L, 2);
+  luaL_getmetatable(L, DATAGRAM_CLASS);
+  lua_getfield(L, -1, "methods");
+  lua_setfield(L, -5, "Datagram");
+  lua_pop(L, 3);
   return 1;
 }
 
@@ -141,6 +149,8 @@ int net_open(lua_State *L) {
   lua_pop(L, 1);
   stream_open(L);
   listener_open(L);
+  datagram_open(L);
+  descriptor_open(L);
   relay_open(L);
   resolve_open(L);
   sched_on_suspend(h, flush);
@@ -170,6 +180,7 @@ void net_close(host *h) {
     n->outboxes = o->next;
     free(o);
   }
+  bags_close(h);
   free(n);
   h->net = NULL;
 }

@@ -5,6 +5,7 @@
 #ifndef NET_NET_H
 #define NET_NET_H
 
+#include "net/datagram.h"
 #include "net/outbox.h"
 #include "net/stream.h"
 
@@ -17,10 +18,14 @@ struct net {
   outbox *outboxes;       /* free ones */
   unsigned outbox_count;
   size_t burst;           /* bytes written since a writer last made way */
+  datagram *gathered;     /* those with gathered messages */
+  struct bag *bags;       /* free ones */
+  unsigned bag_count;
   stream *closing;        /* they send what is left, the oldest first */
   stream *dead;           /* of mem:, to be freed when no one looks */
   struct mem_name *names; /* listeners of mem: */
   const void *stream_class; /* the metatable of streams, to compare with */
+  const void *datagram_class, *address_class;
 };
 
 static inline struct net *net_of(host *h) {
@@ -51,15 +56,28 @@ void net_unlink(stream *s);
 /* Push the Stream of a new body. */
 void stream_push(lua_State *L, stream *s);
 
-/* The box at argument 1; raises for anything else.  luaL_checkudata looks the
- * class up by its name, which costs a fifth of an echoed message. */
-static inline box *stream_box(lua_State *L) {
+/* Has the value at index this metatable?  luaL_checkudata looks the class up
+ * by its name, which costs a fifth of an echoed message. */
+static inline bool net_has_class(lua_State *L, int index, const void *class) {
   bool is = false;
-  if (lua_getmetatable(L, 1)) {
-    is = lua_topointer(L, -1) == net_of(host_of(L))->stream_class;
+  if (lua_getmetatable(L, index)) {
+    is = lua_topointer(L, -1) == class;
     lua_pop(L, 1);
   }
-  return is ? lua_touserdata(L, 1) : luaL_checkudata(L, 1, STREAM_CLASS);
+  return is;
+}
+
+/* The box at argument 1; raises for anything else. */
+static inline box *stream_box(lua_State *L) {
+  return net_has_class(L, 1, net_of(host_of(L))->stream_class)
+             ? lua_touserdata(L, 1)
+             : luaL_checkudata(L, 1, STREAM_CLASS);
+}
+
+static inline datagram_box *datagram_box_of(lua_State *L) {
+  return net_has_class(L, 1, net_of(host_of(L))->datagram_class)
+             ? lua_touserdata(L, 1)
+             : luaL_checkudata(L, 1, DATAGRAM_CLASS);
 }
 
 /* Close it as the script does: the box is emptied, the waiters are woken, what
@@ -94,6 +112,7 @@ void listener_open(lua_State *L);
 void stream_open(lua_State *L);
 int dial_lua(lua_State *L);
 int listen_lua(lua_State *L);
+int bind_lua(lua_State *L);
 int pair_lua(lua_State *L);
 int resolve_lua(lua_State *L);
 int relay_lua(lua_State *L);

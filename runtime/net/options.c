@@ -17,6 +17,23 @@
 #include <string.h>
 
 #include "host/error.h"
+#include "sched/world.h"
+
+#ifndef SOL_RAW
+#define SOL_RAW 255
+#endif
+#ifndef ICMP_FILTER
+#define ICMP_FILTER 1 /* of linux/icmp.h; IPv6's has the same number */
+#endif
+#ifndef IPV6_MULTICAST_ALL
+#define IPV6_MULTICAST_ALL 29
+#endif
+#ifndef IPV6_HDRINCL
+#define IPV6_HDRINCL 36
+#endif
+#ifndef SO_MEMINFO
+#define SO_MEMINFO 55
+#endif
 
 /* Where a value comes from, for messages. */
 typedef struct reading {
@@ -173,11 +190,112 @@ static void push_error(lua_State *L, const option *row, const sockopt *o) {
     lua_pushstring(L, error_code(-get_int(o)));
 }
 
+/* Of multicast: IPv4 takes an ip_mreqn, of which it reads the last field;
+ * IPv6 takes the number alone, and reads the first. */
+static void read_interface(const reading *r, const option *row, sockopt *o) {
+  host *h = host_of(r->L);
+  const char *name = NULL;
+  (void)row;
+  if (lua_type(r->L, -1) == LUA_TSTRING)
+    name = lua_tostring(r->L, -1);
+  int index = name != NULL ? (int)h->world->net->ifindex(h, name) : 0;
+  if (index == 0)
+    mistake(r, "the name of an interface");
+  struct ip_mreqn request = {.imr_ifindex = index};
+  memcpy(&request.imr_multiaddr, &index, sizeof index);
+  memcpy(o->value, &request, sizeof request);
+  o->length = sizeof request;
+}
+
+/* IPv4 tells an address of the interface only. */
+static void push_interface(lua_State *L, const option *row, const sockopt *o) {
+  char name[16];
+  host *h = host_of(L);
+  (void)row;
+  if (o->level == IPPROTO_IPV6 && get_int(o) > 0 &&
+      h->world->net->ifname(h, (unsigned)get_int(o), name) == 0)
+    lua_pushstring(L, name);
+  else
+    lua_pushboolean(L, false);
+}
+
+/* A list of the types that are let through; the kernel's set bits block.  What
+ * IPv4 reads of it, the types below 32, is IPv6's beginning. */
+static void read_types(const reading *r, const option *row, sockopt *o) {
+  (void)row;
+  if (!lua_istable(r->L, -1))
+    mistake(r, "a list of ICMP types");
+  memset(o->value, 0xff, sizeof o->value);
+  for (lua_Integer i = 1; lua_rawgeti(r->L, -1, i) != LUA_TNIL; i++) {
+    lua_Integer n = lua_tointeger(r->L, -1);
+    if (!lua_isinteger(r->L, -1) || n < 0 || n > 255)
+      mistake(r, "a list of ICMP types, 0 to 255,");
+    uint32_t word;
+    memcpy(&word, o->value + n / 32 * 4, sizeof word);
+    word &= ~(UINT32_C(1) << n % 32);
+    memcpy(o->value + n / 32 * 4, &word, sizeof word);
+    lua_pop(r->L, 1);
+  }
+  lua_pop(r->L, 1);
+  o->length = 32;
+}
+
+static void push_types(lua_State *L, const option *row, const sockopt *o) {
+  lua_Integer count = 0;
+  (void)row;
+  lua_newtable(L);
+  for (unsigned n = 0; n / 32 * 4 + 4 <= o->length; n++) {
+    uint32_t word;
+    memcpy(&word, o->value + n / 32 * 4, sizeof word);
+    if ((word & UINT32_C(1) << n % 32) == 0) {
+      lua_pushinteger(L, n);
+      lua_rawseti(L, -2, ++count);
+    }
+  }
+}
+
+/* What to do with what is larger than the path takes: ip(7). */
+static const char *const discoveries[] = {"dont", "want", "do", "probe", NULL};
+
+static void read_discovery(const reading *r, const option *row, sockopt *o) {
+  const char *name =
+      lua_type(r->L, -1) == LUA_TSTRING ? lua_tostring(r->L, -1) : "";
+  int i = 0;
+  (void)row;
+  while (discoveries[i] != NULL && strcmp(discoveries[i], name) != 0)
+    i++;
+  if (discoveries[i] == NULL)
+    mistake(r, "'dont', 'want', 'do' or 'probe'");
+  put_int(o, i);
+}
+
+static void push_discovery(lua_State *L, const option *row, const sockopt *o) {
+  int i = get_int(o);
+  (void)row;
+  if (i >= 0 && i < 4)
+    lua_pushstring(L, discoveries[i]);
+  else
+    lua_pushinteger(L, i);
+}
+
+/* Messages that the kernel dropped for lack of room: of SO_MEMINFO's numbers
+ * the ninth. */
+static void push_drops(lua_State *L, const option *row, const sockopt *o) {
+  uint32_t words[9] = {0};
+  (void)row;
+  memcpy(words, o->value, sizeof words);
+  lua_pushinteger(L, words[8]);
+}
+
 static const type flag = {read_flag, push_flag, sizeof(int)};
 static const type number = {read_number, push_number, sizeof(int)};
 static const type lingering = {read_linger, push_linger, sizeof(struct linger)};
 static const type name16 = {read_name, push_name, 16};
-static const type failure = {NULL, push_error, sizeof(int)};
+static const type pending = {NULL, push_error, sizeof(int)};
+static const type interface = {read_interface, push_interface, 4};
+static const type types = {read_types, push_types, 32};
+static const type discovery = {read_discovery, push_discovery, sizeof(int)};
+static const type drops = {NULL, push_drops, 36};
 static const type composite = {NULL, push_flag, sizeof(int)}; /* keepalive */
 
 /* ==} */
@@ -227,7 +345,29 @@ static const option options[] = {
     {"keepalive_interval", TCP(TCP_KEEPINTVL), NUMBER(1, 32767, "s"), ALWAYS,
      1},
     {"keepalive_count", TCP(TCP_KEEPCNT), NUMBER(1, 127, NULL), ALWAYS, 1},
-    {"error", SOCKET(SO_ERROR), &failure, 0, 0, NULL, ASK, 1},
+    {"multicast_interface", IP(IP_MULTICAST_IF, IPV6_MULTICAST_IF), &interface,
+     0, 0, NULL, ALWAYS, 1},
+    {"multicast_ttl", IP(IP_MULTICAST_TTL, IPV6_MULTICAST_HOPS),
+     NUMBER(0, 255, "hops"), ALWAYS, 1},
+    {"multicast_loop", IP(IP_MULTICAST_LOOP, IPV6_MULTICAST_LOOP), FLAG, ALWAYS,
+     1},
+    {"multicast_all", IP(IP_MULTICAST_ALL, IPV6_MULTICAST_ALL), FLAG, ALWAYS,
+     1},
+    {"pktinfo", IP(IP_PKTINFO, IPV6_RECVPKTINFO), FLAG, ALWAYS, 1},
+    {"recvttl", IP(IP_RECVTTL, IPV6_RECVHOPLIMIT), FLAG, ALWAYS, 1},
+    {"recvtos", IP(IP_RECVTOS, IPV6_RECVTCLASS), FLAG, ALWAYS, 1},
+    {"recverr", IP(IP_RECVERR, IPV6_RECVERR), FLAG, ALWAYS, 1},
+    {"timestamp", SOCKET(SO_TIMESTAMPNS), FLAG, ALWAYS, 1},
+    {"passcred", SOCKET(SO_PASSCRED), FLAG, ALWAYS, 1},
+    {"mtu_discover", IP(IP_MTU_DISCOVER, IPV6_MTU_DISCOVER), &discovery, 0, 0,
+     NULL, ALWAYS, 1},
+    {"hdrincl", IP(IP_HDRINCL, IPV6_HDRINCL), FLAG, ALWAYS, 1},
+    {"checksum", IPPROTO_IPV6, IPV6_CHECKSUM, 0, 0, NUMBER(-1, 65534, "bytes"),
+     ALWAYS, 1},
+    {"icmp_types", SOL_RAW, ICMP_FILTER, IPPROTO_ICMPV6, ICMP_FILTER, &types, 0,
+     0, NULL, ALWAYS, 1},
+    {"drops", SOCKET(SO_MEMINFO), &drops, 0, 0, NULL, ASK, 1},
+    {"error", SOCKET(SO_ERROR), &pending, 0, 0, NULL, ASK, 1},
     {"acceptconn", SOCKET(SO_ACCEPTCONN), FLAG, ASK, 1},
     {NULL, 0, 0, 0, 0, NULL, 0, 0, NULL, ALWAYS, 0},
 };

@@ -286,7 +286,8 @@ int luaopen_neap_task_core(lua_State *L) {
 
 
 /*
-** host.census() : {tasks=, streams=, listeners=, handles=, descriptors=}
+** host.census() : {tasks=, streams=, listeners=, datagrams=,
+**                  handles=, descriptors=}
 */
 
 static void set_count(lua_State *L, const char *key, lua_Integer n) {
@@ -297,10 +298,11 @@ static void set_count(lua_State *L, const char *key, lua_Integer n) {
 
 static int l_census(lua_State *L) {
   const host *h = host_of(L);
-  lua_createtable(L, 0, 5);
+  lua_createtable(L, 0, 6);
   set_count(L, "tasks", sched_live(h));
   set_count(L, "streams", h->streams);
   set_count(L, "listeners", h->listeners);
+  set_count(L, "datagrams", h->datagrams);
   set_count(L, "handles", h->handles);
   set_count(L, "descriptors", h->world->descriptors(h->outside));
   return 1;

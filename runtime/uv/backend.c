@@ -4,6 +4,7 @@
 
 #include "uv/backend.h"
 
+#include "uv/datagram.h"
 #include "uv/loop.h"
 #include "uv/names.h"
 #include "uv/process.h"
@@ -21,12 +22,18 @@ const backend uv_backend = {
     .adopt = adopt_take,
     .borrow = adopt_borrow,
     .pair = connect_pair,
+    .bind = port_bind,
+    .connect_datagram = port_connect,
+    .adopt_datagram = port_adopt,
+    .pair_datagram = port_pair,
+    .discard = port_discard,
     .hold = loop_hold,
     .release = loop_release,
     .resolve = names_resolve,
     .unresolve = names_unresolve,
     .service_port = names_service_port,
     .service_name = names_service_name,
+    .protocol = names_protocol,
     .ifindex = names_ifindex,
     .ifname = names_ifname,
     .relay = pump_begin,

@@ -5,20 +5,16 @@
 ** The queue is looked at when epoll says so, and not once more to see it empty:
 ** an event is good for one connection, or for twice as many as the one before
 ** it if that was in the last turn of the loop.
-**
-** A unix listener's file is removed when it closes, if it is still the file
-** that was made here: a newer server may have put its own in its place.
 */
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "uv/backend.h"
+#include "uv/datagram.h"
+#include "uv/place.h"
 #include "uv/socket.h"
 
 enum {
@@ -29,12 +25,11 @@ enum {
 typedef struct acceptor {
   watch watch; /* first: it is how ready finds the acceptor */
   later later;
-  dev_t device; /* of the file, if owns_file */
-  ino_t inode;
+  place place;
   uint32_t turn; /* of the loop, of the last event */
   uint8_t limit; /* connections that it was good for */
   uint8_t left;  /* of these */
-  bool owns_file;
+  bool messages; /* seqpacket */
   bool lingers; /* as in a wire; accepted sockets inherit it */
 } acceptor;
 
@@ -50,89 +45,11 @@ static listener *listener_of(acceptor *a) {
 
 
 /*
-** The file of a unix listener
-*/
-
-static bool has_file(const address *a) {
-  return a->u.any.sa_family == AF_UNIX &&
-         a->length > offsetof(struct sockaddr_un, sun_path) &&
-         a->u.un.sun_path[0] != '\0';
-}
-
-
-/* A socket refuses when nobody listens on it; other files do always. */
-static bool is_dead(const sockspec *spec) {
-  int fd = socket(AF_UNIX, spec->type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (fd < 0)
-    return false;
-  int result = connect(fd, &spec->addr.u.any, spec->addr.length);
-  bool refused = result != 0 && errno == ECONNREFUSED;
-  close(fd);
-  return refused;
-}
-
-
-/* Remove the file, if it is a socket that nobody listens on, and the same
- * before and after that was tried. */
-static bool remove_stale(const sockspec *spec) {
-  const char *path = spec->addr.u.un.sun_path;
-  struct stat before, after;
-  return lstat(path, &before) == 0 && S_ISSOCK(before.st_mode) &&
-         is_dead(spec) && lstat(path, &after) == 0 &&
-         after.st_dev == before.st_dev && after.st_ino == before.st_ino &&
-         unlink(path) == 0;
-}
-
-
-/* Between bind and listen: until then nobody can connect.  The file is held
- * by a descriptor, so that what is changed is what was looked at. */
-static int claim_file(acceptor *a, const sockspec *spec) {
-  char held[32];
-  struct stat st = {0};
-  int fd = open(spec->addr.u.un.sun_path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-  int status = 0;
-  if (fd < 0)
-    return -errno;
-  snprintf(held, sizeof held, "/proc/self/fd/%d", fd);
-  a->owns_file = fstat(fd, &st) == 0;
-  a->device = st.st_dev;
-  a->inode = st.st_ino;
-  if (spec->mode >= 0 && chmod(held, (mode_t)spec->mode) != 0)
-    status = -errno;
-  close(fd);
-  return status;
-}
-
-
-static void remove_file(const acceptor *a, const address *addr) {
-  const char *path = addr->u.un.sun_path;
-  struct stat st;
-  if (a->owns_file && lstat(path, &st) == 0 && st.st_dev == a->device &&
-      st.st_ino == a->inode)
-    unlink(path);
-}
-
-
-/*
 ** Listening
 */
 
-static int try_bind(int fd, const address *a) {
-  return bind(fd, &a->u.any, a->length) == 0 ? 0 : -errno;
-}
-
-
-static int bind_file(int fd, const sockspec *spec, acceptor *a) {
-  int status = try_bind(fd, &spec->addr);
-  if (status == -EADDRINUSE && spec->unlink_stale && remove_stale(spec))
-    status = try_bind(fd, &spec->addr);
-  return status < 0 ? status : claim_file(a, spec);
-}
-
-
 static int bind_and_listen(int fd, const sockspec *spec, acceptor *a) {
-  int status = has_file(&spec->addr) ? bind_file(fd, spec, a)
-                                     : try_bind(fd, &spec->addr);
+  int status = place_take(fd, spec, &a->place);
   if (status == 0 && listen(fd, spec->backlog) != 0)
     status = -errno;
   return status;
@@ -171,6 +88,7 @@ static listener *make(host *h, int fd, const sockspec *spec,
                       const acceptor *a) {
   listener *l = listener_new(h, sizeof(acceptor), spec);
   *acceptor_of(l) = *a;
+  acceptor_of(l)->messages = spec->type == SOCK_SEQPACKET;
   acceptor_of(l)->watch = (watch){.fd = fd, .ready = on_ready};
   address_local(fd, &l->addr);
   return l;
@@ -184,7 +102,7 @@ int acceptor_listen(host *h, const sockspec *spec, listener **out) {
     return fd;
   int status = bind_and_listen(fd, spec, &a);
   if (status < 0) {
-    remove_file(&a, &spec->addr);
+    place_leave(&a.place, &spec->addr);
     close(fd);
     return status;
   }
@@ -197,7 +115,7 @@ int acceptor_adopt(host *h, int fd, listener **out) {
   acceptor a = {.lingers = true}; /* perhaps */
   sockspec spec = {
       .family = option_int(fd, SOL_SOCKET, SO_DOMAIN),
-      .type = SOCK_STREAM,
+      .type = option_int(fd, SOL_SOCKET, SO_TYPE),
       .protocol = option_int(fd, SOL_SOCKET, SO_PROTOCOL),
       .mode = -1,
   };
@@ -239,7 +157,7 @@ static int take(int fd, address *peer) {
 }
 
 
-int acceptor_accept(listener *l, stream **out) {
+int acceptor_accept(listener *l, stream **out, datagram **message_socket) {
   acceptor *a = acceptor_of(l);
   address peer;
   if (a->watch.events != 0 && a->left == 0)
@@ -249,6 +167,12 @@ int acceptor_accept(listener *l, stream **out) {
     return fd;
   if (a->left > 0)
     a->left--;
+  *out = NULL;
+  *message_socket = NULL;
+  if (a->messages) {
+    *message_socket = port_accepted(l->host, fd);
+    return 0;
+  }
   int family = l->addr.u.any.sa_family;
   stream *s = wire_new(l->host, socket_transport(family), fd, false);
   wire_peer(wire_of(s), &peer.u.any, peer.length);
@@ -278,11 +202,10 @@ static void on_closed(later *x) {
 }
 
 
-/* The file first: while the socket lives no other file has its inode. */
 void acceptor_close(listener *l) {
   acceptor *a = acceptor_of(l);
   acceptor_rest(l);
-  remove_file(a, &l->addr);
+  place_leave(&a->place, &l->addr);
   close(a->watch.fd);
   a->watch.fd = -1;
   loop_later(loop_of(l->host), &a->later, on_closed);

@@ -26,6 +26,7 @@
 
 #include "host/memory.h"
 #include "sched/task.h"
+#include "uv/arena.h"
 #include "uv/backend.h"
 #include "uv/process.h"
 #include "uv/world.h"
@@ -382,6 +383,7 @@ void uv_world_close(host *h) {
   close(l->epoll);
   free(l->events);
   free(l->buffer);
+  arena_free(l->arena);
   free(l);
   h->outside = NULL;
 }

@@ -54,6 +54,7 @@ struct loop {
   unsigned draining;   /* closed streams whose bytes are still going out */
   struct epoll_event *events; /* LOOP_BATCH of them */
   char *buffer;               /* LOOP_BUFFER bytes, shared by all reads */
+  struct arena *arena;        /* as that, for messages; NULL: not yet used */
 };
 
 static inline loop *loop_of(host *h) {

@@ -192,6 +192,31 @@ int names_service_name(host *h, int port, const char *proto, char *out,
 }
 
 
+/* The usual ones are known without /etc/protocols, which small systems lack. */
+int names_protocol(host *h, const char *name) {
+  static const struct {
+    const char *name;
+    int number;
+  } usual[] = {{"ip", IPPROTO_IP},     {"icmp", IPPROTO_ICMP},
+               {"igmp", IPPROTO_IGMP}, {"tcp", IPPROTO_TCP},
+               {"udp", IPPROTO_UDP},   {"gre", IPPROTO_GRE},
+               {"esp", IPPROTO_ESP},   {"ah", IPPROTO_AH},
+               {"ospf", 89},           {"vrrp", 112},
+               {"sctp", IPPROTO_SCTP}, {"ipv6-icmp", IPPROTO_ICMPV6},
+               {"icmpv6", IPPROTO_ICMPV6}, {"raw", IPPROTO_RAW}};
+  struct protoent entry, *found = NULL;
+  char room[1024];
+  (void)h;
+  for (size_t i = 0; i < sizeof usual / sizeof *usual; i++)
+    if (strcmp(usual[i].name, name) == 0)
+      return usual[i].number;
+  if (getprotobyname_r(name, &entry, room, sizeof room, &found) != 0 ||
+      found == NULL)
+    return -1;
+  return found->p_proto;
+}
+
+
 unsigned names_ifindex(host *h, const char *name) {
   (void)h;
   return if_nametoindex(name);

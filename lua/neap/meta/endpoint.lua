@@ -6,6 +6,9 @@
 --- | --- | --- |
 --- | `tcp` `tcp4` `tcp6` `udp` `udp4` `udp6` | `://host:port` |
 --- | `unix` `unixgram` `seqpacket` | `:/path` or `:@abstract` |
+--- | `icmp` `icmp4` `icmp6` | `://host`: the unprivileged ping socket |
+--- | `raw` `raw4` `raw6` | `://host/protocol`, by its name or number, 0 to 255 |
+--- | `packet` | `://interface`, or `*`: every one |
 --- | `mem` | `:name`, a name within this process |
 --- | `fd` | `:N`, a descriptor |
 ---
@@ -27,6 +30,8 @@ local endpoint = {}
 ---@field numeric boolean  the address is complete, nothing has to be looked up
 ---@field host string?  a name; the ip, with its interface; or `*`
 ---@field port integer?
+---@field protocol integer?  of raw sockets
+---@field interface string?  of packet sockets
 ---@field path string?  `/path` or `@abstract`
 ---@field name string?  of mem
 ---@field fd integer?

@@ -38,6 +38,21 @@
 ---@field fastopen integer?  a listener's queue of requests (RFC 7413)
 ---@field fastopen_connect boolean?  not on an open socket
 ---@field defer_accept integer?  seconds to wait for a connection's first bytes
+---@field multicast_interface string?  the name of the one to send through
+---@field multicast_ttl integer?  0 to 255 hops; by default 1
+---@field multicast_loop boolean?  hear what this host sends; by default true
+---@field multicast_all boolean?  receive for groups that other sockets have joined
+---@field pktinfo boolean?  tell each message's destination and interface
+---@field recvttl boolean?  tell each message's hops
+---@field recvtos boolean?  tell each message's type of service
+---@field timestamp boolean?  tell when each message was received
+---@field passcred boolean?  tell each message's sender, of unix sockets
+---@field recverr boolean?  tell what ICMP says of messages, ip(7)
+---@field mtu_discover "dont"|"want"|"do"|"probe"|nil  what to do with what the path does not
+--- take, ip(7)
+---@field hdrincl boolean?  of raw sockets: what is sent begins with the IP header
+---@field checksum integer?  of raw IPv6: where the kernel fills it in; -1: it does not
+---@field icmp_types integer[]?  of raw ICMP: the types to receive; of IPv4, those below 32
 
 ---@class (exact) neap.Keepalive
 ---@field idle integer?  seconds before the first probe
@@ -45,6 +60,6 @@
 ---@field count integer?  probes without answer until the connection is lost
 
 --- All of `neap.Options`, and what can only be asked for: `"error"`, the code of
---- the pending error or false (asking clears it), and `"acceptconn"`, does it
---- listen?
+--- the pending error or false (asking clears it), `"acceptconn"`, does it listen,
+--- and `"drops"`, messages for which there was no room.
 ---@alias neap.OptionName string

@@ -1,0 +1,230 @@
+#include "net/bag.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/memory.h"
+#include "net/net.h"
+
+enum { FREE_BAGS = 16 };
+
+struct bag {
+  bag *next; /* in the pool of free ones */
+  int first, count;
+  size_t used;
+  outgoing list[DATAGRAM_BATCH];
+  address to[DATAGRAM_BATCH];
+  char bytes[BAG_BYTES];
+};
+
+
+/*
+** Destinations
+*/
+
+static uint64_t mix(uint64_t h, uint64_t word) {
+  h = (h ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+  return h ^ h >> 29;
+}
+
+
+/* Never 0. */
+static uint64_t hash(const address *to) {
+  uint64_t h = 1, word = 0;
+  if (to == NULL)
+    return h;
+  const char *p = (const char *)&to->u;
+  size_t n = to->length;
+  for (; n >= sizeof word; n -= sizeof word, p += sizeof word) {
+    memcpy(&word, p, sizeof word);
+    h = mix(h, word);
+  }
+  word = 0;
+  memcpy(&word, p, n);
+  return mix(h, word) | 1;
+}
+
+
+static uint64_t *slot(datagram *d, uint64_t h) {
+  return &d->known[(h >> 32) % KNOWN];
+}
+
+
+void datagram_know(datagram *d, const address *to) {
+  uint64_t h = hash(to);
+  *slot(d, h) = h;
+}
+
+
+void datagram_doubt(datagram *d, const address *to) {
+  uint64_t h = hash(to);
+  if (*slot(d, h) == h)
+    *slot(d, h) = 0;
+}
+
+
+/*
+** Bags
+*/
+
+static bag *take_bag(datagram *d) {
+  struct net *n = net_of(d->host);
+  bag *b = n->bags;
+  if (b == NULL) {
+    b = memory_grow(NULL, sizeof *b);
+  } else {
+    n->bags = b->next;
+    n->bag_count--;
+  }
+  b->first = b->count = 0;
+  b->used = 0;
+  return b;
+}
+
+
+static void unlink_bag(datagram *d) {
+  datagram **at = &net_of(d->host)->gathered;
+  if (!d->linked)
+    return;
+  while (*at != d)
+    at = &(*at)->link;
+  *at = d->link;
+  d->linked = false;
+}
+
+
+static void give_bag(datagram *d) {
+  struct net *n = net_of(d->host);
+  bag *b = d->bag;
+  d->bag = NULL;
+  unlink_bag(d);
+  if (n->bag_count == FREE_BAGS) {
+    free(b);
+    return;
+  }
+  b->next = n->bags;
+  n->bags = b;
+  n->bag_count++;
+}
+
+
+static void link_bag(datagram *d) {
+  struct net *n = net_of(d->host);
+  if (d->linked)
+    return;
+  d->linked = true;
+  d->link = n->gathered;
+  n->gathered = d;
+}
+
+
+bool bag_takes(const datagram *d, size_t size, const address *to) {
+  uint64_t h = hash(to);
+  return d->gathers && size <= BAG_SMALL && d->known[(h >> 32) % KNOWN] == h;
+}
+
+
+static bool is_full(const bag *b, size_t size) {
+  return b->count == DATAGRAM_BATCH || size > BAG_BYTES - b->used;
+}
+
+
+bool bag_put(datagram *d, const char *bytes, size_t size, const address *to) {
+  if (d->bag != NULL && is_full(d->bag, size) && !datagram_flush(d))
+    return false;
+  if (d->bag == NULL)
+    d->bag = take_bag(d);
+  bag *b = d->bag;
+  outgoing *o = &b->list[b->count];
+  *o = (outgoing){.bytes = b->bytes + b->used, .size = size};
+  if (to != NULL) {
+    o->to = &b->to[b->count];
+    b->to[b->count] = *to;
+  }
+  memcpy(b->bytes + b->used, bytes, size);
+  b->used += size;
+  b->count++;
+  link_bag(d);
+  return true;
+}
+
+
+static void note(datagram *d, int status) {
+  host_trace(d->host, "send error", d, status);
+  if (d->send_error == 0)
+    d->send_error = status;
+}
+
+
+/* The error may be an earlier message's, told by ICMP: so the same message is
+ * tried again, once. */
+static void refuse(datagram *d, bag *b, int status, int *retried) {
+  note(d, status);
+  if (*retried != b->first) {
+    *retried = b->first;
+    return;
+  }
+  datagram_doubt(d, b->list[b->first++].to);
+}
+
+
+static void block(datagram *d) {
+  int status = d->transport->want_send(d);
+  d->blocked = status == 0;
+  if (status < 0)
+    note(d, status);
+}
+
+
+bool datagram_flush(datagram *d) {
+  bag *b = d->bag;
+  int retried = -1;
+  if (b == NULL || d->blocked)
+    return b == NULL;
+  while (b->first < b->count) {
+    int n = d->transport->send(d, b->list + b->first, b->count - b->first);
+    if (n == -EAGAIN) {
+      unlink_bag(d);
+      block(d);
+      return false;
+    }
+    host_trace(d->host, "send", d, n);
+    if (n > 0)
+      b->first += n;
+    else
+      refuse(d, b, n, &retried);
+  }
+  give_bag(d);
+  return true;
+}
+
+
+unsigned datagram_drop(datagram *d) {
+  if (d->bag == NULL)
+    return 0;
+  unsigned n = (unsigned)(d->bag->count - d->bag->first);
+  give_bag(d);
+  return n;
+}
+
+
+void bags_flush(host *h) {
+  struct net *n = net_of(h);
+  while (n->gathered != NULL) {
+    datagram *d = n->gathered;
+    n->gathered = d->link;
+    d->linked = false;
+    datagram_flush(d);
+  }
+}
+
+
+void bags_close(host *h) {
+  struct net *n = net_of(h);
+  while (n->bags != NULL) {
+    bag *b = n->bags;
+    n->bags = b->next;
+    free(b);
+  }
+}

@@ -1,0 +1,43 @@
+/*
+** Messages on their way out.
+**
+** Those of one run of a task gather in a bag, which is emptied by one system
+** call when the task suspends or the bag is full.  What the kernel has no
+** room for stays in it, and senders wait: so a socket holds one bag at most.
+** A message that the kernel refuses is left out, and its error is kept for
+** the next call that sends.
+*/
+
+#ifndef NET_BAG_H
+#define NET_BAG_H
+
+#include "net/datagram.h"
+
+enum {
+  BAG_BYTES = 64 * 1024,
+  BAG_SMALL = 8 * 1024, /* larger messages never gather */
+};
+
+/* May a message of so many bytes gather, for that destination (NULL: whom the
+ * socket is connected to)? */
+bool bag_takes(const datagram *d, size_t size, const address *to);
+
+/* Put it in; flush first when it does not fit.  False when the kernel has no
+ * room, and nothing happened. */
+bool bag_put(datagram *d, const char *bytes, size_t size, const address *to);
+
+/* A destination takes messages, or refuses them. */
+void datagram_know(datagram *d, const address *to);
+void datagram_doubt(datagram *d, const address *to);
+
+/* Send what was gathered; true when nothing is left. */
+bool datagram_flush(datagram *d);
+
+/* Forget what was not sent; how many messages that was. */
+unsigned datagram_drop(datagram *d);
+
+/* Those of all sockets of this host; and at its end. */
+void bags_flush(host *h);
+void bags_close(host *h);
+
+#endif

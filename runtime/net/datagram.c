@@ -1,0 +1,286 @@
+/*
+** The life of a message socket: opened by a backend, fed by its transport,
+** closed by the script, freed when the transport is done with it.
+**
+** The functions that a transport calls note and wake; no Lua runs in them.
+*/
+
+#include "net/bag.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/error.h"
+#include "host/memory.h"
+#include "net/net.h"
+#include "sched/world.h"
+
+/* Bytes kept for a script that does not take them, before the kernel is left
+ * to keep the rest; DATAGRAM_BATCH is the bound of their number. */
+enum { KEPT_BYTES = 256 * 1024 };
+
+/* A message copied out of the arena; its bytes, sender and descriptors are
+ * right behind it. */
+struct kept {
+  kept *next;
+  arrival m;
+  extras x;
+};
+
+
+datagram *datagram_new(host *h, const datagram_transport *t, int family,
+                       int type, int protocol) {
+  datagram *d = memory_new(sizeof *d + t->size);
+  d->host = h;
+  d->transport = t;
+  d->family = family;
+  d->type = type;
+  d->protocol = protocol;
+  d->gathers = type != SOCK_RAW && protocol != IPPROTO_ICMP &&
+               protocol != IPPROTO_ICMPV6;
+  h->datagrams++;
+  host_trace(h, "open", d, 0);
+  return d;
+}
+
+
+void datagram_closed(datagram *d) {
+  host_trace(d->host, "closed", d, 0);
+  d->host->datagrams--;
+  free((char *)d->where);
+  free(d->failure);
+  free(d);
+}
+
+
+/*
+** Messages that wait to be taken
+*/
+
+const arrival *datagram_first(const datagram *d) {
+  if (d->first != NULL)
+    return &d->first->m;
+  return d->fresh_count > 0 ? d->fresh : NULL;
+}
+
+
+static void discard(const datagram *d, const arrival *m) {
+  for (int i = 0; m->extras != NULL && i < m->extras->fd_count; i++)
+    if (m->extras->fds[i] >= 0)
+      d->host->world->net->discard(d->host, m->extras->fds[i]);
+}
+
+
+void datagram_skip(datagram *d) {
+  kept *k = d->first;
+  if (k == NULL) {
+    discard(d, d->fresh++);
+    d->fresh_count--;
+    return;
+  }
+  discard(d, &k->m);
+  d->first = k->next;
+  if (d->first == NULL)
+    d->last = NULL;
+  d->kept_count--;
+  d->kept_bytes -= k->m.size;
+  free(k);
+}
+
+
+static void keep(datagram *d, const arrival *m) {
+  size_t fds = m->extras != NULL ? (size_t)m->extras->fd_count : 0;
+  size_t tail = fds * sizeof(int) + m->from_size + m->size;
+  kept *k = memory_grow(NULL, sizeof *k + tail);
+  char *at = (char *)(k + 1);
+  k->next = NULL;
+  k->m = *m;
+  if (m->extras != NULL) {
+    k->x = *m->extras;
+    k->m.extras = &k->x;
+    k->x.fds = (int *)(void *)at;
+    if (fds > 0)
+      memcpy(at, m->extras->fds, fds * sizeof(int));
+    at += fds * sizeof(int);
+  }
+  k->m.from = m->from != NULL ? (struct sockaddr *)(void *)at : NULL;
+  if (m->from_size > 0)
+    memcpy(at, m->from, m->from_size);
+  k->m.bytes = at + m->from_size;
+  memcpy(k->m.bytes, m->bytes, m->size);
+  if (d->last != NULL)
+    d->last->next = k;
+  else
+    d->first = k;
+  d->last = k;
+  d->kept_count++;
+  d->kept_bytes += m->size;
+}
+
+
+void datagram_messages(datagram *d, const arrival *list, unsigned n) {
+  host_trace(d->host, "messages", d, n);
+  d->fresh = list;
+  d->fresh_count = n;
+  while (n > 0 && wait_wake(&d->readers, 0))
+    n--;
+}
+
+
+/* A reader that was woken and then cancelled took nothing. */
+bool datagram_keep(datagram *d) {
+  if (d->closed)
+    return false;
+  if (d->fresh_count > 0 && wait_wake(&d->readers, 0))
+    return true;
+  for (; d->fresh_count > 0; d->fresh_count--)
+    keep(d, d->fresh++);
+  if (d->receiving &&
+      (d->kept_count >= DATAGRAM_BATCH || d->kept_bytes >= KEPT_BYTES)) {
+    d->transport->recv_stop(d);
+    d->receiving = false;
+  }
+  return false;
+}
+
+
+void datagram_error(datagram *d, int status) {
+  host_trace(d->host, "recv error", d, status);
+  d->recv_error = status;
+  wait_wake(&d->readers, 0);
+}
+
+
+void datagram_failed(datagram *d, const failure *f) {
+  if (d->failure == NULL)
+    d->failure = memory_new(sizeof *d->failure);
+  *d->failure = *f;
+  datagram_error(d, f->status);
+}
+
+
+void datagram_ended(datagram *d) {
+  host_trace(d->host, "eof", d, 0);
+  d->ended = true;
+  d->transport->recv_stop(d);
+  d->receiving = false;
+  wait_wake_all(&d->readers, 0);
+}
+
+
+void datagram_writable(datagram *d) {
+  d->blocked = false;
+  if (!d->closed && datagram_flush(d))
+    wait_wake_all(&d->writers, 0);
+}
+
+
+int datagram_close(datagram *d) {
+  datagram_flush(d);
+  int status = d->send_error;
+  host_trace(d->host, "close", d, 0);
+  if (datagram_drop(d) > 0 && status == 0)
+    status = -ECANCELED;
+  if (d->box != NULL)
+    d->box->datagram = NULL;
+  d->box = NULL;
+  d->closed = true;
+  wait_wake_all(&d->readers, -ECANCELED);
+  wait_wake_all(&d->writers, -ECANCELED);
+  while (datagram_first(d) != NULL)
+    datagram_skip(d);
+  d->transport->close(d);
+  return status;
+}
+
+
+/*
+** The Lua side of it
+*/
+
+/* The user values are the Address of last_from and the name of
+ * last_interface. */
+void datagram_push(lua_State *L, datagram *d) {
+  datagram_box *b = lua_newuserdatauv(L, sizeof *b, 2);
+  *b = (datagram_box){d, host_serial(d->host)};
+  luaL_setmetatable(L, DATAGRAM_CLASS);
+  d->box = b;
+}
+
+
+int datagram_fail(lua_State *L, const datagram *d, int status, const char *op) {
+  return fail(L, status, op, d != NULL ? d->where : NULL);
+}
+
+
+uint64_t datagram_deadline(const datagram *d) {
+  const host *h = d->host;
+  return d->timeout > 0 ? h->world->now(h->outside) + d->timeout : NEVER;
+}
+
+
+/*
+** datagram:close() : true | nil, error
+*/
+
+static int l_close(lua_State *L) {
+  datagram *d = datagram_box_of(L)->datagram;
+  lua_settop(L, 1);
+  if (d != NULL) {
+    lua_pushstring(L, d->where);
+    int status = datagram_close(d);
+    if (status < 0)
+      return fail(L, status, "close", lua_tostring(L, -1));
+  }
+  lua_pushboolean(L, true);
+  return 1;
+}
+
+
+static int l_tostring(lua_State *L) {
+  const datagram_box *b = datagram_box_of(L);
+  const char *where = "closed";
+  if (b->datagram != NULL)
+    where = b->datagram->where != NULL ? b->datagram->where : "unnamed";
+  lua_pushfstring(L, "datagram socket %d (%s)", (int)b->serial, where);
+  return 1;
+}
+
+
+/* A method of upvalue 1, or a field. */
+static int l_index(lua_State *L) {
+  lua_pushvalue(L, 2);
+  if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL)
+    return 1;
+  datagram *d = datagram_box_of(L)->datagram;
+  const char *name = lua_tostring(L, 2);
+  return datagram_field(L, d, name != NULL ? name : "");
+}
+
+
+static const luaL_Reg close_methods[] = {{"close", l_close}, {NULL, NULL}};
+
+static const luaL_Reg metamethods[] = {
+    {"__close", l_close},
+    {"__gc", l_close},
+    {"__tostring", l_tostring},
+    {NULL, NULL},
+};
+
+
+void datagram_open(lua_State *L) {
+  luaL_newmetatable(L, DATAGRAM_CLASS);
+  net_of(host_of(L))->datagram_class = lua_topointer(L, -1);
+  luaL_setfuncs(L, metamethods, 0);
+  lua_newtable(L);
+  luaL_setfuncs(L, close_methods, 0);
+  luaL_setfuncs(L, datagram_recv_methods, 0);
+  luaL_setfuncs(L, datagram_send_methods, 0);
+  luaL_setfuncs(L, datagram_option_methods, 0);
+  lua_pushvalue(L, -1);
+  lua_setfield(L, -3, "methods");
+  lua_pushcclosure(L, l_index, 1);
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
+}

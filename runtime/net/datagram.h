@@ -1,0 +1,111 @@
+/*
+** Message sockets: UDP, unix datagrams and seqpackets, ICMP, raw IP, packets.
+**
+** Box and body as of streams.  A transport hands up what one system call
+** received, a batch in its own arena; tasks take the messages one by one, and
+** what they leave is copied (kept), and nothing more is asked for until it is
+** taken: the kernel's buffer is the queue, and its bound is the bound.
+**
+** What a run of a task sends gathers in a *bag* until the task suspends, and
+** leaves by one system call.  But the first message to a destination goes out
+** at once, so that what is wrong with a destination (no route, no permission)
+** is told by the call that named it; later ones, and replies, gather.
+*/
+
+#ifndef NET_DATAGRAM_H
+#define NET_DATAGRAM_H
+
+#include <lauxlib.h>
+#include <lua.h>
+
+#include "net/backend.h"
+#include "sched/wait.h"
+
+#define DATAGRAM_CLASS "neap.Datagram"
+
+typedef struct bag bag;
+typedef struct kept kept;
+
+typedef struct datagram_box {
+  datagram *datagram; /* NULL: closed */
+  unsigned serial;
+} datagram_box;
+
+enum { KNOWN = 32 }; /* destinations remembered */
+
+struct datagram {
+  host *host;
+  const datagram_transport *transport;
+  datagram_box *box;
+  waitq readers, writers;
+  const arrival *fresh; /* in the transport's arena, during its delivery */
+  unsigned fresh_count;
+  kept *first, *last; /* copies of those that nobody took then */
+  unsigned kept_count;
+  size_t kept_bytes;
+  bag *bag;                   /* gathered, or not yet taken by the kernel */
+  datagram *link;             /* of those with a bag to be emptied */
+  const char *where;          /* malloc'ed endpoint; may be NULL */
+  uint64_t timeout;           /* of each suspension, ns; 0: none */
+  int family, type, protocol; /* as of socket(2) */
+  int recv_error;             /* to be told once */
+  failure *failure;           /* details of recv_error; NULL: none */
+  int send_error;             /* of a gathered message, to be told once */
+  socklen_t last_size; /* of `last_from`, which the box has as an Address */
+  unsigned char last_from[sizeof(struct sockaddr_in6)];
+  uint64_t known[KNOWN];   /* hashes of destinations that take messages */
+  unsigned last_interface; /* whose name the box has */
+  bool receiving;          /* the transport delivers */
+  bool blocked; /* the kernel has no room: wait for datagram_writable */
+  bool linked;
+  bool connected;
+  bool gathers; /* messages may wait for others; else each goes out */
+  bool ended;   /* of seqpacket: the peer has closed or shut down */
+  bool closed;
+};
+
+static inline void *datagram_part(datagram *d) {
+  return d + 1;
+}
+
+/* Allocate a body, with the transport's part zeroed. */
+datagram *datagram_new(host *h, const datagram_transport *t, int family,
+                       int type, int protocol);
+
+/* A batch has arrived.  The transport then runs a round, and calls
+ * datagram_keep, which copies what was not taken:
+ *   datagram_messages(d, list, n); sched_round(h); datagram_keep(d);
+ * as often as that returns true: readers wait for what others left. */
+void datagram_messages(datagram *d, const arrival *list, unsigned n);
+bool datagram_keep(datagram *d);
+void datagram_error(datagram *d, int status); /* of receiving: told once */
+void datagram_failed(datagram *d,
+                     const failure *f); /* the same, with details */
+void datagram_ended(datagram *d);       /* seqpacket: the peer sends no more */
+void datagram_writable(datagram *d);
+
+/* The transport is done with it: free the body.  The only free. */
+void datagram_closed(datagram *d);
+
+/* Close as the script does.  0, or the error of a message that was not sent
+ * and that nobody was told of. */
+int datagram_close(datagram *d);
+
+/* Push the Datagram of a new body. */
+void datagram_push(lua_State *L, datagram *d);
+
+int datagram_fail(lua_State *L, const datagram *d, int status, const char *op);
+uint64_t datagram_deadline(const datagram *d);
+
+/* The oldest message that waits to be taken, or NULL; and take it off: what is
+ * left of its descriptors is closed. */
+const arrival *datagram_first(const datagram *d);
+void datagram_skip(datagram *d);
+
+/* The methods and fields, each file its own. */
+extern const luaL_Reg datagram_recv_methods[], datagram_send_methods[],
+    datagram_option_methods[];
+int datagram_field(lua_State *L, datagram *d, const char *name);
+void datagram_open(lua_State *L);
+
+#endif

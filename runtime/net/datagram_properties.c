@@ -1,0 +1,329 @@
+/*
+** What a message socket is: its fields, options, peer, groups and timeout.
+*/
+
+#include <errno.h>
+#include <string.h>
+
+#include "host/error.h"
+#include "net/bag.h"
+#include "net/datagram.h"
+#include "net/net.h"
+#include "net/options.h"
+#include "sched/world.h"
+
+
+/* self, for `return done(...)`. */
+static int done(lua_State *L, const datagram *d, int status, const char *op) {
+  if (status < 0)
+    return datagram_fail(L, d, status, op);
+  lua_settop(L, 1);
+  return 1;
+}
+
+
+/*
+** datagram:set{name = value, ...} : datagram | nil, error
+*/
+
+static int l_set(lua_State *L) {
+  datagram *d = datagram_box_of(L)->datagram;
+  sockspec spec;
+  int status = d != NULL ? 0 : -EBADF;
+  spec.option_count = 0;
+  spec.type = d != NULL ? d->type : SOCK_DGRAM;
+  options_parse_open(L, 2, d != NULL ? d->family : AF_INET, &spec);
+  if (d != NULL)
+    datagram_flush(d); /* what was sent before goes out as it was then */
+  for (unsigned i = 0; i < spec.option_count && status == 0; i++)
+    status = d->transport->set(d, &spec.options[i]);
+  return done(L, d, status, "set");
+}
+
+
+/*
+** datagram:get(name) : value | nil, error
+*/
+
+static int l_get(lua_State *L) {
+  datagram *d = datagram_box_of(L)->datagram;
+  sockopt o;
+  const option *row = options_ask(L, 2, d != NULL ? d->family : AF_INET, &o);
+  int status = d != NULL ? d->transport->get(d, &o) : -EBADF;
+  if (status < 0)
+    return datagram_fail(L, d, status, "get");
+  options_push(L, row, &o);
+  return 1;
+}
+
+
+/*
+** datagram:settimeout(seconds?) : datagram | nil, error
+*/
+
+static int l_settimeout(lua_State *L) {
+  datagram *d = datagram_box_of(L)->datagram;
+  lua_Number seconds = luaL_optnumber(L, 2, 0);
+  luaL_argcheck(L, lua_isnoneornil(L, 2) || seconds > 0, 2,
+                "seconds above 0, or nil for none, expected");
+  if (d == NULL)
+    return datagram_fail(L, NULL, -EBADF, "settimeout");
+  d->timeout = seconds < 1e9 ? (uint64_t)(seconds * 1e9) : 0;
+  if (d->timeout == 0 && seconds > 0 && seconds < 1e9)
+    d->timeout = 1;
+  lua_settop(L, 1);
+  return 1;
+}
+
+
+/*
+** datagram:connect(to?) : datagram | nil, error.  Without: to nobody again.
+*/
+
+static int l_connect(lua_State *L) {
+  datagram *d = datagram_box_of(L)->datagram;
+  const address *to = NULL;
+  if (!lua_isnoneornil(L, 2))
+    to = address_check(L, 2);
+  if (d == NULL)
+    return datagram_fail(L, NULL, -EBADF, "connect");
+  datagram_flush(d);
+  datagram_doubt(d, NULL);
+  int status = d->transport->connect(d, to);
+  if (status == 0)
+    d->connected = to != NULL;
+  return done(L, d, status, "connect");
+}
+
+
+/*
+** datagram:join(group, opts?) and leave : datagram | nil, error
+*/
+
+static bool membership_option(lua_State *L, const char *name) {
+  if (lua_isnoneornil(L, 3))
+    return false;
+  luaL_checktype(L, 3, LUA_TTABLE);
+  if (lua_getfield(L, 3, name) != LUA_TNIL)
+    return true;
+  lua_pop(L, 1);
+  return false;
+}
+
+
+static void check_membership_options(lua_State *L) {
+  if (lua_isnoneornil(L, 3))
+    return;
+  luaL_checktype(L, 3, LUA_TTABLE);
+  for (lua_pushnil(L); lua_next(L, 3); lua_pop(L, 1)) {
+    const char *name =
+        lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
+    if (strcmp(name, "interface") != 0 && strcmp(name, "source") != 0)
+      luaL_argerror(L, 3, "its fields are interface and source");
+  }
+}
+
+
+/* Its index; 0 for any, a negative errno for one that is not there. */
+static long interface_option(lua_State *L) {
+  host *h = host_of(L);
+  if (!membership_option(L, "interface"))
+    return 0;
+  const char *name = luaL_checkstring(L, -1);
+  unsigned index = h->world->net->ifindex(h, name);
+  return index > 0 ? (long)index : -ENODEV;
+}
+
+
+static int change_membership(lua_State *L, bool leave) {
+  datagram *d = datagram_box_of(L)->datagram;
+  const char *op = leave ? "leave" : "join";
+  const address *source = NULL;
+  const address *group = address_check(L, 2);
+  lua_settop(L, 3);
+  check_membership_options(L);
+  if (membership_option(L, "source"))
+    source = address_check(L, lua_gettop(L));
+  if (source != NULL && source->u.any.sa_family != group->u.any.sa_family)
+    luaL_argerror(L, 3, "a source of the group's family expected");
+  long interface = interface_option(L);
+  if (d == NULL)
+    return datagram_fail(L, NULL, -EBADF, op);
+  if (interface < 0)
+    return datagram_fail(L, d, (int)interface, op);
+  return done(L, d,
+              d->transport->join(d, leave, group, source, (unsigned)interface),
+              op);
+}
+
+
+static int l_join(lua_State *L) {
+  return change_membership(L, false);
+}
+
+
+static int l_leave(lua_State *L) {
+  return change_membership(L, true);
+}
+
+
+/*
+** datagram:shutdown() : datagram | nil, error.  Of seqpacket.
+*/
+
+static int l_shutdown(lua_State *L) {
+  datagram *d = datagram_box_of(L)->datagram;
+  int status = -EBADF;
+  if (d != NULL) {
+    datagram_flush(d);
+    status = d->transport->shutdown(d);
+  }
+  return done(L, d, status, "shutdown");
+}
+
+
+/*
+** Fields.  Each pushes one value; of a closed socket all are nil.
+*/
+
+static void push_address(lua_State *L, int status, const address *a) {
+  if (status < 0 || a->length == 0)
+    lua_pushnil(L);
+  else
+    address_push(L, a);
+}
+
+
+static void push_localaddr(lua_State *L, datagram *d) {
+  address a;
+  push_address(L, d->transport->localaddr(d, &a), &a);
+}
+
+
+static void push_remoteaddr(lua_State *L, datagram *d) {
+  address a;
+  push_address(L, d->transport->remoteaddr(d, &a), &a);
+}
+
+
+static void push_family(lua_State *L, datagram *d) {
+  static const struct {
+    int family;
+    const char *name;
+  } names[] = {{AF_INET, "inet"},
+               {AF_INET6, "inet6"},
+               {AF_UNIX, "unix"},
+               {AF_PACKET, "packet"}};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+    if (names[i].family == d->family) {
+      lua_pushstring(L, names[i].name);
+      return;
+    }
+  lua_pushnil(L);
+}
+
+
+static void push_type(lua_State *L, datagram *d) {
+  lua_pushstring(L, d->type == SOCK_RAW         ? "raw"
+                    : d->type == SOCK_SEQPACKET ? "seqpacket"
+                                                : "datagram");
+}
+
+
+static void push_protocol(lua_State *L, datagram *d) {
+  static const struct {
+    int number;
+    const char *name;
+  } names[] = {{IPPROTO_UDP, "udp"},
+               {IPPROTO_ICMP, "icmp"},
+               {IPPROTO_ICMPV6, "ipv6-icmp"},
+               {IPPROTO_UDPLITE, "udplite"}};
+  if (d->family == AF_UNIX || d->family == AF_PACKET) {
+    lua_pushstring(L, d->family == AF_PACKET      ? "packet"
+                      : d->type == SOCK_SEQPACKET ? "seqpacket"
+                                                  : "unixgram");
+    return;
+  }
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+    if (names[i].number == d->protocol) {
+      lua_pushstring(L, names[i].name);
+      return;
+    }
+  lua_pushfstring(L, "%d", d->protocol);
+}
+
+
+static void push_fd(lua_State *L, datagram *d) {
+  int fd = d->transport->fd(d);
+  if (fd < 0)
+    lua_pushnil(L);
+  else
+    lua_pushinteger(L, fd);
+}
+
+
+static void push_endpoint(lua_State *L, datagram *d) {
+  lua_pushstring(L, d->where);
+}
+
+
+/* Does what is received begin with the IP header? */
+static void push_header(lua_State *L, datagram *d) {
+  lua_pushboolean(L, d->family == AF_INET && d->type == SOCK_RAW);
+}
+
+
+static void set_id(lua_State *L, const char *key, lua_Integer id) {
+  lua_pushinteger(L, id);
+  lua_setfield(L, -2, key);
+}
+
+
+static void push_peercred(lua_State *L, datagram *d) {
+  struct ucred peer;
+  sockopt o = {SOL_SOCKET, SO_PEERCRED, sizeof peer, {0}};
+  if (d->family != AF_UNIX || d->transport->get(d, &o) < 0) {
+    lua_pushnil(L);
+    return;
+  }
+  memcpy(&peer, o.value, sizeof peer);
+  if (peer.pid == 0) {
+    lua_pushnil(L); /* it has no peer */
+    return;
+  }
+  lua_createtable(L, 0, 3);
+  set_id(L, "pid", peer.pid);
+  set_id(L, "uid", peer.uid);
+  set_id(L, "gid", peer.gid);
+}
+
+
+static const struct field {
+  const char *name;
+  void (*push)(lua_State *L, datagram *d);
+} fields[] = {
+    {"localaddr", push_localaddr}, {"remoteaddr", push_remoteaddr},
+    {"family", push_family},       {"type", push_type},
+    {"protocol", push_protocol},   {"fd", push_fd},
+    {"endpoint", push_endpoint},   {"header", push_header},
+    {"peercred", push_peercred},   {NULL, NULL},
+};
+
+
+int datagram_field(lua_State *L, datagram *d, const char *name) {
+  const struct field *f = fields;
+  while (f->name != NULL && strcmp(f->name, name) != 0)
+    f++;
+  if (d == NULL || f->name == NULL)
+    lua_pushnil(L);
+  else
+    f->push(L, d);
+  return 1;
+}
+
+
+const luaL_Reg datagram_option_methods[] = {
+    {"set", l_set},           {"get", l_get},   {"settimeout", l_settimeout},
+    {"connect", l_connect},   {"join", l_join}, {"leave", l_leave},
+    {"shutdown", l_shutdown}, {NULL, NULL},
+};

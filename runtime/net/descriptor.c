@@ -1,0 +1,131 @@
+#include "net/descriptor.h"
+
+#include <errno.h>
+#include <lauxlib.h>
+#include <limits.h>
+
+#include "host/error.h"
+#include "net/net.h"
+#include "sched/world.h"
+
+#define CLASS "neap.Descriptor"
+
+
+static int *check(lua_State *L) {
+  return luaL_checkudata(L, 1, CLASS);
+}
+
+
+void descriptor_push(lua_State *L, int *fd) {
+  int *slot = lua_newuserdatauv(L, sizeof *slot, 0);
+  *slot = -1;
+  luaL_setmetatable(L, CLASS);
+  *slot = *fd;
+  *fd = -1;
+}
+
+
+static bool is_socket(lua_State *L, int index) {
+  return luaL_testudata(L, index, STREAM_CLASS) != NULL ||
+         luaL_testudata(L, index, LISTENER_CLASS) != NULL ||
+         luaL_testudata(L, index, DATAGRAM_CLASS) != NULL;
+}
+
+
+bool descriptor_is(lua_State *L, int index) {
+  return lua_isinteger(L, index) || luaL_testudata(L, index, CLASS) != NULL ||
+         is_socket(L, index);
+}
+
+
+int descriptor_number(lua_State *L, int index) {
+  const int *slot = luaL_testudata(L, index, CLASS);
+  lua_Integer fd = -1;
+  if (slot != NULL)
+    return *slot;
+  if (lua_isinteger(L, index)) {
+    fd = lua_tointeger(L, index);
+  } else if (is_socket(L, index) && lua_getfield(L, index, "fd") != LUA_TNONE) {
+    fd = lua_isnil(L, -1) ? -1 : lua_tointeger(L, -1);
+    lua_pop(L, 1);
+  }
+  return fd >= 0 && fd <= INT_MAX ? (int)fd : -1;
+}
+
+
+/*
+** descriptor:close() : true
+*/
+
+static int l_close(lua_State *L) {
+  int *slot = check(L);
+  host *h = host_of(L);
+  if (*slot >= 0)
+    h->world->net->discard(h, *slot);
+  *slot = -1;
+  lua_pushboolean(L, true);
+  return 1;
+}
+
+
+/*
+** descriptor:take() : integer | nil, error.  It is the caller's from now on.
+*/
+
+static int l_take(lua_State *L) {
+  int *slot = check(L);
+  if (*slot < 0)
+    return fail(L, -EBADF, "take", NULL);
+  lua_pushinteger(L, *slot);
+  *slot = -1;
+  return 1;
+}
+
+
+static int l_index(lua_State *L) {
+  const int *slot = check(L);
+  lua_pushvalue(L, 2);
+  if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL)
+    return 1;
+  const char *name = lua_tostring(L, 2);
+  if (name != NULL && name[0] == 'f' && name[1] == 'd' && name[2] == '\0' &&
+      *slot >= 0)
+    lua_pushinteger(L, *slot);
+  else
+    lua_pushnil(L);
+  return 1;
+}
+
+
+static int l_tostring(lua_State *L) {
+  const int *slot = check(L);
+  if (*slot >= 0)
+    lua_pushfstring(L, "descriptor %d", *slot);
+  else
+    lua_pushliteral(L, "descriptor (closed)");
+  return 1;
+}
+
+
+static const luaL_Reg methods[] = {
+    {"close", l_close},
+    {"take", l_take},
+    {NULL, NULL},
+};
+
+static const luaL_Reg metamethods[] = {
+    {"__close", l_close},
+    {"__gc", l_close},
+    {"__tostring", l_tostring},
+    {NULL, NULL},
+};
+
+
+void descriptor_open(lua_State *L) {
+  luaL_newmetatable(L, CLASS);
+  luaL_setfuncs(L, metamethods, 0);
+  luaL_newlib(L, methods);
+  lua_pushcclosure(L, l_index, 1);
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
+}

@@ -1,0 +1,266 @@
+/*
+** Sending: send, sendmany, sendfd, flush, shutdown.
+**
+** Small messages to a destination that is known to take them gather; others go
+** to the kernel at once.  Where it has no room, the task waits and tries again:
+** its message is still on its stack.
+*/
+
+#include <errno.h>
+#include <string.h>
+
+#include "host/error.h"
+#include "net/bag.h"
+#include "net/datagram.h"
+#include "net/descriptor.h"
+#include "net/net.h"
+#include "sched/world.h"
+
+enum verb { SEND, SENDMANY, SENDFD, FLUSH };
+
+static const char *const verb_names[] = {"send", "sendmany", "sendfd", "flush"};
+
+enum { PASSED_MAX = 253 }; /* descriptors with one message: the kernel's */
+
+static int send_k(lua_State *L, int status, lua_KContext ctx);
+
+
+static void block(datagram *d, int *status) {
+  int result = d->transport->want_send(d);
+  d->blocked = result == 0;
+  *status = result < 0 ? result : -EAGAIN;
+}
+
+
+/* At once, behind what has gathered. */
+static int send_now(datagram *d, const outgoing *o) {
+  if (!datagram_flush(d))
+    return -EAGAIN;
+  int status = d->transport->send(d, o, 1);
+  host_trace(d->host, "send", d, status);
+  if (status == -EAGAIN)
+    block(d, &status);
+  else if (status > 0)
+    datagram_know(d, o->to);
+  else
+    datagram_doubt(d, o->to);
+  return status < 0 ? status : 0;
+}
+
+
+/* 0, -EAGAIN when it has to wait, or why it is refused. */
+static int send_one(datagram *d, const outgoing *o) {
+  if (d->blocked)
+    return -EAGAIN;
+  if (o->fd_count == 0 && bag_takes(d, o->size, o->to))
+    return bag_put(d, o->bytes, o->size, o->to) ? 0 : -EAGAIN;
+  return send_now(d, o);
+}
+
+
+/*
+** One try of each verb
+*/
+
+static const address *destination(lua_State *L, int arg) {
+  return lua_isnoneornil(L, arg) ? NULL : address_test(L, arg);
+}
+
+
+static int try_send(lua_State *L, datagram *d) {
+  outgoing o = {.to = destination(L, 3)};
+  o.bytes = lua_tolstring(L, 2, &o.size);
+  return send_one(d, &o);
+}
+
+
+/* Index 4 counts those that were sent. */
+static int try_sendmany(lua_State *L, datagram *d) {
+  lua_Integer n = luaL_len(L, 2);
+  for (lua_Integer i = lua_tointeger(L, 4) + 1; i <= n; i++) {
+    outgoing o = {.to = destination(L, 3)};
+    lua_rawgeti(L, 2, i);
+    o.bytes = lua_tolstring(L, -1, &o.size);
+    int status = o.bytes != NULL ? send_one(d, &o) : -EINVAL;
+    lua_pop(L, 1);
+    if (status < 0)
+      return status;
+    lua_pushinteger(L, i);
+    lua_replace(L, 4);
+  }
+  return 0;
+}
+
+
+static int try_sendfd(lua_State *L, datagram *d) {
+  int fds[PASSED_MAX];
+  outgoing o = {.to = destination(L, 4), .fds = fds};
+  o.bytes = lua_tolstring(L, 2, &o.size);
+  o.fd_count = (int)lua_rawlen(L, 3);
+  for (int i = 0; i < o.fd_count; i++) {
+    lua_rawgeti(L, 3, i + 1);
+    fds[i] = descriptor_number(L, -1);
+    lua_pop(L, 1);
+    if (fds[i] < 0)
+      return -EBADF;
+  }
+  return send_one(d, &o);
+}
+
+
+static int try_flush(datagram *d) {
+  return datagram_flush(d) ? 0 : -EAGAIN;
+}
+
+
+static int try(lua_State *L, datagram *d, enum verb verb) {
+  switch (verb) {
+  case SEND:
+    return try_send(L, d);
+  case SENDMANY:
+    return try_sendmany(L, d);
+  case SENDFD:
+    return try_sendfd(L, d);
+  default:
+    return try_flush(d);
+  }
+}
+
+
+/*
+** The loop around them
+*/
+
+static int failed(lua_State *L, const datagram *d, int status,
+                  lua_KContext ctx) {
+  datagram_fail(L, d, status, verb_names[ctx]);
+  if (ctx == SENDMANY) {
+    lua_pushvalue(L, 4);
+    lua_setfield(L, -2, "sent");
+  }
+  return 2;
+}
+
+
+/* An error of a message that had gathered.  This call's own were accepted. */
+static int failed_earlier(lua_State *L, datagram *d, lua_KContext ctx) {
+  int status = d->send_error;
+  d->send_error = 0;
+  failed(L, d, status, ctx);
+  lua_pushboolean(L, true);
+  lua_setfield(L, -2, "earlier");
+  return 2;
+}
+
+
+static int go_on(lua_State *L, datagram *d, lua_KContext ctx) {
+  int status = try(L, d, (enum verb)ctx);
+  if (status == -EAGAIN) {
+    waiting how = {verb_names[ctx], datagram_deadline(d),
+                   d->transport->outside};
+    return wait_park(L, &d->writers, &how, ctx, send_k);
+  }
+  if (status < 0)
+    return failed(L, d, status, ctx);
+  if (d->send_error != 0)
+    return failed_earlier(L, d, ctx);
+  lua_settop(L, 1);
+  return 1;
+}
+
+
+static int send_k(lua_State *L, int status, lua_KContext ctx) {
+  datagram *d = ((datagram_box *)lua_touserdata(L, 1))->datagram;
+  int result = status == LUA_YIELD ? wait_status(L) : 0;
+  if (d == NULL)
+    return failed(L, d, result < 0 ? result : -ECANCELED, ctx);
+  if (result < 0)
+    return failed(L, d, result, ctx);
+  return go_on(L, d, ctx);
+}
+
+
+static int begin(lua_State *L, enum verb verb) {
+  datagram *d = datagram_box_of(L)->datagram;
+  wait_enter(L, verb_names[verb]);
+  return d != NULL ? go_on(L, d, verb) : failed(L, NULL, -EBADF, verb);
+}
+
+
+static void check_destination(lua_State *L, int arg) {
+  if (!lua_isnoneornil(L, arg))
+    address_check(L, arg);
+}
+
+
+/*
+** datagram:send(data, to?) : datagram | nil, error
+*/
+
+static int l_send(lua_State *L) {
+  datagram_box_of(L);
+  luaL_checkstring(L, 2);
+  check_destination(L, 3);
+  lua_settop(L, 3);
+  return begin(L, SEND);
+}
+
+
+/*
+** datagram:sendmany({data}, to?) : datagram | nil, error
+*/
+
+static int l_sendmany(lua_State *L) {
+  datagram_box_of(L);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  for (lua_Integer i = luaL_len(L, 2); i > 0; i--) {
+    int type = lua_rawgeti(L, 2, i);
+    luaL_argcheck(L, type == LUA_TSTRING, 2, "a list of strings expected");
+    lua_pop(L, 1);
+  }
+  check_destination(L, 3);
+  lua_settop(L, 3);
+  lua_pushinteger(L, 0);
+  return begin(L, SENDMANY);
+}
+
+
+/*
+** datagram:sendfd(data, {descriptor}, to?) : datagram | nil, error
+*/
+
+static int l_sendfd(lua_State *L) {
+  datagram_box_of(L);
+  luaL_checkstring(L, 2);
+  luaL_checktype(L, 3, LUA_TTABLE);
+  size_t n = lua_rawlen(L, 3);
+  luaL_argcheck(L, n >= 1 && n <= PASSED_MAX, 3,
+                "a list of 1 to 253 descriptors expected");
+  for (size_t i = 1; i <= n; i++) {
+    lua_rawgeti(L, 3, (lua_Integer)i);
+    luaL_argcheck(L, descriptor_is(L, -1), 3,
+                  "a list of descriptors or sockets expected");
+    lua_pop(L, 1);
+  }
+  check_destination(L, 4);
+  lua_settop(L, 4);
+  return begin(L, SENDFD);
+}
+
+
+/*
+** datagram:flush() : datagram | nil, error
+*/
+
+static int l_flush(lua_State *L) {
+  datagram_box_of(L);
+  lua_settop(L, 1);
+  return begin(L, FLUSH);
+}
+
+
+const luaL_Reg datagram_send_methods[] = {
+    {"send", l_send},     {"sendmany", l_sendmany},
+    {"sendfd", l_sendfd}, {"flush", l_flush},
+    {NULL, NULL},
+};

@@ -1,0 +1,241 @@
+#include "uv/arena.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netpacket/packet.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "host/memory.h"
+
+/* Slots begin in different sets of the processor's caches. */
+enum {
+  SLOT = 64 * 1024 + 128,
+  UNIX_SLOTS = 16,
+  UNIX_SLOT = SLOT * DATAGRAM_BATCH / UNIX_SLOTS,
+  CONTROL = 304, /* of a slot; for 253 descriptors and credentials four times */
+  UNIX_CONTROL = CONTROL * DATAGRAM_BATCH / UNIX_SLOTS
+};
+
+struct arena {
+  struct mmsghdr headers[DATAGRAM_BATCH];
+  struct iovec vectors[DATAGRAM_BATCH];
+  struct sockaddr_storage names[DATAGRAM_BATCH];
+  arrival list[DATAGRAM_BATCH];
+  extras extras[DATAGRAM_BATCH];
+  _Alignas(struct cmsghdr) char control[DATAGRAM_BATCH * CONTROL];
+  char bytes[DATAGRAM_BATCH * SLOT];
+};
+
+
+void arena_free(struct arena *a) {
+  free(a);
+}
+
+
+static struct arena *arena_of(loop *l) {
+  if (l->arena == NULL)
+    l->arena = memory_grow(NULL, sizeof *l->arena);
+  return l->arena;
+}
+
+
+static void prepare(struct arena *a, const datagram *d, unsigned n) {
+  bool large = d->family == AF_UNIX;
+  size_t slot = large ? UNIX_SLOT : SLOT;
+  size_t control = large ? UNIX_CONTROL : CONTROL;
+  for (unsigned i = 0; i < n; i++) {
+    a->vectors[i] = (struct iovec){a->bytes + i * slot, slot};
+    a->headers[i].msg_hdr = (struct msghdr){
+        .msg_name = &a->names[i],
+        .msg_namelen = sizeof a->names[i],
+        .msg_iov = &a->vectors[i],
+        .msg_iovlen = 1,
+        .msg_control = a->control + i * control,
+        .msg_controllen = control,
+    };
+  }
+}
+
+
+/*
+** Control messages
+*/
+
+static int number(const struct cmsghdr *c) {
+  int value = 0;
+  memcpy(&value, CMSG_DATA(c), sizeof value);
+  return value;
+}
+
+
+static void read_pktinfo4(const struct cmsghdr *c, extras *x) {
+  struct in_pktinfo info;
+  memcpy(&info, CMSG_DATA(c), sizeof info);
+  address_any(&x->to, AF_INET, 0);
+  x->to.u.in4.sin_addr = info.ipi_addr;
+  x->interface = (unsigned)info.ipi_ifindex;
+  x->has_to = true;
+}
+
+
+static void read_pktinfo6(const struct cmsghdr *c, extras *x) {
+  struct in6_pktinfo info;
+  memcpy(&info, CMSG_DATA(c), sizeof info);
+  address_any(&x->to, AF_INET6, 0);
+  x->to.u.in6.sin6_addr = info.ipi6_addr;
+  x->to.u.in6.sin6_scope_id = info.ipi6_ifindex;
+  x->interface = info.ipi6_ifindex;
+  x->has_to = true;
+}
+
+
+static void read_ip(const struct cmsghdr *c, extras *x) {
+  switch (c->cmsg_type) {
+  case IP_PKTINFO:
+    read_pktinfo4(c, x);
+    break;
+  case IP_TTL:
+    x->ttl = number(c);
+    x->has_ttl = true;
+    break;
+  case IP_TOS:
+    x->tos = *CMSG_DATA(c);
+    x->has_tos = true;
+    break;
+  default:
+    break;
+  }
+}
+
+
+static void read_ip6(const struct cmsghdr *c, extras *x) {
+  switch (c->cmsg_type) {
+  case IPV6_PKTINFO:
+    read_pktinfo6(c, x);
+    break;
+  case IPV6_HOPLIMIT:
+    x->ttl = number(c);
+    x->has_ttl = true;
+    break;
+  case IPV6_TCLASS:
+    x->tos = number(c);
+    x->has_tos = true;
+    break;
+  default:
+    break;
+  }
+}
+
+
+static void read_credentials(const struct cmsghdr *c, extras *x) {
+  struct ucred sender;
+  memcpy(&sender, CMSG_DATA(c), sizeof sender);
+  x->pid = (int)sender.pid;
+  x->uid = (int)sender.uid;
+  x->gid = (int)sender.gid;
+  x->has_cred = true;
+}
+
+
+static void read_time(const struct cmsghdr *c, extras *x) {
+  struct timespec t;
+  memcpy(&t, CMSG_DATA(c), sizeof t);
+  x->time = (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+  x->has_time = true;
+}
+
+
+static void read_socket(struct cmsghdr *c, extras *x) {
+  switch (c->cmsg_type) {
+  case SCM_RIGHTS:
+    x->fds = (int *)(void *)CMSG_DATA(c);
+    x->fd_count = (int)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+    break;
+  case SCM_CREDENTIALS:
+    read_credentials(c, x);
+    break;
+  case SCM_TIMESTAMPNS:
+    read_time(c, x);
+    break;
+  default:
+    break;
+  }
+}
+
+
+static void read_control(struct msghdr *m, extras *x) {
+  for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c != NULL; c = CMSG_NXTHDR(m, c)) {
+    if (c->cmsg_level == SOL_SOCKET)
+      read_socket(c, x);
+    else if (c->cmsg_level == IPPROTO_IP)
+      read_ip(c, x);
+    else if (c->cmsg_level == IPPROTO_IPV6)
+      read_ip6(c, x);
+  }
+}
+
+
+static void read_link(const struct msghdr *m, extras *x) {
+  struct sockaddr_ll link;
+  memcpy(&link, m->msg_name, sizeof link);
+  x->has_link = true;
+  x->ethertype = ntohs(link.sll_protocol);
+  x->packet_kind = link.sll_pkttype;
+  x->interface = (unsigned)link.sll_ifindex;
+  x->hw_size = link.sll_halen <= sizeof x->hw ? link.sll_halen : 0;
+  memcpy(x->hw, link.sll_addr, x->hw_size);
+}
+
+
+/*
+** Messages
+*/
+
+/* The name of a seqpacket's peer is that of the connection, for all. */
+static bool has_sender(const datagram *d) {
+  return d->family != AF_PACKET && d->type != SOCK_SEQPACKET;
+}
+
+
+static void show(const datagram *d, struct mmsghdr *h, arrival *m, extras *x) {
+  struct msghdr *g = &h->msg_hdr;
+  uint32_t room = (uint32_t)g->msg_iov->iov_len;
+  *m = (arrival){.bytes = g->msg_iov->iov_base, .full = h->msg_len};
+  m->size = h->msg_len < room ? h->msg_len : room;
+  if (has_sender(d)) {
+    m->from = g->msg_name;
+    m->from_size = g->msg_namelen;
+  }
+  if (g->msg_controllen == 0 && d->family != AF_PACKET)
+    return;
+  memset(x, 0, sizeof *x);
+  m->extras = x;
+  read_control(g, x);
+  if (d->family == AF_PACKET)
+    read_link(g, x);
+}
+
+
+int arena_receive(loop *l, const datagram *d, int fd, unsigned most,
+                  arrival **list) {
+  struct arena *a = arena_of(l);
+  int flags = MSG_DONTWAIT | MSG_TRUNC;
+  int n;
+  if (d->family == AF_UNIX)
+    flags |= MSG_CMSG_CLOEXEC; /* packet sockets refuse it */
+  if (d->family == AF_UNIX && most > UNIX_SLOTS)
+    most = UNIX_SLOTS;
+  prepare(a, d, most);
+  do
+    n = recvmmsg(fd, a->headers, most, flags, NULL);
+  while (n < 0 && errno == EINTR);
+  if (n < 0)
+    return -errno;
+  for (int i = 0; i < n; i++)
+    show(d, &a->headers[i], &a->list[i], &a->extras[i]);
+  *list = a->list;
+  return n;
+}

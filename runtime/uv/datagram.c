@@ -1,0 +1,755 @@
+/*
+** Messages over a descriptor: one recvmmsg a readable event, one sendmmsg a
+** batch.
+**
+** Interest is kept as wires keep theirs (socket.c): added at once, taken back
+** when an event comes in vain.
+**
+** Where the kernel has no room for a message, it says when there is some; but
+** not for a full queue of a unix socket that we are not connected to, nor for
+** a full queue of a device.  Then a pause is made, and it is tried again.
+*/
+
+#include "uv/datagram.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/errqueue.h>
+#include <linux/filter.h>
+#include <linux/if_ether.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <netpacket/packet.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "host/memory.h"
+#include "net/datagram.h"
+#include "uv/arena.h"
+#include "uv/place.h"
+#include "uv/socket.h"
+
+enum { PAUSE_FIRST = 1, PAUSE_LAST = 50 }; /* ms */
+
+enum { FEWEST = 4 }; /* messages to ask for, at least */
+
+typedef struct pause {
+  uv_timer_t timer;
+  datagram *datagram; /* NULL: given up */
+} pause_timer;
+
+typedef struct port {
+  watch watch; /* first: it is how ready finds the port */
+  later later;
+  place place;
+  address addr;         /* of a unix socket with a file */
+  pause_timer *pausing; /* NULL: no */
+  uint8_t want;         /* as a wire's */
+  uint8_t expected;     /* messages in the next batch */
+  uint8_t pause;        /* the next one, ms */
+  bool congested;       /* the last failure was of a lack of buffers */
+  bool tells_cred;      /* the script asked for passcred */
+  bool queues_errors; /* recverr is on */
+} port;
+
+
+static port *port_of(datagram *d) {
+  return datagram_part(d);
+}
+
+
+static datagram *port_datagram(port *p) {
+  return (datagram *)(void *)p - 1;
+}
+
+
+/*
+** Receiving
+*/
+
+static int settle(port *p) {
+  loop *l = loop_of(port_datagram(p)->host);
+  return watch_set(l, &p->watch, p->want);
+}
+
+
+static int want(port *p, uint8_t event) {
+  p->want |= event;
+  return (p->watch.events & event) != 0 ? 0 : settle(p);
+}
+
+
+/* A seqpacket's end looks like an empty message, but that nobody sent it:
+ * messages have their sender's credentials. */
+static unsigned until_end(const datagram *d, const arrival *list, int n,
+                          bool *end) {
+  unsigned i = 0;
+  *end = false;
+  if (d->type != SOCK_SEQPACKET)
+    return (unsigned)n;
+  while (i < (unsigned)n && !*end) {
+    const extras *x = list[i].extras;
+    *end = list[i].full == 0 && (x == NULL || !x->has_cred);
+    i += !*end;
+  }
+  return i;
+}
+
+
+static void hide_credentials(const port *p, arrival *list, unsigned n) {
+  for (unsigned i = 0; i < n && !p->tells_cred; i++) {
+    extras *x = list[i].extras;
+    if (x == NULL || !x->has_cred)
+      continue;
+    x->has_cred = false;
+    if (x->fd_count == 0 && !x->has_time)
+      list[i].extras = NULL;
+  }
+}
+
+
+static void expect(port *p, int n) {
+  int next = 2 * n > FEWEST ? 2 * n : FEWEST;
+  p->expected = (uint8_t)(next < DATAGRAM_BATCH ? next : DATAGRAM_BATCH);
+}
+
+
+static void deliver(port *p, loop *l, arrival *list, int n) {
+  datagram *d = port_datagram(p);
+  bool end;
+  unsigned count = until_end(d, list, n, &end);
+  hide_credentials(p, list, count);
+  expect(p, n);
+  if (count > 0)
+    datagram_messages(d, list, count);
+  do
+    loop_round(l);
+  while (datagram_keep(d));
+  if (end && !d->closed) {
+    datagram_ended(d);
+    loop_round(l);
+  }
+}
+
+
+static void receive(port *p, loop *l) {
+  datagram *d = port_datagram(p);
+  arrival *list;
+  int n = arena_receive(l, d, p->watch.fd, p->expected, &list);
+  if (n > 0) {
+    deliver(p, l, list, n);
+    return;
+  }
+  if (n < 0 && n != -EAGAIN)
+    datagram_error(d, n);
+  loop_round(l);
+}
+
+
+/*
+** What ICMP tells, in the order of the socket's queue of errors
+*/
+
+static const struct sock_extended_err *find_error(struct msghdr *m) {
+  for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c != NULL; c = CMSG_NXTHDR(m, c))
+    if ((c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_RECVERR) ||
+        (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_RECVERR))
+      return (const struct sock_extended_err *)(const void *)CMSG_DATA(c);
+  return NULL;
+}
+
+
+static void copy_address(address *a, const void *from) {
+  sa_family_t family = ((const struct sockaddr *)from)->sa_family;
+  a->length = 0;
+  if (family == AF_INET)
+    a->length = sizeof a->u.in4;
+  else if (family == AF_INET6)
+    a->length = sizeof a->u.in6;
+  memcpy(&a->u, from, a->length);
+}
+
+
+/* Take one off; false when there is none. */
+static bool pop_error(port *p, failure *f) {
+  _Alignas(struct cmsghdr) char control[512];
+  struct sockaddr_storage to = {.ss_family = AF_UNSPEC};
+  struct msghdr m = {.msg_name = &to,
+                     .msg_namelen = sizeof to,
+                     .msg_control = control,
+                     .msg_controllen = sizeof control};
+  memset(f, 0, sizeof *f);
+  if (recvmsg(p->watch.fd, &m, MSG_ERRQUEUE | MSG_DONTWAIT) < 0)
+    return false;
+  const struct sock_extended_err *e = find_error(&m);
+  if (e == NULL)
+    return false;
+  f->status = -(int)e->ee_errno;
+  f->icmp =
+      e->ee_origin == SO_EE_ORIGIN_ICMP || e->ee_origin == SO_EE_ORIGIN_ICMP6;
+  f->type = e->ee_type;
+  f->code = e->ee_code;
+  f->mtu = e->ee_errno == EMSGSIZE ? e->ee_info : 0;
+  copy_address(&f->to, &to);
+  copy_address(&f->by, SO_EE_OFFENDER(e));
+  return true;
+}
+
+
+static void take_error(port *p) {
+  failure f;
+  if (pop_error(p, &f))
+    datagram_failed(port_datagram(p), &f);
+}
+
+
+/* An error counts as readable and writable: whoever comes first is told. */
+static void on_ready(watch *w, uint32_t events) {
+  port *p = (port *)w;
+  datagram *d = port_datagram(p);
+  loop *l = loop_of(d->host);
+  if (l->quiet)
+    p->want &= EPOLLOUT;
+  if ((events & (EPOLLERR | EPOLLHUP)) != 0)
+    events |= EPOLLIN | EPOLLOUT;
+  bool queued = p->queues_errors && (events & EPOLLERR) != 0;
+  events &= p->want;
+  if (events == 0) {
+    settle(p);
+    return;
+  }
+  if (queued)
+    take_error(p);
+  if ((events & EPOLLOUT) != 0) {
+    p->want &= (uint8_t)~EPOLLOUT;
+    datagram_writable(d);
+  }
+  if ((events & p->want & EPOLLIN) != 0)
+    receive(p, l);
+  else
+    loop_round(l);
+}
+
+
+static int recv_start(datagram *d) {
+  return want(port_of(d), EPOLLIN);
+}
+
+
+static void recv_stop(datagram *d) {
+  port_of(d)->want &= (uint8_t)~EPOLLIN;
+}
+
+
+/*
+** Sending
+*/
+
+/* An IPv6 socket takes IPv4 destinations in IPv6's clothes. */
+static const void *dress(const datagram *d, const address *to,
+                         struct sockaddr_in6 *mapped, socklen_t *size) {
+  *size = to->length;
+  if (d->family != AF_INET6 || to->u.any.sa_family != AF_INET)
+    return &to->u;
+  *mapped = (struct sockaddr_in6){.sin6_family = AF_INET6,
+                                  .sin6_port = to->u.in4.sin_port};
+  memset(mapped->sin6_addr.s6_addr + 10, 0xff, 2);
+  memcpy(mapped->sin6_addr.s6_addr + 12, &to->u.in4.sin_addr, 4);
+  *size = sizeof *mapped;
+  return mapped;
+}
+
+
+/* The sender is told; then the queue's entry of the same need not be. */
+static void forget_error(port *p, int status) {
+  failure f;
+  if (pop_error(p, &f) && f.status != status)
+    datagram_failed(port_datagram(p), &f);
+}
+
+
+static int taken(port *p, ssize_t result, int count) {
+  if (result >= 0) {
+    p->pause = PAUSE_FIRST;
+    return count;
+  }
+  int status = -errno;
+  p->congested = status == -ENOBUFS || status == -ENOMEM;
+  if (p->congested)
+    return -EAGAIN;
+  if (status != -EAGAIN && p->queues_errors)
+    forget_error(p, status);
+  return status;
+}
+
+
+static int send_one(datagram *d, const outgoing *o) {
+  port *p = port_of(d);
+  struct sockaddr_in6 mapped;
+  const void *name = NULL;
+  socklen_t size = 0;
+  ssize_t n;
+  if (o->to != NULL)
+    name = dress(d, o->to, &mapped, &size);
+  do
+    n = sendto(p->watch.fd, o->bytes, o->size, MSG_DONTWAIT | MSG_NOSIGNAL,
+               name, size);
+  while (n < 0 && errno == EINTR);
+  return taken(p, n, 1);
+}
+
+
+static int send_with_fds(datagram *d, const outgoing *o) {
+  port *p = port_of(d);
+  _Alignas(struct cmsghdr) char control[CMSG_SPACE(253 * sizeof(int))];
+  struct sockaddr_in6 mapped;
+  struct iovec v = {(char *)(uintptr_t)o->bytes, o->size};
+  struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1, .msg_control = control};
+  size_t size = (size_t)o->fd_count * sizeof(int);
+  ssize_t n;
+  if (o->to != NULL)
+    m.msg_name = (void *)(uintptr_t)dress(d, o->to, &mapped, &m.msg_namelen);
+  m.msg_controllen = CMSG_SPACE(size);
+  memset(control, 0, m.msg_controllen);
+  struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+  c->cmsg_level = SOL_SOCKET;
+  c->cmsg_type = SCM_RIGHTS;
+  c->cmsg_len = CMSG_LEN(size);
+  memcpy(CMSG_DATA(c), o->fds, size);
+  do
+    n = sendmsg(p->watch.fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
+  while (n < 0 && errno == EINTR);
+  return taken(p, n, 1);
+}
+
+
+static int send_many(datagram *d, const outgoing *v, int n) {
+  port *p = port_of(d);
+  struct mmsghdr headers[DATAGRAM_BATCH];
+  struct iovec vectors[DATAGRAM_BATCH];
+  struct sockaddr_in6 mapped[DATAGRAM_BATCH];
+  int sent;
+  for (int i = 0; i < n; i++) {
+    vectors[i] = (struct iovec){(char *)(uintptr_t)v[i].bytes, v[i].size};
+    struct msghdr *m = &headers[i].msg_hdr;
+    *m = (struct msghdr){.msg_iov = &vectors[i], .msg_iovlen = 1};
+    if (v[i].to != NULL)
+      m->msg_name =
+          (void *)(uintptr_t)dress(d, v[i].to, &mapped[i], &m->msg_namelen);
+  }
+  do
+    sent = sendmmsg(p->watch.fd, headers, (unsigned)n,
+                    MSG_DONTWAIT | MSG_NOSIGNAL);
+  while (sent < 0 && errno == EINTR);
+  return taken(p, sent, sent);
+}
+
+
+static int send_batch(datagram *d, const outgoing *v, int n) {
+  if (n > 1)
+    return send_many(d, v, n < DATAGRAM_BATCH ? n : DATAGRAM_BATCH);
+  return v->fd_count > 0 ? send_with_fds(d, v) : send_one(d, v);
+}
+
+
+/*
+** Pauses
+*/
+
+static void on_pause_closed(uv_handle_t *timer) {
+  free(timer->data);
+}
+
+
+static void end_pause(port *p) {
+  pause_timer *x = p->pausing;
+  loop *l = loop_of(port_datagram(p)->host);
+  p->pausing = NULL;
+  x->datagram = NULL;
+  uv_close((uv_handle_t *)&x->timer, on_pause_closed);
+  loop_touch(l);
+}
+
+
+static void on_pause_over(uv_timer_t *timer) {
+  datagram *d = ((pause_timer *)timer->data)->datagram;
+  end_pause(port_of(d));
+  datagram_writable(d);
+}
+
+
+static int begin_pause(datagram *d) {
+  port *p = port_of(d);
+  loop *l = loop_of(d->host);
+  if (p->pausing != NULL)
+    return 0;
+  pause_timer *x = memory_new(sizeof *x);
+  x->datagram = d;
+  x->timer.data = x;
+  p->pausing = x;
+  uv_timer_init(&l->uv, &x->timer);
+  uv_update_time(&l->uv);
+  uv_timer_start(&x->timer, on_pause_over, p->pause, 0);
+  loop_touch(l);
+  p->pause = p->pause < PAUSE_LAST / 2 ? (uint8_t)(p->pause * 2) : PAUSE_LAST;
+  return 0;
+}
+
+
+static int want_send(datagram *d) {
+  port *p = port_of(d);
+  if (p->congested || (d->family == AF_UNIX && !d->connected))
+    return begin_pause(d);
+  return want(p, EPOLLOUT);
+}
+
+
+/*
+** Peers and groups
+*/
+
+static int connect_fd(int fd, const void *to, socklen_t size) {
+  int result;
+  do
+    result = connect(fd, to, size);
+  while (result < 0 && errno == EINTR);
+  return result == 0 ? 0 : -errno;
+}
+
+
+static int connect_port(datagram *d, const address *to) {
+  static const struct sockaddr nobody = {.sa_family = AF_UNSPEC};
+  struct sockaddr_in6 mapped;
+  socklen_t size = sizeof nobody;
+  const void *name = to != NULL ? dress(d, to, &mapped, &size) : &nobody;
+  return connect_fd(port_of(d)->watch.fd, name, size);
+}
+
+
+static int change_group(datagram *d, bool leave, const address *group,
+                        const address *source, unsigned interface) {
+  struct group_source_req r = {.gsr_interface = interface};
+  struct group_req any = {.gr_interface = interface};
+  int fd = port_of(d)->watch.fd;
+  int level = group->u.any.sa_family == AF_INET6 ? IPPROTO_IPV6 : IPPROTO_IP;
+  int result;
+  if (source != NULL) {
+    memcpy(&r.gsr_group, &group->u, group->length);
+    memcpy(&r.gsr_source, &source->u, source->length);
+    result = setsockopt(
+        fd, level, leave ? MCAST_LEAVE_SOURCE_GROUP : MCAST_JOIN_SOURCE_GROUP,
+        &r, sizeof r);
+  } else {
+    memcpy(&any.gr_group, &group->u, group->length);
+    result = setsockopt(fd, level, leave ? MCAST_LEAVE_GROUP : MCAST_JOIN_GROUP,
+                        &any, sizeof any);
+  }
+  return result == 0 ? 0 : -errno;
+}
+
+
+static int shutdown_port(datagram *d) {
+  return shutdown(port_of(d)->watch.fd, SHUT_WR) == 0 ? 0 : -errno;
+}
+
+
+/*
+** Closing and asking
+*/
+
+static void on_closed(later *x) {
+  port *p = (port *)((char *)x - offsetof(port, later));
+  datagram_closed(port_datagram(p));
+}
+
+
+static void close_port(datagram *d) {
+  port *p = port_of(d);
+  loop *l = loop_of(d->host);
+  if (p->pausing != NULL)
+    end_pause(p);
+  watch_drop(l, &p->watch);
+  place_leave(&p->place, &p->addr);
+  close(p->watch.fd);
+  p->watch.fd = -1;
+  p->want = 0;
+  loop_later(l, &p->later, on_closed);
+}
+
+
+void port_discard(host *h, int fd) {
+  (void)h;
+  close(fd);
+}
+
+
+static bool is_recverr(const sockopt *o) {
+  return (o->level == IPPROTO_IP && o->name == IP_RECVERR) ||
+         (o->level == IPPROTO_IPV6 && o->name == IPV6_RECVERR);
+}
+
+
+/* Of a seqpacket the credentials stay on, for until_end. */
+static int set_option(datagram *d, const sockopt *o) {
+  port *p = port_of(d);
+  bool lingers;
+  int on;
+  if (o->level == SOL_SOCKET && o->name == SO_PASSCRED) {
+    memcpy(&on, o->value, sizeof on);
+    p->tells_cred = on != 0;
+    if (d->type == SOCK_SEQPACKET)
+      return 0;
+  }
+  if (is_recverr(o)) {
+    memcpy(&on, o->value, sizeof on);
+    p->queues_errors = on != 0;
+  }
+  return option_set(p->watch.fd, o, &lingers);
+}
+
+
+static int get_option(datagram *d, sockopt *o) {
+  return option_get(port_of(d)->watch.fd, o);
+}
+
+
+/* What raw sockets have for a port is their protocol. */
+static int localaddr(datagram *d, address *a) {
+  a->length = 0;
+  if (d->family == AF_PACKET)
+    return 0;
+  int status = address_local(port_of(d)->watch.fd, a);
+  if (status == 0 && d->type == SOCK_RAW)
+    address_set_port(a, 0);
+  return status;
+}
+
+
+static int remoteaddr(datagram *d, address *a) {
+  a->length = sizeof a->u;
+  if (getpeername(port_of(d)->watch.fd, &a->u.any, &a->length) != 0)
+    return -errno;
+  if (d->type == SOCK_RAW)
+    address_set_port(a, 0);
+  return 0;
+}
+
+
+static int fd_of(datagram *d) {
+  return port_of(d)->watch.fd;
+}
+
+
+static const datagram_transport port_transport = {
+    .outside = true,
+    .size = sizeof(port),
+    .recv_start = recv_start,
+    .recv_stop = recv_stop,
+    .send = send_batch,
+    .want_send = want_send,
+    .connect = connect_port,
+    .join = change_group,
+    .shutdown = shutdown_port,
+    .close = close_port,
+    .set = set_option,
+    .get = get_option,
+    .localaddr = localaddr,
+    .remoteaddr = remoteaddr,
+    .fd = fd_of,
+};
+
+
+/*
+** Opening
+*/
+
+static datagram *make(host *h, int fd, int family, int type, int protocol) {
+  datagram *d = datagram_new(h, &port_transport, family, type, protocol);
+  port *p = port_of(d);
+  p->watch = (watch){.fd = fd, .ready = on_ready};
+  p->expected = FEWEST;
+  p->pause = PAUSE_FIRST;
+  if (type == SOCK_SEQPACKET)
+    setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &(int){1}, sizeof(int));
+  return d;
+}
+
+
+static datagram *make_by_spec(host *h, int fd, const sockspec *spec) {
+  datagram *d = make(h, fd, spec->family, spec->type, spec->protocol);
+  for (unsigned i = 0; i < spec->option_count; i++) {
+    const sockopt *o = &spec->options[i];
+    if (o->level == SOL_SOCKET && o->name == SO_PASSCRED)
+      port_of(d)->tells_cred = true;
+    if (is_recverr(o))
+      port_of(d)->queues_errors = o->value[0] != 0;
+  }
+  return d;
+}
+
+
+static int attach_filter(int fd, const sockspec *spec) {
+  struct sock_filter *list;
+  int result;
+  if (spec->filter_count == 0)
+    return 0;
+  list = memory_new(spec->filter_count * sizeof *list);
+  for (unsigned i = 0; i < spec->filter_count; i++) {
+    const bpf_instruction *x = &spec->filter[i];
+    list[i] = (struct sock_filter){x->code, x->jt, x->jf, x->k};
+  }
+  struct sock_fprog program = {(unsigned short)spec->filter_count, list};
+  result =
+      setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
+  int status = result == 0 ? 0 : -errno;
+  free(list);
+  return status;
+}
+
+
+/* A socket of protocol 0 receives nothing until it is bound to all. */
+static int bind_packet(int fd, const sockspec *spec) {
+  struct sockaddr_ll a = {.sll_family = AF_PACKET,
+                          .sll_protocol = htons(ETH_P_ALL)};
+  if (spec->interface[0] != '\0') {
+    a.sll_ifindex = (int)if_nametoindex(spec->interface);
+    if (a.sll_ifindex == 0)
+      return -errno;
+  }
+  return bind(fd, (struct sockaddr *)&a, sizeof a) == 0 ? 0 : -errno;
+}
+
+
+static int bind_by_spec(int fd, const sockspec *spec, place *p) {
+  int status = attach_filter(fd, spec);
+  if (status < 0)
+    return status;
+  return spec->family == AF_PACKET ? bind_packet(fd, spec)
+                                   : place_take(fd, spec, p);
+}
+
+
+int port_bind(host *h, const sockspec *spec, datagram **out) {
+  bool lingers;
+  place p = {0};
+  int fd = socket_open(spec, false, &lingers);
+  if (fd < 0)
+    return fd;
+  int status = bind_by_spec(fd, spec, &p);
+  if (status < 0) {
+    place_leave(&p, &spec->addr);
+    close(fd);
+    return status;
+  }
+  *out = make_by_spec(h, fd, spec);
+  port_of(*out)->place = p;
+  port_of(*out)->addr = spec->addr;
+  return 0;
+}
+
+
+/* A unix socket gets a name, where none was given, so that it can be
+ * answered. */
+static int bind_local(int fd, const sockspec *spec, place *p) {
+  sockspec local = *spec;
+  local.addr = spec->local;
+  if (local.addr.length == 0 && spec->family != AF_UNIX)
+    return 0;
+  if (local.addr.length == 0) {
+    local.addr.u.any.sa_family = AF_UNIX;
+    local.addr.length = sizeof local.addr.u.any.sa_family;
+  }
+  return place_take(fd, &local, p);
+}
+
+
+static int dial(int fd, const sockspec *spec, place *p) {
+  int status = attach_filter(fd, spec);
+  if (status == 0)
+    status = bind_local(fd, spec, p);
+  return status < 0 ? status : connect_fd(fd, &spec->addr.u, spec->addr.length);
+}
+
+
+/* Who has one peer wants to hear what becomes of his messages. */
+static void hear_errors(datagram *d, const sockspec *spec) {
+  int fd = port_of(d)->watch.fd;
+  if (d->type != SOCK_DGRAM || d->family == AF_UNIX)
+    return;
+  for (unsigned i = 0; i < spec->option_count; i++)
+    if (is_recverr(&spec->options[i]))
+      return;
+  setsockopt(fd, IPPROTO_IP, IP_RECVERR, &(int){1}, sizeof(int));
+  if (d->family == AF_INET6)
+    setsockopt(fd, IPPROTO_IPV6, IPV6_RECVERR, &(int){1}, sizeof(int));
+  port_of(d)->queues_errors = true;
+}
+
+
+int port_connect(host *h, const sockspec *spec, datagram **out) {
+  bool lingers;
+  place p = {0};
+  int fd = socket_open(spec, false, &lingers);
+  if (fd < 0)
+    return fd;
+  int status = dial(fd, spec, &p);
+  if (status < 0) {
+    place_leave(&p, &spec->local);
+    close(fd);
+    return status;
+  }
+  *out = make_by_spec(h, fd, spec);
+  port_of(*out)->place = p;
+  port_of(*out)->addr = spec->local;
+  hear_errors(*out, spec);
+  return 0;
+}
+
+
+datagram *port_accepted(host *h, int fd) {
+  datagram *d = make(h, fd, AF_UNIX, SOCK_SEQPACKET, 0);
+  d->connected = true;
+  return d;
+}
+
+
+int port_pair(host *h, int type, datagram **a, datagram **b) {
+  int fd[2];
+  if (socketpair(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fd) != 0)
+    return -errno;
+  *a = make(h, fd[0], AF_UNIX, type, 0);
+  *b = make(h, fd[1], AF_UNIX, type, 0);
+  (*a)->connected = (*b)->connected = true;
+  return 0;
+}
+
+
+/* A message socket, and none that listens. */
+static int check_type(int fd) {
+  int type = option_int(fd, SOL_SOCKET, SO_TYPE);
+  if (type < 0)
+    return type;
+  if ((type != SOCK_DGRAM && type != SOCK_RAW && type != SOCK_SEQPACKET) ||
+      option_int(fd, SOL_SOCKET, SO_ACCEPTCONN) > 0)
+    return -EPROTOTYPE;
+  return type;
+}
+
+
+int port_adopt(host *h, int fd, datagram **out) {
+  address peer = {.length = sizeof peer.u};
+  int type = check_type(fd);
+  int flags = fcntl(fd, F_GETFL);
+  if (type < 0)
+    return type;
+  if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
+      fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+    return -errno;
+  *out = make(h, fd, option_int(fd, SOL_SOCKET, SO_DOMAIN), type,
+              option_int(fd, SOL_SOCKET, SO_PROTOCOL));
+  (*out)->connected = getpeername(fd, &peer.u.any, &peer.length) == 0;
+  return 0;
+}
