@@ -476,6 +476,49 @@ describe("a listener", function()
     net.listen("tcp://127.0.0.1:0", {backlog = 2 ^ 31 - 1}):close()
   end)
 
+  it("O1: any argument of its methods and of net's functions raises or is taken", function()
+    local cyclic = {}
+    cyclic[1] = cyclic
+    local closed = net.socketpair "mem"
+    closed:close()
+    local values = {
+      n = 25, nil, true, 0, -1, 1, 2 ^ 31, 2 ^ 53, math.maxinteger, math.mininteger, 0 / 0, math.huge, 1.5,
+      "", "\0", "a\0b", "1", "tcp://127.0.0.1:0", ("x"):rep(1 << 20), {}, cyclic, print,
+      coroutine.create(print), io.stdout, closed,
+      setmetatable({}, {__index = error, __pairs = error, __len = error}),
+    }
+    local listener = assert(net.listen "unix:@")
+    local function try(f, ...)
+      local ok, result, second = pcall(task.timeout, 0.0005, f, ...)
+      if not ok then
+        assert.is_string(result)
+      elseif type(result) == "userdata" then
+        result:close()
+        if type(second) == "userdata" then
+          second:close()
+        end
+      end
+    end
+    for _, name in ipairs {"accept", "accepts", "serve", "set", "get", "close"} do
+      for i = 1, values.n do
+        try(listener[name], listener, values[i])
+        try(listener[name], listener, print, values[i])
+        try(listener[name], values[i])
+      end
+      listener:close()
+      listener = assert(net.listen "unix:@")
+    end
+    listener:close()
+    for _, name in ipairs {"listen", "connect", "resolve", "address", "service", "socketpair", "relay"} do
+      for i = 1, values.n do
+        try(net[name], values[i])
+        try(net[name], "tcp://127.0.0.1:0", values[i])
+        try(net[name], "localhost", values[i])
+        try(net[name], values[i], values[i], values[i])
+      end
+    end
+  end)
+
   it("is adopted by a child that finds it among its descriptors", function()
     local listener <close> = assert(net.listen "tcp://127.0.0.1:0")
     local p <close> = assert(process.spawn {

@@ -1,6 +1,7 @@
 local net = require "neap.net"
 local process = require "neap.process"
 local task = require "neap.task"
+local time = require "neap.time"
 local aside = require "spec.support.aside"
 local transports = require "spec.support.transports"
 
@@ -789,6 +790,34 @@ for _, kind in ipairs(transports.names) do
         assert.equal("abc", theirs:read "a")
       end)
 
+      it("B17: with bytes unread loses none of those that were written", function()
+        local bytes = pattern(2 << 20)
+        theirs:write "a request that nobody reads"
+        theirs:flush()
+        local writer = aside(function()
+          assert(ours:write(bytes))
+          ours:close()
+        end)
+        task.sleep(0.002)
+        assert.is_true(theirs:read "a" == bytes)
+        writer:join()
+      end)
+
+      it("B17: with bytes read but not taken loses none, either", function()
+        local bytes = pattern(2 << 20)
+        theirs:write(("x"):rep(50000))
+        theirs:flush()
+        assert.equal("x", ours:peek(1))
+        local writer = aside(function()
+          assert(ours:write(bytes))
+          ours:close()
+        end)
+        task.sleep(0.002)
+        theirs:write "and one more"
+        assert.is_true(theirs:read "a" == bytes)
+        writer:join()
+      end)
+
       it("J1: happens when nothing refers to it any more", function()
         ours:write "last words"
         ours = net.socketpair() -- luacheck: ignore 311
@@ -1000,6 +1029,44 @@ for _, kind in ipairs(transports.names) do
         end)
       end
 
+      it("O1: of any kind, at any place, raises or is taken, and the stream lives", function()
+        local cyclic = {}
+        cyclic[1] = cyclic
+        local closed = net.socketpair("mem")
+        closed:close()
+        local values = {
+          n = 24, nil, true, 0, -1, 1, 2 ^ 31, 2 ^ 53, math.maxinteger, math.mininteger, 0 / 0, math.huge,
+          1.5, "", "\0", "a\0b", "1", ("x"):rep(1 << 20), {}, cyclic, print, coroutine.create(print),
+          io.stdout, closed, setmetatable({}, {__index = error, __pairs = error, __len = error}),
+        }
+        local function try(name, ...)
+          local arguments = table.pack(...)
+          local ok, err = pcall(task.timeout, 0.0002, function()
+            return call(ours, name, table.unpack(arguments, 1, arguments.n))
+          end)
+          if not ok then
+            assert.is_string(err)
+            assert.matches(name == "pack" and "pack" or "'" .. name .. "'", err)
+          end
+        end
+        for _, name in ipairs {
+          "recv", "read", "lines", "chunks", "readuntil", "peek", "unpack", "pack", "write", "flush", "set",
+          "get", "settimeout", "shutdown", "close", "reset",
+        } do
+          for i = 1, values.n do
+            try(name, values[i])
+            try(name, "B", values[i])
+            try(name, values[i], 1)
+            if ours.protocol == nil or i % 8 == 0 then
+              renew()
+            end
+          end
+          renew()
+        end
+        theirs:write "alive"
+        assert.equal("alive", ours:recv())
+      end)
+
       it("O5: '.' for ':' raises, naming what was expected", function()
         for _, name in ipairs {
           "recv", "read", "readuntil", "peek", "unpack", "lines", "chunks", "write", "flush", "shutdown",
@@ -1053,6 +1120,78 @@ for _, kind in ipairs(transports.names) do
     end)
   end)
 end
+
+describe("a stream over tcp", function()
+  it("B17: resets where it should not linger", function()
+    local ours, theirs = transports.pair "tcp"
+    assert(ours:set {linger = 0})
+    assert.equal(0, ours:get "linger")
+    ours:write "lost"
+    ours:flush()
+    ours:close()
+    theirs:recv()
+    assert.equal("ECONNRESET", code_of(theirs:recv()))
+    theirs:close()
+  end)
+
+  it("B17: does not hold up the loop where it should linger", function()
+    local ours, theirs = transports.pair "tcp"
+    narrow(ours)
+    assert(ours:set {linger = 5})
+    local bytes = pattern(1 << 20)
+    ours:settimeout(0.001)
+    ours:write(bytes)
+    local before = time.now()
+    ours:close()
+    assert.is_true(time.now() - before < 0.1)
+    assert.is_true(theirs:read "a" == bytes)
+    theirs:close()
+  end)
+
+  it("B17: sends all that was written when its program ends", function()
+    for _, ending in ipairs {"stream:close()", "", "os.exit(0, true)", "stream = nil"} do
+      local p <close> = assert(process.spawn {neap, "-e", ([[
+        local listener = net.listen "tcp://127.0.0.1:0"
+        print(listener.port)
+        io.stdout:flush()
+        stream = listener:accept()
+        task.sleep(0.01) -- the request is there, unread
+        stream:settimeout(0.01)
+        stream:write(("x"):rep(%d))
+        %s
+      ]]):format(1 << 21, ending), stdout = "pipe"})
+      local stream <close> = assert(net.connect("tcp://127.0.0.1:" .. p.stdout:read "l"))
+      stream:write "a request"
+      stream:flush()
+      task.sleep(0.05)
+      assert.equal(1 << 21, #assert(stream:read "a"), ending)
+      stream:close()
+      assert.equal(0, (p:wait()))
+    end
+  end)
+end)
+
+describe("a peer that is killed", function()
+  it("B5: while another process holds its socket keeps a writer waiting, not busy", function()
+    local ours, theirs = net.socketpair()
+    local p <close> = assert(process.spawn {"sleep", "10", stdin = theirs})
+    theirs:close()
+    ours:settimeout(0.2)
+    local before = os.clock()
+    local result, err = ours:write(("x"):rep(1 << 22))
+    assert.is_nil(result)
+    assert.equal("ETIMEDOUT", err.code)
+    assert.is_true(os.clock() - before < 0.1)
+    ours:settimeout(nil)
+    local writer = aside(ours.flush, ours)
+    p:kill "SIGKILL"
+    local flushed, flush_err = writer:join()
+    assert.is_nil(flushed)
+    assert.is_true(flush_err.code == "EPIPE" or flush_err.code == "ECONNRESET", flush_err.code)
+    p:wait()
+    ours:close()
+  end)
+end)
 
 describe("the system calls of a stream", function()
   --- The lines of strace for these calls, of a script in a neap of its own.

@@ -6,9 +6,10 @@ local time = require "neap.time"
 
 local neap = (os.getenv "NEAP_BUILD" or "build") .. "/neap"
 
--- The stress build collects all garbage before each resume.
+-- Sanitizers make a build some ten times slower, and the stress build collects
+-- all garbage before each resume.
 local stress = neap:find "stress" ~= nil
-local many = stress and 100 or 10000
+local many = stress and 100 or neap:find "check" and 1000 or 10000
 
 --- Run a script in a neap of its own: what it prints and how it ends.
 local function run(script)
@@ -391,14 +392,20 @@ describe("task.scope", function()
   it("counts its tasks, and waits until few are left", function()
     task.scope(function(s)
       assert.equal(0, s.live)
+      local events = {}
       for i = 1, 4 do
-        s:spawn(task.sleep, i * 0.003)
+        events[i] = task.event()
+        s:spawn(events[i].wait, events[i])
       end
       assert.equal(4, s.live)
       assert.equal("scope (4 tasks)", tostring(s))
       s:wait(4)
+      events[1]:set()
+      events[2]:set()
       s:wait(2)
       assert.equal(2, s.live)
+      events[3]:set()
+      events[4]:set()
       s:wait()
       assert.equal(0, s.live)
       assert.is_false(pcall(s.wait, s, -1))
@@ -408,8 +415,9 @@ describe("task.scope", function()
   it("may be waited for by several, for several numbers", function()
     local reached = {}
     task.scope(function(s)
-      for i = 1, 3 do
-        s:spawn(task.sleep, i * 0.005)
+      local stop = task.channel()
+      for _ = 1, 3 do
+        s:spawn(stop.recv, stop)
       end
       task.scope(function(waiters)
         for _, n in ipairs {0, 2, 1, 2} do
@@ -417,6 +425,12 @@ describe("task.scope", function()
             s:wait(n)
             reached[#reached + 1] = n
           end)
+        end
+        for _ = 1, 3 do
+          stop:send(true)
+          for _ = 1, 3 do
+            task.yield()
+          end
         end
       end)
     end)
@@ -1055,8 +1069,9 @@ describe("t:cancel", function()
   it("reaches the tasks of nested scopes, not those spawned beside it", function()
     local beside
     local inside
+    local event = task.event()
     local t = task.spawn(function()
-      beside = task.spawn(task.sleep, 0.01)
+      beside = task.spawn(event.wait, event)
       task.scope(function(s)
         s:spawn(task.scope, function(s2)
           inside = s2:spawn(task.sleep, 10)
@@ -1068,6 +1083,7 @@ describe("t:cancel", function()
     t:join()
     assert.equal("cancelled", inside.status)
     assert.equal("waiting", beside.status)
+    event:set()
     beside:join()
     assert.equal("done", beside.status)
   end)
@@ -1693,10 +1709,11 @@ describe("task.sleep", function()
 
   it("wakes in the order of the deadlines, whoever slept first (I10)", function()
     local order = {}
+    local start = time.now() + (stress and 0.5 or 0.05)
     task.scope(function(s)
       for _, tens in ipairs {9, 2, 14, 7, 1, 12, 4, 11, 5, 3, 13, 8, 10, 6} do
         s:spawn(function()
-          task.sleep(tens * 0.01)
+          task.sleep(start + tens * 0.01 - time.now())
           order[#order + 1] = tens
         end)
       end

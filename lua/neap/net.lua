@@ -18,8 +18,8 @@ local sched = require "neap.task.core"
 local task = require "neap.task"
 
 -- A script may replace the globals.
-local error, getmetatable, ipairs, pairs = error, getmetatable, ipairs, pairs
-local pcall, type = pcall, type
+local error, getmetatable, ipairs, next = error, getmetatable, ipairs, next
+local pcall, rawget, type = pcall, rawget, type
 local tostring, mathtype, max_of, concat = tostring, math.type, math.max, table.concat
 local format, gsub, pack, stderr = string.format, string.gsub, string.pack, io.stderr
 
@@ -73,7 +73,15 @@ local net = {
 ---@return neap.Address[]? addresses  their port is 0
 ---@return neap.Error? err  EAI_NONAME, EAI_AGAIN, ...
 function net.resolve(host, opts)
-  local addresses, err = told("resolve", pcall(core.resolve, host, opts and opts.family))
+  if opts ~= nil and type(opts) ~= "table" then
+    error(format("bad argument #2 to 'resolve' (table expected, got %s)", type(opts)), 2)
+  end
+  for name in next, opts or {} do
+    if name ~= "family" then
+      error(format("bad argument #2 to 'resolve' (unknown option '%s')", tostring(name)), 2)
+    end
+  end
+  local addresses, err = told("resolve", pcall(core.resolve, host, opts and rawget(opts, "family")))
   return addresses, err
 end
 
@@ -197,7 +205,7 @@ function net.connect(endpoint, opts)
   if stream ~= false then
     return stream, err
   end
-  local timeout = opts and opts.timeout
+  local timeout = opts and rawget(opts, "timeout")
   if not timeout then
     local addresses
     addresses, err = lookup(endpoint, "connect")
@@ -207,7 +215,7 @@ function net.connect(endpoint, opts)
     return race(endpoint, opts, interleave(addresses))
   end
   local rest = {}
-  for name, value in pairs(opts) do
+  for name, value in next, opts do
     rest[name] = value
   end
   rest.timeout = nil
@@ -300,7 +308,11 @@ end
 
 --- Move bytes both ways between two streams until both directions have ended.
 --- The end of one is passed on as a half close; neither is closed. Between
---- sockets the bytes stay in the kernel (splice(2)).
+--- sockets, many bytes at once stay in the kernel (splice(2)).
+---
+--- What was read or written before goes first. Until it returns, nobody else may
+--- read or write the two: that raises. When it is cancelled or fails, what it has
+--- taken from one goes out to the other, as what `write` accepted does.
 ---
 --- ```lua
 --- local net = require "neap.net"
@@ -423,12 +435,12 @@ local function check_serving(handler, opts)
   elseif type(opts) ~= "table" then
     error("serve: a table of options expected, got " .. type(opts), 3)
   end
-  for name in pairs(opts) do
+  for name in next, opts do
     if name ~= "max" and name ~= "drain" then
       error(format("serve: unknown option '%s'", tostring(name)), 3)
     end
   end
-  local max, drain = opts.max, opts.drain
+  local max, drain = rawget(opts, "max"), rawget(opts, "drain")
   if max ~= nil and (mathtype(max) ~= "integer" or max < 1) then
     error("serve: option 'max': a count of 1 or more expected", 3)
   elseif drain ~= nil and not (type(drain) == "number" and drain >= 0) then

@@ -80,6 +80,10 @@ struct transport {
 
   int (*shutdown)(stream *s); /* half close, after all was written */
 
+  /* Read and forget what has arrived; false if there was nothing, or the peer
+   * has ended.  NULL where closing with unread bytes costs the peer nothing. */
+  bool (*discard)(stream *s);
+
   /* Give the resources back.  `reset`: abortively.  The transport calls
    * stream_closed(s) when no callback can come any more, which frees the
    * stream: at once or later, never from inside this call. */

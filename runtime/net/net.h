@@ -17,7 +17,6 @@ struct net {
   unsigned dirty_count;
   outbox *outboxes;       /* free ones */
   unsigned outbox_count;
-  size_t burst;           /* bytes written since a writer last made way */
   datagram *gathered;     /* those with gathered messages */
   struct bag *bags;       /* free ones */
   unsigned bag_count;

@@ -273,23 +273,21 @@ static int await_bytes(lua_State *L, stream *from, lua_KContext i) {
 
 static int pump(lua_State *L, relaying *r, int i) {
   stream *from = r->ends[i], *to = r->ends[1 - i];
-  for (;;) {
-    if (to->write_error != 0)
-      return pump_failed(L, r, to->write_error);
-    if (outbox_pending(to) > 0)
-      return await_room(L, to, i);
-    if (inbox_size(&from->in) > 0)
-      r->counts[i] += forward(from, to);
-    else if (from->read_error != 0)
-      return pump_failed(L, r, from->read_error);
-    else if (from->eof)
-      return pump_end(to);
-    start_reading(from);
-    if (!has_news(from) && outbox_pending(to) == 0)
-      return await_bytes(L, from, i);
-    if (wait_spent(L))
-      return wait_yield(L, i, pump_k);
-  }
+  if (inbox_size(&from->in) > 0 && outbox_pending(to) == 0)
+    r->counts[i] += forward(from, to);
+  if (to->write_error != 0)
+    return pump_failed(L, r, to->write_error);
+  if (outbox_pending(to) > 0)
+    return await_room(L, to, i);
+  if (inbox_size(&from->in) == 0 && from->read_error != 0)
+    return pump_failed(L, r, from->read_error);
+  if (inbox_size(&from->in) == 0 && from->eof)
+    return pump_end(to);
+  start_reading(from);
+  if (!has_news(from))
+    return await_bytes(L, from, i);
+  wait_enter(L, "relay"); /* two ends of mem: can keep each other busy */
+  return wait_yield(L, i, pump_k);
 }
 
 

@@ -88,13 +88,6 @@ static void release(stream *s, bool reset) {
 }
 
 
-/* A pipe's other end is told of a close at once, and loses nothing by it. */
-static bool is_socket(stream *s) {
-  address a;
-  return s->transport->outside && s->transport->remoteaddr(s, &a) == 0;
-}
-
-
 /* All that was accepted has gone out, or nothing more ever will.  Closing a
  * TCP socket to which the peer still sends would reset the connection, and
  * with it what we sent last: so the peer's end is awaited (LINGERING). */
@@ -103,7 +96,7 @@ static void sent(stream *s) {
     s->transport->shutdown(s);
   if (s->state != CLOSING)
     return;
-  if (s->reading && s->write_error == 0 && is_socket(s))
+  if (s->reading && s->write_error == 0 && s->transport->discard != NULL)
     s->state = LINGERING;
   else
     release(s, false);
@@ -183,8 +176,9 @@ static void begin_closing(stream *s) {
 
 /* Has the peer sent what nobody read, and may it send more? */
 static bool still_talks(stream *s) {
-  return inbox_size(&s->in) > 0 && hears(s) && s->write_error == 0 &&
-         is_socket(s);
+  return s->state == OPEN && hears(s) && s->write_error == 0 &&
+         s->transport->discard != NULL &&
+         (s->transport->discard(s) || inbox_size(&s->in) > 0);
 }
 
 
@@ -202,9 +196,9 @@ int stream_close(stream *s, bool reset) {
   if (reset)
     outbox_drop(s);
   net_unlink(s);
-  bool talks = still_talks(s);
+  bool talks = !reset && still_talks(s);
   inbox_clear(&s->in);
-  if (!reset && (talks || outbox_pending(s) > 0)) {
+  if (talks || outbox_pending(s) > 0) {
     begin_closing(s);
   } else {
     stop_reading(s);
@@ -217,6 +211,8 @@ int stream_close(stream *s, bool reset) {
 /* The deadline of a closing stream has passed. */
 void stream_give_up(stream *s) {
   outbox_drop(s);
+  if (hears(s) && s->transport->discard != NULL)
+    s->transport->discard(s);
   release(s, false);
 }
 

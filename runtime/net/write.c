@@ -21,9 +21,9 @@ enum { WAITING_TURN, ACCEPTED, YIELDED };
 /* Pieces of one write that need no memory for their list. */
 enum { FEW = 16 };
 
-/* Bytes that go out before others come first, though the kernel takes more: a
- * peer that reads fast enough would else keep everybody waiting. */
-enum { BURST = HIGH_WATER };
+/* A peer that reads fast enough would keep everybody waiting: so many bytes
+ * count as one verb more. */
+enum { BYTES_A_VERB = 64 };
 
 static int write_k(lua_State *L, int status, lua_KContext ctx);
 
@@ -132,7 +132,7 @@ static int take_turn(lua_State *L, stream *s) {
   if (outbox_pending(s) >= HIGH_WATER)
     return await(L, s, WAITING_TURN);
   size_t size = size_of(L);
-  net_of(s->host)->burst += size;
+  wait_charge(L, size / BYTES_A_VERB);
   if (!gather(L, s, size) && !send_now(L, s))
     return failed(L, NULL, -ECANCELED, WAITING_TURN);
   if (outbox_pending(s) >= HIGH_WATER)
@@ -175,15 +175,6 @@ static int write_k(lua_State *L, int status, lua_KContext ctx) {
 ** stream:write(...) : stream | nil, error
 */
 
-static bool is_burst(host *h) {
-  struct net *n = net_of(h);
-  if (n->burst < BURST)
-    return false;
-  n->burst = 0;
-  return true;
-}
-
-
 static int l_write(lua_State *L) {
   stream_box(L);
   check_pieces(L);
@@ -191,7 +182,7 @@ static int l_write(lua_State *L) {
   stream *s = stream_box(L)->stream; /* a finalizer may have closed it */
   if (s == NULL)
     return failed(L, NULL, -EBADF, WAITING_TURN);
-  if (wait_spent(L) || is_burst(s->host))
+  if (wait_spent(L))
     return wait_yield(L, YIELDED, write_k);
   return begin(L, s);
 }

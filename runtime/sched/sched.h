@@ -90,6 +90,7 @@ struct sched {
   unsigned ready_count;
   unsigned live;
   unsigned credit;         /* verbs left to the running task until it yields */
+  bool spent;              /* one had none left: ask the world soon */
   unsigned outside;        /* waits that the world can end */
   scope *root;
   int slots;               /* registry: the Tasks that have not ended */

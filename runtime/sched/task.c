@@ -172,11 +172,20 @@ int wait_status(lua_State *L) {
 }
 
 
+void wait_charge(lua_State *L, size_t verbs) {
+  struct sched *s = sched_of(L);
+  s->credit -= verbs < s->credit ? (unsigned)verbs : s->credit;
+}
+
+
 bool wait_spent(lua_State *L) {
   struct sched *s = sched_of(L);
   if (s->credit > 0)
     s->credit--;
-  return s->credit == 0;
+  if (s->credit > 0)
+    return false;
+  s->spent = true;
+  return true;
 }
 
 
@@ -513,7 +522,8 @@ static void expire(struct sched *s) {
 
 
 static void run_ready(struct sched *s) {
-  for (int i = 0; i < ROUNDS && s->ready_count > 0; i++)
+  s->spent = false;
+  for (int i = 0; i < ROUNDS && s->ready_count > 0 && !s->spent; i++)
     sched_round(s->host);
 }
 

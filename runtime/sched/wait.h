@@ -62,6 +62,9 @@ int wait_park(lua_State *L, waitq *q, const waiting *how, lua_KContext ctx,
  * succeed at once asks, so that one busy connection starves nobody. */
 bool wait_spent(lua_State *L);
 
+/* The running task has done as much as so many verbs more. */
+void wait_charge(lua_State *L, size_t verbs);
+
 /* Suspend to the end of the ready queue, and go on with k (status 0). */
 int wait_yield(lua_State *L, lua_KContext ctx, lua_KFunction k);
 

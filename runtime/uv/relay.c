@@ -133,13 +133,23 @@ static int stop_at(flow *f, ssize_t n) {
 }
 
 
+/* What is left of a unix socket's queue, behind full buffers, is bulk too. */
+static void count_full(flow *f, ssize_t n) {
+  if (f->full == COPY_ONLY)
+    return;
+  if (n == LOOP_BUFFER)
+    f->full++;
+  else if (n < LOOP_BUFFER / 4)
+    f->full = 0;
+}
+
+
 static int copy(flow *f) {
   char *buffer = f->from->relay->loop->buffer;
   ssize_t n = wire_read(wire_at(f->from), buffer, LOOP_BUFFER);
   if (n <= 0)
     return stop_at(f, n);
-  if (f->full != COPY_ONLY)
-    f->full = n == LOOP_BUFFER ? (uint8_t)(f->full + 1) : 0;
+  count_full(f, n);
   ssize_t sent = give(f, buffer, (size_t)n);
   if (sent >= 0 && sent < n)
     hold(f, buffer + sent, (size_t)(n - sent));

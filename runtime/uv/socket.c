@@ -31,6 +31,10 @@
 #endif
 
 
+/* Reads of 16 KiB that one close may take. */
+enum { DISCARD_LIMIT = 64 };
+
+
 /*
 ** Options and addresses of a bare descriptor
 */
@@ -346,6 +350,21 @@ static int shutdown_tty(stream *s) {
 }
 
 
+/* Not into the loop's buffer: another stream's bytes may lie there. */
+static bool discard(stream *s) {
+  char bytes[16 * 1024];
+  ssize_t n = 0;
+  bool any = false;
+  for (int i = 0; i < DISCARD_LIMIT; i++) {
+    n = wire_read(wire_of(s), bytes, sizeof bytes);
+    if (n <= 0)
+      break;
+    any = true;
+  }
+  return any && (n > 0 || n == -EAGAIN);
+}
+
+
 static void on_closed(later *x) {
   wire *w = (wire *)((char *)x - offsetof(wire, u.later));
   stream_closed(wire_stream(w));
@@ -426,16 +445,16 @@ int wire_fd(stream *s) {
 }
 
 
-#define WIRE(kind, write, half_close) \
+#define WIRE(kind, write, half_close, forget) \
   { \
     .name = kind, .size = sizeof(wire), .outside = true, \
     .start_read = start_read, .stop_read = stop_read, .try_write = write, \
-    .want_write = want_write, .shutdown = half_close, .close = close_wire, \
-    .set = wire_set, .get = wire_get, .localaddr = wire_localaddr, \
-    .remoteaddr = wire_remoteaddr, .fd = wire_fd, \
+    .want_write = want_write, .shutdown = half_close, .discard = forget, \
+    .close = close_wire, .set = wire_set, .get = wire_get, \
+    .localaddr = wire_localaddr, .remoteaddr = wire_remoteaddr, .fd = wire_fd, \
   }
 
-const transport socket_tcp = WIRE("tcp", send_some, shutdown_socket);
-const transport socket_unix = WIRE("unix", send_some, shutdown_socket);
-const transport socket_pipe = WIRE("pipe", write_some, shutdown_pipe);
-const transport socket_tty = WIRE("tty", write_some, shutdown_tty);
+const transport socket_tcp = WIRE("tcp", send_some, shutdown_socket, discard);
+const transport socket_unix = WIRE("unix", send_some, shutdown_socket, discard);
+const transport socket_pipe = WIRE("pipe", write_some, shutdown_pipe, NULL);
+const transport socket_tty = WIRE("tty", write_some, shutdown_tty, NULL);
