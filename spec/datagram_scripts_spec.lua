@@ -1,0 +1,181 @@
+-- The scripts about message sockets, each against a client of its protocol.
+
+local net = require "neap.net"
+local process = require "neap.process"
+local task = require "neap.task"
+
+local neap = (os.getenv "NEAP_BUILD" or "build") .. "/neap"
+
+--- Start a script that serves, and wait for its `lines` first lines.
+local function start(lines, ...)
+  local command = {"timeout", "20", neap, ...}
+  command.stdout = "pipe"
+  local p = assert(process.spawn(command))
+  local said = {}
+  for i = 1, lines do
+    said[i] = assert(p.stdout:read "l")
+  end
+  return p, said
+end
+
+local function stop(p)
+  p:kill "SIGTERM"
+  p:wait()
+  p.stdout:close()
+end
+
+local function run(...)
+  return assert(process.run {"timeout", "8", ...})
+end
+
+--- Skip where a program is not installed.
+local function needs(program)
+  if run("sh", "-c", "command -v " .. program).code ~= 0 then
+    pending(program .. " is not installed")
+  end
+end
+
+describe("scripts/udp_echo.lua", function()
+  local server, endpoint
+
+  before_each(function()
+    local said
+    server, said = start(1, "scripts/udp_echo.lua", "udp://127.0.0.1:0")
+    endpoint = said[1]:match "127.0.0.1:%d+$"
+  end)
+
+  after_each(function()
+    stop(server)
+  end)
+
+  it("answers socat", function()
+    needs "socat"
+    local out = run("sh", "-c", "echo hello | socat -T 0.5 - udp:" .. endpoint)
+    assert.equal("hello\n", out.stdout)
+  end)
+
+  it("answers ncat", function()
+    needs "ncat"
+    local out = run("sh", "-c", "(echo hello; sleep 0.5) | ncat --udp -w 1 " .. (endpoint:gsub(":", " ")))
+    assert.equal("hello\n", out.stdout)
+  end)
+end)
+
+describe("scripts/ping.lua", function()
+  for _, range in ipairs {"0 65535", "1 0"} do
+    it("prints replies and statistics, with ping_group_range " .. range, function()
+      local result = run("unshare", "-n", "sh", "-c", "ip link set lo up; echo " .. range
+        .. ' > /proc/sys/net/ipv4/ping_group_range; "$0" scripts/ping.lua -c 2 -i 0.05 127.0.0.1'
+        .. ' && "$0" scripts/ping.lua -c 2 -i 0.05 ::1', neap)
+      if result.stderr:find "^unshare:" then
+        pending "no network namespaces here"
+      end
+      assert.equal("", result.stderr)
+      for _, ip in ipairs {"127.0.0.1", "::1"} do
+        local reply = "64 bytes from " .. ip .. ": icmp_seq=2 ttl=64 time="
+        assert.is_truthy(result.stdout:find(reply, 1, true))
+        assert.is_truthy(result.stdout:find("--- " .. ip .. " ping statistics ---\n"
+          .. "2 packets transmitted, 2 received, 0% packet loss\nrtt min/avg/max = ", 1, true))
+      end
+    end)
+  end
+end)
+
+describe("scripts/dns_query.lua", function()
+  --- A name server that cuts its answers over UDP.
+  local function answer(query, cut)
+    local records = {
+      "\xc0\x0c" .. string.pack(">I2I2I4s2", 1, 1, 60, "\192\0\2\7"),
+      "\xc0\x0c" .. string.pack(">I2I2I4s2", 28, 1, 60, "\x20\1\x0d\xb8" .. ("\0"):rep(11) .. "\9"),
+    }
+    local header = string.pack(">I2I2I2I2I2", cut and 0x8380 or 0x8180, 1, cut and 0 or 2, 0, 0)
+    return query:sub(1, 2) .. header .. query:sub(13) .. (cut and "" or table.concat(records))
+  end
+
+  it("asks over UDP, and over TCP for what was cut", function()
+    local udp <close> = assert(net.bind "udp://127.0.0.1:0")
+    local tcp <close> = assert(net.listen("tcp://127.0.0.1:" .. udp.localaddr.port))
+    local server = task.spawn(function()
+      for query, from in udp:messages() do
+        udp:send("junk", from)
+        udp:send(answer(query, true), from)
+      end
+    end)
+    local over = task.spawn(tcp.serve, tcp, function(stream)
+      local query = stream:unpack ">s2"
+      stream:pack(">s2", answer(query, false))
+    end)
+    local out = run(neap, "scripts/dns_query.lua", "example.test", "A",
+      "@127.0.0.1:" .. udp.localaddr.port)
+    udp:close()
+    tcp:close()
+    server:join()
+    over:join()
+    assert.equal("", out.stderr)
+    assert.equal("example.test\t60\t192.0.2.7\nexample.test\t60\t2001:db8::9\n", out.stdout)
+  end)
+end)
+
+describe("scripts/syslogd.lua", function()
+  it("prints what logger sends", function()
+    needs "logger"
+    local path = os.tmpname()
+    os.remove(path)
+    local server, said = start(2, "scripts/syslogd.lua", "unixgram:" .. path, "udp://127.0.0.1:0")
+    assert(run("logger", "-u", path, "-t", "app", "-p", "daemon.err", "hello").code == 0)
+    assert.is_truthy(server.stdout:read "l":find "daemon%.err %[pid %d+ uid %d+%] .* app: hello$")
+    run("logger", "-n", "127.0.0.1", "-P", said[2]:match "%d+$", "-d", "world")
+    assert.is_truthy(server.stdout:read "l":find "user%.notice %[127.0.0.1:%d+%] .*world$")
+    stop(server)
+  end)
+end)
+
+describe("scripts/tftpd.lua", function()
+  local folder, server, endpoint
+
+  setup(function()
+    folder = os.tmpname()
+    os.remove(folder)
+    os.execute("mkdir " .. folder)
+    for name, size in pairs {empty = 0, block = 512, large = 100000} do
+      local file <close> = assert(io.open(folder .. "/" .. name, "wb"))
+      file:write((("0123456789abcdef"):rep(size // 16 + 1):sub(1, size)))
+    end
+    local said
+    server, said = start(1, "scripts/tftpd.lua", folder, "udp://127.0.0.1:0")
+    endpoint = said[1]:match "127.0.0.1:%d+$"
+  end)
+
+  teardown(function()
+    stop(server)
+    os.execute("rm -r " .. folder)
+  end)
+
+  for name, size in pairs {block = 512, large = 100000} do
+    it("sends curl the file " .. name, function()
+      needs "curl"
+      local out = run("curl", "-s", "tftp://" .. endpoint .. "/" .. name)
+      assert.equal(size, #out.stdout)
+    end)
+  end
+
+  it("refuses what is not there, and what is not in the folder", function()
+    needs "curl"
+    assert.equal(68, run("curl", "-s", "tftp://" .. endpoint .. "/nothing").code)
+    assert.equal(68, run("curl", "-s", "tftp://" .. endpoint .. "/..%2fpasswd").code)
+  end)
+
+  it("sends a block again until it is acknowledged", function()
+    local client <close> = assert(net.bind "udp://127.0.0.1:0")
+    client:settimeout(5)
+    client:send(string.pack(">I2zz", 1, "block", "octet"), endpoint)
+    local first, from = assert(client:recv())
+    local again = assert(client:recv())
+    assert.equal(first, again)
+    assert.equal(3, (string.unpack(">I2", first)))
+    client:send(string.pack(">I2I2", 4, 1), from)
+    assert.equal("\0\3\0\2", (client:recv()))
+    client:send(string.pack(">I2I2", 4, 2), from)
+    client:flush()
+  end)
+end)
