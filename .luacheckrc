@@ -1,4 +1,4 @@
 std = "lua54+busted"
-max_line_length = 100
+max_line_length = 120
 exclude_files = {"build*", ".cache", "lua/neap/meta"}
 read_globals = {}

@@ -21,20 +21,22 @@
 enum { USAGE = 2 };
 
 static const char usage[] =
-  "usage: neap SCRIPT [ARGUMENT...]    run a Lua script; - is standard input\n"
-  "       neap -e CODE [ARGUMENT...]   run code, with net, task, ... at hand\n"
-  "       neap test [ARGUMENT...]      run specs with busted\n"
-  "       neap -v | --help\n";
+    "usage: neap SCRIPT [ARGUMENT...]    run a Lua script; - is standard "
+    "input\n"
+    "       neap -e CODE [ARGUMENT...]   run code, with net, task, ... at "
+    "hand\n"
+    "       neap test [ARGUMENT...]      run specs with busted\n"
+    "       neap -v | --help\n";
 
 static const char version[] = "neap " NEAP_VERSION " (" LUA_RELEASE ")\n";
 
 /* What `neap -e` finds without require. */
 static const char short_names[] =
-  "for _, name in ipairs{'net', 'task', 'time', 'signal', 'process', 'stdio'}"
-  " do _G[name] = require('neap.' .. name) end";
+    "for _, name in ipairs{'net', 'task', 'time', 'signal', 'process', 'stdio'}"
+    " do _G[name] = require('neap.' .. name) end";
 
 static const char test_script[] =
-  "os.exit(require('neap.test').main{...}, true)";
+    "os.exit(require('neap.test').main{...}, true)";
 
 
 /* The whole hard limit of descriptors is ours to use. */
@@ -165,7 +167,7 @@ static int run_host(int argc, char **argv) {
   net_give_up(&h);
   status = host_flush(status);
   if (uv_world_busy(&h))
-    _exit(status); /* exit() would wait for a lookup that nobody wants */
+    _exit(status);    /* exit() would wait for a lookup that nobody wants */
   uv_world_close(&h); /* the last bodies are freed in it */
   net_close(&h);
   sched_close(&h);

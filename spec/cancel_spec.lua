@@ -87,7 +87,7 @@ end
 local function stuff(stream)
   local chunk, accepted = ("s"):rep(65536), 0
   repeat
-    local ok = task.timeout(SOON, stream.write, stream, chunk)
+    local ok = task.timeout(0.02, stream.write, stream, chunk)
     accepted = accepted + #chunk
   until not ok
   return accepted
@@ -1075,13 +1075,15 @@ describe("interrupting", function()
 
   interrupts("a mutex's lock", function()
     local mutex = task.mutex()
+    local gate = task.event()
     local holder = task.spawn(function()
       mutex:lock()
-      task.sleep(0.02)
+      gate:wait()
       mutex:unlock()
     end)
     task.yield()
     return function() return mutex:lock() end, function()
+      gate:set()
       holder:join()
       assert.is_nil(mutex.owner)
       mutex:lock()

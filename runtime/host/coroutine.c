@@ -54,12 +54,14 @@ static const char *status_of(lua_State *L, lua_State *co) {
   if (co == L)
     return "running";
   switch (lua_status(co)) {
-    case LUA_YIELD: return coroutine_parked(co) ? "normal" : "suspended";
-    case LUA_OK:
-      if (lua_getstack(co, 0, &ar))
-        return "normal"; /* it runs another one */
-      return lua_gettop(co) == 0 ? "dead" : "suspended";
-    default: return "dead";
+  case LUA_YIELD:
+    return coroutine_parked(co) ? "normal" : "suspended";
+  case LUA_OK:
+    if (lua_getstack(co, 0, &ar))
+      return "normal"; /* it runs another one */
+    return lua_gettop(co) == 0 ? "dead" : "suspended";
+  default:
+    return "dead";
   }
 }
 
@@ -77,8 +79,9 @@ static int refuse(lua_State *L, lua_KContext how, const char *message) {
 static int start(lua_State *L, lua_State *co, int nargs, lua_KContext how) {
   const char *status = status_of(L, co);
   if (status[0] != 's') {
-    const char *text = status[0] == 'd' ? "cannot resume dead coroutine"
-                                        : "cannot resume non-suspended coroutine";
+    const char *text = status[0] == 'd'
+                           ? "cannot resume dead coroutine"
+                           : "cannot resume non-suspended coroutine";
     return refuse(L, how, text);
   }
   if (!lua_checkstack(co, nargs))
@@ -126,8 +129,7 @@ static int pass_error(lua_State *L, lua_State *co, lua_KContext how) {
 
 
 static int go_k(lua_State *L, int status, lua_KContext how) {
-  lua_State *co =
-    lua_tothread(L, how == WRAP ? lua_upvalueindex(1) : 1);
+  lua_State *co = lua_tothread(L, how == WRAP ? lua_upvalueindex(1) : 1);
   (void)status;
   lua_pop(co, COROUTINE_MARK);
   return go(L, co, 0, how);
@@ -228,11 +230,11 @@ static int l_close(lua_State *L) {
 
 
 static const luaL_Reg functions[] = {
-  {"create", l_create},   {"resume", l_resume},
-  {"running", l_running}, {"status", l_status},
-  {"wrap", l_wrap},       {"yield", l_yield},
-  {"close", l_close},     {"isyieldable", l_isyieldable},
-  {NULL, NULL},
+    {"create", l_create},   {"resume", l_resume},
+    {"running", l_running}, {"status", l_status},
+    {"wrap", l_wrap},       {"yield", l_yield},
+    {"close", l_close},     {"isyieldable", l_isyieldable},
+    {NULL, NULL},
 };
 
 

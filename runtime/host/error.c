@@ -18,12 +18,18 @@ static const struct {
   int code;
   const char *name;
 } resolver_codes[] = {
-  {EAI_ADDRFAMILY, "EAI_ADDRFAMILY"}, {EAI_AGAIN, "EAI_AGAIN"},
-  {EAI_BADFLAGS, "EAI_BADFLAGS"},     {EAI_CANCELED, "EAI_CANCELED"},
-  {EAI_FAIL, "EAI_FAIL"},             {EAI_FAMILY, "EAI_FAMILY"},
-  {EAI_MEMORY, "EAI_MEMORY"},         {EAI_NODATA, "EAI_NODATA"},
-  {EAI_NONAME, "EAI_NONAME"},         {EAI_OVERFLOW, "EAI_OVERFLOW"},
-  {EAI_SERVICE, "EAI_SERVICE"},       {EAI_SOCKTYPE, "EAI_SOCKTYPE"},
+    {EAI_ADDRFAMILY, "EAI_ADDRFAMILY"},
+    {EAI_AGAIN, "EAI_AGAIN"},
+    {EAI_BADFLAGS, "EAI_BADFLAGS"},
+    {EAI_CANCELED, "EAI_CANCELED"},
+    {EAI_FAIL, "EAI_FAIL"},
+    {EAI_FAMILY, "EAI_FAMILY"},
+    {EAI_MEMORY, "EAI_MEMORY"},
+    {EAI_NODATA, "EAI_NODATA"},
+    {EAI_NONAME, "EAI_NONAME"},
+    {EAI_OVERFLOW, "EAI_OVERFLOW"},
+    {EAI_SERVICE, "EAI_SERVICE"},
+    {EAI_SOCKTYPE, "EAI_SOCKTYPE"},
 };
 
 
@@ -168,10 +174,10 @@ static int l_is(lua_State *L) {
 
 
 static const luaL_Reg metamethods[] = {
-  {"__tostring", l_tostring}, {"__concat", l_concat}, {NULL, NULL}};
+    {"__tostring", l_tostring}, {"__concat", l_concat}, {NULL, NULL}};
 
 static const luaL_Reg functions[] = {
-  {"new", l_new}, {"is", l_is}, {NULL, NULL}};
+    {"new", l_new}, {"is", l_is}, {NULL, NULL}};
 
 
 int luaopen_neap_error(lua_State *L) {

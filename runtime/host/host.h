@@ -23,16 +23,16 @@ struct host {
   struct sched *sched;       /* tasks and deadlines: sched/task.h */
   struct net *net;           /* what the sockets of this host share */
   void (*trace)(host *h, const char *event, const void *about, long long n);
-                             /* sees each step; NULL when nobody listens */
-  unsigned serial;           /* the last number given to a task or socket */
-  unsigned streams;          /* open, for the census */
+  /* sees each step; NULL when nobody listens */
+  unsigned serial;  /* the last number given to a task or socket */
+  unsigned streams; /* open, for the census */
   unsigned listeners;
   unsigned datagrams;
-  unsigned handles;          /* other things of the backend: children, ... */
-  lua_State *base;           /* the running task's own coroutine */
-  unsigned stuck;            /* calls below which nothing can suspend */
-  unsigned closing;          /* nested coroutine.close */
-  int exit_status;           /* of the process */
+  unsigned handles; /* other things of the backend: children, ... */
+  lua_State *base;  /* the running task's own coroutine */
+  unsigned stuck;   /* calls below which nothing can suspend */
+  unsigned closing; /* nested coroutine.close */
+  int exit_status;  /* of the process */
 };
 
 /* The host that L belongs to. */

@@ -124,7 +124,7 @@ static int l_builtin(lua_State *L) {
 
 
 static const luaL_Reg functions[] = {
-  {"loadfile", l_loadfile}, {"dofile", l_dofile}, {NULL, NULL}};
+    {"loadfile", l_loadfile}, {"dofile", l_dofile}, {NULL, NULL}};
 
 
 void load_open(lua_State *L) {

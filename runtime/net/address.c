@@ -709,9 +709,8 @@ void address_push(lua_State *L, const address *given) {
 
 const address *address_test(lua_State *L, int arg) {
   const void *class = net_of(host_of(L))->address_class;
-  return class != NULL && net_has_class(L, arg, class)
-             ? lua_touserdata(L, arg)
-             : NULL;
+  return class != NULL && net_has_class(L, arg, class) ? lua_touserdata(L, arg)
+                                                       : NULL;
 }
 
 const address *address_read(lua_State *L, int index) {

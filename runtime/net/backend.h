@@ -42,15 +42,15 @@ enum { SOCKSPEC_OPTIONS = 32 };
 
 /* What to make a socket of: all that is set before bind or connect. */
 typedef struct sockspec {
-  int family, type, protocol;  /* as socket(2) wants them */
-  address addr;                /* to bind and listen at, or to connect to */
-  address local;               /* connect: bind here first; length 0: do not */
-  int backlog;                 /* listen */
-  int mode;                    /* unix listener: permission bits; -1: umask's */
-  bool unlink_stale;           /* unix listener: replace a dead one's file */
+  int family, type, protocol; /* as socket(2) wants them */
+  address addr;               /* to bind and listen at, or to connect to */
+  address local;              /* connect: bind here first; length 0: do not */
+  int backlog;                /* listen */
+  int mode;                   /* unix listener: permission bits; -1: umask's */
+  bool unlink_stale;          /* unix listener: replace a dead one's file */
   const struct bpf_instruction *filter; /* classic BPF, set before bind */
   unsigned filter_count;
-  char interface[16];          /* of packet sockets; "": all of them */
+  char interface[16]; /* of packet sockets; "": all of them */
   unsigned option_count;
   sockopt options[SOCKSPEC_OPTIONS];
 } sockspec;
@@ -100,44 +100,44 @@ struct transport {
  * tell, and the descriptors that came with it. */
 typedef struct extras {
   bool has_to, has_ttl, has_tos, has_time, has_cred, has_link;
-  address to;             /* it was sent to this address of ours */
-  unsigned interface;     /* it came in here; 0: unknown */
+  address to;         /* it was sent to this address of ours */
+  unsigned interface; /* it came in here; 0: unknown */
   int ttl, tos;
-  int64_t time;           /* by the kernel's wall clock, ns */
-  int pid, uid, gid;      /* of the sender */
-  int *fds;               /* ours to close; NULL where fd_count is 0 */
+  int64_t time;      /* by the kernel's wall clock, ns */
+  int pid, uid, gid; /* of the sender */
+  int *fds;          /* ours to close; NULL where fd_count is 0 */
   int fd_count;
-  uint16_t ethertype;     /* of a packet socket's */
+  uint16_t ethertype; /* of a packet socket's */
   uint8_t packet_kind, hw_size;
-  unsigned char hw[8];    /* the sender's hardware address */
+  unsigned char hw[8]; /* the sender's hardware address */
 } extras;
 
 /* A message that has arrived. */
 typedef struct arrival {
   char *bytes;
-  uint32_t size;          /* of the bytes that are here */
-  uint32_t full;          /* of the message as it was sent; more: it was cut */
+  uint32_t size; /* of the bytes that are here */
+  uint32_t full; /* of the message as it was sent; more: it was cut */
   const struct sockaddr *from; /* NULL: the family has none */
-  socklen_t from_size;    /* 0: from a socket without a name */
-  extras *extras;         /* NULL: nothing */
+  socklen_t from_size;         /* 0: from a socket without a name */
+  extras *extras;              /* NULL: nothing */
 } arrival;
 
 /* What became of an earlier message, as ICMP or this host tells. */
 typedef struct failure {
-  int status;             /* a negative errno */
-  address to;             /* whom it was sent to; length 0: unknown */
-  address by;             /* who tells; length 0: this host */
-  bool icmp;              /* type and code are ICMP's */
+  int status; /* a negative errno */
+  address to; /* whom it was sent to; length 0: unknown */
+  address by; /* who tells; length 0: this host */
+  bool icmp;  /* type and code are ICMP's */
   uint8_t type, code;
-  uint32_t mtu;           /* of -EMSGSIZE: what fits; 0: unknown */
+  uint32_t mtu; /* of -EMSGSIZE: what fits; 0: unknown */
 } failure;
 
 /* A message to be sent. */
 typedef struct outgoing {
   const char *bytes;
   size_t size;
-  const address *to;      /* NULL: to whom the socket is connected */
-  const int *fds;         /* copies of these go with it */
+  const address *to; /* NULL: to whom the socket is connected */
+  const int *fds;    /* copies of these go with it */
   int fd_count;
 } outgoing;
 
@@ -178,15 +178,15 @@ struct datagram_transport {
 typedef struct lookup lookup;
 struct lookup {
   host *host;
-  char *name;                  /* a host's name */
-  int family;                  /* AF_UNSPEC, AF_INET, AF_INET6 */
-  int status;                  /* 0, ERROR_EAI + EAI_x (host/error.h), -errno */
-  address *found;              /* malloc'ed; ports are 0 */
+  char *name;     /* a host's name */
+  int family;     /* AF_UNSPEC, AF_INET, AF_INET6 */
+  int status;     /* 0, ERROR_EAI + EAI_x (host/error.h), -errno */
+  address *found; /* malloc'ed; ports are 0 */
   size_t count;
-  void (*done)(lookup *l);     /* from the loop; the owner frees it by
+  void (*done)(lookup *l); /* from the loop; the owner frees it by
                                   lookup_free */
   void *owner;
-  void *request;               /* the backend's, while it runs */
+  void *request; /* the backend's, while it runs */
   bool cancelled;
 };
 
@@ -246,7 +246,7 @@ struct backend {
   int (*service_port)(host *h, const char *name, const char *proto); /* or -1 */
   int (*service_name)(host *h, int port, const char *proto, char *out,
                       size_t size);
-  int (*protocol)(host *h, const char *name); /* "icmp" is 1; or -1 */
+  int (*protocol)(host *h, const char *name);     /* "icmp" is 1; or -1 */
   unsigned (*ifindex)(host *h, const char *name); /* 0: no such interface */
   int (*ifname)(host *h, unsigned index, char out[16]);
 

@@ -38,8 +38,8 @@ int dial_option(lua_State *L, const char *name) {
 }
 
 
-lua_Integer dial_integer(lua_State *L, const char *name,
-                                  lua_Integer otherwise, lua_Integer max) {
+lua_Integer dial_integer(lua_State *L, const char *name, lua_Integer otherwise,
+                         lua_Integer max) {
   int found = 1;
   lua_Integer n = otherwise;
   if (dial_option(L, name) != LUA_TNIL)
@@ -102,8 +102,7 @@ static void set_where(stream *s, host *h, const endpoint *e) {
 }
 
 
-int dial_fail(lua_State *L, int status, const char *op,
-                   const endpoint *e) {
+int dial_fail(lua_State *L, int status, const char *op, const endpoint *e) {
   char text[ENDPOINT_TEXT];
   endpoint_print(host_of(L), e, text, sizeof text);
   return fail(L, status, op, text);
@@ -160,9 +159,9 @@ void dial_local(lua_State *L, sockspec *spec) {
   if (dial_option(L, "localaddr") != LUA_TNIL) {
     const address *a = address_read(L, -1);
     if (a == NULL)
-      luaL_argerror(L, OPTIONS,
-                    lua_pushfstring(L, "option 'localaddr': %s",
-                                    lua_tostring(L, -1)));
+      luaL_argerror(
+          L, OPTIONS,
+          lua_pushfstring(L, "option 'localaddr': %s", lua_tostring(L, -1)));
     spec->local = *a;
   }
   lua_settop(L, top);

@@ -577,12 +577,9 @@ static const char *push_text(lua_State *L, const char *field) {
 /* Replace the table at 1 by the text that its fields make. */
 static void join(lua_State *L) {
   static const char *const fields[] = {
-      [ENDPOINT_HOST_PORT] = "host",
-      [ENDPOINT_HOST] = "host",
-      [ENDPOINT_INTERFACE] = "interface",
-      [ENDPOINT_PATH] = "path",
-      [ENDPOINT_NAME] = "name",
-      [ENDPOINT_FD] = "fd",
+      [ENDPOINT_HOST_PORT] = "host",      [ENDPOINT_HOST] = "host",
+      [ENDPOINT_INTERFACE] = "interface", [ENDPOINT_PATH] = "path",
+      [ENDPOINT_NAME] = "name",           [ENDPOINT_FD] = "fd",
   };
   const char *name = push_text(L, "scheme"), *field;
   const endpoint_scheme *scheme = endpoint_scheme_find(name, strlen(name));

@@ -305,13 +305,14 @@ static int l_tostring(lua_State *L) {
 
 
 static const luaL_Reg methods[] = {
-  {"accept", l_accept}, {"close", l_close}, {"set", l_set},
-  {"get", l_get},       {NULL, NULL},
+    {"accept", l_accept}, {"close", l_close}, {"set", l_set},
+    {"get", l_get},       {NULL, NULL},
 };
 
-static const luaL_Reg metamethods[] = {
-  {"__close", l_close}, {"__gc", l_close}, {"__tostring", l_tostring},
-  {NULL, NULL}};
+static const luaL_Reg metamethods[] = {{"__close", l_close},
+                                       {"__gc", l_close},
+                                       {"__tostring", l_tostring},
+                                       {NULL, NULL}};
 
 
 void listener_open(lua_State *L) {

@@ -153,20 +153,20 @@ static int no_descriptor(stream *s) {
 
 
 static const transport mem_transport = {
-  .name = "mem",
-  .size = sizeof(mem),
-  .outside = false,
-  .start_read = start_read,
-  .stop_read = stop_read,
-  .try_write = try_write,
-  .want_write = want_write,
-  .shutdown = shut,
-  .close = close_mem,
-  .set = no_option,
-  .get = no_option_value,
-  .localaddr = no_address,
-  .remoteaddr = no_address,
-  .fd = no_descriptor,
+    .name = "mem",
+    .size = sizeof(mem),
+    .outside = false,
+    .start_read = start_read,
+    .stop_read = stop_read,
+    .try_write = try_write,
+    .want_write = want_write,
+    .shutdown = shut,
+    .close = close_mem,
+    .set = no_option,
+    .get = no_option_value,
+    .localaddr = no_address,
+    .remoteaddr = no_address,
+    .fd = no_descriptor,
 };
 
 
@@ -249,13 +249,13 @@ static int fd_of_listener(listener *l) {
 
 
 static const backend mem_backend = {
-  .accept = accept_mem,
-  .watch = watch,
-  .rest = rest,
-  .close_listener = close_listener,
-  .set_listener = set_listener,
-  .get_listener = get_listener,
-  .fd_of_listener = fd_of_listener,
+    .accept = accept_mem,
+    .watch = watch,
+    .rest = rest,
+    .close_listener = close_listener,
+    .set_listener = set_listener,
+    .get_listener = get_listener,
+    .fd_of_listener = fd_of_listener,
 };
 
 

@@ -13,16 +13,16 @@ enum { FREE_OUTBOXES = 16 };
 
 struct net {
   host *host;
-  stream *dirty;          /* those with gathered bytes */
+  stream *dirty; /* those with gathered bytes */
   unsigned dirty_count;
-  outbox *outboxes;       /* free ones */
+  outbox *outboxes; /* free ones */
   unsigned outbox_count;
-  datagram *gathered;     /* those with gathered messages */
-  struct bag *bags;       /* free ones */
+  datagram *gathered; /* those with gathered messages */
+  struct bag *bags;   /* free ones */
   unsigned bag_count;
-  stream *closing;        /* they send what is left, the oldest first */
-  stream *dead;           /* of mem:, to be freed when no one looks */
-  struct mem_name *names; /* listeners of mem: */
+  stream *closing;          /* they send what is left, the oldest first */
+  stream *dead;             /* of mem:, to be freed when no one looks */
+  struct mem_name *names;   /* listeners of mem: */
   const void *stream_class; /* the metatable of streams, to compare with */
   const void *datagram_class, *address_class;
 };
@@ -104,7 +104,7 @@ uint64_t stream_deadline(stream *s);
 
 /* The methods, each file its own. */
 extern const luaL_Reg read_methods[], write_methods[], life_methods[],
-  option_methods[], listener_methods[];
+    option_methods[], listener_methods[];
 
 int listener_push(lua_State *L, listener *l, const char *where);
 void listener_open(lua_State *L);

@@ -17,7 +17,7 @@ struct chunk {
   chunk *next;
   const char *bytes; /* behind the chunk, or of a Lua string */
   size_t size;
-  int ref;           /* the string's, or LUA_NOREF */
+  int ref; /* the string's, or LUA_NOREF */
 };
 
 

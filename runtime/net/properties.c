@@ -156,10 +156,10 @@ static const struct field {
   const char *name;
   void (*push)(lua_State *L, stream *s);
 } fields[] = {
-  {"remoteaddr", push_remoteaddr}, {"localaddr", push_localaddr},
-  {"family", push_family},         {"type", push_type},
-  {"protocol", push_protocol},     {"fd", push_fd},
-  {"peercred", push_peercred},     {NULL, NULL},
+    {"remoteaddr", push_remoteaddr}, {"localaddr", push_localaddr},
+    {"family", push_family},         {"type", push_type},
+    {"protocol", push_protocol},     {"fd", push_fd},
+    {"peercred", push_peercred},     {NULL, NULL},
 };
 
 
@@ -196,4 +196,4 @@ void stream_index(lua_State *L) {
 
 
 const luaL_Reg option_methods[] = {
-  {"set", l_set}, {"get", l_get}, {"settimeout", l_settimeout}, {NULL, NULL}};
+    {"set", l_set}, {"get", l_get}, {"settimeout", l_settimeout}, {NULL, NULL}};

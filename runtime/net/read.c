@@ -139,8 +139,8 @@ static int take_until(lua_State *L, view *v, const char *mark, size_t n,
   size_t from = first ? *v->seen : v->at;
   const char *found = memmem(v->bytes + from, v->size - from, mark, n);
   size_t partial = rest(v) < n ? rest(v) : n - 1;
-  size_t size = found != NULL ? (size_t)(found - v->bytes) - v->at
-                              : rest(v) - partial;
+  size_t size =
+      found != NULL ? (size_t)(found - v->bytes) - v->at : rest(v) - partial;
   if (size > max)
     return -EMSGSIZE;
   if (found != NULL) {
@@ -270,10 +270,14 @@ static int take_format(lua_State *L, view *v, int arg) {
   if (*format == '*')
     format++;
   switch (*format) {
-    case 'l': return take_line(L, v, false);
-    case 'L': return take_line(L, v, true);
-    case 'n': return take_number(L, v);
-    default: return take_all(L, v);
+  case 'l':
+    return take_line(L, v, false);
+  case 'L':
+    return take_line(L, v, true);
+  case 'n':
+    return take_number(L, v);
+  default:
+    return take_all(L, v);
   }
 }
 
@@ -600,7 +604,7 @@ static int l_chunks(lua_State *L) {
 
 
 const luaL_Reg read_methods[] = {
-  {"recv", l_recv},     {"read", l_read},     {"readuntil", l_readuntil},
-  {"peek", l_peek},     {"unpack", l_unpack}, {"lines", l_lines},
-  {"chunks", l_chunks}, {NULL, NULL},
+    {"recv", l_recv},     {"read", l_read},     {"readuntil", l_readuntil},
+    {"peek", l_peek},     {"unpack", l_unpack}, {"lines", l_lines},
+    {"chunks", l_chunks}, {NULL, NULL},
 };

@@ -24,10 +24,10 @@ typedef struct relaying {
   struct relay *relay; /* the backend's; NULL: not begun, or over */
   stream *ends[2];     /* NULL once let go of */
   waitq waiter;
-  uint64_t counts[2];  /* what we moved ourselves: a to b, b to a */
+  uint64_t counts[2]; /* what we moved ourselves: a to b, b to a */
   bool done;
-  bool handed;         /* to Lua, whose tasks pump: not to be closed yet */
-  bool failed;         /* a pump has told so */
+  bool handed; /* to Lua, whose tasks pump: not to be closed yet */
+  bool failed; /* a pump has told so */
 } relaying;
 
 

@@ -298,18 +298,19 @@ static int l_reset(lua_State *L) {
 static int l_tostring(lua_State *L) {
   box *b = stream_box(L);
   const char *where =
-    b->stream != NULL ? stream_push_where(L, b->stream) : "closed";
+      b->stream != NULL ? stream_push_where(L, b->stream) : "closed";
   lua_pushfstring(L, "stream %d (%s)", (int)b->serial, where);
   return 1;
 }
 
 
 const luaL_Reg life_methods[] = {
-  {"close", l_close}, {"reset", l_reset}, {NULL, NULL}};
+    {"close", l_close}, {"reset", l_reset}, {NULL, NULL}};
 
-static const luaL_Reg metamethods[] = {
-  {"__close", l_close}, {"__gc", l_close}, {"__tostring", l_tostring},
-  {NULL, NULL}};
+static const luaL_Reg metamethods[] = {{"__close", l_close},
+                                       {"__gc", l_close},
+                                       {"__tostring", l_tostring},
+                                       {NULL, NULL}};
 
 
 void stream_open(lua_State *L) {

@@ -32,30 +32,30 @@ enum stream_state { CONNECTING, OPEN, CLOSING, LINGERING, CLOSED };
 struct stream {
   host *host;
   const transport *transport;
-  box *box;           /* Lua's; NULL once it has closed or lost the stream */
-  waitq readers;      /* at most one task */
-  waitq writers;      /* until what they wrote has gone, mostly */
-  waitq turns;        /* writers whose bytes are not accepted yet, in order */
+  box *box;      /* Lua's; NULL once it has closed or lost the stream */
+  waitq readers; /* at most one task */
+  waitq writers; /* until what they wrote has gone, mostly */
+  waitq turns;   /* writers whose bytes are not accepted yet, in order */
   inbox in;
   struct outbox *out; /* what is to go out; NULL: nothing (outbox.h) */
   stream *link;       /* in the list of those with gathered bytes, or of those
                          that send what is left behind close() */
   struct relaying *relaying; /* net.relay has it; NULL: no */
-  const char *where;  /* malloc'ed endpoint, for messages; may be NULL */
-  uint64_t timeout;   /* of each suspension, ns; while closing the deadline;
+  const char *where;         /* malloc'ed endpoint, for messages; may be NULL */
+  uint64_t timeout; /* of each suspension, ns; while closing the deadline;
                          0: none */
-  int read_error;     /* negative errno that ended reading; see eof */
-  int write_error;    /* that ended writing */
-  uint32_t scanned;   /* of in: searched already for the delimiter */
-  uint32_t want;      /* the reader is not woken before so many are there */
+  int read_error;   /* negative errno that ended reading; see eof */
+  int write_error;  /* that ended writing */
+  uint32_t scanned; /* of in: searched already for the delimiter */
+  uint32_t want;    /* the reader is not woken before so many are there */
   uint8_t state;
-  bool eof;           /* the peer's end of its bytes was read */
-  bool shut;          /* shutdown() was called: no more writes */
-  bool reading;       /* the transport delivers */
-  bool read_busy;     /* a task waits to read, or was woken and has not run */
-  bool called;        /* the first of `turns` was woken and has not run */
-  bool reported;      /* write_error was given to the script */
-  bool linked;        /* by `link`, among those with gathered bytes */
+  bool eof;       /* the peer's end of its bytes was read */
+  bool shut;      /* shutdown() was called: no more writes */
+  bool reading;   /* the transport delivers */
+  bool read_busy; /* a task waits to read, or was woken and has not run */
+  bool called;    /* the first of `turns` was woken and has not run */
+  bool reported;  /* write_error was given to the script */
+  bool linked;    /* by `link`, among those with gathered bytes */
 };
 
 /* The transport's own part, right behind the stream. */
@@ -92,11 +92,11 @@ struct listener {
   struct listener_box *box;
   const backend *backend; /* its functions: the world's, or those of mem: */
   waitq acceptors;
-  const char *where; /* the endpoint as printed */
-  address addr;      /* bound to */
+  const char *where;    /* the endpoint as printed */
+  address addr;         /* bound to */
   const sockspec *spec; /* its own copy: for what is accepted */
-  uint64_t rearm;    /* after a lack of resources: not before; 0: now */
-  uint64_t backoff;  /* the next such pause, ns */
+  uint64_t rearm;       /* after a lack of resources: not before; 0: now */
+  uint64_t backoff;     /* the next such pause, ns */
   unsigned serial;
   bool closed, watched, outside;
 };
@@ -107,7 +107,7 @@ static inline void *listener_part(listener *l) {
 
 listener *listener_new(host *h, size_t part, const sockspec *spec);
 
-void listener_ready(listener *l); /* accept may succeed */
+void listener_ready(listener *l);  /* accept may succeed */
 void listener_closed(listener *l); /* frees the body */
 
 #endif

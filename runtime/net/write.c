@@ -248,8 +248,8 @@ static int l_shutdown(lua_State *L) {
 
 
 const luaL_Reg write_methods[] = {
-  {"write", l_write},
-  {"flush", l_flush},
-  {"shutdown", l_shutdown},
-  {NULL, NULL},
+    {"write", l_write},
+    {"flush", l_flush},
+    {"shutdown", l_shutdown},
+    {NULL, NULL},
 };

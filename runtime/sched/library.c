@@ -168,10 +168,10 @@ static int l_tostring(lua_State *L) {
 
 
 static const luaL_Reg task_methods[] = {
-  {"join", l_join}, {"cancel", l_cancel}, {NULL, NULL}};
+    {"join", l_join}, {"cancel", l_cancel}, {NULL, NULL}};
 
 static const luaL_Reg task_metamethods[] = {
-  {"__newindex", l_newindex}, {"__tostring", l_tostring}, {NULL, NULL}};
+    {"__newindex", l_newindex}, {"__tostring", l_tostring}, {NULL, NULL}};
 
 
 /*
@@ -252,9 +252,8 @@ static int l_check(lua_State *L) {
 
 
 static const luaL_Reg queue_methods[] = {
-  {"wait", queue_wait},         {"wake", queue_wake},
-  {"wake_all", queue_wake_all}, {"idle", queue_idle},
-  {NULL, NULL},
+    {"wait", queue_wait}, {"wake", queue_wake}, {"wake_all", queue_wake_all},
+    {"idle", queue_idle}, {NULL, NULL},
 };
 
 
@@ -272,10 +271,11 @@ void library_open(lua_State *L, const char *task_class) {
 
 
 static const luaL_Reg functions[] = {
-  {"spawn", l_spawn},         {"current", l_current}, {"sleep", l_sleep},
-  {"yield", l_yield},         {"queue", l_queue},     {"scope", scope_run},
-  {"timeout", frame_timeout}, {"shield", frame_shield}, {"check", l_check},
-  {NULL, NULL},
+    {"spawn", l_spawn},         {"current", l_current},
+    {"sleep", l_sleep},         {"yield", l_yield},
+    {"queue", l_queue},         {"scope", scope_run},
+    {"timeout", frame_timeout}, {"shield", frame_shield},
+    {"check", l_check},         {NULL, NULL},
 };
 
 

@@ -41,40 +41,40 @@ typedef struct frame {
 
 struct task {
   host *host;
-  lua_State *co;           /* NULL once it has ended */
-  lua_State *parked;       /* the innermost coroutine, while it waits */
-  task *prev, *next;       /* in the ready queue or in `in` */
-  waitq *in;               /* the queue it waits in, or NULL */
-  frame *frames;           /* the newest */
+  lua_State *co;     /* NULL once it has ended */
+  lua_State *parked; /* the innermost coroutine, while it waits */
+  task *prev, *next; /* in the ready queue or in `in` */
+  waitq *in;         /* the queue it waits in, or NULL */
+  frame *frames;     /* the newest */
   scope *scope;
-  task *elder, *younger;   /* in the scope's list */
+  task *elder, *younger; /* in the scope's list */
   waitq joiners;
-  uint64_t deadline;       /* of the current wait; NEVER */
-  const char *op;          /* what it waits for */
-  unsigned timer;          /* its place in the heap, from 1; 0: none */
-  int slot;                /* in sched.slots */
-  int status;              /* what ended the last wait */
+  uint64_t deadline; /* of the current wait; NEVER */
+  const char *op;    /* what it waits for */
+  unsigned timer;    /* its place in the heap, from 1; 0: none */
+  int slot;          /* in sched.slots */
+  int status;        /* what ended the last wait */
   unsigned serial;
-  unsigned site;           /* where it was spawned: an index of sched.sites */
+  unsigned site; /* where it was spawned: an index of sched.sites */
   int line;
-  int results;             /* their number, once it has ended well */
+  int results; /* their number, once it has ended well */
   uint8_t state;
-  bool interrupt;          /* perhaps interrupted: look at the frames */
+  bool interrupt; /* perhaps interrupted: look at the frames */
   bool cancelled;
   bool failed;
-  bool served;             /* an error is reported and ends only this task, and
+  bool served;  /* an error is reported and ends only this task, and
                               its first argument is closed when it ends */
-  bool outside;            /* the world can end the current wait */
+  bool outside; /* the world can end the current wait */
 };
 
 struct scope {
   frame frame;
   host *host;
   task *youngest;
-  unsigned live;           /* children that have not ended */
-  unsigned threshold;      /* wake `below` at that many */
+  unsigned live;      /* children that have not ended */
+  unsigned threshold; /* wake `below` at that many */
   waitq below;
-  int ref;                 /* anchor while children live; LUA_NOREF */
+  int ref; /* anchor while children live; LUA_NOREF */
   bool ended;
 };
 
@@ -89,23 +89,23 @@ struct sched {
   waitq ready;
   unsigned ready_count;
   unsigned live;
-  unsigned credit;         /* verbs left to the running task until it yields */
-  bool spent;              /* one had none left: ask the world soon */
-  unsigned outside;        /* waits that the world can end */
+  unsigned credit;  /* verbs left to the running task until it yields */
+  bool spent;       /* one had none left: ask the world soon */
+  unsigned outside; /* waits that the world can end */
   scope *root;
-  int slots;               /* registry: the Tasks that have not ended */
-  timer *heap;             /* from 1 */
+  int slots;   /* registry: the Tasks that have not ended */
+  timer *heap; /* from 1 */
   unsigned timers, heap_room;
-  const char **sites;      /* source names of spawn sites, from 1 */
+  const char **sites; /* source names of spawn sites, from 1 */
   unsigned site_count;
-  const char *reason;      /* of sched_interrupt */
+  const char *reason; /* of sched_interrupt */
   void (*flush)(host *h);
   uint64_t alarm_at;
   void (*alarm)(host *h, uint64_t now);
   int *unrefs;
   unsigned unref_count, unref_room;
   bool deadlocked;
-  bool leaving;            /* the task that just ran has called os.exit */
+  bool leaving; /* the task that just ran has called os.exit */
 };
 
 /* Queues (wait.c) */

@@ -379,12 +379,12 @@ static int l_tostring(lua_State *L) {
 
 
 static const luaL_Reg methods[] = {
-  {"spawn", l_spawn}, {"serve", l_serve}, {"cancel", l_cancel},
-  {"wait", l_wait},   {NULL, NULL},
+    {"spawn", l_spawn}, {"serve", l_serve}, {"cancel", l_cancel},
+    {"wait", l_wait},   {NULL, NULL},
 };
 
 static const luaL_Reg metamethods[] = {
-  {"__close", l_close}, {"__tostring", l_tostring}, {NULL, NULL}};
+    {"__close", l_close}, {"__tostring", l_tostring}, {NULL, NULL}};
 
 
 void scope_open(lua_State *L) {

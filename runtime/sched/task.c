@@ -325,7 +325,8 @@ static void check_callable(lua_State *L, int index) {
   if (lua_isfunction(L, index))
     return;
   if (luaL_getmetafield(L, index, "__call") == LUA_TNIL)
-    luaL_error(L, "spawn: a function expected, got %s", luaL_typename(L, index));
+    luaL_error(L, "spawn: a function expected, got %s",
+               luaL_typename(L, index));
   lua_pop(L, 1);
 }
 
@@ -479,8 +480,8 @@ static task *next_ready(struct sched *s) {
   const world *w = s->host->world;
   task *t = s->ready.head;
   size_t skip = w->pick != NULL && s->ready_count > 1
-                  ? w->pick(s->host->outside, s->ready_count)
-                  : 0;
+                    ? w->pick(s->host->outside, s->ready_count)
+                    : 0;
   while (skip-- > 0)
     t = t->next;
   queue_remove(&s->ready, t);

@@ -52,7 +52,7 @@ typedef struct port {
   uint8_t pause;        /* the next one, ms */
   bool congested;       /* the last failure was of a lack of buffers */
   bool tells_cred;      /* the script asked for passcred */
-  bool queues_errors; /* recverr is on */
+  bool queues_errors;   /* recverr is on */
 } port;
 
 

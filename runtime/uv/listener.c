@@ -30,7 +30,7 @@ typedef struct acceptor {
   uint8_t limit; /* connections that it was good for */
   uint8_t left;  /* of these */
   bool messages; /* seqpacket */
-  bool lingers; /* as in a wire; accepted sockets inherit it */
+  bool lingers;  /* as in a wire; accepted sockets inherit it */
 } acceptor;
 
 

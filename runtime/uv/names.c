@@ -197,13 +197,20 @@ int names_protocol(host *h, const char *name) {
   static const struct {
     const char *name;
     int number;
-  } usual[] = {{"ip", IPPROTO_IP},     {"icmp", IPPROTO_ICMP},
-               {"igmp", IPPROTO_IGMP}, {"tcp", IPPROTO_TCP},
-               {"udp", IPPROTO_UDP},   {"gre", IPPROTO_GRE},
-               {"esp", IPPROTO_ESP},   {"ah", IPPROTO_AH},
-               {"ospf", 89},           {"vrrp", 112},
-               {"sctp", IPPROTO_SCTP}, {"ipv6-icmp", IPPROTO_ICMPV6},
-               {"icmpv6", IPPROTO_ICMPV6}, {"raw", IPPROTO_RAW}};
+  } usual[] = {{"ip", IPPROTO_IP},
+               {"icmp", IPPROTO_ICMP},
+               {"igmp", IPPROTO_IGMP},
+               {"tcp", IPPROTO_TCP},
+               {"udp", IPPROTO_UDP},
+               {"gre", IPPROTO_GRE},
+               {"esp", IPPROTO_ESP},
+               {"ah", IPPROTO_AH},
+               {"ospf", 89},
+               {"vrrp", 112},
+               {"sctp", IPPROTO_SCTP},
+               {"ipv6-icmp", IPPROTO_ICMPV6},
+               {"icmpv6", IPPROTO_ICMPV6},
+               {"raw", IPPROTO_RAW}};
   struct protoent entry, *found = NULL;
   char room[1024];
   (void)h;

@@ -67,7 +67,8 @@ static void on_signal(int n) {
 
 static bool is_output_gone(void) {
   struct pollfd output = {.fd = STDOUT_FILENO};
-  return poll(&output, 1, 0) == 1 && (output.revents & (POLLERR | POLLHUP)) != 0;
+  return poll(&output, 1, 0) == 1 &&
+         (output.revents & (POLLERR | POLLHUP)) != 0;
 }
 
 
