@@ -139,8 +139,11 @@ describe("net.connect", function()
     local stream <close> = assert(net.connect(listener.endpoint, {localaddr = "127.0.0.2:0"}))
     assert.equal("127.0.0.2", stream.localaddr.ip)
     assert.equal("127.0.0.2", assert(listener:accept()).remoteaddr.ip)
-    assert.equal("EADDRNOTAVAIL", code_of(net.connect(listener.endpoint, {localaddr = "192.0.2.1:0"})))
-    assert.equal("EADDRINUSE", code_of(net.connect(listener.endpoint, {localaddr = listener.address})))
+    local function code_from(address)
+      return code_of(net.connect(listener.endpoint, {localaddr = address}))
+    end
+    assert.equal("EADDRNOTAVAIL", code_from "192.0.2.1:0")
+    assert.equal("EADDRINUSE", code_from(listener.address))
   end)
 
   it("UV15: is refused where the only one to answer is itself", function()

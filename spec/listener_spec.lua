@@ -340,7 +340,8 @@ for _, kind in ipairs {"tcp", "unix", "mem"} do
 
       it("raises for wrong options", function()
         for _, options in ipairs {
-          {max = 0}, {max = -1}, {max = 1.5}, {max = "x"}, {drain = -1}, {drain = "x"}, {drain = 0 / 0},
+          {max = 0}, {max = -1}, {max = 1.5}, {max = "x"}, {drain = -1}, {drain = "x"},
+          {drain = 0 / 0},
           {mx = 1},
         } do
           local ok, message = pcall(listener.serve, listener, print, options)
@@ -451,7 +452,8 @@ describe("a listener", function()
   end)
 
   it("takes its options before it listens", function()
-    local listener <close> = assert(net.listen("tcp://127.0.0.1:0", {rcvbuf = 65536, reuseport = true}))
+    local options = {rcvbuf = 65536, reuseport = true}
+    local listener <close> = assert(net.listen("tcp://127.0.0.1:0", options))
     assert.is_true(listener:get "reuseport")
     assert.equal(131072, listener:get "rcvbuf")
     assert.equal(listener, listener:set {rcvbuf = 32768})
@@ -465,7 +467,8 @@ describe("a listener", function()
       {"tcp://127.0.0.1:0", {backlog = -1}}, {"tcp://127.0.0.1:0", {backlog = 2 ^ 31}},
       {"tcp://127.0.0.1:0", {backlog = "many"}}, {"tcp://127.0.0.1:0", {backlg = 1}},
       {"unix:@", {mode = 512}}, {"unix:@", {mode = "rw"}}, {"unix:@", {unlink_stale = 1}},
-      {"tcp://127.0.0.1:0", 5}, {"tcp://127.0.0.1", {}}, {"udp://127.0.0.1:0"}, {"nosuch:x"}, {""}, {},
+      {"tcp://127.0.0.1:0", 5}, {"tcp://127.0.0.1", {}}, {"udp://127.0.0.1:0"}, {"nosuch:x"}, {""},
+      {},
       {42}, {"tcp://127.0.0.1:70000"},
     } do
       local ok, message = pcall(net.listen, case[1], case[2])
@@ -482,7 +485,8 @@ describe("a listener", function()
     local closed = net.socketpair "mem"
     closed:close()
     local values = {
-      n = 25, nil, true, 0, -1, 1, 2 ^ 31, 2 ^ 53, math.maxinteger, math.mininteger, 0 / 0, math.huge, 1.5,
+      n = 25, nil, true, 0, -1, 1, 2 ^ 31, 2 ^ 53, math.maxinteger, math.mininteger, 0 / 0,
+      math.huge, 1.5,
       "", "\0", "a\0b", "1", "tcp://127.0.0.1:0", ("x"):rep(1 << 20), {}, cyclic, print,
       coroutine.create(print), io.stdout, closed,
       setmetatable({}, {__index = error, __pairs = error, __len = error}),
@@ -509,7 +513,9 @@ describe("a listener", function()
       listener = assert(net.listen "unix:@")
     end
     listener:close()
-    for _, name in ipairs {"listen", "connect", "resolve", "address", "service", "socketpair", "relay"} do
+    for _, name in ipairs {
+      "listen", "connect", "resolve", "address", "service", "socketpair", "relay",
+    } do
       for i = 1, values.n do
         try(net[name], values[i])
         try(net[name], "tcp://127.0.0.1:0", values[i])
@@ -734,8 +740,10 @@ describe("a lack of descriptors", function()
       end)
       print(table.concat(codes, " "))
     ]])
-    local output = p.stdout:read "a"
-    assert.equal("connect=EMFILE listen=EMFILE unix=EMFILE pair=EMFILE spawn=EMFILE again=true\n", output)
+    assert.equal(
+      "connect=EMFILE listen=EMFILE unix=EMFILE pair=EMFILE spawn=EMFILE again=true\n",
+      p.stdout:read "a"
+    )
     assert.equal(0, (p:wait()))
   end)
 

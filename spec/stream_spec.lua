@@ -3,9 +3,8 @@ local process = require "neap.process"
 local task = require "neap.task"
 local time = require "neap.time"
 local aside = require "spec.support.aside"
+local child = require "spec.support.child"
 local transports = require "spec.support.transports"
-
-local neap = (os.getenv "NEAP_BUILD" or "build") .. "/neap"
 
 --- Write each byte so that it arrives alone.
 local function trickle(stream, bytes)
@@ -90,13 +89,15 @@ for _, kind in ipairs(transports.names) do
     describe("reads as an io file does:", function()
       local texts = {
         "", "\n", "\n\n", "a", "a\n", "a\nb", "a\r\nb\n", "one line\nanother\n\nlast", "\0\n\0",
-        "10", " 10 20", "\n\t\v\f\r 7 x", "-0x1p4 rest", "0x", "0xg", "1e", "1e+", "1e5e", ".5", "5.",
+        "10", " 10 20", "\n\t\v\f\r 7 x", "-0x1p4 rest", "0x", "0xg", "1e", "1e+", "1e5e", ".5",
+        "5.",
         "-.", ".", "-", "+5", "- 5", "nan", "inf", "0x.8p1", "0x8.p-1,", "12abc", "1..2", "00012",
         "1 2 x 3", "9223372036854775807", "9223372036854775808", "-9223372036854775808",
         "0xffffffffffffffffff", "1e400", "1,5", "3 line\nx", "5\n", "1\0002",
       }
       local sequences = {
-        {}, {"l"}, {"L"}, {"n"}, {"a"}, {0}, {1}, {5}, {1000}, {"n", "n"}, {"l", "n", "a"}, {"n", "l"},
+        {}, {"l"}, {"L"}, {"n"}, {"a"}, {0}, {1}, {5}, {1000}, {"n", "n"}, {"l", "n", "a"}, {"n",
+        "l"},
         {0, "a"}, {"L", "L"}, {3, "l"}, {"a", "l"}, {"a", "a"}, {"n", "n", "n", "a"}, {"*l", "*n"},
         {"line", "number", "all"}, {0, 0, 1, 0}, {1, 2.0},
       }
@@ -414,7 +415,8 @@ for _, kind in ipairs(transports.names) do
       it("are each other's inverse, however the bytes arrive", function()
         local formats = {
           {"<I4", 1}, {">I2 I8", 7, 1 << 40}, {"s4", "text"}, {"z", "zero"}, {"z z", "", "b"},
-          {"!4 i1 !4 i4", -1, -2}, {"<d", 0.1}, {"s1 s2", "", ("x"):rep(300)}, {"B", 255}, {"", nil},
+          {"!4 i1 !4 i4", -1, -2}, {"<d", 0.1}, {"s1 s2", "", ("x"):rep(300)}, {"B", 255}, {"",
+          nil},
         }
         for _, case in ipairs(formats) do
           local format = case[1]
@@ -750,7 +752,9 @@ for _, kind in ipairs(transports.names) do
             assert.is_nil(result)
             assert.equal("EBADF", err.code, verb[1])
           end
-          for _, field in ipairs {"localaddr", "remoteaddr", "family", "protocol", "fd", "peercred"} do
+          for _, field in ipairs {
+            "localaddr", "remoteaddr", "family", "protocol", "fd", "peercred",
+          } do
             assert.is_nil(ours[field])
           end
         end
@@ -859,7 +863,8 @@ for _, kind in ipairs(transports.names) do
         end
         local mode = collectgarbage("generational", 1, 1)
         for i = 1, 20 do
-          local writer = aside(pour, theirs, ("a line of more than forty bytes, so that it is long\n"):rep(1000))
+          local line = "a line of more than forty bytes, so that it is long\n"
+          local writer = aside(pour, theirs, line:rep(1000))
           ours:peek(51000)
           local stream = ours
           setmetatable({}, {__gc = function()
@@ -1002,9 +1007,11 @@ for _, kind in ipairs(transports.names) do
     describe("a wrong argument", function()
       local wrong = {
         {"recv", 0}, {"recv", -1}, {"recv", 2 ^ 31}, {"recv", 1.5}, {"recv", 0 / 0}, {"recv", {}},
-        {"read", -1}, {"read", 2 ^ 31}, {"read", 2 ^ 53}, {"read", 1.5}, {"read", "x"}, {"read", ""},
+        {"read", -1}, {"read", 2 ^ 31}, {"read", 2 ^ 53}, {"read", 1.5}, {"read", "x"}, {"read",
+        ""},
         {"read", "*"}, {"read", true}, {"read", "l", "q"}, {"read", "l", {}},
-        {"readuntil"}, {"readuntil", ""}, {"readuntil", {}}, {"readuntil", "x", 0}, {"readuntil", "x", "y"},
+        {"readuntil"}, {"readuntil", ""}, {"readuntil", {}}, {"readuntil", "x", 0}, {"readuntil",
+        "x", "y"},
         {"peek"}, {"peek", 0}, {"peek", 65537}, {"peek", -1}, {"peek", 0.5},
         {"unpack"}, {"unpack", {}}, {"unpack", "q"}, {"unpack", "B", 0}, {"unpack", "i17"},
         {"pack", "B", 256}, {"pack", "q"}, {"pack", "B"}, {"pack"},
@@ -1017,7 +1024,8 @@ for _, kind in ipairs(transports.names) do
         local name = verb[1]
         local text = {}
         for i = 2, #verb do
-          text[#text + 1] = type(verb[i]) == "string" and ("%q"):format(verb[i]) or tostring(verb[i])
+          local is_text = type(verb[i]) == "string"
+          text[#text + 1] = is_text and ("%q"):format(verb[i]) or tostring(verb[i])
         end
         text = table.concat(text, ", "):gsub("0x%x+", "...")
         it(("O1: %s(%s) raises, naming it"):format(name, text), function()
@@ -1036,8 +1044,10 @@ for _, kind in ipairs(transports.names) do
         local closed = net.socketpair("mem")
         closed:close()
         local values = {
-          n = 24, nil, true, 0, -1, 1, 2 ^ 31, 2 ^ 53, math.maxinteger, math.mininteger, 0 / 0, math.huge,
-          1.5, "", "\0", "a\0b", "1", ("x"):rep(1 << 20), {}, cyclic, print, coroutine.create(print),
+          n = 24, nil, true, 0, -1, 1, 2 ^ 31, 2 ^ 53, math.maxinteger, math.mininteger, 0 / 0,
+          math.huge,
+          1.5, "", "\0", "a\0b", "1", ("x"):rep(1 << 20), {}, cyclic, print,
+          coroutine.create(print),
           io.stdout, closed, setmetatable({}, {__index = error, __pairs = error, __len = error}),
         }
         local function try(name, ...)
@@ -1051,7 +1061,8 @@ for _, kind in ipairs(transports.names) do
           end
         end
         for _, name in ipairs {
-          "recv", "read", "lines", "chunks", "readuntil", "peek", "unpack", "pack", "write", "flush", "set",
+          "recv", "read", "lines", "chunks", "readuntil", "peek", "unpack", "pack", "write",
+          "flush", "set",
           "get", "settimeout", "shutdown", "close", "reset",
         } do
           for i = 1, values.n do
@@ -1070,7 +1081,8 @@ for _, kind in ipairs(transports.names) do
 
       it("O5: '.' for ':' raises, naming what was expected", function()
         for _, name in ipairs {
-          "recv", "read", "readuntil", "peek", "unpack", "lines", "chunks", "write", "flush", "shutdown",
+          "recv", "read", "readuntil", "peek", "unpack", "lines", "chunks", "write", "flush",
+          "shutdown",
           "close", "reset", "set", "get", "settimeout",
         } do
           for _, self in ipairs {1, "x", {}, io.stderr} do
@@ -1151,7 +1163,7 @@ describe("a stream over tcp", function()
 
   it("B17: sends all that was written when its program ends", function()
     for _, ending in ipairs {"stream:close()", "", "os.exit(0, true)", "stream = nil"} do
-      local p <close> = assert(process.spawn {neap, "-e", ([[
+      local p <close> = assert(process.spawn {child.neap, "-e", ([[
         local listener = net.listen "tcp://127.0.0.1:0"
         print(listener.port)
         io.stdout:flush()
@@ -1195,38 +1207,21 @@ describe("a peer that is killed", function()
 end)
 
 describe("the system calls of a stream", function()
-  --- The lines of strace for these calls, of a script in a neap of its own.
-  local function trace(calls, script)
-    local path = os.tmpname()
-    local result = assert(process.run {
-      "strace", "-qq", "-o", path, "-e", "trace=" .. calls, neap, "-e", script,
-      env = {ASAN_OPTIONS = "detect_leaks=0", PATH = os.getenv "PATH"}, -- not under ptrace
-    })
-    assert.equal("", result.stderr)
-    local lines = {}
-    for line in io.lines(path) do
-      lines[#lines + 1] = line
-    end
-    os.remove(path)
-    return lines, result.stdout
-  end
-
   it("B1: a write after shutdown makes none", function()
-    local lines, output = trace("shutdown,sendto,sendmsg", [[
+    local calls = child.strace({"-e", "trace=shutdown,sendto,sendmsg"}, [[
       local a, b = net.socketpair()
       a:shutdown()
       local _, err = a:write(("x"):rep(100000))
       b:write(err.code)
       b:flush()
-    ]])
-    assert.equal("", output)
-    assert.matches("SHUT_WR", lines[1])
-    assert.matches('"EPIPE"', lines[2])
-    assert.equal(2, #lines)
+    ]]).calls
+    assert.matches("SHUT_WR", calls[1])
+    assert.matches('"EPIPE"', calls[2])
+    assert.equal(2, #calls)
   end)
 
   it("small writes of one run leave in one", function()
-    local lines = trace("sendto,sendmsg", [[
+    local calls = child.strace({"-e", "trace=sendto,sendmsg"}, [[
       local a, b = net.socketpair()
       for i = 1, 500 do
         a:write("line ", i, "\n")
@@ -1236,50 +1231,43 @@ describe("the system calls of a stream", function()
       a:write(("y"):rep(9000))
       task.yield()
       a:write("small", ("z"):rep(20000), "more")
-    ]])
-    assert.same({"= 4392", "= 9000", "= 9000", "= 20009"}, {
-      lines[1]:match "= %d+$", lines[2]:match "= %d+$", lines[3]:match "= %d+$",
-      lines[4]:match "= %d+$", lines[5],
-    })
+    ]]).calls
+    local sizes = {}
+    for i, line in ipairs(calls) do
+      sizes[i] = line:match "= (%d+)$"
+    end
+    assert.same({"4392", "9000", "9000", "20009"}, sizes)
   end)
 
-  it("D10: an interrupted one is made again", function()
-    for _, name in ipairs {"recvfrom", "sendto", "sendmsg", "epoll_wait", "epoll_pwait2"} do
-      local path = os.tmpname()
-      local result = assert(process.run {
-        "strace", "-qq", "-o", path, "-e", "trace=" .. name,
-        "-e", ("inject=%s:error=EINTR:when=1..3"):format(name), neap, "-e", [[
-          local a, b = net.socketpair()
-          task.spawn(function()
-            a:write "small"
-            task.sleep(0.001)
-            a:write("head", ("x"):rep(100000))
-            a:close()
-          end)
-          print(#b:read "a")
-        ]],
-        env = {ASAN_OPTIONS = "detect_leaks=0", PATH = os.getenv "PATH"},
-      })
-      os.remove(path)
-      assert.same({code = 0, stdout = "100009\n", stderr = ""}, result, call)
-    end
-  end)
+  for _, name in ipairs {"recvfrom", "sendto", "sendmsg", "epoll_wait", "epoll_pwait2"} do
+    it("D10: an interrupted one is made again: " .. name, function()
+      local result = child.strace({
+        "-e", "trace=" .. name, "-e", ("inject=%s:error=EINTR:when=1..3"):format(name),
+      }, [[
+        local a, b = net.socketpair()
+        task.spawn(function()
+          a:write "small"
+          task.sleep(0.001)
+          a:write("head", ("x"):rep(100000))
+          a:close()
+        end)
+        print(#b:read "a")
+      ]])
+      assert.same({0, "100009\n", ""}, {result.code, result.stdout, result.stderr})
+    end)
+  end
 
   it("D6: a lack of memory in one is told to the writer", function()
-    local path = os.tmpname()
-    local result = assert(process.run {
-      "strace", "-qq", "-o", path, "-e", "trace=sendto", "-e", "inject=sendto:error=ENOBUFS:when=1",
-      neap, "-e", [[
-        local a, b = net.socketpair()
-        a:write "x"
-        print(a:flush())
-        print(a:write "y")
-        a:close()
-        print(b:recv())
-      ]],
-      env = {ASAN_OPTIONS = "detect_leaks=0", PATH = os.getenv "PATH"},
-    })
-    os.remove(path)
+    local result = child.strace({
+      "-e", "trace=sendto", "-e", "inject=sendto:error=ENOBUFS:when=1",
+    }, [[
+      local a, b = net.socketpair()
+      a:write "x"
+      print(a:flush())
+      print(a:write "y")
+      a:close()
+      print(b:recv())
+    ]])
     assert.equal("", result.stderr)
     assert.matches("^nil\tflush.*ENOBUFS.*\nnil\twrite.*ENOBUFS.*\nnil\n$", result.stdout)
   end)

@@ -57,8 +57,11 @@ end
 ---@param pid integer
 function child.cpu(pid)
   local file <close> = assert(io.open(("/proc/%d/stat"):format(pid)))
-  local utime, stime = file:read "a":match "^%d+ %(.*%) %S+ %S+ %S+ %S+ %S+ %S+ %S+ %S+ %S+ %S+ %S+ (%d+) (%d+)"
-  return (utime + stime) / 100
+  local fields = {}
+  for field in file:read "a":match "%) (.*)":gmatch "%S+" do
+    fields[#fields + 1] = field
+  end
+  return (fields[12] + fields[13]) / 100 -- utime, stime: proc(5)
 end
 
 --- Its resident memory, in bytes; ours without a pid.
