@@ -432,7 +432,7 @@ describe("a listener", function()
     end
     local server
     task.timeout(1.6, task.scope, function(scope)
-      for _ = 1, 300 do
+      for _ = 1, 100 do
         scope:spawn(ask)
       end
       task.sleep(0.3)

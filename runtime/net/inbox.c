@@ -56,6 +56,8 @@ void inbox_keep(inbox *in) {
 
 void inbox_skip(inbox *in, size_t n) {
   in->start += (uint32_t)n;
+  if (in->start == in->end)
+    inbox_clear(in);
 }
 
 

@@ -21,6 +21,10 @@
  * still talks to see it. */
 #define LINGER (10 * UINT64_C(1000000000))
 
+/* How many bytes more it may send meanwhile, which nobody reads: after that it
+ * is reset, so that a writer without end learns of the close. */
+enum { FORGOTTEN = 256 * 1024 };
+
 
 stream *stream_new(host *h, const transport *t, bool connecting) {
   stream *s = memory_new(sizeof *s + t->size);
@@ -49,10 +53,26 @@ static void wake_reader(stream *s) {
 }
 
 
+static void release(stream *s, bool reset) {
+  net_unlink(s);
+  s->state = CLOSED;
+  s->transport->close(s, reset);
+}
+
+
+static void forget(stream *s, size_t n) {
+  s->want += n < FORGOTTEN ? (uint32_t)n : FORGOTTEN;
+  if (s->state == LINGERING && s->want >= FORGOTTEN)
+    release(s, true);
+}
+
+
 void stream_data(stream *s, char *bytes, size_t n) {
   host_trace(s->host, "read", s, n);
-  if (s->state != OPEN)
+  if (s->state != OPEN) {
+    forget(s, n);
     return;
+  }
   inbox_add(&s->in, bytes, n);
   if (inbox_size(&s->in) >= s->want)
     wake_reader(s);
@@ -78,13 +98,6 @@ void stream_keep(stream *s) {
 
 static bool hears(const stream *s) {
   return !s->eof && s->read_error == 0;
-}
-
-
-static void release(stream *s, bool reset) {
-  net_unlink(s);
-  s->state = CLOSED;
-  s->transport->close(s, reset);
 }
 
 
@@ -165,6 +178,7 @@ static void forget_box(stream *s) {
 static void begin_closing(stream *s) {
   s->state = CLOSING;
   s->shut = true;
+  s->want = 0; /* counts what is forgotten */
   s->timeout = s->host->world->now(s->host->outside) + LINGER;
   net_link_closing(s);
   if (!s->reading && hears(s))
