@@ -2083,3 +2083,67 @@ describe("SIGINT and SIGTERM", function()
     assert.equal(143, (p:wait()))
   end)
 end)
+
+describe("whatever is called with whatever", function()
+  it("raises or answers, and harms nothing (O1, O5)", function()
+    local core = require "neap.task.core"
+    local cycle = {}
+    cycle[1] = cycle
+    local closed = io.tmpfile()
+    closed:close()
+    local values = {
+      true, false, 0, -1, 1, 2 ^ 31, 1 << 31, 2 ^ 53, math.maxinteger, math.mininteger, 0 / 0,
+      math.huge, -math.huge, 1.5, "", "\0", "a\0b", "1", ("x"):rep(1 << 20), {}, cycle,
+      function() end, coroutine.create(function() end), io.stdout, closed, task.current(),
+      task.channel(), task.mutex(), task.semaphore(1), task.event(), core.queue "spec",
+      task.spawn(function() end), {function() end}, setmetatable({}, {__index = error, __len = error}),
+    }
+    local count = #values + 1 -- and nil
+    local functions = {}
+    local function collect(from)
+      for name, value in pairs(from) do
+        if type(value) == "function" and name ~= "cancel" then
+          functions[#functions + 1] = value
+        end
+      end
+    end
+    collect(task)
+    collect(core)
+    collect(time)
+    collect(coroutine)
+    collect(require "neap.error")
+    collect(require "neap.host")
+    for _, value in ipairs(values) do
+      local meta = getmetatable(value)
+      if meta and type(meta) == "table" and tostring(meta.__name):find "^neap" then
+        collect(meta)
+        if type(meta.__index) == "table" then
+          collect(meta.__index)
+        end
+      end
+    end
+    functions[#functions + 1] = task.current().join
+    for _, verb in ipairs {"spawn", "serve", "wait", "live", "cancel", "__close"} do
+      functions[#functions + 1] = function(...)
+        local arguments = table.pack(...)
+        task.scope(function(s)
+          s[verb](s, table.unpack(arguments, 1, arguments.n))
+        end)
+      end
+    end
+    assert.is_true(#functions > 50)
+    math.randomseed(5)
+    for _, f in ipairs(functions) do
+      for first = 1, count do
+        for _ = 1, stress and 1 or 3 do
+          local a, b, c = values[first], values[math.random(count)], values[math.random(count)]
+          local n = math.random(4)
+          task.timeout(0, pcall, task.scope, function(s)
+            s:spawn(f, table.unpack({a, b, c}, 1, n - 1))
+          end)
+        end
+      end
+    end
+    task.yield()
+  end)
+end)

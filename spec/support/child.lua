@@ -7,10 +7,9 @@ local child = {}
 --- The executable under test.
 child.neap = (os.getenv "NEAP_BUILD" or "build") .. "/neap"
 
---- Environment of a neap under ptrace, where leaks cannot be looked for.
-local function traced_env()
+local function env_with(options)
   local env = process.env()
-  env.ASAN_OPTIONS = "detect_leaks=0"
+  env.ASAN_OPTIONS = options
   return env
 end
 
@@ -21,13 +20,21 @@ function child.run(script, ...)
   return assert(process.run {child.neap, "-e", script, ...})
 end
 
+--- The same, where a sanitizer keeps no freed memory, which would count as used.
+function child.run_lean(script)
+  return assert(process.run {
+    child.neap, "-e", script,
+    env = env_with "detect_leaks=0:quarantine_size_mb=0:thread_local_quarantine_size_kb=0",
+  })
+end
+
 --- Run it under strace with these of its options; the result has the lines of
 --- its log, too.
 ---@param options string[]
 ---@param script string
 function child.strace(options, script)
   local path = os.tmpname()
-  local command = {"strace", "-qq", "-o", path, env = traced_env()}
+  local command = {"strace", "-qq", "-o", path, env = env_with "detect_leaks=0"} -- not under ptrace
   table.move(options, 1, #options, #command + 1, command)
   for _, word in ipairs {child.neap, "-e", script} do
     command[#command + 1] = word

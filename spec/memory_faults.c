@@ -1,0 +1,183 @@
+/*
+** A lack of memory, at every place in turn.
+**
+** For each feature of memory_faults.lua, and for each allocation that Lua makes
+** in it, a host runs it while that allocation fails: once, so that Lua collects
+** all garbage and tries again; with that second try; or with all that follow.
+** The feature may end well or fail: but the host must end, and in order.
+**
+**   memory_faults SCRIPT [STRIDE [FEATURE [MODE [K]]]]
+*/
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "host/host.h"
+#include "net/net.h"
+#include "sched/task.h"
+#include "sched/world.h"
+#include "uv/world.h"
+
+#define DRAIN (5 * UINT64_C(1000000000))
+
+/* No feature takes so many seconds. */
+enum { LIMIT = 20 };
+
+enum mode { NEVER_FAIL, ONCE, TWICE, FROM, MODES };
+
+static struct {
+  const char *script;
+  lua_Alloc allocate;
+  void *context;
+  bool armed, over; /* over: there is no such feature */
+  int feature;
+  enum mode mode;
+  long k, count;
+} fault;
+
+
+static bool is_due(void) {
+  long n = ++fault.count;
+  switch (fault.mode) {
+    case ONCE: return n == fault.k;
+    case TWICE: return n == fault.k || n == fault.k + 1;
+    case FROM: return n >= fault.k;
+    default: return false;
+  }
+}
+
+
+/* What shrinks never fails: Lua counts on that. */
+static void *allocate(void *context, void *p, size_t old, size_t size) {
+  bool grows = size > 0 && (p == NULL || size > old);
+  if (fault.armed && grows && is_due())
+    return NULL;
+  return fault.allocate(context, p, old, size);
+}
+
+
+static int l_arm(lua_State *L) {
+  fault.over = lua_isnil(L, 1);
+  fault.armed = !fault.over;
+  return 0;
+}
+
+
+static int open_sched(lua_State *L) {
+  sched_open(L);
+  return net_open(L);
+}
+
+
+static int start(lua_State *L) {
+  if (host_load_file(L, fault.script) != LUA_OK)
+    return lua_error(L);
+  lua_pushinteger(L, fault.feature);
+  lua_pushcfunction(L, l_arm);
+  task_spawn(L, NULL, 2);
+  return 0;
+}
+
+
+static bool run(host *h) {
+  lua_pushcfunction(h->L, open_sched);
+  if (!host_call(h, 0, 0))
+    return false;
+  fault.allocate = lua_getallocf(h->L, &fault.context);
+  lua_setallocf(h->L, allocate, fault.context);
+  lua_pushcfunction(h->L, start);
+  if (!host_call(h, 0, 0))
+    return false;
+  sched_run(h);
+  h->world->drain(h->outside, h->world->now(h->outside) + DRAIN);
+  return true;
+}
+
+
+/* One host's life; how many allocations the feature made. */
+static long live(enum mode mode, long k) {
+  host h = {0};
+  fault.mode = mode;
+  fault.k = k;
+  fault.count = 0;
+  fault.armed = false;
+  alarm(LIMIT);
+  if (uv_world_open(&h) < 0 || !host_open(&h) || !run(&h))
+    abort();
+  fault.armed = false;
+  host_close(&h);
+  net_give_up(&h);
+  uv_world_close(&h);
+  net_close(&h);
+  sched_close(&h);
+  alarm(0);
+  return fault.count;
+}
+
+
+static void tell(const char *what) {
+  printf("memory_faults: %s: feature %d, mode %d, k %ld\n", what,
+         fault.feature, fault.mode, fault.k);
+  fflush(stdout);
+}
+
+
+static void on_alarm(int n) {
+  (void)n;
+  tell("hangs");
+  abort();
+}
+
+
+static void on_abort(int n) {
+  (void)n;
+  tell("aborts");
+}
+
+
+static long number(int argc, char **argv, int i, long otherwise) {
+  return i < argc ? strtol(argv[i], NULL, 10) : otherwise;
+}
+
+
+/* The reports of what fails go nowhere; sanitizers write to descriptor 2. */
+static void silence(void) {
+  FILE *nowhere = fopen("/dev/null", "w");
+  if (nowhere != NULL)
+    stderr = nowhere;
+}
+
+
+int main(int argc, char **argv) {
+  long stride = number(argc, argv, 2, 1);
+  long only = number(argc, argv, 3, 0);
+  enum mode mode = (enum mode)number(argc, argv, 4, NEVER_FAIL);
+  long k = number(argc, argv, 5, 0);
+  if (argc < 2 || stride < 1)
+    return EXIT_FAILURE;
+  fault.script = argv[1];
+  signal(SIGPIPE, SIG_IGN);
+  signal(SIGALRM, on_alarm);
+  signal(SIGABRT, on_abort);
+  if (k > 0) {
+    fault.feature = (int)only;
+    live(mode, k);
+    return EXIT_SUCCESS;
+  }
+  silence();
+  for (fault.feature = only > 0 ? (int)only : 1;; fault.feature++) {
+    long total = live(NEVER_FAIL, 0);
+    if (fault.over)
+      break;
+    printf("feature %d: %ld allocations\n", fault.feature, total);
+    fflush(stdout);
+    for (int m = ONCE; m < MODES; m++)
+      for (long i = 1 + (fault.feature + m) % stride; i <= total; i += stride)
+        live((enum mode)m, i);
+    if (only > 0)
+      break;
+  }
+  return EXIT_SUCCESS;
+}

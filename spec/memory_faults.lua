@@ -1,0 +1,221 @@
+--- What memory_faults.c runs again and again, each time with another allocation
+--- failing: some things that a program does. `arm` is called when they begin.
+
+local net = require "neap.net"
+local process = require "neap.process"
+local signal = require "neap.signal"
+local task = require "neap.task"
+local time = require "neap.time"
+
+local function closing(f)
+  return setmetatable({}, {__close = f})
+end
+
+local function echo(stream)
+  for line in stream:lines "L" do
+    assert(stream:write(line))
+  end
+end
+
+--- A server and a client of it.
+local function talk(endpoint)
+  local listener <close> = assert(net.listen(endpoint))
+  if listener.port then
+    endpoint = "tcp://127.0.0.1:" .. listener.port
+  end
+  local server = task.spawn(pcall, listener.serve, listener, echo)
+  local stream <close> = assert(net.connect(endpoint))
+  assert(stream:write("one\ntwo 2\nthree\n"))
+  local line, word, number = stream:read("l", 3, "n")
+  assert(line == "one" and word == "two" and number == 2)
+  assert(stream:readuntil "three" == "\n")
+  assert(stream:recv() == "\n")
+  assert(tostring(stream) and tostring(stream.localaddr) and stream.remoteaddr)
+  stream:shutdown()
+  assert(stream:read "a" == "")
+  listener:close()
+  server:join()
+end
+
+local features = {
+  function() -- tasks
+    local t = task.spawn(function(...)
+      task.yield()
+      return ...
+    end, 1, 2, 3)
+    t.name = "named"
+    assert(select("#", t:join()) == 3 and t.name and tostring(t))
+  end,
+  function() -- scopes
+    task.scope(function(s)
+      for i = 1, 3 do
+        s:spawn(function()
+          local _ <close> = closing(function() task.shield(task.sleep, 0) end)
+          task.sleep(0.0001 * i)
+        end)
+      end
+      s:wait(1)
+    end)
+  end,
+  function() -- failures
+    local ok, err = pcall(task.scope, function(s)
+      for i = 1, 2 do
+        s:spawn(function()
+          local _ <close> = closing(function() error("closing " .. i) end)
+          task.sleep(10)
+        end)
+      end
+      task.yield()
+      task.timeout(1, task.shield, error, "body")
+    end)
+    assert(not ok and err)
+  end,
+  function() -- a failure of the program
+    task.spawn(error, {"lost"})
+    task.sleep(10)
+  end,
+  function() -- timeouts, cancelling
+    local _, err = task.timeout(0.0001, task.sleep, 10)
+    assert(tostring(err))
+    local t = task.spawn(task.sleep, 10)
+    task.yield()
+    t:cancel "enough"
+    assert(tostring(select(2, t:join())))
+  end,
+  function() -- channels and locks
+    local c, m, s, e = task.channel(2), task.mutex(), task.semaphore(1), task.event()
+    task.all {
+      function()
+        for i = 1, 5 do
+          c:send(i)
+        end
+        c:close()
+        e:set()
+      end,
+      function()
+        for _ in c:each() do
+          local _ <close> = m:lock()
+          local _ <close> = s:acquire()
+        end
+        e:wait()
+      end,
+    }
+    task.race {
+      function() task.sleep(10) end,
+      function() return 1 end,
+    }
+  end,
+  function() -- coroutines
+    local generator = coroutine.wrap(function()
+      coroutine.wrap(function()
+        task.yield()
+      end)()
+      for i = 1, 3 do
+        task.sleep(0)
+        coroutine.yield(i)
+      end
+    end)
+    for _ in generator do
+      collectgarbage "step"
+    end
+    local co = coroutine.create(function()
+      local _ <close> = closing(function() end)
+      coroutine.yield()
+    end)
+    coroutine.resume(co)
+    coroutine.close(co)
+  end,
+  function() talk "tcp://127.0.0.1:0" end,
+  function() talk("unix:@neap." .. process.pid) end,
+  function() talk "mem:faults" end,
+  function() -- much data
+    local a, b = net.socketpair()
+    task.all {
+      function()
+        assert(a:write(("x"):rep(300000), ("y"):rep(300000)))
+        a:close()
+      end,
+      function()
+        assert(#b:read "a" == 600000)
+        b:close()
+      end,
+    }
+  end,
+  function() -- failures of sockets
+    assert(not net.connect "tcp://127.0.0.1:1")
+    assert(not net.listen "unix:/no/such/folder/x")
+    pcall(net.connect, "nonsense:")
+    local a, b = net.socketpair()
+    b:reset()
+    a:write "x"
+    a:read "l"
+    a:close()
+    assert(not a:read "l")
+  end,
+  function() -- relays
+    local a, b = net.socketpair()
+    local c, d = net.socketpair()
+    task.all {
+      function() net.relay(b, c) end,
+      function()
+        a:write "through"
+        a:shutdown()
+        assert(d:read "a" == "through")
+        d:close()
+        a:close()
+      end,
+    }
+  end,
+  function() -- names and addresses
+    assert(net.resolve "localhost")
+    assert(tostring(net.address "[::1]:80"))
+    assert(net.service("http", "tcp"))
+  end,
+  function() -- options
+    local l <close> = assert(net.listen("tcp://127.0.0.1:0", {rcvbuf = 10000, backlog = 5}))
+    l:set {nodelay = true}
+    assert(l:get "rcvbuf")
+  end,
+  function() -- children
+    local result = assert(process.run {"echo", "run", env = {A = "1"}, stderr = "stdout"})
+    assert(result.stdout == "run\n")
+    assert(not process.spawn {"/no/such/program"})
+  end,
+  function() -- signals
+    local t = task.spawn(signal.wait, "SIGUSR1")
+    task.yield()
+    signal.raise "SIGUSR1"
+    assert(t:join() == "SIGUSR1")
+  end,
+  function() -- beats
+    for tick in time.every(0.0001) do
+      if tick > 2 then
+        break
+      end
+    end
+  end,
+  function() -- modules
+    package.preload.faults = function(name)
+      task.yield()
+      return {name}
+    end
+    package.loaded.faults = nil
+    local t = task.spawn(pcall, require, "faults")
+    task.yield()
+    require "faults"
+    t:join()
+    assert(not pcall(require, "no.such.module"))
+  end,
+  function() -- a deadlock
+    local t = task.spawn(function() task.channel():recv() end)
+    t.name = "stuck"
+    t:join()
+  end,
+}
+
+local which, arm = ...
+if which > #features then
+  return arm(nil)
+end
+arm(which)
+features[which]()
