@@ -418,7 +418,7 @@ describe("a stream at full rate", function()
   end
 
   for name, deed in pairs(firehoses) do
-    it(("does not starve fifty others: %s (C9)"):format(name), function()
+    it(("does not starve fifty others: %s (C9) #slow"):format(name), function()
       local server <close> = assert(process.spawn {
         neap, "-e", [[
           local listener = assert(net.listen "tcp://127.0.0.1:0")
