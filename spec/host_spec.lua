@@ -358,6 +358,56 @@ Lua warning: error in __gc (script.lua:1: gone)
   end)
 end)
 
+describe("a finalizer at the end of the program", function()
+  it("opens nothing any more: nobody would close it (J14)", function()
+    for _, code in ipairs {
+      "net.listen 'tcp://127.0.0.1:0'", "net.listen 'mem:x'", "net.bind 'udp://127.0.0.1:0'",
+      "net.socketpair()", "net.socketpair 'mem'", "net.socketpair 'unixgram'",
+      "stdio.stdin:close()", "process.spawn {'true', stdout = 'pipe'}", "signal.each 'SIGHUP'",
+    } do
+      for _, ending in ipairs {"", "os.exit(0, true)", "task.sleep(0)"} do
+        local result = run("-e", ([[
+          last = setmetatable({}, {__gc = function()
+            local ok, message = pcall(function() %s end)
+            print(ok, message)
+          end})
+          %s
+        ]]):format(code, ending))
+        assert.matches("^false\t.*the program has ended\n$", result.stdout, code)
+        assert.equal("", result.stderr)
+        assert.equal(0, result.code)
+      end
+    end
+  end)
+
+  it("may spawn and wake, which does nothing any more, and close (J14, J16)", function()
+    local result = run("-e", [[
+      local a, b = net.socketpair()
+      local c = task.channel()
+      local t = task.spawn(c.recv, c)
+      task.yield()
+      last = setmetatable({}, {__gc = function()
+        task.spawn(print, "no")
+        c:close()
+        t:cancel()
+        print(a:close(), b:close(), a:close())
+        print(pcall(a.recv, a))
+        print(pcall(task.sleep, 0))
+        print(t.status, task.current())
+      end})
+      os.exit(0, true)
+    ]])
+    assert.equal("", result.stderr)
+    assert.equal(table.concat({
+      "true\ttrue\ttrue",
+      "false\trecv: only a task can wait",
+      "false\tsleep: only a task can wait",
+      "ready\tnil\n",
+    }, "\n"), result.stdout)
+    assert.equal(0, result.code)
+  end)
+end)
+
 describe("require", function()
   it("finds modules beside the script, by its path too", function()
     assert(lfs.mkdir(folder .. "/sub"))

@@ -23,7 +23,7 @@ local function talk(endpoint)
   if listener.port then
     endpoint = "tcp://127.0.0.1:" .. listener.port
   end
-  local server = task.spawn(pcall, listener.serve, listener, echo)
+  local server = task.spawn(listener.serve, listener, echo)
   local stream <close> = assert(net.connect(endpoint))
   assert(stream:write("one\ntwo 2\nthree\n"))
   local line, word, number = stream:read("l", 3, "n")
@@ -129,7 +129,8 @@ local features = {
   function() talk("unix:@neap." .. process.pid) end,
   function() talk "mem:faults" end,
   function() -- much data
-    local a, b = net.socketpair()
+    local a, b <close> = net.socketpair()
+    local _ <close> = a
     task.all {
       function()
         assert(a:write(("x"):rep(300000), ("y"):rep(300000)))
@@ -152,9 +153,23 @@ local features = {
     a:close()
     assert(not a:read "l")
   end,
+  function() -- messages
+    local one <close> = assert(net.bind "udp://127.0.0.1:0")
+    local two <close> = assert(net.bind "udp://127.0.0.1:0")
+    assert(one:send("hello", two.localaddr))
+    local data, from = two:recv()
+    assert(data == "hello" and tostring(from) == tostring(one.localaddr))
+    two:set {broadcast = true}
+    local a, b <close> = net.socketpair "unixgram"
+    local _ <close> = a
+    a:send "x"
+    assert(b:recv() == "x")
+  end,
   function() -- relays
-    local a, b = net.socketpair()
-    local c, d = net.socketpair()
+    local a, b <close> = net.socketpair()
+    local c, d <close> = net.socketpair()
+    local _ <close> = a
+    local _ <close> = c
     task.all {
       function() net.relay(b, c) end,
       function()

@@ -48,6 +48,7 @@ bool host_open(host *h) {
 
 
 void host_close(host *h) {
+  h->ended = true;
   if (h->L != NULL)
     lua_close(h->L);
   h->L = NULL;
@@ -61,6 +62,25 @@ int host_flush(int status) {
   fprintf(stderr, "neap: stdout: %s\n",
           errno != 0 ? strerror(errno) : "not all of it was written");
   return status != 0 ? status : EXIT_FAILURE;
+}
+
+
+static int new_userdata(lua_State *L) {
+  if (host_of(L)->ended)
+    return luaL_error(L, "the program has ended");
+  lua_newuserdatauv(L, (size_t)lua_tointeger(L, 1), (int)lua_tointeger(L, 2));
+  return 1;
+}
+
+
+void *host_box(lua_State *L, const char *class, size_t size, int values) {
+  lua_pushcfunction(L, new_userdata);
+  lua_pushinteger(L, (lua_Integer)size);
+  lua_pushinteger(L, values);
+  if (lua_pcall(L, 2, 1, 0) != LUA_OK)
+    return NULL;
+  luaL_setmetatable(L, class);
+  return lua_touserdata(L, -1);
 }
 
 

@@ -32,6 +32,8 @@ struct host {
   lua_State *base;  /* the running task's own coroutine */
   unsigned stuck;   /* calls below which nothing can suspend */
   unsigned closing; /* nested coroutine.close */
+  bool ended;       /* the state is being closed: what a finalizer makes now
+                       gets none itself */
   int exit_status;  /* of the process */
 };
 
@@ -68,6 +70,11 @@ int host_flush(int status);
  * message and return Lua's status, LUA_ERRFILE when the file cannot be read.
  * A first line that begins with # is skipped. */
 int host_load_file(lua_State *L, const char *path);
+
+/* Push a new userdata of a class for something that Lua is to own from now on.
+ * Without the memory for it, and when the host has ended, push the error and
+ * return NULL: the caller lets go of what it has, and then raises. */
+void *host_box(lua_State *L, const char *class, size_t size, int values);
 
 /* Call the function below nargs arguments on the main thread, before any task
  * runs (opening modules).  False, with the message on the stack, on error. */

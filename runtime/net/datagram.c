@@ -201,11 +201,21 @@ int datagram_close(datagram *d) {
 
 /* The user values are the Address of last_from and the name of
  * last_interface. */
-void datagram_push(lua_State *L, datagram *d) {
-  datagram_box *b = lua_newuserdatauv(L, sizeof *b, 2);
+bool datagram_try_push(lua_State *L, datagram *d) {
+  datagram_box *b = host_box(L, DATAGRAM_CLASS, sizeof *b, 2);
+  if (b == NULL) {
+    datagram_close(d);
+    return false;
+  }
   *b = (datagram_box){d, host_serial(d->host)};
-  luaL_setmetatable(L, DATAGRAM_CLASS);
   d->box = b;
+  return true;
+}
+
+
+void datagram_push(lua_State *L, datagram *d) {
+  if (!datagram_try_push(L, d))
+    lua_error(L);
 }
 
 

@@ -93,6 +93,7 @@ int datagram_close(datagram *d);
 
 /* Push the Datagram of a new body. */
 void datagram_push(lua_State *L, datagram *d);
+bool datagram_try_push(lua_State *L, datagram *d); /* as stream_try_push */
 
 int datagram_fail(lua_State *L, const datagram *d, int status, const char *op);
 uint64_t datagram_deadline(const datagram *d);

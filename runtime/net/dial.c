@@ -307,7 +307,10 @@ static int push_streams(lua_State *L, bool mem) {
                    : backend_of(L)->pair(host_of(L), SOCK_STREAM, &a, &b);
   if (status < 0)
     return fail(L, status, "socketpair", NULL);
-  stream_push(L, a);
+  if (!stream_try_push(L, a)) {
+    stream_close(b, true);
+    return lua_error(L);
+  }
   stream_push(L, b);
   return 2;
 }
@@ -318,7 +321,10 @@ static int push_datagrams(lua_State *L, int type) {
   int status = backend_of(L)->pair_datagram(host_of(L), type, &a, &b);
   if (status < 0)
     return fail(L, status, "socketpair", NULL);
-  datagram_push(L, a);
+  if (!datagram_try_push(L, a)) {
+    datagram_close(b);
+    return lua_error(L);
+  }
   datagram_push(L, b);
   return 2;
 }

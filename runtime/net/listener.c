@@ -63,12 +63,23 @@ static listener_box *check(lua_State *L) {
 }
 
 
+static void let_go(listener *l) {
+  l->box = NULL;
+  l->closed = true;
+  wait_wake_all(&l->acceptors, -ECANCELED);
+  l->backend->close_listener(l);
+}
+
+
 int listener_push(lua_State *L, listener *l, const char *where) {
-  listener_box *b = lua_newuserdatauv(L, sizeof *b, 1); /* see rouse_lua */
-  *b = (listener_box){l, host_serial(l->host)};
-  luaL_setmetatable(L, LISTENER_CLASS);
-  l->box = b;
   l->where = memory_text(where, strlen(where));
+  listener_box *b = host_box(L, LISTENER_CLASS, sizeof *b, 1); /* rouse_lua */
+  if (b == NULL) {
+    let_go(l);
+    return lua_error(L);
+  }
+  *b = (listener_box){l, host_serial(l->host)};
+  l->box = b;
   host_trace(l->host, "listen", l, 0);
   return 1;
 }
@@ -182,6 +193,10 @@ int rouse_lua(lua_State *L) {
   lua_settop(L, 2);
   if (lua_getiuservalue(L, 1, 1) != LUA_TTABLE) {
     lua_newtable(L);
+    lua_createtable(L, 0, 1);
+    lua_pushliteral(L, "k"); /* scopes end */
+    lua_setfield(L, -2, "__mode");
+    lua_setmetatable(L, -2);
     lua_pushvalue(L, -1);
     lua_setiuservalue(L, 1, 1);
   }
@@ -214,10 +229,7 @@ static int l_close(lua_State *L) {
     return 1;
   host_trace(l->host, "close", l, 0);
   b->listener = NULL;
-  l->box = NULL;
-  l->closed = true;
-  wait_wake_all(&l->acceptors, -ECANCELED);
-  l->backend->close_listener(l);
+  let_go(l);
   return 1;
 }
 

@@ -55,6 +55,9 @@ void net_unlink(stream *s);
 /* Push the Stream of a new body. */
 void stream_push(lua_State *L, stream *s);
 
+/* The same, but push the error and return false, for who must then undo more. */
+bool stream_try_push(lua_State *L, stream *s);
+
 /* Has the value at index this metatable?  luaL_checkudata looks the class up
  * by its name, which costs a fifth of an echoed message. */
 static inline bool net_has_class(lua_State *L, int index, const void *class) {

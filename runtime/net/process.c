@@ -54,8 +54,8 @@ static void push_streams(lua_State *L, process *p, const char *command) {
       s->where = memory_text(where, strlen(where));
       lua_pop(L, 1);
     }
-    stream_push(L, s);
     p->io[i] = NULL;
+    stream_push(L, s);
     lua_setiuservalue(L, BOX, i + 1);
   }
 }
@@ -64,9 +64,10 @@ static void push_streams(lua_State *L, process *p, const char *command) {
 static int l_spawn(lua_State *L) {
   const processes *table = table_of(L);
   spawnspec spec = spawnspec_check(L);
-  process *p = lua_newuserdatauv(L, sizeof *p, 3);
+  process *p = host_box(L, CLASS, sizeof *p, 3);
+  if (p == NULL)
+    return lua_error(L);
   *p = (process){.host = host_of(L), .detached = spec.detached};
-  luaL_setmetatable(L, CLASS);
   int status = table->spawn(p->host, &spec, p);
   if (status < 0)
     return fail(L, status, "spawn", spec.culprit);

@@ -109,9 +109,10 @@ static const processes *table_of(lua_State *L) {
 /* Push a watch.  It is on, unless the status returned is an error. */
 static int begin(lua_State *L, uint64_t wanted) {
   const processes *p = table_of(L);
-  box *b = lua_newuserdatauv(L, sizeof *b, 0);
+  box *b = host_box(L, CLASS, sizeof *b, 0);
+  if (b == NULL)
+    lua_error(L);
   *b = (box){.watch = {.wanted = wanted}};
-  luaL_setmetatable(L, CLASS);
   int status = p->watch(host_of(L), &b->watch);
   b->on = status == 0;
   return status;

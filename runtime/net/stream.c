@@ -235,11 +235,21 @@ void stream_give_up(stream *s) {
 ** The Lua side of it
 */
 
-void stream_push(lua_State *L, stream *s) {
-  box *b = lua_newuserdatauv(L, sizeof *b, 0);
+bool stream_try_push(lua_State *L, stream *s) {
+  box *b = host_box(L, STREAM_CLASS, sizeof *b, 0);
+  if (b == NULL) {
+    stream_close(s, true);
+    return false;
+  }
   *b = (box){s, host_serial(s->host)};
-  luaL_setmetatable(L, STREAM_CLASS);
   s->box = b;
+  return true;
+}
+
+
+void stream_push(lua_State *L, stream *s) {
+  if (!stream_try_push(L, s))
+    lua_error(L);
 }
 
 

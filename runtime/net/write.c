@@ -123,14 +123,19 @@ static int finish(lua_State *L, stream *s) {
 }
 
 
-/* It is this task's turn: accept what it writes. */
+static bool is_over(const stream *s) {
+  return s->write_error != 0 || s->shut;
+}
+
+
+/* It is this task's turn: accept what it writes.  There was room when it was
+ * called; what others had gathered by then may have taken it, but a task that
+ * went back would lose its place. */
 static int take_turn(lua_State *L, stream *s) {
-  if (s->write_error != 0 || s->shut) {
+  if (is_over(s)) {
     stream_next_turn(s);
     return fail_now(L, s, WAITING_TURN);
   }
-  if (outbox_pending(s) >= HIGH_WATER)
-    return await(L, s, WAITING_TURN);
   size_t size = size_of(L);
   wait_charge(L, size / BYTES_A_VERB);
   if (!gather(L, s, size) && !send_now(L, s))
@@ -146,7 +151,8 @@ static int take_turn(lua_State *L, stream *s) {
 static int begin(lua_State *L, stream *s) {
   if (s->relaying != NULL)
     return luaL_error(L, "this stream is being relayed (EBUSY)");
-  if (s->called || !wait_idle(&s->turns))
+  bool full = outbox_pending(s) >= HIGH_WATER && !is_over(s);
+  if (full || s->called || !wait_idle(&s->turns))
     return await(L, s, WAITING_TURN);
   return take_turn(L, s);
 }

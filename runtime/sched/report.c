@@ -127,6 +127,13 @@ void report_push_other(lua_State *L, int err, int origin) {
 }
 
 
+void report_helpless(host *h) {
+  fputs("neap: not enough memory\n", stderr);
+  sched_interrupt(h, h->exit_status != 0 ? h->exit_status : 1,
+                  "not enough memory");
+}
+
+
 /* Nobody is left to raise this error in: it ends the program. */
 void report_lost(lua_State *L, host *h, int err, int origin) {
   print(L, err, origin);

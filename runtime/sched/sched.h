@@ -74,7 +74,8 @@ struct scope {
   unsigned live;      /* children that have not ended */
   unsigned threshold; /* wake `below` at that many */
   waitq below;
-  int ref; /* anchor while children live; LUA_NOREF */
+  int ref;     /* anchor while children live; LUA_NOREF */
+  bool failed; /* a child has, even if its error could not be kept */
   bool ended;
 };
 
@@ -166,6 +167,7 @@ int scope_run(lua_State *L); /* task.scope */
 void report_open(lua_State *L); /* the names of tasks */
 void report_failure(lua_State *L, task *t);
 void report_lost(lua_State *L, host *h, int err, int origin);
+void report_helpless(host *h);
 void report_push_other(lua_State *L, int err, int origin);
 void report_deadlock(struct sched *s);
 void report_push_task(lua_State *L, const task *t);

@@ -134,8 +134,10 @@ void scope_child_ended(lua_State *L, task *t) {
   scope *s = t->scope;
   t->scope = NULL;
   remove_child(s, t);
-  if (t->failed && !t->served)
+  if (t->failed && !t->served) {
+    s->failed = true;
     scope_cancel(s);
+  }
   if (s->live <= s->threshold) {
     s->threshold = 0;
     wait_wake_all(&s->below, 0);
@@ -177,11 +179,15 @@ static bool add_failure(lua_State *L, lua_Integer i) {
 
 
 /* Raise the first failure, if there was one. */
-static void raise_failure(lua_State *L) {
+static void raise_failure(lua_State *L, const scope *s) {
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   lua_getiuservalue(L, SCOPE_AT, FAILURES);
-  if (!push_failure(L, 1))
-    return;
+  if (!push_failure(L, 1)) {
+    if (!s->failed)
+      return;
+    lua_pushliteral(L, "not enough memory"); /* Lua's own, so it is there */
+    lua_error(L);
+  }
   for (lua_Integer i = 2; i <= TOLD && add_failure(L, i); i++)
     ;
   trace_note(L, -2, -1);
@@ -196,7 +202,7 @@ static int finish(lua_State *L, scope *s, lua_KContext how) {
   frame_leave(L, &s->frame);
   s->ended = true;
   release(L, s);
-  raise_failure(L);
+  raise_failure(L, s);
   lua_settop(L, top);
   if (how == RAISED)
     return lua_error(L);

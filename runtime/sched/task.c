@@ -19,7 +19,11 @@
 #include "sched/time.h"
 
 /* Where things lie on the stack of task_main. */
-enum { SELF = 1, HANDLER, OWNED, BODY };
+enum { SELF = 1, HANDLER, BODY };
+
+/* User values of a Task: its coroutine, and when it has ended its results or
+ * its error; what it serves. */
+enum { RESULTS = 1, SERVED };
 
 /* Ready tasks run in so many rounds before the world is asked again. */
 enum { ROUNDS = 64 };
@@ -226,7 +230,7 @@ static void keep_results(lua_State *L, int first) {
   task *t = lua_touserdata(L, SELF);
   t->results = n;
   if (n >= 1)
-    lua_setiuservalue(L, SELF, 1);
+    lua_setiuservalue(L, SELF, RESULTS);
 }
 
 
@@ -236,6 +240,21 @@ static bool is_own_cancel(lua_State *L, task *t) {
   bool own = raised && t->cancelled && lua_rawequal(L, -1, -2);
   lua_pop(L, 1);
   return own;
+}
+
+
+/* Close what the Task at index serves, once. */
+static void close_served(lua_State *L, int index) {
+  task *t = lua_touserdata(L, index);
+  if (!t->served)
+    return;
+  lua_getiuservalue(L, index, SERVED);
+  lua_pushnil(L);
+  lua_setiuservalue(L, index, SERVED);
+  if (luaL_getmetafield(L, -1, "__close") == LUA_TNIL)
+    return;
+  lua_insert(L, -2);
+  lua_call(L, 1, 0);
 }
 
 
@@ -251,26 +270,17 @@ static int main_k(lua_State *L, int status, lua_KContext ctx) {
     t->failed = !cancel;
     if (t->failed)
       report_failure(L, t);
-    lua_setiuservalue(L, SELF, 1);
+    lua_setiuservalue(L, SELF, RESULTS);
   }
-  if (t->served && luaL_getmetafield(L, OWNED, "__close") != LUA_TNIL) {
-    lua_pushvalue(L, OWNED);
-    lua_call(L, 1, 0);
-  }
+  close_served(L, SELF);
   return 0;
 }
 
 
 /* task, body, arguments... */
 static int task_main(lua_State *L) {
-  task *t = lua_touserdata(L, SELF);
   lua_pushcfunction(L, trace_handler);
   lua_insert(L, HANDLER);
-  if (t->served && lua_gettop(L) > OWNED)
-    lua_pushvalue(L, OWNED + 1);
-  else
-    lua_pushnil(L);
-  lua_insert(L, OWNED);
   int nargs = lua_gettop(L) - BODY;
   return main_k(L, lua_pcallk(L, nargs, LUA_MULTRET, HANDLER, 0, main_k), 0);
 }
@@ -308,11 +318,11 @@ static void note_site(lua_State *L, struct sched *s, task *t) {
 }
 
 
-/* Push a Task in state READY, in no queue yet.  Its user value is the
- * coroutine, and when it has ended its results. */
-static task *task_new(lua_State *L, struct sched *s) {
-  task *t = lua_newuserdatauv(L, sizeof *t, 1);
-  *t = (task){.host = s->host, .deadline = NEVER, .slot = LUA_NOREF};
+/* Push a Task in state READY, in no queue yet. */
+static task *task_new(lua_State *L, struct sched *s, bool served) {
+  task *t = lua_newuserdatauv(L, sizeof *t, served ? SERVED : RESULTS);
+  *t = (task){
+      .host = s->host, .deadline = NEVER, .slot = LUA_NOREF, .served = served};
   luaL_setmetatable(L, CLASS);
   t->serial = host_serial(s->host);
   note_site(L, s, t);
@@ -331,11 +341,11 @@ static void check_callable(lua_State *L, int index) {
 }
 
 
-task *task_spawn(lua_State *L, scope *into, int nargs) {
+static task *spawn(lua_State *L, scope *into, int nargs, bool served) {
   struct sched *s = sched_of(L);
   check_callable(L, lua_gettop(L) - nargs);
   luaL_checkstack(L, 6, "spawn");
-  task *t = task_new(L, s);
+  task *t = task_new(L, s, served);
   lua_State *co = lua_newthread(L);
   if (!lua_checkstack(co, nargs + LUA_MINSTACK))
     luaL_error(L, "too many arguments to spawn");
@@ -344,7 +354,7 @@ task *task_spawn(lua_State *L, scope *into, int nargs) {
   lua_xmove(L, co, 1);
   lua_rotate(L, -(nargs + 3), 2); /* task, coroutine, body, arguments */
   lua_xmove(L, co, nargs + 1);
-  lua_setiuservalue(L, -2, 1);
+  lua_setiuservalue(L, -2, RESULTS);
   lua_rawgeti(L, LUA_REGISTRYINDEX, s->slots);
   lua_pushvalue(L, -2);
   t->slot = luaL_ref(L, -2);
@@ -357,9 +367,17 @@ task *task_spawn(lua_State *L, scope *into, int nargs) {
 }
 
 
+task *task_spawn(lua_State *L, scope *into, int nargs) {
+  return spawn(L, into, nargs, false);
+}
+
+
 task *task_spawn_served(lua_State *L, scope *into, int nargs) {
-  task *t = task_spawn(L, into, nargs);
-  t->served = true;
+  lua_pushvalue(L, -nargs);
+  lua_insert(L, -(nargs + 2)); /* below the function */
+  task *t = spawn(L, into, nargs, true);
+  lua_insert(L, -2);
+  lua_setiuservalue(L, -2, SERVED);
   return t;
 }
 
@@ -370,20 +388,38 @@ task *task_spawn_served(lua_State *L, scope *into, int nargs) {
 
 /* A task whose base failed outside its body: out of memory, or an error in
  * the closing of what it served. */
-static int l_report(lua_State *L) {
+static int l_fail(lua_State *L) {
   task *t = lua_touserdata(L, 1);
+  task_push(L, t);
+  lua_insert(L, 1);
+  lua_pushvalue(L, -1);
+  lua_setiuservalue(L, 1, RESULTS);
   report_failure(L, t);
   return 0;
 }
 
 
+static int l_close_served(lua_State *L) {
+  task_push(L, lua_touserdata(L, 1));
+  close_served(L, 2);
+  return 0;
+}
+
+
+/* When there is no memory left to tell of a failure, or to close what others
+ * wait for, the program ends. */
 static void end_badly(lua_State *L, task *t) {
   t->failed = true;
   t->cancelled = false;
-  lua_pushcfunction(L, l_report);
+  t->results = 0;
+  lua_pushcfunction(L, l_fail);
   lua_pushlightuserdata(L, t);
   lua_xmove(t->co, L, 1);
-  host_call(t->host, 2, 0);
+  bool told = host_call(t->host, 2, 0);
+  lua_pushcfunction(L, l_close_served);
+  lua_pushlightuserdata(L, t);
+  if (!host_call(t->host, 1, 0) || !told)
+    report_helpless(t->host);
   lua_settop(L, 0);
 }
 

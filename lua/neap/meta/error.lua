@@ -19,6 +19,7 @@
 --- | `EPIPE` `ECONNRESET` | the peer has gone |
 --- | `EMSGSIZE` | longer than the limit |
 --- | `ENODATA` | the stream ended in the middle of what was asked for |
+--- | `EBADMSG` | the bytes are no value of the kind that was asked for |
 --- | `EMFILE` `ENFILE` | no more descriptors |
 
 ---@class neap.error

@@ -117,8 +117,8 @@ function Stream:recv(max) end
 ---@param ... "l"|"L"|"n"|"a"|integer
 ---@return string|number|nil ...  one for each format, up to the first nil: the end, or
 --- what is no number
----@return neap.Error? err  behind a single nil. EMSGSIZE for a line of more than 64 KiB,
---- which stays there
+---@return neap.Error? err  behind a single nil. EMSGSIZE for a line, or space before a
+--- number, of more than 64 KiB, which stays there
 function Stream:read(...) end
 
 --- Iterate over `read` with these formats. A failure raises.
@@ -206,7 +206,7 @@ function Stream:peek(n) end
 ---@return any ...  the values, without the position behind them; nil at the end of the
 --- stream
 ---@return neap.Error? err  behind a single nil. ENODATA: the stream ended in the middle;
---- EMSGSIZE. Nothing is taken
+--- EMSGSIZE: above max; EBADMSG: an integer that does not fit Lua's. Nothing is taken
 function Stream:unpack(fmt, max) end
 
 --- Write all of it, in order. Small writes gather until the task waits, and go

@@ -77,8 +77,10 @@ function signal.each(name, ...) end
 function signal.ignore(name) end
 
 --- Let a signal do again what it does where no script says otherwise: SIGINT and
---- SIGTERM end the program in order, SIGPIPE does nothing (the write fails with
---- EPIPE), the others do what the system's table says (signal(7)).
+--- SIGTERM end the program in order; SIGPIPE ends it when `print` or `io` has
+--- written to a standard output that nobody reads any more, and else does nothing
+--- (a stream's write fails with EPIPE); the others do what the system's table says
+--- (signal(7)).
 ---
 --- ```lua
 --- local signal = require "neap.signal"

@@ -121,8 +121,10 @@ function task.shield(f, ...) end
 --- spawned into the scope have ended.
 ---
 --- The first failure, of the function or of a task, cancels all the others, and
---- is raised here once they have ended. When the caller is cancelled or its time
---- is up, so are the tasks.
+--- is raised here once they have ended; if nobody handles it, the report tells of
+--- the others, too. When the caller is cancelled or its time is up, so are the tasks.
+--- The tasks of a scope that nobody can come back to (its coroutine was closed)
+--- are cancelled, and the program waits for them.
 ---
 --- ```lua
 --- local task = require "neap.task"
