@@ -1,5 +1,5 @@
 /*
-** The command line: one host, one script, its exit status.
+** The process: one host, one program, its exit status.
 */
 
 #include <stdio.h>
@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "cli/command.h"
 #include "host/host.h"
 #include "net/net.h"
 #include "sched/task.h"
@@ -16,19 +17,6 @@
 
 /* How long the process waits at its end for what was written to go out. */
 #define LAST_DRAIN (5 * UINT64_C(1000000000))
-
-/* The exit status for a wrong use of the command line. */
-enum { USAGE = 2 };
-
-static const char usage[] =
-    "usage: neap SCRIPT [ARGUMENT...]    run a Lua script; - is standard "
-    "input\n"
-    "       neap -e CODE [ARGUMENT...]   run code, with net, task, ... at "
-    "hand\n"
-    "       neap test [ARGUMENT...]      run specs with busted\n"
-    "       neap -v | --help\n";
-
-static const char version[] = "neap " NEAP_VERSION " (" LUA_RELEASE ")\n";
 
 /* What `neap -e` finds without require. */
 static const char short_names[] =
@@ -89,35 +77,52 @@ static void push_text(lua_State *L, const char *text, const char *name) {
 }
 
 
-/* Push the program that argv asks for; returns the index of its name. */
-static int push_program(lua_State *L, char **argv) {
-  if (strcmp(argv[1], "test") == 0) {
-    push_text(L, test_script, "=neap.test");
-    return 1;
-  }
-  if (strcmp(argv[1], "-e") == 0) {
-    push_text(L, short_names, "=neap.names");
-    lua_call(L, 0, 0);
-    push_text(L, argv[2], "=(command line)");
-    return 2;
-  }
-  int status = host_load_file(L, argv[1]);
+static void push_code(lua_State *L, const char *code) {
+  push_text(L, short_names, "=neap.names");
+  lua_call(L, 0, 0);
+  push_text(L, code, "=(command line)");
+}
+
+
+static void push_file(lua_State *L, const char *path) {
+  int status = host_load_file(L, path);
   if (status != LUA_OK) {
     host_of(L)->exit_status = status == LUA_ERRFILE ? USAGE : EXIT_FAILURE;
     lua_error(L);
   }
-  if (strcmp(argv[1], "-") != 0)
-    add_folder(L, argv[1]);
-  return 1;
+  if (strcmp(path, "-") != 0)
+    add_folder(L, path);
+}
+
+
+/* What main was called with. */
+typedef struct call {
+  command command;
+  int argc;
+  char **argv;
+} call;
+
+
+static void push_program(lua_State *L, const call *c) {
+  const char *program = c->argv[c->command.program];
+  switch (c->command.verb) {
+  case VERB_TEST:
+    push_text(L, test_script, "=neap.test");
+    break;
+  case VERB_CODE:
+    push_code(L, program);
+    break;
+  default:
+    push_file(L, program);
+  }
 }
 
 
 /* Load the program and spawn it as the first task. */
 static int start(lua_State *L) {
-  int argc = (int)lua_tointeger(L, 1);
-  char **argv = lua_touserdata(L, 2);
-  int script = push_program(L, argv);
-  task_spawn(L, NULL, push_arguments(L, argc, argv, script));
+  const call *c = lua_touserdata(L, 1);
+  push_program(L, c);
+  task_spawn(L, NULL, push_arguments(L, c->argc, c->argv, c->command.program));
   lua_pushliteral(L, "main");
   lua_setfield(L, -2, "name");
   return 0;
@@ -141,13 +146,12 @@ static int start_failed(host *h) {
 }
 
 
-static int run(host *h, int argc, char **argv) {
+static int run(host *h, call *c) {
   if (!open_all(h))
     return start_failed(h);
   lua_pushcfunction(h->L, start);
-  lua_pushinteger(h->L, argc);
-  lua_pushlightuserdata(h->L, argv);
-  if (!host_call(h, 2, 0))
+  lua_pushlightuserdata(h->L, c);
+  if (!host_call(h, 1, 0))
     return start_failed(h);
   sched_run(h);
   h->world->drain(h->outside, h->world->now(h->outside) + LAST_DRAIN);
@@ -155,14 +159,14 @@ static int run(host *h, int argc, char **argv) {
 }
 
 
-static int run_host(int argc, char **argv) {
+static int run_host(call *c) {
   host h = {0};
   if (uv_world_open(&h) < 0 || !host_open(&h)) {
     fputs("neap: cannot start\n", stderr);
     return EXIT_FAILURE;
   }
   uv_world_signals(&h);
-  int status = run(&h, argc, argv);
+  int status = run(&h, c);
   host_close(&h);
   net_give_up(&h);
   status = host_flush(status);
@@ -182,17 +186,12 @@ static int show(const char *text) {
 
 
 int main(int argc, char **argv) {
-  bool is_option = argc > 1 && argv[1][0] == '-' && argv[1][1] != '\0';
-  if (argc > 1 && strcmp(argv[1], "-v") == 0)
-    return show(version);
-  if (argc > 1 && strcmp(argv[1], "--help") == 0)
-    return show(usage);
-  if (argc < 2 || (is_option && (strcmp(argv[1], "-e") != 0 || argc < 3))) {
-    if (is_option && strcmp(argv[1], "-e") != 0)
-      fprintf(stderr, "neap: unknown option %s\n", argv[1]);
-    fputs(usage, stderr);
-    return USAGE;
-  }
+  call c = {.argc = argc, .argv = argv};
+  int status = command_parse(&c.command, argc, argv);
+  if (status != 0)
+    return status;
+  if (c.command.verb == VERB_SHOW)
+    return show(c.command.text);
   raise_descriptor_limit();
-  return run_host(argc, argv);
+  return run_host(&c);
 }

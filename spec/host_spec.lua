@@ -96,23 +96,27 @@ describe("the command line", function()
     assert.same(says "nil\n", run_script "print(net)")
   end)
 
-  it("knows -v and --help", function()
-    local result = run "-v"
-    assert.matches("^neap %d+%.%d+%.%d+ %(Lua 5%.4%.%d+%)\n$", result.stdout)
-    assert.equal(0, result.code)
-    result = run "--help"
-    assert.matches("^usage: neap SCRIPT", result.stdout)
-    assert.equal(0, result.code)
+  it("knows -v and --help, by their other names too", function()
+    for _, option in ipairs {"-v", "--version"} do
+      local result = run(option)
+      assert.matches("^neap %d+%.%d+%.%d+ %(Lua 5%.4%.%d+%)\n$", result.stdout)
+      assert.equal(0, result.code)
+    end
+    for _, option in ipairs {"-h", "--help"} do
+      local result = run(option)
+      assert.matches("^usage: neap %[OPTION%.%.%.%] SCRIPT", result.stdout)
+      assert.equal(0, result.code)
+    end
   end)
 
   it("refuses what it does not know, with 2 (S9)", function()
     for _, arguments in ipairs {
-      {}, {"-x"}, {"--version"}, {"--"}, {"-e"}, {"-V", "x.lua"}, {"-ex"},
+      {}, {"-x"}, {"--versio"}, {"--"}, {"-v=1"}, {"--help=1"}, {"-e"}, {"-V", "x.lua"}, {"-ex"},
     } do
       local result = run(table.unpack(arguments))
       assert.equal(2, result.code)
       assert.equal("", result.stdout)
-      assert.matches("usage: neap SCRIPT", result.stderr)
+      assert.matches("usage: neap %[OPTION%.%.%.%] SCRIPT", result.stderr)
     end
     assert.matches("^neap: unknown option %-x\n", run("-x").stderr)
   end)

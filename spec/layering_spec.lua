@@ -60,7 +60,8 @@ end
 
 -- Who may include from whom, besides each folder from itself.
 local below = {
-  main = "repl net tls uv sim sched host",
+  main = "cli repl net tls uv sim sched host",
+  cli = "",
   repl = "net tls sched host",
   net = "sched host",
   tls = "net sched host",

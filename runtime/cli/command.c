@@ -1,0 +1,130 @@
+#include "cli/command.h"
+
+#include <lua.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char usage[] =
+    "usage: neap [OPTION...] SCRIPT [ARGUMENT...]    run a Lua script; - is "
+    "standard input\n"
+    "       neap [OPTION...] -e CODE [ARGUMENT...]   run code, with net, task, "
+    "... at hand\n"
+    "       neap test [ARGUMENT...]                  run specs with busted\n"
+    "       neap -v | --help\n";
+
+static const char version[] = "neap " NEAP_VERSION " (" LUA_RELEASE ")\n";
+
+/* An option's value is what stands behind its = (long ones), or the next
+ * argument (short ones). */
+typedef struct option {
+  const char *name;
+  const char *value; /* what it is, in messages; NULL: it takes none */
+  bool last;         /* it ends the options */
+  bool (*take)(command *c, const char *value); /* false: told on stderr */
+} option;
+
+
+static bool take_code(command *c, const char *value) {
+  (void)value;
+  c->verb = VERB_CODE;
+  return true;
+}
+
+
+static bool take_version(command *c, const char *value) {
+  (void)value;
+  c->verb = VERB_SHOW;
+  c->text = version;
+  return true;
+}
+
+
+static bool take_help(command *c, const char *value) {
+  (void)value;
+  c->verb = VERB_SHOW;
+  c->text = usage;
+  return true;
+}
+
+
+static const option options[] = {
+    {"-e", "CODE", true, take_code},         {"-v", NULL, true, take_version},
+    {"--version", NULL, true, take_version}, {"-h", NULL, true, take_help},
+    {"--help", NULL, true, take_help},
+};
+
+static const struct word {
+  const char *name;
+  verb verb;
+} words[] = {
+    {"test", VERB_TEST},
+};
+
+
+static const option *find(const char *name, size_t n) {
+  for (size_t i = 0; i < sizeof options / sizeof *options; i++)
+    if (strlen(options[i].name) == n && memcmp(options[i].name, name, n) == 0)
+      return &options[i];
+  return NULL;
+}
+
+
+static int misused(const char *what, const char *about) {
+  fprintf(stderr, "neap: %s%s\n%s", what, about, usage);
+  return USAGE;
+}
+
+
+/* Take the option at argv[*at], and move on behind it. */
+static int take(command *c, int argc, char **argv, int *at, bool *last) {
+  char *name = argv[(*at)++];
+  size_t n = strcspn(name, "=");
+  bool is_long = name[1] == '-';
+  const option *o = find(name, n);
+  const char *value = NULL;
+  if (o == NULL || (!is_long && name[n] != '\0'))
+    return misused("unknown option ", name);
+  if (name[n] == '=')
+    value = name + n + 1;
+  else if (o->value != NULL && !is_long && *at < argc)
+    value = argv[(*at)++];
+  if (value == NULL && o->value != NULL)
+    return misused(o->value, " is expected behind an option");
+  if (value != NULL && o->value == NULL)
+    return misused("no value is expected: ", name);
+  *last = o->last;
+  return o->take(c, value) ? 0 : USAGE;
+}
+
+
+static verb verb_of(const char *word) {
+  for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+    if (strcmp(words[i].name, word) == 0)
+      return words[i].verb;
+  return VERB_FILE;
+}
+
+
+int command_parse(command *c, int argc, char **argv) {
+  int at = 1;
+  bool last = false;
+  memset(c, 0, sizeof *c);
+  while (!last && at < argc && argv[at][0] == '-' && argv[at][1] != '\0') {
+    int status = take(c, argc, argv, &at, &last);
+    if (status != 0)
+      return status;
+  }
+  if (last) {
+    c->program = at - 1;
+    return 0;
+  }
+  if (at >= argc) {
+    fputs(usage, stderr);
+    return USAGE;
+  }
+  c->verb = verb_of(argv[at]);
+  c->program = at;
+  return 0;
+}

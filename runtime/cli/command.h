@@ -1,0 +1,33 @@
+/*
+** The command line: argv to one verb and its options.
+**
+** An option is a row of `options` in command.c, a word such as `test` a row of
+** `words`.  Options stand before the script, -e or the word; what follows
+** those is the program's own.
+*/
+
+#ifndef CLI_COMMAND_H
+#define CLI_COMMAND_H
+
+typedef enum verb {
+  VERB_FILE, /* run a script */
+  VERB_CODE, /* run the text behind -e */
+  VERB_TEST, /* run specs */
+  VERB_SHOW  /* print a text, and no more */
+} verb;
+
+typedef struct command {
+  verb verb;
+  int program;      /* the index of the script's name, of the code, or of the
+                       word; its arguments follow */
+  const char *text; /* of VERB_SHOW */
+} command;
+
+/* Fill in the command.  Returns 0, or the exit status of a wrong use, which
+ * has been told on stderr. */
+int command_parse(command *c, int argc, char **argv);
+
+/* The exit status for a wrong use of the command line. */
+enum { USAGE = 2 };
+
+#endif
