@@ -21,6 +21,7 @@ local pages = {
   {name = "time", "meta/time.lua"},
   {name = "signal", "meta/signal.lua"},
   {name = "process", "meta/process.lua", "process.lua"},
+  {name = "worker", "worker.lua", "meta/worker.lua"},
   {name = "stdio", "meta/stdio.lua"},
   {name = "address", "meta/address.lua"},
   {name = "endpoint", "meta/endpoint.lua"},

@@ -1,5 +1,6 @@
 /*
-** The process: one host, one program, its exit status.
+** The process: one host, its program, its exit status; and the hosts of
+** workers, each in a thread of its own.
 */
 
 #include <stdio.h>
@@ -9,19 +10,26 @@
 #include <unistd.h>
 
 #include "cli/command.h"
+#include "host/error.h"
 #include "host/host.h"
 #include "net/net.h"
 #include "sched/task.h"
 #include "sched/world.h"
 #include "uv/world.h"
+#include "worker/worker.h"
 
 /* How long the process waits at its end for what was written to go out. */
 #define LAST_DRAIN (5 * UINT64_C(1000000000))
 
 /* What `neap -e` finds without require. */
-static const char short_names[] =
-    "for _, name in ipairs{'net', 'task', 'time', 'signal', 'process', 'stdio'}"
-    " do _G[name] = require('neap.' .. name) end";
+static const char short_names[] = "for _, name in ipairs{'net', 'task', "
+                                  "'time', 'signal', 'process', 'stdio', "
+                                  "'worker'}"
+                                  " do _G[name] = require('neap.' .. name) end";
+
+/* What `neap -w` runs in the main thread. */
+static const char supervisor[] =
+    "return require('neap.worker.supervisor')(...)";
 
 static const char test_script[] =
     "os.exit(require('neap.test').main{...}, true)";
@@ -95,6 +103,122 @@ static void push_file(lua_State *L, const char *path) {
 }
 
 
+static void push_function(lua_State *L, const char *code, size_t n) {
+  if (luaL_loadbufferx(L, code, n, "=worker", "b") != LUA_OK)
+    lua_error(L);
+}
+
+
+/*
+** One host, from its beginning to its end
+*/
+
+static void live_worker(worker *w);
+
+
+static bool open_all(host *h) {
+  static const lua_CFunction opens[] = {sched_open, net_open, workers_open};
+  for (size_t i = 0; i < sizeof opens / sizeof *opens; i++) {
+    lua_pushcfunction(h->L, opens[i]);
+    if (!host_call(h, 0, 0))
+      return false;
+  }
+  return true;
+}
+
+
+/* Errors before the first task runs have no traceback to show. */
+static int start_failed(host *h) {
+  const char *text = lua_tostring(h->L, -1);
+  host_tell(h, text, strcspn(text, "\n"));
+  return h->exit_status != 0 ? h->exit_status : EXIT_FAILURE;
+}
+
+
+/* Run the program that start(about) spawns as the first task. */
+static int run(host *h, lua_CFunction start, void *about) {
+  if (!open_all(h))
+    return start_failed(h);
+  lua_pushcfunction(h->L, start);
+  lua_pushlightuserdata(h->L, about);
+  if (!host_call(h, 1, 0))
+    return start_failed(h);
+  sched_run(h);
+  h->world->drain(h->outside, h->world->now(h->outside) + LAST_DRAIN);
+  return h->exit_status;
+}
+
+
+static bool begin(host *h, worker *self) {
+  if (uv_world_open(h) < 0)
+    return false;
+  if (self != NULL)
+    h->world = &uv_thread_world;
+  workers_new(h, live_worker, self);
+  return host_open(h);
+}
+
+
+static void finish(host *h) {
+  uv_world_close(h); /* the last bodies are freed in it */
+  net_close(h);
+  sched_close(h);
+  free(h->told);
+}
+
+
+/*
+** A worker, in its thread
+*/
+
+static void push_worker(lua_State *L, const worker *w) {
+  size_t n;
+  const char *code = worker_code(w, &n);
+  switch (worker_kind(w)) {
+  case WORKER_FILE:
+    push_file(L, worker_name(w));
+    break;
+  case WORKER_TEXT:
+    push_code(L, code);
+    break;
+  default:
+    push_function(L, code, n);
+  }
+}
+
+
+static int start_worker(lua_State *L) {
+  worker *w = lua_touserdata(L, 1);
+  push_worker(L, w);
+  task_spawn(L, NULL, worker_wrap(L, w));
+  lua_pushliteral(L, "main");
+  lua_setfield(L, -2, "name");
+  int status = worker_begin(w, host_of(L));
+  if (status < 0)
+    return luaL_error(L, "cannot start (%s)", error_code(status));
+  return 0;
+}
+
+
+static void live_worker(worker *w) {
+  host h = {0};
+  if (!begin(&h, w)) {
+    worker_end(w, EXIT_FAILURE, "cannot start");
+    return;
+  }
+  int status = run(&h, start_worker, w);
+  worker_end(w, status, h.told);
+  host_close(&h);
+  workers_close(&h);
+  net_give_up(&h);
+  finish(&h);
+}
+
+
+/*
+** The program
+*/
+
 /* What main was called with. */
 typedef struct call {
   command command;
@@ -103,8 +227,27 @@ typedef struct call {
 } call;
 
 
-static void push_program(lua_State *L, const call *c) {
+/* Push the supervisor of so many workers, which run the program. */
+static int push_supervisor(lua_State *L, const call *c) {
+  bool is_code = c->command.verb == VERB_CODE;
   const char *program = c->argv[c->command.program];
+  push_text(L, supervisor, "=neap.worker");
+  lua_pushinteger(L, c->command.workers);
+  lua_pushinteger(L, is_code ? WORKER_TEXT : WORKER_FILE);
+  lua_pushstring(L, is_code ? "-e" : program);
+  if (is_code)
+    lua_pushstring(L, program);
+  else
+    lua_pushnil(L);
+  return 4;
+}
+
+
+/* Push the program and what stands before its arguments; returns how many. */
+static int push_program(lua_State *L, const call *c) {
+  const char *program = c->argv[c->command.program];
+  if (c->command.workers > 0)
+    return push_supervisor(L, c);
   switch (c->command.verb) {
   case VERB_TEST:
     push_text(L, test_script, "=neap.test");
@@ -115,66 +258,36 @@ static void push_program(lua_State *L, const call *c) {
   default:
     push_file(L, program);
   }
+  return 0;
 }
 
 
-/* Load the program and spawn it as the first task. */
 static int start(lua_State *L) {
   const call *c = lua_touserdata(L, 1);
-  push_program(L, c);
-  task_spawn(L, NULL, push_arguments(L, c->argc, c->argv, c->command.program));
+  int n = push_program(L, c);
+  n += push_arguments(L, c->argc, c->argv, c->command.program);
+  task_spawn(L, NULL, n);
   lua_pushliteral(L, "main");
   lua_setfield(L, -2, "name");
   return 0;
 }
 
 
-static bool open_all(host *h) {
-  lua_pushcfunction(h->L, sched_open);
-  if (!host_call(h, 0, 0))
-    return false;
-  lua_pushcfunction(h->L, net_open);
-  return host_call(h, 0, 0);
-}
-
-
-/* Errors before the first task runs have no traceback to show. */
-static int start_failed(host *h) {
-  const char *message = lua_tostring(h->L, -1);
-  fprintf(stderr, "neap: %.*s\n", (int)strcspn(message, "\n"), message);
-  return h->exit_status != 0 ? h->exit_status : EXIT_FAILURE;
-}
-
-
-static int run(host *h, call *c) {
-  if (!open_all(h))
-    return start_failed(h);
-  lua_pushcfunction(h->L, start);
-  lua_pushlightuserdata(h->L, c);
-  if (!host_call(h, 1, 0))
-    return start_failed(h);
-  sched_run(h);
-  h->world->drain(h->outside, h->world->now(h->outside) + LAST_DRAIN);
-  return h->exit_status;
-}
-
-
-static int run_host(call *c) {
+static int run_program(call *c) {
   host h = {0};
-  if (uv_world_open(&h) < 0 || !host_open(&h)) {
+  if (!begin(&h, NULL)) {
     fputs("neap: cannot start\n", stderr);
     return EXIT_FAILURE;
   }
   uv_world_signals(&h);
-  int status = run(&h, c);
+  int status = run(&h, start, c);
   host_close(&h);
+  workers_close(&h);
   net_give_up(&h);
   status = host_flush(status);
   if (uv_world_busy(&h))
-    _exit(status);    /* exit() would wait for a lookup that nobody wants */
-  uv_world_close(&h); /* the last bodies are freed in it */
-  net_close(&h);
-  sched_close(&h);
+    _exit(status); /* exit() would wait for a lookup that nobody wants */
+  finish(&h);
   return status;
 }
 
@@ -193,5 +306,5 @@ int main(int argc, char **argv) {
   if (c.command.verb == VERB_SHOW)
     return show(c.command.text);
   raise_descriptor_limit();
-  return run_host(&c);
+  return run_program(&c);
 }

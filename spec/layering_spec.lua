@@ -60,8 +60,9 @@ end
 
 -- Who may include from whom, besides each folder from itself.
 local below = {
-  main = "cli repl net tls uv sim sched host",
+  main = "cli worker repl net tls uv sim sched host",
   cli = "",
+  worker = "sched host",
   repl = "net tls sched host",
   net = "sched host",
   tls = "net sched host",
@@ -198,7 +199,8 @@ describe("the objects outside runtime/uv", function()
 end)
 
 describe("each public module", function()
-  local internal = {["neap.host"] = true, ["neap.require"] = true}
+  local internal = {["neap.host"] = true, ["neap.worker.supervisor"] = true,
+    ["neap.require"] = true}
 
   -- Those written in Lua, with their file, and those that C registers.
   local modules = {}

@@ -11,6 +11,7 @@ local process = require "neap.process"
 local reference = require "docs.reference"
 local signal = require "neap.signal"
 local task = require "neap.task"
+local worker = require "neap.worker"
 
 local pages = reference.read "."
 
@@ -140,6 +141,9 @@ describe("annotated, and there, are the functions of", function()
     ["neap.Channel"] = function()
       return methods_of(channel)
     end,
+    ["neap.WorkerChannel"] = function()
+      return methods_of(worker.channel())
+    end,
     ["neap.Semaphore"] = function()
       return methods_of(semaphore)
     end,
@@ -235,6 +239,7 @@ local function sample_tables()
     ["neap.process"] = {process},
     ["neap.signal"] = {signal},
     ["neap.Channel"] = {task.channel()},
+    ["neap.worker"] = {worker},
     ["neap.Mutex"] = {mutex},
     ["neap.Lock"] = {lock},
     ["neap.Semaphore"] = {semaphore},
@@ -287,6 +292,9 @@ describe("annotated, and there, are the fields of", function()
       return {task.scope(function(s)
         return s
       end)}, {}
+    end},
+    ["neap.WorkerChannel"] = {"worker/channel.c", 'strcmp%(key, "(%l+)"%)', function()
+      return {worker.channel(), worker.channel "named"}, {}
     end},
     ["neap.Process"] = {"net/process.c", '{"(%l+)", push_', function()
       local p = process.spawn {

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char usage[] =
@@ -12,7 +13,10 @@ static const char usage[] =
     "       neap [OPTION...] -e CODE [ARGUMENT...]   run code, with net, task, "
     "... at hand\n"
     "       neap test [ARGUMENT...]                  run specs with busted\n"
-    "       neap -v | --help\n";
+    "       neap -v | --help\n"
+    "options:\n"
+    "  -w N    run the program in N workers, each a thread that shares nothing "
+    "but channels\n";
 
 static const char version[] = "neap " NEAP_VERSION " (" LUA_RELEASE ")\n";
 
@@ -49,10 +53,22 @@ static bool take_help(command *c, const char *value) {
 }
 
 
+static bool take_workers(command *c, const char *value) {
+  char *end;
+  long n = strtol(value, &end, 10);
+  if (*end != '\0' || end == value || n < 1 || n > 1024) {
+    fprintf(stderr, "neap: -w: a number of workers from 1 to 1024 expected\n");
+    return false;
+  }
+  c->workers = (int)n;
+  return true;
+}
+
+
 static const option options[] = {
-    {"-e", "CODE", true, take_code},         {"-v", NULL, true, take_version},
-    {"--version", NULL, true, take_version}, {"-h", NULL, true, take_help},
-    {"--help", NULL, true, take_help},
+    {"-w", "N", false, take_workers}, {"-e", "CODE", true, take_code},
+    {"-v", NULL, true, take_version}, {"--version", NULL, true, take_version},
+    {"-h", NULL, true, take_help},    {"--help", NULL, true, take_help},
 };
 
 static const struct word {

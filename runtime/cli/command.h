@@ -21,6 +21,7 @@ typedef struct command {
   int program;      /* the index of the script's name, of the code, or of the
                        word; its arguments follow */
   const char *text; /* of VERB_SHOW */
+  int workers;      /* that run the program; 0: the main thread does */
 } command;
 
 /* Fill in the command.  Returns 0, or the exit status of a wrong use, which

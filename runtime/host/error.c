@@ -99,6 +99,11 @@ int fail(lua_State *L, int status, const char *op, const char *where) {
 }
 
 
+void error_adopt(lua_State *L) {
+  luaL_setmetatable(L, CLASS);
+}
+
+
 int error_is(lua_State *L, int index) {
   bool is = lua_istable(L, index) && lua_getmetatable(L, index);
   if (is) {

@@ -30,6 +30,9 @@ void error_push_message(lua_State *L, int status, const char *op,
 /* Push nil and an error object; returns 2, for `return fail(...)`. */
 int fail(lua_State *L, int status, const char *op, const char *where);
 
+/* Make the table on top an error object. */
+void error_adopt(lua_State *L);
+
 /* Is the value at index an error object? */
 int error_is(lua_State *L, int index);
 

@@ -9,6 +9,7 @@
 #include "host/coroutine.h"
 #include "host/error.h"
 #include "host/load.h"
+#include "host/memory.h"
 
 
 /* A collection begins when memory has grown to so many per cent.  Starting a
@@ -34,6 +35,8 @@ static int open_libraries(lua_State *L) {
 
 
 bool host_open(host *h) {
+  if (h->label == NULL)
+    h->label = "neap";
   h->L = luaL_newstate();
   if (h->L == NULL)
     return false;
@@ -62,6 +65,17 @@ int host_flush(int status) {
   fprintf(stderr, "neap: stdout: %s\n",
           errno != 0 ? strerror(errno) : "not all of it was written");
   return status != 0 ? status : EXIT_FAILURE;
+}
+
+
+/* Zeros may be in it. */
+void host_tell(host *h, const char *text, size_t n) {
+  if (h->told == NULL)
+    h->told = memory_text(text, n);
+  fflush(stdout);
+  fprintf(stderr, "%s: ", h->label);
+  fwrite(text, 1, n, stderr);
+  fputc('\n', stderr);
 }
 
 

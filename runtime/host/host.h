@@ -22,6 +22,10 @@ struct host {
   void *outside;             /* the backend's own state, its first argument */
   struct sched *sched;       /* tasks and deadlines: sched/task.h */
   struct net *net;           /* what the sockets of this host share */
+  struct workshop *workshop; /* threads and channels: worker/worker.h */
+  const char *label;         /* who speaks on stderr: "neap" */
+  char *told;                /* what was told first; malloc'ed, or NULL */
+  int siblings; /* workers that run the same script beside this host; 0 */
   void (*trace)(host *h, const char *event, const void *about, long long n);
   /* sees each step; NULL when nobody listens */
   unsigned serial;  /* the last number given to a task or socket */
@@ -65,6 +69,9 @@ void host_close(host *h);
 /* The exit status of a process that is to end with this one: another when what
  * print wrote did not arrive, which is told. */
 int host_flush(int status);
+
+/* Say on stderr what ends a program: a line with the label before it. */
+void host_tell(host *h, const char *text, size_t n);
 
 /* Load a file as text ("-" or NULL: stdin) and push the function; or push a
  * message and return Lua's status, LUA_ERRFILE when the file cannot be read.

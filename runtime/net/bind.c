@@ -171,6 +171,7 @@ int bind_lua(lua_State *L) {
   dial_spec(&spec, &e);
   options_parse(L, DIAL_OPTIONS, spec.family, &spec, also);
   complete_spec(L, &e, &spec);
+  dial_share(L, &e, &spec);
   if (!known) {
     lua_pushboolean(L, false);
     return 1;

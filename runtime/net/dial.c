@@ -220,14 +220,28 @@ int dial_lua(lua_State *L) {
 ** listen(endpoint, opts?, address?) : listener | nil, error | false for a name
 */
 
-void dial_dual(sockspec *spec) {
+static void add_option(sockspec *spec, int level, int name, int value) {
   if (spec->option_count == SOCKSPEC_OPTIONS)
     return;
   sockopt *o = &spec->options[spec->option_count++];
-  o->level = IPPROTO_IPV6;
-  o->name = IPV6_V6ONLY;
-  o->length = sizeof(int);
-  memcpy(o->value, &(int){0}, sizeof(int));
+  o->level = level;
+  o->name = name;
+  o->length = sizeof value;
+  memcpy(o->value, &value, sizeof value);
+}
+
+
+void dial_dual(sockspec *spec) {
+  add_option(spec, IPPROTO_IPV6, IPV6_V6ONLY, 0);
+}
+
+
+void dial_share(lua_State *L, const endpoint *e, sockspec *spec) {
+  if (host_of(L)->siblings == 0 || e->scheme->form != ENDPOINT_HOST_PORT)
+    return;
+  if (dial_option(L, "reuseport") == LUA_TNIL)
+    add_option(spec, SOL_SOCKET, SO_REUSEPORT, 1);
+  lua_pop(L, 1);
 }
 
 
@@ -282,6 +296,7 @@ int listen_lua(lua_State *L) {
   if (dial_option(L, "mode") != LUA_TNIL)
     spec.mode = (int)dial_integer(L, "mode", 0, 0777);
   spec.unlink_stale = dial_flag(L, "unlink_stale");
+  dial_share(L, &e, &spec);
   if (!known) {
     lua_pushboolean(L, false);
     return 1;

@@ -30,6 +30,10 @@ void dial_spec(sockspec *spec, const endpoint *e);
 /* Let an IPv6 socket take IPv4 too. */
 void dial_dual(sockspec *spec);
 
+/* Let the workers that run the same script share a port, unless the options
+ * say otherwise. */
+void dial_share(lua_State *L, const endpoint *e, sockspec *spec);
+
 /* nil and an error about the endpoint. */
 int dial_fail(lua_State *L, int status, const char *op, const endpoint *e);
 

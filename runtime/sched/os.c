@@ -1,6 +1,6 @@
 /*
 ** os.time, os.clock, os.date, os.exit and the seed of math.random, by the
-** world: so that a script runs the same in a simulated one.
+** world: so that a script runs the same in a simulated one.  And print.
 */
 
 #include <stdio.h>
@@ -75,7 +75,9 @@ static int l_exit(lua_State *L) {
     status = lua_toboolean(L, 1) ? EXIT_SUCCESS : EXIT_FAILURE;
   else
     status = (int)luaL_optinteger(L, 1, EXIT_SUCCESS);
-  bool close = lua_toboolean(L, 2);
+  bool close = lua_toboolean(L, 2) || h->world->leave == NULL;
+  if (h->world->leave == NULL && (h->stuck > 0 || !lua_isyieldable(L)))
+    return luaL_error(L, "os.exit: a worker cannot end from here");
   if (!close || h->sched->current == NULL || h->stuck > 0 ||
       !lua_isyieldable(L))
     leave(h, status, close);
@@ -88,7 +90,9 @@ void os_leave(struct sched *s, task *t) {
   s->host->stuck++;
   lua_resetthread(t->co);
   s->host->stuck--;
-  leave(s->host, s->host->exit_status, true);
+  s->stopped = true;
+  if (s->host->world->leave != NULL)
+    leave(s->host, s->host->exit_status, true);
 }
 
 
@@ -104,6 +108,24 @@ static int l_randomseed(lua_State *L) {
 }
 
 
+/* As Lua's, in one piece: so the lines of several threads do not mix. */
+static int l_print(lua_State *L) {
+  int n = lua_gettop(L);
+  luaL_Buffer b;
+  luaL_buffinit(L, &b);
+  for (int i = 1; i <= n; i++) {
+    if (i > 1)
+      luaL_addchar(&b, '\t');
+    luaL_tolstring(L, i, NULL);
+    luaL_addvalue(&b);
+  }
+  luaL_addchar(&b, '\n');
+  fwrite(luaL_buffaddr(&b), 1, luaL_bufflen(&b), stdout);
+  fflush(stdout);
+  return 0;
+}
+
+
 /* Wrap the field of the table on top. */
 static void wrap(lua_State *L, const char *name, lua_CFunction f) {
   lua_getfield(L, -1, name);
@@ -116,6 +138,7 @@ static void wrap(lua_State *L, const char *name, lua_CFunction f) {
 
 
 void os_open(lua_State *L) {
+  lua_register(L, "print", l_print);
   lua_getglobal(L, "os");
   wrap(L, "time", l_time);
   wrap(L, "date", l_date);

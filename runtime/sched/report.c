@@ -95,13 +95,12 @@ static void push_text(lua_State *L, int err) {
 
 static void print(lua_State *L, int err, int origin) {
   origin = lua_absindex(L, origin);
+  host *h = host_of(L);
   size_t n;
   push_text(L, err);
   const char *text = lua_tolstring(L, -1, &n); /* zeros may be in it */
-  fflush(stdout);
-  fputs("neap: ", stderr);
-  fwrite(text, 1, n, stderr);
-  fprintf(stderr, "\n%s\n", lua_tostring(L, origin));
+  host_tell(h, text, n);
+  fprintf(stderr, "%s\n", lua_tostring(L, origin));
   fflush(stderr);
   lua_pop(L, 1);
 }
@@ -113,7 +112,8 @@ static void print_line(lua_State *L, int err, const task *t) {
   push_text(L, err);
   report_push_task(L, t);
   fflush(stdout);
-  fprintf(stderr, "neap: %s (%s)\n", lua_tostring(L, -2), lua_tostring(L, -1));
+  fprintf(stderr, "%s: %s (%s)\n", t->host->label, lua_tostring(L, -2),
+          lua_tostring(L, -1));
 }
 
 
@@ -128,7 +128,7 @@ void report_push_other(lua_State *L, int err, int origin) {
 
 
 void report_helpless(host *h) {
-  fputs("neap: not enough memory\n", stderr);
+  fprintf(stderr, "%s: not enough memory\n", h->label);
   sched_interrupt(h, h->exit_status != 0 ? h->exit_status : 1,
                   "not enough memory");
 }
@@ -210,8 +210,8 @@ static int l_deadlock(lua_State *L) {
 void report_deadlock(struct sched *s) {
   host *h = s->host;
   fflush(stdout);
-  fprintf(stderr, "neap: deadlock: %u task%s, and nothing can wake %s\n",
-          s->live, s->live == 1 ? " waits" : "s wait",
+  fprintf(stderr, "%s: deadlock: %u task%s, and nothing can wake %s\n",
+          h->label, s->live, s->live == 1 ? " waits" : "s wait",
           s->live == 1 ? "it" : "them");
   lua_pushcfunction(h->L, l_deadlock);
   host_call(h, 0, 0);

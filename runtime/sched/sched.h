@@ -107,6 +107,7 @@ struct sched {
   unsigned unref_count, unref_room;
   bool deadlocked;
   bool leaving; /* the task that just ran has called os.exit */
+  bool stopped; /* that ended this host, not the process */
 };
 
 /* Queues (wait.c) */

@@ -487,8 +487,10 @@ static void run(struct sched *s, task *t) {
   s->current = NULL;
   if (s->flush != NULL)
     s->flush(s->host);
-  if (s->leaving)
+  if (s->leaving) {
     os_leave(s, t);
+    return;
+  }
   if (result != LUA_YIELD)
     end(s, t, result);
   else if (t->state == RUNNING)
@@ -529,7 +531,8 @@ static task *next_ready(struct sched *s) {
 void sched_round(host *h) {
   struct sched *s = h->sched;
   release_refs(s);
-  for (unsigned n = s->ready_count; n > 0 && s->ready_count > 0; n--)
+  for (unsigned n = s->ready_count; n > 0 && s->ready_count > 0 && !s->stopped;
+       n--)
     run(s, next_ready(s));
 }
 
@@ -569,7 +572,7 @@ void sched_run(host *h) {
   struct sched *s = h->sched;
   for (;;) {
     run_ready(s);
-    if (s->live == 0)
+    if (s->live == 0 || s->stopped)
       return;
     uint64_t next = s->ready_count > 0 ? 0 : next_deadline(s);
     if (s->ready_count == 0 && s->outside == 0 && timer_next(s) == NEVER) {

@@ -14,6 +14,8 @@
 
 #define NEVER UINT64_MAX
 
+struct host;
+
 typedef struct world world;
 
 struct world {
@@ -36,8 +38,17 @@ struct world {
    * meanwhile. */
   void (*drain)(void *w, uint64_t deadline);
 
-  /* End the process, now. */
+  /* End the process, now.  NULL: it is not this host's to end. */
   void (*leave)(void *w, int status);
+
+  /* Threads; NULL: there are none.  run(arg) in a thread of its own, and then
+   * done(arg) from this host's poll; 0 or -errno. */
+  int (*thread)(void *w, void (*run)(void *), void (*done)(void *), void *arg);
+
+  /* From bell() on any thread may ring(), until the host ends: soon rang(h) is
+   * called from poll, once for all that rang before. */
+  int (*bell)(void *w, void (*rang)(struct host *h));
+  void (*ring)(void *w);
 
   /* A count of open descriptors, for the census; -1 where the notion has no
    * meaning. */

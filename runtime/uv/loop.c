@@ -29,6 +29,7 @@
 #include "uv/arena.h"
 #include "uv/backend.h"
 #include "uv/process.h"
+#include "uv/thread.h"
 #include "uv/world.h"
 
 #define SECOND UINT64_C(1000000000)
@@ -299,18 +300,16 @@ static void leave(void *w, int status) {
 }
 
 
-const world uv_world = {
-    .name = "uv",
-    .now = now,
-    .wall = wall,
-    .cpu = cpu,
-    .random = draw,
-    .poll = poll_loop,
-    .drain = drain,
-    .leave = leave,
-    .descriptors = descriptors,
-    .net = &uv_backend,
-};
+#define WORLD(end) \
+  { \
+    .name = "uv", .now = now, .wall = wall, .cpu = cpu, .random = draw, \
+    .poll = poll_loop, .drain = drain, .leave = end, .thread = thread_run, \
+    .bell = thread_bell, .ring = thread_ring, .descriptors = descriptors, \
+    .net = &uv_backend, \
+  }
+
+const world uv_world = WORLD(leave);
+const world uv_thread_world = WORLD(NULL);
 
 
 /* libuv aborts on a descriptor of its own below 3.  So each of those that is
@@ -373,6 +372,7 @@ void uv_world_close(host *h) {
   run_later(l);
   children_close(l);
   signals_close(h);
+  thread_close(l);
   uv_close((uv_handle_t *)&l->anchor, NULL);
   uv_walk(&l->uv, on_left, NULL);
   uv_run(&l->uv, UV_RUN_DEFAULT);

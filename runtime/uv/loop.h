@@ -51,7 +51,10 @@ struct loop {
   uint32_t turn;       /* counts the batches */
   watch uv_watch;      /* libuv's own backend descriptor */
   later *first, *last; /* calls due when the batch is over, in their order */
-  unsigned draining;   /* closed streams whose bytes are still going out */
+  unsigned threads;    /* that run for this host */
+  uv_async_t *bell;    /* for other threads to ring; NULL: not hung */
+  void (*rang)(host *h);
+  unsigned draining; /* closed streams whose bytes are still going out */
   struct epoll_event *events; /* LOOP_BATCH of them */
   char *buffer;               /* LOOP_BUFFER bytes, shared by all reads */
   struct arena *arena;        /* as that, for messages; NULL: not yet used */

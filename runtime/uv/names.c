@@ -157,7 +157,7 @@ void names_unresolve(lookup *l) {
 
 bool uv_world_busy(host *h) {
   loop *l = loop_of(h);
-  return l != NULL && l->uv.active_reqs.count > 0;
+  return l != NULL && (l->uv.active_reqs.count > 0 || l->threads > 0);
 }
 
 

@@ -10,6 +10,9 @@
 
 extern const world uv_world;
 
+/* The same for a host that has a thread of a process, not the process. */
+extern const world uv_thread_world;
+
 /* Create the loop of a host (fills host.world and host.outside); 0 or -errno. */
 int uv_world_open(host *h);
 
@@ -20,7 +23,8 @@ void uv_world_close(host *h);
  * the second one ends the process at once.  One host in a process at a time. */
 int uv_world_signals(host *h);
 
-/* May exit() wait for a thread of libuv's pool?  Then leave by _exit. */
+/* May exit() wait for a thread of libuv's pool, or pull the ground from under
+ * one of thread.h?  Then leave by _exit. */
 bool uv_world_busy(host *h);
 
 #endif

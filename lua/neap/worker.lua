@@ -1,0 +1,165 @@
+--- Workers: Lua programs side by side in threads, each with its own state, loop
+--- and tasks.
+---
+--- Two workers share no value: what one gives the other is copied, through the
+--- arguments and results of `worker.run` and through channels. So there is nothing
+--- to lock, and a worker that fails takes nobody with it.
+---
+--- What can be copied: nil, booleans, numbers, strings, tables of those (without a
+--- metatable, at most 180 inside each other, none in itself), error objects (see
+--- neap.error), and channels, which both ends then share. Anything else raises. A
+--- message has at most 256 MiB.
+---
+--- `neap -w 4 server.lua` runs one script in four workers. Each of them listens for
+--- itself: the kernel spreads the connections to one port over them
+--- (SO_REUSEPORT, which `net.listen` and `net.bind` then set for TCP and UDP). A
+--- worker that fails is told of on stderr and started again, after 0.1 to 10
+--- seconds. Port 0 gives each worker a port of its own; a unix path can be had by
+--- one only: `if worker.id == 1 then ... end`.
+---
+--- Signals, and standard input, are the main program's (`neap.signal` gives EBUSY
+--- in a worker). `os.exit` ends the worker that calls it; what is the process's,
+--- such as its working folder, is every worker's.
+
+local core = require "neap.worker.core"
+local task = require "neap.task"
+
+-- A script may replace the globals.
+local error, pcall, type, format = error, pcall, type, string.format
+local dump, getupvalue, getinfo = string.dump, debug.getupvalue, debug.getinfo
+
+--- The kinds of programs (worker/worker.h).
+local FILE, FUNCTION = 0, 2
+
+---@class neap.worker
+---@field id integer  of this worker: from 1, 0 in the main program. `neap -w N` has 1 to N
+---@field count integer  how many workers run this script (`neap -w`); else 0
+local worker = {}
+worker.id, worker.count = core.self()
+
+--- Wait for a worker's end. Who is interrupted meanwhile interrupts the worker, and
+--- still waits until it has ended.
+function core.await(w)
+  local ok, interrupt = pcall(w.wait, w)
+  if not ok then
+    w:interrupt()
+    task.shield(w.wait, w)
+    error(interrupt, 0)
+  end
+end
+
+--- A function's code, if it stands alone.
+local function code_of(f)
+  for i = 1, 255 do
+    local name = getupvalue(f, i)
+    if not name then
+      break
+    elseif name ~= "_ENV" then
+      error(format("run: the function uses '%s' from around it, which a worker does not have; "
+        .. "give it as an argument", name), 3)
+    end
+  end
+  local ok, code = pcall(dump, f)
+  if not ok then
+    error("run: a Lua function expected", 3)
+  end
+  return code
+end
+
+--- Run a script, or a function, in a worker of its own, and wait until it has ended.
+---
+--- It is the worker's main program: what it spawns belongs to the worker, which ends
+--- when all of that has. When the caller is cancelled or its time is up, so is the
+--- worker. A function runs in the other state: it has its arguments and globals, but
+--- none of the locals around it, and requires what it needs by itself.
+---
+--- ```lua
+--- local task = require "neap.task"
+--- local worker = require "neap.worker"
+---
+--- local function sum(from, to)
+---   local n = 0
+---   for i = from, to do
+---     n = n + i
+---   end
+---   return n
+--- end
+---
+--- local results = task.all {
+---   function()
+---     return worker.run(sum, 1, 50000)
+---   end,
+---   function()
+---     return worker.run(sum, 50001, 100000)
+---   end,
+--- }
+--- print(results[1] + results[2])  --> 5000050000
+---
+--- print(select(2, worker.run(function()
+---   os.exit(3)
+--- end)))  --> worker ...: it ended with status 3 (EWORKER)
+--- ```
+---@async
+---@param program string|function  the path of a script, or a Lua function without upvalues
+---@param ... any  its arguments
+---@return any ...  what it returned; nil when it failed
+---@return neap.Error? err  EWORKER: it raised (what, is on stderr too) or ended with a status,
+--- `err.status`, that is not 0; EAGAIN: no more threads
+function worker.run(program, ...)
+  local w, err
+  if type(program) == "string" then
+    w, err = core.start(nil, 0, FILE, program, nil, ...)
+  elseif type(program) == "function" then
+    local code = code_of(program)
+    local info = getinfo(program, "S")
+    w, err = core.start(nil, 0, FUNCTION, format("%s:%d", info.short_src, info.linedefined), code, ...)
+  else
+    error("run: a script's path or a function expected, got " .. type(program), 2)
+  end
+  if not w then
+    return nil, err
+  end
+  core.await(w)
+  return w:results()
+end
+
+--- A channel between workers: a queue of copied values. Whoever asks for the same
+--- name in this process gets the same channel; one without a name is passed on as
+--- an argument or in a message. It lives while somebody holds it, and with a name
+--- also while there is something in it.
+---
+--- ```lua
+--- local task = require "neap.task"
+--- local worker = require "neap.worker"
+---
+--- local jobs, results = worker.channel(), worker.channel()
+--- for _ = 1, 2 do
+---   task.spawn(worker.run, function(jobs, results)
+---     for n in jobs:each() do
+---       results:send {n = n, square = n * n}
+---     end
+---   end, jobs, results)
+--- end
+--- local sum = 0
+--- for n = 1, 10 do
+---   jobs:send(n)
+--- end
+--- for _ = 1, 10 do
+---   sum = sum + results:recv().square
+--- end
+--- print(sum)  --> 385
+--- jobs:close()
+--- ```
+---@param name? string  without zero bytes
+---@param capacity? integer  messages that it holds, 1 to 1048576; default 64. Raises when
+--- the channel is there with another one
+---@return neap.WorkerChannel
+function worker.channel(name, capacity)
+  local ok, channel = pcall(core.channel, name, capacity)
+  if not ok then
+    error(type(channel) == "string" and channel:gsub("'%?'", "'channel'") or channel, 2)
+  end
+  return channel
+end
+
+return worker

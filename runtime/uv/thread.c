@@ -1,0 +1,122 @@
+#include "uv/thread.h"
+
+#include <stdlib.h>
+
+#include "host/memory.h"
+#include "uv/names.h"
+
+/* Lua's nesting of C calls needs half a MiB (200 levels), and C modules may
+ * want as much as a program's main thread has. */
+enum { STACK = 8 * 1024 * 1024 };
+
+typedef struct thread {
+  uv_thread_t id;
+  uv_async_t ended; /* sent by the thread's last instruction */
+  loop *loop;       /* of the host that started it */
+  void (*run)(void *);
+  void (*done)(void *);
+  void *arg;
+} thread;
+
+
+static void on_thread_closed(uv_handle_t *h) {
+  free(h->data);
+}
+
+
+static void on_ended(uv_async_t *ended) {
+  thread *t = ended->data;
+  uv_thread_join(&t->id);
+  t->loop->threads--;
+  uv_close((uv_handle_t *)ended, on_thread_closed);
+  t->done(t->arg);
+}
+
+
+static void live(void *arg) {
+  thread *t = arg;
+  t->run(t->arg);
+  uv_async_send(&t->ended);
+}
+
+
+static void on_work(uv_work_t *work) {
+  (void)work;
+}
+
+
+static void on_work_done(uv_work_t *work, int status) {
+  (void)status;
+  free(work);
+}
+
+
+/* libuv starts its pool at its first use, by a variable of the environment:
+ * that must be over before a second thread looks at the environment. */
+static void start_pool(loop *l) {
+  uv_work_t *nothing = memory_new(sizeof *nothing);
+  int mine = pool_begin();
+  uv_queue_work(&l->uv, nothing, on_work, on_work_done);
+  pool_end(mine);
+}
+
+
+int thread_run(void *w, void (*run)(void *), void (*done)(void *), void *arg) {
+  static const uv_thread_options_t options = {UV_THREAD_HAS_STACK_SIZE, STACK};
+  loop *l = w;
+  thread *t = memory_new(sizeof *t);
+  *t = (thread){.loop = l, .run = run, .done = done, .arg = arg};
+  t->ended.data = t;
+  int status = uv_async_init(&l->uv, &t->ended, on_ended);
+  if (status < 0) {
+    free(t);
+    return status;
+  }
+  loop_touch(l);
+  start_pool(l);
+  status = uv_thread_create_ex(&t->id, &options, live, t);
+  if (status < 0)
+    uv_close((uv_handle_t *)&t->ended, on_thread_closed);
+  else
+    l->threads++;
+  return status;
+}
+
+
+static void on_rung(uv_async_t *bell) {
+  loop *l = bell->data;
+  l->rang(l->host);
+}
+
+
+static void on_bell_closed(uv_handle_t *bell) {
+  free(bell);
+}
+
+
+int thread_bell(void *w, void (*rang)(host *h)) {
+  loop *l = w;
+  uv_async_t *bell = memory_new(sizeof *bell);
+  int status = uv_async_init(&l->uv, bell, on_rung);
+  if (status < 0) {
+    free(bell);
+    return status;
+  }
+  bell->data = l;
+  l->rang = rang;
+  l->bell = bell;
+  loop_touch(l);
+  return 0;
+}
+
+
+void thread_ring(void *w) {
+  uv_async_send(((loop *)w)->bell);
+}
+
+
+void thread_close(loop *l) {
+  if (l->bell != NULL)
+    uv_close((uv_handle_t *)l->bell, on_bell_closed);
+  l->bell = NULL;
+}

@@ -1,0 +1,17 @@
+/*
+** Threads of the host's own, and the bell that other threads ring.
+*/
+
+#ifndef UV_THREAD_H
+#define UV_THREAD_H
+
+#include "uv/loop.h"
+
+/* As sched/world.h says. */
+int thread_run(void *w, void (*run)(void *), void (*done)(void *), void *arg);
+int thread_bell(void *w, void (*rang)(host *h));
+void thread_ring(void *w);
+
+void thread_close(loop *l); /* takes the bell down */
+
+#endif

@@ -1,0 +1,289 @@
+#include "worker/message.h"
+
+#include <lauxlib.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/error.h"
+#include "host/memory.h"
+#include "worker/channel.h"
+#include "worker/worker.h"
+
+/* The kinds of values, a byte before each. */
+enum {
+  NIL = 'n',
+  TRUE = 't',
+  FALSE = 'f',
+  INTEGER = 'i',
+  FLOAT = 'd',
+  STRING = 's',
+  TABLE = '{',
+  ERROR = 'e',
+  CHANNEL = 'c',
+  END = '}'
+};
+
+
+/*
+** Encoding
+*/
+
+static void put(lua_State *L, scratch *s, const void *bytes, size_t n) {
+  if (n > MESSAGE_LIMIT - s->size)
+    luaL_error(L, "a message has at most %d MiB", MESSAGE_LIMIT >> 20);
+  if (s->size + n > s->room) {
+    s->room = (s->size + n) * 2;
+    s->bytes = memory_grow(s->bytes, s->room);
+  }
+  memcpy(s->bytes + s->size, bytes, n);
+  s->size += n;
+}
+
+
+static void put_tag(lua_State *L, scratch *s, char tag) {
+  put(L, s, &tag, 1);
+}
+
+
+static void put_number(lua_State *L, scratch *s, int index) {
+  bool whole = lua_isinteger(L, index);
+  lua_Integer i = whole ? lua_tointeger(L, index) : 0;
+  lua_Number d = lua_tonumber(L, index);
+  put_tag(L, s, whole ? INTEGER : FLOAT);
+  put(L, s, whole ? (void *)&i : (void *)&d, whole ? sizeof i : sizeof d);
+}
+
+
+static void put_string(lua_State *L, scratch *s, int index) {
+  size_t n;
+  const char *text = lua_tolstring(L, index, &n);
+  uint32_t size = (uint32_t)n;
+  if (n > MESSAGE_LIMIT)
+    luaL_error(L, "a message has at most %d MiB", MESSAGE_LIMIT >> 20);
+  put_tag(L, s, STRING);
+  put(L, s, &size, sizeof size);
+  put(L, s, text, n);
+}
+
+
+static void put_channel(lua_State *L, scratch *s, int index) {
+  channel *c = channel_test(L, index);
+  uint32_t at = s->channel_count;
+  if (c == NULL)
+    luaL_error(L, "a %s cannot be sent to another worker",
+               luaL_tolstring(L, index, NULL));
+  if (at == s->channel_room) {
+    s->channel_room = at * 2 + 4;
+    s->channels =
+        memory_grow(s->channels, s->channel_room * sizeof *s->channels);
+  }
+  s->channels[s->channel_count++] = channel_hold(c);
+  put_tag(L, s, CHANNEL);
+  put(L, s, &at, sizeof at);
+}
+
+
+static void put_value(lua_State *L, scratch *s, int index, int depth);
+
+
+static void put_table(lua_State *L, scratch *s, int index, int depth) {
+  bool is_error = error_is(L, index);
+  if (!is_error && lua_getmetatable(L, index))
+    luaL_error(L, "a table with a metatable cannot be sent to another worker");
+  if (depth == MESSAGE_DEPTH)
+    luaL_error(L,
+               "a message has at most %d tables inside each other "
+               "(is one in itself?)",
+               MESSAGE_DEPTH);
+  luaL_checkstack(L, LUA_MINSTACK, "message");
+  put_tag(L, s, is_error ? ERROR : TABLE);
+  for (lua_pushnil(L); lua_next(L, index) != 0; lua_pop(L, 1)) {
+    int top = lua_gettop(L);
+    put_value(L, s, top - 1, depth + 1);
+    put_value(L, s, top, depth + 1);
+  }
+  put_tag(L, s, END);
+}
+
+
+static void put_value(lua_State *L, scratch *s, int index, int depth) {
+  switch (lua_type(L, index)) {
+  case LUA_TNIL:
+    put_tag(L, s, NIL);
+    break;
+  case LUA_TBOOLEAN:
+    put_tag(L, s, lua_toboolean(L, index) ? TRUE : FALSE);
+    break;
+  case LUA_TNUMBER:
+    put_number(L, s, index);
+    break;
+  case LUA_TSTRING:
+    put_string(L, s, index);
+    break;
+  case LUA_TTABLE:
+    put_table(L, s, index, depth);
+    break;
+  case LUA_TUSERDATA:
+    put_channel(L, s, index);
+    break;
+  default:
+    luaL_error(L, "a %s cannot be sent to another worker",
+               luaL_typename(L, index));
+  }
+}
+
+
+static void begin(scratch *s) {
+  while (s->channel_count > 0)
+    channel_drop(s->channels[--s->channel_count]);
+  s->size = 0;
+}
+
+
+/* The references go from the scratch into the message. */
+static message *finish(scratch *s) {
+  message *m = memory_grow(NULL, sizeof *m + s->size);
+  *m = (message){.size = s->size, .channel_count = s->channel_count};
+  memcpy(m->bytes, s->bytes, s->size);
+  if (s->channel_count > 0) {
+    size_t size = s->channel_count * sizeof *m->channels;
+    m->channels = memory_grow(NULL, size);
+    memcpy(m->channels, s->channels, size);
+  }
+  s->channel_count = 0;
+  return m;
+}
+
+
+message *message_encode(lua_State *L, int first) {
+  scratch *s = &workshop_of(host_of(L))->scratch;
+  int top = lua_gettop(L);
+  begin(s);
+  for (int i = first; i <= top; i++)
+    put_value(L, s, i, 0);
+  put_tag(L, s, END);
+  return finish(s);
+}
+
+
+/*
+** Decoding
+*/
+
+typedef struct cursor {
+  lua_State *L;
+  const message *message;
+  const char *at;
+} cursor;
+
+
+static void get(cursor *c, void *out, size_t n) {
+  memcpy(out, c->at, n);
+  c->at += n;
+}
+
+
+static bool get_value(cursor *c);
+
+
+static void get_table(cursor *c, bool is_error) {
+  luaL_checkstack(c->L, LUA_MINSTACK, "message");
+  lua_newtable(c->L);
+  while (get_value(c)) {
+    get_value(c);
+    lua_rawset(c->L, -3);
+  }
+  if (is_error)
+    error_adopt(c->L);
+}
+
+
+static void get_string(cursor *c) {
+  uint32_t n;
+  get(c, &n, sizeof n);
+  lua_pushlstring(c->L, c->at, n);
+  c->at += n;
+}
+
+
+static void get_integer(cursor *c) {
+  lua_Integer i;
+  get(c, &i, sizeof i);
+  lua_pushinteger(c->L, i);
+}
+
+
+static void get_float(cursor *c) {
+  lua_Number d;
+  get(c, &d, sizeof d);
+  lua_pushnumber(c->L, d);
+}
+
+
+static void get_channel(cursor *c) {
+  uint32_t i;
+  get(c, &i, sizeof i);
+  channel_push(c->L, channel_hold(c->message->channels[i]));
+}
+
+
+/* Push the next value; false, and nothing, at the end of a list. */
+static bool get_value(cursor *c) {
+  char tag = *c->at++;
+  switch (tag) {
+  case END:
+    return false;
+  case NIL:
+    lua_pushnil(c->L);
+    break;
+  case TRUE:
+  case FALSE:
+    lua_pushboolean(c->L, tag == TRUE);
+    break;
+  case INTEGER:
+    get_integer(c);
+    break;
+  case FLOAT:
+    get_float(c);
+    break;
+  case STRING:
+    get_string(c);
+    break;
+  case CHANNEL:
+    get_channel(c);
+    break;
+  default:
+    get_table(c, tag == ERROR);
+  }
+  return true;
+}
+
+
+int message_decode(lua_State *L, const message *m) {
+  cursor c = {L, m, m->bytes};
+  int n = 0;
+  luaL_checkstack(L, LUA_MINSTACK, "message");
+  for (; get_value(&c); n++)
+    luaL_checkstack(L, LUA_MINSTACK, "message");
+  return n;
+}
+
+
+void message_free(message *m) {
+  if (m == NULL)
+    return;
+  for (unsigned i = 0; i < m->channel_count; i++)
+    channel_drop(m->channels[i]);
+  free(m->channels);
+  free(m);
+}
+
+
+void scratch_free(scratch *s) {
+  begin(s);
+  free(s->channels);
+  free(s->bytes);
+  *s = (scratch){0};
+}

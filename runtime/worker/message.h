@@ -1,0 +1,48 @@
+/*
+** Messages between hosts: Lua values as bytes that belong to no lua_State.
+**
+** What can be sent is copied: nil, booleans, numbers, strings, tables of those
+** (without a metatable), error objects, and channels, which are shared.
+** Anything else raises, as do a table nested deeper than MESSAGE_DEPTH (or in
+** itself), and more than MESSAGE_LIMIT bytes.
+*/
+
+#ifndef WORKER_MESSAGE_H
+#define WORKER_MESSAGE_H
+
+#include <lua.h>
+#include <stddef.h>
+
+struct channel;
+
+enum { MESSAGE_DEPTH = 180, MESSAGE_LIMIT = 256 * 1024 * 1024 };
+
+typedef struct message {
+  struct message *next;      /* in a channel */
+  struct channel **channels; /* that it names; each counts as a reference */
+  unsigned channel_count;
+  size_t size;
+  char bytes[];
+} message;
+
+/* What is being encoded.  One a host, used again and again. */
+typedef struct scratch {
+  char *bytes;
+  size_t size, room;
+  struct channel **channels;
+  unsigned channel_count, channel_room;
+} scratch;
+
+/* Encode the values from index `first` to the top.  Raises; what it had until
+ * then stays in the host's scratch, which the next call begins anew. */
+message *message_encode(lua_State *L, int first);
+
+/* Push the values of a message, and return how many they are.  Raises on lack
+ * of memory; the message stays the caller's. */
+int message_decode(lua_State *L, const message *m);
+
+void message_free(message *m);
+
+void scratch_free(scratch *s);
+
+#endif

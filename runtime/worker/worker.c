@@ -1,0 +1,397 @@
+#include "worker/worker.h"
+
+#include <errno.h>
+#include <lauxlib.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/error.h"
+#include "host/memory.h"
+#include "sched/task.h"
+#include "sched/wait.h"
+#include "sched/world.h"
+#include "worker/channel.h"
+
+#define CLASS "neap.Worker"
+
+/* The exit status of a worker that was interrupted: as of SIGTERM. */
+enum { INTERRUPTED = 128 + 15 };
+
+struct worker {
+  /* Whom an interrupt reaches, under the lock. */
+  pthread_mutex_t lock;
+  host *host; /* its own, from worker_begin to workers_close */
+  bool interrupted;
+
+  /* Given to the thread. */
+  void (*live)(worker *);
+  enum worker_kind kind;
+  int id, count;
+  char label[32];
+  char *name, *code;
+  size_t code_size;
+  message *arguments;
+
+  /* Made by the thread. */
+  message *results;
+  char *error;
+  int status;
+  bool began;
+
+  /* Of the host that started it. */
+  host *parent;
+  waitq waiters;
+  bool ended, dropped;
+};
+
+/* The arguments of start. */
+enum { ID = 1, COUNT, KIND, NAME, CODE, ARGUMENTS };
+
+typedef struct worker_box {
+  worker *worker;
+} worker_box;
+
+static atomic_int last_id; /* in the process */
+
+
+/*
+** Ringing
+*/
+
+static void rang(host *h) {
+  worker *self = workshop_of(h)->self;
+  bool interrupted = false;
+  channels_rang(h);
+  if (self == NULL)
+    return;
+  pthread_mutex_lock(&self->lock);
+  interrupted = self->interrupted;
+  pthread_mutex_unlock(&self->lock);
+  if (interrupted)
+    sched_interrupt(h, INTERRUPTED, "interrupted");
+}
+
+
+int workers_bell(host *h) {
+  struct workshop *s = workshop_of(h);
+  if (s->hung)
+    return 0;
+  int status = h->world->bell(h->outside, rang);
+  s->hung = status == 0;
+  return status;
+}
+
+
+static void interrupt(worker *w) {
+  pthread_mutex_lock(&w->lock);
+  w->interrupted = true;
+  if (w->host != NULL)
+    w->host->world->ring(w->host->outside);
+  pthread_mutex_unlock(&w->lock);
+}
+
+
+/*
+** The thread's side
+*/
+
+enum worker_kind worker_kind(const worker *w) {
+  return w->kind;
+}
+
+
+const char *worker_name(const worker *w) {
+  return w->name;
+}
+
+
+const char *worker_code(const worker *w, size_t *n) {
+  *n = w->code_size;
+  return w->code;
+}
+
+
+static int body_k(lua_State *L, int status, lua_KContext ctx) {
+  worker *w = lua_touserdata(L, lua_upvalueindex(2));
+  (void)status, (void)ctx;
+  w->results = message_encode(L, 1);
+  return 0;
+}
+
+
+static int l_body(lua_State *L) {
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
+  lua_callk(L, lua_gettop(L) - 1, LUA_MULTRET, 0, body_k);
+  return body_k(L, LUA_OK, 0);
+}
+
+
+/* The table `arg` is as of a script that was started by hand. */
+int worker_wrap(lua_State *L, worker *w) {
+  lua_pushlightuserdata(L, w);
+  lua_pushcclosure(L, l_body, 2);
+  int first = lua_gettop(L) + 1;
+  int n = message_decode(L, w->arguments);
+  lua_createtable(L, n, 1);
+  lua_pushstring(L, w->name);
+  lua_rawseti(L, -2, 0);
+  for (int i = 0; i < n; i++) {
+    lua_pushvalue(L, first + i);
+    lua_rawseti(L, -2, i + 1);
+  }
+  lua_setglobal(L, "arg");
+  return n;
+}
+
+
+int worker_begin(worker *w, host *h) {
+  int status = workers_bell(h);
+  if (status < 0)
+    return status;
+  pthread_mutex_lock(&w->lock);
+  w->began = true;
+  w->host = h;
+  if (w->interrupted)
+    h->world->ring(h->outside);
+  pthread_mutex_unlock(&w->lock);
+  return 0;
+}
+
+
+void worker_end(worker *w, int status, const char *error) {
+  w->status = status;
+  if (error != NULL)
+    w->error = memory_text(error, strlen(error));
+}
+
+
+static void run(void *w) {
+  ((worker *)w)->live(w);
+}
+
+
+/*
+** start(id or nil, count, kind, name, code or nil, ...) : Worker | nil, error
+*/
+
+static void free_worker(worker *w) {
+  pthread_mutex_destroy(&w->lock);
+  message_free(w->arguments);
+  message_free(w->results);
+  free(w->error);
+  free(w->name);
+  free(w->code);
+  free(w);
+}
+
+
+static void on_ended(void *arg) {
+  worker *w = arg;
+  w->parent->handles--;
+  w->ended = true;
+  wait_wake_all(&w->waiters, 0);
+  if (w->dropped)
+    free_worker(w);
+}
+
+
+/* After all that may raise. */
+static worker *worker_new(lua_State *L, message *arguments) {
+  size_t n;
+  worker *w = memory_new(sizeof *w);
+  const char *name = lua_tolstring(L, NAME, &n);
+  pthread_mutex_init(&w->lock, NULL);
+  w->parent = host_of(L);
+  w->live = workshop_of(w->parent)->live;
+  w->id = lua_isnil(L, ID) ? atomic_fetch_add(&last_id, 1) + 1
+                           : (int)lua_tointeger(L, ID);
+  w->count = (int)lua_tointeger(L, COUNT);
+  w->kind = (enum worker_kind)lua_tointeger(L, KIND);
+  w->name = memory_text(name, n);
+  snprintf(w->label, sizeof w->label, "neap: worker %d", w->id);
+  const char *code = lua_tolstring(L, CODE, &w->code_size);
+  if (code != NULL)
+    w->code = memory_text(code, w->code_size);
+  w->arguments = arguments;
+  return w;
+}
+
+
+static int l_start(lua_State *L) {
+  host *h = host_of(L);
+  const char *name = luaL_checkstring(L, NAME);
+  if (h->world->thread == NULL)
+    return luaL_error(L, "there are no threads here");
+  message *arguments = message_encode(L, ARGUMENTS);
+  worker_box *b = host_box(L, CLASS, sizeof *b, 0);
+  if (b == NULL) {
+    message_free(arguments);
+    return lua_error(L);
+  }
+  b->worker = worker_new(L, arguments);
+  int status = h->world->thread(h->outside, run, on_ended, b->worker);
+  if (status < 0) {
+    free_worker(b->worker);
+    b->worker = NULL;
+    return fail(L, status, "worker", name);
+  }
+  h->handles++;
+  return 1;
+}
+
+
+/*
+** worker:wait(), worker:interrupt(), worker:results()
+*/
+
+static worker *check(lua_State *L) {
+  return ((worker_box *)luaL_checkudata(L, 1, CLASS))->worker;
+}
+
+
+static int wait_k(lua_State *L, int status, lua_KContext ctx) {
+  static const waiting how = {"worker", NEVER, true};
+  worker *w = check(L);
+  (void)ctx;
+  if (status == LUA_YIELD)
+    wait_status(L);
+  return w->ended ? 0 : wait_park(L, &w->waiters, &how, 0, wait_k);
+}
+
+
+static int l_wait(lua_State *L) {
+  check(L);
+  wait_enter(L, "worker");
+  return wait_k(L, LUA_OK, 0);
+}
+
+
+static int l_interrupt(lua_State *L) {
+  interrupt(check(L));
+  return 0;
+}
+
+
+static void set_error(lua_State *L, const worker *w) {
+  char text[64];
+  snprintf(text, sizeof text, "it ended with status %d", w->status);
+  error_push_message(L, -ECANCELED, "worker", w->name,
+                     w->error != NULL ? w->error : text);
+  lua_pushliteral(L, "EWORKER");
+  lua_setfield(L, -2, "code");
+  lua_pushinteger(L, w->status);
+  lua_setfield(L, -2, "status");
+  lua_pushboolean(L, w->began);
+  lua_setfield(L, -2, "began");
+}
+
+
+/* Of one that has ended: its results, or nil and an error. */
+static int l_results(lua_State *L) {
+  const worker *w = check(L);
+  luaL_argcheck(L, w->ended, 1, "a worker that has ended expected");
+  if (w->status == 0)
+    return w->results != NULL ? message_decode(L, w->results) : 0;
+  lua_pushnil(L);
+  set_error(L, w);
+  return 2;
+}
+
+
+static int l_gc(lua_State *L) {
+  worker_box *b = lua_touserdata(L, 1);
+  worker *w = b->worker;
+  b->worker = NULL;
+  if (w == NULL)
+    return 0;
+  if (w->ended) {
+    free_worker(w);
+    return 0;
+  }
+  w->dropped = true;
+  interrupt(w);
+  return 0;
+}
+
+
+static int l_index(lua_State *L) {
+  const worker *w = check(L);
+  const char *key = luaL_checkstring(L, 2);
+  if (strcmp(key, "id") == 0)
+    lua_pushinteger(L, w->id);
+  else
+    lua_getfield(L, lua_upvalueindex(1), key);
+  return 1;
+}
+
+
+/*
+** self() : id, count
+*/
+
+static int l_self(lua_State *L) {
+  const worker *w = workshop_of(host_of(L))->self;
+  lua_pushinteger(L, w != NULL ? w->id : 0);
+  lua_pushinteger(L, w != NULL ? w->count : 0);
+  return 2;
+}
+
+
+static const luaL_Reg metamethods[] = {{"__gc", l_gc}, {NULL, NULL}};
+
+static const luaL_Reg methods[] = {{"wait", l_wait},
+                                   {"interrupt", l_interrupt},
+                                   {"results", l_results},
+                                   {NULL, NULL}};
+
+static const luaL_Reg functions[] = {{"start", l_start},
+                                     {"channel", channel_lua},
+                                     {"self", l_self},
+                                     {NULL, NULL}};
+
+
+static int open_core(lua_State *L) {
+  luaL_newmetatable(L, CLASS);
+  luaL_setfuncs(L, metamethods, 0);
+  luaL_newlib(L, methods);
+  lua_pushcclosure(L, l_index, 1);
+  lua_setfield(L, -2, "__index");
+  luaL_newlib(L, functions);
+  return 1;
+}
+
+
+int workers_open(lua_State *L) {
+  host_module(L, "neap.worker.core", open_core);
+  return 0;
+}
+
+
+void workers_new(host *h, void (*live)(worker *w), worker *self) {
+  h->workshop = memory_new(sizeof *h->workshop);
+  h->workshop->live = live;
+  h->workshop->self = self;
+  if (self == NULL)
+    return;
+  h->label = self->label;
+  h->siblings = self->count;
+}
+
+
+void workers_close(host *h) {
+  struct workshop *s = h->workshop;
+  if (s == NULL)
+    return;
+  if (s->self != NULL) {
+    pthread_mutex_lock(&s->self->lock);
+    s->self->host = NULL;
+    pthread_mutex_unlock(&s->self->lock);
+  }
+  scratch_free(&s->scratch);
+  free(s);
+  h->workshop = NULL;
+}

@@ -1,0 +1,69 @@
+/*
+** Workers: further hosts of the process, each in a thread of its own, with its
+** own lua_State, loop and tasks.
+**
+** They share nothing but channels (channel.h).  Who starts a worker gives it a
+** program and arguments, and gets its results, or why there are none, when its
+** thread has ended; in between it can only interrupt it.  neap.worker makes
+** the rest of that: run, and the supervisor of `neap -w`.
+*/
+
+#ifndef WORKER_WORKER_H
+#define WORKER_WORKER_H
+
+#include <lua.h>
+#include <stdbool.h>
+
+#include "host/host.h"
+#include "worker/message.h"
+
+typedef struct worker worker;
+
+/* What a worker runs. */
+enum worker_kind {
+  WORKER_FILE,    /* the script of that name */
+  WORKER_TEXT,    /* Lua text, as behind -e */
+  WORKER_FUNCTION /* a function, as string.dump gives it */
+};
+
+/* What workers and channels need of a host. */
+struct workshop {
+  worker *self;           /* the worker whose host it is; NULL: none's */
+  struct box *channels;   /* its ends of channels, the newest first */
+  void (*live)(worker *); /* see workers_open */
+  bool hung;              /* there is a bell to ring */
+  scratch scratch;
+};
+
+static inline struct workshop *workshop_of(host *h) {
+  return h->workshop;
+}
+
+/* Give a host its workshop, and register the module.  `live` is the whole life
+ * of a worker, in its thread: to open a host, run the program, close it.
+ * `self` is the worker whose host this is, or NULL. */
+void workers_new(host *h, void (*live)(worker *w), worker *self);
+int workers_open(lua_State *L); /* call it through host_call */
+
+/* Behind lua_close: nobody can ring or interrupt the host any more. */
+void workers_close(host *h);
+
+/* Make sure that the host can be rung; 0 or -errno. */
+int workers_bell(host *h);
+
+/* In the thread: what to run, and under what name. */
+enum worker_kind worker_kind(const worker *w);
+const char *worker_name(const worker *w);
+const char *worker_code(const worker *w, size_t *n);
+
+/* Replace the program on top by a function that keeps its results, and push
+ * its arguments; returns their number. */
+int worker_wrap(lua_State *L, worker *w);
+
+/* Its program has begun, and can be interrupted; 0 or -errno. */
+int worker_begin(worker *w, host *h);
+
+/* The last word: its exit status, and the first error that was told. */
+void worker_end(worker *w, int status, const char *error);
+
+#endif

@@ -1,0 +1,534 @@
+-- Workers: what crosses between them, how they end, and that nothing is left.
+
+local child = require "spec.support.child"
+local errors = require "neap.error"
+local host = require "neap.host"
+local net = require "neap.net"
+local process = require "neap.process"
+local task = require "neap.task"
+local worker = require "neap.worker"
+
+local root = "/tmp/lua_worker_" .. process.pid
+local serial = 0
+
+--- A script with this text.
+local function script(text)
+  serial = serial + 1
+  local path = ("%s_%d.lua"):format(root, serial)
+  local file <close> = assert(io.open(path, "w"))
+  assert(file:write(text))
+  finally(function()
+    os.remove(path)
+  end)
+  return path
+end
+
+local function run_neap(...)
+  return assert(process.run {child.neap, ...})
+end
+
+--- A file that a worker makes when it closes what it has.
+local function marker()
+  serial = serial + 1
+  local path = ("%s_%d"):format(root, serial)
+  finally(function()
+    os.remove(path)
+  end)
+  return path, function()
+    local file <close> = io.open(path)
+    return file ~= nil
+  end
+end
+
+describe("a worker", function()
+  it("runs a function, with arguments, and gives its results", function()
+    assert.same({1, "two", {3, {4}}, n = 3}, table.pack(worker.run(function(...)
+      return ...
+    end, 1, "two", {3, {4}})))
+    assert.equal(0, select("#", worker.run(function() end)))
+    assert.same({n = 3}, table.pack(worker.run(function()
+      return nil, nil, nil
+    end)))
+  end)
+
+  it("runs a script, which has its arguments in arg, too", function()
+    local path = script "return arg[0], #arg, arg[1], ..."
+    assert.same({path, 2, "a", "a", 7}, {worker.run(path, "a", 7)})
+  end)
+
+  it("finds the modules beside its script", function()
+    local path = script "return 'found'"
+    local name = path:match "([^/]+)%.lua$"
+    local using = script(("return require %q"):format(name))
+    assert.equal("found", (worker.run(using)))
+  end)
+
+  it("is another state: globals and modules are its own", function()
+    rawset(_G, "leaked", 1)
+    finally(function()
+      rawset(_G, "leaked", nil)
+    end)
+    assert.same({false, true}, {worker.run(function()
+      return rawget(_G, 'leaked') ~= nil, require "neap.worker".id > 0
+    end)})
+    assert.equal(0, worker.id)
+    assert.equal(0, worker.count)
+  end)
+
+  it("does not take a function that needs locals around it, or one of C", function()
+    local around = 1
+    assert.error_matches(function()
+      worker.run(function()
+        return around
+      end)
+    end, "run: the function uses 'around' from around it")
+    assert.error_matches(function()
+      worker.run(print)
+    end, "run: a Lua function expected")
+    assert.error_matches(function()
+      worker.run()
+    end, "run: a script's path or a function expected, got nil")
+  end)
+
+  it("has sockets and tasks, while others go on here", function()
+    local listener <close> = assert(net.listen "tcp://127.0.0.1:0")
+    local server = task.spawn(listener.serve, listener, function(stream)
+      for line in stream:lines() do
+        stream:write(line:upper(), "\n")
+      end
+    end)
+    assert.same({"A 1", "B 2"}, worker.run(function(endpoint)
+      local neap_net, neap_task = require "neap.net", require "neap.task"
+      local function ask(text)
+        return function()
+          local stream <close> = assert(neap_net.connect(endpoint))
+          stream:write(text, "\n")
+          return (stream:read())
+        end
+      end
+      local results = neap_task.all {ask "a 1", ask "b 2"}
+      return {results[1], results[2]}
+    end, listener.endpoint))
+    listener:close()
+    server:join()
+  end)
+
+  it("ends only when all its tasks have", function()
+    assert.equal("late", (worker.run(function(channel)
+      require "neap.task".spawn(function()
+        require "neap.task".sleep(0.02)
+        channel:send "late"
+      end)
+      return "late"
+    end, worker.channel("ends", 1))))
+    assert.equal("late", worker.channel("ends", 1):recv())
+  end)
+
+  it("that raises gives what, and where the error's text is told, too (L5)", function()
+    local result = run_neap("-e", [[
+      local none, err = worker.run(function() error {code = 1} end)
+      print(none, err.code, err.status)
+      print(select(2, worker.run(function() error "on purpose" end)).message)
+      print(select(2, worker.run(function() return print end)).message)
+      print "alive"
+    ]])
+    assert.equal(table.concat({
+      "nil\tEWORKER\t1", "(command line):3: on purpose",
+      "a function cannot be sent to another worker", "alive\n",
+    }, "\n"), result.stdout)
+    assert.matches("neap: worker 2: %(command line%):3: on purpose\nstack traceback:", result.stderr)
+    assert.equal(0, result.code)
+  end)
+
+  it("that calls os.exit ends alone, and closes what it has (L5)", function()
+    local path, closed = marker()
+    local _, err = worker.run(function(name)
+      local tasks = require "neap.task"
+      local _ <close> = setmetatable({}, {__close = function()
+        io.open(name, "w"):close()
+      end})
+      tasks.spawn(tasks.sleep, 100)
+      os.exit(7)
+    end, path)
+    assert.equal("EWORKER", err.code)
+    assert.equal(7, err.status)
+    assert.is_true(closed())
+    assert.equal(0, select("#", worker.run(function()
+      os.exit(true)
+    end)))
+    assert.matches("os.exit: a worker cannot end from here", (worker.run(function()
+      return select(2, pcall(table.sort, {1, 2}, function()
+        os.exit(1)
+      end))
+    end)))
+  end)
+
+  it("that cannot be loaded says so", function()
+    local result = run_neap("-e", [[
+      print(select(2, worker.run "/no/such/script.lua").message)
+      print(select(2, worker.run(arg[1])).message)
+    ]], script "return return")
+    assert.matches("^cannot open /no/such/script.lua: No such file.-\n.-:1: unexpected symbol near 'return'\n$",
+      result.stdout)
+  end)
+
+  it("is cancelled with its caller, and its <close> variables run (I1)", function()
+    local path, closed = marker()
+    local result, err = task.timeout(0.1, worker.run, function(name)
+      local _ <close> = setmetatable({}, {__close = function()
+        io.open(name, "w"):close()
+      end})
+      require "neap.task".sleep(100)
+    end, path)
+    assert.is_nil(result)
+    assert.equal("ETIMEDOUT", err.code)
+    assert.is_true(closed())
+    local t = task.spawn(worker.run, function()
+      require "neap.task".sleep(100)
+    end)
+    task.yield()
+    t:cancel()
+    assert.equal("ECANCELED", select(2, t:join()).code)
+  end)
+
+  it("may have workers of its own", function()
+    assert.equal(6, (worker.run(function()
+      local inner = require "neap.worker"
+      return 2 * inner.run(function()
+        return 3
+      end)
+    end)))
+  end)
+
+  it("leaves signals to the main program (L12)", function()
+    assert.same({false, "EBUSY"}, {worker.run(function()
+      local ok, err = pcall(require "neap.signal".each, "SIGHUP")
+      return ok, err.code
+    end)})
+  end)
+
+  it("is started and ended often, and nothing is left (L10)", function()
+    local rounds = tonumber(os.getenv "NEAP_WORKERS" or 10)
+    local before = host.census()
+    for _ = 1, rounds do
+      task.scope(function(scope)
+        for i = 1, 10 do
+          scope:spawn(function()
+            assert(i == worker.run(function(n)
+              return n
+            end, i))
+          end)
+        end
+      end)
+    end
+    local after = host.census()
+    assert.equal(before.handles, after.handles)
+    assert.equal(before.tasks, after.tasks)
+    assert.equal(before.descriptors, after.descriptors)
+  end)
+end)
+
+describe("a message between workers", function()
+  local function echo(value)
+    local channel <close> = worker.channel()
+    channel:send(value)
+    return (channel:recv())
+  end
+
+  it("is a copy of each kind of value (L7)", function()
+    local nan = echo(0 / 0)
+    assert.is_true(nan ~= nan)
+    for _, value in ipairs {
+      true, false, 0, -1, math.maxinteger, math.mininteger, 0.5, -0.0, math.huge, "", "a\0b",
+      ("x"):rep(100000),
+    } do
+      assert.equal(value, echo(value))
+      assert.equal(math.type(value), math.type(echo(value)))
+    end
+    local value = {1, 2, {x = {y = "z"}}, [0.5] = true, [false] = "no", [-3] = {}}
+    local copy = echo(value)
+    assert.same(value, copy)
+    assert.is_false(rawequal(value, copy))
+    local shared = {}
+    copy = echo {shared, shared}
+    assert.is_false(rawequal(copy[1], copy[2]))
+  end)
+
+  it("keeps an error object one", function()
+    local err = echo(select(2, net.connect "mem:nobody-here"))
+    assert.is_true(errors.is(err))
+    assert.equal("ECONNREFUSED", err.code)
+    assert.equal("connect mem:nobody-here: connection refused (ECONNREFUSED)", tostring(err))
+  end)
+
+  it("holds nothing else, and says what (L7)", function()
+    local channel <close> = worker.channel()
+    local cycle = {}
+    cycle.cycle = cycle
+    local deep = {}
+    for _ = 1, 180 do
+      deep = {deep}
+    end
+    for expected, value in pairs {
+      ["a function cannot be sent to another worker"] = print,
+      ["a thread cannot be sent to another worker"] = coroutine.create(print),
+      ["a table with a metatable cannot be sent"] = setmetatable({}, {}),
+      ["at most 180 tables inside each other"] = {deep, cycle},
+      ["cannot be sent to another worker"] = io.stdout,
+      ["a value expected, got nil"] = "nil",
+    } do
+      if value == "nil" then
+        value = nil
+      end
+      assert.error_matches(function()
+        channel:send(value)
+      end, expected)
+    end
+    assert.error_matches(function()
+      channel:send(cycle)
+    end, "is one in itself")
+    assert.equal(0, #channel)
+    channel:send "still good"
+    assert.equal("still good", channel:recv())
+  end)
+
+  it("has a limit", function()
+    local channel <close> = worker.channel()
+    local part = ("x"):rep(64 * 1024 * 1024)
+    assert.error_matches(function()
+      channel:send {part, part, part, part}
+    end, "a message has at most 256 MiB")
+  end)
+end)
+
+describe("a channel between workers", function()
+  it("is bounded, in order, and makes a sender wait", function()
+    local channel = worker.channel(nil, 2)
+    local sent = 0
+    local sender = task.spawn(function()
+      for i = 1, 5 do
+        assert.is_true(channel:send(i))
+        sent = i
+      end
+      channel:close()
+    end)
+    task.sleep(0.01)
+    assert.equal(2, sent)
+    assert.equal(2, #channel)
+    local got = {}
+    for value in channel:each() do
+      got[#got + 1] = value
+    end
+    assert.same({1, 2, 3, 4, 5}, got)
+    sender:join()
+    assert.is_true(channel.closed)
+    assert.is_nil(channel:send "late")
+    assert.is_nil((channel:recv()))
+  end)
+
+  it("is one by its name", function()
+    local a, b = worker.channel "spec.one", worker.channel "spec.one"
+    assert.is_true(a == b)
+    assert.is_false(a == worker.channel())
+    a:send "x"
+    assert.equal("x", b:recv())
+    assert.equal("spec.one", a.name)
+    assert.equal("channel spec.one of workers", tostring(a))
+    assert.equal(64, b.capacity)
+    assert.error_matches(function()
+      worker.channel("spec.one", 3)
+    end, "channel 'spec.one' has a capacity of 64")
+    for _, bad in ipairs {{"a\0b"}, {"x", 0}, {"x", 2 ^ 40}, {"x", 1.5}, {{}}} do
+      assert.has_error(function()
+        worker.channel(table.unpack(bad))
+      end)
+    end
+  end)
+
+  it("passes in messages", function()
+    local jobs = worker.channel()
+    local done = task.spawn(worker.run, function(all)
+      for job in all:each() do
+        job.answer:send(job.n * 2)
+      end
+    end, jobs)
+    for n = 1, 3 do
+      local answer = worker.channel(nil, 1)
+      jobs:send {n = n, answer = answer}
+      assert.equal(2 * n, answer:recv())
+    end
+    jobs:close()
+    done:join()
+  end)
+
+  it("gives each value to one of many, and loses none when receivers are cancelled", function()
+    local jobs, results = worker.channel(nil, 4), worker.channel(nil, 4)
+    local workers = {}
+    for i = 1, 3 do
+      workers[i] = task.spawn(worker.run, function(from, to)
+        local tasks = require "neap.task"
+        tasks.scope(function(scope)
+          for _ = 1, 3 do
+            scope:spawn(function()
+              while true do
+                -- A deadline now and then strikes between the call and the taking.
+                local value = tasks.timeout(0.0005, from.recv, from)
+                if value then
+                  to:send(value)
+                elseif from.closed and #from == 0 then
+                  break
+                end
+              end
+            end)
+          end
+        end)
+      end, jobs, results)
+    end
+    local count = tonumber(os.getenv "NEAP_MESSAGES" or 500)
+    local seen = {}
+    task.all {
+      function()
+        for n = 1, count do
+          jobs:send(n)
+        end
+        jobs:close()
+      end,
+      function()
+        for _ = 1, count do
+          local n = results:recv()
+          assert(not seen[n])
+          seen[n] = true
+        end
+      end,
+    }
+    for _, t in ipairs(workers) do
+      t:join()
+    end
+    assert.equal(count, #seen)
+  end)
+
+  it("wakes all that wait when it is closed, wherever they are (L3)", function()
+    local channel = worker.channel(nil, 1)
+    local waiting = {}
+    for i = 1, 3 do
+      waiting[i] = task.spawn(worker.run, function(c)
+        return (c:recv()) == nil
+      end, channel)
+    end
+    local here = task.spawn(channel.recv, channel)
+    task.sleep(0.02)
+    channel:close()
+    assert.is_nil(here:join())
+    for _, t in ipairs(waiting) do
+      assert.is_true(t:join())
+    end
+    local full = worker.channel(nil, 1)
+    full:send(1)
+    local sender = task.spawn(full.send, full, 2)
+    task.yield()
+    full:close()
+    assert.is_nil(sender:join())
+    assert.equal(1, full:recv())
+    assert.is_nil((full:recv()))
+  end)
+
+  it("is closed by the end of its block", function()
+    local kept
+    do
+      local channel <close> = worker.channel()
+      kept = channel
+    end
+    assert.is_true(kept.closed)
+  end)
+
+  it("with a name keeps what it holds until somebody takes it", function()
+    worker.run(function()
+      require "neap.worker".channel "spec.kept":send "left"
+    end)
+    collectgarbage()
+    assert.equal("left", worker.channel "spec.kept":recv())
+  end)
+
+  it("is no reason to report a deadlock, and none to live on", function()
+    local result = run_neap("-e", [[
+      task.spawn(function() worker.channel():recv() end)
+      task.sleep(0.01)
+      os.exit(0, true)
+    ]])
+    assert.equal("", result.stderr)
+    assert.equal(0, result.code)
+  end)
+end)
+
+describe("neap -w", function()
+  it("runs a script in workers that share a port", function()
+    local path = script [[
+      local net, worker = require "neap.net", require "neap.worker"
+      local listener = assert(net.listen("tcp://127.0.0.1:" .. ...))
+      worker.channel "ready":send(worker.id)
+      listener:serve(function(stream)
+        stream:write(worker.id, " of ", worker.count, "\n")
+      end)
+    ]]
+    local probe = assert(net.listen("tcp://127.0.0.1:0", {reuseport = true}))
+    local port = probe.port
+    probe:close()
+    local p = assert(process.spawn {
+      child.neap, "-w", "3", path, tostring(port), stderr = "pipe",
+    })
+    local by = {}
+    local function ask()
+      local stream <close> = net.connect("tcp://127.0.0.1:" .. port)
+      local line = stream and stream:read()
+      if not line then
+        return task.sleep(0.01)
+      end
+      local id, count = line:match "^(%d+) of (%d+)$"
+      assert(count == "3", line)
+      by[tonumber(id)] = true
+    end
+    for _ = 1, 500 do
+      ask()
+      if #by == 3 then
+        break
+      end
+    end
+    assert.same({true, true, true}, by)
+    p:kill "SIGTERM"
+    assert.equal("", p.stderr:read "a")
+    p:wait()
+    assert.equal(143, p.code)
+  end)
+
+  it("tells of a worker that fails, and starts it again", function()
+    local result = run_neap("-w", "2", script [[
+      local worker = require "neap.worker"
+      local lives = worker.channel("lives", 10)
+      if worker.id == 2 then
+        lives:send(1)
+        if #lives == 1 then
+          error "the first time"
+        end
+      end
+    ]])
+    assert.matches("neap: worker 2: .-:6: the first time\n", result.stderr)
+    assert.matches("neap: worker 2 ended with status 1; it starts again in 0.1 s\n", result.stderr)
+    assert.equal(0, result.code)
+  end)
+
+  it("runs code, which has the short names", function()
+    local result = run_neap("-w", "2", "-e", "print(worker.count, net ~= nil, ...)", "x")
+    assert.equal("2\ttrue\tx\n2\ttrue\tx\n", result.stdout)
+  end)
+
+  it("ends at once when there is nothing to run", function()
+    local result = run_neap("-w", "2", "/no/such/script.lua")
+    assert.equal(2, result.code)
+    assert.matches("cannot open /no/such/script.lua", result.stderr)
+    for _, bad in ipairs {"0", "-1", "x", "1x", "1025", ""} do
+      result = run_neap("-w", bad, "-e", "")
+      assert.equal(2, result.code)
+      assert.matches("%-w: a number of workers from 1 to 1024 expected", result.stderr)
+    end
+  end)
+end)
