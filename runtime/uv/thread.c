@@ -1,5 +1,6 @@
 #include "uv/thread.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 
 #include "host/memory.h"
@@ -10,7 +11,7 @@
 enum { STACK = 8 * 1024 * 1024 };
 
 typedef struct thread {
-  uv_thread_t id;
+  pthread_t id;
   uv_async_t ended; /* sent by the thread's last instruction */
   loop *loop;       /* of the host that started it */
   void (*run)(void *);
@@ -26,17 +27,28 @@ static void on_thread_closed(uv_handle_t *h) {
 
 static void on_ended(uv_async_t *ended) {
   thread *t = ended->data;
-  uv_thread_join(&t->id);
+  pthread_join(t->id, NULL);
   t->loop->threads--;
   uv_close((uv_handle_t *)ended, on_thread_closed);
   t->done(t->arg);
 }
 
 
-static void live(void *arg) {
+static void *live(void *arg) {
   thread *t = arg;
   t->run(t->arg);
   uv_async_send(&t->ended);
+  return NULL;
+}
+
+
+static int create(thread *t) {
+  pthread_attr_t how;
+  pthread_attr_init(&how);
+  pthread_attr_setstacksize(&how, STACK);
+  int error = pthread_create(&t->id, &how, live, t);
+  pthread_attr_destroy(&how);
+  return -error;
 }
 
 
@@ -62,7 +74,6 @@ static void start_pool(loop *l) {
 
 
 int thread_run(void *w, void (*run)(void *), void (*done)(void *), void *arg) {
-  static const uv_thread_options_t options = {UV_THREAD_HAS_STACK_SIZE, STACK};
   loop *l = w;
   thread *t = memory_new(sizeof *t);
   *t = (thread){.loop = l, .run = run, .done = done, .arg = arg};
@@ -74,7 +85,7 @@ int thread_run(void *w, void (*run)(void *), void (*done)(void *), void *arg) {
   }
   loop_touch(l);
   start_pool(l);
-  status = uv_thread_create_ex(&t->id, &options, live, t);
+  status = create(t);
   if (status < 0)
     uv_close((uv_handle_t *)&t->ended, on_thread_closed);
   else
