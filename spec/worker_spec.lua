@@ -191,6 +191,50 @@ describe("a worker", function()
     assert.equal("ECANCELED", select(2, t:join()).code)
   end)
 
+  it("has a stack for Lua's deepest nesting in C (J11, J12)", function()
+    local results = {worker.run(function()
+      local function nested(f)
+        return select(2, pcall(f, f, 0)):match "C stack overflow" or "no error"
+      end
+      local texts = {
+        nested(function(f, n)
+          return (("x"):gsub("x", function()
+            return f(f, n + 1)
+          end))
+        end),
+        nested(function(f, n)
+          return tostring(setmetatable({}, {__tostring = function()
+            return f(f, n + 1)
+          end}))
+        end),
+        nested(function(f, n)
+          return coroutine.wrap(f)(f, n + 1)
+        end),
+        nested(function(f, n)
+          table.sort({1, 2, 3}, function()
+            return f(f, n + 1)
+          end)
+        end),
+      }
+      local inner = coroutine.create(coroutine.yield)
+      for _ = 1, 20000 do
+        local outer = coroutine.create(function(co)
+          local _ <close> = setmetatable({}, {__close = function()
+            coroutine.close(co)
+          end})
+          coroutine.yield()
+        end)
+        coroutine.resume(outer, inner)
+        inner = outer
+      end
+      texts[#texts + 1] = pcall(coroutine.close, inner) and "closed" or "error"
+      return table.unpack(texts)
+    end)}
+    assert.same({
+      "C stack overflow", "C stack overflow", "C stack overflow", "C stack overflow", "closed",
+    }, results)
+  end)
+
   it("may have workers of its own", function()
     assert.equal(6, (worker.run(function()
       local inner = require "neap.worker"
