@@ -741,8 +741,42 @@ describe("a descriptor from outside", function()
       print(theirs:read())
     ]])
     p.stdin:write "input\n"
-    assert.equal("EINVAL\ttrue\nEINVAL\tinput\nEINVAL\nstill open\n", p.stdout:read "a")
+    assert.equal("EINVAL\ttrue\nEINVAL\tinput\nEBUSY\nstill open\n", p.stdout:read "a")
     assert.equal(0, (p:wait()))
+  end)
+
+  it("is not taken from a socket of ours that has it, nor from a Descriptor", function()
+    local function refused(fd)
+      for _, open in ipairs {net.connect, net.listen, net.bind} do
+        assert.equal("EBUSY", code_of(open("fd:" .. fd)))
+      end
+    end
+    local listener = assert(net.listen "tcp://127.0.0.1:0")
+    local stream = assert(net.connect(listener.endpoint))
+    local accepted = assert(listener:accept())
+    local datagram = assert(net.bind "udp://127.0.0.1:0")
+    local a, b = net.socketpair()
+    local p = assert(process.spawn {"cat", stdin = "pipe", stdout = "pipe"})
+    b:recvfd(0)
+    a:sendfd("x", {stream})
+    local _, fds = b:recvfd()
+    for _, each in ipairs {
+      listener, stream, accepted, datagram, a, p.stdin, p.stdout, fds[1],
+    } do
+      refused(each.fd)
+    end
+    stream:write "still mine\n"
+    assert.equal("still mine", accepted:read())
+    local fd = fds[1]:take()
+    local copy = assert(net.connect("fd:" .. fd))
+    refused(fd)
+    copy:write "and the copy\n"
+    assert.equal("and the copy", accepted:read())
+    copy:close()
+    assert.equal("EBADF", code_of(net.connect("fd:" .. fd)))
+    for _, each in ipairs {listener, stream, accepted, datagram, a, b, p} do
+      each:close()
+    end
   end)
 
   it("is an error where it is none, or no stream", function()

@@ -62,6 +62,15 @@ typedef struct bpf_instruction {
   uint32_t k;
 } bpf_instruction;
 
+enum { PASSED_MAX = 253 }; /* descriptors in one message: SCM_MAX_FD */
+
+/* What came with the bytes of one read. */
+typedef struct passed {
+  bool cut; /* there were more, which the process may not have */
+  int count;
+  int fds[PASSED_MAX]; /* the stream's, to be closed */
+} passed;
+
 struct transport {
   const char *name; /* "tcp", "unix", "pipe", "file", "mem", ... */
   size_t size;      /* of the transport's own part of a stream */
@@ -79,6 +88,14 @@ struct transport {
   int (*want_write)(stream *s);
 
   int (*shutdown)(stream *s); /* half close, after all was written */
+
+  /* As try_write of one piece, and with its first byte go copies of n
+   * descriptors.  NULL where none can. */
+  ssize_t (*pass)(stream *s, const struct iovec *v, const int *fds, int n);
+
+  /* From now on tell stream_passed what comes with each read, before
+   * stream_data; until then what arrives is closed.  NULL as pass. */
+  void (*collect)(stream *s);
 
   /* Read and forget what has arrived; false if there was nothing, or the peer
    * has ended.  NULL where closing with unread bytes costs the peer nothing. */
@@ -100,6 +117,7 @@ struct transport {
  * tell, and the descriptors that came with it. */
 typedef struct extras {
   bool has_to, has_ttl, has_tos, has_time, has_cred, has_link;
+  bool cut;           /* descriptors were lost: the process may not have more */
   address to;         /* it was sent to this address of ours */
   unsigned interface; /* it came in here; 0: unknown */
   int ttl, tos;
@@ -219,7 +237,8 @@ struct backend {
 
   /* Adopt a descriptor: a stream (socket, pipe, tty, file, device) or a
    * listening socket.  The out of what is not wanted is NULL, and such a
-   * descriptor is -EINVAL.  It is the backend's from success on. */
+   * descriptor is -EINVAL; one that is ours already is -EBUSY.  It is the
+   * backend's from success on. */
   int (*adopt)(host *h, int fd, stream **s, listener **l);
 
   /* Adopt without taking over: fd 0, 1, 2 stay open for C's stdio. */
@@ -234,7 +253,9 @@ struct backend {
   int (*adopt_datagram)(host *h, int fd, datagram **out);
   int (*pair_datagram)(host *h, int type, datagram **a, datagram **b);
 
-  void (*discard)(host *h, int fd); /* close a descriptor that was passed */
+  /* A descriptor that was passed is the script's from now on; or close it. */
+  void (*yield)(host *h, int fd);
+  void (*discard)(host *h, int fd);
 
   /* Count a stream from when the kernel refuses bytes of it until they are
    * out: world.drain waits for none to be left. */

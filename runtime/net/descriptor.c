@@ -16,10 +16,16 @@ static int *check(lua_State *L) {
 }
 
 
-void descriptor_push(lua_State *L, int *fd) {
+int *descriptor_new(lua_State *L) {
   int *slot = lua_newuserdatauv(L, sizeof *slot, 0);
   *slot = -1;
   luaL_setmetatable(L, CLASS);
+  return slot;
+}
+
+
+void descriptor_push(lua_State *L, int *fd) {
+  int *slot = descriptor_new(L);
   *slot = *fd;
   *fd = -1;
 }
@@ -53,6 +59,35 @@ int descriptor_number(lua_State *L, int index) {
 }
 
 
+void descriptor_check_list(lua_State *L, int arg) {
+  luaL_checktype(L, arg, LUA_TTABLE);
+  size_t n = lua_rawlen(L, arg);
+  luaL_argcheck(L, n >= 1 && n <= PASSED_MAX, arg,
+                "a list of 1 to 253 descriptors expected");
+  for (size_t i = 1; i <= n; i++) {
+    lua_rawgeti(L, arg, (lua_Integer)i);
+    luaL_argcheck(L, descriptor_is(L, -1), arg,
+                  "a list of descriptors or sockets expected");
+    lua_pop(L, 1);
+  }
+}
+
+
+int descriptor_list(lua_State *L, int arg, int *fds) {
+  int n = (int)lua_rawlen(L, arg);
+  if (n > PASSED_MAX)
+    return -EINVAL; /* it has grown since it was checked */
+  for (int i = 0; i < n; i++) {
+    lua_rawgeti(L, arg, i + 1);
+    fds[i] = descriptor_number(L, -1);
+    lua_pop(L, 1);
+    if (fds[i] < 0)
+      return -EBADF;
+  }
+  return n;
+}
+
+
 /*
 ** descriptor:close() : true
 */
@@ -77,6 +112,7 @@ static int l_take(lua_State *L) {
   if (*slot < 0)
     return fail(L, -EBADF, "take", NULL);
   lua_pushinteger(L, *slot);
+  host_of(L)->world->net->yield(host_of(L), *slot);
   *slot = -1;
   return 1;
 }

@@ -222,6 +222,27 @@ void outbox_send(stream *s, struct iovec *v, int n, int (*ref)(void *, int),
 }
 
 
+int outbox_pass(stream *s, struct iovec v[2], const int *fds, int n,
+                int (*ref)(void *, int), void *about) {
+  outbox_flush(s);
+  if (s->write_error != 0)
+    return s->write_error;
+  if (outbox_pending(s) > 0)
+    return -EAGAIN;
+  ssize_t taken = s->transport->pass(s, &v[1], fds, n);
+  if (taken == -EAGAIN) {
+    int status = s->transport->want_write(s);
+    return status < 0 ? status : -EAGAIN;
+  }
+  if (taken < 0)
+    return (int)taken;
+  host_trace(s->host, "write", s, taken);
+  if (advance(v + 1, 1, (size_t)taken) == 0)
+    outbox_send(s, v, 1, ref, about);
+  return 0;
+}
+
+
 /* Give as many chunks as go in one call; false when the kernel has enough. */
 static bool pump_some(stream *s) {
   struct iovec v[PIECES] = {{NULL, 0}};

@@ -45,6 +45,13 @@ void outbox_flush(stream *s);
 void outbox_send(stream *s, struct iovec *v, int n, int (*ref)(void *, int),
                  void *about);
 
+/* Send the piece v[1] with copies of n descriptors, behind all that was accepted
+ * before: 0, and what is left of the piece is kept, as above.  -EAGAIN: nothing
+ * happened, stream_writable tells when to try again; or why it is refused,
+ * which ends nothing. */
+int outbox_pass(stream *s, struct iovec v[2], const int *fds, int n,
+                int (*ref)(void *, int), void *about);
+
 /* The kernel takes bytes again: go on with the chunks. */
 void outbox_pump(stream *s);
 

@@ -1,5 +1,5 @@
 /*
-** Reading: recv, read, lines, readuntil, peek, unpack, chunks.
+** Reading: recv, read, lines, readuntil, peek, unpack, chunks, recvfd.
 **
 ** Each is a *taker*: a function that looks at the bytes that are there and
 ** takes a value out of them, or says that it needs more.  One loop around
@@ -14,6 +14,7 @@
 #include "host/error.h"
 #include "net/inbox.h"
 #include "net/net.h"
+#include "net/passing.h"
 
 enum { LINE_MAX_DEFAULT = 64 * 1024, COUNT_MAX = INT32_MAX };
 
@@ -40,11 +41,11 @@ typedef int taker(lua_State *L, view *v, int arg);
 
 /* The continuation's context: which verb, and whether failures are raised (an
  * iterator's). */
-enum verb { RECV, READ, READUNTIL, PEEK, UNPACK, VERBS };
+enum verb { RECV, READ, READUNTIL, PEEK, UNPACK, RECVFD, VERBS };
 enum { RAISING = 8 };
 
-static const char *const verb_names[VERBS] = {"recv", "read", "readuntil",
-                                              "peek", "unpack"};
+static const char *const verb_names[VERBS] = {"recv", "read",   "readuntil",
+                                              "peek", "unpack", "recvfd"};
 
 static int verb_k(lua_State *L, int status, lua_KContext ctx);
 
@@ -365,12 +366,38 @@ static int take_unpack(lua_State *L, view *v, int arg) {
 
 
 /*
+** Descriptors, and the bytes up to them
+*/
+
+static int take_passed(lua_State *L, view *v, int arg) {
+  const stream *s = ((box *)lua_touserdata(L, 1))->stream;
+  size_t max = (size_t)luaL_optinteger(L, arg, COUNT_MAX);
+  size_t n = rest(v) < max ? rest(v) : max;
+  size_t distance = passing_distance(s);
+  if (n == 0 && max > 0 && distance == SIZE_MAX) {
+    if (!v->end)
+      return MORE;
+    lua_pushnil(L);
+    return TAKEN;
+  }
+  push_bytes(L, v, distance < n ? distance : n, 0);
+  if (distance <= n) {
+    passing_push(L);
+  } else {
+    lua_newtable(L);
+    lua_pushnil(L);
+  }
+  return TAKEN;
+}
+
+
+/*
 ** The loop around them
 */
 
 static int take(lua_State *L, view *v, enum verb verb, int last) {
   static taker *const takers[VERBS] = {take_some, take_formats, take_delimited,
-                                       take_peek, take_unpack};
+                                       take_peek, take_unpack,  take_passed};
   return takers[verb](L, v, verb == READ ? last : 2);
 }
 
@@ -419,6 +446,8 @@ static int wait_for_more(lua_State *L, stream *s, size_t need,
                          lua_KContext ctx) {
   if (s->read_error != 0)
     return failed(L, s, s->read_error, ctx);
+  if (passing_full(s))
+    return failed(L, s, -ETOOMANYREFS, ctx);
   if (need > COUNT_MAX)
     need = COUNT_MAX;
   return await(L, s, (uint32_t)need, ctx);
@@ -561,6 +590,18 @@ static int l_unpack(lua_State *L) {
 }
 
 
+static int l_recvfd(lua_State *L) {
+  stream *s = stream_box(L)->stream;
+  lua_Integer max = luaL_optinteger(L, 2, 1);
+  luaL_argcheck(L, max >= 0 && max <= COUNT_MAX, 2,
+                "a count of bytes from 0 to 2^31-1 expected");
+  lua_settop(L, 2);
+  if (s != NULL && !passing_begin(s))
+    return passing_refuse(L, s, "recvfd");
+  return begin(L, RECVFD);
+}
+
+
 /*
 ** for line in stream:lines(formats...) / for chunk in stream:chunks()
 */
@@ -606,5 +647,5 @@ static int l_chunks(lua_State *L) {
 const luaL_Reg read_methods[] = {
     {"recv", l_recv},     {"read", l_read},     {"readuntil", l_readuntil},
     {"peek", l_peek},     {"unpack", l_unpack}, {"lines", l_lines},
-    {"chunks", l_chunks}, {NULL, NULL},
+    {"chunks", l_chunks}, {"recvfd", l_recvfd}, {NULL, NULL},
 };

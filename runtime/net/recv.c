@@ -132,6 +132,10 @@ static void set_extras(lua_State *L, datagram *d, const extras *x) {
   }
   if (x->has_link)
     set_link(L, x);
+  if (x->cut) {
+    lua_pushboolean(L, true);
+    lua_setfield(L, -2, "lost");
+  }
 }
 
 

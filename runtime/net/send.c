@@ -20,8 +20,6 @@ enum verb { SEND, SENDMANY, SENDFD, FLUSH };
 
 static const char *const verb_names[] = {"send", "sendmany", "sendfd", "flush"};
 
-enum { PASSED_MAX = 253 }; /* descriptors with one message: the kernel's */
-
 static int send_k(lua_State *L, int status, lua_KContext ctx);
 
 
@@ -96,15 +94,8 @@ static int try_sendfd(lua_State *L, datagram *d) {
   int fds[PASSED_MAX];
   outgoing o = {.to = destination(L, 4), .fds = fds};
   o.bytes = lua_tolstring(L, 2, &o.size);
-  o.fd_count = (int)lua_rawlen(L, 3);
-  for (int i = 0; i < o.fd_count; i++) {
-    lua_rawgeti(L, 3, i + 1);
-    fds[i] = descriptor_number(L, -1);
-    lua_pop(L, 1);
-    if (fds[i] < 0)
-      return -EBADF;
-  }
-  return send_one(d, &o);
+  o.fd_count = descriptor_list(L, 3, fds);
+  return o.fd_count < 0 ? o.fd_count : send_one(d, &o);
 }
 
 
@@ -232,16 +223,7 @@ static int l_sendmany(lua_State *L) {
 static int l_sendfd(lua_State *L) {
   datagram_box_of(L);
   luaL_checkstring(L, 2);
-  luaL_checktype(L, 3, LUA_TTABLE);
-  size_t n = lua_rawlen(L, 3);
-  luaL_argcheck(L, n >= 1 && n <= PASSED_MAX, 3,
-                "a list of 1 to 253 descriptors expected");
-  for (size_t i = 1; i <= n; i++) {
-    lua_rawgeti(L, 3, (lua_Integer)i);
-    luaL_argcheck(L, descriptor_is(L, -1), 3,
-                  "a list of descriptors or sockets expected");
-    lua_pop(L, 1);
-  }
+  descriptor_check_list(L, 3);
   check_destination(L, 4);
   lua_settop(L, 4);
   return begin(L, SENDFD);

@@ -15,6 +15,7 @@
 #include "net/inbox.h"
 #include "net/net.h"
 #include "net/outbox.h"
+#include "net/passing.h"
 #include "sched/world.h"
 
 /* How long a closed stream may send what it accepted, and wait for a peer that
@@ -43,6 +44,7 @@ void stream_closed(stream *s) {
   net_unlink(s);
   outbox_drop(s);
   inbox_clear(&s->in);
+  passing_drop(s);
   free((char *)s->where);
   free(s);
 }
@@ -212,6 +214,7 @@ int stream_close(stream *s, bool reset) {
   net_unlink(s);
   bool talks = !reset && still_talks(s);
   inbox_clear(&s->in);
+  passing_drop(s);
   if (talks || outbox_pending(s) > 0) {
     begin_closing(s);
   } else {
@@ -345,6 +348,7 @@ void stream_open(lua_State *L) {
   luaL_setfuncs(L, life_methods, 0);
   luaL_setfuncs(L, read_methods, 0);
   luaL_setfuncs(L, write_methods, 0);
+  luaL_setfuncs(L, passing_methods, 0);
   luaL_setfuncs(L, option_methods, 0);
   stream_index(L);
   lua_pop(L, 1);

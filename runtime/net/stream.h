@@ -41,7 +41,9 @@ struct stream {
   stream *link;       /* in the list of those with gathered bytes, or of those
                          that send what is left behind close() */
   struct relaying *relaying; /* net.relay has it; NULL: no */
-  const char *where;         /* malloc'ed endpoint, for messages; may be NULL */
+  struct passing *passing; /* descriptors that came along (passing.h); NULL: the
+                              script has not asked */
+  const char *where;       /* malloc'ed endpoint, for messages; may be NULL */
   uint64_t timeout; /* of each suspension, ns; while closing the deadline;
                          0: none */
   int read_error;   /* negative errno that ended reading; see eof */
@@ -74,6 +76,10 @@ stream *stream_new(host *h, const transport *t, bool connecting);
  * The stream may have been closed in between; it is freed later, never then. */
 void stream_data(stream *s, char *bytes, size_t n);
 void stream_keep(stream *s);
+
+/* With so many bytes, told of next, came these. */
+void stream_passed(stream *s, const passed *x, size_t bytes);
+
 void stream_eof(stream *s);
 void stream_error(stream *s, int status); /* of reading: a negative errno */
 void stream_writable(stream *s);

@@ -7,6 +7,9 @@
 ** its open file description is perhaps the shell's too, which a change of
 ** O_NONBLOCK would confuse.  So a terminal or pipe is opened once more, and
 ** anything else is duplicated.
+**
+** What a socket of this host has already is refused: the two would close it
+** under each other.
 */
 
 #include <errno.h>
@@ -124,7 +127,7 @@ static int take_socket(host *h, int fd, stream **s, listener **l) {
 
 
 int adopt_take(host *h, int fd, stream **s, listener **l) {
-  int kind = kind_of(h, fd);
+  int kind = loop_owns(loop_of(h), fd) ? -EBUSY : kind_of(h, fd);
   if (kind < 0)
     return kind;
   if (kind == KIND_SOCKET)
@@ -190,4 +193,19 @@ int adopt_borrow(host *h, int fd, bool reading, stream **s) {
     return kind;
   return kind == KIND_SOCKET ? borrow_socket(h, fd, s)
                              : borrow_other(h, kind, fd, reading, s);
+}
+
+
+/*
+** Descriptors that were passed
+*/
+
+void adopt_yield(host *h, int fd) {
+  loop_disown(loop_of(h), fd);
+}
+
+
+void adopt_discard(host *h, int fd) {
+  loop_disown(loop_of(h), fd);
+  close(fd);
 }

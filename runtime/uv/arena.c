@@ -209,11 +209,15 @@ static void show(const datagram *d, struct mmsghdr *h, arrival *m, extras *x) {
     m->from = g->msg_name;
     m->from_size = g->msg_namelen;
   }
-  if (g->msg_controllen == 0 && d->family != AF_PACKET)
+  if (g->msg_controllen == 0 && d->family != AF_PACKET &&
+      (g->msg_flags & MSG_CTRUNC) == 0)
     return;
   memset(x, 0, sizeof *x);
   m->extras = x;
   read_control(g, x);
+  x->cut = (g->msg_flags & MSG_CTRUNC) != 0;
+  for (int i = 0; i < x->fd_count; i++)
+    loop_own(loop_of(d->host), x->fds[i]);
   if (d->family == AF_PACKET)
     read_link(g, x);
 }

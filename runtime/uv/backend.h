@@ -30,6 +30,8 @@ int connect_pair(host *h, int type, stream **a, stream **b);
 /* adopt.c */
 int adopt_take(host *h, int fd, stream **s, listener **l);
 int adopt_borrow(host *h, int fd, bool reading, stream **s);
+void adopt_yield(host *h, int fd);
+void adopt_discard(host *h, int fd);
 
 /* relay.c */
 struct relay *pump_begin(host *h, stream *a, stream *b, void (*done)(void *),

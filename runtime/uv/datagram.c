@@ -30,6 +30,7 @@
 #include "net/datagram.h"
 #include "uv/arena.h"
 #include "uv/place.h"
+#include "uv/rights.h"
 #include "uv/socket.h"
 
 enum { PAUSE_FIRST = 1, PAUSE_LAST = 50 }; /* ms */
@@ -105,7 +106,7 @@ static void hide_credentials(const port *p, arrival *list, unsigned n) {
     if (x == NULL || !x->has_cred)
       continue;
     x->has_cred = false;
-    if (x->fd_count == 0 && !x->has_time)
+    if (x->fd_count == 0 && !x->has_time && !x->cut)
       list[i].extras = NULL;
   }
 }
@@ -304,21 +305,16 @@ static int send_one(datagram *d, const outgoing *o) {
 
 static int send_with_fds(datagram *d, const outgoing *o) {
   port *p = port_of(d);
-  _Alignas(struct cmsghdr) char control[CMSG_SPACE(253 * sizeof(int))];
+  rights r;
   struct sockaddr_in6 mapped;
   struct iovec v = {(char *)(uintptr_t)o->bytes, o->size};
-  struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1, .msg_control = control};
-  size_t size = (size_t)o->fd_count * sizeof(int);
+  struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1};
   ssize_t n;
+  if (d->family != AF_UNIX)
+    return -EOPNOTSUPP; /* the kernel would send without them */
   if (o->to != NULL)
     m.msg_name = (void *)(uintptr_t)dress(d, o->to, &mapped, &m.msg_namelen);
-  m.msg_controllen = CMSG_SPACE(size);
-  memset(control, 0, m.msg_controllen);
-  struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-  c->cmsg_level = SOL_SOCKET;
-  c->cmsg_type = SCM_RIGHTS;
-  c->cmsg_len = CMSG_LEN(size);
-  memcpy(CMSG_DATA(c), o->fds, size);
+  rights_put(&r, &m, o->fds, o->fd_count);
   do
     n = sendmsg(p->watch.fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
   while (n < 0 && errno == EINTR);
@@ -473,16 +469,11 @@ static void close_port(datagram *d) {
     end_pause(p);
   watch_drop(l, &p->watch);
   place_leave(&p->place, &p->addr);
+  loop_disown(l, p->watch.fd);
   close(p->watch.fd);
   p->watch.fd = -1;
   p->want = 0;
   loop_later(l, &p->later, on_closed);
-}
-
-
-void port_discard(host *h, int fd) {
-  (void)h;
-  close(fd);
 }
 
 
@@ -570,6 +561,7 @@ static datagram *make(host *h, int fd, int family, int type, int protocol) {
   datagram *d = datagram_new(h, &port_transport, family, type, protocol);
   port *p = port_of(d);
   p->watch = (watch){.fd = fd, .ready = on_ready};
+  loop_own(loop_of(h), fd);
   p->expected = FEWEST;
   p->pause = PAUSE_FIRST;
   if (type == SOCK_SEQPACKET)
@@ -741,7 +733,7 @@ static int check_type(int fd) {
 
 int port_adopt(host *h, int fd, datagram **out) {
   address peer = {.length = sizeof peer.u};
-  int type = check_type(fd);
+  int type = loop_owns(loop_of(h), fd) ? -EBUSY : check_type(fd);
   int flags = fcntl(fd, F_GETFL);
   if (type < 0)
     return type;

@@ -16,6 +16,4 @@ int port_pair(host *h, int type, datagram **a, datagram **b);
 /* A connected seqpacket socket that was accepted; fd is its own from now on. */
 datagram *port_accepted(host *h, int fd);
 
-void port_discard(host *h, int fd);
-
 #endif

@@ -112,6 +112,7 @@ static void deliver(file *f) {
 static void finish(file *f) {
   if (f->busy)
     return;
+  loop_disown(loop_of(stream_of(f)->host), f->wire.watch.fd);
   close(f->wire.watch.fd);
   free(f->buffer);
   stream_closed(stream_of(f));
@@ -215,5 +216,6 @@ static const transport file_transport = {
 stream *file_new(host *h, int fd) {
   stream *s = stream_new(h, &file_transport, false);
   file_of(s)->wire.watch.fd = fd;
+  loop_own(loop_of(h), fd);
   return s;
 }

@@ -90,6 +90,7 @@ static listener *make(host *h, int fd, const sockspec *spec,
   *acceptor_of(l) = *a;
   acceptor_of(l)->messages = spec->type == SOCK_SEQPACKET;
   acceptor_of(l)->watch = (watch){.fd = fd, .ready = on_ready};
+  loop_own(loop_of(h), fd);
   address_local(fd, &l->addr);
   return l;
 }
@@ -206,6 +207,7 @@ void acceptor_close(listener *l) {
   acceptor *a = acceptor_of(l);
   acceptor_rest(l);
   place_leave(&a->place, &l->addr);
+  loop_disown(loop_of(l->host), a->watch.fd);
   close(a->watch.fd);
   a->watch.fd = -1;
   loop_later(loop_of(l->host), &a->later, on_closed);

@@ -19,6 +19,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/random.h>
 #include <time.h>
@@ -83,6 +84,43 @@ static void deliver(const struct epoll_event *e) {
   watch *w = e->data.ptr;
   if (w->events != 0)
     w->ready(w, e->events);
+}
+
+
+/*
+** What is ours
+*/
+
+enum { WORD = 64 };
+
+
+static uint64_t bit(int fd) {
+  return UINT64_C(1) << (fd % WORD);
+}
+
+
+void loop_own(loop *l, int fd) {
+  unsigned word = (unsigned)fd / WORD;
+  if (word >= l->owned_room) {
+    unsigned room = 2 * word + 1;
+    l->owned = memory_grow(l->owned, room * sizeof *l->owned);
+    memset(l->owned + l->owned_room, 0,
+           (room - l->owned_room) * sizeof *l->owned);
+    l->owned_room = room;
+  }
+  l->owned[word] |= bit(fd);
+}
+
+
+void loop_disown(loop *l, int fd) {
+  if (loop_owns(l, fd))
+    l->owned[fd / WORD] &= ~bit(fd);
+}
+
+
+bool loop_owns(const loop *l, int fd) {
+  unsigned word = (unsigned)fd / WORD;
+  return word < l->owned_room && (l->owned[word] & bit(fd)) != 0;
 }
 
 
@@ -383,6 +421,7 @@ void uv_world_close(host *h) {
   close(l->epoll);
   free(l->events);
   free(l->buffer);
+  free(l->owned);
   arena_free(l->arena);
   free(l);
   h->outside = NULL;

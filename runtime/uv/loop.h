@@ -58,6 +58,8 @@ struct loop {
   struct epoll_event *events; /* LOOP_BATCH of them */
   char *buffer;               /* LOOP_BUFFER bytes, shared by all reads */
   struct arena *arena;        /* as that, for messages; NULL: not yet used */
+  uint64_t *owned;            /* a bit for each descriptor that is ours */
+  unsigned owned_room;        /* words of it */
 };
 
 static inline loop *loop_of(host *h) {
@@ -79,6 +81,12 @@ void loop_touch(loop *l);
 /* Something was delivered: run the tasks that it woke.  Once a delivery, from
  * a watch's ready or a later call; libuv's callbacks need not. */
 void loop_round(loop *l);
+
+/* Note that a descriptor belongs to a socket, a file or a Descriptor of this
+ * host, and no longer does: `fd:N` is not to make a second owner of it. */
+void loop_own(loop *l, int fd);
+void loop_disown(loop *l, int fd);
+bool loop_owns(const loop *l, int fd);
 
 /* Count the closed streams whose bytes are still going out (net/backend.h). */
 void loop_hold(host *h);

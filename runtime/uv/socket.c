@@ -25,6 +25,7 @@
 #include "net/inbox.h"
 #include "net/outbox.h"
 #include "uv/process.h"
+#include "uv/rights.h"
 
 #ifndef IPPROTO_MPTCP
 #define IPPROTO_MPTCP 262
@@ -188,12 +189,35 @@ static size_t room(const stream *s) {
 }
 
 
+/* As wire_read, and what came along is told. */
+static ssize_t read_passed(wire *w, char *bytes, size_t n) {
+  rights r;
+  passed x;
+  struct iovec v = {bytes, n};
+  struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1};
+  ssize_t got;
+  rights_expect(&r, &m);
+  do
+    got = recvmsg(w->watch.fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  while (got < 0 && errno == EINTR);
+  if (got < 0)
+    return -errno;
+  x.count = rights_take(&m, x.fds);
+  x.cut = (m.msg_flags & MSG_CTRUNC) != 0;
+  for (int i = 0; i < x.count; i++)
+    loop_own(loop_of(wire_stream(w)->host), x.fds[i]);
+  stream_passed(wire_stream(w), &x, (size_t)got);
+  return got;
+}
+
+
 /* One read.  What did not fit into the buffer makes the next event: other
  * streams have their turn in between.  The round is run here for bytes, which
  * lie in the shared buffer until it is over. */
 static void read_some(wire *w, loop *l) {
   stream *s = wire_stream(w);
-  ssize_t n = wire_read(w, l->buffer, room(s));
+  ssize_t n = w->collects ? read_passed(w, l->buffer, room(s))
+                          : wire_read(w, l->buffer, room(s));
   if (n > 0) {
     stream_data(s, l->buffer, (size_t)n);
     loop_round(l);
@@ -238,6 +262,7 @@ stream *wire_new(host *h, const transport *t, int fd, bool connecting) {
   w->watch.fd = fd;
   w->is_socket = t == &socket_tcp || t == &socket_unix;
   w->watch.ready = wire_ready;
+  loop_own(loop_of(h), fd);
   return s;
 }
 
@@ -319,6 +344,32 @@ static int want_write(stream *s) {
 
 
 /*
+** Descriptors
+*/
+
+/* Only a reset is the stream's own failure, and the reader's too. */
+static ssize_t pass_some(stream *s, const struct iovec *v, const int *fds,
+                         int n) {
+  wire *w = wire_of(s);
+  rights r;
+  struct msghdr m = {.msg_iov = (struct iovec *)(uintptr_t)v, .msg_iovlen = 1};
+  ssize_t sent;
+  rights_put(&r, &m, fds, n);
+  do
+    sent = sendmsg(w->watch.fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
+  while (sent < 0 && errno == EINTR);
+  if (sent < 0 && errno == ECONNRESET)
+    w->failed = -ECONNRESET;
+  return sent < 0 ? -errno : sent;
+}
+
+
+static void collect(stream *s) {
+  wire_of(s)->collects = true;
+}
+
+
+/*
 ** Closing
 */
 
@@ -395,6 +446,7 @@ static void close_wire(stream *s, bool reset) {
   watch_drop(l, &w->watch);
   if (w->is_socket && (reset || w->lingers))
     set_linger(w, reset);
+  loop_disown(l, w->watch.fd);
   close(w->watch.fd);
   w->watch.fd = -1;
   w->want = 0;
@@ -445,16 +497,21 @@ int wire_fd(stream *s) {
 }
 
 
-#define WIRE(kind, write, half_close, forget) \
+#define WIRE(kind, write, half_close, forget, passes, collects) \
   { \
     .name = kind, .size = sizeof(wire), .outside = true, \
     .start_read = start_read, .stop_read = stop_read, .try_write = write, \
     .want_write = want_write, .shutdown = half_close, .discard = forget, \
-    .close = close_wire, .set = wire_set, .get = wire_get, \
-    .localaddr = wire_localaddr, .remoteaddr = wire_remoteaddr, .fd = wire_fd, \
+    .pass = passes, .collect = collects, .close = close_wire, .set = wire_set, \
+    .get = wire_get, .localaddr = wire_localaddr, \
+    .remoteaddr = wire_remoteaddr, .fd = wire_fd, \
   }
 
-const transport socket_tcp = WIRE("tcp", send_some, shutdown_socket, discard);
-const transport socket_unix = WIRE("unix", send_some, shutdown_socket, discard);
-const transport socket_pipe = WIRE("pipe", write_some, shutdown_pipe, NULL);
-const transport socket_tty = WIRE("tty", write_some, shutdown_tty, NULL);
+const transport socket_tcp =
+    WIRE("tcp", send_some, shutdown_socket, discard, NULL, NULL);
+const transport socket_unix =
+    WIRE("unix", send_some, shutdown_socket, discard, pass_some, collect);
+const transport socket_pipe =
+    WIRE("pipe", write_some, shutdown_pipe, NULL, NULL, NULL);
+const transport socket_tty =
+    WIRE("tty", write_some, shutdown_tty, NULL, NULL, NULL);

@@ -27,6 +27,7 @@ typedef struct wire {
   bool is_socket;
   bool attempting; /* u.attempt is set */
   bool lingers;    /* SO_LINGER was set here or at its listener */
+  bool collects;   /* descriptors that arrive are handed up */
   bool shared;     /* blocks: its description is others' too, and could not
                         be opened again */
 } wire;

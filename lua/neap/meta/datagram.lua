@@ -25,6 +25,8 @@
 ---@field ethertype integer?  of `packet://`: 2048 is IPv4
 ---@field kind "host"|"broadcast"|"multicast"|"other"|"outgoing"|nil  of `packet://`
 ---@field hwaddr string?  of `packet://`: the sender's, `00:16:3e:00:00:01`
+---@field lost true?  descriptors came with it that this process may not have
+--- (RLIMIT_NOFILE)
 
 --- A message socket: `udp://`, `unixgram:`, `seqpacket:`, `icmp://`, `raw://`,
 --- `packet://`.
@@ -190,7 +192,7 @@ function Datagram:flush() end
 --- to 253
 ---@param to? string|neap.Address
 ---@return neap.Datagram? socket  itself
----@return neap.Error? err  EBADF, ...
+---@return neap.Error? err  EBADF, ETOOMANYREFS, EOPNOTSUPP where it is no unix socket, ...
 function Datagram:sendfd(data, descriptors, to) end
 
 --- `recv`, with the descriptors that came with the message. `recv` closes them.
@@ -328,8 +330,8 @@ function Datagram:shutdown() end
 --- there was no room for it until now; it is closed all the same
 function Datagram:close() end
 
---- A descriptor that came with a message. It is closed by `close`, by `<close>` and
---- by the collector, unless it was taken.
+--- A descriptor that was passed. It is closed by `close`, by `<close>` and by the
+--- collector, unless it was taken.
 ---@class neap.Descriptor
 ---@field fd integer?  nil when it is closed or taken
 local Descriptor = {}

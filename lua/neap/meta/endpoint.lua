@@ -10,7 +10,7 @@
 --- | `raw` `raw4` `raw6` | `://host/protocol`, by its name or number, 0 to 255 |
 --- | `packet` | `://interface`, or `*`: every one |
 --- | `mem` | `:name`, a name within this process |
---- | `fd` | `:N`, a descriptor |
+--- | `fd` | `:N`, a descriptor; EBUSY where a socket of this program has it |
 ---
 --- The host is a name, an IPv4 address, or an IPv6 address in brackets, with its
 --- interface where it is link-local: `[fe80::1%eth0]`. `*` is every address, v4

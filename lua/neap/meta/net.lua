@@ -248,6 +248,69 @@ function Stream:write(...) end
 ---@return neap.Error? err
 function Stream:flush() end
 
+--- Write bytes with copies of descriptors, over a unix socket (SCM_RIGHTS,
+--- unix(7)). What was written before goes out before, which may have to be waited
+--- for; others who write wait meanwhile. The peer gets the descriptors no later
+--- than the first of these bytes.
+---
+--- A copy shares the socket with its original: a connection ends when both are
+--- closed. Bytes that were read ahead of the script stay here.
+---
+--- ```lua
+--- local net = require "neap.net"
+---
+--- local a, b = net.socketpair()
+--- local near, far = net.socketpair()
+--- a:sendfd("take this", {far})
+--- far:close()
+--- local data, fds = b:recvfd()
+--- local stream <close> = assert(net.connect("fd:" .. fds[1]:take()))
+--- stream:write "hello\n"
+--- print(data, near:read())  --> take this hello
+--- ```
+---@async
+---@param data string  at least a byte, for descriptors go with bytes
+---@param descriptors (integer|neap.Descriptor|neap.Stream|neap.Listener|neap.Datagram)[]  1
+--- to 253
+---@return neap.Stream? stream  itself
+---@return neap.Error? err  EBADF: one of them is closed or has none; EOPNOTSUPP: no unix
+--- socket; ETOOMANYREFS: too many are under way; or as of `write`
+function Stream:sendfd(data, descriptors) end
+
+--- What has arrived, and the descriptors that came with it: the bytes up to the
+--- first that wait, which end within the data that they were sent with. A list
+--- without any, where there are none yet; `""` with some whose bytes were read.
+---
+--- Descriptors are kept from the first call on. What came before that was closed
+--- by the kernel, and so is what comes with bytes that were read ahead: so ask
+--- before the peer sends any. `recvfd(0)` asks without waiting or taking a byte,
+--- and later gives those whose bytes other methods have read.
+---
+--- Where 253 or more wait to be taken, nothing more is read. What nobody takes is
+--- closed with the stream.
+---
+--- ```lua
+--- local net = require "neap.net"
+---
+--- local a, b = net.socketpair()
+--- b:recvfd(0)
+--- a:write "a line\n"
+--- a:sendfd("a copy of myself", {a})
+--- print(b:read())  --> a line
+--- local data, fds = b:recvfd()
+--- print(data, #fds)  --> a copy of myself 1
+--- fds[1]:close()
+--- ```
+---@async
+---@param max? integer  bytes, 0 to 2^31-1; default: all there is
+---@return string? bytes  nil at the end of the stream
+---@return neap.Descriptor[]|neap.Error|nil descriptors  close-on-exec; or the error.
+--- EOPNOTSUPP: no unix socket. Other methods fail with ETOOMANYREFS where the bytes that
+--- they wait for are behind descriptors that nobody takes
+---@return { lost: true }? info  descriptors were lost, for this process may not have more
+--- (RLIMIT_NOFILE)
+function Stream:recvfd(max) end
+
 --- Half close: the peer reads the end of the stream behind what was written.
 --- Writing is over; reading goes on.
 ---

@@ -1,0 +1,318 @@
+#include "net/passing.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/error.h"
+#include "host/memory.h"
+#include "net/descriptor.h"
+#include "net/inbox.h"
+#include "net/net.h"
+#include "net/outbox.h"
+#include "sched/world.h"
+
+/* What came with one read. */
+typedef struct parcel {
+  struct parcel *next;
+  uint64_t end; /* bytes that had arrived with it */
+  bool cut;     /* there were more: the process may not have them */
+  int count, taken;
+  int fds[];
+} parcel;
+
+struct passing {
+  parcel *first, *last;
+  uint64_t arrived; /* bytes since the first question */
+  int count;        /* descriptors in the parcels */
+};
+
+
+/*
+** Arriving
+*/
+
+static void discard(stream *s, const int *fds, int n) {
+  for (int i = 0; i < n; i++)
+    s->host->world->net->discard(s->host, fds[i]);
+}
+
+
+static void append(struct passing *p, const passed *x) {
+  parcel *new = memory_new(sizeof *new + (size_t)x->count * sizeof *x->fds);
+  new->end = p->arrived;
+  new->cut = x->cut;
+  new->count = x->count;
+  memcpy(new->fds, x->fds, (size_t)x->count * sizeof *x->fds);
+  if (p->last != NULL)
+    p->last->next = new;
+  else
+    p->first = new;
+  p->last = new;
+  p->count += x->count;
+}
+
+
+/* A reader that waits for more than has arrived has to be told (read.c). */
+static void stop(stream *s) {
+  if (s->reading)
+    s->transport->stop_read(s);
+  s->reading = false;
+  wait_wake(&s->readers, 0);
+}
+
+
+void stream_passed(stream *s, const passed *x, size_t bytes) {
+  struct passing *p = s->passing;
+  if (s->state != OPEN) {
+    discard(s, x->fds, x->count);
+    return;
+  }
+  p->arrived += bytes;
+  if (x->count == 0 && !x->cut)
+    return;
+  host_trace(s->host, "descriptors", s, x->count);
+  append(p, x);
+  if (passing_full(s))
+    stop(s);
+}
+
+
+bool passing_begin(stream *s) {
+  if (s->transport->collect == NULL)
+    return false;
+  if (s->passing == NULL) {
+    s->passing = memory_new(sizeof *s->passing);
+    s->transport->collect(s);
+  }
+  return true;
+}
+
+
+size_t passing_distance(const stream *s) {
+  const struct passing *p = s->passing;
+  size_t unread = inbox_size(&s->in);
+  if (p == NULL || p->first == NULL)
+    return SIZE_MAX;
+  uint64_t behind = p->arrived - p->first->end;
+  return behind < unread ? unread - (size_t)behind : 0;
+}
+
+
+bool passing_full(const stream *s) {
+  return s->passing != NULL && s->passing->count >= PASSED_MAX;
+}
+
+
+/*
+** Taken
+*/
+
+static void remove_first(stream *s) {
+  struct passing *p = s->passing;
+  parcel *x = p->first;
+  p->first = x->next;
+  if (p->first == NULL)
+    p->last = NULL;
+  p->count -= x->count - x->taken;
+  discard(s, x->fds + x->taken, x->count - x->taken);
+  free(x);
+}
+
+
+void passing_drop(stream *s) {
+  while (s->passing != NULL && s->passing->first != NULL)
+    remove_first(s);
+  free(s->passing);
+  s->passing = NULL;
+}
+
+
+/* What is pushed may run a finalizer, and that may close the stream. */
+static parcel *first_of(lua_State *L) {
+  stream *s = ((box *)lua_touserdata(L, 1))->stream;
+  return s != NULL && s->passing != NULL ? s->passing->first : NULL;
+}
+
+
+static bool push_next(lua_State *L) {
+  int *slot = descriptor_new(L);
+  parcel *x = first_of(L);
+  if (x == NULL || x->taken == x->count) {
+    lua_pop(L, 1);
+    return false;
+  }
+  *slot = x->fds[x->taken++];
+  ((box *)lua_touserdata(L, 1))->stream->passing->count--;
+  return true;
+}
+
+
+static void push_info(lua_State *L, bool cut) {
+  if (!cut) {
+    lua_pushnil(L);
+    return;
+  }
+  lua_createtable(L, 0, 1);
+  lua_pushboolean(L, true);
+  lua_setfield(L, -2, "lost");
+}
+
+
+void passing_push(lua_State *L) {
+  lua_newtable(L);
+  for (lua_Integer i = 1; push_next(L); i++)
+    lua_rawseti(L, -2, i);
+  const parcel *x = first_of(L);
+  push_info(L, x != NULL && x->cut);
+  if (first_of(L) != NULL)
+    remove_first(((box *)lua_touserdata(L, 1))->stream);
+}
+
+
+/*
+** stream:sendfd(data, {descriptor}) : stream | nil, error
+**
+** Descriptors go with bytes that the kernel takes now, so all that was
+** accepted before has to be out.  While this task waits for that it has the
+** turn of those who write, and others wait in line.
+*/
+
+enum { WAITING_TURN, HAS_TURN, ACCEPTED, YIELDED };
+
+static int sendfd_k(lua_State *L, int status, lua_KContext ctx);
+
+
+int passing_refuse(lua_State *L, stream *s, const char *op) {
+  luaL_checkstack(L, 6, NULL);
+  const char *where = stream_push_where(L, s);
+  lua_pushnil(L);
+  error_push_message(L, -EOPNOTSUPP, op, where,
+                     "only unix sockets pass descriptors");
+  return 2;
+}
+
+
+static int failed(lua_State *L, stream *s, int status) {
+  return stream_fail(L, s, status, "sendfd");
+}
+
+
+static int await(lua_State *L, stream *s, lua_KContext ctx) {
+  waiting how = {"sendfd", stream_deadline(s), s->transport->outside};
+  waitq *q = ctx == WAITING_TURN ? &s->turns : &s->writers;
+  return wait_park(L, q, &how, ctx, sendfd_k);
+}
+
+
+static void give_turn(stream *s) {
+  s->called = false;
+  if (outbox_pending(s) < HIGH_WATER)
+    stream_next_turn(s);
+}
+
+
+static int over(lua_State *L, stream *s) {
+  int status = s->write_error != 0 ? s->write_error : -EPIPE;
+  s->reported = true;
+  return failed(L, s, status);
+}
+
+
+/* The bytes that the kernel left are kept as those of a write are. */
+static int anchor(void *about, int i) {
+  lua_State *L = about;
+  (void)i;
+  lua_pushvalue(L, 2);
+  return luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+
+static int pass(lua_State *L, stream *s) {
+  int fds[PASSED_MAX];
+  struct iovec v[2];
+  int n = descriptor_list(L, 3, fds);
+  if (n < 0)
+    return n;
+  v[1].iov_base = (char *)lua_tolstring(L, 2, &v[1].iov_len);
+  return outbox_pass(s, v, fds, n, anchor, L);
+}
+
+
+/* It is this task's turn. */
+static int take_turn(lua_State *L, stream *s) {
+  if (s->write_error != 0 || s->shut) {
+    give_turn(s);
+    return over(L, s);
+  }
+  int status = pass(L, s);
+  if (status == -EAGAIN)
+    return await(L, s, HAS_TURN);
+  give_turn(s);
+  if (status < 0)
+    return failed(L, s, status);
+  if (outbox_pending(s) >= HIGH_WATER)
+    return await(L, s, ACCEPTED);
+  lua_settop(L, 1);
+  return 1;
+}
+
+
+static int begin(lua_State *L, stream *s) {
+  if (s->relaying != NULL)
+    return luaL_error(L, "this stream is being relayed (EBUSY)");
+  if (s->called || !wait_idle(&s->turns))
+    return await(L, s, WAITING_TURN);
+  s->called = true;
+  return take_turn(L, s);
+}
+
+
+static int finish(lua_State *L, stream *s) {
+  if (s->write_error != 0)
+    return over(L, s);
+  lua_settop(L, 1);
+  return 1;
+}
+
+
+static int sendfd_k(lua_State *L, int status, lua_KContext ctx) {
+  stream *s = ((box *)lua_touserdata(L, 1))->stream;
+  bool cancelled;
+  int result = wait_peek(L, &cancelled);
+  (void)status;
+  if (s != NULL && ctx == HAS_TURN && result != 0)
+    give_turn(s);
+  if (cancelled)
+    return wait_raise(L);
+  if (s == NULL)
+    return failed(L, s, result < 0 ? result : -ECANCELED);
+  if (result < 0)
+    return failed(L, s, result);
+  if (ctx == ACCEPTED)
+    return finish(L, s);
+  return ctx == YIELDED ? begin(L, s) : take_turn(L, s);
+}
+
+
+static int l_sendfd(lua_State *L) {
+  size_t n;
+  stream_box(L);
+  luaL_checklstring(L, 2, &n);
+  luaL_argcheck(L, n > 0, 2,
+                "a byte at least expected: descriptors go with it");
+  descriptor_check_list(L, 3);
+  lua_settop(L, 3);
+  wait_enter(L, "sendfd");
+  stream *s = stream_box(L)->stream; /* a finalizer may have closed it */
+  if (s == NULL)
+    return failed(L, NULL, -EBADF);
+  if (s->transport->pass == NULL)
+    return passing_refuse(L, s, "sendfd");
+  if (wait_spent(L))
+    return wait_yield(L, YIELDED, sendfd_k);
+  return begin(L, s);
+}
+
+
+const luaL_Reg passing_methods[] = {{"sendfd", l_sendfd}, {NULL, NULL}};
