@@ -148,6 +148,35 @@ describe("net.service", function()
   end)
 end)
 
+describe("net.portclass", function()
+  it("tells the class and IANA's range of each port", function()
+    local begins = {
+      [0] = "none system", [1] = "well-known system", [256] = "reserved system",
+      [1024] = "application user", [49152] = "application dynamic",
+    }
+    local expected
+    for port = 0, 65535 do
+      expected = begins[port] or expected
+      local class, range = net.portclass(port)
+      if class .. " " .. range ~= expected then
+        error(("%d: %s %s"):format(port, class, range))
+      end
+    end
+  end)
+
+  it("takes ports only", function()
+    assert.equal("well-known", (net.portclass(80.0)))
+    for _, value in ipairs {-1, 65536, 1.5, 0 / 0, math.huge, "http", "80x", true, {}} do
+      assert.error_matches(function()
+        net.portclass(value)
+      end, "bad argument #1 to 'portclass' %(a port, 0 to 65535, expected%)")
+    end
+    assert.has_error(function()
+      net.portclass()
+    end)
+  end)
+end)
+
 it("the pool's size is not for children to see", function()
   local result = assert(process.run {neap, "-e", [[
     net.resolve "localhost"

@@ -219,7 +219,8 @@ os.write(w, data)
     }
     task.sleep(0.01)
     assert.same({}, done)
-    local before, with, after = 0, nil, nil
+    local before = 0
+    local with
     repeat
       local data, fds = b:recvfd()
       before = before + #data
@@ -230,7 +231,7 @@ os.write(w, data)
     assert.is_true(before > size and before <= size + 65536, before)
     local rest = b:read(2 * size - before + #"after!")
     assert.equal(("s"):rep(2 * size - before) .. "after!", rest)
-    after = select(2, b:recvfd(0))
+    local after = select(2, b:recvfd(0))
     assert.equal(1, #after)
     close_all(after)
     for _, each in ipairs(tasks) do

@@ -21,6 +21,7 @@ local task = require "neap.task"
 local error, getmetatable, ipairs, next = error, getmetatable, ipairs, next
 local pcall, rawget, type = pcall, rawget, type
 local tostring, mathtype, max_of, concat = tostring, math.type, math.max, table.concat
+local tointeger = math.tointeger
 local format, gsub, pack, stderr = string.format, string.gsub, string.pack, io.stderr
 
 ---@class neap.Stream
@@ -52,6 +53,7 @@ local FAILED, CONNECTED = 1, 2
 local net = {
   address = core.address,
   service = core.service,
+  interfaces = core.interfaces,
   prefix = prefix,
 }
 
@@ -83,6 +85,40 @@ function net.resolve(host, opts)
   end
   local addresses, err = told("resolve", pcall(core.resolve, host, opts and rawget(opts, "family")))
   return addresses, err
+end
+
+--- What a port is for: by custom, and as IANA assigns it (RFC 6335, 6).
+---
+--- | port | class | range |
+--- | --- | --- | --- |
+--- | 0 | `"none"`: not to be used; when binding, any free one | `"system"` |
+--- | 1 to 255 | `"well-known"` | `"system"` |
+--- | 256 to 1023 | `"reserved"` | `"system"` |
+--- | 1024 to 49151 | `"application"` | `"user"` |
+--- | 49152 to 65535 | `"application"` | `"dynamic"` |
+---
+--- IANA's system ports are also called well-known, its user ports registered, its
+--- dynamic ports private or ephemeral. Which ports this system takes for port 0 is
+--- a setting of it (ip_local_port_range of ip(7)).
+---
+--- ```lua
+--- local net = require "neap.net"
+---
+--- print(net.portclass(80))  --> well-known system
+--- print(net.portclass(5432))  --> application user
+--- print(net.portclass(net.service "https"))  --> reserved system
+--- ```
+---@param port integer  0 to 65535; raises for anything else
+---@return "none"|"well-known"|"reserved"|"application" class
+---@return "system"|"user"|"dynamic" range
+function net.portclass(port)
+  port = tointeger(port)
+  if not port or port < 0 or port > 65535 then
+    error("bad argument #1 to 'portclass' (a port, 0 to 65535, expected)", 2)
+  elseif port >= 1024 then
+    return "application", port < 49152 and "user" or "dynamic"
+  end
+  return port == 0 and "none" or port < 256 and "well-known" or "reserved", "system"
 end
 
 --- The family of an endpoint's addresses: `udp6` takes those of IPv6.

@@ -210,6 +210,29 @@ struct lookup {
 
 void lookup_free(lookup *l); /* in net/ */
 
+/* A network interface, and each of its addresses. */
+typedef struct netif_address {
+  address addr;
+  address broadcast, peer; /* length 0: none */
+  uint8_t prefix;          /* bits that are the network's */
+  const char *scope;       /* "host", "link", "site", "global" */
+} netif_address;
+
+typedef struct netif {
+  char name[16];
+  unsigned index, flags; /* IFF_x */
+  int mtu;               /* bytes; 0: unknown */
+  uint16_t hw_type;      /* ARPHRD_x */
+  uint8_t hw_size, hw[32];
+  netif_address *addresses; /* malloc'ed */
+  size_t address_count;
+} netif;
+
+typedef struct netifs {
+  netif *list; /* malloc'ed */
+  size_t count;
+} netifs;
+
 /* What a backend gives the sockets of a host.  `w` is host.outside. */
 typedef struct backend backend;
 struct backend {
@@ -270,6 +293,7 @@ struct backend {
   int (*protocol)(host *h, const char *name);     /* "icmp" is 1; or -1 */
   unsigned (*ifindex)(host *h, const char *name); /* 0: no such interface */
   int (*ifname)(host *h, unsigned index, char out[16]);
+  int (*interfaces)(host *h, netifs *all); /* empty; by index */
 
   /* Move bytes both ways between two open streams until both directions have
    * ended, one failed, or relay_stop.  Calls done(owner) once, from the loop;

@@ -114,12 +114,19 @@ void net_unlink(stream *s) {
 
 
 static const luaL_Reg functions[] = {
-    {"dial", dial_lua},       {"listen", listen_lua},
-    {"pair", pair_lua},       {"bind", bind_lua},
-    {"resolve", resolve_lua}, {"pump", pump_lua},
-    {"moved", moved_lua},     {"relay", relay_lua},
-    {"address", address_lua}, {"service", service_lua},
-    {"rouse", rouse_lua},     {NULL, NULL},
+    {"dial", dial_lua},
+    {"listen", listen_lua},
+    {"pair", pair_lua},
+    {"bind", bind_lua},
+    {"resolve", resolve_lua},
+    {"pump", pump_lua},
+    {"moved", moved_lua},
+    {"relay", relay_lua},
+    {"address", address_lua},
+    {"service", service_lua},
+    {"rouse", rouse_lua},
+    {"interfaces", interfaces_lua},
+    {NULL, NULL},
 };
 
 
@@ -153,6 +160,7 @@ int net_open(lua_State *L) {
   descriptor_open(L);
   relay_open(L);
   resolve_open(L);
+  interfaces_open(L);
   sched_on_suspend(h, flush);
   host_module(L, "neap.net.core", open_core);
   host_module(L, "neap.endpoint", luaopen_neap_endpoint);

@@ -123,11 +123,13 @@ int moved_lua(lua_State *L);
 int rouse_lua(lua_State *L);
 int address_lua(lua_State *L);
 int service_lua(lua_State *L);
+int interfaces_lua(lua_State *L);
 
 /* One of its streams is being closed: the relay ends (relay.c). */
 void relay_interrupt(struct relaying *r);
 void relay_open(lua_State *L);
 void resolve_open(lua_State *L);
+void interfaces_open(lua_State *L);
 
 /* Let fields and methods be found; the metatable and the methods are on top. */
 void stream_index(lua_State *L);

@@ -37,6 +37,7 @@ const backend uv_backend = {
     .protocol = names_protocol,
     .ifindex = names_ifindex,
     .ifname = names_ifname,
+    .interfaces = names_interfaces,
     .relay = pump_begin,
     .relay_stop = pump_stop,
     .relay_result = pump_result,

@@ -17,6 +17,7 @@ int names_service_name(host *h, int port, const char *proto, char *out,
 int names_protocol(host *h, const char *name);
 unsigned names_ifindex(host *h, const char *name);
 int names_ifname(host *h, unsigned index, char out[16]);
+int names_interfaces(host *h, netifs *all); /* interfaces.c */
 
 /* Call before each use of libuv's thread pool, pool_end after it: the first
  * use decides how many threads there are, by a variable of the environment

@@ -18,7 +18,8 @@ local net = {}
 ---@return neap.Address address
 function net.address(text) end
 
---- The port of a service, or the service of a port (services(5), IANA).
+--- The port of a service, or the service of a port (services(5), IANA). What sort
+--- of port it is, `net.portclass` tells.
 ---
 --- ```lua
 --- local net = require "neap.net"
@@ -32,6 +33,43 @@ function net.address(text) end
 ---@return integer|string? port  or the name
 ---@return neap.Error? err  EAI_SERVICE
 function net.service(which, proto) end
+
+--- An address of an interface.
+---@class (exact) neap.net.InterfaceAddress
+---@field address neap.Address  its port is 0
+---@field prefix_length integer  bits that are the network's: 0 to 32, to 128 for IPv6
+---@field scope "host"|"link"|"site"|"global"  how far it reaches
+---@field broadcast neap.Address?
+---@field peer neap.Address?  the other end, of a point-to-point interface
+
+--- A network interface.
+---@class (exact) neap.net.Interface
+---@field name string  `lo`, `eth0`
+---@field index integer  by which the system knows it
+---@field mtu integer  bytes of the largest packet
+---@field hwtype integer  of its hardware address, as ARP numbers it (ARPHRD_ of
+--- netdevice(7)): 1 is Ethernet's, 772 loopback
+---@field hwaddr string?  `02:00:00:00:00:01`
+---@field flags table<string, true>  `up`, `running`, `lower_up`, `loopback`, `broadcast`,
+--- `multicast`, `pointopoint`, `noarp`, `promisc`, `allmulti`, `master`, `slave`
+--- (netdevice(7))
+---@field addresses neap.net.InterfaceAddress[]  IPv4 and IPv6
+
+--- The network interfaces of this system, or of its network namespace, in the order
+--- of their index.
+---
+--- ```lua
+--- local net = require "neap.net"
+---
+--- for _, interface in ipairs(assert(net.interfaces())) do
+---   if interface.flags.loopback then
+---     print(interface.name, interface.index, interface.mtu > 0)  --> lo 1 true
+---   end
+--- end
+--- ```
+---@return neap.net.Interface[]? interfaces
+---@return neap.Error? err  EMFILE, ...
+function net.interfaces() end
 
 --- Options of `net.connect`; those of the socket are set before it connects.
 ---@class neap.net.ConnectOptions: neap.Options
