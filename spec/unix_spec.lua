@@ -545,6 +545,39 @@ describe("a unix socket", function()
       b:close()
     end)
 
+    it("knows a peer of another pid namespace by uid and gid (F11)", function()
+      local allowed = process.run {"unshare", "--pid", "--fork", "true"}
+      if not allowed or allowed.code ~= 0 then
+        pending "no pid namespaces here (unshare --pid)"
+      end
+      for scheme, listener in pairs {
+        unix = assert(net.listen(endpoint)),
+        seqpacket = assert(net.listen("seqpacket:" .. path .. ".messages")),
+      } do
+        local result = assert(process.run {
+          "unshare", "--pid", "--fork", neap, "-e", [[
+            local who = assert(net.connect(arg[1])).peercred
+            io.write(who.pid, " ", who.uid, " ", who.gid)
+          ]], listener.endpoint,
+        })
+        assert.equal("0 " .. sh "id -u" .. " " .. sh "id -g", result.stdout, scheme)
+        listener:close()
+      end
+    end)
+
+    it("knows the ends of a pair of message sockets, and that others have no peer (F11)", function()
+      for _, kind in ipairs {"unixgram", "seqpacket"} do
+        local a, b = net.socketpair(kind)
+        assert.equal(process.pid, a.peercred.pid)
+        a:close()
+        b:close()
+      end
+      local bound <close> = assert(net.bind("unixgram:" .. path .. ".bound"))
+      local other <close> = assert(net.connect(bound.endpoint))
+      assert.is_nil(bound.peercred)
+      assert.is_nil(other.peercred)
+    end)
+
     it("is the only one that knows (F11)", function()
       local listener <close> = assert(net.listen "tcp://127.0.0.1:0")
       for _, stream in ipairs {connected(listener)} do

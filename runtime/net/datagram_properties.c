@@ -273,28 +273,12 @@ static void push_header(lua_State *L, datagram *d) {
 }
 
 
-static void set_id(lua_State *L, const char *key, lua_Integer id) {
-  lua_pushinteger(L, id);
-  lua_setfield(L, -2, key);
-}
-
-
 static void push_peercred(lua_State *L, datagram *d) {
-  struct ucred peer;
-  sockopt o = {SOL_SOCKET, SO_PEERCRED, sizeof peer, {0}};
-  if (d->family != AF_UNIX || d->transport->get(d, &o) < 0) {
+  sockopt o = {SOL_SOCKET, SO_PEERCRED, sizeof(struct ucred), {0}};
+  if (d->family == AF_UNIX && d->transport->get(d, &o) == 0)
+    peercred_push(L, &o);
+  else
     lua_pushnil(L);
-    return;
-  }
-  memcpy(&peer, o.value, sizeof peer);
-  if (peer.pid == 0) {
-    lua_pushnil(L); /* it has no peer */
-    return;
-  }
-  lua_createtable(L, 0, 3);
-  set_id(L, "pid", peer.pid);
-  set_id(L, "uid", peer.uid);
-  set_id(L, "gid", peer.gid);
 }
 
 

@@ -99,6 +99,9 @@ const char *stream_push_where(lua_State *L, stream *s);
 /* Raises for a second reader. */
 void stream_check_reader(lua_State *L, stream *s);
 
+/* Push what SO_PEERCRED gave; nil where there is no peer. */
+void peercred_push(lua_State *L, const sockopt *o);
+
 /* Wake the first of those who wait to write, unless one was woken already. */
 void stream_next_turn(stream *s);
 

@@ -137,18 +137,27 @@ static void set_id(lua_State *L, const char *key, lua_Integer id) {
 }
 
 
-static void push_peercred(lua_State *L, stream *s) {
+/* The pid of a process in another namespace is 0. */
+void peercred_push(lua_State *L, const sockopt *o) {
   struct ucred peer;
-  sockopt o = {SOL_SOCKET, SO_PEERCRED, sizeof peer, {0}};
-  if (family_of(s) != AF_UNIX || s->transport->get(s, &o) < 0) {
-    lua_pushnil(L);
+  memcpy(&peer, o->value, sizeof peer);
+  if (peer.uid == (uid_t)-1) {
+    lua_pushnil(L); /* it has no peer */
     return;
   }
-  memcpy(&peer, o.value, sizeof peer);
   lua_createtable(L, 0, 3);
   set_id(L, "pid", peer.pid);
   set_id(L, "uid", peer.uid);
   set_id(L, "gid", peer.gid);
+}
+
+
+static void push_peercred(lua_State *L, stream *s) {
+  sockopt o = {SOL_SOCKET, SO_PEERCRED, sizeof(struct ucred), {0}};
+  if (family_of(s) == AF_UNIX && s->transport->get(s, &o) == 0)
+    peercred_push(L, &o);
+  else
+    lua_pushnil(L);
 }
 
 

@@ -111,7 +111,7 @@ function net.interfaces() end
 ---@field protocol string  `"tcp"`, `"unix"`, `"mem"`, `"pipe"`, `"tty"`, `"file"`
 ---@field fd integer?  its descriptor, which stays the stream's; nil for `mem:`
 ---@field peercred { pid: integer, uid: integer, gid: integer }?  of a unix socket: who
---- connected, or listened (SO_PEERCRED, unix(7))
+--- connected, or listened (SO_PEERCRED, unix(7)); the pid is 0 in another pid namespace
 local Stream = {}
 
 --- What has arrived: at least one byte, waits for it if need be.
