@@ -175,6 +175,30 @@ describe("an endpoint", function()
     end
   end)
 
+  it("has an IPv6 host with or without brackets, where no port follows", function()
+    for text, printed in pairs {
+      ["icmp://::1"] = "icmp://[::1]",
+      ["icmp6://::1"] = "icmp6://[::1]",
+      ["icmp6://fe80::1%lo"] = "icmp6://[fe80::1%lo]",
+      ["raw6://::1/58"] = "raw6://[::1]/58",
+      ["icmp://::ffff:1.2.3.4"] = "icmp://1.2.3.4",
+      ["icmp4://[::ffff:1.2.3.4]"] = "icmp4://1.2.3.4",
+    } do
+      assert.equal(printed, print_endpoint(text))
+      assert.equal(printed, print_endpoint(printed))
+      assert.equal(printed, print_endpoint(parse(text)))
+      assert.equal(parse(printed).address, parse(text).address)
+    end
+    for _, text in ipairs {
+      "icmp4://::1", "raw4://::1/1", "icmp4://[::1]", "icmp6://1.2.3.4", "icmp6://::ffff:1.2.3.4",
+      "icmp://::1]", "icmp://[::1", "icmp://[]", "icmp://:", "icmp://1.2.3.4:80", "icmp://h:80",
+    } do
+      assert.error_matches(function()
+        parse(text)
+      end, "malformed endpoint")
+    end
+  end)
+
   it("G2: does not name an interface that there is not", function()
     local got, err = parse "tcp://[fe80::1%nosuchif]:80"
     assert.is_nil(got)

@@ -288,6 +288,17 @@ describe("tcp", function()
     end)
   end)
 
+  it("gives no port to what has none, where the host is a name", function()
+    assert.equal("true\ttrue\n", isolated([[
+      ip link set lo up
+      echo 0 0 >/proc/sys/net/ipv4/ping_group_range || exit 3
+    ]], [[
+      local a <close> = assert(net.bind "icmp4://localhost")
+      local b <close> = assert(net.bind "icmp4://localhost")
+      print(a.localaddr.port ~= b.localaddr.port, a.localaddr.ip == "127.0.0.1")
+    ]]))
+  end)
+
   it("has nowhere to go where no interface is up", function()
     assert.equal("ENETUNREACH\n", isolated("", [[
       print(select(2, net.connect "tcp://192.0.2.1:80").code)

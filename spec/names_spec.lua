@@ -35,6 +35,27 @@ describe("net.resolve", function()
     end
   end)
 
+  it("takes ASCII only, and no dot is a dot that is none (H1, G3)", function()
+    for _, name in ipairs {
+      "127\u{3002}1", "127\u{3002}0.0.1", "127\u{ff0e}0.0.1", "\u{ff11}27.0.0.1", "local\u{ff48}ost",
+      "b\xfccher.invalid", "\xff\xfe", "localhost ", " localhost", "local host", "localhost\n",
+      "127.0.0.1 ", "127.0.0.1\t", "",
+    } do
+      local found, err = net.resolve(name)
+      assert.is_nil(found)
+      assert.equal("EAI_NONAME", err.code)
+    end
+  end)
+
+  it("takes addresses in their full form for themselves", function()
+    for _, text in ipairs {"127.0.0.1", "0.0.0.0", "::1", "fe80::1%lo"} do
+      local found = assert(net.resolve(text))
+      assert.equal(1, #found)
+      assert.equal(net.address(text), found[1])
+    end
+    assert.equal(net.address "1.2.3.4", assert(net.resolve "::ffff:1.2.3.4")[1])
+  end)
+
   it("does not take shorthands for addresses (G3)", function()
     for _, name in ipairs {"127.1", "0x7f000001", "2130706433", "0177.0.0.1", "127.0.0.01"} do
       local ok, found, err = pcall(net.resolve, name)

@@ -59,7 +59,7 @@ local net = {
 
 --- Addresses of a name, in the order in which to try them (RFC 6724), as the
 --- system knows it (getaddrinfo(3), nsswitch.conf(5)); each once. Short forms of
---- addresses, `127.1`, are no names.
+--- addresses, `127.1`, are no names, nor is what is not ASCII: write `xn--...`.
 ---
 --- ```lua
 --- local net = require "neap.net"

@@ -119,6 +119,11 @@ static int compare_unix(const address *a, const address *b) {
   return c != 0 ? c : (n > m) - (n < m);
 }
 
+static int compare_bytes(const address *a, const address *b) {
+  int c = memcmp(&a->u, &b->u, a->length < b->length ? a->length : b->length);
+  return c != 0 ? c : (a->length > b->length) - (a->length < b->length);
+}
+
 static in_port_t *port4(address *a) {
   return &a->u.in4.sin_port;
 }
@@ -131,7 +136,7 @@ static const family families[] = {
     {AF_INET, "inet", normalise4, compare4, port4},
     {AF_INET6, "inet6", normalise6, compare6, port6},
     {AF_UNIX, "unix", normalise_unix, compare_unix, NULL},
-    {-1, "unspec", NULL, NULL, NULL},
+    {-1, "unspec", NULL, compare_bytes, NULL},
 };
 
 /* Its row; the last one for a family unknown here. */
@@ -165,7 +170,7 @@ int address_compare(const address *a, const address *b) {
   const family *f = family_of(a), *g = family_of(b);
   if (f != g)
     return f < g ? -1 : 1;
-  return f->compare != NULL ? f->compare(a, b) : 0;
+  return f->compare(a, b);
 }
 
 bool address_equal(const address *a, const address *b) {
@@ -432,12 +437,13 @@ static bool is_ip(const address *a) {
   return a->u.any.sa_family == AF_INET || a->u.any.sa_family == AF_INET6;
 }
 
+/* A name with a bracket would end what stands in brackets. */
 static void put_scope(sink *s, host *h, const address *a) {
   unsigned index = a->u.in6.sin6_scope_id;
   char name[16];
   if (index == 0)
     return;
-  if (h->world->net->ifname(h, index, name) == 0)
+  if (h->world->net->ifname(h, index, name) == 0 && strchr(name, ']') == NULL)
     put(s, "%%%s", name);
   else
     put(s, "%%%u", index);

@@ -66,7 +66,7 @@ bool dial_flag(lua_State *L, const char *name) {
 bool dial_address(lua_State *L, endpoint *e) {
   if (!lua_isnoneornil(L, ADDRESS)) {
     address a = *address_check(L, ADDRESS);
-    address_set_port(&a, e->port);
+    address_set_port(&a, e->port >= 0 ? e->port : 0);
     endpoint_set_address(host_of(L), e, &a);
     e->addr = a;
     return true;

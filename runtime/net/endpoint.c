@@ -288,8 +288,11 @@ static int parse_host_only(rest *r, endpoint *e) {
     return refuse(r->why, "expected %s://host%s", e->scheme->name, expected);
   size_t n = (size_t)((raw ? slash : end) - name);
   bool bracketed = n >= 2 && name[0] == '[' && name[n - 1] == ']';
-  int status = bracketed ? parse_host6(r, name + 1, n - 2, e)
-                         : parse_host(r, name, n, e);
+  if (bracketed)
+    name++, n -= 2;
+  int status = bracketed || memchr(name, ':', n) != NULL
+                   ? parse_host6(r, name, n, e)
+                   : parse_host(r, name, n, e);
   if (status == 0 && raw)
     status = parse_protocol(r, slash + 1, (size_t)(end - slash) - 1, e);
   choose_any(e);

@@ -80,6 +80,16 @@ static int resolve_k(lua_State *L, int status, lua_KContext ctx) {
 }
 
 
+/* libuv turns other scripts into ASCII by rules of its own, in which a wide dot
+ * is a dot: 127.1 would become a name again. */
+static bool is_plain(const char *name) {
+  for (; *name != '\0'; name++)
+    if ((unsigned char)*name <= ' ' || (unsigned char)*name >= 0x7f)
+      return false;
+  return true;
+}
+
+
 /*
 ** resolve(name, family?) : {Address...} | nil, error
 */
@@ -94,7 +104,7 @@ int resolve_lua(lua_State *L) {
   luaL_argcheck(L, strlen(name) == n, 1, "a name without zero bytes expected");
   lua_settop(L, 2);
   wait_enter(L, "resolve");
-  if (n == 0 || n > 253)
+  if (n == 0 || n > 253 || !is_plain(name))
     return fail(L, ERROR_EAI + EAI_NONAME, "resolve", name);
   asking *a = lua_newuserdatauv(L, sizeof *a, 0);
   *a = (asking){NULL, {NULL, NULL}, false};
