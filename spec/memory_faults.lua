@@ -185,6 +185,25 @@ local features = {
     assert(net.resolve "localhost")
     assert(tostring(net.address "[::1]:80"))
     assert(net.service("http", "tcp"))
+    assert(net.interfaces()[1].addresses)
+  end,
+  function() -- descriptors
+    for _, kind in ipairs {"unix", "seqpacket"} do
+      local a, b <close> = net.socketpair(kind)
+      local _ <close> = a
+      if kind == "unix" then
+        b:recvfd(0)
+      end
+      assert(a:sendfd("two", {a, b}))
+      local data, fds = b:recvfd()
+      assert(data == "two" and #fds == 2)
+      local copy <close> = assert(net[kind == "unix" and "connect" or "bind"]("fd:" .. fds[1]:take()))
+      assert(copy.fd and tostring(fds[2]))
+      a:sendfd("left", {a})
+      if kind == "unix" then
+        b:read(4)
+      end
+    end
   end,
   function() -- options
     local l <close> = assert(net.listen("tcp://127.0.0.1:0", {rcvbuf = 10000, backlog = 5}))

@@ -162,6 +162,18 @@ describe("net.service", function()
     assert.equal("http", (net.service(80, "tcp")))
   end)
 
+  it("takes names as they are, to their end", function()
+    for _, call in ipairs {
+      function() return net.service "http\0x" end,
+      function() return net.service("http", "tcp\0") end,
+      function() return net.service(80, "tcp\0x") end,
+    } do
+      assert.error_matches(call, "a name without zero bytes expected")
+    end
+    assert.equal("EAI_SERVICE", select(2, net.service "80").code)
+    assert.equal("EAI_SERVICE", select(2, net.service "").code)
+  end)
+
   it("says what it does not know", function()
     local port, err = net.service("no-such-service", "tcp")
     assert.is_nil(port)

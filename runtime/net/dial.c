@@ -372,8 +372,10 @@ int address_lua(lua_State *L) {
 
 int service_lua(lua_State *L) {
   char name[128];
+  size_t n;
   host *h = host_of(L);
-  const char *proto = luaL_optstring(L, 2, "tcp");
+  const char *proto = luaL_optlstring(L, 2, "tcp", &n);
+  luaL_argcheck(L, strlen(proto) == n, 2, "a name without zero bytes expected");
   if (lua_type(L, 1) == LUA_TNUMBER) {
     lua_Integer port = luaL_checkinteger(L, 1);
     luaL_argcheck(L, port >= 0 && port <= 65535, 1, "a port expected");
@@ -384,7 +386,8 @@ int service_lua(lua_State *L) {
     lua_pushstring(L, name);
     return 1;
   }
-  const char *text = luaL_checkstring(L, 1);
+  const char *text = luaL_checklstring(L, 1, &n);
+  luaL_argcheck(L, strlen(text) == n, 1, "a name without zero bytes expected");
   int port = backend_of(L)->service_port(h, text, proto);
   if (port < 0)
     return fail(L, ERROR_EAI + EAI_SERVICE, "service", text);

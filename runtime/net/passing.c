@@ -24,7 +24,7 @@ typedef struct parcel {
 struct passing {
   parcel *first, *last;
   uint64_t arrived; /* bytes since the first question */
-  int count;        /* descriptors in the parcels */
+  int count;        /* descriptors in the parcels; one for each that is cut */
 };
 
 
@@ -49,7 +49,7 @@ static void append(struct passing *p, const passed *x) {
   else
     p->first = new;
   p->last = new;
-  p->count += x->count;
+  p->count += x->count + x->cut;
 }
 
 
@@ -114,7 +114,7 @@ static void remove_first(stream *s) {
   p->first = x->next;
   if (p->first == NULL)
     p->last = NULL;
-  p->count -= x->count - x->taken;
+  p->count -= x->count - x->taken + x->cut;
   discard(s, x->fds + x->taken, x->count - x->taken);
   free(x);
 }
