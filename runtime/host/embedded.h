@@ -1,6 +1,7 @@
 /*
-** The Lua modules that neap carries inside itself: every file of lua/neap but
-** its annotations.  The table is written when neap is built.
+** The Lua modules that neap carries inside itself, every file of lua/neap; its
+** annotations (neap.meta.*) too, which the prompt reads.  The table is written
+** when neap is built.
 */
 
 #ifndef HOST_EMBEDDED_H

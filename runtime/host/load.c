@@ -19,6 +19,9 @@
 /* In the registry: C modules by name. */
 #define MODULES "neap.modules"
 
+/* What the names of the files of annotations begin with. */
+#define META "neap.meta."
+
 
 int host_load_file(lua_State *L, const char *path) {
   if (path != NULL && strcmp(path, "-") == 0)
@@ -77,14 +80,21 @@ void host_module(lua_State *L, const char *name, lua_CFunction open) {
 }
 
 
-/* While developing, NEAP_LUA names the folder that holds neap/. */
-static bool load_from_folder(lua_State *L, const char *name) {
+/* While developing, NEAP_LUA names the folder that holds neap/.  Leaves the
+ * path on the stack. */
+static FILE *open_in_folder(lua_State *L, const char *name, const char **path) {
   const char *folder = getenv("NEAP_LUA");
   if (folder == NULL || folder[0] == '\0')
-    return false;
-  const char *path = luaL_gsub(L, name, ".", "/");
-  path = lua_pushfstring(L, "%s/%s.lua", folder, path);
-  FILE *f = fopen(path, "re");
+    return NULL;
+  *path = luaL_gsub(L, name, ".", "/");
+  *path = lua_pushfstring(L, "%s/%s.lua", folder, *path);
+  return fopen(*path, "re");
+}
+
+
+static bool load_from_folder(lua_State *L, const char *name) {
+  const char *path;
+  FILE *f = open_in_folder(L, name, &path);
   if (f == NULL)
     return false;
   fclose(f);
@@ -94,16 +104,72 @@ static bool load_from_folder(lua_State *L, const char *name) {
 }
 
 
+static const struct embedded_module *embedded(const char *name) {
+  const struct embedded_module *m = embedded_modules;
+  while (m->name != NULL && strcmp(m->name, name) != 0)
+    m++;
+  return m->name != NULL ? m : NULL;
+}
+
+
 static bool load_embedded(lua_State *L, const char *name) {
+  const struct embedded_module *m = embedded(name);
+  if (m == NULL)
+    return false;
+  const char *chunk = lua_pushfstring(L, "=%s", name);
+  if (luaL_loadbufferx(L, (const char *)m->text, m->size, chunk, "t") != 0)
+    lua_error(L);
+  return true;
+}
+
+
+/* Annotations are no module: to be read, not to be run. */
+static bool is_meta(const char *name) {
+  return strncmp(name, META, sizeof META - 1) == 0;
+}
+
+
+static void push_file(lua_State *L, FILE *f) {
+  luaL_Buffer b;
+  size_t n;
+  luaL_buffinit(L, &b);
+  while ((n = fread(luaL_prepbuffer(&b), 1, LUAL_BUFFERSIZE, f)) > 0)
+    luaL_addsize(&b, n);
+  fclose(f);
+  luaL_pushresult(&b);
+}
+
+
+int load_source(lua_State *L) {
+  const char *path, *name = luaL_checkstring(L, 1);
+  const struct embedded_module *m = embedded(name);
+  FILE *f = open_in_folder(L, name, &path);
+  if (f != NULL)
+    push_file(L, f);
+  else if (m != NULL)
+    lua_pushlstring(L, (const char *)m->text, m->size);
+  else
+    lua_pushnil(L);
+  return 1;
+}
+
+
+int load_modules(lua_State *L) {
+  lua_Integer n = 0;
+  lua_newtable(L);
   for (const struct embedded_module *m = embedded_modules; m->name; m++) {
-    if (strcmp(m->name, name) != 0)
+    if (is_meta(m->name))
       continue;
-    const char *chunk = lua_pushfstring(L, "=%s", name);
-    if (luaL_loadbufferx(L, (const char *)m->text, m->size, chunk, "t") != 0)
-      lua_error(L);
-    return true;
+    lua_pushstring(L, m->name);
+    lua_rawseti(L, -2, ++n);
   }
-  return false;
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, MODULES);
+  for (lua_pushnil(L); lua_next(L, -2) != 0; lua_pop(L, 1)) {
+    lua_pushvalue(L, -2);
+    lua_rawseti(L, -5, ++n);
+  }
+  lua_pop(L, 1);
+  return 1;
 }
 
 
@@ -114,8 +180,9 @@ static bool load_embedded(lua_State *L, const char *name) {
 static int l_builtin(lua_State *L) {
   const char *name = luaL_checkstring(L, 1);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, MODULES);
-  bool found = lua_getfield(L, -1, name) == LUA_TFUNCTION ||
-               load_from_folder(L, name) || load_embedded(L, name);
+  bool found =
+      lua_getfield(L, -1, name) == LUA_TFUNCTION ||
+      (!is_meta(name) && (load_from_folder(L, name) || load_embedded(L, name)));
   if (!found)
     return 0;
   lua_pushliteral(L, ":builtin:");

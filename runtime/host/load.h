@@ -10,4 +10,10 @@
 
 void load_open(lua_State *L);
 
+/* source(name) : text of a built-in module in Lua, or of annotations | nil */
+int load_source(lua_State *L);
+
+/* modules() : the names of the built-in modules, a list */
+int load_modules(lua_State *L);
+
 #endif

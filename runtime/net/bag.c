@@ -177,6 +177,13 @@ static void block(datagram *d) {
 }
 
 
+void datagram_sent(datagram *d, const outgoing *v, int n) {
+  for (int i = 0; i < n; i++)
+    d->sent += v[i].size;
+  d->messages_out += n > 0 ? (unsigned)n : 0;
+}
+
+
 bool datagram_flush(datagram *d) {
   bag *b = d->bag;
   int retried = -1;
@@ -190,6 +197,7 @@ bool datagram_flush(datagram *d) {
       return false;
     }
     host_trace(d->host, "send", d, n);
+    datagram_sent(d, b->list + b->first, n);
     if (n > 0)
       b->first += n;
     else
@@ -197,6 +205,15 @@ bool datagram_flush(datagram *d) {
   }
   give_bag(d);
   return true;
+}
+
+
+size_t bag_bytes(const datagram *d) {
+  size_t sum = 0;
+  for (int i = d->bag != NULL ? d->bag->first : 0;
+       d->bag != NULL && i < d->bag->count; i++)
+    sum += d->bag->list[i].size;
+  return sum;
 }
 
 

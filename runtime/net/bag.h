@@ -30,11 +30,17 @@ bool bag_put(datagram *d, const char *bytes, size_t size, const address *to);
 void datagram_know(datagram *d, const address *to);
 void datagram_doubt(datagram *d, const address *to);
 
+/* The kernel took n of these messages (none, of a negative n). */
+void datagram_sent(datagram *d, const outgoing *v, int n);
+
 /* Send what was gathered; true when nothing is left. */
 bool datagram_flush(datagram *d);
 
 /* Forget what was not sent; how many messages that was. */
 unsigned datagram_drop(datagram *d);
+
+/* Bytes that wait in it. */
+size_t bag_bytes(const datagram *d);
 
 /* Those of all sockets of this host; and at its end. */
 void bags_flush(host *h);

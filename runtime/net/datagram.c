@@ -39,6 +39,7 @@ datagram *datagram_new(host *h, const datagram_transport *t, int family,
   d->protocol = protocol;
   d->gathers = type != SOCK_RAW && protocol != IPPROTO_ICMP &&
                protocol != IPPROTO_ICMPV6;
+  LIST_ADD(net_of(h)->datagrams, d);
   h->datagrams++;
   host_trace(h, "open", d, 0);
   return d;
@@ -48,6 +49,7 @@ datagram *datagram_new(host *h, const datagram_transport *t, int family,
 void datagram_closed(datagram *d) {
   host_trace(d->host, "closed", d, 0);
   d->host->datagrams--;
+  LIST_REMOVE(d);
   free((char *)d->where);
   free(d->failure);
   free(d);
@@ -121,6 +123,9 @@ static void keep(datagram *d, const arrival *m) {
 
 void datagram_messages(datagram *d, const arrival *list, unsigned n) {
   host_trace(d->host, "messages", d, n);
+  d->messages_in += n;
+  for (unsigned i = 0; i < n; i++)
+    d->received += list[i].size;
   d->fresh = list;
   d->fresh_count = n;
   while (n > 0 && wait_wake(&d->readers, 0))

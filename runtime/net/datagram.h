@@ -35,6 +35,9 @@ enum { KNOWN = 32 }; /* destinations remembered */
 
 struct datagram {
   host *host;
+  datagram *next, **at; /* in the list of all of this host; what points to it */
+  uint64_t received, sent; /* bytes */
+  uint64_t messages_in, messages_out;
   const datagram_transport *transport;
   datagram_box *box;
   waitq readers, writers;

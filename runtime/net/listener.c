@@ -24,12 +24,6 @@
 
 enum { BACKLOG = 511 };
 
-typedef struct listener_box {
-  listener *listener; /* NULL: closed */
-  unsigned serial;
-} listener_box;
-
-
 listener *listener_new(host *h, size_t part, const sockspec *spec) {
   listener *l = memory_new(sizeof *l + part);
   l->host = h;
@@ -37,6 +31,7 @@ listener *listener_new(host *h, size_t part, const sockspec *spec) {
   l->backoff = FIRST_PAUSE;
   l->outside = true;
   l->addr = spec->addr;
+  LIST_ADD(net_of(h)->listeners, l);
   h->listeners++;
   return l;
 }
@@ -44,6 +39,7 @@ listener *listener_new(host *h, size_t part, const sockspec *spec) {
 
 void listener_closed(listener *l) {
   l->host->listeners--;
+  LIST_REMOVE(l);
   free((char *)l->where);
   free(l);
 }
@@ -145,6 +141,7 @@ static int try_accept(lua_State *L, listener *l) {
     l->rearm = 0;
     l->backoff = FIRST_PAUSE;
     host_trace(l->host, "accept", l, 0);
+    l->accepted++;
     if (s != NULL)
       stream_push(L, s);
     else

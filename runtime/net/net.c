@@ -163,6 +163,7 @@ int net_open(lua_State *L) {
   interfaces_open(L);
   sched_on_suspend(h, flush);
   host_module(L, "neap.net.core", open_core);
+  host_module(L, "neap.host", luaopen_neap_host_net);
   host_module(L, "neap.endpoint", luaopen_neap_endpoint);
   host_module(L, "neap.process.core", luaopen_neap_process_core);
   host_module(L, "neap.signal", luaopen_neap_signal);

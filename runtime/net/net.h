@@ -13,6 +13,9 @@ enum { FREE_OUTBOXES = 16 };
 
 struct net {
   host *host;
+  stream *streams; /* all whose bodies live, the newest first */
+  listener *listeners;
+  datagram *datagrams;
   stream *dirty; /* those with gathered bytes */
   unsigned dirty_count;
   outbox *outboxes; /* free ones */
@@ -26,6 +29,23 @@ struct net {
   const void *stream_class; /* the metatable of streams, to compare with */
   const void *datagram_class, *address_class;
 };
+
+/* Lists by `next` and `at`, what points to an element. */
+#define LIST_ADD(head, x) \
+  do { \
+    (x)->next = (head); \
+    (x)->at = &(head); \
+    if ((head) != NULL) \
+      (head)->at = &(x)->next; \
+    (head) = (x); \
+  } while (0)
+
+#define LIST_REMOVE(x) \
+  do { \
+    *(x)->at = (x)->next; \
+    if ((x)->next != NULL) \
+      (x)->next->at = (x)->at; \
+  } while (0)
 
 static inline struct net *net_of(host *h) {
   return h->net;
@@ -130,12 +150,16 @@ int interfaces_lua(lua_State *L);
 
 /* One of its streams is being closed: the relay ends (relay.c). */
 void relay_interrupt(struct relaying *r);
+const waitq *relay_waiter(const struct relaying *r);
 void relay_open(lua_State *L);
 void resolve_open(lua_State *L);
 void interfaces_open(lua_State *L);
 
 /* Let fields and methods be found; the metatable and the methods are on top. */
 void stream_index(lua_State *L);
+
+/* neap.host, as of sched/, and the sockets (census.c) */
+int luaopen_neap_host_net(lua_State *L);
 
 /* mem: (mem.c) */
 int mem_listen(host *h, const char *name, int backlog, listener **out);

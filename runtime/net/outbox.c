@@ -119,6 +119,7 @@ static size_t give(stream *s, const struct iovec *v, int n) {
   ssize_t taken = s->transport->try_write(s, v, n);
   if (taken >= 0) {
     host_trace(s->host, "write", s, taken);
+    s->sent += (uint64_t)taken;
     return (size_t)taken;
   }
   if (taken != -EAGAIN)

@@ -67,6 +67,11 @@ void relay_interrupt(relaying *r) {
 }
 
 
+const waitq *relay_waiter(const relaying *r) {
+  return &r->waiter;
+}
+
+
 /* The first time it is the end of relay() that closes what it hands out. */
 static int l_close(lua_State *L) {
   relaying *r = lua_touserdata(L, 1);

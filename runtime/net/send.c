@@ -36,6 +36,7 @@ static int send_now(datagram *d, const outgoing *o) {
     return -EAGAIN;
   int status = d->transport->send(d, o, 1);
   host_trace(d->host, "send", d, status);
+  datagram_sent(d, o, status);
   if (status == -EAGAIN)
     block(d, &status);
   else if (status > 0)

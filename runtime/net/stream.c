@@ -32,6 +32,7 @@ stream *stream_new(host *h, const transport *t, bool connecting) {
   s->host = h;
   s->transport = t;
   s->state = connecting ? CONNECTING : OPEN;
+  LIST_ADD(net_of(h)->streams, s);
   h->streams++;
   host_trace(h, "open", s, 0);
   return s;
@@ -41,6 +42,7 @@ stream *stream_new(host *h, const transport *t, bool connecting) {
 void stream_closed(stream *s) {
   host_trace(s->host, "closed", s, 0);
   s->host->streams--;
+  LIST_REMOVE(s);
   net_unlink(s);
   outbox_drop(s);
   inbox_clear(&s->in);
@@ -71,6 +73,7 @@ static void forget(stream *s, size_t n) {
 
 void stream_data(stream *s, char *bytes, size_t n) {
   host_trace(s->host, "read", s, n);
+  s->received += n;
   if (s->state != OPEN) {
     forget(s, n);
     return;

@@ -31,6 +31,8 @@ enum stream_state { CONNECTING, OPEN, CLOSING, LINGERING, CLOSED };
 
 struct stream {
   host *host;
+  stream *next, **at; /* in the list of all of this host; what points to it */
+  uint64_t received, sent; /* bytes, from and to the transport */
   const transport *transport;
   box *box;      /* Lua's; NULL once it has closed or lost the stream */
   waitq readers; /* at most one task */
@@ -95,6 +97,8 @@ void stream_closed(stream *s);
 /* Listeners: the same, smaller. */
 struct listener {
   host *host;
+  listener *next, **at; /* as a stream's */
+  uint64_t accepted;    /* connections */
   struct listener_box *box;
   const backend *backend; /* its functions: the world's, or those of mem: */
   waitq acceptors;
@@ -106,6 +110,11 @@ struct listener {
   unsigned serial;
   bool closed, watched, outside;
 };
+
+typedef struct listener_box {
+  listener *listener; /* NULL: closed */
+  unsigned serial;
+} listener_box;
 
 static inline void *listener_part(listener *l) {
   return l + 1;

@@ -1,6 +1,6 @@
 /*
-** neap.task.core and neap.host: the primitives on which lua/neap/task.lua
-** builds channels, semaphores, mutexes, events, all and race.
+** neap.task.core: the primitives on which lua/neap/task.lua builds channels,
+** semaphores, mutexes, events, all and race.
 */
 
 #include <errno.h>
@@ -124,7 +124,7 @@ static int l_cancel(lua_State *L) {
 }
 
 
-static const char *status_text(const task *t) {
+const char *task_status(const task *t) {
   static const char *const texts[] = {"ready", "running", "waiting"};
   if (t->state != ENDED)
     return texts[t->state];
@@ -136,7 +136,7 @@ static int l_index(lua_State *L) {
   task *t = task_check(L, 1);
   const char *key = luaL_checkstring(L, 2);
   if (strcmp(key, "status") == 0) {
-    lua_pushstring(L, status_text(t));
+    lua_pushstring(L, task_status(t));
   } else if (strcmp(key, "name") == 0) {
     if (!report_push_name(L, 1))
       lua_pushfstring(L, "task %d", (int)t->serial);
@@ -162,7 +162,7 @@ static int l_newindex(lua_State *L) {
 
 static int l_tostring(lua_State *L) {
   task *t = task_check(L, 1);
-  lua_pushfstring(L, "task %d (%s)", (int)t->serial, status_text(t));
+  lua_pushfstring(L, "task %d (%s)", (int)t->serial, task_status(t));
   return 1;
 }
 
@@ -281,38 +281,5 @@ static const luaL_Reg functions[] = {
 
 int luaopen_neap_task_core(lua_State *L) {
   luaL_newlib(L, functions);
-  return 1;
-}
-
-
-/*
-** host.census() : {tasks=, streams=, listeners=, datagrams=,
-**                  handles=, descriptors=}
-*/
-
-static void set_count(lua_State *L, const char *key, lua_Integer n) {
-  lua_pushinteger(L, n);
-  lua_setfield(L, -2, key);
-}
-
-
-static int l_census(lua_State *L) {
-  const host *h = host_of(L);
-  lua_createtable(L, 0, 6);
-  set_count(L, "tasks", sched_live(h));
-  set_count(L, "streams", h->streams);
-  set_count(L, "listeners", h->listeners);
-  set_count(L, "datagrams", h->datagrams);
-  set_count(L, "handles", h->handles);
-  set_count(L, "descriptors", h->world->descriptors(h->outside));
-  return 1;
-}
-
-
-static const luaL_Reg host_functions[] = {{"census", l_census}, {NULL, NULL}};
-
-
-int luaopen_neap_host(lua_State *L) {
-  luaL_newlib(L, host_functions);
   return 1;
 }

@@ -166,26 +166,31 @@ void report_failure(lua_State *L, task *t) {
 }
 
 
-/* Push " at file.lua:9": where the script waits. */
-static void push_place(lua_State *L, lua_State *co) {
+/* Where the script waits; false, and nothing is pushed, outside of it. */
+bool report_push_place(lua_State *L, lua_State *co) {
   lua_Debug ar;
   for (int level = 0; lua_getstack(co, level, &ar); level++) {
     lua_getinfo(co, "Sl", &ar);
     if (ar.currentline > 0 && strncmp(ar.source, "=neap.", 6) != 0) {
-      lua_pushfstring(L, " at %s:%d", ar.short_src, ar.currentline);
-      return;
+      lua_pushfstring(L, "%s:%d", ar.short_src, ar.currentline);
+      return true;
     }
   }
-  lua_pushliteral(L, "");
+  return false;
 }
 
 
 static void print_waiting(lua_State *L, const task *t) {
   report_push_task(L, t);
-  push_place(L, t->parked);
-  fprintf(stderr, "  %s waits for %s%s\n", lua_tostring(L, -2), t->op,
-          lua_tostring(L, -1));
-  lua_pop(L, 2);
+  const char *who = lua_tostring(L, -1);
+  if (report_push_place(L, t->parked)) {
+    fprintf(stderr, "  %s waits for %s at %s\n", who, t->op,
+            lua_tostring(L, -1));
+    lua_pop(L, 1);
+  } else {
+    fprintf(stderr, "  %s waits for %s\n", who, t->op);
+  }
+  lua_pop(L, 1);
 }
 
 

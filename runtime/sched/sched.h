@@ -25,7 +25,14 @@
 /* A wait ended by an interrupt, in task.status. */
 #define WAIT_INTERRUPTED INT32_MAX
 
+/* A wait's beginning is kept in so many ns, which fit for two years. */
+#define TICK (UINT64_C(1) << 24)
+
 enum task_state { READY, RUNNING, WAITING, ENDED };
+
+/* User values of a Task: its coroutine, and when it has ended its results or
+ * its error; what it serves. */
+enum { RESULTS = 1, SERVED };
 
 /* The last two hide interrupts; ENDING is a scope that waits for its tasks. */
 enum frame_kind { TIMEOUT, SCOPE, ENDING, SHIELD };
@@ -57,7 +64,8 @@ struct task {
   unsigned serial;
   unsigned site; /* where it was spawned: an index of sched.sites */
   int line;
-  int results; /* their number, once it has ended well */
+  uint32_t since; /* of the current wait: sched.now in TICKs */
+  int results;    /* their number, once it has ended well */
   uint8_t state;
   bool interrupt; /* perhaps interrupted: look at the frames */
   bool cancelled;
@@ -90,6 +98,7 @@ struct sched {
   waitq ready;
   unsigned ready_count;
   unsigned live;
+  uint64_t now;     /* when the world was last asked */
   unsigned credit;  /* verbs left to the running task until it yields */
   bool spent;       /* one had none left: ask the world soon */
   unsigned outside; /* waits that the world can end */
@@ -174,11 +183,12 @@ void report_deadlock(struct sched *s);
 void report_push_task(lua_State *L, const task *t);
 void report_set_name(lua_State *L, int t, int name);
 bool report_push_name(lua_State *L, int t);
+bool report_push_place(lua_State *L, lua_State *co); /* "file.lua:9" */
 
 /* The Lua side (library.c) */
 int luaopen_neap_task_core(lua_State *L);
-int luaopen_neap_host(lua_State *L);
 void library_open(lua_State *L, const char *task_class);
+const char *task_status(const task *t);
 void os_open(lua_State *L); /* os.time, ... and math.random by the world */
 void os_leave(struct sched *s, task *t);
 

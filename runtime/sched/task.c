@@ -21,10 +21,6 @@
 /* Where things lie on the stack of task_main. */
 enum { SELF = 1, HANDLER, BODY };
 
-/* User values of a Task: its coroutine, and when it has ended its results or
- * its error; what it serves. */
-enum { RESULTS = 1, SERVED };
-
 /* Ready tasks run in so many rounds before the world is asked again. */
 enum { ROUNDS = 64 };
 
@@ -147,6 +143,7 @@ int wait_park(lua_State *L, waitq *q, const waiting *how, lua_KContext ctx,
   t->deadline = how->deadline < limit ? how->deadline : limit;
   timer_set(s, t);
   t->op = how->op;
+  t->since = (uint32_t)(s->now / TICK);
   t->outside = how->outside;
   s->outside += t->outside;
   t->state = WAITING;
@@ -551,9 +548,9 @@ static uint64_t next_deadline(struct sched *s) {
 
 static void expire(struct sched *s) {
   host *h = s->host;
+  uint64_t now = s->now = h->world->now(h->outside);
   if (next_deadline(s) == NEVER)
     return;
-  uint64_t now = h->world->now(h->outside);
   if (s->alarm_at <= now)
     s->alarm(h, now);
   for (task *t; (t = timer_expired(s, now)) != NULL;)
@@ -606,6 +603,7 @@ int sched_open(lua_State *L) {
   h->sched = s;
   s->host = h;
   s->alarm_at = NEVER;
+  s->now = h->world->now(h->outside);
   lua_newtable(L);
   s->slots = luaL_ref(L, LUA_REGISTRYINDEX);
   frame_open(L);

@@ -56,6 +56,12 @@ void sched_alarm(host *h, uint64_t at, void (*fn)(host *h, uint64_t now));
  * next task runs. */
 void sched_unref(host *h, int ref);
 
+/* Push the ids of the tasks that wait in q, a list, or nil. */
+void sched_push_waiters(lua_State *L, const waitq *q);
+
+/* neap.host, which net/ adds to (census.c). */
+int luaopen_neap_host(lua_State *L);
+
 /* Tasks that have not ended. */
 unsigned sched_live(const host *h);
 

@@ -85,6 +85,12 @@ static int unless_full(ssize_t status) {
 }
 
 
+static void count_sent(flow *f, size_t n) {
+  f->count += n;
+  f->to->stream->sent += n;
+}
+
+
 /*
 ** By copying
 */
@@ -95,7 +101,7 @@ static ssize_t give(flow *f, char *bytes, size_t n) {
   struct iovec v = {bytes, n};
   ssize_t sent = to->transport->try_write(to, &v, 1);
   if (sent > 0)
-    f->count += (uint64_t)sent;
+    count_sent(f, (size_t)sent);
   return sent == -EAGAIN ? 0 : sent;
 }
 
@@ -150,6 +156,7 @@ static int copy(flow *f) {
   if (n <= 0)
     return stop_at(f, n);
   count_full(f, n);
+  f->from->stream->received += (uint64_t)n;
   ssize_t sent = give(f, buffer, (size_t)n);
   if (sent >= 0 && sent < n)
     hold(f, buffer + sent, (size_t)(n - sent));
@@ -181,7 +188,7 @@ static int push_pipe(flow *f) {
     if (n <= 0)
       return unless_full(n);
     f->inside -= (size_t)n;
-    f->count += (uint64_t)n;
+    count_sent(f, (size_t)n);
   }
   return 0;
 }
@@ -216,6 +223,7 @@ static int splice_on(flow *f) {
   }
   if (n <= 0)
     return stop_at(f, n);
+  f->from->stream->received += (uint64_t)n;
   f->inside = (size_t)n;
   return push_pipe(f);
 }

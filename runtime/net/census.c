@@ -1,0 +1,221 @@
+/*
+** What a host tells of its sockets: plain tables, for the prompt's lists and
+** for neap.inspect.
+*/
+
+#include <string.h>
+
+#include "net/bag.h"
+#include "net/inbox.h"
+#include "net/net.h"
+#include "sched/task.h"
+
+
+static void set_number(lua_State *L, const char *key, uint64_t n) {
+  lua_pushinteger(L, (lua_Integer)n);
+  lua_setfield(L, -2, key);
+}
+
+
+static void set_text(lua_State *L, const char *key, const char *text) {
+  lua_pushstring(L, text);
+  lua_setfield(L, -2, key);
+}
+
+
+static void set_address(lua_State *L, const char *key, int status,
+                        const address *a) {
+  if (status < 0 || a->length == 0)
+    return;
+  address_push(L, a);
+  lua_setfield(L, -2, key);
+}
+
+
+static void set_waiters(lua_State *L, const char *key, const waitq *q) {
+  sched_push_waiters(L, q);
+  lua_setfield(L, -2, key);
+}
+
+
+static void set_descriptor(lua_State *L, int fd) {
+  if (fd >= 0)
+    set_number(L, "fd", (uint64_t)fd);
+}
+
+
+/*
+** Streams
+*/
+
+static const char *state_of(const stream *s) {
+  static const char *const names[] = {"connecting", "open", "closing",
+                                      "closing", "closed"};
+  return names[s->state];
+}
+
+
+static uint64_t queued_out(const stream *s) {
+  return s->out != NULL ? s->out->pending + s->out->gathered : 0;
+}
+
+
+/* Addresses and the descriptor are the transport's, which has them only until
+ * it was told to close. */
+static void set_ends(lua_State *L, stream *s) {
+  address a;
+  if (s->state == CLOSED)
+    return;
+  set_address(L, "localaddr", s->transport->localaddr(s, &a), &a);
+  set_address(L, "remoteaddr", s->transport->remoteaddr(s, &a), &a);
+  set_descriptor(L, s->transport->fd(s));
+}
+
+
+static void push_stream(lua_State *L, stream *s) {
+  lua_createtable(L, 0, 16);
+  set_text(L, "kind", "stream");
+  if (s->box != NULL)
+    set_number(L, "id", s->box->serial);
+  set_text(L, "protocol", s->transport->name);
+  set_text(L, "endpoint", s->where);
+  set_text(L, "state", state_of(s));
+  set_ends(L, s);
+  set_number(L, "received", s->received);
+  set_number(L, "sent", s->sent);
+  set_number(L, "queued_in", s->state == OPEN ? inbox_size(&s->in) : 0);
+  set_number(L, "queued_out", queued_out(s));
+  lua_pushboolean(L, s->eof);
+  lua_setfield(L, -2, "eof");
+  lua_pushboolean(L, s->shut);
+  lua_setfield(L, -2, "shut");
+  set_waiters(L, "readers", &s->readers);
+  set_waiters(L, "writers", &s->writers);
+  set_waiters(L, "turns", &s->turns);
+  if (s->relaying != NULL)
+    set_waiters(L, "relays", relay_waiter(s->relaying));
+}
+
+
+/*
+** Listeners
+*/
+
+static void push_listener(lua_State *L, listener *l) {
+  const char *colon = l->where != NULL ? strchr(l->where, ':') : NULL;
+  lua_createtable(L, 0, 9);
+  set_text(L, "kind", "listener");
+  if (l->box != NULL)
+    set_number(L, "id", l->box->serial);
+  lua_pushlstring(L, l->where, colon != NULL ? (size_t)(colon - l->where) : 0);
+  lua_setfield(L, -2, "protocol");
+  set_text(L, "endpoint", l->where);
+  set_text(L, "state", l->closed ? "closed" : "listening");
+  set_number(L, "accepted", l->accepted);
+  set_address(L, "localaddr", 0, &l->addr);
+  if (!l->closed)
+    set_descriptor(L, l->backend->fd_of_listener(l));
+  set_waiters(L, "readers", &l->acceptors);
+}
+
+
+/*
+** Message sockets
+*/
+
+static void push_datagram(lua_State *L, datagram *d) {
+  address a;
+  lua_createtable(L, 0, 16);
+  set_text(L, "kind", "datagram");
+  if (d->box != NULL)
+    set_number(L, "id", d->box->serial);
+  datagram_field(L, d, "protocol");
+  lua_setfield(L, -2, "protocol");
+  set_text(L, "endpoint", d->where);
+  set_text(L, "state", d->closed ? "closed" : "open");
+  if (!d->closed) {
+    set_address(L, "localaddr", d->transport->localaddr(d, &a), &a);
+    set_address(L, "remoteaddr", d->transport->remoteaddr(d, &a), &a);
+    set_descriptor(L, d->transport->fd(d));
+  }
+  set_number(L, "received", d->received);
+  set_number(L, "sent", d->sent);
+  set_number(L, "messages_in", d->messages_in);
+  set_number(L, "messages_out", d->messages_out);
+  set_number(L, "queued_in", d->kept_bytes);
+  set_number(L, "queued_out", bag_bytes(d));
+  set_waiters(L, "readers", &d->readers);
+  set_waiters(L, "writers", &d->writers);
+}
+
+
+/*
+** host.sockets() : all whose bodies live, a list of tables, oldest first
+** host.socket(s) : such a table of one, of a closed one nil and its id
+*/
+
+static int pushed(lua_State *L, unsigned serial) {
+  if (lua_isnoneornil(L, 2))
+    lua_pushnil(L);
+  lua_pushinteger(L, serial);
+  return 2;
+}
+
+
+static int l_socket(lua_State *L) {
+  box *b;
+  listener_box *l;
+  datagram_box *d;
+  lua_settop(L, 1);
+  if ((b = luaL_testudata(L, 1, STREAM_CLASS)) != NULL) {
+    if (b->stream != NULL)
+      push_stream(L, b->stream);
+    return pushed(L, b->serial);
+  }
+  if ((l = luaL_testudata(L, 1, LISTENER_CLASS)) != NULL) {
+    if (l->listener != NULL)
+      push_listener(L, l->listener);
+    return pushed(L, l->serial);
+  }
+  d = luaL_checkudata(L, 1, DATAGRAM_CLASS);
+  if (d->datagram != NULL)
+    push_datagram(L, d->datagram);
+  return pushed(L, d->serial);
+}
+
+
+static void append(lua_State *L) {
+  lua_rawseti(L, 1, (lua_Integer)lua_rawlen(L, 1) + 1);
+}
+
+
+static int l_sockets(lua_State *L) {
+  struct net *n = net_of(host_of(L));
+  lua_settop(L, 0);
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  lua_newtable(L);
+  for (listener *l = n->listeners; l != NULL; l = l->next) {
+    push_listener(L, l);
+    append(L);
+  }
+  for (datagram *d = n->datagrams; d != NULL; d = d->next) {
+    push_datagram(L, d);
+    append(L);
+  }
+  for (stream *s = n->streams; s != NULL; s = s->next) {
+    push_stream(L, s);
+    append(L);
+  }
+  return 1;
+}
+
+
+static const luaL_Reg functions[] = {
+    {"socket", l_socket}, {"sockets", l_sockets}, {NULL, NULL}};
+
+
+int luaopen_neap_host_net(lua_State *L) {
+  luaopen_neap_host(L);
+  luaL_setfuncs(L, functions, 0);
+  return 1;
+}

@@ -1,0 +1,156 @@
+/*
+** neap.host: what a host tells of itself.  The tasks as plain tables, taken
+** from what the scheduler has anyway; net/census.c adds the sockets.
+*/
+
+#include "host/load.h"
+#include "sched/sched.h"
+
+
+/*
+** host.census() : {tasks=, streams=, listeners=, datagrams=,
+**                  handles=, descriptors=}
+*/
+
+static void set_count(lua_State *L, const char *key, lua_Integer n) {
+  lua_pushinteger(L, n);
+  lua_setfield(L, -2, key);
+}
+
+
+static int l_census(lua_State *L) {
+  const host *h = host_of(L);
+  lua_createtable(L, 0, 6);
+  set_count(L, "tasks", sched_live(h));
+  set_count(L, "streams", h->streams);
+  set_count(L, "listeners", h->listeners);
+  set_count(L, "datagrams", h->datagrams);
+  set_count(L, "handles", h->handles);
+  set_count(L, "descriptors", h->world->descriptors(h->outside));
+  return 1;
+}
+
+
+/*
+** host.tasks() : those that have not ended, a list of
+**   {id=, task=, name=, status=, site=, parent=, op=, place=, since=, limit=,
+**    joiners=, serves=}
+** host.task(task) : such a table
+*/
+
+/* Room for all is made first: making it may run finalizers, which may wake
+ * tasks. */
+void sched_push_waiters(lua_State *L, const waitq *q) {
+  int room = 0, n = 0;
+  for (const task *t = q->head; t != NULL; t = t->next)
+    room++;
+  if (room == 0) {
+    lua_pushnil(L);
+    return;
+  }
+  lua_createtable(L, room, 0);
+  for (const task *t = q->head; t != NULL && n < room; t = t->next) {
+    lua_pushinteger(L, t->serial);
+    lua_rawseti(L, -2, ++n);
+  }
+}
+
+
+static void set_seconds(lua_State *L, const char *key, uint64_t ns) {
+  lua_pushnumber(L, (lua_Number)ns / 1e9);
+  lua_setfield(L, -2, key);
+}
+
+
+static void set_wait(lua_State *L, const task *t) {
+  const host *h = t->host;
+  uint64_t now = h->world->now(h->outside);
+  uint32_t ticks = (uint32_t)(now / TICK) - t->since;
+  lua_pushstring(L, t->op);
+  lua_setfield(L, -2, "op");
+  set_seconds(L, "since", ticks * TICK);
+  if (t->deadline != NEVER)
+    set_seconds(L, "limit", t->deadline > now ? t->deadline - now : 0);
+  if (report_push_place(L, t->parked))
+    lua_setfield(L, -2, "place");
+}
+
+
+/* Of the Task at index. */
+static void set_values(lua_State *L, int index, const task *t) {
+  lua_pushvalue(L, index);
+  lua_setfield(L, -2, "task");
+  if (report_push_name(L, index))
+    lua_setfield(L, -2, "name");
+  else
+    lua_pop(L, 1);
+  if (t->served && lua_getiuservalue(L, index, SERVED) != LUA_TNIL)
+    lua_setfield(L, -2, "serves");
+  else if (t->served)
+    lua_pop(L, 1);
+}
+
+
+static void push_row(lua_State *L, int index) {
+  const task *t = lua_touserdata(L, index);
+  const struct sched *s = t->host->sched;
+  index = lua_absindex(L, index);
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  lua_createtable(L, 0, 12);
+  set_count(L, "id", t->serial);
+  lua_pushstring(L, task_status(t));
+  lua_setfield(L, -2, "status");
+  if (t->site != 0) {
+    lua_pushfstring(L, "%s:%d", s->sites[t->site], t->line);
+    lua_setfield(L, -2, "site");
+  }
+  if (t->state != ENDED && t->scope->frame.task != NULL)
+    set_count(L, "parent", t->scope->frame.task->serial);
+  if (t->state == WAITING)
+    set_wait(L, t);
+  sched_push_waiters(L, &t->joiners);
+  lua_setfield(L, -2, "joiners");
+  set_values(L, index, t);
+}
+
+
+static int l_task(lua_State *L) {
+  task_check(L, 1);
+  push_row(L, 1);
+  return 1;
+}
+
+
+/* The slots that no task has hold numbers. */
+static int l_tasks(lua_State *L) {
+  lua_Integer n = 0;
+  lua_settop(L, 0);
+  lua_createtable(L, (int)sched_live(host_of(L)), 0);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, host_of(L)->sched->slots);
+  for (lua_Unsigned i = 1; i <= lua_rawlen(L, 2); i++) {
+    if (lua_rawgeti(L, 2, (lua_Integer)i) == LUA_TUSERDATA) {
+      push_row(L, 3);
+      lua_rawseti(L, 1, ++n);
+    }
+    lua_settop(L, 2);
+  }
+  lua_settop(L, 1);
+  return 1;
+}
+
+
+/*
+** host.source(name) : text | nil, of a module of neap in Lua
+** host.modules() : {name}, of those that are built in
+*/
+
+static const luaL_Reg functions[] = {
+    {"census", l_census},    {"tasks", l_tasks},        {"task", l_task},
+    {"source", load_source}, {"modules", load_modules}, {NULL, NULL},
+};
+
+
+int luaopen_neap_host(lua_State *L) {
+  luaL_newlib(L, functions);
+  return 1;
+}
