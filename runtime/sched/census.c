@@ -3,6 +3,9 @@
 ** from what the scheduler has anyway; net/census.c adds the sockets.
 */
 
+#include <string.h>
+
+#include "host/error.h"
 #include "host/load.h"
 #include "sched/sched.h"
 
@@ -140,13 +143,39 @@ static int l_tasks(lua_State *L) {
 
 
 /*
+** host.list(path) : {name, ...}, in a folder, in no order; a folder's name ends
+**                   in / | nil, error.  As many as fit into FOLDER bytes.
+*/
+
+enum { FOLDER = 256 * 1024 };
+
+
+static int l_list(lua_State *L) {
+  host *h = host_of(L);
+  const char *path = luaL_checkstring(L, 1);
+  char *names = lua_newuserdatauv(L, FOLDER, 0);
+  ssize_t used = h->world->list(h->outside, path, names, FOLDER);
+  if (used < 0)
+    return fail(L, (int)used, "list", path);
+  lua_newtable(L);
+  lua_Integer n = 0;
+  for (const char *p = names; p < names + used; p += strlen(p) + 1) {
+    lua_pushfstring(L, p[0] == '/' ? "%s/" : "%s", p + 1);
+    lua_rawseti(L, -2, ++n);
+  }
+  return 1;
+}
+
+
+/*
 ** host.source(name) : text | nil, of a module of neap in Lua
 ** host.modules() : {name}, of those that are built in
 */
 
 static const luaL_Reg functions[] = {
-    {"census", l_census},    {"tasks", l_tasks},        {"task", l_task},
-    {"source", load_source}, {"modules", load_modules}, {NULL, NULL},
+    {"census", l_census}, {"tasks", l_tasks},      {"task", l_task},
+    {"list", l_list},     {"source", load_source}, {"modules", load_modules},
+    {NULL, NULL},
 };
 
 

@@ -11,6 +11,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #define NEVER UINT64_MAX
 
@@ -53,6 +54,11 @@ struct world {
   /* A count of open descriptors, for the census; -1 where the notion has no
    * meaning. */
   int (*descriptors)(void *w);
+
+  /* The names in a folder, as many as fit: each with a '/' (a folder) or a
+   * ' ' (another file) before it, and a zero behind it.  The bytes used, or a
+   * negative errno. */
+  ssize_t (*list)(void *w, const char *path, char *names, size_t room);
 
   /* The functions of net/backend.h. */
   const struct backend *net;

@@ -22,6 +22,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -328,6 +329,33 @@ static int descriptors(void *w) {
 }
 
 
+static bool is_folder(int folder, const struct dirent *e) {
+  struct stat st;
+  if (e->d_type != DT_LNK && e->d_type != DT_UNKNOWN)
+    return e->d_type == DT_DIR;
+  return fstatat(folder, e->d_name, &st, 0) == 0 && S_ISDIR(st.st_mode);
+}
+
+
+static ssize_t list(void *w, const char *path, char *names, size_t room) {
+  DIR *d = opendir(path);
+  size_t used = 0;
+  (void)w;
+  if (d == NULL)
+    return -errno;
+  for (const struct dirent *e; (e = readdir(d)) != NULL;) {
+    size_t n = strlen(e->d_name) + 1;
+    if (n + 1 > room - used)
+      break;
+    names[used++] = is_folder(dirfd(d), e) ? '/' : ' ';
+    memcpy(names + used, e->d_name, n);
+    used += n;
+  }
+  closedir(d);
+  return (ssize_t)used;
+}
+
+
 /* exit() would wait for a lookup that still runs. */
 static void leave(void *w, int status) {
   loop *l = w;
@@ -343,7 +371,7 @@ static void leave(void *w, int status) {
     .name = "uv", .now = now, .wall = wall, .cpu = cpu, .random = draw, \
     .poll = poll_loop, .drain = drain, .leave = end, .thread = thread_run, \
     .bell = thread_bell, .ring = thread_ring, .descriptors = descriptors, \
-    .net = &uv_backend, \
+    .list = list, .net = &uv_backend, \
   }
 
 const world uv_world = WORLD(leave);

@@ -27,6 +27,7 @@ local pages = {
   {name = "packet", "packet.lua", "packet/core.lua", "packet/link.lua", "packet/ip.lua",
     "packet/icmp.lua", "packet/transport.lua", "packet/dns.lua"},
   {name = "pcap", "pcap.lua"},
+  {name = "inspect", "inspect.lua"},
 }
 
 --- The blocks of `---` lines in a text, each with the line of code behind it.

@@ -1,0 +1,607 @@
+--- Values as text, for people: what the prompt prints.
+---
+--- Whatever the value is, the text is bounded, and making it takes bounded time.
+--- It runs none of the script's code: no `__tostring`, `__pairs`, `__index`, or
+--- other metamethod. No addresses of memory are in it, so that the same program
+--- prints the same text; sockets and tasks have their numbers.
+
+local core = require "neap.net.core"
+local host = require "neap.host"
+local names = require "neap.repl.names"
+local smallest = require "neap.repl.smallest"
+
+-- A script may replace the globals.
+local error, ipairs, next, pcall, rawequal, rawget = error, ipairs, next, pcall, rawequal, rawget
+local rawlen, require, select, type, tonumber = rawlen, require, select, type, tonumber
+local tostring, tointeger, mathtype, huge = tostring, math.tointeger, math.type, math.huge
+local byte, find, format, gsub = string.byte, string.find, string.format, string.gsub
+local gmatch, rep, sub, concat, sort = string.gmatch, string.rep, string.sub, table.concat, table.sort
+local codepoint, length = utf8.codepoint, utf8.len
+local getinfo, getmetatable, getregistry = debug.getinfo, debug.getmetatable, debug.getregistry
+local status, iotype = coroutine.status, io.type
+
+---@class neap.inspect
+local inspect = {}
+
+--- What `inspect` takes, besides the value.
+---@class neap.inspect.Options
+---@field depth integer?  tables in tables that are shown, 0 to 100; default 4
+---@field width integer?  columns of a line, at least 20; default 80
+---@field items integer?  entries shown of one table, at least 1; default 100
+---@field colour boolean?  with the escape sequences of a terminal
+
+--- Entries in one text, whichever tables they are of.
+local ENTRIES = 1000
+
+--- Entries looked at to find the first ones: in one table, and in one text.
+local LOOKED, LOOKED_ALL = 200000, 500000
+
+--- Bytes shown of a string: of one that is the whole value, and of one in a table.
+local WHOLE, INSIDE = 2000, 200
+
+--- The same of one that is no text.
+local WHOLE_BINARY, INSIDE_BINARY = 256, 64
+
+--- Longest names of classes, and keys in a path.
+local NAME = 60
+
+local COLOURS = {
+  string = 32, number = 36, boolean = 35, ["nil"] = 35, object = 33, note = 90,
+}
+
+local KEYWORDS = {}
+for word in gmatch([[and break do else elseif end false for function goto if in local nil not or
+    repeat return then true until while]], "%a+") do
+  KEYWORDS[word] = true
+end
+
+local address_text = getmetatable(core.address "127.0.0.1:0").__tostring
+local error_text = getregistry()["neap.Error"].__tostring
+
+-- Pieces of text. Each is a string and how many columns it takes; false for those
+-- of several lines.
+
+local function painted(state, kind, text, columns)
+  columns = columns or length(text) or #text
+  if state.colour then
+    text = format("\27[%dm%s\27[0m", COLOURS[kind], text)
+  end
+  return text, columns
+end
+
+local SHORT_ESCAPES = {["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t", ["\\"] = "\\\\",
+  ['"'] = '\\"'}
+
+local function escape(c)
+  return SHORT_ESCAPES[c] or format("\\x%02x", byte(c))
+end
+
+local function escape_point(c)
+  return format("\\u{%x}", codepoint(c))
+end
+
+--- Escape what would move the cursor, hide, or turn the direction of the text.
+local function escaped(text)
+  text = gsub(text, '[%c\\"]', escape)
+  if find(text, "[\x80-\xff]") then
+    text = gsub(text, "\xc2[\x80-\x9f]", escape_point)
+    text = gsub(text, "\xe2\x80[\x8b-\x8f\xa8-\xae]", escape_point)
+    text = gsub(text, "\xe2\x81[\xa0-\xaf]", escape_point)
+    text = gsub(text, "\xef\xbb\xbf", escape_point)
+  end
+  return text
+end
+
+--- The first bytes, without a part of a character at their end.
+local function head(text, n)
+  if #text <= n then
+    return text
+  end
+  local cut = sub(text, 1, n)
+  local _, bad = length(cut)
+  return bad and bad > n - 3 and bad > 1 and sub(cut, 1, bad - 1) or cut
+end
+
+local function is_text(text)
+  return length(text) and not find(text, "[\0-\6\14-\26\28-\31]")
+end
+
+--- A name that the script gave, made harmless.
+local function name_text(name)
+  return is_text(head(name, NAME)) and escaped(head(name, NAME)) .. (#name > NAME and "..." or "")
+    or "?"
+end
+
+local function number_text(n)
+  if mathtype(n) == "integer" then
+    return format("%d", n)
+  elseif n ~= n then
+    return "nan"
+  elseif n == huge or n == -huge then
+    return n > 0 and "math.huge" or "-math.huge"
+  end
+  local text = format("%.14g", n)
+  if tonumber(text) ~= n then
+    text = format("%.17g", n)
+  end
+  return find(text, "[.eE]") and text or text .. ".0"
+end
+
+--- Bytes that are no text: quoted when they are few, else a dump.
+local function binary(state, bytes, most, indent)
+  if #bytes <= 16 then
+    return painted(state, "string", '"' .. gsub(bytes, '[^\x20-\x7e]', escape) .. '"')
+  end
+  local dump = require("neap.packet.core").hexdump(sub(bytes, 1, most))
+  local pad = "\n" .. rep(" ", indent + 2)
+  local rest = #bytes > most and pad .. format("... %d more", #bytes - most) or ""
+  local text = painted(state, "note", format("%d bytes", #bytes)) .. pad
+    .. gsub(dump, "\n", pad) .. rest
+  return text, false
+end
+
+local function string_text(state, text, level, indent)
+  local most = level == 0 and WHOLE or INSIDE
+  local shown = head(text, most)
+  if not is_text(shown) then
+    return binary(state, text, level == 0 and WHOLE_BINARY or INSIDE_BINARY, indent)
+  end
+  local quoted, columns = painted(state, "string", '"' .. escaped(shown) .. '"')
+  if #shown < #text then
+    local note, more = painted(state, "note", format("... (%d bytes)", #text))
+    return quoted .. note, columns + more
+  end
+  return quoted, columns
+end
+
+-- Objects: what is shown whole, in one line.
+
+local function function_text(state, f)
+  state.name_of = state.name_of or names.finder()
+  local owner, name = state.name_of(f)
+  local info = getinfo(f, "S")
+  local text = "function"
+  if owner == "_G" then
+    text = text .. " " .. name
+  elseif owner then
+    text = text .. " " .. names.short(owner) .. "." .. name_text(name)
+  end
+  if info.what == "C" then
+    return owner and text or text .. " (C)"
+  end
+  return format("%s (%s:%d)", text, name_text(info.short_src), info.linedefined)
+end
+
+local function count_text(n, what)
+  return format("%d %s%s", n, what, n == 1 and "" or "s")
+end
+
+--- Who waits: `task 3 reads`.
+local function add_waiters(words, list, verb)
+  if list then
+    words[#words + 1] = format("task %d %s%s", list[1], verb,
+      #list > 1 and format(", and %d more", #list - 1) or "")
+  end
+end
+
+local function ends_text(row)
+  local from = row.localaddr and address_text(row.localaddr)
+  local to = row.remoteaddr and address_text(row.remoteaddr)
+  if from == "" or to == "" or not (from or to) then
+    return row.endpoint and name_text(row.endpoint) or row.protocol or "?"
+  end
+  return format("%s %s%s", row.protocol or "?", from or "*", to and " -> " .. to or "")
+end
+
+local socket_words = {}
+
+function socket_words.stream(row, words)
+  words[#words + 1] = row.state
+  if row.eof then
+    words[#words + 1] = "at its end"
+  end
+  words[#words + 1] = count_text(row.received, "byte") .. " in"
+  words[#words + 1] = count_text(row.sent, "byte") .. " out"
+  if row.queued_in > 0 then
+    words[#words + 1] = format("%d not read", row.queued_in)
+  end
+  if row.queued_out > 0 then
+    words[#words + 1] = format("%d not sent", row.queued_out)
+  end
+  add_waiters(words, row.readers, "reads")
+  add_waiters(words, row.writers or row.turns, row.state == "connecting" and "connects" or "writes")
+  add_waiters(words, row.relays, "relays")
+end
+
+function socket_words.listener(row, words)
+  words[#words + 1] = format("%d accepted", row.accepted)
+  add_waiters(words, row.readers, "accepts")
+end
+
+function socket_words.datagram(row, words)
+  words[#words + 1] = format("%s (%s) in", count_text(row.messages_in, "message"),
+    count_text(row.received, "byte"))
+  words[#words + 1] = format("%s (%s) out", count_text(row.messages_out, "message"),
+    count_text(row.sent, "byte"))
+  add_waiters(words, row.readers, "receives")
+  add_waiters(words, row.writers, "sends")
+end
+
+local function socket_text(socket, kind)
+  local row, id = host.socket(socket)
+  if not row then
+    return format("%s %d (closed)", kind, id)
+  end
+  local words = {row.kind == "listener" and name_text(row.endpoint) or ends_text(row)}
+  socket_words[row.kind](row, words)
+  return format("%s %d (%s)", kind, id, concat(words, ", "))
+end
+
+local function task_text(task)
+  local row = host.task(task)
+  local name = row.name and format(' "%s"', name_text(row.name)) or ""
+  local what = row.status
+  if row.op then
+    what = format("waiting for %s%s, %.1f s", name_text(row.op),
+      row.place and " at " .. name_text(row.place) or "", row.since)
+  end
+  return format("task %d%s (%s)", row.id, name, what)
+end
+
+local objects = {
+  ["neap.Stream"] = function(value)
+    return socket_text(value, "stream")
+  end,
+  ["neap.Listener"] = function(value)
+    return socket_text(value, "listener")
+  end,
+  ["neap.Datagram"] = function(value)
+    return socket_text(value, "datagram socket")
+  end,
+  ["neap.Task"] = task_text,
+  ["neap.Address"] = address_text,
+}
+
+--- An object of ours whose `__tostring` is C, and as we made it.
+local function told(value, class, metatable)
+  local text = rawget(metatable, "__tostring")
+  if rawequal(getregistry()[class], metatable) and type(text) == "function"
+    and getinfo(text, "S").what == "C" then
+    local ok, result = pcall(text, value)
+    return ok and type(result) == "string" and not find(result, "0x%x") and result
+  end
+end
+
+local function userdata_text(value)
+  if iotype(value) then
+    return iotype(value) == "file" and "file" or "file (closed)"
+  end
+  local class, metatable = names.class(value)
+  if not class then
+    return "userdata"
+  elseif objects[class] and rawequal(getregistry()[class], metatable) then
+    local ok, text = pcall(objects[class], value)
+    return ok and text or class
+  end
+  if sub(class, 1, 5) == "neap." then
+    return told(value, class, metatable) or name_text(class)
+  end
+  return "userdata " .. name_text(class)
+end
+
+--- A value in one line, without what is in it.
+local function plain(state, value)
+  local kind = type(value)
+  if kind == "number" then
+    return painted(state, kind, number_text(value))
+  elseif kind == "nil" or kind == "boolean" then
+    return painted(state, kind, value and "true" or value == nil and "nil" or "false")
+  elseif kind == "function" then
+    return painted(state, "object", function_text(state, value))
+  elseif kind == "thread" then
+    return painted(state, "object", format("coroutine (%s)", status(value)))
+  elseif kind == "userdata" then
+    return painted(state, "object", userdata_text(value))
+  end
+  return painted(state, "object", kind)
+end
+
+-- Tables
+
+local show
+
+local function is_name(key)
+  return type(key) == "string" and #key <= NAME and find(key, "^[%a_][%w_]*$")
+    and not KEYWORDS[key]
+end
+
+local function key_text(state, key)
+  if is_name(key) then
+    return key
+  elseif type(key) == "string" then
+    local shown = head(key, NAME)
+    local text = is_text(shown) and escaped(shown) or gsub(shown, '[^\x20-\x7e]', escape)
+    return format('["%s"%s]', text, #shown < #key and "..." or "")
+  end
+  local uncoloured = state.colour
+  state.colour = false
+  local text = type(key) == "table" and (names.class(key) and name_text(names.class(key)) or "table")
+    or plain(state, key)
+  state.colour = uncoloured
+  return "[" .. text .. "]"
+end
+
+--- Is this a key of the list that the table begins with?
+local function in_list(key, n)
+  return mathtype(key) == "integer" and key >= 1 and key <= n
+end
+
+--- The first keys behind the list of n, in order: numbers, strings, others; how
+--- many there are, and whether these are all that could be counted.
+local function sorted_keys(state, value, n)
+  local numbers, strings, others = smallest.new(state.items), smallest.new(state.items), {}
+  local looked, count, last = 0, 0, nil
+  for key in next, value do
+    looked = looked + 1
+    if looked > LOOKED or state.looked + looked > LOOKED_ALL then
+      break
+    elseif type(key) == "string" then
+      if not last or key < last then
+        strings:add(key)
+        last = strings.last
+      else -- without a call: there may be a million
+        count = count + 1
+      end
+    elseif type(key) == "number" then
+      if not in_list(key, n) then
+        numbers:add(key)
+      end
+    else
+      count = count + 1
+      if #others < state.items then
+        others[#others + 1] = key
+      end
+    end
+  end
+  state.looked = state.looked + looked
+  local keys = numbers:list()
+  for _, key in next, strings:list() do
+    keys[#keys + 1] = key
+  end
+  sort(others, function(a, b)
+    return type(a) < type(b) or a == false and b == true
+  end)
+  for _, key in next, others do
+    keys[#keys + 1] = key
+  end
+  return keys, numbers.count + strings.count + count, looked > LOOKED or state.looked > LOOKED_ALL
+end
+
+--- Take an entry from those that the text may have.
+local function take(state)
+  state.left = state.left - 1
+  return state.left >= 0
+end
+
+local function note(state, entries, text)
+  local shown, columns = painted(state, "note", text)
+  entries[#entries + 1] = {prefix = "", text = shown, columns = columns, note = true}
+end
+
+local function add_entry(state, entries, key, value, path, level, indent)
+  local prefix, step = "", "[" .. number_text(type(key) == "number" and key or 0) .. "]"
+  if not entries.listing then
+    prefix = key_text(state, key) .. " = "
+    step = is_name(key) and "." .. key or sub(prefix, 1, -4)
+  end
+  local width = length(prefix) or #prefix
+  local text, columns = show(state, value, path .. step, level + 1, indent + 2, width)
+  entries[#entries + 1] = {
+    prefix = prefix, text = text, columns = columns and columns + width, item = entries.listing,
+  }
+end
+
+--- The entries of a table that may be shown.
+local function entries_of(state, value, path, level, indent)
+  local entries = {listing = true}
+  local n = rawlen(value)
+  local most = n < state.items and n or state.items
+  for i = 1, most do
+    if not take(state) then
+      most = i - 1
+      break
+    end
+    add_entry(state, entries, i, rawget(value, i), path, level, indent)
+  end
+  if most < n then
+    note(state, entries, format("... %d more", n - most))
+  end
+  entries.listing = false
+  if state.left <= 0 and most < n then
+    return entries
+  end
+  local keys, count, cut = sorted_keys(state, value, n)
+  local shown = 0
+  for i = 1, #keys < state.items and #keys or state.items do
+    if not take(state) then
+      break
+    end
+    add_entry(state, entries, keys[i], rawget(value, keys[i]), path, level, indent)
+    shown = i
+  end
+  if shown < count or cut then
+    note(state, entries, format("... %s%d more", cut and "at least " or "", count - shown))
+  end
+  return entries
+end
+
+--- All in one line, if they fit behind what is there.
+local function in_line(state, entries, used)
+  local texts, columns = {}, 2
+  for i, entry in ipairs(entries) do
+    if not entry.columns then
+      return
+    end
+    columns = columns + entry.columns + (i > 1 and 2 or 0)
+    texts[i] = entry.prefix .. entry.text
+  end
+  if used + columns <= state.width then
+    return "{" .. concat(texts, ", ") .. "}", columns
+  end
+end
+
+--- One on a line; of a list as many as fit.
+local function in_lines(state, entries, indent)
+  local pad = "\n" .. rep(" ", indent + 2)
+  local out, used = {"{"}, nil
+  for _, entry in ipairs(entries) do
+    local fits = used and entry.item and entry.columns
+      and used + entry.columns + 2 <= state.width
+    out[#out + 1] = fits and " " or pad
+    out[#out + 1] = entry.prefix .. entry.text .. (entry.note and "" or ",")
+    used = entry.item and entry.columns
+      and (fits and used + entry.columns + 2 or indent + 2 + entry.columns + 1) or nil
+  end
+  return concat(out) .. "\n" .. rep(" ", indent) .. "}", false
+end
+
+--- What is written before a table's brace, by its metatable.
+local function title_of(value)
+  local class, metatable = names.class(value)
+  if class == "neap.Layer" and type(rawget(metatable, "__index")) == "table" then
+    class = rawget(rawget(metatable, "__index"), "name")
+    class = type(class) == "string" and class or "neap.Layer"
+  end
+  if class then
+    return name_text(class) .. " "
+  end
+  return type(getmetatable(value)) == "table" and "(with metatable) " or ""
+end
+
+--- What an error says, and a table of what else is known of it.
+local function error_parts(value)
+  local ok, text = pcall(error_text, value)
+  local rest
+  for key, field in next, value do
+    if key ~= "code" and key ~= "message" and key ~= "op" and key ~= "endpoint" then
+      rest = rest or {}
+      rest[key] = field
+    end
+  end
+  return ok and "error: " .. escaped(head(text, WHOLE)) or "error", rest
+end
+
+local function table_text(state, value, path, level, indent, used)
+  local known = state.seen[value]
+  if known then
+    return painted(state, "note", known == "" and "<the whole>" or format("<as %s>", known))
+  elseif rawequal(getmetatable(value), getregistry()["neap.Error"]) then
+    local text, rest = error_parts(value)
+    local shown, columns = painted(state, "object", text)
+    if not rest or level >= state.depth then
+      return shown, columns
+    end
+    state.seen[value] = path
+    local more, width = show(state, rest, path, level, indent, used + columns + 1)
+    return shown .. " " .. more, width and columns + 1 + width
+  end
+  local title = title_of(value)
+  local class = names.class(value)
+  if class == "neap.Prefix" and type(rawget(value, "ip")) == "string" then
+    return painted(state, "object", format("%s/%s", name_text(rawget(value, "ip")),
+      tostring(tointeger(rawget(value, "length")) or "?")))
+  end
+  local before, columns = "", 0
+  if title ~= "" then
+    before, columns = painted(state, "object", sub(title, 1, -2))
+    before, columns = before .. " ", columns + 1
+  end
+  if next(value) == nil then
+    return before .. "{}", columns + 2
+  elseif level >= state.depth or state.left <= 0 then
+    return before .. "{...}", columns + 5
+  end
+  state.seen[value] = path
+  local entries = entries_of(state, value, path, level, indent)
+  local text, width = in_line(state, entries, indent + used + columns)
+  if text then
+    return before .. text, columns + width
+  end
+  return before .. in_lines(state, entries, indent), false
+end
+
+--- The text of a value at a path, so many tables deep, `used` columns behind the
+--- indentation of its line.
+function show(state, value, path, level, indent, used)
+  local kind = type(value)
+  if kind == "string" then
+    return string_text(state, value, level, indent)
+  elseif kind == "table" then
+    return table_text(state, value, path, level, indent, used)
+  end
+  return plain(state, value)
+end
+
+local LIMITS = {depth = {0, 100, 4}, width = {20, 100000, 80}, items = {1, 100000, 100}}
+
+local function option(opts, name)
+  local limits = LIMITS[name]
+  local value = rawget(opts, name)
+  if value == nil then
+    return limits[3]
+  end
+  local n = type(value) == "number" and tointeger(value)
+  if not n or n < limits[1] then
+    error(format("bad argument #2 to 'inspect' (option '%s': an integer of at least %d expected)",
+      name, limits[1]), 3)
+  end
+  return n < limits[2] and n or limits[2]
+end
+
+--- The text of a value. The module itself may be called, too.
+---
+--- Keys come in order, a list in one line when it fits. A table that was shown
+--- already is named by its path, so cycles end. Long strings are cut, and say
+--- their length; bytes that are no text are dumped. Of sockets it tells the
+--- addresses, the state, what went in and out, and who waits.
+---
+--- ```lua
+--- local inspect = require "neap.inspect"
+---
+--- local t = {1, 2, "three", name = "x", [1.5] = true}
+--- t.inner = {up = t}
+--- print(inspect(t))
+--- --> {1, 2, "three", [1.5] = true, inner = {up = <the whole>}, name = "x"}
+--- print(inspect(("x"):rep(5000) .. "\n"):sub(-15))  --> ... (5001 bytes)
+--- print(inspect({{{{{}}}}}, {depth = 2}))  --> {{{...}}}
+--- ```
+---@param value any
+---@param opts? neap.inspect.Options
+---@return string text  no newline at its end
+function inspect.inspect(value, opts)
+  if opts ~= nil and type(opts) ~= "table" then
+    error(format("bad argument #2 to 'inspect' (table expected, got %s)", type(opts)), 2)
+  end
+  opts = opts or {}
+  for name in next, opts do
+    if not LIMITS[name] and name ~= "colour" then
+      error(format("bad argument #2 to 'inspect' (unknown option '%s')",
+        type(name) == "string" and name or type(name)), 2)
+    end
+  end
+  local state = {
+    depth = option(opts, "depth"), width = option(opts, "width"), items = option(opts, "items"),
+    colour = rawget(opts, "colour") and true or false,
+    seen = {}, left = ENTRIES, looked = 0,
+  }
+  return (show(state, value, "", 0, 0, 0))
+end
+
+return setmetatable(inspect, {
+  __call = function(_, ...)
+    if select("#", ...) == 0 then
+      error("bad argument #1 to 'inspect' (value expected)", 2)
+    end
+    return inspect.inspect(...)
+  end,
+})
