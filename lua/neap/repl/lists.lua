@@ -1,0 +1,247 @@
+--- The lists of the prompt: what runs, and what is open.
+
+local host = require "neap.host"
+
+-- A script may replace the globals.
+local ipairs, tostring = ipairs, tostring
+local find, format, gsub, rep, sub = string.find, string.format, string.gsub, string.rep, string.sub
+local concat, sort, length = table.concat, table.sort, utf8.len
+
+---@class neap.repl.lists
+local lists = {}
+
+---@class neap.repl.lists.Options
+---@field rows integer?  most lines; default 1000
+
+local ROWS = 1000
+
+--- Longest text of a cell.
+local CELL = 60
+
+--- What a script named, in one line.
+local function cell(text)
+  text = gsub(tostring(text), "%c", "?")
+  return #text > CELL and sub(text, 1, CELL - 3) .. "..." or text
+end
+
+local function columns_of(text)
+  return length(text) or #text
+end
+
+--- Lines of cells under each other; a title that begins with > is of numbers.
+local function table_text(titles, rows)
+  local widths, right = {}, {}
+  for i, title in ipairs(titles) do
+    right[i] = find(title, "^>") ~= nil
+    titles[i] = gsub(title, "^>", "")
+    widths[i] = #titles[i]
+  end
+  for _, row in ipairs(rows) do
+    for i in ipairs(titles) do
+      local columns = columns_of(row[i])
+      widths[i] = columns > widths[i] and columns or widths[i]
+    end
+  end
+  local lines = {}
+  local function add(row)
+    local cells = {}
+    for i, text in ipairs(row) do
+      local pad = rep(" ", widths[i] - columns_of(text))
+      cells[i] = right[i] and pad .. text or text .. pad
+    end
+    lines[#lines + 1] = gsub(concat(cells, "  "), " +$", "")
+  end
+  add(titles)
+  for _, row in ipairs(rows) do
+    add(row)
+  end
+  return lines
+end
+
+local function finish(lines, left, what)
+  if left > 0 then
+    lines[#lines + 1] = format("... and %d more %s", left, what)
+  end
+  return concat(lines, "\n")
+end
+
+local function by_id(a, b)
+  return (a.id or 0) < (b.id or 0)
+end
+
+local VERBS = {
+  stream = {readers = "reads", writers = "writes", turns = "writes", relays = "relays"},
+  listener = {readers = "accepts"},
+  datagram = {readers = "receives", writers = "sends"},
+}
+
+local ROLES = {"readers", "writers", "turns", "relays"}
+
+local function socket_name(row)
+  return row.id and format("%s %d", row.kind, row.id) or row.kind
+end
+
+-- Tasks
+
+--- What each task waits on: its id -> the name of a socket or task.
+local function awaited_things(tasks)
+  local things = {}
+  for _, row in ipairs(host.sockets()) do
+    for _, role in ipairs(ROLES) do
+      for _, id in ipairs(row[role] or {}) do
+        things[id] = socket_name(row)
+      end
+    end
+  end
+  for _, row in ipairs(tasks) do
+    for _, id in ipairs(row.joiners or {}) do
+      things[id] = format("task %d", row.id)
+    end
+  end
+  return things
+end
+
+--- A length of time as people say it.
+local function seconds(n)
+  if n < 60 then
+    return format("%.1f s", n)
+  elseif n < 3600 then
+    return format("%d:%02d", n // 60, n // 1 % 60)
+  end
+  return format("%d:%02d:%02d", n // 3600, n // 60 % 60, n // 1 % 60)
+end
+
+local function waits_for(row, thing)
+  if not row.op then
+    return ""
+  end
+  local on = thing and " on " .. thing or ""
+  local limit = row.limit and format(", %s left", seconds(row.limit)) or ""
+  return cell(row.op) .. on .. limit
+end
+
+--- The tasks in the order of the tree, each with how deep it is.
+local function in_tree(tasks)
+  local known, children = {}, {}
+  for _, row in ipairs(tasks) do
+    known[row.id] = true
+  end
+  for _, row in ipairs(tasks) do
+    local parent = known[row.parent] and row.parent or 0
+    children[parent] = children[parent] or {}
+    children[parent][#children[parent] + 1] = row
+  end
+  local ordered = {}
+  local stack = {{children[0] or {}, 1}}
+  while #stack > 0 do
+    local top = stack[#stack]
+    local row = top[1][top[2]]
+    top[2] = top[2] + 1
+    if not row then
+      stack[#stack] = nil
+    else
+      row.level = #stack - 1
+      ordered[#ordered + 1] = row
+      stack[#stack + 1] = {children[row.id] or {}, 1}
+    end
+  end
+  return ordered
+end
+
+--- The tasks, each below the one that waits for it: what it is called, what it
+--- waits for, where and how long already, and where it was spawned.
+---@param opts? neap.repl.lists.Options
+---@return string
+function lists.ps(opts)
+  local tasks = host.tasks()
+  sort(tasks, by_id)
+  local things = awaited_things(tasks)
+  local ordered = in_tree(tasks)
+  local most = opts and opts.rows or ROWS
+  local rows = {}
+  for i, row in ipairs(ordered) do
+    if i > most then
+      break
+    end
+    local deep = row.level < 20 and row.level or 20
+    rows[i] = {
+      format("%d", row.id), rep("  ", deep) .. cell(row.name or "task"), row.status,
+      waits_for(row, things[row.id]), row.since and seconds(row.since) or "",
+      cell(row.place or ""), cell(row.site or ""),
+    }
+  end
+  local lines = table_text({">ID", "TASK", "STATE", "WAITS FOR", ">SINCE", "AT", "SPAWNED AT"}, rows)
+  return finish(lines, #ordered - #rows, "tasks")
+end
+
+-- Sockets
+
+--- Who serves which socket: its id -> a task's id.
+local function owners()
+  local found = {}
+  for _, row in ipairs(host.tasks()) do
+    if row.serves then
+      local _, id = host.socket(row.serves)
+      found[id] = row.id
+    end
+  end
+  return found
+end
+
+local function tasks_of(row, owner)
+  local words = {}
+  if owner then
+    words[1] = format("task %d serves", owner)
+  end
+  for _, role in ipairs(ROLES) do
+    local list = row[role]
+    if list then
+      words[#words + 1] = format("task %d %s%s", list[1],
+        row.state == "connecting" and "connects" or VERBS[row.kind][role],
+        #list > 1 and format(" and %d more", #list - 1) or "")
+    end
+  end
+  return concat(words, ", ")
+end
+
+local function count(n)
+  return n and format("%d", n) or "-"
+end
+
+local function ends_of(row)
+  local from, to = row.localaddr and tostring(row.localaddr), row.remoteaddr and tostring(row.remoteaddr)
+  if not from and not to and row.endpoint then
+    from = row.endpoint
+  end
+  return cell(from ~= "" and from or "*"), cell(to ~= "" and to or "*")
+end
+
+--- The sockets: state, bytes that wait in neap on their way in and out (the
+--- kernel's queues are what ss(8) shows), bytes that went in and out, addresses,
+--- descriptor, and who serves or waits. Of a listener IN counts connections.
+---@param opts? neap.repl.lists.Options
+---@return string
+function lists.socks(opts)
+  local sockets = host.sockets()
+  sort(sockets, by_id)
+  local owner = owners()
+  local most = opts and opts.rows or ROWS
+  local rows = {}
+  for i, row in ipairs(sockets) do
+    if i > most then
+      break
+    end
+    local from, to = ends_of(row)
+    rows[i] = {
+      count(row.id), cell(row.protocol or row.kind), row.state,
+      count(row.queued_in), count(row.queued_out),
+      count(row.received or row.accepted), count(row.sent),
+      from, to, count(row.fd), tasks_of(row, row.id and owner[row.id]),
+    }
+  end
+  local lines = table_text({">ID", "KIND", "STATE", ">QUEUE-IN", ">QUEUE-OUT", ">IN", ">OUT", "LOCAL",
+    "REMOTE", ">FD", "TASKS"}, rows)
+  return finish(lines, #sockets - #rows, "sockets")
+end
+
+return lists
