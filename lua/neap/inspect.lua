@@ -36,6 +36,9 @@ local ENTRIES = 1000
 --- Entries looked at to find the first ones: in one table, and in one text.
 local LOOKED, LOOKED_ALL = 200000, 500000
 
+--- Entries of a list passed over to find the others.
+local LISTED = 2000000
+
 --- Bytes shown of a string: of one that is the whole value, and of one in a table.
 local WHOLE, INSIDE = 2000, 200
 
@@ -331,32 +334,31 @@ local function key_text(state, key)
   return "[" .. text .. "]"
 end
 
---- Is this a key of the list that the table begins with?
-local function in_list(key, n)
-  return mathtype(key) == "integer" and key >= 1 and key <= n
-end
-
 --- The first keys behind the list of n, in order: numbers, strings, others; how
 --- many there are, and whether these are all that could be counted.
 local function sorted_keys(state, value, n)
   local numbers, strings, others = smallest.new(state.items), smallest.new(state.items), {}
-  local looked, count, last = 0, 0, nil
+  local looked, listed, count, last = 0, 0, 0, nil
+  local most = LOOKED_ALL - state.looked
+  most = most < LOOKED and most or LOOKED
   for key in next, value do
-    looked = looked + 1
-    if looked > LOOKED or state.looked + looked > LOOKED_ALL then
+    if looked >= most or listed > LISTED then
       break
     elseif type(key) == "string" then
+      looked = looked + 1
       if not last or key < last then
         strings:add(key)
         last = strings.last
-      else -- without a call: there may be a million
+      else -- without a call: there may be many
         count = count + 1
       end
+    elseif type(key) == "number" and key >= 1 and key <= n and key % 1 == 0 then
+      listed = listed + 1
     elseif type(key) == "number" then
-      if not in_list(key, n) then
-        numbers:add(key)
-      end
+      looked = looked + 1
+      numbers:add(key)
     else
+      looked = looked + 1
       count = count + 1
       if #others < state.items then
         others[#others + 1] = key
@@ -365,16 +367,16 @@ local function sorted_keys(state, value, n)
   end
   state.looked = state.looked + looked
   local keys = numbers:list()
-  for _, key in next, strings:list() do
+  for _, key in ipairs(strings:list()) do
     keys[#keys + 1] = key
   end
   sort(others, function(a, b)
     return type(a) < type(b) or a == false and b == true
   end)
-  for _, key in next, others do
+  for _, key in ipairs(others) do
     keys[#keys + 1] = key
   end
-  return keys, numbers.count + strings.count + count, looked > LOOKED or state.looked > LOOKED_ALL
+  return keys, numbers.count + strings.count + count, looked >= most or listed > LISTED
 end
 
 --- Take an entry from those that the text may have.
@@ -417,9 +419,6 @@ local function entries_of(state, value, path, level, indent)
     note(state, entries, format("... %d more", n - most))
   end
   entries.listing = false
-  if state.left <= 0 and most < n then
-    return entries
-  end
   local keys, count, cut = sorted_keys(state, value, n)
   local shown = 0
   for i = 1, #keys < state.items and #keys or state.items do
@@ -429,8 +428,10 @@ local function entries_of(state, value, path, level, indent)
     add_entry(state, entries, keys[i], rawget(value, keys[i]), path, level, indent)
     shown = i
   end
-  if shown < count or cut then
+  if shown < count then
     note(state, entries, format("... %s%d more", cut and "at least " or "", count - shown))
+  elseif cut then
+    note(state, entries, "... perhaps more")
   end
   return entries
 end

@@ -87,8 +87,10 @@ function Found:add(name, about)
   self.of[name] = self.of[name] or about
 end
 
-local function is_name(key)
+--- Metamethods are shown to who asks for them.
+local function is_name(key, word)
   return find(key, "^[%a_][%w_]*$") and not KEYWORDS[key]
+    and (word ~= "" or not find(key, "^__"))
 end
 
 --- Add the keys of a raw table that are names; functions only, perhaps. This loop
@@ -105,7 +107,7 @@ function Found:keys(from, functions)
     if type(key) == "string" and not (functions and type(value) ~= "function") then
       if common and last and key >= last and (common == "" or sub(key, 1, #common) == common) then
         count = count + 1
-      elseif (n == 0 or sub(key, 1, n) == word) and is_name(key) then
+      elseif (n == 0 or sub(key, 1, n) == word) and is_name(key, word) then
         common = common and agreed(common, key) or key
         self.names:add(key)
         last = self.names.last
@@ -311,7 +313,7 @@ local function endpoints(text, first, verb)
     end
   end
   for _, row in ipairs(verb == "connect" and host.sockets() or {}) do
-    if row.kind == "listener" and row.endpoint then
+    if row.state == "listening" and row.endpoint then
       found:add(row.endpoint, {kind = "endpoint", doc = "a listener of this process"})
     end
   end
