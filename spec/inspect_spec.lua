@@ -168,7 +168,7 @@ describe("inspect of what is hostile", function()
     end
   end)
 
-  it("bounds text and time for a million entries", function()
+  it("bounds text and time for a million entries #slow", function()
     local list, map = {}, {}
     for i = 1, 1000000 do
       list[i] = i
@@ -184,7 +184,7 @@ describe("inspect of what is hostile", function()
     assert.matches("at least", inspect(map))
   end)
 
-  it("bounds text for many small tables", function()
+  it("bounds text for many small tables #slow", function()
     local function fan(n)
       local t = {}
       for i = 1, n == 0 and 0 or 30 do
@@ -195,7 +195,7 @@ describe("inspect of what is hostile", function()
     assert.is_true(#inspect(fan(3)) < 20000)
   end)
 
-  it("survives a nesting of 100000", function()
+  it("survives a nesting of 100000 #slow", function()
     local t = {}
     for _ = 1, 100000 do
       t = {t}

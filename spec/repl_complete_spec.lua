@@ -137,7 +137,7 @@ describe("completion of names", function()
     assert.equal("spawn", words 'require("neap.task").spa')
   end)
 
-  it("is bounded, and quick, with 100,000 keys", function()
+  it("is bounded, and quick, with 100,000 keys #slow", function()
     local big = {}
     for i = 1, 100000 do
       big["key" .. i] = i
@@ -162,7 +162,7 @@ describe("completion of names", function()
     assert.equal(11, #result.candidates)
   end)
 
-  it("survives any text", function()
+  it("survives any text #slow", function()
     math.randomseed(7)
     local pieces = {"net", ".", ":", "(", ")", "[", "]", '"', "'", "\\", "-", "--", "[[", "]]", "=",
       " ", "\n", "require", "unix:", "/", "\0", "\xff", "1", ":load ", "x"}
