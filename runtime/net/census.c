@@ -3,6 +3,7 @@
 ** for neap.inspect.
 */
 
+#include <limits.h>
 #include <string.h>
 
 #include "net/bag.h"
@@ -44,6 +45,16 @@ static void set_descriptor(lua_State *L, int fd) {
 }
 
 
+/* Which userdata it is: nothing of what the script has closed. */
+static void set_box(lua_State *L, void *userdata, unsigned serial) {
+  if (userdata == NULL)
+    return;
+  set_number(L, "id", serial);
+  lua_pushlightuserdata(L, userdata);
+  lua_setfield(L, -2, "box");
+}
+
+
 /*
 ** Streams
 */
@@ -75,8 +86,7 @@ static void set_ends(lua_State *L, stream *s) {
 static void push_stream(lua_State *L, stream *s) {
   lua_createtable(L, 0, 16);
   set_text(L, "kind", "stream");
-  if (s->box != NULL)
-    set_number(L, "id", s->box->serial);
+  set_box(L, s->box, s->box != NULL ? s->box->serial : 0);
   set_text(L, "protocol", s->transport->name);
   set_text(L, "endpoint", s->where);
   set_text(L, "state", state_of(s));
@@ -105,8 +115,7 @@ static void push_listener(lua_State *L, listener *l) {
   const char *colon = l->where != NULL ? strchr(l->where, ':') : NULL;
   lua_createtable(L, 0, 9);
   set_text(L, "kind", "listener");
-  if (l->box != NULL)
-    set_number(L, "id", l->box->serial);
+  set_box(L, l->box, l->box != NULL ? l->box->serial : 0);
   lua_pushlstring(L, l->where, colon != NULL ? (size_t)(colon - l->where) : 0);
   lua_setfield(L, -2, "protocol");
   set_text(L, "endpoint", l->where);
@@ -127,8 +136,7 @@ static void push_datagram(lua_State *L, datagram *d) {
   address a;
   lua_createtable(L, 0, 16);
   set_text(L, "kind", "datagram");
-  if (d->box != NULL)
-    set_number(L, "id", d->box->serial);
+  set_box(L, d->box, d->box != NULL ? d->box->serial : 0);
   datagram_field(L, d, "protocol");
   lua_setfield(L, -2, "protocol");
   set_text(L, "endpoint", d->where);
@@ -150,8 +158,10 @@ static void push_datagram(lua_State *L, datagram *d) {
 
 
 /*
-** host.sockets() : all whose bodies live, a list of tables, oldest first
-** host.socket(s) : such a table of one, of a closed one nil and its id
+** host.sockets(most?) : all whose bodies live, so many at most: a list of
+**   tables, the listeners first
+** host.socket(s) : such a table of one, of a closed one nil; and its id
+** host.awaited() : what tasks wait for, a table: their ids -> "stream 5"
 */
 
 static int pushed(lua_State *L, unsigned serial) {
@@ -184,34 +194,70 @@ static int l_socket(lua_State *L) {
 }
 
 
-static void append(lua_State *L) {
-  lua_rawseti(L, 1, (lua_Integer)lua_rawlen(L, 1) + 1);
-}
-
-
 static int l_sockets(lua_State *L) {
-  struct net *n = net_of(host_of(L));
+  const struct net *n = net_of(host_of(L));
+  lua_Integer most = luaL_optinteger(L, 1, INT_MAX), i = 0;
   lua_settop(L, 0);
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   lua_newtable(L);
-  for (listener *l = n->listeners; l != NULL; l = l->next) {
+  for (listener *l = n->listeners; l != NULL && i < most; l = l->next) {
     push_listener(L, l);
-    append(L);
+    lua_rawseti(L, 1, ++i);
   }
-  for (datagram *d = n->datagrams; d != NULL; d = d->next) {
+  for (datagram *d = n->datagrams; d != NULL && i < most; d = d->next) {
     push_datagram(L, d);
-    append(L);
+    lua_rawseti(L, 1, ++i);
   }
-  for (stream *s = n->streams; s != NULL; s = s->next) {
+  for (stream *s = n->streams; s != NULL && i < most; s = s->next) {
     push_stream(L, s);
-    append(L);
+    lua_rawseti(L, 1, ++i);
   }
   return 1;
 }
 
 
-static const luaL_Reg functions[] = {
-    {"socket", l_socket}, {"sockets", l_sockets}, {NULL, NULL}};
+/* The tasks in q wait for this. */
+static void note(lua_State *L, const waitq *q, const char *kind, unsigned id) {
+  if (wait_idle(q))
+    return;
+  sched_push_waiters(L, q);
+  lua_pushfstring(L, "%s %d", kind, (int)id);
+  for (lua_Integer i = 1; lua_rawgeti(L, 2, i) != LUA_TNIL; i++) {
+    lua_pushvalue(L, 3);
+    lua_rawset(L, 1);
+  }
+  lua_settop(L, 1);
+}
+
+
+static int l_awaited(lua_State *L) {
+  const struct net *n = net_of(host_of(L));
+  lua_settop(L, 0);
+  lua_newtable(L);
+  for (const listener *l = n->listeners; l != NULL; l = l->next)
+    if (l->box != NULL)
+      note(L, &l->acceptors, "listener", l->box->serial);
+  for (const datagram *d = n->datagrams; d != NULL; d = d->next) {
+    unsigned id = d->box != NULL ? d->box->serial : 0;
+    note(L, &d->readers, "datagram", id);
+    note(L, &d->writers, "datagram", id);
+  }
+  for (const stream *s = n->streams; s != NULL; s = s->next) {
+    unsigned id = s->box != NULL ? s->box->serial : 0;
+    note(L, &s->readers, "stream", id);
+    note(L, &s->writers, "stream", id);
+    note(L, &s->turns, "stream", id);
+    if (s->relaying != NULL)
+      note(L, relay_waiter(s->relaying), "stream", id);
+  }
+  return 1;
+}
+
+
+static const luaL_Reg functions[] = {{"socket", l_socket},
+                                     {"sockets", l_sockets},
+                                     {"awaited", l_awaited},
+                                     {NULL, NULL}};
 
 
 int luaopen_neap_host_net(lua_State *L) {

@@ -3,6 +3,7 @@
 ** from what the scheduler has anyway; net/census.c adds the sockets.
 */
 
+#include <limits.h>
 #include <string.h>
 
 #include "host/error.h"
@@ -35,10 +36,11 @@ static int l_census(lua_State *L) {
 
 
 /*
-** host.tasks() : those that have not ended, a list of
+** host.tasks(most?) : those that have not ended, so many at most, a list of
 **   {id=, task=, name=, status=, site=, parent=, op=, place=, since=, limit=,
-**    joiners=, serves=}
+**    joiners=}
 ** host.task(task) : such a table
+** host.serving() : what tasks serve, a table: the userdata as a pointer -> id
 */
 
 /* Room for all is made first: making it may run finalizers, which may wake
@@ -80,16 +82,12 @@ static void set_wait(lua_State *L, const task *t) {
 
 
 /* Of the Task at index. */
-static void set_values(lua_State *L, int index, const task *t) {
+static void set_values(lua_State *L, int index) {
   lua_pushvalue(L, index);
   lua_setfield(L, -2, "task");
   if (report_push_name(L, index))
     lua_setfield(L, -2, "name");
   else
-    lua_pop(L, 1);
-  if (t->served && lua_getiuservalue(L, index, SERVED) != LUA_TNIL)
-    lua_setfield(L, -2, "serves");
-  else if (t->served)
     lua_pop(L, 1);
 }
 
@@ -113,7 +111,7 @@ static void push_row(lua_State *L, int index) {
     set_wait(L, t);
   sched_push_waiters(L, &t->joiners);
   lua_setfield(L, -2, "joiners");
-  set_values(L, index, t);
+  set_values(L, index);
 }
 
 
@@ -124,18 +122,43 @@ static int l_task(lua_State *L) {
 }
 
 
-/* The slots that no task has hold numbers. */
+/* Push the next Task behind slot *i; those that no task has hold numbers. */
+static bool next_task(lua_State *L, int slots, lua_Integer *i) {
+  while (*i < (lua_Integer)lua_rawlen(L, slots)) {
+    if (lua_rawgeti(L, slots, ++*i) == LUA_TUSERDATA)
+      return true;
+    lua_pop(L, 1);
+  }
+  return false;
+}
+
+
 static int l_tasks(lua_State *L) {
-  lua_Integer n = 0;
+  lua_Integer most = luaL_optinteger(L, 1, INT_MAX), i = 0, n = 0;
   lua_settop(L, 0);
-  lua_createtable(L, (int)sched_live(host_of(L)), 0);
+  lua_newtable(L);
   lua_rawgeti(L, LUA_REGISTRYINDEX, host_of(L)->sched->slots);
-  for (lua_Unsigned i = 1; i <= lua_rawlen(L, 2); i++) {
-    if (lua_rawgeti(L, 2, (lua_Integer)i) == LUA_TUSERDATA) {
-      push_row(L, 3);
-      lua_rawseti(L, 1, ++n);
+  while (n < most && next_task(L, 2, &i)) {
+    push_row(L, 3);
+    lua_rawseti(L, 1, ++n);
+    lua_pop(L, 1);
+  }
+  lua_settop(L, 1);
+  return 1;
+}
+
+
+static int l_serving(lua_State *L) {
+  lua_Integer i = 0;
+  lua_settop(L, 0);
+  lua_newtable(L);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, host_of(L)->sched->slots);
+  for (; next_task(L, 2, &i); lua_settop(L, 2)) {
+    const task *t = lua_touserdata(L, 3);
+    if (t->served && lua_getiuservalue(L, 3, SERVED) == LUA_TUSERDATA) {
+      lua_pushinteger(L, t->serial);
+      lua_rawsetp(L, 1, lua_touserdata(L, 4));
     }
-    lua_settop(L, 2);
   }
   lua_settop(L, 1);
   return 1;
@@ -173,9 +196,9 @@ static int l_list(lua_State *L) {
 */
 
 static const luaL_Reg functions[] = {
-    {"census", l_census}, {"tasks", l_tasks},      {"task", l_task},
-    {"list", l_list},     {"source", load_source}, {"modules", load_modules},
-    {NULL, NULL},
+    {"census", l_census},      {"tasks", l_tasks}, {"task", l_task},
+    {"serving", l_serving},    {"list", l_list},   {"source", load_source},
+    {"modules", load_modules}, {NULL, NULL},
 };
 
 

@@ -312,7 +312,7 @@ local function endpoints(text, first, verb)
       found:add(name, {kind = "scheme"})
     end
   end
-  for _, row in ipairs(verb == "connect" and host.sockets() or {}) do
+  for _, row in ipairs(verb == "connect" and host.sockets(LISTED) or {}) do
     if row.state == "listening" and row.endpoint then
       found:add(row.endpoint, {kind = "endpoint", doc = "a listener of this process"})
     end

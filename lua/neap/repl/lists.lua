@@ -77,22 +77,11 @@ local VERBS = {
 
 local ROLES = {"readers", "writers", "turns", "relays"}
 
-local function socket_name(row)
-  return row.id and format("%s %d", row.kind, row.id) or row.kind
-end
-
 -- Tasks
 
 --- What each task waits on: its id -> the name of a socket or task.
 local function awaited_things(tasks)
-  local things = {}
-  for _, row in ipairs(host.sockets()) do
-    for _, role in ipairs(ROLES) do
-      for _, id in ipairs(row[role] or {}) do
-        things[id] = socket_name(row)
-      end
-    end
-  end
+  local things = host.awaited()
   for _, row in ipairs(tasks) do
     for _, id in ipairs(row.joiners or {}) do
       things[id] = format("task %d", row.id)
@@ -153,16 +142,11 @@ end
 ---@param opts? neap.repl.lists.Options
 ---@return string
 function lists.ps(opts)
-  local tasks = host.tasks()
+  local tasks = host.tasks(opts and opts.rows or ROWS)
   sort(tasks, by_id)
   local things = awaited_things(tasks)
-  local ordered = in_tree(tasks)
-  local most = opts and opts.rows or ROWS
   local rows = {}
-  for i, row in ipairs(ordered) do
-    if i > most then
-      break
-    end
+  for i, row in ipairs(in_tree(tasks)) do
     local deep = row.level < 20 and row.level or 20
     rows[i] = {
       format("%d", row.id), rep("  ", deep) .. cell(row.name or "task"), row.status,
@@ -171,22 +155,10 @@ function lists.ps(opts)
     }
   end
   local lines = table_text({">ID", "TASK", "STATE", "WAITS FOR", ">SINCE", "AT", "SPAWNED AT"}, rows)
-  return finish(lines, #ordered - #rows, "tasks")
+  return finish(lines, host.census().tasks - #rows, "tasks")
 end
 
 -- Sockets
-
---- Who serves which socket: its id -> a task's id.
-local function owners()
-  local found = {}
-  for _, row in ipairs(host.tasks()) do
-    if row.serves then
-      local _, id = host.socket(row.serves)
-      found[id] = row.id
-    end
-  end
-  return found
-end
 
 local function tasks_of(row, owner)
   local words = {}
@@ -222,26 +194,23 @@ end
 ---@param opts? neap.repl.lists.Options
 ---@return string
 function lists.socks(opts)
-  local sockets = host.sockets()
+  local sockets = host.sockets(opts and opts.rows or ROWS)
   sort(sockets, by_id)
-  local owner = owners()
-  local most = opts and opts.rows or ROWS
+  local owner = host.serving()
   local rows = {}
   for i, row in ipairs(sockets) do
-    if i > most then
-      break
-    end
     local from, to = ends_of(row)
     rows[i] = {
       count(row.id), cell(row.protocol or row.kind), row.state,
       count(row.queued_in), count(row.queued_out),
       count(row.received or row.accepted), count(row.sent),
-      from, to, count(row.fd), tasks_of(row, row.id and owner[row.id]),
+      from, to, count(row.fd), tasks_of(row, row.box and owner[row.box]),
     }
   end
   local lines = table_text({">ID", "KIND", "STATE", ">QUEUE-IN", ">QUEUE-OUT", ">IN", ">OUT", "LOCAL",
     "REMOTE", ">FD", "TASKS"}, rows)
-  return finish(lines, #sockets - #rows, "sockets")
+  local open = host.census()
+  return finish(lines, open.listeners + open.datagrams + open.streams - #rows, "sockets")
 end
 
 return lists
