@@ -98,7 +98,7 @@ struct sched {
   waitq ready;
   unsigned ready_count;
   unsigned live;
-  uint64_t now;     /* when the world was last asked */
+  uint64_t now;     /* as of the last turn; waits are counted from it */
   unsigned credit;  /* verbs left to the running task until it yields */
   bool spent;       /* one had none left: ask the world soon */
   unsigned outside; /* waits that the world can end */
