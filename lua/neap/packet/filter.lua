@@ -207,19 +207,18 @@ function Writer:carries(network, protocol, yes, no)
 end
 
 --- Both sides' fields, or one's: the destination is `step` bytes behind the source.
-function Writer:sides(side, step, write, yes, no)
-  local source = side ~= "dst"
+local function sides(side, step, write, yes, no)
   if side ~= "src" then
     no = write(step, yes, no)
   end
-  return source and write(0, yes, no) or no
+  return side ~= "dst" and write(0, yes, no) or no
 end
 
 --- A prefix of either side; words whose mask is empty need no look.
 function Writer:prefix(test, yes, no)
   local first = self.link + (test.prefix.six and 8 or 12)
   local size = #test.prefix * 4
-  local here = self:sides(test.side, size, function(step, yes_, no_)
+  local here = sides(test.side, size, function(step, yes_, no_)
     for i = #test.prefix, 1, -1 do
       local part = test.prefix[i]
       if part.mask ~= 0 then
@@ -234,16 +233,16 @@ end
 
 --- Ports, of the first fragment: later ones have none.
 function Writer:port(test, protocol, yes, no)
-  local six = self:sides(test.side, 2, function(step, yes_, no_)
+  local six = sides(test.side, 2, function(step, yes_, no_)
     return self:equal(LOAD_HALF, self.link + 40 + step, test.port, yes_, no_)
   end, yes, no)
   local not_four = self:carries("ip6", protocol, six, no)
-  local four = self:sides(test.side, 2, function(step, yes_, no_)
+  sides(test.side, 2, function(step, yes_, no_)
     return self:equal(LOAD_HALF_AT_X, self.link + step, test.port, yes_, no_)
   end, yes, no)
   self:put(HEADER_TO_X, self.link)
   self:branch(IF_SET, 0x1fff, no, #self.list)
-  four = self:put(LOAD_HALF, self.link + 6)
+  local four = self:put(LOAD_HALF, self.link + 6)
   return self:carries("ip", protocol, four, not_four)
 end
 
