@@ -199,6 +199,11 @@ static void read_interface(const reading *r, const option *row, sockopt *o) {
   if (lua_type(r->L, -1) == LUA_TSTRING)
     name = lua_tostring(r->L, -1);
   int index = name != NULL ? (int)h->world->net->ifindex(h, name) : 0;
+  if (index == 0 && name != NULL)
+    luaL_argerror(r->L, r->arg,
+                  lua_pushfstring(r->L,
+                                  "option '%s': no interface is named '%s'",
+                                  r->name, name));
   if (index == 0)
     mistake(r, "the name of an interface");
   struct ip_mreqn request = {.imr_ifindex = index};
