@@ -41,7 +41,7 @@ local sockets, known, why = {}, {}, nil -- socket -> its group; name -> {text =,
 -- The port is shared: each instance on this machine gets what a group is sent.
 local function open(scheme, group)
   local socket, err = net.bind(("%s://*:%d"):format(scheme, PORT),
-    {reuseaddr = true, multicast_ttl = 1, multicast_interface = options["-i"]})
+    {reuseaddr = true, multicast_all = false, multicast_interface = options["-i"]})
   assert(assert(socket, err):join(group:match "[^%[%]]+", {interface = options["-i"]}))
   sockets[socket] = ("%s:%d"):format(group, PORT)
 end
@@ -62,7 +62,7 @@ local function note(who, text)
 end
 
 -- Messages: query; bye NAME; here NAME, with a line for each service behind it.
-local offer = ("neap-discover here %s\n%s"):format(name, services)
+local offer = ("neap-discover here %s\n%s"):format(name, services):gsub("\n$", "")
 local function listen(socket)
   for message in socket:messages() do
     local verb, who, what = message:match "^neap%-discover (%l+) ?([%w._-]*)(.*)$"

@@ -1,100 +1,100 @@
 -- usage: neap dns_query.lua NAME [TYPE] [@SERVER[:PORT]]
 --
--- Asks a name server, by default the system's, over UDP and, where the answer is
--- cut, over TCP (RFC 1035). TYPE is A, AAAA, CNAME, MX, NS, PTR, SOA or TXT.
+-- Asks a name server, by default the system's, for records of a TYPE in FIELDS below
+-- (default A): over UDP and, where the answer is cut, over TCP (RFC 1035).
 
+local endpoints = require "neap.endpoint"
 local net = require "neap.net"
+local packet = require "neap.packet"
 local task = require "neap.task"
 
-local types = {A = 1, NS = 2, CNAME = 5, SOA = 6, PTR = 12, MX = 15, TXT = 16, AAAA = 28}
-local failures = {"FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED"}
 local TIMEOUT, TRIES = 2, 3
 
+-- The fields of a record's data, in the order in which dig prints them.
+local FIELDS = {
+  A = {"address"}, AAAA = {"address"}, CNAME = {"cname"}, NS = {"nsdname"}, PTR = {"ptrdname"},
+  MX = {"preference", "exchange"}, SRV = {"priority", "weight", "port", "target"},
+  SOA = {"mname", "rname", "serial", "refresh", "retry", "expire", "minimum"}, TXT = {"txt"},
+}
+
+local function fail(status, message)
+  io.stderr:write("dns_query: ", tostring(message), "\n",
+    status == 2 and io.lines(arg[0])():sub(4) .. "\n" or "")
+  os.exit(status)
+end
+
 local function server_of_system()
-  local file <close> = assert(io.open "/etc/resolv.conf")
-  return ("\n" .. file:read "a"):match "\nnameserver%s+(%S+)" or "127.0.0.1"
+  local file <close> = io.open "/etc/resolv.conf"
+  return ("\n" .. (file and file:read "a" or "")):match "\nnameserver%s+(%S+)" or "127.0.0.1"
 end
 
-local function question(id, name, kind)
-  local labels = name:gsub("%.$", ""):gsub("[^.]+%.?", function(label)
-    return string.pack("s1", (label:gsub("%.$", "")))
-  end)
-  return string.pack(">I2I2I2I2I2I2", id, 0x0100, 1, 0, 0, 0) .. labels
-    .. string.pack(">BI2I2", 0, types[kind], 1)
-end
-
--- A name may end by a pointer to an earlier place; a chain of them is bounded.
-local function read_name(message, at, depth)
-  local labels = {}
-  while true do
-    local n = message:byte(at)
-    if n >= 192 then
-      assert((depth or 0) < 20, "a loop of pointers")
-      local to = string.unpack(">I2", message, at) & 0x3fff
-      labels[#labels + 1] = read_name(message, to + 1, (depth or 0) + 1)
-      return table.concat(labels, "."), at + 2
-    elseif n == 0 then
-      return table.concat(labels, "."), at + 1
+-- Text of a TXT record may be any bytes; they are not to play tricks on a terminal.
+local function text_of(record)
+  local words = {}
+  for i, field in ipairs(FIELDS[record.type] or {}) do
+    local value = record[field]
+    if type(value) == "table" then
+      value = ('"%s"'):format(table.concat(value, '" "'):gsub("[^\x20-\x7e]", "?"))
     end
-    labels[#labels + 1], at = string.unpack("s1", message, at)
+    words[i] = tostring(value)
+  end
+  return #words > 0 and table.concat(words, " ") or ("%d bytes"):format(#(record.rdata or ""))
+end
+
+local function over_tcp(place, query)
+  place.scheme = "tcp"
+  local stream <close> = assert(net.connect(endpoints.print(place), {timeout = TIMEOUT}))
+  stream:settimeout(TIMEOUT):pack(">s2", query)
+  return packet.dissect(assert(stream:unpack ">s2"), "dns")
+end
+
+-- The kernel lets only the server's datagrams through, for it is connected; of
+-- those, the answer is the one to our question.
+local function receive(socket, asked)
+  for data in socket:messages() do
+    local p = packet.dissect(data, "dns")
+    if p.dns and p.dns.qr and p.dns.id == asked.id then
+      return p
+    end
   end
 end
 
-local function text_of(message, kind, at)
-  if kind == types.A then
-    return ("%d.%d.%d.%d"):format(message:byte(at, at + 3))
-  elseif kind == types.AAAA then
-    local groups = ("%x:"):rep(8):sub(1, -2)
-    return net.address(groups:format(string.unpack((">" .. ("I2"):rep(8)), message, at))).ip
-  elseif kind == types.TXT then
-    return ("%q"):format((string.unpack("s1", message, at)))
-  end
-  return (read_name(message, kind == types.MX and at + 2 or at))
-end
-
-local function over_tcp(server, query)
-  local stream <close> = assert(net.connect("tcp://" .. server, {timeout = TIMEOUT}))
-  stream:pack(">s2", query)
-  return assert(stream:unpack ">s2")
-end
-
--- The kernel lets only the server's datagrams through, for it is connected.
-local function ask(server, query)
-  local socket <close> = assert(net.connect("udp://" .. server))
+local function ask(place, name, kind)
+  local question = packet.dns {id = math.random(0, 0xffff), rd = true,
+    question = {{name = name, type = kind}}}
+  local socket <close> = assert(net.connect(endpoints.print(place)))
   for _ = 1, TRIES do
-    assert(socket:send(query))
-    local answer, err = task.timeout(TIMEOUT, function()
-      for data in socket:messages() do
-        if #data >= 12 and data:sub(1, 2) == query:sub(1, 2) then
-          return data
-        end
-      end
-    end)
+    assert(socket:send(question:bytes()))
+    local answer, err = task.timeout(TIMEOUT, receive, socket, question.dns)
     if answer then
-      return answer:byte(3) & 2 ~= 0 and over_tcp(server, query) or answer
+      return answer.dns.tc and over_tcp(place, question:bytes()) or answer
     end
     io.stderr:write(tostring(err), "\n")
   end
-  error("no answer from " .. server, 0)
+  error("no answer from " .. endpoints.print(place), 0)
 end
-local words = table.concat(arg, " ")
-local name, kind = (words .. " A"):match "^([^@%s]+).- (%u+)"
-local server = words:match "@(%S+)" or server_of_system()
-if not name or #name > 253 or not types[kind] then
-  io.stderr:write(io.lines(arg[0])():sub(4), "\n")
-  os.exit(2)
+
+local name, kind, server
+for _, word in ipairs(arg) do
+  if word:find "^@" then
+    server = word:sub(2)
+  elseif name then
+    kind = not kind and FIELDS[word:upper()] and word:upper() or fail(2, word .. ": no TYPE")
+  else
+    name = word
+  end
 end
-server = server:find ":" and server or server .. ":53"
-local message = ask(server, question(math.random(0xffff), name, kind))
-local code, answers = message:byte(4) & 15, string.unpack(">I2", message, 7)
-if code ~= 0 then
-  error(("%s: %s"):format(name, failures[code] or code), 0)
+server = server or server_of_system()
+local host, port = server:match "^%[(.+)%]:?(%d*)$"
+if not host then
+  host, port = server:match "^([^:]+):(%d+)$"
 end
-local at = select(2, read_name(message, 13)) + 4
-for _ = 1, answers do
-  local owner, class, which, ttl, size
-  owner, at = read_name(message, at)
-  which, class, ttl, size, at = string.unpack(">I2I2I4I2", message, at)
-  print(owner, ttl, class == 1 and text_of(message, which, at) or "?")
-  at = at + size
+local place = {scheme = "udp", host = host or server, port = tonumber(port) or 53}
+local good, answer = pcall(ask, place, name or fail(2, "a name, please"), kind or "A")
+if not good or answer.dns.rcode ~= "noerror" then
+  fail(1, good and ("%s: %s"):format(name, tostring(answer.dns.rcode):upper())
+    or tostring(answer):gsub("^%S+:%d+: ", ""))
+end
+for _, record in ipairs(answer.dns.answer) do
+  print(record.name, record.ttl, record.type, text_of(record))
 end

@@ -14,10 +14,13 @@ local severities = {[0] = "emerg", "alert", "crit", "err", "warning", "notice", 
 local facilities = {[0] = "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news",
   "uucp", "cron", "authpriv", "ftp"}
 
--- <13>Jan  1 12:00:00 app: text. What lacks a priority is a user's notice.
+-- <13>Jan  1 12:00:00 app: text. What lacks a priority, 0 to 191, is a user's notice.
 local function parse(message)
   local priority, text = message:match "^<(%d%d?%d?)>(.*)$"
   priority = tonumber(priority or 13)
+  if priority > 191 then
+    priority, text = 13, message
+  end
   local facility = priority >> 3
   return facilities[facility] or "local" .. facility - 16, severities[priority & 7],
     (text or message):gsub("[\n%z]+$", "")

@@ -75,10 +75,26 @@ describe("scripts/ping.lua", function()
         local reply = "64 bytes from " .. ip .. ": icmp_seq=2 ttl=64 time="
         assert.is_truthy(result.stdout:find(reply, 1, true))
         assert.is_truthy(result.stdout:find("--- " .. ip .. " ping statistics ---\n"
-          .. "2 packets transmitted, 2 received, 0% packet loss\nrtt min/avg/max = ", 1, true))
+          .. "2 packets transmitted, 2 received, 0% packet loss, time ", 1, true))
+        assert.matches("ms\nrtt min/avg/max/mdev = [%d.]+/[%d.]+/[%d.]+/[%d.]+ ms\n", result.stdout)
       end
     end)
   end
+end)
+
+it("scripts/ping.lua tells what cannot be sent, with status 1, and what is wrong, with 2", function()
+  local result = run("unshare", "-n", "sh", "-c", [[
+    ip link set lo up
+    "$0" scripts/ping.lua -c 1 -W 0.1 -s 65508 127.0.0.1; echo "status $?"
+    "$0" scripts/ping.lua 192.0.2.1; echo "status $?"]], neap)
+  if result.stderr:find "^unshare:" then
+    pending "no network namespaces here"
+  end
+  assert.matches("From this host: message too long\n", result.stdout, 1, true)
+  assert.matches("1 transmitted, 0 received, +1 errors, 100% packet loss", result.stdout:gsub(
+    " packets", ""), 1, true)
+  assert.matches("status 1\nstatus 2\n$", result.stdout)
+  assert.equal("ping: connect icmp://192.0.2.1: network is unreachable (ENETUNREACH)\n", result.stderr)
 end)
 
 describe("scripts/dns_query.lua", function()
@@ -123,7 +139,7 @@ describe("scripts/dns_query.lua", function()
     server:join()
     over:join()
     assert.equal("", out.stderr)
-    assert.equal("example.test\t60\t192.0.2.7\nexample.test\t60\t2001:db8::9\n", out.stdout)
+    assert.equal("example.test\t60\tA\t192.0.2.7\nexample.test\t60\tAAAA\t2001:db8::9\n", out.stdout)
   end)
 end)
 

@@ -160,6 +160,21 @@ describe("each script", function()
       {}, {"-i"}, {"x"}, {"https://x/"}, {"http://"}, {"http://user@x/"}, {"http://x y/"},
       {"http://x/\r\nX: y"}, {"http://x:y:1/"}, {"http://x/", "http://x/"},
     },
+    ["udp_echo.lua"] = {{"x"}, {"udp://127.0.0.1"}},
+    ["ping.lua"] = {{}, {"-c"}, {"-c", "0", "::1"}, {"-x", "1", "::1"}, {"-s", "1.5", "::1"}},
+    ["dns_query.lua"] = {{}, {"x", "NOTYPE"}, {"x", "A", "y"}},
+    ["traceroute.lua"] = {
+      {}, {"-q", "::1"}, {"-q", "0", "::1"}, {"-q", "1.5", "::1"}, {"-m", "256", "::1"},
+      {"-w", "0", "::1"}, {"-x", "1", "::1"}, {"::1", "::1"},
+    },
+    ["discover.lua"] = {
+      {"-x", "1"}, {"-i"}, {"-t", "0"}, {"a b"}, {"a", "b"}, {"a", "b=c d"},
+      {"a", "b=" .. ("x"):rep(1000)},
+    },
+    ["sniff.lua"] = {
+      {}, {"-c", "0", "lo"}, {"-c", "x", "lo"}, {"-c"}, {"-x", "1", "lo"}, {"lo", "nonsense"},
+      {"sixteen-letters-"},
+    },
   }
 
   for script in lfs.dir "scripts" do
