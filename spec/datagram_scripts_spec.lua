@@ -94,7 +94,7 @@ it("scripts/ping.lua tells what cannot be sent, with status 1, and what is wrong
   assert.matches("1 transmitted, 0 received, +1 errors, 100% packet loss", result.stdout:gsub(
     " packets", ""), 1, true)
   assert.matches("status 1\nstatus 2\n$", result.stdout)
-  assert.equal("ping: connect icmp://192.0.2.1: network is unreachable (ENETUNREACH)\n", result.stderr)
+  assert.matches("^ping: connect [%w/:.]+: network is unreachable %(ENETUNREACH%)\n$", result.stderr)
 end)
 
 describe("scripts/dns_query.lua", function()
