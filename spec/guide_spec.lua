@@ -6,9 +6,14 @@
 --   * one with `describe(` is a spec, for `neap test`;
 --   * any other ends by itself. Where it says `--> text`, that is what it prints.
 --
+-- One that begins with `-- needs ` is run in a network of its own, as root.
+--
 -- In a ```console block the commands with socat ("$ ...") are run, and print what
 -- stands below them. Nothing may say anything on stderr. Port 7000 stands for one
 -- that is likely to be free.
+--
+-- A ```strace block has system calls of the program before it, in their order,
+-- among others. `...` stands for anything; numbers are not compared.
 
 local lfs = require "lfs"
 local process = require "neap.process"
@@ -89,19 +94,73 @@ local function run_spec(text)
   assert.matches("[1-9]%d* success", result.stdout)
 end
 
+--- A command, and its environment, so that it may run what the text needs.
+local function allowed(text, command)
+  if text:find "^%-%- needs " then
+    command = {"unshare", "-n", "sh", "-c", "ip link set lo up;"
+      .. 'echo 0 2147483647 >/proc/sys/net/ipv4/ping_group_range; exec "$@"', "sh",
+      table.unpack(command)}
+  end
+  return command
+end
+
+local function refused(result)
+  if result.stderr:find "^unshare:" then
+    pending "no network namespaces here"
+  end
+end
+
 local function run_program(text)
   local path = save(text)
-  local result = process.run {neap, path}
+  local result = process.run(allowed(text, {neap, path}))
   os.remove(path)
+  refused(result)
   assert.equal("", result.stderr)
   assert.equal(0, result.code)
   local expected = {}
-  for line in text:gmatch "%-%-> ([^\n]*)" do
+  for line in with_port(text):gmatch "%-%-> ([^\n]*)" do
     expected[#expected + 1] = line
   end
   if #expected > 0 then
     assert.equal(table.concat(expected, "\n") .. "\n", (result.stdout:gsub("\t", " ")))
   end
+end
+
+--- A system call without its numbers, as a pattern where it is what is expected.
+local function call_of(line, is_pattern)
+  line = with_port(line):gsub("^%d+ +", ""):gsub("%d+", "0"):gsub(" +", " ")
+  if is_pattern then
+    line = "^" .. line:gsub("%p", "%%%0"):gsub("%%%.%%%.%%%.", ".*") .. "$"
+  end
+  return line
+end
+
+local function run_strace(block, program)
+  if process.run({"sh", "-c", "command -v strace"}).code ~= 0 then
+    pending "strace is not installed"
+  end
+  local path, log = save(program), os.tmpname()
+  local env = process.env()
+  env.ASAN_OPTIONS = "detect_leaks=0" -- which does not work under ptrace
+  local command = allowed(program, {"strace", "-qq", "-f", "-o", log, neap, path})
+  command.env = env
+  local result = process.run(command)
+  refused(result)
+  if result.stderr:find "PTRACE" then
+    pending "no tracing here"
+  end
+  assert.equal("", result.stderr)
+  local calls = io.lines(log)
+  for expected in block:gmatch "[^\n]+" do
+    local pattern = call_of(expected, true)
+    local call
+    repeat
+      call = calls()
+    until not call or call_of(call):find(pattern)
+    assert(call, "no call behind the last one: " .. expected)
+  end
+  os.remove(path)
+  os.remove(log)
 end
 
 --- The commands of a session, and what each prints.
@@ -131,9 +190,11 @@ local function run_console(text)
   end
 end
 
-local function run(block)
+local function run(block, before)
   if block.language == "console" then
     run_console(block.text)
+  elseif block.language == "strace" then
+    run_strace(block.text, before.text)
   elseif block.text:find('"listening at', 1, true) then
     stop()
     start(block.text)
@@ -148,10 +209,12 @@ for _, page in ipairs(pages) do
   describe(page, function()
     teardown(stop)
 
-    for _, block in ipairs(blocks(page)) do
-      if block.language == "lua" or block.language == "console" then
+    local list = blocks(page)
+    for i, block in ipairs(list) do
+      local language = block.language
+      if language == "lua" or language == "console" or language == "strace" then
         it(("runs the block at line %d"):format(block.line), function()
-          run(block)
+          run(block, list[i - 1])
         end)
       end
     end
