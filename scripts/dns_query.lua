@@ -81,7 +81,7 @@ for _, word in ipairs(arg) do
   elseif name then
     kind = not kind and FIELDS[word:upper()] and word:upper() or fail(2, word .. ": no TYPE")
   else
-    name = word
+    name = not word:find "^%-" and word or fail(2, word .. ": no options, please")
   end
 end
 server = server or server_of_system()

@@ -29,7 +29,7 @@ local function arguments(host, range, concurrency)
   local first, last = (range or "1-1024"):match "^(%d+)%-?(%d*)$"
   first, last = tonumber(first), tonumber(last) or tonumber(first)
   concurrency = math.tointeger(tonumber(concurrency or 500))
-  if not host or #arg > 3 then
+  if not host or host:find "^%-" or #arg > 3 then
     usage "a host, please"
   elseif not first or first < 1 or last < first or last > 65535 then
     usage "ports are numbers from 1 to 65535: 80, or 1-1024"

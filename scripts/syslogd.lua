@@ -47,7 +47,12 @@ local endpoints = #arg > 0 and arg or {"unixgram:/tmp/log.sock", "udp://127.0.0.
 task.scope(function(scope)
   for _, endpoint in ipairs(endpoints) do
     local options = endpoint:find "^unixgram:" and {passcred = true, unlink_stale = true} or nil
-    local socket = assert(net.bind(endpoint, options))
+    local good, socket, err = pcall(net.bind, endpoint, options)
+    if not good then
+      io.stderr:write(socket, "\n", io.lines(arg[0])():sub(4), "\n")
+      os.exit(2)
+    end
+    assert(socket, err)
     scope:spawn(log, socket)
     print("listening at " .. socket.endpoint)
   end

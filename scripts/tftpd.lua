@@ -6,24 +6,36 @@
 --
 --   curl tftp://127.0.0.1:6969/name
 
+local endpoints = require "neap.endpoint"
 local net = require "neap.net"
 local task = require "neap.task"
 
 local RRQ, DATA, ACK, ERROR = 1, 3, 4, 5
 local BLOCK, TIMEOUT, TRIES = 512, 1, 5
 
-local folder = arg[1]
-if not folder then
-  io.stderr:write(io.lines(arg[0])():sub(4), "\n")
+local function usage(message)
+  io.stderr:write(message, "\n", io.lines(arg[0])():sub(4), "\n")
   os.exit(2)
 end
 
--- A name is one of the folder's own entries, or refused.
+local folder, place = arg[1], arg[2] or "udp://127.0.0.1:6969"
+if not folder or arg[3] or not io.open(folder .. "/.") or not pcall(endpoints.parse, place) then
+  usage "a folder and an endpoint, please"
+end
+
+-- A name is one of the folder's own files, or refused.
 local function open(name)
   if name:find "[/%z]" or name:find "^%." then
     return nil
   end
-  return io.open(folder .. "/" .. name, "rb")
+  local file = io.open(folder .. "/" .. name, "rb")
+  return file and not select(2, file:read(0)) and file or nil -- a folder gives a reason
+end
+
+-- The name is a stranger's: its bytes are not to play tricks on a terminal.
+local function log(from, name, what)
+  print(from, (name:gsub("[^\x20-\x7e]", "?")), what)
+  io.stdout:flush()
 end
 
 -- Send a packet until it is acknowledged. An old acknowledgement is passed over:
@@ -67,13 +79,13 @@ local function serve(from, ip, name)
   local file <close> = open(name)
   if not file then
     socket:send(string.pack(">I2I2z", ERROR, 1, "file not found"))
-    return print(from, name, "not found")
+    return log(from, name, "not found")
   end
   local ok, why = pcall(transfer, socket, file)
-  print(from, name, ok and "sent" or tostring(why))
+  log(from, name, ok and "sent" or tostring(why))
 end
 
-local server = assert(net.bind(arg[2] or "udp://127.0.0.1:6969", {pktinfo = true}))
+local server = assert(net.bind(place, {pktinfo = true}))
 print("serving at " .. server.endpoint)
 io.stdout:flush()
 task.scope(function(scope)

@@ -97,7 +97,48 @@ it("scripts/ping.lua tells what cannot be sent, with status 1, and what is wrong
   assert.matches("^ping: connect [%w/:.]+: network is unreachable %(ENETUNREACH%)\n$", result.stderr)
 end)
 
+it("scripts/ping.lua prints as ping does", function()
+  needs "ping"
+  local result = run("unshare", "-n", "sh", "-c", [[ip link set lo up
+    for ping in ping "$0 scripts/ping.lua"; do $ping -c 2 -i 0.05 -s 100 127.0.0.1; done]], neap)
+  if result.stderr:find "^unshare:" then
+    pending "no network namespaces here"
+  end
+  local text = result.stdout:gsub("%d+%.%d+ ms", "T ms"):gsub("time=%d%.%d+", "time=T"):gsub(
+    "time %d+ms", "time T"):gsub("= [%d./]+ ms", "= T")
+  assert.equal(text:sub(1, #text // 2), text:sub(#text // 2 + 1))
+end)
+
 describe("scripts/dns_query.lua", function()
+  it("prints what dig prints", function()
+    needs "dig"
+    needs "dnsmasq"
+    local result = run("unshare", "-n", "sh", "-c", [[ip link set lo up
+      dnsmasq -C /dev/null -k --no-resolv --no-hosts --no-daemon \
+        --port=5353 --listen-address=127.0.0.1 --bind-interfaces --user=root --pid-file= \
+        --host-record=a.test,192.0.2.7,2001:db8::7 --cname=www.test,a.test \
+        --mx-host=a.test,mail.test,10 --txt-record=a.test,"high water","at six" \
+        --srv-host=_x._tcp.test,a.test,80 --txt-record=long.test,]] .. ("x"):rep(250) .. ","
+        .. ("y"):rep(250) .. "," .. ("z"):rep(250) .. "," .. ("w"):rep(250) .. "," .. ("v"):rep(250)
+        .. [[ 2>/dev/null & dns=$!
+      for i in 1 2 3 4 5 6 7 8 9; do
+        dig +tries=1 +timeout=1 @127.0.0.1 -p 5353 a.test >/dev/null && break; sleep 0.1
+      done
+      for question in 'a.test A' 'a.test AAAA' 'www.test A' 'a.test MX' 'a.test TXT' \
+        '_x._tcp.test SRV' 'long.test TXT' '7.2.0.192.in-addr.arpa PTR'
+      do
+        dig @127.0.0.1 -p 5353 +noall +answer $question | grep -v '^;;' >&2
+        "$0" scripts/dns_query.lua $question @127.0.0.1:5353 || echo failed
+      done
+      kill $dns]], neap)
+    if result.stderr:find "^unshare:" then
+      pending "no network namespaces here"
+    end
+    local theirs = result.stderr:gsub("\tIN\t", "\t"):gsub("\t+", "\t"):gsub("%.%f[\t\n]", "")
+    assert.matches("\nlong.test\t0\tTXT\t", theirs, 1, true)
+    assert.equal(theirs, result.stdout)
+  end)
+
   --- A name server that cuts its answers over UDP.
   local function answer(query, cut)
     local records = {
@@ -160,13 +201,23 @@ end)
 describe("scripts/tftpd.lua", function()
   local folder, server, endpoint
 
+  --- Bytes that differ everywhere, so that a loss or a swap shows.
+  local function content(size)
+    local blocks = {}
+    for i = 1, size // 8 + 1 do
+      blocks[i] = ("%08x"):format(i)
+    end
+    return (table.concat(blocks):sub(1, size))
+  end
+
   setup(function()
     folder = os.tmpname()
     os.remove(folder)
     os.execute("mkdir " .. folder)
-    for name, size in pairs {empty = 0, block = 512, large = 100000} do
+    os.execute("mkdir " .. folder .. "/inner")
+    for name, size in pairs {empty = 0, block = 512, large = 100000, five = 5000000} do
       local file <close> = assert(io.open(folder .. "/" .. name, "wb"))
-      file:write((("0123456789abcdef"):rep(size // 16 + 1):sub(1, size)))
+      file:write(content(size))
     end
     local said
     server, said = start(1, "scripts/tftpd.lua", folder, "udp://127.0.0.1:0")
@@ -178,16 +229,30 @@ describe("scripts/tftpd.lua", function()
     os.execute("rm -r " .. folder)
   end)
 
-  for name, size in pairs {block = 512, large = 100000} do
+  for name, size in pairs {block = 512, large = 100000, five = 5000000} do
     it("sends curl the file " .. name, function()
       needs "curl"
       local out = run("curl", "-s", "tftp://" .. endpoint .. "/" .. name)
-      assert.equal(size, #out.stdout)
+      assert.is_true(out.stdout == content(size))
     end)
   end
 
+  it("sends tftp-hpa's client its files", function()
+    needs "tftp"
+    local path = os.tmpname()
+    for name, size in pairs {empty = 0, block = 512, five = 5000000} do
+      local host, port = endpoint:match "^(.*):(%d+)$"
+      local out = run("tftp", "-m", "binary", host, port, "-c", "get", name, path)
+      assert.equal("", out.stdout .. out.stderr)
+      local file <close> = assert(io.open(path, "rb"))
+      assert.is_true(file:read "a" == content(size))
+    end
+    os.remove(path)
+  end)
+
   it("refuses what is not there, and what is not in the folder", function()
     needs "curl"
+    assert.equal(68, run("curl", "-s", "tftp://" .. endpoint .. "/inner").code)
     assert.equal(68, run("curl", "-s", "tftp://" .. endpoint .. "/nothing").code)
     assert.equal(68, run("curl", "-s", "tftp://" .. endpoint .. "/..%2fpasswd").code)
   end)
