@@ -8,7 +8,7 @@ local neap = (os.getenv "NEAP_BUILD" or "build") .. "/neap"
 
 --- Start a script that serves, and wait for its `lines` first lines.
 local function start(lines, ...)
-  local command = {"timeout", "20", neap, ...}
+  local command = {"timeout", "60", neap, ...}
   command.stdout = "pipe"
   local p = assert(process.spawn(command))
   local said = {}
@@ -104,8 +104,7 @@ it("scripts/ping.lua prints as ping does", function()
   if result.stderr:find "^unshare:" then
     pending "no network namespaces here"
   end
-  local text = result.stdout:gsub("%d+%.%d+ ms", "T ms"):gsub("time=%d%.%d+", "time=T"):gsub(
-    "time %d+ms", "time T"):gsub("= [%d./]+ ms", "= T")
+  local text = result.stdout:gsub("= [%d./]+ ms", "= T"):gsub("time[= ][%d.]+ ?ms", "time T")
   assert.equal(text:sub(1, #text // 2), text:sub(#text // 2 + 1))
 end)
 
@@ -229,7 +228,7 @@ describe("scripts/tftpd.lua", function()
     os.execute("rm -r " .. folder)
   end)
 
-  for name, size in pairs {block = 512, large = 100000, five = 5000000} do
+  for name, size in pairs {block = 512, large = 100000} do
     it("sends curl the file " .. name, function()
       needs "curl"
       local out = run("curl", "-s", "tftp://" .. endpoint .. "/" .. name)
@@ -242,7 +241,7 @@ describe("scripts/tftpd.lua", function()
     local path = os.tmpname()
     for name, size in pairs {empty = 0, block = 512, five = 5000000} do
       local host, port = endpoint:match "^(.*):(%d+)$"
-      local out = run("tftp", "-m", "binary", host, port, "-c", "get", name, path)
+      local out = process.run {"timeout", "30", "tftp", "-m", "binary", host, port, "-c", "get", name, path}
       assert.equal("", out.stdout .. out.stderr)
       local file <close> = assert(io.open(path, "rb"))
       assert.is_true(file:read "a" == content(size))
