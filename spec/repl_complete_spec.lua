@@ -111,7 +111,7 @@ describe("completion of names", function()
     assert.equal("ttl", words("p.ip.tt", scope))
     assert.equal("close each recv send", words("c:", scope))
     assert.equal("seek setvbuf", words("io.stdout:se", scope))
-    assert.equal("recv", words("net.connect('tcp://x:1'):recv", scope))
+    assert.equal("recv recvfd", words("net.connect('tcp://x:1'):recv", scope))
   end)
 
   it("knows the methods of strings", function()
