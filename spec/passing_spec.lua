@@ -1,6 +1,7 @@
 -- Descriptors that pass over a stream, between its bytes.
 
 local host = require "neap.host"
+local lfs = require "lfs"
 local net = require "neap.net"
 local process = require "neap.process"
 local task = require "neap.task"
@@ -358,6 +359,91 @@ os.write(w, data)
     assert.equal(1, #fds)
     close_all(fds)
   end))
+
+  -- NEAP_PASSING_STEPS=100000 makes so many.
+  it("keeps their order and place, however they are sent and read", function()
+    local steps = tonumber(os.getenv "NEAP_PASSING_STEPS") or 400
+    local before = descriptors()
+    local state = 20240517
+    local function draw(n)
+      state = state ~ (state << 13)
+      state = state ~ (state >> 7)
+      state = state ~ (state << 17)
+      return (state >> 1) % n + 1
+    end
+    local function inode(fd)
+      return lfs.symlinkattributes("/proc/self/fd/" .. fd, "target")
+    end
+    local things, inodes = {}, {}
+    for i = 1, 10, 2 do
+      things[i], things[i + 1] = net.socketpair()
+    end
+    for i, thing in ipairs(things) do
+      inodes[i] = inode(thing.fd)
+    end
+
+    local a, b = net.socketpair()
+    b:recvfd(0)
+    local sent = {} -- the things of each parcel, and where its bytes are
+    local size = 0
+    local sender = task.spawn(function()
+      for i = 1, steps do
+        local bytes = string.char(i % 256):rep(draw(10) == 1 and draw(150000) or draw(50))
+        if draw(2) == 1 then
+          assert(a:write(bytes))
+        else
+          local parcel = {first = size + 1, last = size + #bytes}
+          local list = {}
+          for j = 1, draw(5) do
+            parcel[j] = draw(#things)
+            list[j] = things[parcel[j] ]
+          end
+          sent[#sent + 1] = parcel
+          assert(a:sendfd(bytes, list))
+        end
+        size = size + #bytes
+        if draw(4) == 1 then
+          task.yield()
+        end
+      end
+      a:shutdown()
+    end)
+
+    local got, taken = 0, 0
+    local ways = {
+      function() return b:recv(draw(2) == 1 and draw(100) or nil) end,
+      function() return b:read(draw(200)) end,
+      function() return b:recvfd(draw(100) - 1) end,
+      function() return b:recvfd() end,
+      function() return b:recvfd() end,
+      function() return b:recvfd() end,
+    }
+    local ended = false
+    repeat
+      local was, last = got, ended
+      local data, fds = (last and b.recvfd or ways[draw(#ways)])(b)
+      got = got + #(data or "")
+      ended = ended or not data
+      if fds and fds[1] then
+        taken = taken + 1
+        local parcel = sent[taken]
+        assert.is_true(got <= parcel.last or got == was, "they come with their bytes, or after")
+        assert.is_true(got >= parcel.first, "they come no earlier than their bytes")
+        assert.equal(#parcel, #fds)
+        for i, fd in ipairs(fds) do
+          assert.equal(inodes[parcel[i] ], inode(fd.fd))
+          fd:close()
+        end
+      end
+    until last and not data
+    sender:join()
+    assert.equal(size, got)
+    assert.equal(#sent, taken)
+    a:close()
+    b:close()
+    close_all(things)
+    assert.equal(before, descriptors())
+  end)
 
   it("closes those that nobody takes: by closing, by the collector", with_pair(function(a, b)
     for _, ending in ipairs {"close", "reset", "dropped", "peer"} do
