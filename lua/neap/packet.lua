@@ -47,6 +47,7 @@ local packet = {
   udp = transport.udp,
   tcp = transport.tcp,
   dns = dns.dns,
+  filter = filter.filter,
 }
 
 --- Bytes as a layer; in `a / "bytes"` the string does.
@@ -150,42 +151,6 @@ end
 ---@return string text  a line for each 16 bytes, no newline at its end
 function packet.hexdump(bytes)
   return core.hexdump(bytes)
-end
-
---- A filter for a `packet://` socket (option `filter`): the kernel then passes on
---- only what is wanted. The language is a part of pcap-filter(7):
----
---- ```lua
---- local packet = require "neap.packet"
----
---- local program = packet.filter "udp port 53 or icmp"
---- print(#program, #program[1])  --> 25 4
---- print(pcall(packet.filter, "udp port x-y"))
---- --> false filter 'udp port x-y': a port expected, got 'x-y'
---- ```
----
---- | words | what passes |
---- | --- | --- |
---- | `ip` `ip6` `arp` `icmp` `icmp6` `tcp` `udp` `sctp` | packets of the protocol |
---- | `host ADDRESS`, `net PREFIX` | IPv4 and IPv6 from there or to there |
---- | `port PORT`, `tcp port PORT`, `udp ...`, `sctp ...` | by number or service |
---- | `src` or `dst` in front of `host`, `net`, `port` | one of the two only |
---- | `not`, `and`, `or`, parentheses | `and` and `or` bind equally, from the left |
----@param text string  raises for what is no filter
----@param first? "eth"|"raw"  what packets begin with: Ethernet's header (default), or IP's, as
---- those of a tun device do
----@return integer[][] program
-function packet.filter(text, first)
-  if type(text) ~= "string" then
-    error(("filter: a text expected, got %s"):format(type(text)), 2)
-  elseif not filter.knows(first or "eth") then
-    error(("filter: 'eth' or 'raw' expected, got '%s'"):format(tostring(first)), 2)
-  end
-  local ok, program = pcall(filter.compile, text, first or "eth")
-  if not ok then
-    error(program, 2)
-  end
-  return program
 end
 
 --- Is this a packet?

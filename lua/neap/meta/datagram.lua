@@ -6,8 +6,8 @@
 ---@field localaddr (string|neap.Address)?  `net.connect`: where to send from
 ---@field mode integer?  the permissions of a unix socket's file, 0 to 511 (0777)
 ---@field unlink_stale boolean?  replace a unix socket's file that no process holds
----@field filter integer[][]?  a classic BPF program, a list of {code, jt, jf, k} as
---- `tcpdump -dd` prints it; attached before anything is received (socket(7))
+---@field filter integer[][]?  a classic BPF program, a list of {code, jt, jf, k}, as
+--- `packet.filter` makes it and `tcpdump -dd` prints it; attached before anything is received (socket(7))
 
 --- What is known of a message besides its bytes; only what was asked for is there.
 ---@class (exact) neap.Datagram.Info

@@ -12,6 +12,7 @@ local address = require "neap.packet.address"
 local net = require "neap.net"
 local prefixes = require "neap.prefix"
 
+---@class neap.packet
 local filter = {}
 
 -- Instructions (linux/bpf_common.h).
@@ -281,7 +282,7 @@ end
 local LINKS = {eth = 14, raw = 0}
 
 --- The program of a filter, for packets that begin as `first` says.
-function filter.compile(text, first)
+local function compile(text, first)
   local writer = setmetatable({list = {}, link = LINKS[first]}, Writer)
   local no = writer:put(RETURN, 0)
   local yes = writer:put(RETURN, WHOLE)
@@ -297,9 +298,40 @@ function filter.compile(text, first)
   return program
 end
 
---- Is there a filter for packets that begin so?
-function filter.knows(first)
-  return LINKS[first] ~= nil
+--- A filter for a `packet://` socket (option `filter`): the kernel then passes on
+--- only what is wanted. The language is a part of pcap-filter(7):
+---
+--- ```lua
+--- local packet = require "neap.packet"
+---
+--- local program = packet.filter "udp port 53 or icmp"
+--- print(#program, #program[1])  --> 25 4
+--- print(pcall(packet.filter, "udp port x-y"))
+--- --> false filter 'udp port x-y': a port expected, got 'x-y'
+--- ```
+---
+--- | words | what passes |
+--- | --- | --- |
+--- | `ip` `ip6` `arp` `icmp` `icmp6` `tcp` `udp` `sctp` | packets of the protocol |
+--- | `host ADDRESS`, `net PREFIX` | IPv4 and IPv6 from there or to there |
+--- | `port PORT`, `tcp port PORT`, `udp ...`, `sctp ...` | by number or service |
+--- | `src` or `dst` in front of `host`, `net`, `port` | one of the two only |
+--- | `not`, `and`, `or`, parentheses | `and` and `or` bind equally, from the left |
+---@param text string  raises for what is no filter
+---@param first? "eth"|"raw"  what packets begin with: Ethernet's header (default), or IP's, as
+--- those of a tun device do
+---@return integer[][] program
+function filter.filter(text, first)
+  if type(text) ~= "string" then
+    error(("filter: a text expected, got %s"):format(type(text)), 2)
+  elseif not LINKS[first or "eth"] then
+    error(("filter: 'eth' or 'raw' expected, got '%s'"):format(tostring(first)), 2)
+  end
+  local ok, program = pcall(compile, text, first or "eth")
+  if not ok then
+    error(program, 2)
+  end
+  return program
 end
 
 return filter

@@ -25,7 +25,7 @@ local pages = {
   {name = "endpoint", "meta/endpoint.lua"},
   {name = "prefix", "prefix.lua"},
   {name = "packet", "packet.lua", "packet/core.lua", "packet/link.lua", "packet/ip.lua",
-    "packet/icmp.lua", "packet/transport.lua", "packet/dns.lua"},
+    "packet/icmp.lua", "packet/transport.lua", "packet/dns.lua", "packet/filter.lua"},
   {name = "pcap", "pcap.lua"},
   {name = "inspect", "inspect.lua"},
 }
