@@ -49,6 +49,16 @@ describe("an address", function()
     {"@a\\x00b", "unix", "@a\\x00b"},
     {"@a\\b", "unix", "@a\\x5cb", nil, nil, "@a\\x5cb"},
     {"@\xff\n", "unix", "@\\xff\\x0a", nil, nil, "@\\xff\\x0a"},
+    {"vsock:2:1024", "vsock", 2, 1024},
+    {"vsock:host:1024", "vsock", 2, 1024, nil, "vsock:2:1024"},
+    {"vsock:local:1", "vsock", 1, 1, nil, "vsock:1:1"},
+    {"vsock:0:4294967294", "vsock", 0, 4294967294},
+    {"vsock:4294967294:2147483648", "vsock", 4294967294, 2147483648},
+    {"vsock:any:7", "vsock", 4294967295, 7, nil, "vsock:*:7"},
+    {"vsock:*:7", "vsock", 4294967295, 7},
+    {"vsock:3", "vsock", 3, 0},
+    {"vsock:3:0", "vsock", 3, 0, nil, "vsock:3"},
+    {"vsock:*", "vsock", 4294967295, 0},
   }
 
   for _, row in ipairs(accepted) do
@@ -56,7 +66,7 @@ describe("an address", function()
     it(("G1 G3 F6: is read from %q"):format(text), function()
       local a = address(text)
       assert.equal(family, a.family)
-      assert.equal(where, a.ip or a.path)
+      assert.equal(where, a.ip or a.path or a.cid)
       assert.equal(port, a.port)
       assert.equal(scope, a.scope)
       assert.equal(printed or text, tostring(a))
@@ -81,6 +91,10 @@ describe("an address", function()
     "unix:", "unix:@", "@", "unix:/a\0b", "/a\0b", "/tmp/a\0", "unix://x/y",
     "/" .. ("x"):rep(107), "@" .. ("x"):rep(108), ("1"):rep(1 << 20),
     "tcp://127.0.0.1:80",
+    "vsock", "vsock:", "vsock::", "vsock::1", "vsock:2:", "vsock:2:-1", "vsock:2:4294967295",
+    "vsock:2:4294967296", "vsock:2:01", "vsock:2: 1", "vsock:2:1:1", "vsock:02:1", "vsock:-1:1",
+    "vsock:4294967295:1", "vsock:4294967296:1", "vsock:0x2:1", "vsock:HOST:1", "vsock:hos:1",
+    "vsock:hosts:1", "vsock:**:1", "vsock:2\0:1", "vsock:[2]:1", "vsock://2:1", "2:1",
   }
 
   for _, text in ipairs(refused) do
@@ -132,7 +146,8 @@ describe("an address", function()
   it("has an order: family, ip, port", function()
     local texts = {
       "9.0.0.1:7", "10.0.0.1:80", "10.0.0.1:443", "10.0.0.2:1", "::1", "[::1]:80",
-      "fe80::1", "/a", "/ab", "/b",
+      "fe80::1", "/a", "/ab", "/b", "vsock:1:9", "vsock:2:1", "vsock:2:3000000000", "vsock:2",
+      "vsock:*:1",
     }
     -- An abstract name begins with zero.
     table.insert(texts, 8, "@a")
@@ -161,9 +176,10 @@ describe("an address", function()
   end)
 
   it("has no other fields, and what does not apply is nil", function()
-    local a, b = address "127.0.0.1:80", address "/run/x.sock"
-    assert.is_nil(a.path or a.scope or a.host or a[1] or a[a] or a["port\0"])
-    assert.is_nil(b.ip or b.port or b.scope)
+    local a, b, c = address "127.0.0.1:80", address "/run/x.sock", address "vsock:2:1"
+    assert.is_nil(a.path or a.cid or a.scope or a.host or a[1] or a[a] or a["port\0"])
+    assert.is_nil(b.ip or b.port or b.scope or b.cid)
+    assert.is_nil(c.ip or c.path or c.scope)
   end)
 
   it("concatenates", function()
@@ -174,7 +190,7 @@ describe("an address", function()
     local draw = random(20240229)
     local parts = {
       "1", "0", "12", "255", "256", ".", ".", ".", ":", ":", "::", "[", "]", "%", "lo",
-      "fe80", "ffff", "127.0.0.1", "[::1]", ":80", "@", "/", "unix:", "\\x41", "\\x", "\\",
+      "fe80", "ffff", "127.0.0.1", "[::1]", ":80", "@", "/", "unix:", "vsock:", "host", "\\x41", "\\x", "\\",
       "\0", " ", "-", "+", "x", "a", "\xff", "\n",
     }
     local read = 0

@@ -232,6 +232,7 @@ local function sample_tables()
       endpoint.parse "tcp://localhost:80", endpoint.parse "tcp://127.0.0.1:80",
       endpoint.parse "unix:/x", endpoint.parse "mem:x", endpoint.parse "fd:3",
       endpoint.parse "raw://127.0.0.1/icmp", endpoint.parse "packet://lo",
+      endpoint.parse "vsock://host:1",
     },
     ["neap.process.Result"] = {process.run {"echo"}, process.run {"sh", "-c", "kill $$"}},
     ["neap.net"] = {net},
@@ -283,7 +284,8 @@ describe("annotated, and there, are the fields of", function()
       return {listener}, {listener, a, b}
     end},
     ["neap.Address"] = {"net/address.c", '{"(%l+)", push_', function()
-      return {net.address "127.0.0.1:1", net.address "[fe80::1%lo]:1", net.address "/x"}, {}
+      return {net.address "127.0.0.1:1", net.address "[fe80::1%lo]:1", net.address "/x",
+        net.address "vsock:2:80"}, {}
     end},
     ["neap.Task"] = {"sched/library.c", 'strcmp%(key, "(%l+)"%)', function()
       return {task.current()}, {}
@@ -361,7 +363,7 @@ describe("annotated, and known, are the options of", function()
     end
     table.sort(options)
     local annotated = sorted(fields["neap.Options"])
-    for _, name in ipairs {"acceptconn", "drops", "error"} do -- can only be asked for
+    for _, name in ipairs {"acceptconn", "drops", "error", "mptcp"} do -- can only be asked for
       annotated[#annotated + 1] = name
     end
     table.sort(annotated)

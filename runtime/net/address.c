@@ -12,6 +12,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <lauxlib.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -28,7 +29,8 @@ typedef struct family {
   const char *name;
   void (*normalise)(address *a);
   int (*compare)(const address *a, const address *b);
-  in_port_t *(*port)(address *a); /* NULL: the family has none */
+  int64_t (*port)(const address *a); /* NULL: the family has none */
+  void (*set_port)(address *a, int64_t port);
 } family;
 
 
@@ -124,27 +126,69 @@ static int compare_bytes(const address *a, const address *b) {
   return c != 0 ? c : (a->length > b->length) - (a->length < b->length);
 }
 
-static in_port_t *port4(address *a) {
-  return &a->u.in4.sin_port;
+static int64_t port4(const address *a) {
+  return ntohs(a->u.in4.sin_port);
 }
 
-static in_port_t *port6(address *a) {
-  return &a->u.in6.sin6_port;
+static void set_port4(address *a, int64_t port) {
+  a->u.in4.sin_port = htons((uint16_t)port);
+}
+
+static int64_t port6(const address *a) {
+  return ntohs(a->u.in6.sin6_port);
+}
+
+static void set_port6(address *a, int64_t port) {
+  a->u.in6.sin6_port = htons((uint16_t)port);
+}
+
+static void make_vm(address *a, uint32_t cid, uint32_t port) {
+  struct sockaddr_vm vm = {
+      .svm_family = AF_VSOCK, .svm_cid = cid, .svm_port = port};
+  memset(a, 0, sizeof *a);
+  a->length = sizeof vm;
+  a->u.vm = vm;
+}
+
+static void normalise_vm(address *a) {
+  make_vm(a, a->u.vm.svm_cid, a->u.vm.svm_port);
+}
+
+static int compare_vm(const address *a, const address *b) {
+  const struct sockaddr_vm *x = &a->u.vm, *y = &b->u.vm;
+  if (x->svm_cid != y->svm_cid)
+    return x->svm_cid < y->svm_cid ? -1 : 1;
+  return (x->svm_port > y->svm_port) - (x->svm_port < y->svm_port);
+}
+
+/* A port for bind(2) to choose is 0 with the others, and all ones here. */
+static int64_t port_vm(const address *a) {
+  uint32_t port = a->u.vm.svm_port;
+  return port == VMADDR_PORT_ANY ? 0 : port;
+}
+
+static void set_port_vm(address *a, int64_t port) {
+  a->u.vm.svm_port = port == 0 ? VMADDR_PORT_ANY : (uint32_t)port;
 }
 
 static const family families[] = {
-    {AF_INET, "inet", normalise4, compare4, port4},
-    {AF_INET6, "inet6", normalise6, compare6, port6},
-    {AF_UNIX, "unix", normalise_unix, compare_unix, NULL},
-    {-1, "unspec", NULL, compare_bytes, NULL},
+    {AF_INET, "inet", normalise4, compare4, port4, set_port4},
+    {AF_INET6, "inet6", normalise6, compare6, port6, set_port6},
+    {AF_UNIX, "unix", normalise_unix, compare_unix, NULL, NULL},
+    {AF_VSOCK, "vsock", normalise_vm, compare_vm, port_vm, set_port_vm},
+    {-1, "unspec", NULL, compare_bytes, NULL, NULL},
 };
 
 /* Its row; the last one for a family unknown here. */
-static const family *family_of(const address *a) {
+static const family *find_family(int af) {
   const family *f = families;
-  while (f->af >= 0 && f->af != a->u.any.sa_family)
+  while (f->af >= 0 && f->af != af)
     f++;
   return f;
+}
+
+static const family *family_of(const address *a) {
+  return find_family(a->u.any.sa_family);
 }
 
 /* ==} */
@@ -177,16 +221,19 @@ bool address_equal(const address *a, const address *b) {
   return a->length == b->length && memcmp(&a->u, &b->u, a->length) == 0;
 }
 
-int address_port(const address *a) {
-  address copy = *a;
+int64_t address_port(const address *a) {
   const family *f = family_of(a);
-  return f->port != NULL ? ntohs(*f->port(&copy)) : -1;
+  return f->port != NULL ? f->port(a) : -1;
 }
 
-void address_set_port(address *a, int port) {
+void address_set_port(address *a, int64_t port) {
   const family *f = family_of(a);
-  if (f->port != NULL)
-    *f->port(a) = htons((uint16_t)port);
+  if (f->set_port != NULL)
+    f->set_port(a, port);
+}
+
+const char *address_family_name(int af) {
+  return find_family(af)->name;
 }
 
 void address_any(address *a, int af, int port) {
@@ -207,6 +254,8 @@ void address_loopback(address *a, int af, int port) {
 bool address_is_any(const address *a) {
   if (a->u.any.sa_family == AF_INET6)
     return IN6_IS_ADDR_UNSPECIFIED(&a->u.in6.sin6_addr);
+  if (a->u.any.sa_family == AF_VSOCK)
+    return a->u.vm.svm_cid == VMADDR_CID_ANY;
   return a->u.any.sa_family == AF_INET && a->u.in4.sin_addr.s_addr == 0;
 }
 
@@ -227,9 +276,9 @@ static int refuse(const char **why, int status, const char *text) {
   return status;
 }
 
-/* All of the text is a decimal number up to max, without a leading zero. */
-static bool take_number(const char *text, size_t n, uint32_t max,
-                        uint32_t *out) {
+/* All of it is digits, without a leading zero. */
+bool address_parse_number(const char *text, size_t n, uint32_t max,
+                          uint32_t *out) {
   uint64_t value = 0;
   if (n == 0 || n > 10 || (n > 1 && text[0] == '0'))
     return false;
@@ -244,7 +293,7 @@ static bool take_number(const char *text, size_t n, uint32_t max,
 
 int address_parse_port(const char *text, size_t n) {
   uint32_t port;
-  return take_number(text, n, 65535, &port) ? (int)port : -1;
+  return address_parse_number(text, n, 65535, &port) ? (int)port : -1;
 }
 
 /* An interface by its name, or else by its index. */
@@ -261,7 +310,8 @@ static int take_scope(host *h, const char *text, size_t n, address *out,
     name[n] = '\0';
     index = h->world->net->ifindex(h, name);
   }
-  if (index == 0 && (!take_number(text, n, INT32_MAX, &index) || index == 0))
+  if (index == 0 &&
+      (!address_parse_number(text, n, INT32_MAX, &index) || index == 0))
     return refuse(why, -ENODEV, "no interface has the name after %");
   out->u.in6.sin6_scope_id = index;
   return 0;
@@ -382,6 +432,49 @@ static int parse_bracketed(lua_State *L, const char *text, size_t n,
   return parse_port_into(close + 2, n - length - 2, out, why);
 }
 
+static bool is_word(const char *text, size_t n, const char *word) {
+  return n == strlen(word) && memcmp(text, word, n) == 0;
+}
+
+int address_parse_cid(const char *text, size_t n, address *out,
+                      const char **why) {
+  static const struct {
+    const char *name;
+    uint32_t cid;
+  } names[] = {{"host", VMADDR_CID_HOST},
+               {"local", VMADDR_CID_LOCAL},
+               {"any", VMADDR_CID_ANY},
+               {"*", VMADDR_CID_ANY}};
+  uint32_t cid = 0;
+  bool found = address_parse_number(text, n, VMADDR_CID_ANY - 1, &cid);
+  for (size_t i = 0; i < sizeof names / sizeof *names && !found; i++) {
+    found = is_word(text, n, names[i].name);
+    cid = names[i].cid;
+  }
+  make_vm(out, cid, VMADDR_PORT_ANY);
+  if (!found)
+    return refuse(why, -EINVAL,
+                  "a cid is a number below 4294967295, host, local or any");
+  return 0;
+}
+
+/* What follows "vsock:". */
+static int parse_vsock(const char *text, size_t n, address *out,
+                       const char **why) {
+  const char *colon = memchr(text, ':', n);
+  size_t length = colon != NULL ? (size_t)(colon - text) : n;
+  int status = address_parse_cid(text, length, out, why);
+  uint32_t port;
+  if (status < 0 || colon == NULL)
+    return status;
+  if (!address_parse_number(colon + 1, n - length - 1, VMADDR_PORT_ANY - 1,
+                            &port))
+    return refuse(why, -EINVAL,
+                  "a port of vsock is a whole number, 0 to 4294967294");
+  address_set_port(out, port);
+  return 0;
+}
+
 int address_parse(lua_State *L, const char *text, size_t n, address *out,
                   const char **why) {
   const char *colon;
@@ -398,6 +491,8 @@ int address_parse(lua_State *L, const char *text, size_t n, address *out,
       return refuse(why, -EINVAL, "an abstract name is expected after @");
     return address_parse_unix(text + 5, n - 5, out, why);
   }
+  if (n >= 6 && memcmp(text, "vsock:", 6) == 0)
+    return parse_vsock(text + 6, n - 6, out, why);
   if (n > 0 && text[0] == '[')
     return parse_bracketed(L, text, n, out, why);
   colon = memchr(text, ':', n);
@@ -495,11 +590,16 @@ static void put_host(sink *s, host *h, const address *a) {
       put_scope(s, h, a);
   } else if (a->u.any.sa_family == AF_UNIX) {
     put_name(s, a);
+  } else if (a->u.any.sa_family == AF_VSOCK) {
+    if (address_is_any(a))
+      put(s, "*");
+    else
+      put(s, "%" PRIu32, a->u.vm.svm_cid);
   }
 }
 
 static void put_address(sink *s, host *h, const address *a) {
-  int port = address_port(a);
+  int64_t port = address_port(a);
   if (port < 0) { /* none but a unix socket's */
     const char *path = a->u.un.sun_path;
     if (a->u.any.sa_family != AF_UNIX || name_length(a) == 0)
@@ -509,6 +609,8 @@ static void put_address(sink *s, host *h, const address *a) {
     put_host(s, h, a);
     return;
   }
+  if (a->u.any.sa_family == AF_VSOCK)
+    put(s, "vsock:");
   if (port > 0 && a->u.any.sa_family == AF_INET6) {
     put(s, "[");
     put_host(s, h, a);
@@ -517,7 +619,7 @@ static void put_address(sink *s, host *h, const address *a) {
     put_host(s, h, a);
   }
   if (port > 0)
-    put(s, ":%d", port);
+    put(s, ":%" PRId64, port);
 }
 
 /* Print by `how` the normalised form of the address. */
@@ -574,7 +676,7 @@ static void push_ip(lua_State *L, const address *a) {
 }
 
 static void push_port(lua_State *L, const address *a) {
-  int port = address_port(a);
+  int64_t port = address_port(a);
   if (port < 0)
     lua_pushnil(L);
   else
@@ -586,6 +688,13 @@ static void push_path(lua_State *L, const address *a) {
   if (a->u.any.sa_family == AF_UNIX && name_length(a) > 0)
     lua_pushlstring(L, path,
                     address_print_host(host_of(L), a, path, sizeof path));
+  else
+    lua_pushnil(L);
+}
+
+static void push_cid(lua_State *L, const address *a) {
+  if (a->u.any.sa_family == AF_VSOCK)
+    lua_pushinteger(L, a->u.vm.svm_cid);
   else
     lua_pushnil(L);
 }
@@ -605,8 +714,13 @@ static const struct field {
   const char *name;
   void (*push)(lua_State *L, const address *a);
 } fields[] = {
-    {"family", push_family}, {"ip", push_ip},       {"port", push_port},
-    {"path", push_path},     {"scope", push_scope}, {NULL, NULL},
+    {"family", push_family},
+    {"ip", push_ip},
+    {"port", push_port},
+    {"path", push_path},
+    {"scope", push_scope},
+    {"cid", push_cid},
+    {NULL, NULL},
 };
 
 static int l_index(lua_State *L) {
@@ -737,8 +851,8 @@ const address *address_read(lua_State *L, int index) {
   if (address_parse(L, text, n, &parsed, &why) < 0) {
     address_quote(quoted, text, n);
     lua_pushfstring(L,
-                    "an address such as 127.0.0.1:80, [::1]:80, /path or "
-                    "@name expected, got '%s': %s",
+                    "an address such as 127.0.0.1:80, [::1]:80, /path, "
+                    "@name or vsock:2:80 expected, got '%s': %s",
                     quoted, why);
     return NULL;
   }

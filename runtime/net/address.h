@@ -19,8 +19,11 @@
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+
+#include <linux/vm_sockets.h> /* wants sys/socket.h before it */
 
 #include "host/host.h"
 
@@ -33,6 +36,7 @@ typedef struct address {
     struct sockaddr_in in4;
     struct sockaddr_in6 in6;
     struct sockaddr_un un;
+    struct sockaddr_vm vm;
   } u;
 } address;
 
@@ -46,6 +50,7 @@ enum {
  *   127.0.0.1:80  [::1]:80  [fe80::1%eth0]:80     an IP address and a port
  *   127.0.0.1     ::1       fe80::1%eth0          port 0
  *   /run/x.sock   @name     unix:...              a unix path, abstract name
+ *   vsock:2:1024  vsock:2   vsock:host:1024       of a virtual machine
  * Numbers are decimal, whole and in range: no shorthand such as 127.1, no
  * leading + or blank.  In an abstract name \xNN is a byte.
  * Returns 0, or a negative errno and in *why a static text that says what is
@@ -64,19 +69,29 @@ int address_parse_ip(lua_State *L, const char *text, size_t n, address *out,
 int address_parse_unix(const char *text, size_t n, address *out,
                        const char **why);
 
+/* Of vsock, the cid alone: a number below 4294967295, host (2), local (1), or
+ * any or * for every one; port 0. */
+int address_parse_cid(const char *text, size_t n, address *out,
+                      const char **why);
+
+/* A number, strictly decimal, 0..max; false for anything else. */
+bool address_parse_number(const char *text, size_t n, uint32_t max,
+                          uint32_t *out);
+
 /* A port, strictly decimal, 0..65535; -1 for anything else. */
 int address_parse_port(const char *text, size_t n);
 
 /* Print into out, always ended by NUL; returns the length.  A text that does
  * not fit is cut; ADDRESS_TEXT suffices.  address_parse reads all of them
  * back, but for "unnamed", what a unix socket without a name prints as.
- *   127.0.0.1:80  [::1]:80  [fe80::1%eth0]:80  /run/x.sock  @name
+ *   127.0.0.1:80  [::1]:80  [fe80::1%eth0]:80  /run/x.sock  @name  vsock:2:80
  * Port 0 is left out (127.0.0.1, ::1): such an address names a host.  Bytes of
  * an abstract name that are not printable ASCII, and \, print as \xNN; a path
  * that does not begin with / prints behind "unix:". */
 size_t address_print(host *h, const address *a, char *out, size_t size);
 
-/* The ip with its scope, without port; the path or @name; or "". */
+/* The ip with its scope, without port; the path or @name; the cid or *; or
+ * "". */
 size_t address_print_host(host *h, const address *a, char *out, size_t size);
 
 /* Bring an address as the kernel gave it into its one form. */
@@ -85,13 +100,17 @@ void address_normalise(address *a);
 /* The same address?  Both normalised. */
 bool address_equal(const address *a, const address *b);
 
-/* <0, 0, >0: by family (inet, inet6, unix), then ip, scope and port, or the
- * bytes of the path.  Both normalised. */
+/* <0, 0, >0: by family (inet, inet6, unix, vsock), then ip, scope and port,
+ * or the bytes of the path, or cid and port.  Both normalised. */
 int address_compare(const address *a, const address *b);
 
-/* The port of an ip address; -1 where the family has none. */
-int address_port(const address *a);
-void address_set_port(address *a, int port); /* nothing where it has none */
+/* The port of an ip or vsock address, which has 32 bits of it; -1 where the
+ * family has none.  Port 0 is one that bind(2) is to choose. */
+int64_t address_port(const address *a);
+void address_set_port(address *a, int64_t port); /* or nothing */
+
+/* "inet", "inet6", "unix", "vsock"; "unspec" for one unknown here. */
+const char *address_family_name(int family);
 
 /* Every address of this host (0.0.0.0, ::), and loopback. */
 void address_any(address *a, int family, int port);

@@ -31,6 +31,10 @@ typedef struct transport transport;
 typedef struct datagram datagram;
 typedef struct datagram_transport datagram_transport;
 
+#ifndef IPPROTO_MPTCP
+#define IPPROTO_MPTCP 262
+#endif
+
 /* One socket option, ready for setsockopt. */
 typedef struct sockopt {
   int level, name;
@@ -72,9 +76,11 @@ typedef struct passed {
 } passed;
 
 struct transport {
-  const char *name; /* "tcp", "unix", "pipe", "file", "mem", ... */
-  size_t size;      /* of the transport's own part of a stream */
-  bool outside;     /* the world, not only this host's tasks, ends its waits */
+  const char *name;   /* "tcp", "unix", "pipe", "file", "mem", ... */
+  const char *scheme; /* of its endpoints, or NULL: its name */
+  int protocol;       /* of its sockets: IPPROTO_x; 0: none to speak of */
+  size_t size;        /* of the transport's own part of a stream */
+  bool outside; /* the world, not only this host's tasks, ends its waits */
 
   /* Deliver arriving bytes from now on / stop it.  Both are idempotent, cheap
    * when nothing changes, and called by net/ only while the stream is open. */

@@ -32,6 +32,7 @@ static int l_set(lua_State *L) {
   int status = d != NULL ? 0 : -EBADF;
   spec.option_count = 0;
   spec.type = d != NULL ? d->type : SOCK_DGRAM;
+  spec.protocol = 0;
   options_parse_open(L, 2, d != NULL ? d->family : AF_INET, &spec);
   if (d != NULL)
     datagram_flush(d); /* what was sent before goes out as it was then */
@@ -48,7 +49,7 @@ static int l_set(lua_State *L) {
 static int l_get(lua_State *L) {
   datagram *d = datagram_box_of(L)->datagram;
   sockopt o;
-  const option *row = options_ask(L, 2, d != NULL ? d->family : AF_INET, &o);
+  const option *row = options_ask(L, 2, d != NULL ? d->family : AF_INET, 0, &o);
   int status = d != NULL ? d->transport->get(d, &o) : -EBADF;
   if (status < 0)
     return datagram_fail(L, d, status, "get");

@@ -87,6 +87,18 @@ void dial_spec(sockspec *spec, const endpoint *e) {
 }
 
 
+/* option mptcp: socket(2) is asked for another protocol, and all else is as of
+ * TCP. */
+static void choose_multipath(lua_State *L, const endpoint *e, sockspec *spec) {
+  if (!dial_flag(L, "mptcp"))
+    return;
+  if (e->scheme->protocol != IPPROTO_TCP)
+    luaL_error(L, "option 'mptcp' is of tcp endpoints, not of '%s'",
+               e->scheme->name);
+  spec->protocol = IPPROTO_MPTCP;
+}
+
+
 static void check_stream(lua_State *L, const endpoint *e, const char *verb) {
   endpoint_kind kind = e->scheme->kind;
   if (kind != ENDPOINT_STREAM && kind != ENDPOINT_ADOPTED &&
@@ -102,10 +114,43 @@ static void set_where(stream *s, host *h, const endpoint *e) {
 }
 
 
-int dial_fail(lua_State *L, int status, const char *op, const endpoint *e) {
+/* What is missing, where the kernel's own words do not say so: NULL if they
+ * do. */
+static const char *hint(const sockspec *spec, int status) {
+  static const struct {
+    int family, protocol, status; /* family 0: any of ip */
+    const char *text;
+  } hints[] = {
+      {0, IPPROTO_SCTP, -EPROTONOSUPPORT,
+       "protocol not supported: the kernel has no SCTP (modprobe sctp)"},
+      {0, IPPROTO_MPTCP, -EPROTONOSUPPORT,
+       "protocol not supported: the kernel has no MPTCP (CONFIG_MPTCP)"},
+      {0, IPPROTO_MPTCP, -ENOPROTOOPT,
+       "protocol not available: MPTCP is off (sysctl net.mptcp.enabled=1)"},
+      {AF_VSOCK, 0, -EAFNOSUPPORT,
+       "address family not supported: the kernel has no vsock (modprobe "
+       "vsock)"},
+      {AF_VSOCK, 0, -ENODEV,
+       "no such device: nothing here leads to that cid (modprobe "
+       "vsock_loopback for local, vmw_vsock_virtio_transport for host, "
+       "vhost_vsock for a guest)"},
+  };
+  for (size_t i = 0; i < sizeof hints / sizeof *hints; i++) {
+    if (hints[i].status == status && hints[i].protocol == spec->protocol &&
+        (hints[i].family == 0 || hints[i].family == spec->family))
+      return hints[i].text;
+  }
+  return NULL;
+}
+
+
+static int dial_fail(lua_State *L, int status, const char *op,
+                     const endpoint *e, const sockspec *spec) {
   char text[ENDPOINT_TEXT];
   endpoint_print(host_of(L), e, text, sizeof text);
-  return fail(L, status, op, text);
+  lua_pushnil(L);
+  error_push_message(L, status, op, text, hint(spec, status));
+  return 2;
 }
 
 
@@ -182,7 +227,7 @@ static int begin_dial(host *h, const endpoint *e, const sockspec *spec,
 
 
 int dial_lua(lua_State *L) {
-  static const char *const also[] = {"timeout", "localaddr", NULL};
+  static const char *const also[] = {"timeout", "localaddr", "mptcp", NULL};
   endpoint e;
   sockspec spec;
   stream *s = NULL;
@@ -197,6 +242,7 @@ int dial_lua(lua_State *L) {
   check_stream(L, &e, "connect");
   bool known = dial_address(L, &e);
   dial_spec(&spec, &e);
+  choose_multipath(L, &e, &spec);
   options_parse(L, OPTIONS, spec.family, &spec, also);
   uint64_t deadline = connect_deadline(L);
   dial_local(L, &spec);
@@ -206,7 +252,7 @@ int dial_lua(lua_State *L) {
   }
   status = begin_dial(host_of(L), &e, &spec, &s);
   if (status < 0)
-    return dial_fail(L, status, "connect", &e);
+    return dial_fail(L, status, "connect", &e, &spec);
   stream_push(L, s);
   set_where(s, host_of(L), &e);
   if (s->state == OPEN)
@@ -279,7 +325,8 @@ static int begin_listen(lua_State *L, endpoint *e, sockspec *spec,
 
 
 int listen_lua(lua_State *L) {
-  static const char *const also[] = {"backlog", "mode", "unlink_stale", NULL};
+  static const char *const also[] = {"backlog", "mode", "mptcp", "unlink_stale",
+                                     NULL};
   endpoint e;
   sockspec spec;
   listener *l = NULL;
@@ -291,6 +338,7 @@ int listen_lua(lua_State *L) {
   check_stream(L, &e, "listen");
   bool known = dial_address(L, &e);
   dial_spec(&spec, &e);
+  choose_multipath(L, &e, &spec);
   options_parse(L, OPTIONS, spec.family, &spec, also);
   spec.backlog = (int)dial_integer(L, "backlog", BACKLOG, INT32_MAX);
   if (dial_option(L, "mode") != LUA_TNIL)
@@ -304,8 +352,8 @@ int listen_lua(lua_State *L) {
   lua_settop(L, ADDRESS);
   status = begin_listen(L, &e, &spec, &l);
   if (status < 0)
-    return dial_fail(L, status, "listen", &e);
-  if (e.scheme->form == ENDPOINT_HOST_PORT || e.scheme->form == ENDPOINT_PATH)
+    return dial_fail(L, status, "listen", &e, &spec);
+  if (e.scheme->form != ENDPOINT_NAME && e.scheme->form != ENDPOINT_FD)
     endpoint_set_address(l->host, &e, &l->addr);
   endpoint_print(l->host, &e, where, sizeof where);
   return listener_push(L, l, where);

@@ -34,9 +34,6 @@ void dial_dual(sockspec *spec);
  * say otherwise. */
 void dial_share(lua_State *L, const endpoint *e, sockspec *spec);
 
-/* nil and an error about the endpoint. */
-int dial_fail(lua_State *L, int status, const char *op, const endpoint *e);
-
 /* net.connect of a message socket (bind.c); checked arguments at 1 to 3. */
 int dial_datagram(lua_State *L, endpoint *e);
 

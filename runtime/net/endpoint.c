@@ -10,6 +10,7 @@
 #include "net/endpoint.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <lauxlib.h>
 #include <limits.h>
 #include <netdb.h>
@@ -36,6 +37,12 @@ static const endpoint_scheme schemes[] = {
      IPPROTO_TCP},
     {"tcp6", ENDPOINT_HOST_PORT, ENDPOINT_STREAM, AF_INET6, SOCK_STREAM,
      IPPROTO_TCP},
+    {"sctp", ENDPOINT_HOST_PORT, ENDPOINT_STREAM, AF_UNSPEC, SOCK_STREAM,
+     IPPROTO_SCTP},
+    {"sctp4", ENDPOINT_HOST_PORT, ENDPOINT_STREAM, AF_INET, SOCK_STREAM,
+     IPPROTO_SCTP},
+    {"sctp6", ENDPOINT_HOST_PORT, ENDPOINT_STREAM, AF_INET6, SOCK_STREAM,
+     IPPROTO_SCTP},
     {"udp", ENDPOINT_HOST_PORT, ENDPOINT_DATAGRAM, AF_UNSPEC, SOCK_DGRAM,
      IPPROTO_UDP},
     {"udp4", ENDPOINT_HOST_PORT, ENDPOINT_DATAGRAM, AF_INET, SOCK_DGRAM,
@@ -46,6 +53,7 @@ static const endpoint_scheme schemes[] = {
     {"unixgram", ENDPOINT_PATH, ENDPOINT_DATAGRAM, AF_UNIX, SOCK_DGRAM, 0},
     {"seqpacket", ENDPOINT_PATH, ENDPOINT_SEQPACKET, AF_UNIX, SOCK_SEQPACKET,
      0},
+    {"vsock", ENDPOINT_CID_PORT, ENDPOINT_STREAM, AF_VSOCK, SOCK_STREAM, 0},
     {"icmp", ENDPOINT_HOST, ENDPOINT_DATAGRAM, AF_UNSPEC, SOCK_DGRAM, 0},
     {"icmp4", ENDPOINT_HOST, ENDPOINT_DATAGRAM, AF_INET, SOCK_DGRAM, 0},
     {"icmp6", ENDPOINT_HOST, ENDPOINT_DATAGRAM, AF_INET6, SOCK_DGRAM, 0},
@@ -171,10 +179,17 @@ static int parse_host6(const rest *r, const char *name, size_t n, endpoint *e) {
   return 0;
 }
 
+/* Whose names of services these are (services(5)). */
+static const char *protocol_name(const endpoint_scheme *scheme) {
+  return scheme->protocol == IPPROTO_UDP    ? "udp"
+         : scheme->protocol == IPPROTO_SCTP ? "sctp"
+                                            : "tcp";
+}
+
 /* A number, or the name of a service, which begins with a letter. */
 static int parse_port(const rest *r, const char *text, size_t n, endpoint *e) {
   host *h = host_of(r->L);
-  bool udp = e->scheme->kind == ENDPOINT_DATAGRAM;
+  const char *proto = protocol_name(e->scheme);
   char name[64];
   size_t i;
   e->port = address_parse_port(text, n);
@@ -191,10 +206,10 @@ static int parse_port(const rest *r, const char *text, size_t n, endpoint *e) {
                   "a port is a whole number, 0 to 65535, or a service's name");
   memcpy(name, text, n);
   name[n] = '\0';
-  e->port = h->world->net->service_port(h, name, udp ? "udp" : "tcp");
+  e->port = h->world->net->service_port(h, name, proto);
   if (e->port >= 0)
     return 0;
-  refuse(r->why, "no service of %s is called %s", udp ? "udp" : "tcp", name);
+  refuse(r->why, "no service of %s is called %s", proto, name);
   return ERROR_EAI + EAI_SERVICE;
 }
 
@@ -233,9 +248,49 @@ static int parse_host_port(rest *r, endpoint *e) {
 }
 
 static int print_host_port(host *h, const endpoint *e, char *out, size_t size) {
-  const char *format = strchr(e->host, ':') ? "//[%s]:%d" : "//%s:%d";
+  bool bracketed = strchr(e->host, ':') != NULL;
   (void)h;
-  return snprintf(out, size, format, e->host, e->port);
+  return snprintf(out, size, "//%s%s%s:%" PRId64, bracketed ? "[" : "", e->host,
+                  bracketed ? "]" : "", e->port);
+}
+
+/* ==} */
+
+
+/*
+** {== vsock://cid:port
+*/
+
+/* As with a host, none is loopback, and * is every one of this machine's. */
+static int parse_cid(const rest *r, const char *text, size_t n, endpoint *e) {
+  const char *why = "";
+  int status =
+      address_parse_cid(n > 0 ? text : "local", n > 0 ? n : 5, &e->addr, &why);
+  if (status < 0)
+    return refuse(r->why, "%s", why);
+  e->numeric = true;
+  e->any = address_is_any(&e->addr);
+  address_print_host(host_of(r->L), &e->addr, e->host, sizeof e->host);
+  return 0;
+}
+
+static int parse_cid_port(rest *r, endpoint *e) {
+  const char *name = r->text + 2, *end = r->text + r->n;
+  uint32_t port;
+  if (r->n < 2 || memcmp(r->text, "//", 2) != 0)
+    return refuse(r->why, "expected %s://cid:port", e->scheme->name);
+  const char *colon = memchr(name, ':', (size_t)(end - name));
+  if (colon == NULL)
+    return refuse(r->why, "a port is expected: %s://cid:port", e->scheme->name);
+  int status = parse_cid(r, name, (size_t)(colon - name), e);
+  if (status < 0)
+    return status;
+  if (!address_parse_number(colon + 1, (size_t)(end - colon) - 1,
+                            UINT32_MAX - 1, &port))
+    return refuse(r->why, "a port of vsock is a whole number, 0 to 4294967294");
+  e->port = port;
+  address_set_port(&e->addr, port);
+  return 0;
 }
 
 /* ==} */
@@ -407,6 +462,7 @@ static const struct form {
   int (*print)(host *h, const endpoint *e, char *out, size_t size);
 } forms[] = {
     [ENDPOINT_HOST_PORT] = {parse_host_port, print_host_port},
+    [ENDPOINT_CID_PORT] = {parse_cid_port, print_host_port},
     [ENDPOINT_HOST] = {parse_host_only, print_host_only},
     [ENDPOINT_INTERFACE] = {parse_interface, print_interface},
     [ENDPOINT_PATH] = {parse_path, print_path},
@@ -467,7 +523,7 @@ void endpoint_set_address(host *h, endpoint *e, const address *a) {
   e->numeric = true;
   e->autobind = false;
   e->port = address_port(&e->addr);
-  if (!endpoint_has_host(e))
+  if (!endpoint_has_host(e) && e->scheme->form != ENDPOINT_CID_PORT)
     return;
   if (e->scheme->form == ENDPOINT_HOST)
     address_set_port(&e->addr, 0);
@@ -519,7 +575,7 @@ static void push_table(lua_State *L, const endpoint *e) {
   set_string(L, "scheme", e->scheme->name);
   lua_pushboolean(L, e->numeric);
   lua_setfield(L, -2, "numeric");
-  if (form == ENDPOINT_HOST_PORT) {
+  if (form == ENDPOINT_HOST_PORT || form == ENDPOINT_CID_PORT) {
     set_string(L, "host", e->host);
     lua_pushinteger(L, e->port);
     lua_setfield(L, -2, "port");
@@ -580,15 +636,16 @@ static const char *push_text(lua_State *L, const char *field) {
 /* Replace the table at 1 by the text that its fields make. */
 static void join(lua_State *L) {
   static const char *const fields[] = {
-      [ENDPOINT_HOST_PORT] = "host",      [ENDPOINT_HOST] = "host",
-      [ENDPOINT_INTERFACE] = "interface", [ENDPOINT_PATH] = "path",
-      [ENDPOINT_NAME] = "name",           [ENDPOINT_FD] = "fd",
+      [ENDPOINT_HOST_PORT] = "host", [ENDPOINT_CID_PORT] = "host",
+      [ENDPOINT_HOST] = "host",      [ENDPOINT_INTERFACE] = "interface",
+      [ENDPOINT_PATH] = "path",      [ENDPOINT_NAME] = "name",
+      [ENDPOINT_FD] = "fd",
   };
   const char *name = push_text(L, "scheme"), *field;
   const endpoint_scheme *scheme = endpoint_scheme_find(name, strlen(name));
   luaL_argcheck(L, scheme != NULL, 1, "the field 'scheme' names no scheme");
   field = push_text(L, fields[scheme->form]);
-  if (scheme->form == ENDPOINT_HOST_PORT)
+  if (scheme->form == ENDPOINT_HOST_PORT || scheme->form == ENDPOINT_CID_PORT)
     lua_pushfstring(L, strchr(field, ':') ? "%s://[%s]:%s" : "%s://%s:%s", name,
                     field, push_text(L, "port"));
   else if (scheme->form == ENDPOINT_HOST && scheme->type == SOCK_RAW)

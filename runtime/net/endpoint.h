@@ -4,6 +4,7 @@
 **   tcp://127.0.0.1:7000   udp6://[fe80::1%eth0]:53   tcp://:http
 **   unix:/run/x.sock       unix:@abstract             mem:name      fd:3
 **   icmp://127.0.0.1       raw://[::1]/ospf           packet://eth0
+**   sctp://127.0.0.1:7000  vsock://host:7000
 **
 ** One parser, one printer, and printing what was parsed gives an endpoint
 ** that parses to the same.  A scheme is a row of the table in endpoint.c: a
@@ -23,6 +24,7 @@
 /* What follows the scheme's name. */
 typedef enum endpoint_form {
   ENDPOINT_HOST_PORT, /* ://host:port */
+  ENDPOINT_CID_PORT,  /* ://cid:port, of vsock */
   ENDPOINT_HOST,      /* ://host, and of raw sockets /protocol */
   ENDPOINT_INTERFACE, /* ://interface, or * */
   ENDPOINT_PATH,      /* :/path or :@abstract */
@@ -47,9 +49,9 @@ typedef struct endpoint_scheme {
 
 typedef struct endpoint {
   const endpoint_scheme *scheme;
-  char host[256]; /* a host's name; the ip as text; "*"; the name of mem:;
-                     the interface */
-  int port;       /* HOST_PORT; -1 otherwise */
+  char host[256]; /* a host's name; the ip or cid as text; "*"; the name of
+                     mem:; the interface */
+  int64_t port;   /* HOST_PORT, CID_PORT; -1 otherwise */
   int fd;         /* FD; -1 otherwise */
   int protocol;   /* of raw sockets; -1 otherwise */
   bool numeric;   /* addr is complete: no lookup is needed */
@@ -59,7 +61,7 @@ typedef struct endpoint {
   address addr;   /* where numeric; otherwise of length 0 */
 } endpoint;
 
-enum { ENDPOINT_TEXT = 600, ENDPOINT_WHY = 256 };
+enum { ENDPOINT_TEXT = 600, ENDPOINT_WHY = 320 };
 
 /* Parse n bytes at text.  Returns
  *   0          *out is filled

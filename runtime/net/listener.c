@@ -31,6 +31,7 @@ listener *listener_new(host *h, size_t part, const sockspec *spec) {
   l->backoff = FIRST_PAUSE;
   l->outside = true;
   l->addr = spec->addr;
+  l->protocol = spec->protocol;
   LIST_ADD(net_of(h)->listeners, l);
   h->listeners++;
   return l;
@@ -235,6 +236,8 @@ static int l_set(lua_State *L) {
   listener *l = check(L)->listener;
   sockspec spec;
   spec.option_count = 0;
+  spec.type = SOCK_STREAM;
+  spec.protocol = l != NULL ? l->protocol : 0;
   luaL_checktype(L, 2, LUA_TTABLE);
   int family = l != NULL ? l->addr.u.any.sa_family : AF_INET;
   options_parse_open(L, 2, family, &spec);
@@ -252,7 +255,8 @@ static int l_get(lua_State *L) {
   listener *l = check(L)->listener;
   sockopt o;
   int family = l != NULL ? l->addr.u.any.sa_family : AF_INET;
-  const option *row = options_ask(L, 2, family, &o);
+  int protocol = l != NULL ? l->protocol : 0;
+  const option *row = options_ask(L, 2, family, protocol, &o);
   int status = l != NULL ? l->backend->get_listener(l, &o) : -EBADF;
   if (status < 0)
     return fail_here(L, l, status, "get");
@@ -266,7 +270,7 @@ static int l_get(lua_State *L) {
 */
 
 static void push_port(lua_State *L, listener *l) {
-  int port = address_port(&l->addr);
+  int64_t port = address_port(&l->addr);
   if (port >= 0)
     lua_pushinteger(L, port);
   else

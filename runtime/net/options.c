@@ -16,6 +16,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <linux/sctp.h>
+
 #include "host/error.h"
 #include "sched/world.h"
 
@@ -30,6 +32,9 @@
 #endif
 #ifndef IPV6_HDRINCL
 #define IPV6_HDRINCL 36
+#endif
+#ifndef TCP_IS_MPTCP
+#define TCP_IS_MPTCP 43
 #endif
 #ifndef SO_MEMINFO
 #define SO_MEMINFO 55
@@ -292,6 +297,13 @@ static void push_drops(lua_State *L, const option *row, const sockopt *o) {
   lua_pushinteger(L, words[8]);
 }
 
+/* Not an option of the kernel's to set, but a protocol for socket(2). */
+static void read_multipath(const reading *r, const option *row, sockopt *o) {
+  (void)row, (void)o;
+  luaL_argerror(r->L, r->arg,
+                "option 'mptcp' is of net.connect and net.listen, by tcp://");
+}
+
 static const type flag = {read_flag, push_flag, sizeof(int)};
 static const type number = {read_number, push_number, sizeof(int)};
 static const type lingering = {read_linger, push_linger, sizeof(struct linger)};
@@ -300,6 +312,7 @@ static const type pending = {NULL, push_error, sizeof(int)};
 static const type interface = {read_interface, push_interface, 4};
 static const type types = {read_types, push_types, 32};
 static const type discovery = {read_discovery, push_discovery, sizeof(int)};
+static const type multipath = {read_multipath, push_flag, sizeof(int)};
 static const type drops = {NULL, push_drops, 36};
 static const type composite = {NULL, push_flag, sizeof(int)}; /* keepalive */
 
@@ -371,6 +384,7 @@ static const option options[] = {
      ALWAYS, 1},
     {"icmp_types", SOL_RAW, ICMP_FILTER, IPPROTO_ICMPV6, ICMP_FILTER, &types, 0,
      0, NULL, ALWAYS, 1},
+    {"mptcp", TCP(TCP_IS_MPTCP), &multipath, 0, 1, NULL, BEFORE, 1},
     {"drops", SOCKET(SO_MEMINFO), &drops, 0, 0, NULL, ASK, 1},
     {"error", SOCKET(SO_ERROR), &pending, 0, 0, NULL, ASK, 1},
     {"acceptconn", SOCKET(SO_ACCEPTCONN), FLAG, ASK, 1},
@@ -619,6 +633,15 @@ static bool has(const sockspec *spec, int level, int name) {
   return false;
 }
 
+/* What SCTP has in common with TCP goes by another number. */
+static void choose_protocol(sockopt *o, int protocol) {
+  if (protocol == IPPROTO_SCTP && o->level == IPPROTO_TCP &&
+      o->name == TCP_NODELAY) {
+    o->level = IPPROTO_SCTP;
+    o->name = SCTP_NODELAY;
+  }
+}
+
 /* First all as IPv4's, each once; then IPv6's, and IPv4's behind them, but for
  * raw sockets, which take only their own. */
 void options_family(sockspec *spec, int family) {
@@ -631,6 +654,7 @@ void options_family(sockspec *spec, int family) {
       o.level = row->level;
       o.name = row->number;
     }
+    choose_protocol(&o, spec->protocol);
     if (row == NULL || !has(spec, o.level, o.name))
       spec->options[spec->option_count++] = o;
   }
@@ -656,7 +680,8 @@ void options_family(sockspec *spec, int family) {
 ** {== To Lua
 */
 
-const option *options_ask(lua_State *L, int arg, int family, sockopt *o) {
+const option *options_ask(lua_State *L, int arg, int family, int protocol,
+                          sockopt *o) {
   const char *name;
   const option *row;
   luaL_checktype(L, arg, LUA_TSTRING);
@@ -672,6 +697,7 @@ const option *options_ask(lua_State *L, int arg, int family, sockopt *o) {
     o->level = row->level6;
     o->name = row->number6;
   }
+  choose_protocol(o, protocol);
   return row;
 }
 

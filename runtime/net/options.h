@@ -33,19 +33,21 @@ int options_parse(lua_State *L, int arg, int family, sockspec *spec,
                   const char *const also[]);
 
 /* The same for an open socket, stream:set{...}: raises for those too which
- * only have an effect before bind or connect. */
+ * only have an effect before bind or connect.  spec->type and protocol are
+ * those of the socket. */
 int options_parse_open(lua_State *L, int arg, int family, sockspec *spec);
 
 /* Turn the spec's options into those of a family, once it is known: ttl given
  * for tcp://example.com is IP_TTL or IPV6_UNICAST_HOPS.  An AF_INET6 socket
- * gets both, since it may be dual-stack.  May be called again for another
- * family.  Raises nothing. */
+ * gets both, since it may be dual-stack.  By spec->protocol nodelay is TCP's or
+ * SCTP's.  May be called again for another family.  Raises nothing. */
 void options_family(sockspec *spec, int family);
 
 /* socket:get(name): fill level, name and length of *o to ask for the option
- * named by the string argument arg.  Raises for unknown names and those that
- * cannot be asked for. */
-const option *options_ask(lua_State *L, int arg, int family, sockopt *o);
+ * named by the string argument arg, of a socket of this family and protocol (0:
+ * whatever).  Raises for unknown names and those that cannot be asked for. */
+const option *options_ask(lua_State *L, int arg, int family, int protocol,
+                          sockopt *o);
 
 /* Push the Lua value of the answer: o's value is filled, and its length. */
 void options_push(lua_State *L, const option *row, const sockopt *o);

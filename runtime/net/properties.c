@@ -27,6 +27,8 @@ static int l_set(lua_State *L) {
   stream *s = stream_box(L)->stream;
   sockspec spec;
   spec.option_count = 0;
+  spec.type = SOCK_STREAM;
+  spec.protocol = s != NULL ? s->transport->protocol : 0;
   luaL_checktype(L, 2, LUA_TTABLE);
   options_parse_open(L, 2, s != NULL ? family_of(s) : AF_INET, &spec);
   if (s == NULL)
@@ -48,7 +50,9 @@ static int l_set(lua_State *L) {
 static int l_get(lua_State *L) {
   stream *s = stream_box(L)->stream;
   sockopt o;
-  const option *row = options_ask(L, 2, s ? family_of(s) : AF_INET, &o);
+  int family = s != NULL ? family_of(s) : AF_INET;
+  int protocol = s != NULL ? s->transport->protocol : 0;
+  const option *row = options_ask(L, 2, family, protocol, &o);
   int status = s != NULL ? s->transport->get(s, &o) : -EBADF;
   if (status < 0)
     return stream_fail(L, s, status, "get");
@@ -105,9 +109,7 @@ static void push_family(lua_State *L, stream *s) {
   if (family == AF_UNSPEC)
     lua_pushnil(L);
   else
-    lua_pushstring(L, family == AF_INET    ? "inet"
-                      : family == AF_INET6 ? "inet6"
-                                           : "unix");
+    lua_pushstring(L, address_family_name(family));
 }
 
 

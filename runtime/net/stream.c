@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "host/error.h"
 #include "host/memory.h"
@@ -259,16 +260,29 @@ void stream_push(lua_State *L, stream *s) {
 }
 
 
+/* The endpoint of the peer, which an accepted stream has from nobody. */
+static const char *push_peer(lua_State *L, stream *s, const address *a) {
+  char text[ADDRESS_TEXT];
+  const char *scheme = s->transport->scheme;
+  int64_t port = address_port(a);
+  if (scheme == NULL)
+    scheme = s->transport->name;
+  if (port < 0) {
+    address_print(s->host, a, text, sizeof text);
+    return lua_pushfstring(L, "%s:%s", scheme, text);
+  }
+  address_print_host(s->host, a, text, sizeof text);
+  return lua_pushfstring(L, strchr(text, ':') ? "%s://[%s]:%I" : "%s://%s:%I",
+                         scheme, text, (LUAI_UACINT)port);
+}
+
+
 const char *stream_push_where(lua_State *L, stream *s) {
   address a;
   if (s != NULL && s->where != NULL)
     return lua_pushstring(L, s->where);
-  if (s != NULL && s->transport->remoteaddr(s, &a) == 0 && a.length > 0) {
-    char text[ADDRESS_TEXT];
-    address_print(s->host, &a, text, sizeof text);
-    const char *slashes = a.u.any.sa_family == AF_UNIX ? "" : "//";
-    return lua_pushfstring(L, "%s:%s%s", s->transport->name, slashes, text);
-  }
+  if (s != NULL && s->transport->remoteaddr(s, &a) == 0 && a.length > 0)
+    return push_peer(L, s, &a);
   if (s != NULL)
     return lua_pushstring(L, s->transport->name);
   lua_pushnil(L);

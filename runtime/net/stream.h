@@ -107,6 +107,7 @@ struct listener {
   const sockspec *spec; /* its own copy: for what is accepted */
   uint64_t rearm;       /* after a lack of resources: not before; 0: now */
   uint64_t backoff;     /* the next such pause, ns */
+  int protocol;         /* as in sockspec */
   unsigned serial;
   bool closed, watched, outside;
 };

@@ -82,7 +82,8 @@ static int check_socket(int fd, address *peer, bool *listening) {
 
 static stream *socket_new(host *h, int fd, const address *peer) {
   int family = option_int(fd, SOL_SOCKET, SO_DOMAIN);
-  stream *s = wire_new(h, socket_transport(family), fd, false);
+  int protocol = option_int(fd, SOL_SOCKET, SO_PROTOCOL);
+  stream *s = wire_new(h, socket_transport(family, protocol), fd, false);
   wire_peer(wire_of(s), &peer->u.any, peer->length);
   wire_of(s)->lingers = true; /* perhaps */
   return s;

@@ -1,7 +1,7 @@
 /*
 ** Connecting.
 **
-** An ip socket becomes writable when the peer has answered.  A unix socket is
+** An ip or vsock socket becomes writable when the peer has answered.  A unix socket is
 ** connected at once, or its peer's queue is full: then there is nothing to
 ** wait for, and an *attempt* tries again and again, until the stream is closed
 ** or somebody has accepted.
@@ -101,7 +101,7 @@ static void attempt_begin(stream *s, const address *addr) {
 
 
 /*
-** Ip sockets
+** Ip and vsock sockets
 */
 
 /* Two ends that send at once also connect, and one socket can be both: dialled
@@ -186,7 +186,8 @@ int connect_begin(host *h, const sockspec *spec, stream **out) {
     close(fd);
     return status;
   }
-  stream *s = wire_new(h, socket_transport(spec->family), fd, status < 0);
+  const transport *t = socket_transport(spec->family, spec->protocol);
+  stream *s = wire_new(h, t, fd, status < 0);
   wire_of(s)->lingers = lingers;
   wire_peer(wire_of(s), &spec->addr.u.any, spec->addr.length);
   *out = s;

@@ -30,6 +30,7 @@ typedef struct acceptor {
   uint8_t limit; /* connections that it was good for */
   uint8_t left;  /* of these */
   bool messages; /* seqpacket */
+  bool mixed;    /* MPTCP: those of a peer without it come as TCP sockets */
   bool lingers;  /* as in a wire; accepted sockets inherit it */
 } acceptor;
 
@@ -89,6 +90,7 @@ static listener *make(host *h, int fd, const sockspec *spec,
   listener *l = listener_new(h, sizeof(acceptor), spec);
   *acceptor_of(l) = *a;
   acceptor_of(l)->messages = spec->type == SOCK_SEQPACKET;
+  acceptor_of(l)->mixed = spec->protocol == IPPROTO_MPTCP;
   acceptor_of(l)->watch = (watch){.fd = fd, .ready = on_ready};
   loop_own(loop_of(h), fd);
   address_local(fd, &l->addr);
@@ -175,7 +177,9 @@ int acceptor_accept(listener *l, stream **out, datagram **message_socket) {
     return 0;
   }
   int family = l->addr.u.any.sa_family;
-  stream *s = wire_new(l->host, socket_transport(family), fd, false);
+  int protocol =
+      a->mixed ? option_int(fd, SOL_SOCKET, SO_PROTOCOL) : l->protocol;
+  stream *s = wire_new(l->host, socket_transport(family, protocol), fd, false);
   wire_peer(wire_of(s), &peer.u.any, peer.length);
   wire_of(s)->lingers = a->lingers;
   *out = s;

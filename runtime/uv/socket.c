@@ -22,18 +22,26 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include <linux/mptcp.h>
+#include <linux/sctp.h>
+
 #include "net/inbox.h"
 #include "net/outbox.h"
 #include "uv/process.h"
 #include "uv/rights.h"
 
-#ifndef IPPROTO_MPTCP
-#define IPPROTO_MPTCP 262
+#ifndef SOL_MPTCP
+#define SOL_MPTCP 284
+#endif
+#ifndef TCP_IS_MPTCP
+#define TCP_IS_MPTCP 43
 #endif
 
 
-/* Reads of 16 KiB that one close may take. */
-enum { DISCARD_LIMIT = 64 };
+enum {
+  DISCARD_LIMIT = 64,   /* reads of 16 KiB that one close may take */
+  MESSAGE = LOOP_BUFFER /* the longest of SCTP that is sent */
+};
 
 
 /*
@@ -49,9 +57,26 @@ int option_set(int fd, const sockopt *o, bool *lingers) {
 }
 
 
+/* Is MPTCP in use?  For kernels without TCP_IS_MPTCP: those that know of a
+ * connection with MPTCP, and that it has not fallen back, have it. */
+static int ask_multipath(int fd, sockopt *o) {
+  struct mptcp_info info = {0};
+  socklen_t n = sizeof info;
+  int is = getsockopt(fd, SOL_MPTCP, MPTCP_INFO, &info, &n) == 0 &&
+           (info.mptcpi_flags & MPTCP_INFO_FLAG_FALLBACK) == 0;
+  memcpy(o->value, &is, sizeof is);
+  o->length = sizeof is;
+  return 0;
+}
+
+
 int option_get(int fd, sockopt *o) {
-  return getsockopt(fd, o->level, o->name, o->value, &o->length) == 0 ? 0
-                                                                      : -errno;
+  if (getsockopt(fd, o->level, o->name, o->value, &o->length) == 0)
+    return 0;
+  if (o->level == IPPROTO_TCP && o->name == TCP_IS_MPTCP &&
+      errno == ENOPROTOOPT)
+    return ask_multipath(fd, o);
+  return -errno;
 }
 
 
@@ -96,6 +121,8 @@ static void set_defaults(int fd, const sockspec *spec, bool listening) {
   if (spec->protocol == 0 || spec->protocol == IPPROTO_TCP ||
       spec->protocol == IPPROTO_MPTCP)
     switch_on(fd, IPPROTO_TCP, TCP_NODELAY);
+  if (spec->protocol == IPPROTO_SCTP)
+    switch_on(fd, IPPROTO_SCTP, SCTP_NODELAY);
   if (listening)
     switch_on(fd, SOL_SOCKET, SO_REUSEADDR);
 }
@@ -122,13 +149,18 @@ int socket_open(const sockspec *spec, bool listening, bool *lingers) {
 ** Wires
 */
 
-const transport *socket_transport(int family) {
-  return family == AF_UNIX ? &socket_unix : &socket_tcp;
+const transport *socket_transport(int family, int protocol) {
+  if (!is_ip(family))
+    return family == AF_VSOCK ? &socket_vsock : &socket_unix;
+  return protocol == IPPROTO_SCTP    ? &socket_sctp
+         : protocol == IPPROTO_MPTCP ? &socket_mptcp
+                                     : &socket_tcp;
 }
 
 
 void wire_peer(wire *w, const struct sockaddr *a, socklen_t n) {
-  if (!is_ip(a->sa_family) || n > sizeof w->u.peer)
+  if ((!is_ip(a->sa_family) && a->sa_family != AF_VSOCK) ||
+      n > sizeof w->u.peer)
     return;
   memcpy(w->u.peer, a, n);
   w->peer_size = (uint8_t)n;
@@ -260,7 +292,7 @@ stream *wire_new(host *h, const transport *t, int fd, bool connecting) {
   stream *s = stream_new(h, t, connecting);
   wire *w = wire_of(s);
   w->watch.fd = fd;
-  w->is_socket = t == &socket_tcp || t == &socket_unix;
+  w->is_socket = t != &socket_pipe && t != &socket_tty;
   w->watch.ready = wire_ready;
   loop_own(loop_of(h), fd);
   return s;
@@ -312,6 +344,50 @@ static ssize_t send_some(stream *s, const struct iovec *v, int n) {
                   : sendmsg(w->watch.fd, &m, flags);
   while (sent < 0 && errno == EINTR);
   return written(w, sent);
+}
+
+
+/* SCTP takes a call's bytes as one message, whole or not at all, and keeps all
+ * of it however small its buffer is.  So long ones go in parts. */
+static ssize_t send_long(stream *s, const struct iovec *v) {
+  ssize_t sum = 0;
+  while ((size_t)sum < v->iov_len) {
+    size_t left = v->iov_len - (size_t)sum;
+    struct iovec part = {(char *)v->iov_base + sum,
+                         left < MESSAGE ? left : MESSAGE};
+    ssize_t sent = send_some(s, &part, 1);
+    if (sent < 0)
+      return sum > 0 ? sum : sent;
+    sum += sent;
+  }
+  return sum;
+}
+
+
+/* How many of the pieces fit in one message, and their size. */
+static int fitting(const struct iovec *v, int n, size_t *size) {
+  int i = 0;
+  *size = 0;
+  while (i < n && *size + v[i].iov_len <= MESSAGE)
+    *size += v[i++].iov_len;
+  return i;
+}
+
+
+static ssize_t send_messages(stream *s, const struct iovec *v, int n) {
+  ssize_t sum = 0;
+  for (int i = 0; i < n;) {
+    size_t size;
+    int count = fitting(v + i, n - i, &size);
+    ssize_t sent = count > 0 ? send_some(s, v + i, count) : send_long(s, v + i);
+    if (sent < 0)
+      return sum > 0 ? sum : sent;
+    sum += sent;
+    if (count == 0 && (size_t)sent < v[i].iov_len)
+      break;
+    i += count > 0 ? count : 1;
+  }
+  return sum;
 }
 
 
@@ -497,21 +573,27 @@ int wire_fd(stream *s) {
 }
 
 
-#define WIRE(kind, write, half_close, forget, passes, collects) \
+#define WIRE(kind, of, number, write, half_close, forget, passes, collects) \
   { \
-    .name = kind, .size = sizeof(wire), .outside = true, \
-    .start_read = start_read, .stop_read = stop_read, .try_write = write, \
-    .want_write = want_write, .shutdown = half_close, .discard = forget, \
-    .pass = passes, .collect = collects, .close = close_wire, .set = wire_set, \
-    .get = wire_get, .localaddr = wire_localaddr, \
-    .remoteaddr = wire_remoteaddr, .fd = wire_fd, \
+    .name = kind, .scheme = of, .protocol = number, .size = sizeof(wire), \
+    .outside = true, .start_read = start_read, .stop_read = stop_read, \
+    .try_write = write, .want_write = want_write, .shutdown = half_close, \
+    .discard = forget, .pass = passes, .collect = collects, \
+    .close = close_wire, .set = wire_set, .get = wire_get, \
+    .localaddr = wire_localaddr, .remoteaddr = wire_remoteaddr, .fd = wire_fd, \
   }
 
-const transport socket_tcp =
-    WIRE("tcp", send_some, shutdown_socket, discard, NULL, NULL);
+#define SOCKET(name, scheme, protocol, write) \
+  WIRE(name, scheme, protocol, write, shutdown_socket, discard, NULL, NULL)
+
+const transport socket_tcp = SOCKET("tcp", NULL, IPPROTO_TCP, send_some);
+const transport socket_mptcp = SOCKET("mptcp", "tcp", IPPROTO_MPTCP, send_some);
+const transport socket_sctp = SOCKET("sctp", NULL, IPPROTO_SCTP, send_messages);
 const transport socket_unix =
-    WIRE("unix", send_some, shutdown_socket, discard, pass_some, collect);
+    WIRE("unix", NULL, 0, send_some, shutdown_socket, discard, pass_some,
+         collect);
+const transport socket_vsock = SOCKET("vsock", NULL, 0, send_some);
 const transport socket_pipe =
-    WIRE("pipe", write_some, shutdown_pipe, NULL, NULL, NULL);
+    WIRE("pipe", NULL, 0, write_some, shutdown_pipe, NULL, NULL, NULL);
 const transport socket_tty =
-    WIRE("tty", write_some, shutdown_tty, NULL, NULL, NULL);
+    WIRE("tty", NULL, 0, write_some, shutdown_tty, NULL, NULL, NULL);

@@ -16,7 +16,7 @@ struct attempt;
 typedef struct wire {
   watch watch; /* first: it is how ready finds the wire */
   union {
-    unsigned char peer[sizeof(struct sockaddr_in6)]; /* of an ip socket */
+    unsigned char peer[sizeof(struct sockaddr_in6)]; /* of an ip or vsock one */
     struct attempt *attempt; /* of a unix socket: connect.c */
     later later;             /* of a closed one */
   } u;
@@ -32,10 +32,11 @@ typedef struct wire {
                         be opened again */
 } wire;
 
-extern const transport socket_tcp, socket_unix, socket_pipe, socket_tty;
+extern const transport socket_tcp, socket_mptcp, socket_sctp, socket_unix,
+    socket_vsock, socket_pipe, socket_tty;
 
-/* The transport for sockets of a family. */
-const transport *socket_transport(int family);
+/* The transport for stream sockets of a family and protocol. */
+const transport *socket_transport(int family, int protocol);
 
 static inline wire *wire_of(stream *s) {
   return stream_part(s);

@@ -5,17 +5,17 @@
 --- The address of a socket, immutable. Equal addresses are the same object, so
 --- they compare with `==` and serve as keys of tables. `tostring` gives the
 --- socket address, which `net.address` reads back: `127.0.0.1:80`,
---- `[::1]:80`, `[fe80::1%eth0]:80`, `/run/x.sock`, `@name`. Port 0 is left out
---- (`127.0.0.1`): such an address names a host. A unix socket without a name
---- prints as `unnamed`.
+--- `[::1]:80`, `[fe80::1%eth0]:80`, `/run/x.sock`, `@name`, `vsock:2:80`. Port 0 is
+--- left out (`127.0.0.1`): such an address names a host. A unix socket without a
+--- name prints as `unnamed`, and a vsock bound to every cid as `vsock:*:80`.
 ---
 --- An IPv4 address that a dual-stack socket reports as `::ffff:127.0.0.1` (RFC
 --- 4291, 2.5.5.2) is the IPv4 address, family `"inet"`. IPv6 addresses print as
 --- RFC 5952 recommends.
 ---
---- `<` and `<=` order addresses by family (inet, inet6, unix), then ip, then
---- port; the bytes of the path for unix. Comparing with anything else raises,
---- and so does setting a field. `..` concatenates what `tostring` gives.
+--- `<` and `<=` order addresses by family (inet, inet6, unix, vsock), then ip,
+--- then port; the bytes of the path for unix; cid and port for vsock. Comparing
+--- with anything else raises, and so does setting a field. `..` concatenates what `tostring` gives.
 ---
 --- ```lua
 --- local net = require "neap.net"
@@ -28,9 +28,10 @@
 --- print(names[net.address "127.0.0.1:80"])  --> web
 --- ```
 ---@class (exact) neap.Address
----@field family "inet"|"inet6"|"unix"|"unspec"
----@field ip string?  without port and scope; nil for unix
----@field port integer?  0 to 65535; nil for unix
+---@field family "inet"|"inet6"|"unix"|"vsock"|"unspec"
+---@field ip string?  without port and scope; of inet and inet6
+---@field port integer?  0 to 65535, of vsock to 4294967295; nil for unix
+---@field cid integer?  of vsock: the number of a virtual machine; 4294967295: every one
 ---@field path string?  of unix: `/run/x.sock`, or `@name` for an
 --- abstract name (unix(7)), in which `\xNN` is a byte that is not printable
 ---@field scope string?  the interface of a link-local IPv6 address,

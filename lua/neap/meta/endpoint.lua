@@ -4,7 +4,8 @@
 ---
 --- | scheme | what follows |
 --- | --- | --- |
---- | `tcp` `tcp4` `tcp6` `udp` `udp4` `udp6` | `://host:port` |
+--- | `tcp` `tcp4` `tcp6` `udp` `udp4` `udp6` `sctp` `sctp4` `sctp6` | `://host:port` |
+--- | `vsock` | `://cid:port`, of virtual machines |
 --- | `unix` `unixgram` `seqpacket` | `:/path` or `:@abstract` |
 --- | `icmp` `icmp4` `icmp6` | `://host`: the unprivileged ping socket |
 --- | `raw` `raw4` `raw6` | `://host/protocol`, by its name or number, 0 to 255 |
@@ -14,10 +15,17 @@
 ---
 --- The host is a name, an IPv4 address, or an IPv6 address in brackets, with its
 --- interface where it is link-local: `[fe80::1%eth0]`. `*` is every address, v4
---- and v6; an empty host is loopback, `127.0.0.1` (`::1` for tcp6 and udp6).
+--- and v6; an empty host is loopback, `127.0.0.1` (`::1` for tcp6, udp6, sctp6).
 --- Short forms such as `127.1` or `0x7f000001` are neither names nor addresses,
 --- and raise. The port is a whole number, 0 (ephemeral) to 65535, or the name of
---- a service. A path has at most 107 bytes; an abstract name too, in which
+--- a service.
+---
+--- A cid (vsock(7)) is a number below 4294967295, or `host` (2), `local` (1, this
+--- very machine, which an empty one means, too), or `*` or `any` (every one of
+--- this machine's); it prints as its number or `*`. Ports of vsock go to
+--- 4294967294, and 0 is ephemeral as elsewhere.
+---
+--- A path has at most 107 bytes; an abstract name too, in which
 --- `\xNN` is a byte. `unix:@` alone lets a listener get an abstract name from
 --- the kernel.
 
@@ -28,7 +36,7 @@ local endpoint = {}
 ---@class (exact) neap.Endpoint
 ---@field scheme string
 ---@field numeric boolean  the address is complete, nothing has to be looked up
----@field host string?  a name; the ip, with its interface; or `*`
+---@field host string?  a name; the ip, with its interface; the cid; or `*`
 ---@field port integer?
 ---@field protocol integer?  of raw sockets
 ---@field interface string?  of packet sockets

@@ -14,7 +14,8 @@ local net = {}
 --- print(address.family, address.ip, address.port)  --> inet6 ::1 80
 --- print(net.address "127.0.0.1" == net.address "127.0.0.1:0")  --> true
 --- ```
----@param text string|neap.Address  `127.0.0.1:80`, `[::1]:80`, `/run/x.sock`, `@name`
+---@param text string|neap.Address  `127.0.0.1:80`, `[::1]:80`, `/run/x.sock`, `@name`,
+--- `vsock:2:80`
 ---@return neap.Address address
 function net.address(text) end
 
@@ -75,18 +76,20 @@ function net.interfaces() end
 ---@class neap.net.ConnectOptions: neap.Options
 ---@field timeout number?  seconds, above 0, for all of it: lookup and every attempt
 ---@field localaddr (string|neap.Address)?  where to connect from
+---@field mptcp boolean?  of tcp: use several paths where the peer does, too (see `Stream`)
 
 --- Options of `net.listen`; those of the socket are set before it is bound, and
 --- accepted streams inherit most of them.
 ---@class neap.net.ListenOptions: neap.Options
 ---@field backlog integer?  connections that wait for accept; default 511, and the
 --- system has a limit of its own (listen(2))
+---@field mptcp boolean?  of tcp: let those who want to use several paths
 ---@field mode integer?  the permissions of a unix socket's file, 0 to 511 (0777):
 --- `tonumber("600", 8)`
 ---@field unlink_stale boolean?  replace a unix socket's file on which nobody listens
 
---- A connection-oriented byte stream: TCP, a unix socket, `mem:`, a pipe, a
---- terminal, a file.
+--- A connection-oriented byte stream: TCP, MPTCP, SCTP, a unix socket, vsock,
+--- `mem:`, a pipe, a terminal, a file.
 ---
 --- What the methods share:
 ---
@@ -103,12 +106,29 @@ function net.interfaces() end
 ---
 --- It is closed by `close`, by `local s <close>`, and by the collector.
 --- The fields of a closed stream are nil.
+---
+--- **MPTCP** (RFC 8684) is asked for by the option `mptcp` of tcp endpoints, and
+--- used when both ends want it; with a peer or a path that does not, the
+--- connection is plain TCP, and nothing else changes. `protocol` says what socket
+--- it is: `"mptcp"` where it was asked for, and of what a listener accepts only
+--- where the client has it, too. `stream:get "mptcp"` says whether it is in use.
+--- A kernel without it fails with EPROTONOSUPPORT, one where it is switched off
+--- (sysctl net.mptcp.enabled) with ENOPROTOOPT.
+---
+--- ```lua
+--- local net = require "neap.net"
+---
+--- local listener <close> = assert(net.listen("tcp://127.0.0.1:0", {mptcp = true}))
+--- local stream <close> = assert(net.connect(listener.endpoint))
+--- print(stream.protocol, stream:get "mptcp")  --> tcp false
+--- ```
 ---@class neap.Stream
 ---@field localaddr neap.Address?  where it is bound; nil for `mem:` and pipes
 ---@field remoteaddr neap.Address?  of the peer
----@field family "inet"|"inet6"|"unix"|nil
+---@field family "inet"|"inet6"|"unix"|"vsock"|nil
 ---@field type "stream"
----@field protocol string  `"tcp"`, `"unix"`, `"mem"`, `"pipe"`, `"tty"`, `"file"`
+---@field protocol string  `"tcp"`, `"mptcp"`, `"sctp"`, `"unix"`, `"vsock"`, `"mem"`, `"pipe"`,
+--- `"tty"`, `"file"`
 ---@field fd integer?  its descriptor, which stays the stream's; nil for `mem:`
 ---@field peercred { pid: integer, uid: integer, gid: integer }?  of a unix socket: who
 --- connected, or listened (SO_PEERCRED, unix(7)); the pid is 0 in another pid namespace
@@ -452,7 +472,7 @@ function Stream:settimeout(seconds) end
 --- of a unix socket is removed then. The fields of a closed listener are nil.
 ---@class neap.Listener
 ---@field address neap.Address?  that it is bound to; nil for `mem:`
----@field port integer?  of tcp: the one that was chosen for port 0
+---@field port integer?  the one that was chosen for port 0; nil for unix and `mem:`
 ---@field endpoint string?  where to connect to: `tcp://127.0.0.1:40195`
 ---@field fd integer?  its descriptor, which stays the listener's; nil for `mem:`
 local Listener = {}

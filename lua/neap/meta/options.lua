@@ -6,7 +6,7 @@
 --- of socket is a returned error. They are set in a fixed order, and read from
 --- the table itself, without metamethods.
 ---@class neap.Options
----@field nodelay boolean?  send small segments at once (tcp(7))
+---@field nodelay boolean?  send small segments at once (tcp(7), sctp(7)); by default true
 ---@field keepalive boolean|number|neap.Keepalive?  probe an idle peer; a number
 --- is seconds of idleness, whole and not 0. `get` gives a boolean
 ---@field keepalive_idle integer?  seconds, 1 to 32767
@@ -61,5 +61,5 @@
 
 --- All of `neap.Options`, and what can only be asked for: `"error"`, the code of
 --- the pending error or false (asking clears it), `"acceptconn"`, does it listen,
---- and `"drops"`, messages for which there was no room.
+--- `"mptcp"`, is MPTCP in use, and `"drops"`, messages for which there was no room.
 ---@alias neap.OptionName string

@@ -1,0 +1,299 @@
+--- What holds of the connections of every protocol that the kernel has: rows for
+--- the specs of those that are not on every machine.
+
+local assert = require "luassert"
+local net = require "neap.net"
+local task = require "neap.task"
+
+local connections = {}
+
+--- Bytes that differ everywhere, so that a loss or a swap shows.
+---@param n integer
+---@return string
+function connections.pattern(n)
+  local parts = {}
+  for i = 1, n // 8 + 1 do
+    parts[i] = ("%08x"):format(i)
+  end
+  return table.concat(parts):sub(1, n)
+end
+
+--- A variable to close that closes these streams.
+---@param ... neap.Stream
+function connections.closing(...)
+  local streams = {...}
+  return setmetatable({}, {__close = function()
+    for _, stream in ipairs(streams) do
+      stream:close()
+    end
+  end})
+end
+
+local closing = connections.closing
+
+--- A connected pair: the client, and what the listener accepted.
+---@param endpoint string
+---@param options? table  of both
+---@return neap.Stream client
+---@return neap.Stream server
+function connections.pair(endpoint, options)
+  local listener <close> = assert(net.listen(endpoint, options))
+  local client = assert(net.connect(listener.endpoint, options))
+  return client, assert(listener:accept())
+end
+
+--- A protocol to test.
+---@class spec.Protocol
+---@field name string  as `stream.protocol` has it
+---@field endpoint string  where to listen, with port 0
+---@field options table?  to listen and connect with
+---@field at (fun(listener: neap.Listener): string)?  where to connect to
+---@field half_close boolean  may one end talk on behind the other's end?
+---@field abort boolean  does reset tell the peer so?
+
+local function dial(protocol, listener)
+  local at = protocol.at and protocol.at(listener) or listener.endpoint
+  return assert(net.connect(at, protocol.options))
+end
+
+local function pair(protocol)
+  local listener <close> = assert(net.listen(protocol.endpoint, protocol.options))
+  local client = dial(protocol, listener)
+  return client, assert(listener:accept())
+end
+
+local function bytes_both_ways(it, protocol)
+  it("carries bytes both ways", function()
+    local client, server = pair(protocol)
+    local _ <close> = closing(client, server)
+    assert.equal(protocol.name, client.protocol)
+    assert.equal(protocol.name, server.protocol)
+    assert.equal("stream", client.type)
+    client:write("one\ntwo", "\n", 3, " rest")
+    assert.equal("one", server:read())
+    assert.same({"two", 3}, {server:read("l", "n")})
+    server:pack(">I2 s4", 7, "body")
+    assert.same({7, "body"}, {client:unpack ">I2 s4"})
+    client:write "\0\255 a:b;"
+    assert.equal(" rest\0\255 a", server:readuntil ":")
+    assert.equal("b;", server:peek(2))
+    client:close()
+    assert.same({"b;", nil}, {server:read("a", 1)})
+    assert.is_nil(server:recv())
+  end)
+end
+
+local function backpressure(it, protocol)
+  it("carries a megabyte both ways at once, and waits for who reads slowly", function()
+    local client, server = pair(protocol)
+    local _ <close> = closing(client, server)
+    local bytes = connections.pattern(1 << 20)
+    local written = false
+    for _, stream in ipairs {client, server} do
+      stream:set {sndbuf = 65536, rcvbuf = 65536}
+    end
+    task.all {
+      function()
+        assert(client:write(bytes))
+        assert(client:flush())
+        written = true
+      end,
+      function()
+        task.sleep(0.02)
+        assert.is_false(written)
+        local got = assert(server:read(#bytes))
+        assert(server:write(got))
+        assert(server:flush())
+      end,
+      function()
+        assert.is_true(bytes == client:read(#bytes))
+      end,
+    }
+    assert.is_true(written)
+  end)
+
+  it("loses nothing of many small writes and large ones in turn", function()
+    local client, server = pair(protocol)
+    local _ <close> = closing(client, server)
+    client:set {sndbuf = 4096}
+    local sent = {}
+    local got
+    local function write()
+      for i = 1, 200 do
+        local piece = ("%d "):format(i):rep(i % 7 == 0 and 9000 or i % 5)
+        sent[i] = piece
+        assert(client:write(piece, "|", piece))
+        if i % 3 == 0 then
+          client:flush()
+        end
+      end
+      client:close()
+    end
+    task.all {write, function() got = assert(server:read "a") end}
+    for i, piece in ipairs(sent) do
+      sent[i] = piece .. "|" .. piece
+    end
+    assert.is_true(table.concat(sent) == got)
+  end)
+end
+
+local function ends(it, protocol)
+  it("tells the end behind what was written, by close", function()
+    local client, server = pair(protocol)
+    local _ <close> = closing(client, server)
+    client:write(connections.pattern(100000))
+    client:close()
+    assert.equal(100000, #server:read "a")
+    assert.is_nil(server:read())
+  end)
+
+  it("tells the end by shutdown", function()
+    local client, server = pair(protocol)
+    local _ <close> = closing(client, server)
+    client:write "question"
+    client:shutdown()
+    assert.equal("EPIPE", select(2, client:write "more").code)
+    assert.equal("question", server:read "a")
+    if protocol.half_close then
+      assert(server:write "answer")
+      server:close()
+      assert.equal("answer", client:read "a")
+    else
+      local ok, err = server:write "answer"
+      ok, err = ok and server:flush(), err
+      assert.equal("EPIPE", not ok and err and err.code or select(2, server:flush()).code)
+      assert.is_nil(client:read())
+    end
+  end)
+
+  it("tells a reset", function()
+    local client, server = pair(protocol)
+    local _ <close> = closing(client, server)
+    client:write "before"
+    client:flush()
+    assert.equal("before", server:read(6))
+    client:reset()
+    local got, err = server:read()
+    assert.is_nil(got)
+    assert.equal(protocol.abort and "ECONNRESET" or nil, err and err.code)
+  end)
+
+  it("wakes a reader when its stream is closed under it", function()
+    local client, server = pair(protocol)
+    local _ <close> = closing(client, server)
+    local reader = task.spawn(function()
+      return select(2, server:read()).code
+    end)
+    task.yield()
+    server:close()
+    assert.equal("ECANCELED", reader:join())
+    assert.is_nil((client:read()))
+  end)
+
+  it("waits no longer than it is told", function()
+    local client, server = pair(protocol)
+    local _ <close> = closing(client, server)
+    local _, err = client:settimeout(0.01):read()
+    assert.equal("ETIMEDOUT", err.code)
+    server:write "late\n"
+    assert.equal("late", client:settimeout(5):read())
+  end)
+end
+
+local function serves(it, protocol)
+  it("serves many connections side by side", function()
+    local listener = assert(net.listen(protocol.endpoint, protocol.options))
+    local server = task.spawn(function()
+      listener:serve(function(stream)
+        for line in stream:lines "L" do
+          stream:write(line)
+        end
+      end)
+    end)
+    local answered = 0
+    task.scope(function(scope)
+      for i = 1, 60 do
+        scope:spawn(function()
+          local stream <close> = dial(protocol, listener)
+          for j = 1, 5 do
+            stream:write(i, " ", j, "\n")
+            assert.equal(i .. " " .. j, stream:read())
+            answered = answered + 1
+          end
+        end)
+      end
+    end)
+    assert.equal(300, answered)
+    listener:close()
+    server:join()
+  end)
+
+  it("gives its connections to who iterates over them", function()
+    local listener = assert(net.listen(protocol.endpoint, protocol.options))
+    local count = 0
+    local acceptor = task.spawn(function()
+      for stream in listener:accepts() do
+        count = count + 1
+        stream:write(count, "\n")
+        stream:close()
+      end
+    end)
+    for i = 1, 5 do
+      local stream <close> = dial(protocol, listener)
+      assert.equal(tostring(i), stream:read())
+    end
+    listener:close()
+    acceptor:join()
+  end)
+end
+
+local function relays(it, protocol)
+  for _, kind in ipairs {"tcp", "mem", "itself"} do
+    it("is relayed to " .. kind .. " and back, in bulk", function()
+      local bytes = connections.pattern(2 << 20)
+      local client, a = pair(protocol)
+      local _ <close> = closing(client, a)
+      local b, server
+      if kind == "tcp" then
+        b, server = connections.pair "tcp://127.0.0.1:0"
+      elseif kind == "mem" then
+        b, server = net.socketpair "mem"
+      else
+        b, server = pair(protocol)
+      end
+      local relay = task.spawn(net.relay, a, b)
+      task.all {
+        function()
+          client:write(bytes)
+          client:flush()
+        end,
+        function()
+          assert.is_true(bytes == server:read(#bytes))
+          server:write(bytes)
+          server:flush()
+        end,
+        function()
+          assert.is_true(bytes == client:read(#bytes))
+        end,
+      }
+      server:close()
+      assert.is_nil(client:read())
+      client:close()
+      assert.same({#bytes, #bytes}, {relay:join()})
+      b:close()
+    end)
+  end
+end
+
+--- The rows, for one protocol.
+---@param it function  busted's
+---@param protocol spec.Protocol
+function connections.rows(it, protocol)
+  bytes_both_ways(it, protocol)
+  backpressure(it, protocol)
+  ends(it, protocol)
+  serves(it, protocol)
+  relays(it, protocol)
+end
+
+return connections
