@@ -356,7 +356,7 @@ static void check(flow *f) {
   stream *from = f->from->stream, *to = f->to->stream;
   if (!pump_may_flow(from, to))
     f->ended = f->over = true;
-  if (!wire_of(from)->is_socket || !wire_of(to)->is_socket ||
+  if (!wire_splices(from) || !wire_splices(to) ||
       (flags_of(from) & flags_of(to) & O_NONBLOCK) == 0)
     f->full = COPY_ONLY;
 }

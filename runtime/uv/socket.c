@@ -40,7 +40,8 @@
 
 enum {
   DISCARD_LIMIT = 64,   /* reads of 16 KiB that one close may take */
-  MESSAGE = LOOP_BUFFER /* the longest of SCTP that is sent */
+  MESSAGE = 15 * 1024,  /* the longest of SCTP that is sent: see send_long */
+  SHORT_MESSAGE = 4096, /* fits the smallest buffer that can be set */
 };
 
 
@@ -177,13 +178,32 @@ static bool is_ready(int fd, short event) {
 }
 
 
-ssize_t wire_read(wire *w, char *bytes, size_t n) {
+/* Any message of the kernel's own is the end: see shutdown_sctp. */
+static ssize_t recv_notified(int fd, char *bytes, size_t n) {
+  struct iovec v = {bytes, n};
+  struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1};
+  ssize_t got = recvmsg(fd, &m, MSG_DONTWAIT);
+  if (got < 0 || (m.msg_flags & MSG_NOTIFICATION) == 0)
+    return got;
+  errno = option_int(fd, SOL_SOCKET, SO_ERROR);
+  return errno == 0 ? 0 : -1;
+}
+
+
+static ssize_t read_once(const wire *w, char *bytes, size_t n) {
   int fd = w->watch.fd;
+  if (w->notified)
+    return recv_notified(fd, bytes, n);
+  return w->is_socket ? recv(fd, bytes, n, MSG_DONTWAIT) : read(fd, bytes, n);
+}
+
+
+ssize_t wire_read(wire *w, char *bytes, size_t n) {
   ssize_t got;
-  if (w->shared && !is_ready(fd, POLLIN))
+  if (w->shared && !is_ready(w->watch.fd, POLLIN))
     return -EAGAIN;
   do
-    got = w->is_socket ? recv(fd, bytes, n, MSG_DONTWAIT) : read(fd, bytes, n);
+    got = read_once(w, bytes, n);
   while (got < 0 && errno == EINTR);
   return got < 0 ? -errno : got;
 }
@@ -347,14 +367,15 @@ static ssize_t send_some(stream *s, const struct iovec *v, int n) {
 }
 
 
-/* SCTP takes a call's bytes as one message, whole or not at all, and keeps all
- * of it however small its buffer is.  So long ones go in parts. */
-static ssize_t send_long(stream *s, const struct iovec *v) {
+/* SCTP takes a call's bytes as one message, whole or not at all, and none that
+ * is longer than its buffer.  So long ones go in parts.  They are such that one
+ * and its headers fit 16 KiB: of an allocation of twice that, the receiver's
+ * kernel counts all, and drops what is within the window that it promised. */
+static ssize_t send_long(stream *s, const struct iovec *v, size_t max) {
   ssize_t sum = 0;
   while ((size_t)sum < v->iov_len) {
     size_t left = v->iov_len - (size_t)sum;
-    struct iovec part = {(char *)v->iov_base + sum,
-                         left < MESSAGE ? left : MESSAGE};
+    struct iovec part = {(char *)v->iov_base + sum, left < max ? left : max};
     ssize_t sent = send_some(s, &part, 1);
     if (sent < 0)
       return sum > 0 ? sum : sent;
@@ -364,22 +385,23 @@ static ssize_t send_long(stream *s, const struct iovec *v) {
 }
 
 
-/* How many of the pieces fit in one message, and their size. */
-static int fitting(const struct iovec *v, int n, size_t *size) {
+/* How many of the pieces fit in one message. */
+static int fitting(const struct iovec *v, int n, size_t max) {
+  size_t size = 0;
   int i = 0;
-  *size = 0;
-  while (i < n && *size + v[i].iov_len <= MESSAGE)
-    *size += v[i++].iov_len;
+  while (i < n && size + v[i].iov_len <= max)
+    size += v[i++].iov_len;
   return i;
 }
 
 
-static ssize_t send_messages(stream *s, const struct iovec *v, int n) {
+static ssize_t send_pieces(stream *s, const struct iovec *v, int n,
+                           size_t max) {
   ssize_t sum = 0;
   for (int i = 0; i < n;) {
-    size_t size;
-    int count = fitting(v + i, n - i, &size);
-    ssize_t sent = count > 0 ? send_some(s, v + i, count) : send_long(s, v + i);
+    int count = fitting(v + i, n - i, max);
+    ssize_t sent =
+        count > 0 ? send_some(s, v + i, count) : send_long(s, v + i, max);
     if (sent < 0)
       return sum > 0 ? sum : sent;
     sum += sent;
@@ -388,6 +410,20 @@ static ssize_t send_messages(stream *s, const struct iovec *v, int n) {
     i += count > 0 ? count : 1;
   }
   return sum;
+}
+
+
+/* Who has been told of an abort by a write is told nothing as a reader: poll(2)
+ * is silent then, until the socket is shut. */
+static ssize_t send_messages(stream *s, const struct iovec *v, int n) {
+  ssize_t sent = send_pieces(s, v, n, MESSAGE);
+  if (sent == -EMSGSIZE) {
+    wire_of(s)->failed = 0;
+    sent = send_pieces(s, v, n, SHORT_MESSAGE);
+  }
+  if (sent < 0 && !is_passing((int)-sent))
+    shutdown(wire_fd(s), SHUT_RDWR);
+  return sent;
 }
 
 
@@ -451,6 +487,21 @@ static void collect(stream *s) {
 
 static int shutdown_socket(stream *s) {
   return shutdown(wire_fd(s), SHUT_WR) == 0 ? 0 : -errno;
+}
+
+
+/* SCTP has no halves, either: the peer reads its end and can't write any more,
+ * but what it had written until then comes.  That this is over, and no more can
+ * come, the kernel tells only by a message that is to be asked for. */
+static int shutdown_sctp(stream *s) {
+  static const struct sctp_event_subscribe events = {
+      .sctp_association_event = 1,
+  };
+  wire *w = wire_of(s);
+  if (setsockopt(w->watch.fd, IPPROTO_SCTP, SCTP_EVENTS, &events,
+                 sizeof events) == 0)
+    w->notified = true;
+  return shutdown_socket(s);
 }
 
 
@@ -530,6 +581,11 @@ static void close_wire(stream *s, bool reset) {
 }
 
 
+bool wire_splices(stream *s) {
+  return wire_of(s)->is_socket && s->transport->protocol != IPPROTO_SCTP;
+}
+
+
 bool wire_is(const stream *s) {
   return s->transport->close == close_wire;
 }
@@ -583,16 +639,16 @@ int wire_fd(stream *s) {
     .localaddr = wire_localaddr, .remoteaddr = wire_remoteaddr, .fd = wire_fd, \
   }
 
-#define SOCKET(name, scheme, protocol, write) \
-  WIRE(name, scheme, protocol, write, shutdown_socket, discard, NULL, NULL)
+#define SOCKET(name, scheme, protocol) \
+  WIRE(name, scheme, protocol, send_some, shutdown_socket, discard, NULL, NULL)
 
-const transport socket_tcp = SOCKET("tcp", NULL, IPPROTO_TCP, send_some);
-const transport socket_mptcp = SOCKET("mptcp", "tcp", IPPROTO_MPTCP, send_some);
-const transport socket_sctp = SOCKET("sctp", NULL, IPPROTO_SCTP, send_messages);
-const transport socket_unix =
-    WIRE("unix", NULL, 0, send_some, shutdown_socket, discard, pass_some,
-         collect);
-const transport socket_vsock = SOCKET("vsock", NULL, 0, send_some);
+const transport socket_tcp = SOCKET("tcp", NULL, IPPROTO_TCP);
+const transport socket_mptcp = SOCKET("mptcp", "tcp", IPPROTO_MPTCP);
+const transport socket_sctp = WIRE("sctp", NULL, IPPROTO_SCTP, send_messages,
+                                   shutdown_sctp, discard, NULL, NULL);
+const transport socket_unix = WIRE("unix", NULL, 0, send_some, shutdown_socket,
+                                   discard, pass_some, collect);
+const transport socket_vsock = SOCKET("vsock", NULL, 0);
 const transport socket_pipe =
     WIRE("pipe", NULL, 0, write_some, shutdown_pipe, NULL, NULL, NULL);
 const transport socket_tty =

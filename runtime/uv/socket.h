@@ -28,6 +28,7 @@ typedef struct wire {
   bool attempting; /* u.attempt is set */
   bool lingers;    /* SO_LINGER was set here or at its listener */
   bool collects;   /* descriptors that arrive are handed up */
+  bool notified;   /* of SCTP, shut by us: the kernel's messages come too */
   bool shared;     /* blocks: its description is others' too, and could not
                         be opened again */
 } wire;
@@ -51,6 +52,9 @@ stream *wire_new(host *h, const transport *t, int fd, bool connecting);
 
 /* Is s one of these? */
 bool wire_is(const stream *s);
+
+/* May its bytes go through splice?  If epoll allows. */
+bool wire_splices(stream *s);
 
 /* A count, 0 at the end, or a negative errno. */
 ssize_t wire_read(wire *w, char *bytes, size_t n);
