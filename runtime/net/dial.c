@@ -130,6 +130,9 @@ static const char *hint(const sockspec *spec, int status) {
       {AF_VSOCK, 0, -EAFNOSUPPORT,
        "address family not supported: the kernel has no vsock (modprobe "
        "vsock)"},
+      {AF_VSOCK, 0, -EADDRNOTAVAIL,
+       "cannot assign requested address: no such cid is this machine's "
+       "(modprobe vsock_loopback for local)"},
       {AF_VSOCK, 0, -ENODEV,
        "no such device: nothing here leads to that cid (modprobe "
        "vsock_loopback for local, vmw_vsock_virtio_transport for host, "

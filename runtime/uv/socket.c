@@ -74,8 +74,7 @@ static int ask_multipath(int fd, sockopt *o) {
 int option_get(int fd, sockopt *o) {
   if (getsockopt(fd, o->level, o->name, o->value, &o->length) == 0)
     return 0;
-  if (o->level == IPPROTO_TCP && o->name == TCP_IS_MPTCP &&
-      errno == ENOPROTOOPT)
+  if (o->level == IPPROTO_TCP && o->name == TCP_IS_MPTCP)
     return ask_multipath(fd, o);
   return -errno;
 }

@@ -7,13 +7,19 @@ local task = require "neap.task"
 
 local connections = {}
 
+local filler = {}
+for i = 1, 63 do
+  filler[i] = ("%08x"):format(i * 0x01234567 & 0xffffffff)
+end
+filler = table.concat(filler)
+
 --- Bytes that differ everywhere, so that a loss or a swap shows.
 ---@param n integer
 ---@return string
 function connections.pattern(n)
   local parts = {}
-  for i = 1, n // 8 + 1 do
-    parts[i] = ("%08x"):format(i)
+  for i = 1, n // 512 + 1 do
+    parts[i] = ("%08x"):format(i) .. filler
   end
   return table.concat(parts):sub(1, n)
 end
@@ -51,14 +57,21 @@ end
 ---@field half_close boolean  may one end talk on behind the other's end?
 ---@field abort boolean  does reset tell the peer so?
 
-local function dial(protocol, listener)
+local function dial(protocol, listener, options)
   local at = protocol.at and protocol.at(listener) or listener.endpoint
-  return assert(net.connect(at, protocol.options))
+  return assert(net.connect(at, options or protocol.options))
 end
 
-local function pair(protocol)
-  local listener <close> = assert(net.listen(protocol.endpoint, protocol.options))
-  local client = dial(protocol, listener)
+--- Options besides the protocol's own are given to both ends when they are made.
+local function pair(protocol, more)
+  local options = {}
+  for _, list in ipairs {protocol.options or {}, more or {}} do
+    for name, value in pairs(list) do
+      options[name] = value
+    end
+  end
+  local listener <close> = assert(net.listen(protocol.endpoint, options))
+  local client = dial(protocol, listener, options)
   return client, assert(listener:accept())
 end
 
@@ -85,13 +98,10 @@ end
 
 local function backpressure(it, protocol)
   it("carries a megabyte both ways at once, and waits for who reads slowly", function()
-    local client, server = pair(protocol)
+    local client, server = pair(protocol, {sndbuf = 131072, rcvbuf = 131072})
     local _ <close> = closing(client, server)
     local bytes = connections.pattern(1 << 20)
     local written = false
-    for _, stream in ipairs {client, server} do
-      stream:set {sndbuf = 65536, rcvbuf = 65536}
-    end
     task.all {
       function()
         assert(client:write(bytes))
@@ -115,7 +125,7 @@ local function backpressure(it, protocol)
   it("loses nothing of many small writes and large ones in turn", function()
     local client, server = pair(protocol)
     local _ <close> = closing(client, server)
-    client:set {sndbuf = 4096}
+    client:set {sndbuf = 16384}
     local sent = {}
     local got
     local function write()
@@ -164,6 +174,24 @@ local function ends(it, protocol)
       assert.equal("EPIPE", not ok and err and err.code or select(2, server:flush()).code)
       assert.is_nil(client:read())
     end
+  end)
+
+  it("gives the answer to who writes on while the other closes", function()
+    local client, server = pair(protocol)
+    local _ <close> = closing(client, server)
+    local writer = task.spawn(pcall, function()
+      for _ = 1, 100 do
+        if not client:write(("x"):rep(10000)) then
+          break
+        end
+        task.sleep(0.0005)
+      end
+    end)
+    assert.equal(5, #server:read(5))
+    server:write(connections.pattern(20000))
+    server:close()
+    assert.equal(20000, #client:read(20000))
+    writer:join()
   end)
 
   it("tells a reset", function()
