@@ -229,13 +229,13 @@ end
 --- print(none, err.code, err.endpoint)  --> nil ENOENT unix:/no/such/socket
 --- ```
 ---@async
----@param endpoint string  `tcp://host:port`, `unix:/path`, `unix:@name`, `mem:name`, `fd:N`;
---- a Datagram by `udp://host:port`, `unixgram:/path`, `seqpacket:/path`, `icmp://host`,
---- `raw://host/protocol`
+---@param endpoint string  `tcp://host:port`, `sctp://host:port`, `vsock://cid:port`,
+--- `unix:/path`, `unix:@name`, `mem:name`, `fd:N`; a Datagram by `udp://host:port`,
+--- `unixgram:/path`, `seqpacket:/path`, `icmp://host`, `raw://host/protocol`
 ---@param opts? neap.net.ConnectOptions
 ---@return neap.Stream|neap.Datagram|nil socket
----@return neap.Error? err  ECONNREFUSED, ETIMEDOUT, EAI_NONAME, ...; `err.attempts` lists
---- each address's own when there were several
+---@return neap.Error? err  ECONNREFUSED, ETIMEDOUT, EPROTONOSUPPORT, EAI_NONAME, ...;
+--- `err.attempts` lists each address's own when there were several
 function net.connect(endpoint, opts)
   local stream, err = told("connect", pcall(core.dial, endpoint, opts))
   if stream ~= false then
@@ -278,7 +278,8 @@ end
 --- ```
 ---@async
 ---@param endpoint string  `tcp://host:port` (host `*`: every address, v4 and v6; none:
---- loopback; port 0: any free one), `unix:/path`, `unix:@name`, `mem:name`, `fd:N`
+--- loopback; port 0: any free one), `sctp://host:port`, `vsock://cid:port`, `unix:/path`,
+--- `unix:@name`, `mem:name`, `fd:N`
 ---@param opts? neap.net.ListenOptions
 ---@return neap.Listener? listener
 ---@return neap.Error? err  EADDRINUSE, EACCES, EADDRNOTAVAIL, ENAMETOOLONG, ...

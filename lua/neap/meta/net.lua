@@ -122,6 +122,39 @@ function net.interfaces() end
 --- local stream <close> = assert(net.connect(listener.endpoint))
 --- print(stream.protocol, stream:get "mptcp")  --> tcp false
 --- ```
+---
+--- **SCTP** (`sctp://host:port`, RFC 9260) is the kernel's, one-to-one (sctp(7)):
+--- an association with one stream of bytes each way, whose messages' bounds are
+--- not told. `nodelay` is on, as of TCP, and idle peers are probed without
+--- `keepalive`. It has no half close: `shutdown` ends the association, once all
+--- that was written has arrived. What the peer had written until then still
+--- comes; what it writes after it has read the end fails with EPIPE. So
+--- `net.relay` ends the answers, too, when it passes an end to an SCTP stream.
+--- `reset` aborts the association, and the peer gets ECONNRESET. The window that
+--- the peer may fill follows from `rcvbuf` as it is when the association is made.
+--- A kernel without SCTP fails with EPROTONOSUPPORT (`modprobe sctp`).
+---
+--- **vsock** (`vsock://cid:port`, vsock(7)) joins a machine and its virtual
+--- machines, which cids number; a guest reaches its host as `vsock://host:port`.
+--- Nobody listens there: ECONNRESET. No transport leads there: ENODEV, which
+--- names the kernel's modules. `reset` tells the peer an end, as `close` does.
+---
+--- ```lua
+--- local net = require "neap.net"
+---
+--- local function echo_once(endpoint)
+---   local listener <close>, err = net.listen(endpoint)
+---   if not listener then
+---     return err.code -- EPROTONOSUPPORT, EAFNOSUPPORT: not in this kernel
+---   end
+---   local stream <close> = assert(net.connect(listener.endpoint))
+---   local server <close> = assert(listener:accept())
+---   server:write(stream.protocol, "\n")
+---   return stream:read()
+--- end
+---
+--- print(echo_once "tcp://127.0.0.1:0", echo_once "sctp://127.0.0.1:0")  --> tcp ...
+--- ```
 ---@class neap.Stream
 ---@field localaddr neap.Address?  where it is bound; nil for `mem:` and pipes
 ---@field remoteaddr neap.Address?  of the peer
@@ -370,7 +403,7 @@ function Stream:sendfd(data, descriptors) end
 function Stream:recvfd(max) end
 
 --- Half close: the peer reads the end of the stream behind what was written.
---- Writing is over; reading goes on.
+--- Writing is over; reading goes on. (SCTP has no halves: see above.)
 ---
 --- ```lua
 --- local net = require "neap.net"
@@ -407,7 +440,7 @@ function Stream:shutdown() end
 function Stream:close() end
 
 --- Close abortively: what was not sent is dropped, and a TCP peer gets a reset
---- (RFC 9293, 3.10.5).
+--- (RFC 9293, 3.10.5), an SCTP one an abort (RFC 9260, 9.1).
 ---
 --- ```lua
 --- local net = require "neap.net"
