@@ -104,20 +104,32 @@ static int pass(lua_State *L, lua_State *co, int n, lua_KContext how) {
 }
 
 
+/* Close what the coroutine left open; nothing can suspend meanwhile: Lua 5.4
+ * says so. */
+static int reset(lua_State *L, lua_State *co) {
+  host *h = host_of(L);
+  h->stuck++;
+  host_enter(h, co);
+  int status = lua_resetthread(co);
+  host_enter(h, L);
+  h->stuck--;
+  return status;
+}
+
+
 /* Give the error that ended the coroutine: as a result, or raised with the
  * position of the caller, after closing what it left open. */
 static int pass_error(lua_State *L, lua_State *co, lua_KContext how) {
+  host *h = host_of(L);
   if (how == RESUME) {
+    h->insist(L);
     lua_pushboolean(L, false);
     lua_xmove(co, L, 1);
     return 2;
   }
   int status = lua_status(co);
-  if (status != LUA_OK && status != LUA_YIELD) {
-    host_of(L)->stuck++;
-    status = lua_resetthread(co);
-    host_of(L)->stuck--;
-  }
+  if (status != LUA_OK && status != LUA_YIELD)
+    status = reset(L, co);
   lua_xmove(co, L, 1);
   if (status != LUA_ERRMEM && lua_type(L, -1) == LUA_TSTRING) {
     luaL_where(L, 1);
@@ -141,7 +153,9 @@ static int go(lua_State *L, lua_State *co, int nargs, lua_KContext how) {
   int nresults;
   bool stuck = !lua_isyieldable(L);
   h->stuck += stuck;
+  host_enter(h, co);
   int status = lua_resume(co, L, nargs, &nresults);
+  host_enter(h, L);
   h->stuck -= stuck;
   if (status == LUA_YIELD && coroutine_parked(co)) {
     coroutine_push_mark(L);
@@ -207,7 +221,6 @@ static int l_running(lua_State *L) {
 }
 
 
-/* Nothing can suspend while <close> variables run here: Lua 5.4 says so. */
 static int l_close(lua_State *L) {
   lua_State *co = check(L);
   host *h = host_of(L);
@@ -217,9 +230,7 @@ static int l_close(lua_State *L) {
   if (h->closing >= CLOSE_DEPTH)
     return luaL_error(L, "C stack overflow");
   h->closing++;
-  h->stuck++;
-  int result = lua_resetthread(co);
-  h->stuck--;
+  int result = reset(L, co);
   h->closing--;
   lua_pushboolean(L, result == LUA_OK);
   if (result == LUA_OK)

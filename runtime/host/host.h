@@ -11,6 +11,7 @@
 
 #include <lauxlib.h>
 #include <lua.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -32,13 +33,19 @@ struct host {
   unsigned streams; /* open, for the census */
   unsigned listeners;
   unsigned datagrams;
-  unsigned handles; /* other things of the backend: children, ... */
-  lua_State *base;  /* the running task's own coroutine */
-  unsigned stuck;   /* calls below which nothing can suspend */
-  unsigned closing; /* nested coroutine.close */
-  bool ended;       /* the state is being closed: what a finalizer makes now
+  unsigned handles;            /* other things of the backend: children, ... */
+  lua_State *base;             /* the running task's own coroutine */
+  lua_State *volatile running; /* the innermost coroutine that runs now */
+  volatile sig_atomic_t pressed; /* a signal came: `hook` is to look */
+  bool held;                     /* it is to look on, while this task runs */
+  lua_Hook hook;                 /* sched/press.c */
+  void (*insist)(lua_State *L);  /* an error was caught: raises where the
+                                    running task must not go on behind it */
+  unsigned stuck;                /* calls below which nothing can suspend */
+  unsigned closing;              /* nested coroutine.close */
+  bool ended;      /* the state is being closed: what a finalizer makes now
                        gets none itself */
-  int exit_status;  /* of the process */
+  int exit_status; /* of the process */
 };
 
 /* The host that L belongs to. */
@@ -53,6 +60,16 @@ static inline host *host_of(lua_State *L) {
 /* The next serial number, from 1: what objects print instead of a pointer. */
 static inline unsigned host_serial(host *h) {
   return ++h->serial;
+}
+
+/* Instructions between two calls of host.hook. */
+enum { HOST_COUNT = 1000 };
+
+/* Lua goes on in this coroutine. */
+static inline void host_enter(host *h, lua_State *co) {
+  h->running = co;
+  if (h->pressed || h->held)
+    lua_sethook(co, h->hook, LUA_MASKCOUNT, HOST_COUNT);
 }
 
 /* Register for `require name` a C function that leaves the module. */

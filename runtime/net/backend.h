@@ -314,6 +314,7 @@ struct backend {
   bool (*may_flow)(stream *from, stream *to); /* a pipe goes one way only */
 
   const struct processes *processes; /* net/process.h; NULL: there are none */
+  const struct terminals *terminals; /* net/terminal.h; NULL: there are none */
 };
 
 #endif

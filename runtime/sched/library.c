@@ -275,7 +275,9 @@ static const luaL_Reg functions[] = {
     {"sleep", l_sleep},         {"yield", l_yield},
     {"queue", l_queue},         {"scope", scope_run},
     {"timeout", frame_timeout}, {"shield", frame_shield},
-    {"check", l_check},         {NULL, NULL},
+    {"check", l_check},         {"foreground", press_foreground},
+    {"press", press_cancel},    {"lenient", press_lenient},
+    {"aside", press_aside},     {NULL, NULL},
 };
 
 

@@ -153,8 +153,10 @@ void report_failure(lua_State *L, task *t) {
   lua_pushliteral(L, "\n");
   report_push_task(L, t);
   lua_concat(L, 3);
-  bool root = t->scope == h->sched->root;
-  if (root && !t->served && h->exit_status == 0)
+  bool side = t->scope == h->sched->side;
+  bool root = t->scope == h->sched->root || side;
+  bool told = t->served || side || h->sched->lenient;
+  if (root && !told && h->exit_status == 0)
     h->exit_status = 1;
   if (t->served && error_is(L, err))
     print_line(L, err, t);

@@ -73,6 +73,8 @@ struct task {
   bool served;  /* an error is reported and ends only this task, and
                               its first argument is closed when it ends */
   bool outside; /* the world can end the current wait */
+  bool pressed; /* it is to end even if it never waits: press.c */
+  bool aside;   /* the program does not wait for it */
 };
 
 struct scope {
@@ -83,6 +85,7 @@ struct scope {
   unsigned threshold; /* wake `below` at that many */
   waitq below;
   int ref;     /* anchor while children live; LUA_NOREF */
+  bool aside;  /* the program does not wait for its tasks */
   bool failed; /* a child has, even if its error could not be kept */
   bool ended;
 };
@@ -99,10 +102,15 @@ struct sched {
   unsigned ready_count;
   unsigned live;
   uint64_t now;     /* as of the last turn; waits are counted from it */
+  unsigned aside;   /* of these, those that the program does not wait for */
   unsigned credit;  /* verbs left to the running task until it yields */
   bool spent;       /* one had none left: ask the world soon */
   unsigned outside; /* waits that the world can end */
   scope *root;
+  scope *side;      /* of what the program does not wait for; NULL: none yet */
+  task *foreground; /* that SIGINT cancels first; NULL: none */
+  bool lenient;     /* a failed task is told of, and does not end the program */
+  uint64_t spare;   /* before this time a task in an endless loop is not hit */
   int slots;   /* registry: the Tasks that have not ended */
   timer *heap; /* from 1 */
   unsigned timers, heap_room;
@@ -110,6 +118,8 @@ struct sched {
   unsigned site_count;
   const char *reason; /* of sched_interrupt */
   void (*flush)(host *h);
+  lua_CFunction on_summon;
+  bool summoned;
   uint64_t alarm_at;
   void (*alarm)(host *h, uint64_t now);
   int *unrefs;
@@ -161,6 +171,17 @@ int trace_handler(lua_State *L);
 void trace_take(lua_State *L, int err);
 void trace_note(lua_State *L, int err, int text);
 bool trace_is_interrupt(lua_State *L, int err); /* of the running task */
+
+/* Ending what does not wait (press.c): around each run of a task; the
+ * functions of neap.task.core */
+void press_open(lua_State *L);
+void press_begin(struct sched *s, task *t);
+void press_end(struct sched *s, task *t);
+void press_all(scope *s);
+int press_lenient(lua_State *L);
+int press_aside(lua_State *L);
+int press_foreground(lua_State *L);
+int press_cancel(lua_State *L);
 
 /* Scopes (scope.c) */
 void scope_open(lua_State *L);

@@ -34,6 +34,7 @@ scope *scope_new(lua_State *L) {
   *s = (scope){.host = host_of(L), .ref = LUA_NOREF};
   s->frame.deadline = NEVER;
   s->frame.kind = SCOPE;
+  s->aside = task_current(L) != NULL && task_current(L)->aside;
   luaL_setmetatable(L, CLASS);
   lua_pushvalue(L, -1);
   s->ref = luaL_ref(L, LUA_REGISTRYINDEX);
@@ -57,6 +58,7 @@ static void release(lua_State *L, scope *s) {
 
 static void link_child(scope *s, task *t) {
   t->scope = s;
+  t->aside = s->aside;
   t->elder = s->youngest;
   if (s->youngest != NULL)
     s->youngest->younger = t;
@@ -130,11 +132,18 @@ void scope_cancel(scope *s) {
 }
 
 
+/* At the prompt a task's failure is told of, and no more. */
+static bool is_lenient(const scope *s) {
+  const struct sched *all = s->host->sched;
+  return s == all->side || (all->lenient && s == all->root);
+}
+
+
 void scope_child_ended(lua_State *L, task *t) {
   scope *s = t->scope;
   t->scope = NULL;
   remove_child(s, t);
-  if (t->failed && !t->served) {
+  if (t->failed && !t->served && !is_lenient(s)) {
     s->failed = true;
     scope_cancel(s);
   }
@@ -364,7 +373,7 @@ void scope_abandon(lua_State *L, scope *s) {
   cancel_children(s);
   for (task *t; (t = s->youngest) != NULL;) {
     remove_child(s, t);
-    link_child(s->host->sched->root, t);
+    link_child(t->aside ? s->host->sched->side : s->host->sched->root, t);
   }
   wait_wake_all(&s->below, 0);
   tell_failures(L, s);

@@ -10,6 +10,7 @@
 #include "sched/task.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -359,6 +360,7 @@ static task *spawn(lua_State *L, scope *into, int nargs, bool served) {
   scope_add(into != NULL ? into : s->root, t);
   t->co = co;
   s->live++;
+  s->aside += t->aside;
   make_ready(s, t);
   return t;
 }
@@ -459,6 +461,8 @@ static void end(struct sched *s, task *t, int result) {
   lua_pop(L, 1);
   t->co = t->parked = NULL;
   s->live--;
+  s->aside -= t->aside;
+  press_end(s, t);
   wait_wake_all(&t->joiners, 0);
   scope_child_ended(L, t);
 }
@@ -476,14 +480,18 @@ static void run(struct sched *s, task *t) {
   s->credit = CREDIT;
   s->host->base = t->co;
   t->state = RUNNING;
+  press_begin(s, t);
 #ifdef NEAP_STRESS
   lua_gc(L, LUA_GCCOLLECT);
 #endif
   int result = lua_resume(t->co, L, nargs, &n);
   s->host->base = NULL;
+  s->host->running = NULL;
   s->current = NULL;
   if (s->flush != NULL)
     s->flush(s->host);
+  if (s->lenient)
+    fflush(stdout); /* it appears above the prompt */
   if (s->leaving) {
     os_leave(s, t);
     return;
@@ -558,6 +566,28 @@ static void expire(struct sched *s) {
 }
 
 
+void sched_summon(host *h) {
+  h->sched->summoned = true;
+}
+
+
+void sched_on_summon(host *h, lua_CFunction f) {
+  h->sched->on_summon = f;
+}
+
+
+static void summon(struct sched *s) {
+  lua_State *L = s->host->L;
+  s->summoned = false;
+  if (s->on_summon == NULL)
+    return;
+  lua_pushcfunction(L, s->on_summon);
+  if (!host_call(s->host, 0, 0))
+    fprintf(stderr, "neap: %s\n", lua_tostring(L, -1));
+  lua_settop(L, 0);
+}
+
+
 static void run_ready(struct sched *s) {
   s->spent = false;
   for (int i = 0; i < ROUNDS && s->ready_count > 0 && !s->spent; i++)
@@ -565,12 +595,22 @@ static void run_ready(struct sched *s) {
 }
 
 
+/* The program has ended: what it does not wait for ends, too. */
+static bool is_over(struct sched *s) {
+  if (s->live > 0 && s->live == s->aside)
+    press_all(s->side);
+  return s->live == 0;
+}
+
+
 void sched_run(host *h) {
   struct sched *s = h->sched;
   for (;;) {
     run_ready(s);
-    if (s->live == 0 || s->stopped)
+    if (is_over(s) || s->stopped)
       return;
+    if (s->summoned)
+      summon(s);
     uint64_t next = s->ready_count > 0 ? 0 : next_deadline(s);
     if (s->ready_count == 0 && s->outside == 0 && timer_next(s) == NEVER) {
       if (s->deadlocked)
@@ -611,6 +651,7 @@ int sched_open(lua_State *L) {
   report_open(L);
   library_open(L, CLASS);
   os_open(L);
+  press_open(L);
   s->root = scope_new(L);
   host_module(L, "neap.task.core", luaopen_neap_task_core);
   host_module(L, "neap.host", luaopen_neap_host);

@@ -34,6 +34,25 @@ void sched_run(host *h);
  * backend's callback. */
 void sched_interrupt(host *h, int exit_status, const char *reason);
 
+/* From a signal's handler: have what Lua runs now looked at.  It calls
+ * world.hear soon, and raises in the running task if that cancelled it. */
+void sched_press(host *h);
+
+/* The signals are being delivered without. */
+void sched_heard(host *h);
+
+/* SIGINT came: cancel what runs at the prompt, whatever it does.  False when
+ * nothing does. */
+bool sched_hit(host *h);
+
+/* Is this host at a prompt?  Callable from a signal's handler. */
+bool sched_is_prompt(const host *h);
+
+/* Call this on the main thread, from the loop, where Lua may run; callable
+ * from a backend's callback. */
+void sched_summon(host *h);
+void sched_on_summon(host *h, lua_CFunction f);
+
 /* Spawn the function below its nargs arguments on top of L's stack, into the
  * scope (NULL: the root scope), and replace them by the Task. */
 task *task_spawn(lua_State *L, scope *into, int nargs);

@@ -35,6 +35,9 @@ struct world {
    * concerns, and call sched_round() after each delivery. */
   void (*poll)(void *w, uint64_t deadline);
 
+  /* Deliver the signals that have come, and nothing else; called from Lua. */
+  void (*hear)(void *w);
+
   /* Let what was closed go out, until it is out or the deadline.  No Lua runs
    * meanwhile. */
   void (*drain)(void *w, uint64_t deadline);

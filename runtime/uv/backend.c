@@ -8,6 +8,7 @@
 #include "uv/loop.h"
 #include "uv/names.h"
 #include "uv/process.h"
+#include "uv/terminal.h"
 
 const backend uv_backend = {
     .listen = acceptor_listen,
@@ -43,4 +44,5 @@ const backend uv_backend = {
     .relay_result = pump_result,
     .may_flow = pump_may_flow,
     .processes = &uv_processes,
+    .terminals = &uv_terminals,
 };

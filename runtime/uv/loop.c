@@ -31,6 +31,7 @@
 #include "uv/arena.h"
 #include "uv/backend.h"
 #include "uv/process.h"
+#include "uv/terminal.h"
 #include "uv/thread.h"
 #include "uv/world.h"
 
@@ -292,6 +293,11 @@ static void poll_loop(void *w, uint64_t deadline) {
 }
 
 
+static void hear(void *w) {
+  signals_hear(((loop *)w)->host);
+}
+
+
 void loop_hold(host *h) {
   loop_of(h)->draining++;
 }
@@ -360,6 +366,7 @@ static ssize_t list(void *w, const char *path, char *names, size_t room) {
 static void leave(void *w, int status) {
   loop *l = w;
   fflush(NULL);
+  terminal_restore();
   if (uv_world_busy(l->host))
     _exit(status);
   exit(status);
@@ -369,9 +376,9 @@ static void leave(void *w, int status) {
 #define WORLD(end) \
   { \
     .name = "uv", .now = now, .wall = wall, .cpu = cpu, .random = draw, \
-    .poll = poll_loop, .drain = drain, .leave = end, .thread = thread_run, \
-    .bell = thread_bell, .ring = thread_ring, .descriptors = descriptors, \
-    .list = list, .net = &uv_backend, \
+    .poll = poll_loop, .hear = hear, .drain = drain, .leave = end, \
+    .thread = thread_run, .bell = thread_bell, .ring = thread_ring, \
+    .descriptors = descriptors, .list = list, .net = &uv_backend, \
   }
 
 const world uv_world = WORLD(leave);

@@ -22,6 +22,9 @@ int signals_missed(host *h, uint64_t wanted);
 int signals_dispose(host *h, int signal, bool ignore);
 int signals_raise(host *h, int signal);
 
+/* Deliver what has come, without running tasks: for the world's hear. */
+void signals_hear(host *h);
+
 /* Around a write by a stream, which reports EPIPE itself: no SIGPIPE of this
  * thread ends the process. */
 void signals_quiet(bool quiet);

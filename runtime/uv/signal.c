@@ -12,6 +12,8 @@
 ** from inside the handler, so that it works while Lua is in an endless loop.
 ** Any other stays noted for the next watch.
 **
+** SIGATTACH, a realtime signal, asks for a place to attach to (repl/attach.c).
+**
 ** SIGPIPE ends the process when print or io wrote to a standard output that
 ** nobody reads any more, as it ends other programs in a pipeline.  A stream's
 ** write gives EPIPE instead.
@@ -28,6 +30,7 @@
 
 #include "sched/task.h"
 #include "uv/process.h"
+#include "uv/terminal.h"
 #include "uv/world.h"
 
 enum { SIGNALS = 64 };
@@ -36,6 +39,7 @@ enum { SIGNALS = 64 };
 static atomic_uint_least64_t noted;  /* come, not delivered yet */
 static atomic_uint_least64_t ending; /* those that end the program */
 static atomic_bool asked;            /* one of them has come */
+static atomic_uint unheard;          /* SIGINTs since the last delivery */
 static atomic_int bell = -1;         /* the eventfd */
 static _Thread_local volatile sig_atomic_t quiet; /* a stream writes */
 
@@ -52,16 +56,46 @@ static struct station {
 } station;
 
 
+/* At the prompt SIGINT ends what runs.  If that cannot be ended (press.c), say
+ * so, and then end the process. */
+static void on_impatience(void) {
+  static const char text[] =
+      "\nneap: what runs now cannot be stopped; ^C once more ends neap\n";
+  unsigned before = atomic_fetch_add(&unheard, 1);
+  if (before == 1) {
+    ssize_t told = write(STDERR_FILENO, text, sizeof text - 1);
+    (void)told;
+  } else if (before >= 2) {
+    terminal_restore();
+    _exit(128 + SIGINT);
+  }
+}
+
+
 static void on_signal(int n) {
   int kept = errno;
   uint64_t one = 1;
   if ((atomic_load(&ending) & signal_bit(n)) != 0 &&
-      atomic_exchange(&asked, true))
+      atomic_exchange(&asked, true)) {
+    terminal_restore();
     _exit(128 + n);
+  }
   atomic_fetch_or(&noted, signal_bit(n));
+  if (n == SIGINT || n == SIGTERM)
+    sched_press(owner);
+  if (n == SIGINT && sched_is_prompt(owner))
+    on_impatience();
   ssize_t told = write(atomic_load(&bell), &one, sizeof one);
   (void)told; /* it fails only when it rings already, or no more */
   errno = kept;
+}
+
+
+static void on_knock(int n, siginfo_t *info, void *context) {
+  (void)context;
+  if (info->si_code == SI_QUEUE && info->si_value.sival_int == KNOCK_INTERRUPT)
+    sched_press(owner);
+  on_signal(n);
 }
 
 
@@ -90,16 +124,21 @@ void signals_quiet(bool on) {
 
 
 /* Set what a signal does; what it did before neap is kept. */
-static int set(int n, void (*handler)(int)) {
-  struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART};
+static int set_action(int n, struct sigaction *action) {
   struct sigaction old;
-  sigfillset(&action.sa_mask);
-  if (sigaction(n, &action, &old) < 0)
+  sigfillset(&action->sa_mask);
+  if (sigaction(n, action, &old) < 0)
     return -errno;
   if ((station.ours & signal_bit(n)) == 0)
     station.before[n - 1] = old;
   station.ours |= signal_bit(n);
   return 0;
+}
+
+
+static int set(int n, void (*handler)(int)) {
+  struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART};
+  return set_action(n, &action);
 }
 
 
@@ -125,7 +164,13 @@ static void deliver_unwatched(host *h, int n) {
 
 
 static void deliver(host *h, int n) {
-  bool taken = false;
+  bool taken = n == SIGINT && sched_hit(h);
+  if (taken)
+    return;
+  if (n == SIGATTACH) {
+    sched_summon(h);
+    return;
+  }
   for (sigwatch *w = station.list; w != NULL; w = w->next) {
     if ((w->wanted & signal_bit(n)) != 0) {
       w->caught |= signal_bit(n);
@@ -140,16 +185,29 @@ static void deliver(host *h, int n) {
 }
 
 
+static void deliver_all(host *h) {
+  uint64_t bits = atomic_exchange(&noted, 0);
+  atomic_store(&unheard, 0);
+  for (int n = 1; bits != 0 && n <= SIGNALS; n++)
+    if ((bits & signal_bit(n)) != 0)
+      deliver(h, n);
+}
+
+
 static void on_bell(watch *w, uint32_t events) {
   uint64_t count;
   (void)events;
   if (read(w->fd, &count, sizeof count) < 0)
     return;
-  uint64_t bits = atomic_exchange(&noted, 0);
-  for (int n = 1; bits != 0 && n <= SIGNALS; n++)
-    if ((bits & signal_bit(n)) != 0)
-      deliver(owner, n);
+  sched_heard(owner);
+  deliver_all(owner);
   loop_round(loop_of(owner));
+}
+
+
+void signals_hear(host *h) {
+  if (owner == h)
+    deliver_all(h);
 }
 
 
@@ -200,6 +258,14 @@ void signals_close(host *h) {
 static bool is_ignored(int n) {
   struct sigaction now;
   return sigaction(n, NULL, &now) == 0 && now.sa_handler == SIG_IGN;
+}
+
+
+int uv_world_attach(host *h) {
+  struct sigaction action = {.sa_sigaction = on_knock,
+                             .sa_flags = SA_RESTART | SA_SIGINFO};
+  int status = station_open(h);
+  return status < 0 ? status : set_action(SIGATTACH, &action);
 }
 
 

@@ -5,6 +5,8 @@
 #ifndef UV_WORLD_H
 #define UV_WORLD_H
 
+#include <signal.h>
+
 #include "host/host.h"
 #include "sched/world.h"
 
@@ -22,6 +24,11 @@ void uv_world_close(host *h);
 /* Let SIGINT and SIGTERM cancel this host's root scope (exit status 130, 143);
  * the second one ends the process at once.  One host in a process at a time. */
 int uv_world_signals(host *h);
+
+/* Let SIGATTACH summon (sched/task.h): another process asks for a place to
+ * attach to. */
+int uv_world_attach(host *h);
+#define SIGATTACH (SIGRTMIN + 6)
 
 /* May exit() wait for a thread of libuv's pool, or pull the ground from under
  * one of thread.h?  Then leave by _exit. */

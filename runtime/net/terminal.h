@@ -1,0 +1,54 @@
+/*
+** The seam below the prompt (repl/): the terminal that this process was
+** started from, files that only this user may read, and a knock at another
+** neap.
+**
+** A backend fills the table `terminals` and names it in its struct backend
+** (net/backend.h).  Functions return 0 or a negative errno.
+*/
+
+#ifndef NET_TERMINAL_H
+#define NET_TERMINAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "host/host.h"
+
+/* What the terminal does with what is typed: as it was found; each key comes
+ * at once, not echoed, but ^C, ^Z and ^\ still are signals. */
+enum terminal_mode { TERMINAL_FOUND, TERMINAL_KEYS };
+
+/* How another neap is knocked at: it is to open a place to attach to; or to
+ * end what an attached prompt runs in it, even in an endless loop. */
+enum knock { KNOCK_ATTACH, KNOCK_INTERRUPT };
+
+typedef struct terminals {
+  bool (*is_terminal)(host *h, int fd);
+  int (*size)(host *h, int fd, int *columns, int *rows);
+
+  /* Of descriptor 0.  However the process ends, but by SIGKILL, the terminal is
+   * left as it was found. */
+  int (*mode)(host *h, enum terminal_mode mode);
+
+  /* Write all, waiting as print does. */
+  int (*write)(host *h, int fd, const char *bytes, size_t n);
+
+  /* A folder with its parents, for this user alone.  -EPERM if there is one
+   * already that is another's, or that others may enter. */
+  int (*folder)(host *h, const char *path);
+
+  /* Append to a file for this user alone; what is above twice the limit is
+   * cut down to the limit, from the front, at a line's end.  Two processes may
+   * do so at once. */
+  int (*append)(host *h, const char *path, const char *bytes, size_t n,
+                size_t limit);
+
+  /* -ESRCH: there is none such; -ENOTSUP: it does not listen to knocks. */
+  int (*knock)(host *h, int pid, enum knock what);
+  unsigned (*uid)(host *h);
+  bool (*alive)(host *h, int pid);
+} terminals;
+
+#endif

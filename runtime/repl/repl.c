@@ -1,0 +1,150 @@
+/*
+** neap.repl.core: the terminal, files for this user alone, and knocking at
+** other processes, as lua/neap/repl/ uses them.
+*/
+
+#include "repl/repl.h"
+
+#include "host/error.h"
+#include "net/backend.h"
+#include "net/terminal.h"
+#include "sched/task.h"
+#include "sched/world.h"
+
+
+static const terminals *terminals_of(lua_State *L) {
+  const terminals *t = host_of(L)->world->net->terminals;
+  if (t == NULL)
+    luaL_error(L, "there is no terminal in this world");
+  return t;
+}
+
+
+static int result(lua_State *L, int status, const char *op, const char *where) {
+  if (status < 0)
+    return fail(L, status, op, where);
+  lua_pushboolean(L, true);
+  return 1;
+}
+
+
+/* is_terminal(fd) : boolean */
+static int l_is_terminal(lua_State *L) {
+  int fd = (int)luaL_checkinteger(L, 1);
+  lua_pushboolean(L, terminals_of(L)->is_terminal(host_of(L), fd));
+  return 1;
+}
+
+
+/* size() : columns, rows | nil, error */
+static int l_size(lua_State *L) {
+  int columns = 0, rows = 0;
+  int status = terminals_of(L)->size(host_of(L), 1, &columns, &rows);
+  if (status < 0)
+    return fail(L, status, "size", "stdout");
+  lua_pushinteger(L, columns);
+  lua_pushinteger(L, rows);
+  return 2;
+}
+
+
+/* mode("keys"|"found") : true | nil, error */
+static int l_mode(lua_State *L) {
+  static const char *const names[] = {"found", "keys", NULL};
+  int mode = luaL_checkoption(L, 1, NULL, names);
+  int status = terminals_of(L)->mode(host_of(L), (enum terminal_mode)mode);
+  return result(L, status, "mode", "stdin");
+}
+
+
+/* folder(path) : true | nil, error */
+static int l_folder(lua_State *L) {
+  const char *path = luaL_checkstring(L, 1);
+  return result(L, terminals_of(L)->folder(host_of(L), path), "mkdir", path);
+}
+
+
+/* append(path, text, limit) : true | nil, error */
+static int l_append(lua_State *L) {
+  size_t n;
+  const char *path = luaL_checkstring(L, 1);
+  const char *text = luaL_checklstring(L, 2, &n);
+  lua_Integer limit = luaL_checkinteger(L, 3);
+  luaL_argcheck(L, limit > 0 && limit < INT32_MAX, 3, "a size expected");
+  int status =
+      terminals_of(L)->append(host_of(L), path, text, n, (size_t)limit);
+  return result(L, status, "append", path);
+}
+
+
+/* knock(pid, "attach"|"interrupt") : true | nil, error */
+static int l_knock(lua_State *L) {
+  static const char *const names[] = {"attach", "interrupt", NULL};
+  int pid = (int)luaL_checkinteger(L, 1);
+  int what = luaL_checkoption(L, 2, NULL, names);
+  int status = terminals_of(L)->knock(host_of(L), pid, (enum knock)what);
+  const char *where = lua_pushfstring(L, "process %d", pid);
+  return result(L, status, "attach", where);
+}
+
+
+/* alive(pid) : boolean */
+static int l_alive(lua_State *L) {
+  int pid = (int)luaL_checkinteger(L, 1);
+  lua_pushboolean(L, terminals_of(L)->alive(host_of(L), pid));
+  return 1;
+}
+
+
+/* uid() : integer */
+static int l_uid(lua_State *L) {
+  lua_pushinteger(L, terminals_of(L)->uid(host_of(L)));
+  return 1;
+}
+
+
+/* pid() : integer */
+static int l_pid(lua_State *L) {
+  host *h = host_of(L);
+  lua_pushinteger(L, h->world->net->processes->self(h));
+  return 1;
+}
+
+
+static const luaL_Reg functions[] = {
+    {"is_terminal", l_is_terminal},
+    {"size", l_size},
+    {"mode", l_mode},
+    {"folder", l_folder},
+    {"append", l_append},
+    {"knock", l_knock},
+    {"alive", l_alive},
+    {"uid", l_uid},
+    {"pid", l_pid},
+    {"console", console_open},
+    {NULL, NULL},
+};
+
+
+static int open_core(lua_State *L) {
+  console_class(L);
+  luaL_newlib(L, functions);
+  return 1;
+}
+
+
+int repl_open(lua_State *L) {
+  host_module(L, "neap.repl.core", open_core);
+  return 0;
+}
+
+
+/* require("neap.repl.attach").summoned() */
+int repl_summoned(lua_State *L) {
+  lua_getglobal(L, "require");
+  lua_pushliteral(L, "neap.repl.attach");
+  lua_call(L, 1, 1);
+  lua_getfield(L, -1, "summoned");
+  lua_call(L, 0, 0);
+  return 0;
+}

@@ -1,0 +1,230 @@
+/*
+** Pressing: ending a task that does not wait.
+**
+** A cancelled task learns of it when it waits.  One that computes for ever
+** never does, and keeps the loop from hearing the signal, too.  So a signal's
+** handler presses: it sets a count hook on the coroutine that runs.  The hook
+** has the signals delivered, and if they cancelled what runs, it raises the
+** cancellation there and then.
+**
+** A program's task is hit once: it may have caught the error on purpose, to
+** clean up at length; the second signal ends the process anyway.  What the
+** prompt runs is *pressed*: hit again after each GRACE, which is for its
+** <close> variables, and until it has ended pcall, xpcall and resume raise
+** what they caught.
+**
+** Hooks reach Lua code only: a C function that takes long (string.find with a
+** pattern that backtracks) and a finalizer cannot be stopped so.
+*/
+
+#include "sched/sched.h"
+
+#define MILLISECONDS UINT64_C(1000000)
+
+/* Before a cancelled task that has not waited meanwhile is hit, and between
+ * two hits. */
+#define GRACE (30 * MILLISECONDS)
+
+/* At the prompt: before a task that only keeps others waiting is hit, too. */
+#define HOGGING (80 * MILLISECONDS)
+
+
+static bool is_interrupted(const task *t) {
+  return t->interrupt && frame_interrupts(t, NULL);
+}
+
+
+static uint64_t now(const host *h) {
+  return h->world->now(h->outside);
+}
+
+
+static void press(task *t) {
+  t->pressed = true;
+  if (t->state == RUNNING)
+    t->host->held = true;
+  task_cancel(t);
+}
+
+
+static void hit(lua_State *L, struct sched *s, task *t) {
+  s->spare = now(s->host) + GRACE;
+  s->host->held = t->pressed;
+  frame_raise(L, t);
+}
+
+
+static void hear(struct sched *s) {
+  host *h = s->host;
+  h->pressed = 0;
+  h->held = true;
+  s->spare = now(h) + GRACE;
+  h->world->hear(h->outside);
+}
+
+
+static void look_at(lua_State *L, struct sched *s, task *t) {
+  uint64_t time = now(s->host);
+  if (time < s->spare)
+    return;
+  bool ours = s->lenient || t->aside;
+  if (!is_interrupted(t) && ours && time >= s->spare + HOGGING)
+    press(t);
+  if (is_interrupted(t))
+    hit(L, s, t);
+}
+
+
+/* The count hook. */
+static void on_count(lua_State *L, lua_Debug *ar) {
+  host *h = host_of(L);
+  (void)ar;
+  if (h->pressed)
+    hear(h->sched);
+  else if (h->held && h->sched->current != NULL)
+    look_at(L, h->sched, h->sched->current);
+  else
+    lua_sethook(L, NULL, 0, 0);
+}
+
+
+void sched_press(host *h) {
+  lua_State *L = h->running;
+  h->pressed = 1;
+  if (L != NULL)
+    lua_sethook(L, h->hook, LUA_MASKCOUNT, HOST_COUNT);
+}
+
+
+void sched_heard(host *h) {
+  h->pressed = 0;
+}
+
+
+bool sched_hit(host *h) {
+  task *t = h->sched->foreground;
+  if (t == NULL || t->state == ENDED)
+    return false;
+  press(t);
+  return true;
+}
+
+
+bool sched_is_prompt(const host *h) {
+  return h->sched != NULL && h->sched->lenient;
+}
+
+
+void press_begin(struct sched *s, task *t) {
+  s->host->held = t->pressed;
+  if (t->pressed)
+    s->spare = now(s->host) + GRACE;
+  host_enter(s->host, t->co);
+}
+
+
+void press_end(struct sched *s, task *t) {
+  if (s->foreground == t)
+    s->foreground = NULL;
+}
+
+
+/* An error was caught: a pressed task must not go on behind it. */
+static void insist(lua_State *L) {
+  task *t = task_current(L);
+  if (t != NULL && t->pressed && is_interrupted(t))
+    frame_raise(L, t);
+}
+
+
+/*
+** pcall(f, ...) and xpcall(f, handler, ...), as Lua's own but for that
+*/
+
+static int caught_k(lua_State *L, int status, lua_KContext below) {
+  if (status == LUA_OK || status == LUA_YIELD)
+    return lua_gettop(L) - (int)below;
+  insist(L);
+  lua_pushboolean(L, false);
+  lua_insert(L, -2);
+  return 2;
+}
+
+
+static int l_pcall(lua_State *L) {
+  luaL_checkany(L, 1);
+  lua_pushboolean(L, true);
+  lua_insert(L, 1);
+  int nargs = lua_gettop(L) - 2;
+  int status = lua_pcallk(L, nargs, LUA_MULTRET, 0, 0, caught_k);
+  return caught_k(L, status, 0);
+}
+
+
+/* f, handler, ... -> f, handler, true, f, ... */
+static int l_xpcall(lua_State *L) {
+  enum { F = 1, HANDLER, KEPT = HANDLER };
+  int nargs = lua_gettop(L) - KEPT;
+  luaL_checktype(L, HANDLER, LUA_TFUNCTION);
+  lua_pushboolean(L, true);
+  lua_pushvalue(L, F);
+  lua_rotate(L, KEPT + 1, 2);
+  int status = lua_pcallk(L, nargs, LUA_MULTRET, HANDLER, KEPT, caught_k);
+  return caught_k(L, status, KEPT);
+}
+
+
+void press_open(lua_State *L) {
+  host *h = host_of(L);
+  h->hook = on_count;
+  h->insist = insist;
+  lua_register(L, "pcall", l_pcall);
+  lua_register(L, "xpcall", l_xpcall);
+}
+
+
+/*
+** For the prompt
+*/
+
+void press_all(scope *s) {
+  scope_cancel(s);
+  for (task *t = s->youngest; t != NULL; t = t->elder)
+    press(t);
+}
+
+
+/* lenient(on): from now on a failed task is told of, and ends nothing */
+int press_lenient(lua_State *L) {
+  host_of(L)->sched->lenient = lua_toboolean(L, 1);
+  return 0;
+}
+
+
+/* aside(f, ...) : Task, that the program does not wait for */
+int press_aside(lua_State *L) {
+  struct sched *s = host_of(L)->sched;
+  luaL_checkany(L, 1);
+  if (s->side == NULL) {
+    s->side = scope_new(L);
+    s->side->aside = true;
+    lua_pop(L, 1);
+  }
+  task_spawn(L, s->side, lua_gettop(L) - 1);
+  return 1;
+}
+
+
+/* foreground(task?): what SIGINT cancels first */
+int press_foreground(lua_State *L) {
+  struct sched *s = host_of(L)->sched;
+  s->foreground = lua_isnoneornil(L, 1) ? NULL : task_check(L, 1);
+  return 0;
+}
+
+
+/* press(task): cancel it, whatever it does */
+int press_cancel(lua_State *L) {
+  press(task_check(L, 1));
+  return 0;
+}

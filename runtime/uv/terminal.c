@@ -1,0 +1,304 @@
+/*
+** The terminal's mode, and what else the prompt needs of the system.
+**
+** The mode is the terminal's and not the process's: who leaves without putting
+** it back leaves a shell that echoes nothing.  So exit(), a crash, the signals
+** that end or stop a process, and os.exit put it back.
+*/
+
+#include "uv/terminal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "host/memory.h"
+#include "uv/process.h"
+#include "uv/world.h"
+
+/* The process's: it has one terminal. */
+static struct termios found;
+static volatile sig_atomic_t changed; /* it is not as it was found */
+static bool guarded;
+
+
+void terminal_restore(void) {
+  int kept = errno;
+  if (changed)
+    tcsetattr(STDIN_FILENO, TCSANOW, &found);
+  changed = 0;
+  errno = kept;
+}
+
+
+/* What the signal does by itself happens when the handler has returned. */
+static void on_fatal(int n) {
+  terminal_restore();
+  signal(n, SIG_DFL);
+  raise(n);
+}
+
+
+/* ^Z: the process stops in here; whoever continues it sends SIGCONT, at which
+ * the prompt sets its mode anew. */
+static void on_stop(int n) {
+  int kept = errno;
+  struct sigaction ours, theirs = {.sa_handler = SIG_DFL};
+  sigset_t one, before;
+  terminal_restore();
+  sigaction(n, &theirs, &ours);
+  raise(n);
+  sigemptyset(&one);
+  sigaddset(&one, n);
+  sigprocmask(SIG_UNBLOCK, &one, &before);
+  sigprocmask(SIG_SETMASK, &before, NULL);
+  sigaction(n, &ours, NULL);
+  errno = kept;
+}
+
+
+/* Others' handlers (a sanitizer's, a script's) stay. */
+static void guard(int n, void (*handler)(int)) {
+  struct sigaction now, ours = {.sa_handler = handler};
+  if (sigaction(n, NULL, &now) == 0 && now.sa_handler == SIG_DFL)
+    sigaction(n, &ours, NULL);
+}
+
+
+static void guard_all(void) {
+  static const int fatal[] = {SIGSEGV, SIGBUS,  SIGILL, SIGFPE,
+                              SIGABRT, SIGQUIT, SIGHUP, SIGALRM};
+  for (size_t i = 0; i < sizeof fatal / sizeof *fatal; i++)
+    guard(fatal[i], on_fatal);
+  guard(SIGTSTP, on_stop);
+  atexit(terminal_restore);
+}
+
+
+static bool is_terminal(host *h, int fd) {
+  (void)h;
+  return isatty(fd) == 1;
+}
+
+
+static int size(host *h, int fd, int *columns, int *rows) {
+  struct winsize w;
+  (void)h;
+  if (ioctl(fd, TIOCGWINSZ, &w) != 0)
+    return -errno;
+  *columns = w.ws_col;
+  *rows = w.ws_row;
+  return 0;
+}
+
+
+static int set_keys(void) {
+  struct termios keys;
+  if (!changed && tcgetattr(STDIN_FILENO, &found) != 0)
+    return -errno;
+  keys = found;
+  keys.c_iflag &= ~(tcflag_t)(ICRNL | INLCR | IGNCR | ISTRIP | IXON);
+  keys.c_lflag &= ~(tcflag_t)(ICANON | ECHO | IEXTEN);
+  keys.c_lflag |= ISIG;
+  keys.c_oflag |= OPOST | ONLCR;
+  keys.c_cc[VMIN] = 1;
+  keys.c_cc[VTIME] = 0;
+  if (!guarded)
+    guard_all();
+  guarded = true;
+  changed = 1;
+  return tcsetattr(STDIN_FILENO, TCSADRAIN, &keys) == 0 ? 0 : -errno;
+}
+
+
+static int mode(host *h, enum terminal_mode m) {
+  (void)h;
+  if (m == TERMINAL_KEYS)
+    return set_keys();
+  terminal_restore();
+  return 0;
+}
+
+
+static int write_all(host *h, int fd, const char *bytes, size_t n) {
+  (void)h;
+  while (n > 0) {
+    ssize_t wrote = write(fd, bytes, n);
+    if (wrote < 0 && errno != EINTR && errno != EAGAIN)
+      return -errno;
+    if (wrote > 0) {
+      bytes += wrote;
+      n -= (size_t)wrote;
+    }
+  }
+  return 0;
+}
+
+
+/*
+** Files for this user alone
+*/
+
+static int check_folder(const char *path) {
+  struct stat st;
+  if (lstat(path, &st) != 0)
+    return -errno;
+  if (!S_ISDIR(st.st_mode))
+    return -ENOTDIR;
+  return st.st_uid == geteuid() && (st.st_mode & 0077) == 0 ? 0 : -EPERM;
+}
+
+
+static int make_parents(char *path) {
+  for (char *slash = path + 1; (slash = strchr(slash, '/')) != NULL; slash++) {
+    *slash = '\0';
+    int status = mkdir(path, 0700) != 0 && errno != EEXIST ? -errno : 0;
+    *slash = '/';
+    if (status < 0)
+      return status;
+  }
+  return 0;
+}
+
+
+static int folder(host *h, const char *path) {
+  char *copy = memory_text(path, strlen(path));
+  (void)h;
+  int status = make_parents(copy);
+  free(copy);
+  if (status == 0 && mkdir(path, 0700) != 0 && errno != EEXIST)
+    status = -errno;
+  return status < 0 ? status : check_folder(path);
+}
+
+
+static ssize_t read_at(int fd, char *bytes, size_t n, off_t from) {
+  size_t got = 0;
+  while (got < n) {
+    ssize_t r = pread(fd, bytes + got, n - got, from + (off_t)got);
+    if (r <= 0)
+      return r < 0 ? -errno : (ssize_t)got;
+    got += (size_t)r;
+  }
+  return (ssize_t)got;
+}
+
+
+/* Keep the last whole lines within the limit.  The file stays the same one:
+ * others have it open, too. */
+static int trim(int fd, off_t all, size_t limit) {
+  char *kept = memory_grow(NULL, limit);
+  ssize_t n = read_at(fd, kept, limit, all - (off_t)limit);
+  int status = n < 0 ? (int)n : 0;
+  const char *line = n > 0 ? memchr(kept, '\n', (size_t)n) : NULL;
+  if (line != NULL) {
+    size_t rest = (size_t)(kept + n - (line + 1));
+    status =
+        ftruncate(fd, 0) != 0 ? -errno : write_all(NULL, fd, line + 1, rest);
+  }
+  free(kept);
+  return status;
+}
+
+
+static int append_locked(int fd, const char *bytes, size_t n, size_t limit) {
+  struct stat st;
+  if (fchmod(fd, 0600) != 0)
+    return -errno;
+  int status = write_all(NULL, fd, bytes, n);
+  if (status == 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
+      (size_t)st.st_size > 2 * limit)
+    status = trim(fd, st.st_size, limit);
+  return status;
+}
+
+
+static int append(host *h, const char *path, const char *bytes, size_t n,
+                  size_t limit) {
+  (void)h;
+  int fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
+  if (fd < 0)
+    return -errno;
+  int status =
+      flock(fd, LOCK_EX) != 0 ? -errno : append_locked(fd, bytes, n, limit);
+  close(fd);
+  return status;
+}
+
+
+/*
+** Knocking
+*/
+
+/* Does the process catch the signal?  Else it would end it. */
+static bool catches(int pid, int n) {
+  char path[32], line[128];
+  unsigned long long caught = 0;
+  snprintf(path, sizeof path, "/proc/%d/status", pid);
+  FILE *f = fopen(path, "re");
+  if (f == NULL)
+    return false;
+  while (fgets(line, sizeof line, f) != NULL)
+    if (sscanf(line, "SigCgt: %llx", &caught) == 1)
+      break;
+  fclose(f);
+  return (caught & signal_bit(n)) != 0;
+}
+
+
+/* Other programs may catch that signal for reasons of their own. */
+static bool is_neap(int pid) {
+  char path[32], exe[4096];
+  snprintf(path, sizeof path, "/proc/%d/comm", pid);
+  FILE *f = fopen(path, "re");
+  bool is = f != NULL && fgets(exe, sizeof exe, f) != NULL &&
+            strncmp(exe, "neap", 4) == 0;
+  if (f != NULL)
+    fclose(f);
+  return is;
+}
+
+
+static bool alive(host *h, int pid) {
+  (void)h;
+  return pid > 0 && (kill(pid, 0) == 0 || errno == EPERM);
+}
+
+
+static int knock(host *h, int pid, enum knock what) {
+  union sigval value = {.sival_int = what};
+  if (!alive(h, pid))
+    return -ESRCH;
+  if (kill(pid, 0) != 0)
+    return -errno;
+  if (!catches(pid, SIGATTACH) || !is_neap(pid))
+    return -ENOTSUP;
+  return sigqueue(pid, SIGATTACH, value) == 0 ? 0 : -errno;
+}
+
+
+static unsigned uid(host *h) {
+  (void)h;
+  return geteuid();
+}
+
+
+const terminals uv_terminals = {
+    .is_terminal = is_terminal,
+    .size = size,
+    .mode = mode,
+    .write = write_all,
+    .folder = folder,
+    .append = append,
+    .knock = knock,
+    .uid = uid,
+    .alive = alive,
+};
