@@ -13,6 +13,7 @@
 #include "host/error.h"
 #include "host/host.h"
 #include "net/net.h"
+#include "repl/repl.h"
 #include "sched/task.h"
 #include "sched/world.h"
 #include "uv/world.h"
@@ -30,6 +31,13 @@ static const char short_names[] = "for _, name in ipairs{'net', 'task', "
 /* What `neap -w` runs in the main thread. */
 static const char supervisor[] =
     "return require('neap.worker.supervisor')(...)";
+
+static const char prompt_script[] = "require('neap.repl.main').prompt(...)";
+
+static const char interactive_script[] =
+    "require('neap.repl.main').interactive(...)";
+
+static const char remote_script[] = "require('neap.repl.main').remote(...)";
 
 static const char test_script[] =
     "os.exit(require('neap.test').main{...}, true)";
@@ -117,7 +125,8 @@ static void live_worker(worker *w);
 
 
 static bool open_all(host *h) {
-  static const lua_CFunction opens[] = {sched_open, net_open, workers_open};
+  static const lua_CFunction opens[] = {sched_open, net_open, workers_open,
+                                        repl_open};
   for (size_t i = 0; i < sizeof opens / sizeof *opens; i++) {
     lua_pushcfunction(h->L, opens[i]);
     if (!host_call(h, 0, 0))
@@ -249,6 +258,13 @@ static int push_program(lua_State *L, const call *c) {
   if (c->command.workers > 0)
     return push_supervisor(L, c);
   switch (c->command.verb) {
+  case VERB_PROMPT:
+    push_text(L, prompt_script, "=neap.repl");
+    return 0;
+  case VERB_REMOTE:
+    push_text(L, remote_script, "=neap.repl");
+    lua_pushstring(L, program);
+    return 1;
   case VERB_TEST:
     push_text(L, test_script, "=neap.test");
     break;
@@ -262,9 +278,22 @@ static int push_program(lua_State *L, const call *c) {
 }
 
 
+static bool may_be_attached(const call *c) {
+  const char *setting = getenv("NEAP_ATTACH");
+  bool off = setting != NULL && strcmp(setting, "0") == 0;
+  return !off && !c->command.no_attach && c->command.verb != VERB_REMOTE;
+}
+
+
 static int start(lua_State *L) {
   const call *c = lua_touserdata(L, 1);
+  if (may_be_attached(c))
+    sched_on_summon(host_of(L), repl_summoned);
   int n = push_program(L, c);
+  if (c->command.interactive && c->command.verb != VERB_PROMPT) {
+    push_text(L, interactive_script, "=neap.repl");
+    lua_insert(L, -(++n + 1));
+  }
   n += push_arguments(L, c->argc, c->argv, c->command.program);
   task_spawn(L, NULL, n);
   lua_pushliteral(L, "main");
@@ -280,6 +309,8 @@ static int run_program(call *c) {
     return EXIT_FAILURE;
   }
   uv_world_signals(&h);
+  if (may_be_attached(c))
+    uv_world_attach(&h);
   int status = run(&h, start, c);
   host_close(&h);
   workers_close(&h);

@@ -12,9 +12,17 @@ static const char usage[] =
     "standard input\n"
     "       neap [OPTION...] -e CODE [ARGUMENT...]   run code, with net, task, "
     "... at hand\n"
+    "       neap                                     a prompt; what is not "
+    "typed "
+    "is run as a script\n"
+    "       neap attach PID|PATH                     a prompt in a running "
+    "neap\n"
+    "       neap ps|socks PID|PATH                   its tasks, its sockets\n"
     "       neap test [ARGUMENT...]                  run specs with busted\n"
     "       neap -v | --help\n"
     "options:\n"
+    "  -i      a prompt when the program has ended\n"
+    "  --no-attach  nobody may attach to it (also: NEAP_ATTACH=0)\n"
     "  -w N    run the program in N workers, each a thread that shares nothing "
     "but channels\n";
 
@@ -53,6 +61,20 @@ static bool take_help(command *c, const char *value) {
 }
 
 
+static bool take_interactive(command *c, const char *value) {
+  (void)value;
+  c->interactive = true;
+  return true;
+}
+
+
+static bool take_no_attach(command *c, const char *value) {
+  (void)value;
+  c->no_attach = true;
+  return true;
+}
+
+
 static bool take_workers(command *c, const char *value) {
   char *end;
   long n = strtol(value, &end, 10);
@@ -66,9 +88,14 @@ static bool take_workers(command *c, const char *value) {
 
 
 static const option options[] = {
-    {"-w", "N", false, take_workers}, {"-e", "CODE", true, take_code},
-    {"-v", NULL, true, take_version}, {"--version", NULL, true, take_version},
-    {"-h", NULL, true, take_help},    {"--help", NULL, true, take_help},
+    {"-w", "N", false, take_workers},
+    {"-e", "CODE", true, take_code},
+    {"-v", NULL, true, take_version},
+    {"--version", NULL, true, take_version},
+    {"-h", NULL, true, take_help},
+    {"--help", NULL, true, take_help},
+    {"-i", NULL, false, take_interactive},
+    {"--no-attach", NULL, false, take_no_attach},
 };
 
 static const struct word {
@@ -76,6 +103,9 @@ static const struct word {
   verb verb;
 } words[] = {
     {"test", VERB_TEST},
+    {"attach", VERB_REMOTE},
+    {"ps", VERB_REMOTE},
+    {"socks", VERB_REMOTE},
 };
 
 
@@ -137,8 +167,9 @@ int command_parse(command *c, int argc, char **argv) {
     return 0;
   }
   if (at >= argc) {
-    fputs(usage, stderr);
-    return USAGE;
+    c->verb = VERB_PROMPT;
+    c->program = at - 1;
+    return 0;
   }
   c->verb = verb_of(argv[at]);
   c->program = at;

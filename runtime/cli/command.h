@@ -9,11 +9,15 @@
 #ifndef CLI_COMMAND_H
 #define CLI_COMMAND_H
 
+#include <stdbool.h>
+
 typedef enum verb {
-  VERB_FILE, /* run a script */
-  VERB_CODE, /* run the text behind -e */
-  VERB_TEST, /* run specs */
-  VERB_SHOW  /* print a text, and no more */
+  VERB_FILE,   /* run a script */
+  VERB_CODE,   /* run the text behind -e */
+  VERB_PROMPT, /* run what is typed, or what standard input has */
+  VERB_REMOTE, /* look into another neap; the word says how */
+  VERB_TEST,   /* run specs */
+  VERB_SHOW    /* print a text, and no more */
 } verb;
 
 typedef struct command {
@@ -21,6 +25,8 @@ typedef struct command {
   int program;      /* the index of the script's name, of the code, or of the
                        word; its arguments follow */
   const char *text; /* of VERB_SHOW */
+  bool interactive; /* a prompt follows the program */
+  bool no_attach;   /* other processes get no prompt in this one */
   int workers;      /* that run the program; 0: the main thread does */
 } command;
 

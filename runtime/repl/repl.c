@@ -7,6 +7,7 @@
 
 #include "host/error.h"
 #include "net/backend.h"
+#include "net/process.h"
 #include "net/terminal.h"
 #include "sched/task.h"
 #include "sched/world.h"

@@ -215,6 +215,14 @@ int press_aside(lua_State *L) {
 }
 
 
+/* finish(status): the program ends in order, whatever still runs */
+int press_finish(lua_State *L) {
+  host *h = host_of(L);
+  sched_interrupt(h, (int)luaL_checkinteger(L, 1), "the program ends");
+  return 0;
+}
+
+
 /* foreground(task?): what SIGINT cancels first */
 int press_foreground(lua_State *L) {
   struct sched *s = host_of(L)->sched;

@@ -180,6 +180,7 @@ void press_end(struct sched *s, task *t);
 void press_all(scope *s);
 int press_lenient(lua_State *L);
 int press_aside(lua_State *L);
+int press_finish(lua_State *L);
 int press_foreground(lua_State *L);
 int press_cancel(lua_State *L);
 

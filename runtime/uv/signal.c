@@ -42,6 +42,7 @@ static atomic_bool asked;            /* one of them has come */
 static atomic_uint unheard;          /* SIGINTs since the last delivery */
 static atomic_int bell = -1;         /* the eventfd */
 static _Thread_local volatile sig_atomic_t quiet; /* a stream writes */
+static _Thread_local volatile sig_atomic_t home;  /* the owner's thread */
 
 /* Whose the station is; the rest of it is touched by that host only. */
 static _Atomic(host *) owner;
@@ -81,9 +82,9 @@ static void on_signal(int n) {
     _exit(128 + n);
   }
   atomic_fetch_or(&noted, signal_bit(n));
-  if (n == SIGINT || n == SIGTERM)
+  if (home && (n == SIGINT || n == SIGTERM))
     sched_press(owner);
-  if (n == SIGINT && sched_is_prompt(owner))
+  if (home && n == SIGINT && sched_is_prompt(owner))
     on_impatience();
   ssize_t told = write(atomic_load(&bell), &one, sizeof one);
   (void)told; /* it fails only when it rings already, or no more */
@@ -93,7 +94,8 @@ static void on_signal(int n) {
 
 static void on_knock(int n, siginfo_t *info, void *context) {
   (void)context;
-  if (info->si_code == SI_QUEUE && info->si_value.sival_int == KNOCK_INTERRUPT)
+  if (home && info->si_code == SI_QUEUE &&
+      info->si_value.sival_int == KNOCK_INTERRUPT)
     sched_press(owner);
   on_signal(n);
 }
@@ -230,6 +232,7 @@ static int station_open(host *h) {
   if (!atomic_compare_exchange_strong(&owner, &before, h))
     return before == h ? 0 : -EBUSY;
   int status = hang_bell(h);
+  home = status == 0;
   if (status < 0)
     atomic_store(&owner, NULL);
   return status;
@@ -249,6 +252,7 @@ void signals_close(host *h) {
   watch_drop(loop_of(h), &station.watch);
   close(station.watch.fd);
   memset(&station, 0, sizeof station);
+  home = 0;
   atomic_store(&owner, NULL);
 }
 

@@ -1,0 +1,353 @@
+--- The commands of the prompt: `:name argument`.
+
+local core = require "neap.task.core"
+local show = require "neap.repl.show"
+local syntax = require "neap.repl.syntax"
+
+local format, concat = string.format, table.concat
+
+local commands = {}
+
+---@class neap.repl.Command
+---@field argument string?  what it takes, for `:help`
+---@field text string  what it does, for `:help`
+---@field run fun(session: neap.repl.Session, rest: string): boolean?  true: it has begun
+--- a job, which tells when the prompt may come
+
+---@type table<string, neap.repl.Command>
+local all = {}
+
+--- A module that may not be there, and what it gives as text.
+local function text_of(module, name, ...)
+  local ok, lists = pcall(require, module)
+  local f = ok and (name and lists[name] or lists)
+  if not f then
+    return format("%s is not there\n", module)
+  end
+  local good, text = pcall(f, ...)
+  return good and text or format("error: %s\n", text)
+end
+
+local function with_newline(text)
+  return text:find "\n$" and text or text .. "\n"
+end
+
+all.help = {
+  text = "this list",
+  run = function(session)
+    session:print(commands.help())
+  end,
+}
+
+all.jobs = {
+  text = "inputs that are still running",
+  run = function(session)
+    for _, job in ipairs(session.jobs) do
+      local first = job.text:match "^[^\n]*"
+      session:say("[%d]  %6.1f s  %s", job.id, session.now() - job.began, first)
+    end
+  end,
+}
+
+--- The job that is meant: a number, or the newest one.
+local function job_of(session, rest)
+  local id = tonumber(rest:match "^%[?(%d+)%]?$")
+  local job = id and session:find(id) or rest == "" and session.jobs[#session.jobs]
+  if not job then
+    session:say("there is no such job; :jobs lists them")
+  end
+  return job
+end
+
+all.fg = {
+  argument = "[N]",
+  text = "wait for a job, as if it had not been in the background",
+  run = function(session, rest)
+    local job = job_of(session, rest)
+    if job then
+      session:bring(job)
+      return true
+    end
+  end,
+}
+
+all.kill = {
+  argument = "[N]",
+  text = "cancel a job",
+  run = function(session, rest)
+    local job = job_of(session, rest)
+    if job then
+      core.press(job.task)
+    end
+  end,
+}
+
+all.bg = {
+  argument = "CODE",
+  text = "run code in the background (as does a & behind it)",
+  run = function(session, rest)
+    if rest == "" then
+      session:say("code is expected behind :bg")
+      return
+    end
+    session:evaluate(syntax.background(rest), true)
+    return true
+  end,
+}
+
+local function run_code(session, code, wrap)
+  local f = session:compile(code)
+  if not f then
+    return false
+  end
+  session:run(code, wrap(f), {keep = true})
+  return true
+end
+
+all.time = {
+  argument = "CODE",
+  text = "run code, and tell how long it took",
+  run = function(session, rest)
+    return run_code(session, rest, function(f)
+      return function()
+        local clock, began = os.clock(), session.now()
+        local _ <close> = setmetatable({}, {__close = function()
+          session:say("%.6f s, of which %.6f s of processor time", session.now() - began, os.clock() - clock)
+        end})
+        return f()
+      end
+    end)
+  end,
+}
+
+local function dump(bytes)
+  local lines = {}
+  for at = 1, #bytes, 16 do
+    local part = bytes:sub(at, at + 15)
+    local hex = part:gsub(".", function(c)
+      return format("%02x ", c:byte())
+    end)
+    lines[#lines + 1] = format("%08x  %-49s %s\n", at - 1, hex:sub(1, 24) .. " " .. hex:sub(25),
+      (part:gsub("[^ -~]", ".")))
+    if #lines == 256 and at + 16 <= #bytes then
+      lines[#lines + 1] = format("(%d bytes more)\n", #bytes - at - 15)
+      break
+    end
+  end
+  return concat(lines)
+end
+
+all.hex = {
+  argument = "CODE",
+  text = "the bytes of a string",
+  run = function(session, rest)
+    return run_code(session, rest, function(f)
+      return function()
+        local value = f()
+        session:print(dump(type(value) == "string" and value or tostring(value)))
+      end
+    end)
+  end,
+}
+
+all.load = {
+  argument = "FILE",
+  text = "run a file as if it were typed; its globals stay",
+  run = function(session, rest)
+    local f, err = loadfile(rest, "t", session.env)
+    if not f then
+      session:print(show.failure(err, nil, session.colour))
+      return
+    end
+    session:run(":load " .. rest, f, {keep = true})
+    return true
+  end,
+}
+
+all.reload = {
+  argument = "MODULE",
+  text = "load a module anew; what has the old one keeps it",
+  run = function(session, rest)
+    session:run(":reload " .. rest, function()
+      local old = package.loaded[rest]
+      package.loaded[rest] = nil
+      local ok, module = pcall(require, rest)
+      if not ok then
+        package.loaded[rest] = old
+        error(module, 0)
+      end
+      for name, value in pairs(session.env) do
+        if value == old and old ~= nil and old ~= true then
+          session.env[name] = module
+        end
+      end
+      return module
+    end, {keep = true})
+    return true
+  end,
+}
+
+all.save = {
+  argument = "FILE",
+  text = "write this session's inputs to a file",
+  run = function(session, rest)
+    local file, err = io.open(rest, "w")
+    if not file then
+      session:print(show.failure(err, nil, session.colour))
+      return
+    end
+    local n = 0
+    for _, text in ipairs(session.inputs) do
+      if not text:find "^%s*:" then
+        file:write(text, "\n")
+        n = n + 1
+      end
+    end
+    local ok, why = file:close()
+    session:print(ok and format("%d inputs are in %s\n", n, rest) or show.failure(why, nil, session.colour))
+  end,
+}
+
+all.doc = {
+  argument = "NAME",
+  text = "what a function does",
+  run = function(session, rest)
+    session:print(with_newline(commands.doc(session, rest)))
+  end,
+}
+
+all.ps = {
+  text = "all tasks, and what they wait for",
+  run = function(session)
+    session:print(with_newline(text_of("neap.repl.lists", "ps")))
+  end,
+}
+
+all.socks = {
+  text = "all sockets",
+  run = function(session)
+    session:print(with_newline(text_of("neap.repl.lists", "socks")))
+  end,
+}
+
+all.trace = {
+  argument = "[off|on|FILE.pcapng] [FILTER]",
+  text = "show what sockets do; or write it to a file",
+  run = function(session, rest)
+    commands.trace(session, rest)
+  end,
+}
+
+--- The text of `:help`.
+---@return string
+function commands.help()
+  local names = {}
+  for name in pairs(all) do
+    names[#names + 1] = name
+  end
+  table.sort(names)
+  local lines = {
+    "An input is Lua; an expression prints its values. It runs as a task: ^C ends it,",
+    "and a & behind it lets it run in the background. _ and _1, _2, ... are the last",
+    "results, _err the last error. ^D leaves. Commands:",
+  }
+  for _, name in ipairs(names) do
+    local head = ":" .. name .. (all[name].argument and " " .. all[name].argument or "")
+    lines[#lines + 1] = format("  %-18s %s", head, all[name].text)
+  end
+  return concat(lines, "\n") .. "\n"
+end
+
+--- What is known of a name or a value.
+---@param session neap.repl.Session
+---@param what any
+---@return string
+function commands.doc(session, what)
+  local ok, doc = pcall(require, "neap.repl.doc")
+  local good, text = false, nil
+  if ok then
+    good, text = pcall(type(doc) == "table" and doc.doc or doc, what, session.env)
+  end
+  return good and text or format("nothing is known of %s", tostring(what))
+end
+
+function commands.trace(session, rest)
+  local word, filter = rest:match "^(%S*)%s*(.-)$"
+  if session.tracer then
+    session.tracer:stop()
+    session.tracer = nil
+    session:say("the trace is off")
+  end
+  if word == "off" then
+    return
+  end
+  local ok, trace = pcall(require, "neap.trace")
+  if not ok then
+    session:say("neap.trace is not there")
+    return
+  end
+  local to
+  if word:find "%.pcapng$" then
+    to = word
+  else
+    filter = word == "on" and filter or rest
+    if session.remote then
+      to = function(line)
+        session:print(with_newline(line))
+      end
+    end
+  end
+  local good, tracer, err = pcall(trace.start, {to = to, filter = filter ~= "" and filter or nil})
+  if good and tracer then
+    session.tracer = tracer
+    session:say("the trace is on; :trace off ends it")
+  else
+    session:print(show.failure(good and err or tracer, nil, session.colour))
+  end
+end
+
+--- Let inputs call `help(f)`.
+---@param session neap.repl.Session
+function commands.install(session)
+  rawset(session.env, "help", function(...)
+    local text = select("#", ...) == 0 and commands.help() or commands.doc(session, (...))
+    session:print(with_newline(text))
+  end)
+end
+
+--- The names of all commands, for completion.
+---@return string[]
+function commands.names()
+  local names = {}
+  for name in pairs(all) do
+    names[#names + 1] = ":" .. name
+  end
+  table.sort(names)
+  return names
+end
+
+--- Run a command; a beginning of its name that fits no other will do.
+---@param session neap.repl.Session
+---@param name string
+---@param rest string
+function commands.run(session, name, rest)
+  local found = all[name]
+  if not found then
+    for full, command in pairs(all) do
+      if full:sub(1, #name) == name and name ~= "" then
+        found = not found and command or nil
+        if not found then
+          break
+        end
+      end
+    end
+  end
+  if not found then
+    session:say("there is no command :%s; :help lists them", name)
+  end
+  if not found or not found.run(session, rest) then
+    session:send {kind = "ready"}
+  end
+end
+
+return commands

@@ -1,0 +1,405 @@
+--- A session: where inputs run. It has no terminal; a front end sends it messages
+--- (neap.repl.wire) over a stream, and is sent what to print.
+---
+--- Every input is a task. The session's variables (`local` at the prompt, `_`,
+--- the short names) are fields of its environment, behind which the globals are;
+--- what an input assigns without `local` is a global, as everywhere.
+---
+--- To it:   hello {columns, colour}, input {text}, interrupt, complete {id, text,
+---          cursor}, size {columns}
+--- From it: welcome {text}, print {text}, ready, running {seconds, what},
+---          completion {id, ...}, bye
+
+local core = require "neap.task.core"
+local commands = require "neap.repl.commands"
+local inspecting = require "neap.repl.show"
+local syntax = require "neap.repl.syntax"
+local task = require "neap.task"
+local wire = require "neap.repl.wire"
+
+local pack, unpack, concat, format = table.pack, table.unpack, table.concat, string.format
+
+local SHORT = {"net", "task", "time", "signal", "process", "stdio"}
+
+---@class neap.repl.Session
+---@field env table  what inputs see
+---@field jobs neap.repl.Job[]  those that have not ended
+---@field columns integer
+---@field colour boolean
+---@field inputs string[]  what was run, for `:save`
+local Session = {}
+Session.__index = Session
+
+---@class neap.repl.Job
+---@field id integer
+---@field text string
+---@field task neap.Task
+---@field began number
+---@field background boolean
+
+--- Variables of the session, before the globals.
+local function environment()
+  local declared = {}
+  local env = setmetatable({}, {
+    __index = _G,
+    __newindex = function(env, name, value)
+      if declared[name] then
+        rawset(env, name, value)
+      else
+        _G[name] = value
+      end
+    end,
+  })
+  return env, declared
+end
+
+---@class neap.repl.SessionOptions
+---@field stream neap.Stream  to the front end
+---@field remote boolean?  the front end is another process's: what inputs print goes there
+---@field now fun(): number
+
+---@param options neap.repl.SessionOptions
+---@return neap.repl.Session
+function Session.new(options)
+  local self = setmetatable({
+    stream = options.stream,
+    remote = options.remote,
+    now = options.now,
+    jobs = {},
+    inputs = {},
+    count = 0,
+    columns = 80,
+    colour = false,
+    outbox = task.channel(64),
+  }, Session)
+  self.env, self.declared = environment()
+  for _, name in ipairs(SHORT) do
+    local ok, module = pcall(require, "neap." .. name)
+    if ok then
+      rawset(self.env, name, module)
+    end
+  end
+  if options.remote then
+    self:redirect()
+  end
+  commands.install(self)
+  return self
+end
+
+--- What an attached prompt prints is for its own terminal.
+function Session:redirect()
+  local function say(...)
+    local parts = pack(...)
+    for i = 1, parts.n do
+      parts[i] = tostring(parts[i])
+    end
+    self:print(concat(parts, "\t") .. "\n")
+  end
+  rawset(self.env, "print", say)
+  rawset(self.env, "io", setmetatable({
+    write = function(...)
+      self:print(concat({...}))
+      return io.stdout
+    end,
+  }, {__index = io}))
+end
+
+--- Give a name a value that only this session sees.
+function Session:set(name, value)
+  self.declared[name] = true
+  rawset(self.env, name, value)
+end
+
+--
+-- To the front end. Messages leave in their order, by one task; when the front end
+-- does not take them, the session waits, and what it was told to print with it.
+--
+
+function Session:send(message)
+  if not self.closed then
+    self.outbox:send(message)
+  end
+end
+
+function Session:print(text)
+  self:send {kind = "print", text = text}
+end
+
+function Session:say(...)
+  self:print(format(...) .. "\n")
+end
+
+local function writer(self)
+  for message in self.outbox:each() do
+    if not wire.send(self.stream, message) then
+      self.closed = true
+      self.stream:close()
+      return
+    end
+  end
+end
+
+--
+-- Running
+--
+
+local function is_ours(source)
+  return source:find "^=neap%." ~= nil
+end
+
+--- The frames of the input's own code, as debug.traceback writes them.
+local function traceback()
+  local lines = {}
+  local level = 3
+  while true do
+    local info = debug.getinfo(level, "Sln")
+    if not info or info.source == "=neap.repl.session" then
+      break
+    end
+    local is_error = info.what == "C" and (info.name == "error" or info.name == "assert")
+    if not is_ours(info.source) and not (is_error and #lines == 0) then
+      local where = info.currentline > 0 and format("%s:%d:", info.short_src, info.currentline)
+        or info.short_src .. ":"
+      local what = info.what == "main" and "the input"
+        or info.name and format("%s '%s'", info.namewhat ~= "" and info.namewhat or "function", info.name)
+        or format("a function of line %d", info.linedefined)
+      lines[#lines + 1] = format("  %s in %s", where, what)
+      if #lines > 20 then
+        lines[#lines + 1] = "  ..."
+        break
+      end
+    end
+    level = level + 1
+  end
+  return lines
+end
+
+--- One frame says no more than the message does.
+local function handler(err)
+  local lines = traceback()
+  return {error = err, trace = #lines > 1 and concat(lines, "\n") or nil}
+end
+
+local function find_job(self, id)
+  for i, job in ipairs(self.jobs) do
+    if job.id == id then
+      return job, i
+    end
+  end
+end
+
+Session.find = find_job
+
+local function results_of(self, results)
+  for i = 1, math.max(results.n, self.results or 0) do
+    self:set("_" .. i, results[i])
+  end
+  self.results = results.n
+  self:set("_", results[1])
+end
+
+local function show_failure(self, job, failure)
+  local err = type(failure) == "table" and failure.error
+  self:set("_err", err)
+  local head = job.background and format("[%d] failed: ", job.id) or ""
+  self:print(head .. inspecting.failure(err, failure.trace, self.colour))
+end
+
+local function show_results(self, job, results)
+  local text = inspecting.results(results, self.columns, self.colour)
+  if job.background then
+    text = format("[%d] done%s\n", job.id, text ~= "" and ": " .. text:gsub("\n$", "") or "")
+  end
+  if text ~= "" then
+    self:print(text)
+  end
+end
+
+--- The job of the foreground, or none: the prompt may come.
+local function foreground(self, job)
+  self.front = job
+  if not self.remote then
+    core.foreground(job and job.task)
+  end
+end
+
+local function ended(self, job, ok, results)
+  local _, at = find_job(self, job.id)
+  table.remove(self.jobs, at)
+  if ok == nil then
+    self:say(job.background and "[%d] cancelled" or "cancelled", job.id)
+  elseif not ok then
+    show_failure(self, job, results[1])
+  else
+    if job.keep then
+      results_of(self, results)
+    end
+    show_results(self, job, results)
+  end
+  if self.front == job then
+    foreground(self, nil)
+    self:send {kind = "ready"}
+  end
+end
+
+local function keep(ok, ...)
+  return ok, pack(...)
+end
+
+--- The body of a job: what it gives is told by another task, for this one may be
+--- cancelled.
+local function body(self, job, f)
+  local ok, results
+  local _ <close> = setmetatable({}, {__close = function()
+    core.aside(ended, self, job, ok, results)
+  end})
+  ok, results = keep(xpcall(f, handler))
+end
+
+--- Run a function as a job.
+---@param text string  what it is called
+---@param f function
+---@param options? {background: boolean?, keep: boolean?}
+---@return neap.repl.Job
+function Session:run(text, f, options)
+  options = options or {}
+  self.count = self.count + 1
+  local job = {
+    id = self.count, text = text, began = self.now(), keep = options.keep,
+    background = options.background or false,
+  }
+  job.task = core.aside(body, self, job, f)
+  job.task.name = format("input %d", job.id)
+  self.jobs[#self.jobs + 1] = job
+  if job.background then
+    self:say("[%d] runs in the background", job.id)
+    self:send {kind = "ready"}
+  else
+    foreground(self, job)
+  end
+  return job
+end
+
+--- Make a function of an input; or tell what is wrong with it.
+---@param text string
+---@return function?
+function Session:compile(text)
+  local f, names = syntax.compile(text, format("=[%d]", self.count + 1), self.env)
+  if not f then
+    self:set("_err", names)
+    self:print(inspecting.failure(names, nil, self.colour))
+    return nil
+  end
+  for _, name in ipairs(names) do
+    self.declared[name] = true
+  end
+  return f
+end
+
+--- Run a text.
+---@param text string
+---@param background? boolean
+function Session:evaluate(text, background)
+  local f = self:compile(text)
+  if f then
+    self:run(text, f, {background = background, keep = true})
+  else
+    self.count = self.count + 1
+    self:send {kind = "ready"}
+  end
+end
+
+local function input(self, text)
+  self.inputs[#self.inputs + 1] = text
+  local name, rest = text:match "^%s*:(%a*)%s*(.-)%s*$"
+  if name then
+    return commands.run(self, name, rest)
+  end
+  local code, background = syntax.background(text)
+  if code:find "%S" then
+    self:evaluate(code, background)
+  else
+    self:send {kind = "ready"}
+  end
+end
+
+--- Wait for a background job.
+function Session:bring(job)
+  job.background = false
+  foreground(self, job)
+end
+
+--
+-- Messages
+--
+
+local handlers = {}
+
+function handlers.hello(self, message)
+  self.columns = tonumber(message.columns) or 80
+  self.colour = message.colour == true
+end
+
+handlers.size = function(self, message)
+  self.columns = tonumber(message.columns) or self.columns
+end
+
+function handlers.input(self, message)
+  input(self, tostring(message.text))
+end
+
+function handlers.interrupt(self)
+  if self.front then
+    core.press(self.front.task)
+  end
+end
+
+function handlers.complete(self, message)
+  local ok, complete = pcall(require, "neap.repl.complete")
+  local found
+  if ok then
+    ok, found = pcall(complete, message.text, message.cursor, self.env)
+  end
+  found = ok and found or {first = message.cursor, candidates = {}, common = ""}
+  self:send {
+    kind = "completion", id = message.id, first = found.first, common = found.common,
+    candidates = {unpack(found.candidates, 1, math.min(#found.candidates, 200))},
+    total = #found.candidates,
+  }
+end
+
+--- Tell the front end how long the input has been running.
+local function ticker(self)
+  while true do
+    task.sleep(0.5)
+    local job = self.front
+    if job and self.now() - job.began > 0.4 then
+      self:send {
+        kind = "running", seconds = self.now() - job.began, what = inspecting.waiting(job.task),
+      }
+    end
+  end
+end
+
+--- Serve the front end until it leaves. What runs in the foreground then is
+--- cancelled; background jobs go on.
+---@async
+function Session:serve()
+  task.scope(function(scope)
+    scope:spawn(writer, self)
+    scope:spawn(ticker, self)
+    while true do
+      local message = wire.receive(self.stream)
+      local handle = message and handlers[message.kind]
+      if not handle then
+        break
+      end
+      handle(self, message)
+    end
+    self.closed = true
+    handlers.interrupt(self)
+    scope:cancel()
+  end)
+end
+
+return Session

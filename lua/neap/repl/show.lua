@@ -1,0 +1,91 @@
+--- Results and errors as the prompt shows them.
+
+local show = {}
+
+local concat, format = table.concat, string.format
+
+local function inspect(value, options)
+  local ok, module = pcall(require, "neap.inspect")
+  if ok then
+    local f = type(module) == "table" and module.inspect or module
+    local good, text = pcall(f, value, options)
+    if good and type(text) == "string" then
+      return text
+    end
+  end
+  local good, text = pcall(tostring, value)
+  if not good or type(text) ~= "string" then
+    return format("(a %s that has no text)", type(value))
+  end
+  return type(value) == "string" and format("%q", value) or text
+end
+
+--- A value as one text, on several lines if it is large.
+---@param value any
+---@param columns integer
+---@param colour boolean
+---@return string
+function show.value(value, columns, colour)
+  return inspect(value, {width = columns, colour = colour})
+end
+
+local function is_error(value)
+  local meta = type(value) == "table" and getmetatable(value)
+  return type(meta) == "table" and rawget(meta, "__name") == "neap.Error"
+end
+
+local function red(text, colour)
+  return colour and "\27[31m" .. text .. "\27[0m" or text
+end
+
+--- The text of an error: without escapes and other controls that it may hold.
+local function message(err)
+  local ok, text = pcall(tostring, err)
+  if not ok or type(text) ~= "string" then
+    text = format("(error object is a %s value)", type(err))
+  end
+  return (text:gsub("[%z\1-\8\11-\31\127]", "?"))
+end
+
+--- The results of an input, with a newline; "" for none.
+---@param results table  as table.pack
+---@param columns integer
+---@param colour boolean
+---@return string
+function show.results(results, columns, colour)
+  local texts = {}
+  local lines, size = 1, 0
+  for i = 1, results.n do
+    local value = results[i]
+    local text = i == 2 and results[1] == nil and (is_error(value) or type(value) == "string")
+      and red(message(value), colour) or show.value(value, columns, colour)
+    texts[i] = text
+    lines = lines + (text:find("\n", 1, true) and 1 or 0)
+    size = size + #text + 2
+  end
+  if results.n == 0 then
+    return ""
+  end
+  return concat(texts, lines > 1 and "\n" or size < 2000 and "  " or "\n") .. "\n"
+end
+
+--- An error and where it was raised.
+---@param err any
+---@param trace string?
+---@param colour boolean
+---@return string
+function show.failure(err, trace, colour)
+  return red("error: " .. message(err), colour) .. "\n" .. (trace and trace .. "\n" or "")
+end
+
+--- What a task waits for, as far as it tells.
+---@param t neap.Task
+---@return string?
+function show.waiting(t)
+  local ok, what = pcall(function()
+    return t.op
+  end)
+  return ok and type(what) == "string" and what or nil
+end
+
+return show

@@ -1,0 +1,389 @@
+--- The front end: a terminal, a stream to a session, and between them the editor.
+---
+--- It is one task that takes events: what was typed, what the session says,
+--- signals. While an input runs, the terminal is as it was found (what is typed
+--- then waits in it, or is the input's, if it reads), and ^C is a signal.
+
+local core = require "neap.repl.core"
+local Editor = require "neap.repl.editor"
+local history = require "neap.repl.history"
+local signal = require "neap.signal"
+local stdio = require "neap.stdio"
+local syntax = require "neap.repl.syntax"
+local task = require "neap.task"
+local wire = require "neap.repl.wire"
+
+local format = string.format
+local stdout = io.stdout
+
+local PASTE_ON, PASTE_OFF = "\27[?2004h", "\27[?2004l"
+
+--- How long an ESC may be the beginning of a key.
+local ESCAPE = 0.05
+
+---@class neap.repl.Terminal
+local Terminal = {}
+Terminal.__index = Terminal
+
+local function has_colour()
+  local kind = os.getenv "TERM"
+  local no = os.getenv "NO_COLOR"
+  return (no == nil or no == "") and kind ~= nil and kind ~= "" and kind ~= "dumb"
+end
+
+---@class neap.repl.TerminalOptions
+---@field stream neap.Stream  to the session
+---@field prompt string?
+---@field interrupt? fun()  what ^C does besides while an input runs
+
+---@param options neap.repl.TerminalOptions
+---@return neap.repl.Terminal
+function Terminal.new(options)
+  local past = history.open()
+  local colour = has_colour()
+  local prompt = options.prompt or "neap> "
+  return setmetatable({
+    stream = options.stream,
+    interrupt = options.interrupt,
+    history = past,
+    colour = colour,
+    editor = Editor.new {
+      entries = past.entries, colour = colour, incomplete = syntax.is_incomplete,
+      prompt = prompt, more = (" "):rep(#prompt - 4) .. "..> ",
+    },
+    console = core.console(),
+    events = task.channel(64),
+    columns = 80,
+    rows = 24,
+    state = "running", -- until the session says that it is ready
+  }, Terminal)
+end
+
+--
+-- The screen
+--
+
+local function measure(self)
+  local columns, rows = core.size()
+  if columns and columns > 0 then
+    self.columns, self.rows = columns, math.max(rows, 2)
+  end
+end
+
+--- Write, with what print has said before it.
+local function put(self, text)
+  self.console:flush()
+  self.console:put(text)
+end
+
+--- Draw the prompt where the last one stands.
+local function redraw(self)
+  local hide, show = self.editor:block(self.columns, self.rows)
+  self.console:put("\27[?25l" .. (self.hide or "\r") .. show .. "\27[?25h")
+  self.hide = hide
+  self.console:prompt("\27[?25l" .. hide, show .. "\27[?25h")
+end
+
+--- Show the prompt.
+local function begin(self)
+  core.mode "keys"
+  self.console:flush()
+  if self.console:fresh() then
+    self.console:put "\n"
+  end
+  self.state = "editing"
+  self.hide = nil
+  self.console:put(PASTE_ON)
+  redraw(self)
+end
+
+--- Leave the text on the screen, and the cursor below it.
+local function commit(self, mark)
+  local _, _, last = self.editor:block(self.columns, 1000)
+  self.console:prompt("", "")
+  put(self, (self.hide or "\r") .. last .. (mark or "") .. "\n" .. PASTE_OFF)
+  self.hide = nil
+  core.mode "found"
+end
+
+--- A line that tells that the input still runs; it goes when something is printed.
+local function show_running(self, message)
+  if self.state ~= "running" then
+    return
+  end
+  local text = format("(running for %d s%s; ^C ends it)", message.seconds // 1,
+    message.what and ", waits for " .. message.what or "")
+  text = text:sub(1, self.columns - 1)
+  if self.colour then
+    text = "\27[2m" .. text .. "\27[0m"
+  end
+  put(self, (self.hide or "") .. text)
+  self.hide = "\r\27[K"
+  self.console:prompt("\r\27[K", text)
+end
+
+local function hide_running(self)
+  if self.hide then
+    self.console:prompt("", "")
+    put(self, self.hide)
+    self.hide = nil
+  end
+end
+
+--- Print what the session says: above the prompt, if it stands.
+local function print_text(self, text)
+  stdout:write(text)
+  self.console:flush()
+end
+
+--
+-- Events
+--
+
+local handlers = {}
+
+local function send(self, message)
+  return wire.send(self.stream, message)
+end
+
+local function submit(self)
+  local text = self.editor.text
+  self.idle_interrupts = 0
+  commit(self)
+  self.editor:reset()
+  if not text:find "%S" then
+    return begin(self)
+  end
+  self.history:add(text)
+  self.state = "running"
+  send(self, {kind = "input", text = text})
+end
+
+local function leave(self)
+  commit(self)
+  self.left = true
+end
+
+local function complete(self)
+  self.request = (self.request or 0) + 1
+  self.asked = self.editor.text
+  send(self, {kind = "complete", id = self.request, text = self.editor.text, cursor = self.editor.cursor})
+end
+
+--- See to what was typed, while the prompt stands.
+local function edit(self)
+  while self.state == "editing" and not self.left do
+    local event = self.editor:next()
+    if event == "line" then
+      submit(self)
+    elseif event == "eof" then
+      leave(self)
+    elseif event == "complete" then
+      complete(self)
+    elseif event == "clear" then
+      self.console:put "\27[H\27[2J"
+      self.hide = nil
+    else
+      redraw(self)
+      return
+    end
+  end
+end
+
+function handlers.typed(self, bytes)
+  self.editor:feed(bytes)
+  edit(self)
+end
+
+function handlers.settle(self)
+  self.editor:settle()
+  edit(self)
+end
+
+handlers["end"] = function(self)
+  leave(self)
+end
+
+function handlers.signal(self, name)
+  if name == "SIGWINCH" then
+    measure(self)
+    send(self, {kind = "size", columns = self.columns})
+    if self.state == "editing" then
+      -- The rows of the text are now others; the terminal has wrapped it anew.
+      self.hide = self.editor:block(self.columns, self.rows)
+      redraw(self)
+    end
+  elseif name == "SIGCONT" then
+    if self.state == "editing" then
+      core.mode "keys"
+      measure(self)
+      self.hide = nil
+      self.console:put(PASTE_ON)
+      redraw(self)
+    end
+  elseif self.state == "editing" then
+    self:cancel_line()
+  elseif self.interrupt then
+    self.interrupt()
+  end
+end
+
+--- ^C at the prompt.
+function Terminal:cancel_line()
+  if self.editor.text ~= "" then
+    self.idle_interrupts = 0
+    commit(self, "^C")
+  else
+    self.idle_interrupts = (self.idle_interrupts or 0) + 1
+    if self.idle_interrupts >= 2 then
+      return leave(self)
+    end
+    commit(self)
+    self.console:put "(^C once more, or ^D, leaves)\n"
+  end
+  self.editor:reset()
+  begin(self)
+end
+
+local said = {}
+
+function said.welcome(self, message)
+  put(self, message.text)
+end
+
+function said.print(self, message)
+  print_text(self, message.text)
+end
+
+function said.ready(self)
+  if self.state == "running" then
+    hide_running(self)
+    begin(self)
+    edit(self)
+  end
+end
+
+said.running = show_running
+
+--- Candidates in columns, below the text.
+local function listing(self, message)
+  local lines = {}
+  local most = math.max(3, self.rows // 2)
+  for i, c in ipairs(message.candidates) do
+    if i > most then
+      lines[#lines + 1] = format("... and %d more", (message.total or #message.candidates) - i + 1)
+      break
+    end
+    local about = c.signature or c.kind or ""
+    if c.doc then
+      about = about .. "  " .. c.doc
+    end
+    lines[i] = format("%-20s  %s", c.text, about):gsub("%c", " ")
+  end
+  return lines
+end
+
+function said.completion(self, message)
+  if message.id ~= self.request or self.state ~= "editing" or self.editor.text ~= self.asked then
+    return
+  end
+  local editor = self.editor
+  local text, cursor = editor.text, editor.cursor
+  local common = message.common or ""
+  local word = text:sub(message.first, cursor - 1)
+  if #common > #word or (#message.candidates == 1 and common ~= word) then
+    editor:set(text:sub(1, message.first - 1) .. common .. text:sub(cursor), message.first + #common)
+  end
+  editor.footer = #message.candidates > 1 and listing(self, message)
+    or message.candidates[1] and message.candidates[1].signature and listing(self, message) or {}
+  redraw(self)
+end
+
+function said.bye(self)
+  if self.state == "editing" then
+    commit(self)
+  end
+  self.left = true
+end
+
+function handlers.message(self, message)
+  local handle = said[message.kind]
+  if handle then
+    handle(self, message)
+  end
+end
+
+--
+-- Where events come from
+--
+
+local function read_messages(self)
+  for message in wire.receive, self.stream do
+    self.events:send {"message", message}
+  end
+  self.events:send {"message", {kind = "bye"}}
+end
+
+local function read_signals(self)
+  for name in signal.each("SIGINT", "SIGWINCH", "SIGCONT") do
+    self.events:send {"signal", name}
+  end
+end
+
+--- Read what is typed, while the prompt stands: what comes while an input runs
+--- may be for that.
+local function read_keys(self)
+  local stdin = stdio.stdin
+  while true do
+    if self.state ~= "editing" then
+      self.wanted:clear()
+      self.wanted:wait()
+    end
+    local bytes, err
+    if self.editor:is_waiting() then
+      bytes, err = task.timeout(ESCAPE, stdin.recv, stdin)
+    else
+      bytes, err = stdin:recv()
+    end
+    if bytes then
+      self.events:send {"typed", bytes}
+    elseif err and err.code == "ETIMEDOUT" then
+      self.events:send {"settle"}
+    else
+      self.events:send {"end"}
+      return
+    end
+    self.seen:wait()
+    self.seen:clear()
+  end
+end
+
+--- Run until the user or the session leaves.
+---@async
+function Terminal:run()
+  local _ <close> = self.console
+  self.wanted, self.seen = task.event(), task.event()
+  measure(self)
+  task.scope(function(scope)
+    scope:spawn(read_messages, self)
+    scope:spawn(read_signals, self)
+    scope:spawn(read_keys, self)
+    send(self, {kind = "hello", columns = self.columns, colour = self.colour})
+    for event in self.events:each() do
+      handlers[event[1]](self, event[2])
+      if event[1] == "typed" or event[1] == "settle" then
+        self.seen:set()
+      end
+      if self.state == "editing" then
+        self.wanted:set()
+      end
+      if self.left then
+        break
+      end
+    end
+    self.console:prompt("", "")
+    scope:cancel()
+  end)
+end
+
+return Terminal
