@@ -109,9 +109,17 @@ describe("the command line", function()
     end
   end)
 
+  it("runs what standard input has, without a script (S9)", function()
+    assert.same(says "hello 3\n", assert(process.run {neap, input = "#!/bin/neap\nprint('hello', 1 + 2)"}))
+    local result = assert(process.run {neap, input = "print(1"})
+    assert.equal("neap: stdin:1: ')' expected near <eof>\n", result.stderr)
+    assert.equal(1, result.code)
+    assert.same(says "", assert(process.run {neap, input = ""}))
+  end)
+
   it("refuses what it does not know, with 2 (S9)", function()
     for _, arguments in ipairs {
-      {}, {"-x"}, {"--versio"}, {"--"}, {"-v=1"}, {"--help=1"}, {"-e"}, {"-V", "x.lua"}, {"-ex"},
+      {"-x"}, {"--versio"}, {"--"}, {"-v=1"}, {"--help=1"}, {"-e"}, {"-V", "x.lua"}, {"-ex"},
     } do
       local result = run(table.unpack(arguments))
       assert.equal(2, result.code)

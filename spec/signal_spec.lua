@@ -224,11 +224,52 @@ describe("SIGINT and SIGTERM", function()
     end
   end)
 
-  it("end it at once when they come twice, in an endless loop too", function()
+  it("end it in order in an endless loop, too", function()
+    for name, status in pairs {SIGINT = 130, SIGTERM = 143} do
+      local p <close> = start [[
+        local guard <close> = setmetatable({}, {__close = function()
+          print "closed"
+        end})
+        coroutine.wrap(function()
+          print "ready"
+          io.stdout:flush()
+          while true do end
+        end)()
+      ]]
+      assert.equal("ready", p.stdout:read "l")
+      assert.is_true(p:kill(name))
+      assert.equal("closed", p.stdout:read "l")
+      assert.equal(status, (p:wait()))
+    end
+  end)
+
+  it("leave a program alone that has caught them, and cleans up at length", function()
+    local p <close> = start [[
+      local time = require "neap.time"
+      print "ready"
+      io.stdout:flush()
+      pcall(function()
+        while true do end
+      end)
+      local began = time.now()
+      repeat until time.now() - began > 0.3
+      print "cleaned up"
+    ]]
+    assert.equal("ready", p.stdout:read "l")
+    assert.is_true(p:kill "SIGINT")
+    assert.equal("cleaned up", p.stdout:read "l")
+    assert.equal(130, (p:wait()))
+  end)
+
+  it("end it at once when they come twice, even if it catches the first", function()
     local p <close> = start [[
       print "ready"
       io.stdout:flush()
-      while true do end
+      while true do
+        pcall(function()
+          while true do end
+        end)
+      end
     ]]
     assert.equal("ready", p.stdout:read "l")
     assert.is_true(p:kill "SIGINT")

@@ -130,6 +130,8 @@ static const luaL_Reg functions[] = {
 static int open_core(lua_State *L) {
   console_class(L);
   luaL_newlib(L, functions);
+  lua_pushliteral(L, NEAP_VERSION);
+  lua_setfield(L, -2, "version");
   return 1;
 }
 

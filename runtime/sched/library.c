@@ -271,21 +271,11 @@ void library_open(lua_State *L, const char *task_class) {
 
 
 static const luaL_Reg functions[] = {
-    {"spawn", l_spawn},
-    {"current", l_current},
-    {"sleep", l_sleep},
-    {"yield", l_yield},
-    {"queue", l_queue},
-    {"scope", scope_run},
-    {"timeout", frame_timeout},
-    {"shield", frame_shield},
-    {"check", l_check},
-    {"foreground", press_foreground},
-    {"press", press_cancel},
-    {"lenient", press_lenient},
-    {"aside", press_aside},
-    {"finish", press_finish},
-    {NULL, NULL},
+    {"spawn", l_spawn},         {"current", l_current},
+    {"sleep", l_sleep},         {"yield", l_yield},
+    {"queue", l_queue},         {"scope", scope_run},
+    {"timeout", frame_timeout}, {"shield", frame_shield},
+    {"check", l_check},         {NULL, NULL},
 };
 
 

@@ -123,6 +123,13 @@ void press_begin(struct sched *s, task *t) {
 }
 
 
+void press_all(scope *s) {
+  scope_cancel(s);
+  for (task *t = s->youngest; t != NULL; t = t->elder)
+    press(t);
+}
+
+
 void press_end(struct sched *s, task *t) {
   if (s->foreground == t)
     s->foreground = NULL;
@@ -184,25 +191,18 @@ void press_open(lua_State *L) {
 
 
 /*
-** For the prompt
+** neap.prompt.core: what tasks are to the prompt
 */
 
-void press_all(scope *s) {
-  scope_cancel(s);
-  for (task *t = s->youngest; t != NULL; t = t->elder)
-    press(t);
-}
-
-
 /* lenient(on): from now on a failed task is told of, and ends nothing */
-int press_lenient(lua_State *L) {
+static int l_lenient(lua_State *L) {
   host_of(L)->sched->lenient = lua_toboolean(L, 1);
   return 0;
 }
 
 
 /* aside(f, ...) : Task, that the program does not wait for */
-int press_aside(lua_State *L) {
+static int l_aside(lua_State *L) {
   struct sched *s = host_of(L)->sched;
   luaL_checkany(L, 1);
   if (s->side == NULL) {
@@ -216,7 +216,7 @@ int press_aside(lua_State *L) {
 
 
 /* finish(status): the program ends in order, whatever still runs */
-int press_finish(lua_State *L) {
+static int l_finish(lua_State *L) {
   host *h = host_of(L);
   sched_interrupt(h, (int)luaL_checkinteger(L, 1), "the program ends");
   return 0;
@@ -224,7 +224,7 @@ int press_finish(lua_State *L) {
 
 
 /* foreground(task?): what SIGINT cancels first */
-int press_foreground(lua_State *L) {
+static int l_foreground(lua_State *L) {
   struct sched *s = host_of(L)->sched;
   s->foreground = lua_isnoneornil(L, 1) ? NULL : task_check(L, 1);
   return 0;
@@ -232,7 +232,19 @@ int press_foreground(lua_State *L) {
 
 
 /* press(task): cancel it, whatever it does */
-int press_cancel(lua_State *L) {
+static int l_press(lua_State *L) {
   press(task_check(L, 1));
   return 0;
+}
+
+
+static const luaL_Reg functions[] = {
+    {"foreground", l_foreground}, {"press", l_press},   {"lenient", l_lenient},
+    {"aside", l_aside},           {"finish", l_finish}, {NULL, NULL},
+};
+
+
+int luaopen_neap_prompt_core(lua_State *L) {
+  luaL_newlib(L, functions);
+  return 1;
 }

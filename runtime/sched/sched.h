@@ -111,8 +111,8 @@ struct sched {
   task *foreground; /* that SIGINT cancels first; NULL: none */
   bool lenient;     /* a failed task is told of, and does not end the program */
   uint64_t spare;   /* before this time a task in an endless loop is not hit */
-  int slots;   /* registry: the Tasks that have not ended */
-  timer *heap; /* from 1 */
+  int slots;        /* registry: the Tasks that have not ended */
+  timer *heap;      /* from 1 */
   unsigned timers, heap_room;
   const char **sites; /* source names of spawn sites, from 1 */
   unsigned site_count;
@@ -172,17 +172,11 @@ void trace_take(lua_State *L, int err);
 void trace_note(lua_State *L, int err, int text);
 bool trace_is_interrupt(lua_State *L, int err); /* of the running task */
 
-/* Ending what does not wait (press.c): around each run of a task; the
- * functions of neap.task.core */
+/* Ending what does not wait (press.c): around each run of a task */
 void press_open(lua_State *L);
 void press_begin(struct sched *s, task *t);
 void press_end(struct sched *s, task *t);
 void press_all(scope *s);
-int press_lenient(lua_State *L);
-int press_aside(lua_State *L);
-int press_finish(lua_State *L);
-int press_foreground(lua_State *L);
-int press_cancel(lua_State *L);
 
 /* Scopes (scope.c) */
 void scope_open(lua_State *L);
@@ -209,6 +203,7 @@ bool report_push_place(lua_State *L, lua_State *co); /* "file.lua:9" */
 
 /* The Lua side (library.c) */
 int luaopen_neap_task_core(lua_State *L);
+int luaopen_neap_prompt_core(lua_State *L); /* press.c */
 void library_open(lua_State *L, const char *task_class);
 const char *task_status(const task *t);
 void os_open(lua_State *L); /* os.time, ... and math.random by the world */

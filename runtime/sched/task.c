@@ -655,6 +655,7 @@ int sched_open(lua_State *L) {
   s->root = scope_new(L);
   host_module(L, "neap.task.core", luaopen_neap_task_core);
   host_module(L, "neap.host", luaopen_neap_host);
+  host_module(L, "neap.prompt.core", luaopen_neap_prompt_core);
   host_module(L, "neap.time", luaopen_neap_time);
   return 0;
 }

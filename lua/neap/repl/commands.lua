@@ -1,6 +1,6 @@
 --- The commands of the prompt: `:name argument`.
 
-local core = require "neap.task.core"
+local core = require "neap.prompt.core"
 local show = require "neap.repl.show"
 local syntax = require "neap.repl.syntax"
 

@@ -3,7 +3,7 @@
 
 local core = require "neap.repl.core"
 local task = require "neap.task"
-local tasks = require "neap.task.core"
+local tasks = require "neap.prompt.core"
 
 local main = {}
 
@@ -47,7 +47,7 @@ function main.prompt(...)
     return plainly(...)
   end
   tasks.lenient(true)
-  io.stdout:write(_VERSION, " in neap; :help tells what there is\n")
+  io.stdout:write("neap ", core.version, " (", _VERSION, "); :help tells what there is\n")
   open_prompt()
   tasks.finish(0)
 end

@@ -10,13 +10,14 @@
 --- From it: welcome {text}, print {text}, ready, running {seconds, what},
 ---          completion {id, ...}, bye
 
-local core = require "neap.task.core"
+local core = require "neap.prompt.core"
 local commands = require "neap.repl.commands"
 local inspecting = require "neap.repl.show"
 local syntax = require "neap.repl.syntax"
 local task = require "neap.task"
 local wire = require "neap.repl.wire"
 
+local xpcall = xpcall
 local pack, unpack, concat, format = table.pack, table.unpack, table.concat, string.format
 
 local SHORT = {"net", "task", "time", "signal", "process", "stdio"}
@@ -121,8 +122,11 @@ function Session:send(message)
   end
 end
 
-function Session:print(text)
-  self:send {kind = "print", text = text}
+--- Print; `fresh`: on a line of its own.
+---@param text string
+---@param fresh? boolean
+function Session:print(text, fresh)
+  self:send {kind = "print", text = text, fresh = fresh}
 end
 
 function Session:say(...)
@@ -152,8 +156,8 @@ local function traceback()
   local lines = {}
   local level = 3
   while true do
-    local info = debug.getinfo(level, "Sln")
-    if not info or info.source == "=neap.repl.session" then
+    local info = debug.getinfo(level, "Slnf")
+    if not info or info.func == xpcall then
       break
     end
     local is_error = info.what == "C" and (info.name == "error" or info.name == "assert")
@@ -202,7 +206,7 @@ local function show_failure(self, job, failure)
   local err = type(failure) == "table" and failure.error
   self:set("_err", err)
   local head = job.background and format("[%d] failed: ", job.id) or ""
-  self:print(head .. inspecting.failure(err, failure.trace, self.colour))
+  self:print(head .. inspecting.failure(err, failure.trace, self.colour), true)
 end
 
 local function show_results(self, job, results)
@@ -211,7 +215,7 @@ local function show_results(self, job, results)
     text = format("[%d] done%s\n", job.id, text ~= "" and ": " .. text:gsub("\n$", "") or "")
   end
   if text ~= "" then
-    self:print(text)
+    self:print(text, true)
   end
 end
 
@@ -227,7 +231,7 @@ local function ended(self, job, ok, results)
   local _, at = find_job(self, job.id)
   table.remove(self.jobs, at)
   if ok == nil then
-    self:say(job.background and "[%d] cancelled" or "cancelled", job.id)
+    self:say(job.background and "[%d] cancelled" or "\ncancelled", job.id)
   elseif not ok then
     show_failure(self, job, results[1])
   else

@@ -252,6 +252,9 @@ function said.welcome(self, message)
 end
 
 function said.print(self, message)
+  if message.fresh and self.state == "running" and self.console:fresh() then
+    put(self, "\n")
+  end
   print_text(self, message.text)
 end
 
