@@ -45,6 +45,9 @@ typedef struct terminals {
   int (*append)(host *h, const char *path, const char *bytes, size_t n,
                 size_t limit);
 
+  /* Remove the places to attach to (PID.sock) of processes that are no more. */
+  void (*sweep)(host *h, const char *folder);
+
   /* -ESRCH: there is none such; -ENOTSUP: it does not listen to knocks. */
   int (*knock)(host *h, int pid, enum knock what);
   unsigned (*uid)(host *h);

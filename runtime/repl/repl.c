@@ -78,6 +78,13 @@ static int l_append(lua_State *L) {
 }
 
 
+/* sweep(folder) */
+static int l_sweep(lua_State *L) {
+  terminals_of(L)->sweep(host_of(L), luaL_checkstring(L, 1));
+  return 0;
+}
+
+
 /* knock(pid, "attach"|"interrupt") : true | nil, error */
 static int l_knock(lua_State *L) {
   static const char *const names[] = {"attach", "interrupt", NULL};
@@ -118,6 +125,7 @@ static const luaL_Reg functions[] = {
     {"mode", l_mode},
     {"folder", l_folder},
     {"append", l_append},
+    {"sweep", l_sweep},
     {"knock", l_knock},
     {"alive", l_alive},
     {"uid", l_uid},

@@ -8,6 +8,7 @@
 
 #include "uv/terminal.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -285,6 +286,20 @@ static int knock(host *h, int pid, enum knock what) {
 }
 
 
+static void sweep(host *h, const char *path) {
+  DIR *d = opendir(path);
+  if (d == NULL)
+    return;
+  for (const struct dirent *e; (e = readdir(d)) != NULL;) {
+    int pid = 0, n = 0;
+    if (sscanf(e->d_name, "%d.sock%n", &pid, &n) == 1 && n > 0 &&
+        e->d_name[n] == '\0' && !alive(h, pid))
+      unlinkat(dirfd(d), e->d_name, 0);
+  }
+  closedir(d);
+}
+
+
 static unsigned uid(host *h) {
   (void)h;
   return geteuid();
@@ -298,6 +313,7 @@ const terminals uv_terminals = {
     .write = write_all,
     .folder = folder,
     .append = append,
+    .sweep = sweep,
     .knock = knock,
     .uid = uid,
     .alive = alive,

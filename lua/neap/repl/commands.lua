@@ -231,8 +231,8 @@ all.socks = {
 }
 
 all.trace = {
-  argument = "[off|on|FILE.pcapng] [FILTER]",
-  text = "show what sockets do; or write it to a file",
+  argument = "on|off|FILE",
+  text = "show what sockets do, or write it to a file.pcapng",
   run = function(session, rest)
     commands.trace(session, rest)
   end,
@@ -253,7 +253,7 @@ function commands.help()
   }
   for _, name in ipairs(names) do
     local head = ":" .. name .. (all[name].argument and " " .. all[name].argument or "")
-    lines[#lines + 1] = format("  %-18s %s", head, all[name].text)
+    lines[#lines + 1] = format("  %-15s %s", head, all[name].text)
   end
   return concat(lines, "\n") .. "\n"
 end

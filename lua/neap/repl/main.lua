@@ -35,7 +35,6 @@ local function open_prompt(prepare)
   end
   local serving = tasks.aside(session.serve, session)
   serving.name = "prompt"
-  session:send {kind = "ready"}
   Terminal.new {stream = ours}:run()
   ours:close()
 end

@@ -5,9 +5,9 @@
 --- the short names) are fields of its environment, behind which the globals are;
 --- what an input assigns without `local` is a global, as everywhere.
 ---
---- To it:   hello {columns, colour}, input {text}, interrupt, complete {id, text,
+--- To it:   hello {columns, colour, once: a text to run, and then to end}, input {text}, interrupt, complete {id, text,
 ---          cursor}, size {columns}
---- From it: welcome {text}, print {text}, ready, running {seconds, what},
+--- From it: welcome {pid, script}, print {text}, ready, running {seconds, what},
 ---          completion {id, ...}, bye
 
 local core = require "neap.prompt.core"
@@ -117,6 +117,9 @@ end
 --
 
 function Session:send(message)
+  if self.once and message.kind == "ready" then
+    message = {kind = "bye", failed = self.failed}
+  end
   if not self.closed then
     self.outbox:send(message)
   end
@@ -205,6 +208,7 @@ end
 local function show_failure(self, job, failure)
   local err = type(failure) == "table" and failure.error
   self:set("_err", err)
+  self.failed = true
   local head = job.background and format("[%d] failed: ", job.id) or ""
   self:print(head .. inspecting.failure(err, failure.trace, self.colour), true)
 end
@@ -291,6 +295,7 @@ function Session:compile(text)
   local f, names = syntax.compile(text, format("=[%d]", self.count + 1), self.env)
   if not f then
     self:set("_err", names)
+    self.failed = true
     self:print(inspecting.failure(names, nil, self.colour))
     return nil
   end
@@ -342,6 +347,12 @@ local handlers = {}
 function handlers.hello(self, message)
   self.columns = tonumber(message.columns) or 80
   self.colour = message.colour == true
+  if message.once then
+    self.once = true
+    input(self, tostring(message.once))
+  else
+    self:send {kind = "ready"}
+  end
 end
 
 handlers.size = function(self, message)
@@ -401,6 +412,7 @@ function Session:serve()
       handle(self, message)
     end
     self.closed = true
+    self.outbox:close()
     handlers.interrupt(self)
     scope:cancel()
   end)

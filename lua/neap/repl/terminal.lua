@@ -224,6 +224,7 @@ function handlers.signal(self, name)
   elseif self.state == "editing" then
     self:cancel_line()
   elseif self.interrupt then
+    send(self, {kind = "interrupt"})
     self.interrupt()
   end
 end
@@ -246,10 +247,6 @@ function Terminal:cancel_line()
 end
 
 local said = {}
-
-function said.welcome(self, message)
-  put(self, message.text)
-end
 
 function said.print(self, message)
   if message.fresh and self.state == "running" and self.console:fresh() then
@@ -306,7 +303,7 @@ function said.bye(self)
   if self.state == "editing" then
     commit(self)
   end
-  self.left = true
+  self.left, self.finished = true, true
 end
 
 function handlers.message(self, message)
