@@ -110,7 +110,7 @@ describe("the command line", function()
   end)
 
   it("runs what standard input has, without a script (S9)", function()
-    assert.same(says "hello 3\n", assert(process.run {neap, input = "#!/bin/neap\nprint('hello', 1 + 2)"}))
+    assert.same(says "hello\t3\n", assert(process.run {neap, input = "#!/bin/neap\nprint('hello', 1 + 2)"}))
     local result = assert(process.run {neap, input = "print(1"})
     assert.equal("neap: stdin:1: ')' expected near <eof>\n", result.stderr)
     assert.equal(1, result.code)
