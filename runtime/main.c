@@ -16,6 +16,7 @@
 #include "repl/repl.h"
 #include "sched/task.h"
 #include "sched/world.h"
+#include "trace/trace.h"
 #include "uv/world.h"
 #include "worker/worker.h"
 
@@ -25,7 +26,7 @@
 /* What `neap -e` finds without require. */
 static const char short_names[] = "for _, name in ipairs{'net', 'task', "
                                   "'time', 'signal', 'process', 'stdio', "
-                                  "'worker'}"
+                                  "'worker', 'trace'}"
                                   " do _G[name] = require('neap.' .. name) end";
 
 /* What `neap -w` runs in the main thread. */
@@ -125,8 +126,8 @@ static void live_worker(worker *w);
 
 
 static bool open_all(host *h) {
-  static const lua_CFunction opens[] = {sched_open, net_open, workers_open,
-                                        repl_open};
+  static const lua_CFunction opens[] = {sched_open, net_open, trace_open,
+                                        workers_open, repl_open};
   for (size_t i = 0; i < sizeof opens / sizeof *opens; i++) {
     lua_pushcfunction(h->L, opens[i]);
     if (!host_call(h, 0, 0))
@@ -220,6 +221,7 @@ static void live_worker(worker *w) {
   host_close(&h);
   workers_close(&h);
   net_give_up(&h);
+  trace_close(&h);
   finish(&h);
 }
 
@@ -285,11 +287,43 @@ static bool may_be_attached(const call *c) {
 }
 
 
+static void set_field(lua_State *L, const char *name, const char *value) {
+  lua_pushstring(L, value);
+  lua_setfield(L, -2, name);
+}
+
+
+static void start_trace(lua_State *L, const command *c) {
+  lua_getglobal(L, "require");
+  lua_pushliteral(L, "neap.trace");
+  lua_call(L, 1, 1);
+  lua_getfield(L, -1, "start");
+  lua_newtable(L);
+  set_field(L, "to", c->trace_to);
+  set_field(L, "filter", c->trace_filter);
+  set_field(L, "format", c->trace_format);
+  if (c->trace_bytes >= 0) {
+    lua_pushinteger(L, c->trace_bytes);
+    lua_setfield(L, -2, "bytes");
+  }
+  host_of(L)->exit_status = USAGE; /* of what it raises */
+  lua_call(L, 1, 2);
+  host_of(L)->exit_status = 0;
+  if (lua_isnil(L, -2)) {
+    luaL_tolstring(L, -1, NULL);
+    lua_error(L);
+  }
+  lua_pop(L, 3);
+}
+
+
 static int start(lua_State *L) {
   const call *c = lua_touserdata(L, 1);
   if (may_be_attached(c))
     sched_on_summon(host_of(L), repl_summoned);
   int n = push_program(L, c);
+  if (c->command.traces)
+    start_trace(L, &c->command);
   if (c->command.interactive && c->command.verb != VERB_PROMPT) {
     push_text(L, interactive_script, "=neap.repl");
     lua_insert(L, -(++n + 1));
@@ -316,6 +350,7 @@ static int run_program(call *c) {
   workers_close(&h);
   net_give_up(&h);
   status = host_flush(status);
+  trace_close(&h);
   if (uv_world_busy(&h))
     _exit(status); /* exit() would wait for a lookup that nobody wants */
   finish(&h);

@@ -60,12 +60,13 @@ end
 
 -- Who may include from whom, besides each folder from itself.
 local below = {
-  main = "cli worker repl net tls uv sim sched host",
+  main = "cli worker repl trace net tls uv sim sched host",
   cli = "",
   worker = "sched host",
-  repl = "net tls sched host",
+  repl = "trace net tls sched host",
   net = "sched host",
   tls = "net sched host",
+  trace = "net sched host",
   uv = "net sched host",
   sim = "net sched host",
   sched = "host",

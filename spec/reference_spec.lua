@@ -11,6 +11,7 @@ local process = require "neap.process"
 local reference = require "docs.reference"
 local signal = require "neap.signal"
 local task = require "neap.task"
+local trace = require "neap.trace"
 local worker = require "neap.worker"
 
 local pages = reference.read "."
@@ -159,6 +160,10 @@ describe("annotated, and there, are the functions of", function()
     ["neap.Event"] = function()
       return methods_of(task.event())
     end,
+    ["neap.Tracer"] = function()
+      local tracer <close> = assert(trace.events())
+      return methods_of(tracer)
+    end,
     ["neap.Packet"] = function()
       return methods_of(packet.raw "bytes")
     end,
@@ -297,6 +302,10 @@ describe("annotated, and there, are the fields of", function()
     end},
     ["neap.WorkerChannel"] = {"worker/channel.c", 'strcmp%(key, "(%l+)"%)', function()
       return {worker.channel(), worker.channel "named"}, {}
+    end},
+    ["neap.Tracer"] = {"trace/library.c", 'strcmp%(key, "(%l+)"%)', function()
+      local tracer <close> = assert(trace.events())
+      return {tracer}, {}
     end},
     ["neap.Process"] = {"net/process.c", '{"(%l+)", push_', function()
       local p = process.spawn {

@@ -1,5 +1,6 @@
 #include "cli/command.h"
 
+#include <errno.h>
 #include <lua.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -24,7 +25,14 @@ static const char usage[] =
     "  -i      a prompt when the program has ended\n"
     "  --no-attach  nobody may attach to it (also: NEAP_ATTACH=0)\n"
     "  -w N    run the program in N workers, each a thread that shares nothing "
-    "but channels\n";
+    "but channels\n"
+    "  --trace[=FILE]        show what the sockets do, on stderr or in a file; "
+    "in\n"
+    "                        FILE.pcapng as a capture for tshark\n"
+    "  --trace-filter=WHAT   only there: tcp://10.0.0.0/8:80, udp, "
+    "unix:/run/*\n"
+    "  --trace-bytes=N       bytes of each event that are shown, 256\n"
+    "  --trace-format=FORM   text or pcapng\n";
 
 static const char version[] = "neap " NEAP_VERSION " (" LUA_RELEASE ")\n";
 
@@ -33,6 +41,7 @@ static const char version[] = "neap " NEAP_VERSION " (" LUA_RELEASE ")\n";
 typedef struct option {
   const char *name;
   const char *value; /* what it is, in messages; NULL: it takes none */
+  bool may;          /* the value may be left out */
   bool last;         /* it ends the options */
   bool (*take)(command *c, const char *value); /* false: told on stderr */
 } option;
@@ -87,15 +96,52 @@ static bool take_workers(command *c, const char *value) {
 }
 
 
+static bool take_trace(command *c, const char *value) {
+  c->traces = true;
+  c->trace_to = value;
+  return true;
+}
+
+
+static bool take_trace_filter(command *c, const char *value) {
+  c->traces = true;
+  c->trace_filter = value;
+  return true;
+}
+
+
+static bool take_trace_format(command *c, const char *value) {
+  c->traces = true;
+  c->trace_format = value;
+  return true;
+}
+
+
+static bool take_trace_bytes(command *c, const char *value) {
+  char *end;
+  c->traces = true;
+  errno = 0;
+  c->trace_bytes = strtol(value, &end, 10);
+  if (errno == 0 && end != value && *end == '\0' && c->trace_bytes >= 0)
+    return true;
+  fputs("neap: --trace-bytes: a whole number expected\n", stderr);
+  return false;
+}
+
+
 static const option options[] = {
-    {"-w", "N", false, take_workers},
-    {"-e", "CODE", true, take_code},
-    {"-v", NULL, true, take_version},
-    {"--version", NULL, true, take_version},
-    {"-h", NULL, true, take_help},
-    {"--help", NULL, true, take_help},
-    {"-i", NULL, false, take_interactive},
-    {"--no-attach", NULL, false, take_no_attach},
+    {"-w", "N", false, false, take_workers},
+    {"-e", "CODE", false, true, take_code},
+    {"-v", NULL, false, true, take_version},
+    {"--version", NULL, false, true, take_version},
+    {"-h", NULL, false, true, take_help},
+    {"--help", NULL, false, true, take_help},
+    {"-i", NULL, false, false, take_interactive},
+    {"--no-attach", NULL, false, false, take_no_attach},
+    {"--trace", "FILE", true, false, take_trace},
+    {"--trace-filter", "WHAT", false, false, take_trace_filter},
+    {"--trace-bytes", "N", false, false, take_trace_bytes},
+    {"--trace-format", "FORM", false, false, take_trace_format},
 };
 
 static const struct word {
@@ -136,7 +182,7 @@ static int take(command *c, int argc, char **argv, int *at, bool *last) {
     value = name + n + 1;
   else if (o->value != NULL && !is_long && *at < argc)
     value = argv[(*at)++];
-  if (value == NULL && o->value != NULL)
+  if (value == NULL && o->value != NULL && !o->may)
     return misused(o->value, " is expected behind an option");
   if (value != NULL && o->value == NULL)
     return misused("no value is expected: ", name);
@@ -153,10 +199,21 @@ static verb verb_of(const char *word) {
 }
 
 
+static int check(const command *c) {
+  if (c->workers == 0 || !c->traces)
+    return 0;
+  fputs("neap: --trace sees one thread, and -w starts others: call trace.start "
+        "in the script\n",
+        stderr);
+  return USAGE;
+}
+
+
 int command_parse(command *c, int argc, char **argv) {
   int at = 1;
   bool last = false;
   memset(c, 0, sizeof *c);
+  c->trace_bytes = -1;
   while (!last && at < argc && argv[at][0] == '-' && argv[at][1] != '\0') {
     int status = take(c, argc, argv, &at, &last);
     if (status != 0)
@@ -164,7 +221,7 @@ int command_parse(command *c, int argc, char **argv) {
   }
   if (last) {
     c->program = at - 1;
-    return 0;
+    return check(c);
   }
   if (at >= argc) {
     c->verb = VERB_PROMPT;
@@ -173,5 +230,5 @@ int command_parse(command *c, int argc, char **argv) {
   }
   c->verb = verb_of(argv[at]);
   c->program = at;
-  return 0;
+  return check(c);
 }

@@ -28,6 +28,9 @@ typedef struct command {
   bool interactive; /* a prompt follows the program */
   bool no_attach;   /* other processes get no prompt in this one */
   int workers;      /* that run the program; 0: the main thread does */
+  bool traces;      /* trace the program */
+  const char *trace_to, *trace_filter, *trace_format; /* NULL: the default */
+  long trace_bytes;                                   /* -1: the default */
 } command;
 
 /* Fill in the command.  Returns 0, or the exit status of a wrong use, which

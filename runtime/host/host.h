@@ -16,6 +16,13 @@
 #include <stddef.h>
 
 typedef struct host host;
+struct trace_event;
+
+/* Who sees what the sockets do: net/trace.h. */
+struct watcher {
+  void (*see)(struct watcher *w, const struct trace_event *e);
+  void (*end)(struct watcher *w); /* the process ends: write what is there */
+};
 
 struct host {
   lua_State *L;              /* the main thread; no user code runs on it */
@@ -27,10 +34,9 @@ struct host {
   const char *label;         /* who speaks on stderr: "neap" */
   char *told;                /* what was told first; malloc'ed, or NULL */
   int siblings; /* workers that run the same script beside this host; 0 */
-  void (*trace)(host *h, const char *event, const void *about, long long n);
-  /* sees each step; NULL when nobody listens */
-  unsigned serial;  /* the last number given to a task or socket */
-  unsigned streams; /* open, for the census */
+  struct watcher *watcher; /* sees what the sockets do; NULL: nobody does */
+  unsigned serial;         /* the last number given to a task or socket */
+  unsigned streams;        /* open, for the census */
   unsigned listeners;
   unsigned datagrams;
   unsigned handles;            /* other things of the backend: children, ... */
@@ -52,10 +58,6 @@ struct host {
 static inline host *host_of(lua_State *L) {
   return *(host **)lua_getextraspace(L);
 }
-
-/* One untaken branch when nobody listens. */
-#define host_trace(h, event, about, n) \
-  ((h)->trace ? (h)->trace((h), (event), (about), (long long)(n)) : (void)0)
 
 /* The next serial number, from 1: what objects print instead of a pointer. */
 static inline unsigned host_serial(host *h) {

@@ -90,6 +90,8 @@ struct transport {
   /* Give the bytes to the kernel: the count it took, -EAGAIN for none. */
   ssize_t (*try_write)(stream *s, const struct iovec *v, int n);
 
+  bool tells_writes; /* try_write has told the trace, before it delivered */
+
   /* Call stream_writable(s) once, when try_write may get on. */
   int (*want_write)(stream *s);
 

@@ -6,6 +6,7 @@
 
 #include "host/memory.h"
 #include "net/net.h"
+#include "net/trace.h"
 
 enum { FREE_BAGS = 16 };
 
@@ -150,8 +151,8 @@ bool bag_put(datagram *d, const char *bytes, size_t size, const address *to) {
 }
 
 
-static void note(datagram *d, int status) {
-  host_trace(d->host, "send error", d, status);
+static void note(datagram *d, int status, const address *to) {
+  trace_datagram_error(d, "send", to, status);
   if (d->send_error == 0)
     d->send_error = status;
 }
@@ -160,7 +161,7 @@ static void note(datagram *d, int status) {
 /* The error may be an earlier message's, told by ICMP: so the same message is
  * tried again, once. */
 static void refuse(datagram *d, bag *b, int status, int *retried) {
-  note(d, status);
+  note(d, status, b->list[b->first].to);
   if (*retried != b->first) {
     *retried = b->first;
     return;
@@ -173,7 +174,7 @@ static void block(datagram *d) {
   int status = d->transport->want_send(d);
   d->blocked = status == 0;
   if (status < 0)
-    note(d, status);
+    note(d, status, NULL);
 }
 
 
@@ -196,8 +197,8 @@ bool datagram_flush(datagram *d) {
       block(d);
       return false;
     }
-    host_trace(d->host, "send", d, n);
     datagram_sent(d, b->list + b->first, n);
+    trace_outgoing(d, b->list + b->first, n);
     if (n > 0)
       b->first += n;
     else

@@ -11,6 +11,7 @@
 #include "net/dial.h"
 #include "net/net.h"
 #include "net/options.h"
+#include "net/trace.h"
 #include "sched/world.h"
 
 enum { FILTER_MAX = 4096 }; /* the kernel's BPF_MAXINSNS */
@@ -42,6 +43,7 @@ static int fail_open(lua_State *L, int status, const char *op,
                      const endpoint *e) {
   char text[ENDPOINT_TEXT];
   endpoint_print(host_of(L), e, text, sizeof text);
+  trace_failure(host_of(L), op, text, status);
   lua_pushnil(L);
   error_push_message(L, status, op, text, hint(e, status));
   return 2;
@@ -107,8 +109,8 @@ static void set_where(datagram *d, endpoint *e, bool connected) {
 
 static int push(lua_State *L, datagram *d, endpoint *e, bool connected) {
   d->connected = d->connected || connected;
-  datagram_push(L, d);
   set_where(d, e, connected);
+  datagram_push(L, d);
   return 1;
 }
 

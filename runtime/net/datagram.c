@@ -14,6 +14,7 @@
 #include "host/error.h"
 #include "host/memory.h"
 #include "net/net.h"
+#include "net/trace.h"
 #include "sched/world.h"
 
 /* Bytes kept for a script that does not take them, before the kernel is left
@@ -40,14 +41,13 @@ datagram *datagram_new(host *h, const datagram_transport *t, int family,
   d->gathers = type != SOCK_RAW && protocol != IPPROTO_ICMP &&
                protocol != IPPROTO_ICMPV6;
   LIST_ADD(net_of(h)->datagrams, d);
+  d->serial = host_serial(h);
   h->datagrams++;
-  host_trace(h, "open", d, 0);
   return d;
 }
 
 
 void datagram_closed(datagram *d) {
-  host_trace(d->host, "closed", d, 0);
   d->host->datagrams--;
   LIST_REMOVE(d);
   free((char *)d->where);
@@ -122,10 +122,10 @@ static void keep(datagram *d, const arrival *m) {
 
 
 void datagram_messages(datagram *d, const arrival *list, unsigned n) {
-  host_trace(d->host, "messages", d, n);
   d->messages_in += n;
   for (unsigned i = 0; i < n; i++)
     d->received += list[i].size;
+  trace_arrivals(d, list, n);
   d->fresh = list;
   d->fresh_count = n;
   while (n > 0 && wait_wake(&d->readers, 0))
@@ -150,10 +150,15 @@ bool datagram_keep(datagram *d) {
 }
 
 
-void datagram_error(datagram *d, int status) {
-  host_trace(d->host, "recv error", d, status);
+static void tell_error(datagram *d, int status, const address *to) {
+  trace_datagram_error(d, "recv", to, status);
   d->recv_error = status;
   wait_wake(&d->readers, 0);
+}
+
+
+void datagram_error(datagram *d, int status) {
+  tell_error(d, status, NULL);
 }
 
 
@@ -161,12 +166,12 @@ void datagram_failed(datagram *d, const failure *f) {
   if (d->failure == NULL)
     d->failure = memory_new(sizeof *d->failure);
   *d->failure = *f;
-  datagram_error(d, f->status);
+  tell_error(d, f->status, &f->to);
 }
 
 
 void datagram_ended(datagram *d) {
-  host_trace(d->host, "eof", d, 0);
+  trace_datagram(d, TRACE_END);
   d->ended = true;
   d->transport->recv_stop(d);
   d->receiving = false;
@@ -184,9 +189,9 @@ void datagram_writable(datagram *d) {
 int datagram_close(datagram *d) {
   datagram_flush(d);
   int status = d->send_error;
-  host_trace(d->host, "close", d, 0);
   if (datagram_drop(d) > 0 && status == 0)
     status = -ECANCELED;
+  trace_datagram(d, TRACE_CLOSED);
   if (d->box != NULL)
     d->box->datagram = NULL;
   d->box = NULL;
@@ -212,8 +217,9 @@ bool datagram_try_push(lua_State *L, datagram *d) {
     datagram_close(d);
     return false;
   }
-  *b = (datagram_box){d, host_serial(d->host)};
+  *b = (datagram_box){d, d->serial};
   d->box = b;
+  trace_datagram(d, TRACE_OPEN);
   return true;
 }
 

@@ -65,6 +65,8 @@ struct datagram {
   bool gathers; /* messages may wait for others; else each goes out */
   bool ended;   /* of seqpacket: the peer has closed or shut down */
   bool closed;
+  bool hidden;     /* no trace sees it */
+  unsigned serial; /* what it is called instead of by its pointer */
 };
 
 static inline void *datagram_part(datagram *d) {

@@ -10,6 +10,7 @@
 #include "net/datagram.h"
 #include "net/net.h"
 #include "net/options.h"
+#include "net/trace.h"
 #include "sched/world.h"
 
 
@@ -93,6 +94,8 @@ static int l_connect(lua_State *L) {
   int status = d->transport->connect(d, to);
   if (status == 0)
     d->connected = to != NULL;
+  if (status == 0)
+    trace_datagram(d, TRACE_CONNECTED);
   return done(L, d, status, "connect");
 }
 
@@ -177,6 +180,7 @@ static int l_shutdown(lua_State *L) {
   int status = -EBADF;
   if (d != NULL) {
     datagram_flush(d);
+    trace_datagram(d, TRACE_SHUTDOWN);
     status = d->transport->shutdown(d);
   }
   return done(L, d, status, "shutdown");

@@ -15,6 +15,7 @@
 #include "net/endpoint.h"
 #include "net/net.h"
 #include "net/options.h"
+#include "net/trace.h"
 #include "sched/world.h"
 
 enum { ENDPOINT = DIAL_ENDPOINT, OPTIONS, ADDRESS, STREAM };
@@ -151,6 +152,7 @@ static int dial_fail(lua_State *L, int status, const char *op,
                      const endpoint *e, const sockspec *spec) {
   char text[ENDPOINT_TEXT];
   endpoint_print(host_of(L), e, text, sizeof text);
+  trace_failure(host_of(L), op, text, status);
   lua_pushnil(L);
   error_push_message(L, status, op, text, hint(spec, status));
   return 2;
@@ -256,8 +258,8 @@ int dial_lua(lua_State *L) {
   status = begin_dial(host_of(L), &e, &spec, &s);
   if (status < 0)
     return dial_fail(L, status, "connect", &e, &spec);
-  stream_push(L, s);
   set_where(s, host_of(L), &e);
+  stream_push(L, s);
   if (s->state == OPEN)
     return 1;
   waiting how = {"connect", deadline, s->transport->outside};

@@ -16,6 +16,7 @@
 #include "net/endpoint.h"
 #include "net/net.h"
 #include "net/options.h"
+#include "net/trace.h"
 #include "sched/task.h"
 #include "sched/world.h"
 
@@ -27,6 +28,7 @@ enum { BACKLOG = 511 };
 listener *listener_new(host *h, size_t part, const sockspec *spec) {
   listener *l = memory_new(sizeof *l + part);
   l->host = h;
+  l->serial = host_serial(h);
   l->backend = h->world->net;
   l->backoff = FIRST_PAUSE;
   l->outside = true;
@@ -60,6 +62,12 @@ static listener_box *check(lua_State *L) {
 }
 
 
+listener *listener_test(lua_State *L, int index) {
+  const listener_box *b = luaL_testudata(L, index, LISTENER_CLASS);
+  return b != NULL ? b->listener : NULL;
+}
+
+
 static void let_go(listener *l) {
   l->box = NULL;
   l->closed = true;
@@ -75,9 +83,9 @@ int listener_push(lua_State *L, listener *l, const char *where) {
     let_go(l);
     return lua_error(L);
   }
-  *b = (listener_box){l, host_serial(l->host)};
+  *b = (listener_box){l, l->serial};
   l->box = b;
-  host_trace(l->host, "listen", l, 0);
+  trace_listener(l, TRACE_LISTEN);
   return 1;
 }
 
@@ -132,6 +140,19 @@ static int await_connection(lua_State *L, listener *l) {
 }
 
 
+static void push_accepted(lua_State *L, listener *l, stream *s, datagram *d) {
+  if (s != NULL)
+    s->hidden = l->hidden;
+  else
+    d->hidden = l->hidden;
+  trace_accept(l, s, d);
+  if (s != NULL)
+    stream_push(L, s);
+  else
+    datagram_push(L, d);
+}
+
+
 static int try_accept(lua_State *L, listener *l) {
   stream *s;
   datagram *d;
@@ -141,16 +162,13 @@ static int try_accept(lua_State *L, listener *l) {
   if (status == 0) {
     l->rearm = 0;
     l->backoff = FIRST_PAUSE;
-    host_trace(l->host, "accept", l, 0);
     l->accepted++;
-    if (s != NULL)
-      stream_push(L, s);
-    else
-      datagram_push(L, d);
+    push_accepted(L, l, s, d);
     return 1;
   }
   if (status == -EAGAIN)
     return await_connection(L, l);
+  trace_accept_error(l, status);
   if (lacks_resources(status))
     pause_accepting(l);
   return fail_here(L, l, status, "accept");
@@ -225,7 +243,7 @@ static int l_close(lua_State *L) {
   lua_pushboolean(L, true);
   if (l == NULL)
     return 1;
-  host_trace(l->host, "close", l, 0);
+  trace_listener(l, TRACE_CLOSED);
   b->listener = NULL;
   let_go(l);
   return 1;

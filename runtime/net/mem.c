@@ -12,6 +12,7 @@
 
 #include "host/memory.h"
 #include "net/net.h"
+#include "net/trace.h"
 #include "sched/world.h"
 
 /* A stream's own part. */
@@ -56,10 +57,11 @@ static void stop_read(stream *s) {
 
 
 /* In portions, until the peer says stop; how many bytes it took. */
-static size_t deliver(stream *peer, char *bytes, size_t n) {
+static size_t deliver(stream *s, stream *peer, char *bytes, size_t n) {
   size_t done = 0;
   while (done < n && !mem_of(peer)->paused) {
     size_t size = n - done < HIGH_WATER ? n - done : HIGH_WATER;
+    trace_bytes(s, TRACE_WRITE, &(struct iovec){bytes + done, size}, size);
     stream_data(peer, bytes + done, size);
     peer->reading = true; /* so that stream_keep can say stop */
     stream_keep(peer);
@@ -75,7 +77,7 @@ static ssize_t try_write(stream *s, const struct iovec *v, int n) {
   if (peer == NULL || peer->state != OPEN)
     return -EPIPE;
   for (int i = 0; i < n; i++) {
-    size_t size = deliver(peer, v[i].iov_base, v[i].iov_len);
+    size_t size = deliver(s, peer, v[i].iov_base, v[i].iov_len);
     sum += size;
     if (size < v[i].iov_len)
       break;
@@ -159,6 +161,7 @@ static const transport mem_transport = {
     .start_read = start_read,
     .stop_read = stop_read,
     .try_write = try_write,
+    .tells_writes = true,
     .want_write = want_write,
     .shutdown = shut,
     .close = close_mem,

@@ -81,12 +81,10 @@ static void remove_link(stream **list, stream *s) {
 
 static void expire(host *h, uint64_t now) {
   struct net *n = net_of(h);
-  while (n->closing != NULL && n->closing->timeout <= now) {
-    stream *s = n->closing;
-    host_trace(h, "linger", s, 0);
-    stream_give_up(s);
-  }
-  sched_alarm(h, n->closing != NULL ? n->closing->timeout : NEVER, expire);
+  while (n->closing != NULL && n->closing->timeout <= now)
+    stream_give_up(n->closing);
+  sched_alarm(h, ALARM_CLOSING,
+              n->closing != NULL ? n->closing->timeout : NEVER, expire);
 }
 
 
@@ -97,7 +95,7 @@ void net_link_closing(stream *s) {
     last = &(*last)->link;
   *last = s;
   s->link = NULL;
-  sched_alarm(s->host, n->closing->timeout, expire);
+  sched_alarm(s->host, ALARM_CLOSING, n->closing->timeout, expire);
 }
 
 

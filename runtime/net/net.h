@@ -107,6 +107,9 @@ static inline datagram_box *datagram_box_of(lua_State *L) {
  * told of. */
 int stream_close(stream *s, bool reset);
 
+/* Half close, once all was written. */
+int stream_shut(stream *s);
+
 /* Its time to send the rest is over. */
 void stream_give_up(stream *s);
 
@@ -131,6 +134,9 @@ uint64_t stream_deadline(stream *s);
 /* The methods, each file its own. */
 extern const luaL_Reg read_methods[], write_methods[], life_methods[],
     option_methods[], listener_methods[];
+
+/* The listener at index; NULL for anything else, or a closed one. */
+listener *listener_test(lua_State *L, int index);
 
 int listener_push(lua_State *L, listener *l, const char *where);
 void listener_open(lua_State *L);

@@ -7,6 +7,7 @@
 
 #include "host/memory.h"
 #include "net/net.h"
+#include "net/trace.h"
 #include "sched/task.h"
 #include "sched/world.h"
 
@@ -105,7 +106,7 @@ void outbox_drop(stream *s) {
 
 
 static void failed(stream *s, int status) {
-  host_trace(s->host, "write error", s, status);
+  trace_stream_error(s, "write", status);
   s->write_error = status;
   outbox_drop(s);
   wait_wake_all(&s->writers, 0);
@@ -118,8 +119,9 @@ static void failed(stream *s, int status) {
 static size_t give(stream *s, const struct iovec *v, int n) {
   ssize_t taken = s->transport->try_write(s, v, n);
   if (taken >= 0) {
-    host_trace(s->host, "write", s, taken);
     s->sent += (uint64_t)taken;
+    if (!s->transport->tells_writes)
+      trace_bytes(s, TRACE_WRITE, v, (size_t)taken);
     return (size_t)taken;
   }
   if (taken != -EAGAIN)
@@ -237,7 +239,7 @@ int outbox_pass(stream *s, struct iovec v[2], const int *fds, int n,
   }
   if (taken < 0)
     return (int)taken;
-  host_trace(s->host, "write", s, taken);
+  trace_bytes(s, TRACE_WRITE, &v[1], (size_t)taken);
   if (advance(v + 1, 1, (size_t)taken) == 0)
     outbox_send(s, v, 1, ref, about);
   return 0;

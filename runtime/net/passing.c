@@ -71,7 +71,6 @@ void stream_passed(stream *s, const passed *x, size_t bytes) {
   p->arrived += bytes;
   if (x->count == 0 && !x->cut)
     return;
-  host_trace(s->host, "descriptors", s, x->count);
   append(p, x);
   if (passing_full(s))
     stop(s);

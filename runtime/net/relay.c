@@ -256,7 +256,7 @@ static bool has_news(const stream *s) {
 /* A target that is gone by then has nothing to be told. */
 static int pump_end(stream *to) {
   if (!to->shut)
-    to->transport->shutdown(to);
+    stream_shut(to);
   to->shut = true;
   return 0;
 }

@@ -14,6 +14,7 @@
 #include "net/datagram.h"
 #include "net/descriptor.h"
 #include "net/net.h"
+#include "net/trace.h"
 #include "sched/world.h"
 
 enum verb { SEND, SENDMANY, SENDFD, FLUSH };
@@ -35,14 +36,16 @@ static int send_now(datagram *d, const outgoing *o) {
   if (!datagram_flush(d))
     return -EAGAIN;
   int status = d->transport->send(d, o, 1);
-  host_trace(d->host, "send", d, status);
   datagram_sent(d, o, status);
-  if (status == -EAGAIN)
+  if (status == -EAGAIN) {
     block(d, &status);
-  else if (status > 0)
+  } else if (status > 0) {
+    trace_outgoing(d, o, 1);
     datagram_know(d, o->to);
-  else
+  } else {
+    trace_datagram_error(d, "send", o->to, status);
     datagram_doubt(d, o->to);
+  }
   return status < 0 ? status : 0;
 }
 

@@ -17,6 +17,7 @@
 #include "net/net.h"
 #include "net/outbox.h"
 #include "net/passing.h"
+#include "net/trace.h"
 #include "sched/world.h"
 
 /* How long a closed stream may send what it accepted, and wait for a peer that
@@ -34,14 +35,13 @@ stream *stream_new(host *h, const transport *t, bool connecting) {
   s->transport = t;
   s->state = connecting ? CONNECTING : OPEN;
   LIST_ADD(net_of(h)->streams, s);
+  s->serial = host_serial(h);
   h->streams++;
-  host_trace(h, "open", s, 0);
   return s;
 }
 
 
 void stream_closed(stream *s) {
-  host_trace(s->host, "closed", s, 0);
   s->host->streams--;
   LIST_REMOVE(s);
   net_unlink(s);
@@ -60,6 +60,8 @@ static void wake_reader(stream *s) {
 
 static void release(stream *s, bool reset) {
   net_unlink(s);
+  trace_stream(s, reset && s->state != CONNECTING ? TRACE_RESET : TRACE_CLOSED,
+               0);
   s->state = CLOSED;
   s->transport->close(s, reset);
 }
@@ -73,8 +75,8 @@ static void forget(stream *s, size_t n) {
 
 
 void stream_data(stream *s, char *bytes, size_t n) {
-  host_trace(s->host, "read", s, n);
   s->received += n;
+  trace_read(s, bytes, n);
   if (s->state != OPEN) {
     forget(s, n);
     return;
@@ -107,12 +109,21 @@ static bool hears(const stream *s) {
 }
 
 
+int stream_shut(stream *s) {
+  trace_stream(s, TRACE_SHUTDOWN, 0);
+  int status = s->transport->shutdown(s);
+  if (status < 0)
+    trace_stream_error(s, "shutdown", status);
+  return status;
+}
+
+
 /* All that was accepted has gone out, or nothing more ever will.  Closing a
  * TCP socket to which the peer still sends would reset the connection, and
  * with it what we sent last: so the peer's end is awaited (LINGERING). */
 static void sent(stream *s) {
   if (s->shut && s->write_error == 0 && s->state != LINGERING)
-    s->transport->shutdown(s);
+    stream_shut(s);
   if (s->state != CLOSING)
     return;
   if (s->reading && s->write_error == 0 && s->transport->discard != NULL)
@@ -131,14 +142,14 @@ static void ended(stream *s) {
 
 
 void stream_eof(stream *s) {
-  host_trace(s->host, "eof", s, 0);
+  trace_stream(s, TRACE_END, 0);
   s->eof = true;
   ended(s);
 }
 
 
 void stream_error(stream *s, int status) {
-  host_trace(s->host, "read error", s, status);
+  trace_stream_error(s, "read", status);
   s->read_error = status;
   ended(s);
 }
@@ -165,7 +176,10 @@ void stream_send(stream *s, char *bytes, size_t n) {
 
 
 void stream_connected(stream *s, int status) {
-  host_trace(s->host, "connected", s, status);
+  if (status < 0)
+    trace_stream_error(s, "connect", status);
+  else
+    trace_stream(s, TRACE_CONNECTED, 0);
   if (status == 0)
     s->state = OPEN;
   wait_wake_all(&s->writers, status);
@@ -187,6 +201,7 @@ static void begin_closing(stream *s) {
   s->want = 0; /* counts what is forgotten */
   s->timeout = s->host->world->now(s->host->outside) + LINGER;
   net_link_closing(s);
+  trace_stream(s, TRACE_CLOSE, outbox_pending(s));
   if (!s->reading && hears(s))
     s->reading = s->transport->start_read(s) == 0;
   if (outbox_pending(s) == 0)
@@ -204,7 +219,6 @@ static bool still_talks(stream *s) {
 
 int stream_close(stream *s, bool reset) {
   int status = s->reported ? 0 : s->write_error;
-  host_trace(s->host, reset ? "reset" : "close", s, 0);
   forget_box(s);
   if (s->relaying != NULL)
     relay_interrupt(s->relaying);
@@ -231,6 +245,7 @@ int stream_close(stream *s, bool reset) {
 
 /* The deadline of a closing stream has passed. */
 void stream_give_up(stream *s) {
+  trace_unsent(s, outbox_pending(s));
   outbox_drop(s);
   if (hears(s) && s->transport->discard != NULL)
     s->transport->discard(s);
@@ -248,8 +263,9 @@ bool stream_try_push(lua_State *L, stream *s) {
     stream_close(s, true);
     return false;
   }
-  *b = (box){s, host_serial(s->host)};
+  *b = (box){s, s->serial};
   s->box = b;
+  trace_stream(s, s->state == CONNECTING ? TRACE_CONNECT : TRACE_OPEN, 0);
   return true;
 }
 

@@ -53,13 +53,15 @@ struct stream {
   uint32_t scanned; /* of in: searched already for the delimiter */
   uint32_t want;    /* the reader is not woken before so many are there */
   uint8_t state;
-  bool eof;       /* the peer's end of its bytes was read */
-  bool shut;      /* shutdown() was called: no more writes */
-  bool reading;   /* the transport delivers */
-  bool read_busy; /* a task waits to read, or was woken and has not run */
-  bool called;    /* the first of `turns` was woken and has not run */
-  bool reported;  /* write_error was given to the script */
-  bool linked;    /* by `link`, among those with gathered bytes */
+  bool eof;        /* the peer's end of its bytes was read */
+  bool shut;       /* shutdown() was called: no more writes */
+  bool reading;    /* the transport delivers */
+  bool read_busy;  /* a task waits to read, or was woken and has not run */
+  bool called;     /* the first of `turns` was woken and has not run */
+  bool reported;   /* write_error was given to the script */
+  bool linked;     /* by `link`, among those with gathered bytes */
+  bool hidden;     /* no trace sees it */
+  unsigned serial; /* what it is called instead of by its pointer */
 };
 
 /* The transport's own part, right behind the stream. */
@@ -110,6 +112,7 @@ struct listener {
   int protocol;         /* as in sockspec */
   unsigned serial;
   bool closed, watched, outside;
+  bool hidden; /* no trace sees it, or what it accepts */
 };
 
 typedef struct listener_box {

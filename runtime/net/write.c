@@ -244,7 +244,7 @@ static int l_shutdown(lua_State *L) {
   }
   int status = 0;
   if (!s->shut && outbox_pending(s) == 0)
-    status = s->transport->shutdown(s);
+    status = stream_shut(s);
   s->shut = true;
   if (status < 0)
     return stream_fail(L, s, status, "shutdown");

@@ -61,6 +61,8 @@ static void leave(host *h, int status, bool close) {
   h->world->drain(h->outside, h->world->now(h->outside) + EXIT_DRAIN);
   if (close)
     host_close(h);
+  if (h->watcher != NULL)
+    h->watcher->end(h->watcher);
   h->world->leave(h->outside, host_flush(status));
 }
 

@@ -120,8 +120,11 @@ struct sched {
   void (*flush)(host *h);
   lua_CFunction on_summon;
   bool summoned;
-  uint64_t alarm_at;
-  void (*alarm)(host *h, uint64_t now);
+  struct {
+    uint64_t at;
+    void (*call)(host *h, uint64_t now);
+  } alarms[ALARMS];
+  bool (*starved)(host *h);
   int *unrefs;
   unsigned unref_count, unref_room;
   bool deadlocked;

@@ -542,15 +542,24 @@ void sched_round(host *h) {
 }
 
 
-void sched_alarm(host *h, uint64_t at, void (*fn)(host *h, uint64_t now)) {
-  h->sched->alarm_at = at;
-  h->sched->alarm = fn;
+void sched_alarm(host *h, enum alarm which, uint64_t at,
+                 void (*fn)(host *h, uint64_t now)) {
+  h->sched->alarms[which].at = at;
+  h->sched->alarms[which].call = fn;
+}
+
+
+void sched_on_starved(host *h, bool (*fn)(host *h)) {
+  h->sched->starved = fn;
 }
 
 
 static uint64_t next_deadline(struct sched *s) {
   uint64_t next = timer_next(s);
-  return next < s->alarm_at ? next : s->alarm_at;
+  for (int i = 0; i < ALARMS; i++)
+    if (s->alarms[i].at < next)
+      next = s->alarms[i].at;
+  return next;
 }
 
 
@@ -559,8 +568,9 @@ static void expire(struct sched *s) {
   uint64_t now = s->now = h->world->now(h->outside);
   if (next_deadline(s) == NEVER)
     return;
-  if (s->alarm_at <= now)
-    s->alarm(h, now);
+  for (int i = 0; i < ALARMS; i++)
+    if (s->alarms[i].at <= now)
+      s->alarms[i].call(h, now);
   for (task *t; (t = timer_expired(s, now)) != NULL;)
     task_wake(t, frame_expire(t, now) ? WAIT_INTERRUPTED : -ETIMEDOUT);
 }
@@ -613,6 +623,8 @@ void sched_run(host *h) {
       summon(s);
     uint64_t next = s->ready_count > 0 ? 0 : next_deadline(s);
     if (s->ready_count == 0 && s->outside == 0 && timer_next(s) == NEVER) {
+      if (s->starved != NULL && s->starved(h))
+        continue;
       if (s->deadlocked)
         return;
       report_deadlock(s);
@@ -642,7 +654,8 @@ int sched_open(lua_State *L) {
   struct sched *s = memory_new(sizeof *s);
   h->sched = s;
   s->host = h;
-  s->alarm_at = NEVER;
+  for (int i = 0; i < ALARMS; i++)
+    s->alarms[i].at = NEVER;
   s->now = h->world->now(h->outside);
   lua_newtable(L);
   s->slots = luaL_ref(L, LUA_REGISTRYINDEX);

@@ -68,8 +68,15 @@ task *task_current(lua_State *L);
 void sched_on_suspend(host *h, void (*flush)(host *h));
 
 /* Call fn(h, now) from the scheduler at that time (NEVER: not at all); set
- * anew each time.  One alarm, the socket layer's. */
-void sched_alarm(host *h, uint64_t at, void (*fn)(host *h, uint64_t now));
+ * anew each time.  Each has its own, and it keeps no program alive. */
+enum alarm { ALARM_CLOSING, ALARM_TRACE, ALARMS };
+
+void sched_alarm(host *h, enum alarm which, uint64_t at,
+                 void (*fn)(host *h, uint64_t now));
+
+/* Called when all tasks wait for each other, before that is reported as a
+ * deadlock; true if it has woken one.  Set once. */
+void sched_on_starved(host *h, bool (*fn)(host *h));
 
 /* Release a registry reference, from where no Lua may run: done before the
  * next task runs. */

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "host/memory.h"
+#include "net/trace.h"
 #include "uv/backend.h"
 #include "uv/process.h"
 #include "uv/socket.h"
@@ -100,8 +101,12 @@ static ssize_t give(flow *f, char *bytes, size_t n) {
   stream *to = f->to->stream;
   struct iovec v = {bytes, n};
   ssize_t sent = to->transport->try_write(to, &v, 1);
-  if (sent > 0)
+  if (sent > 0) {
     count_sent(f, (size_t)sent);
+    trace_bytes(to, TRACE_WRITE, &v, (size_t)sent);
+  } else if (sent != -EAGAIN) {
+    trace_stream_error(to, "write", (int)sent);
+  }
   return sent == -EAGAIN ? 0 : sent;
 }
 
@@ -135,6 +140,10 @@ static int stop_at(flow *f, ssize_t n) {
   else if (n < 0 && n != -EAGAIN)
     w->failed = (int16_t)n;
   f->ended = n == 0;
+  if (n == 0)
+    trace_stream(f->from->stream, TRACE_END, 0);
+  else if (n != -EAGAIN)
+    trace_stream_error(f->from->stream, "read", (int)n);
   return unless_full(n);
 }
 
@@ -155,6 +164,7 @@ static int copy(flow *f) {
   ssize_t n = wire_read(wire_at(f->from), buffer, LOOP_BUFFER);
   if (n <= 0)
     return stop_at(f, n);
+  trace_read(f->from->stream, buffer, (size_t)n);
   count_full(f, n);
   f->from->stream->received += (uint64_t)n;
   ssize_t sent = give(f, buffer, (size_t)n);
@@ -189,6 +199,7 @@ static int push_pipe(flow *f) {
       return unless_full(n);
     f->inside -= (size_t)n;
     count_sent(f, (size_t)n);
+    trace_bytes(f->to->stream, TRACE_WRITE, NULL, (size_t)n);
   }
   return 0;
 }
@@ -225,6 +236,7 @@ static int splice_on(flow *f) {
     return stop_at(f, n);
   f->from->stream->received += (uint64_t)n;
   f->inside = (size_t)n;
+  trace_bytes(f->from->stream, TRACE_READ, NULL, (size_t)n);
   return push_pipe(f);
 }
 
@@ -238,10 +250,17 @@ static int push(flow *f) {
 }
 
 
-static int pull(flow *f) {
+static bool may_splice(flow *f) {
   if (f->full == BULK && f->pipe[0] < 0)
     open_pipe(f);
-  return f->pipe[0] >= 0 ? splice_on(f) : copy(f);
+  return f->pipe[0] >= 0;
+}
+
+
+/* A trace is to see the bytes. */
+static int pull(flow *f) {
+  bool splices = !trace_is_on(f->from->relay->loop->host) && may_splice(f);
+  return splices ? splice_on(f) : copy(f);
 }
 
 
@@ -251,6 +270,7 @@ static void pass_end(flow *f) {
   stream *to = f->to->stream;
   f->over = true;
   watch_drop(f->to->relay->loop, &f->to->watch);
+  trace_stream(to, TRACE_SHUTDOWN, 0);
   to->transport->shutdown(to);
 }
 

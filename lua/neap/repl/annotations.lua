@@ -27,6 +27,7 @@ local pages = {
   {name = "packet", "packet.lua", "packet/core.lua", "packet/link.lua", "packet/ip.lua",
     "packet/icmp.lua", "packet/transport.lua", "packet/dns.lua", "packet/filter.lua"},
   {name = "pcap", "pcap.lua"},
+  {name = "trace", "trace.lua", "meta/trace.lua"},
   {name = "inspect", "inspect.lua"},
 }
 
