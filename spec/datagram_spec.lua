@@ -55,6 +55,25 @@ after_each(function()
   end
 end)
 
+-- A stream's connect makes the stream, so this is the only socket that two tasks
+-- can connect.
+it("a socket that two tasks connect has the peer of the last, and none is in the way (A5)",
+  function()
+    local socket = keep(net.bind "udp://127.0.0.1:0")
+    local peers = {keep(net.bind "udp://127.0.0.1:0"), keep(net.bind "udp://127.0.0.1:0")}
+    task.scope(function(scope)
+      for _, peer in ipairs(peers) do
+        scope:spawn(function()
+          assert.equal(socket, socket:connect(peer.localaddr))
+          assert.equal(peer.localaddr, socket.remoteaddr)
+        end)
+      end
+    end)
+    assert.equal(peers[2].localaddr, socket.remoteaddr)
+    socket:send "to the last"
+    assert.equal("to the last", (peers[2]:recv()))
+  end)
+
 local path = os.tmpname()
 os.remove(path)
 
