@@ -117,6 +117,7 @@ static long live(enum mode mode, long k) {
   uv_world_close(&h);
   net_close(&h);
   sched_close(&h);
+  free(h.told);
   alarm(0);
   return fault.count;
 }
