@@ -1,8 +1,8 @@
 -- usage: neap discover.lua [-i INTERFACE] [-t SECONDS] [NAME [SERVICE=ENDPOINT...]]
 --
--- Who offers what on this network? By multicast, over IPv4 and IPv6. With a NAME it
--- offers services, and prints who comes and goes, until Ctrl-C; without one it asks,
--- and prints the answers of some seconds (default 1):
+-- Who offers what on this network? By multicast, IPv4's and IPv6's, on all interfaces
+-- or one. With a NAME it offers services, and prints who comes and goes, until Ctrl-C;
+-- without one it asks, and prints the answers of some seconds (default 1):
 --   neap discover.lua -i eth0 kitchen http=tcp://192.0.2.7:80
 
 local net = require "neap.net"
@@ -14,8 +14,7 @@ local GROUPS = {udp4 = "239.255.77.7", udp6 = "[ff02::4d07]"} -- this site's; th
 local PERIOD = tonumber(os.getenv "DISCOVER_PERIOD" or 5) -- who is silent for 3 has gone
 
 local function fail(status, message)
-  message = tostring(message):gsub("^%S+:%d+: ", "") -- a raised one's place
-  io.stderr:write("discover: ", message, "\n",
+  io.stderr:write("discover: ", tostring(message), "\n",
     status == 2 and io.lines(arg[0])():sub(4) .. "\n" or "")
   os.exit(status)
 end
@@ -30,19 +29,17 @@ while words[1] and words[1]:find "^%-" do
 end
 local seconds, name = tonumber(options["-t"] or 1), table.remove(words, 1)
 local services = table.concat(words, "\n")
-if not seconds or seconds <= 0 then
-  fail(2, "-t: seconds, more than 0, please")
-elseif name and not name:find "^[%w._-]+$" or services:gsub("[%w_-]+=%g+", ""):find "%S"
-  or #services > 1000 then
-  fail(2, "NAME SERVICE=ENDPOINT..., without blanks in them, 1000 bytes at most, please")
+if not seconds or seconds <= 0 or #services > 1000 or name and not name:find "^[%w._-]+$"
+  or services:gsub("[%w_-]+=%g+", ""):find "%S" then
+  fail(2, "SECONDS above 0, NAME and SERVICE=ENDPOINT without blanks, 1000 bytes at most")
 end
 local sockets, known, why = {}, {}, nil -- socket -> its group; name -> {text =, at =}
 
 -- The port is shared: each instance on this machine gets what a group is sent.
-local function open(scheme, group)
+local function open(scheme, group, interface)
   local socket, err = net.bind(("%s://*:%d"):format(scheme, PORT),
-    {reuseaddr = true, multicast_all = false, multicast_interface = options["-i"]})
-  assert(assert(socket, err):join(group:match "[^%[%]]+", {interface = options["-i"]}))
+    {reuseaddr = true, multicast_all = false, multicast_interface = interface})
+  assert(assert(socket, err):join(group:match "[^%[%]]+", {interface = interface}))
   sockets[socket] = ("%s:%d"):format(group, PORT)
 end
 
@@ -74,15 +71,18 @@ local function listen(socket)
   end
 end
 
-for scheme, group in pairs(GROUPS) do
-  local ok, err = pcall(open, scheme, group)
-  why = ok and why or err
+for _, one in ipairs(assert(net.interfaces())) do
+  local usual = one.flags.up and one.flags.multicast and one.name
+  for scheme, group in pairs(one.name == (options["-i"] or usual) and GROUPS or {}) do
+    local ok, err = pcall(open, scheme, group, one.name)
+    why = not ok and err or why
+  end
 end
 local _ <close> = name and setmetatable({}, {__close = function() -- on Ctrl-C, too
   task.shield(tell, "neap-discover bye " .. name)
 end}) or nil
 task.scope(function(scope)
-  for socket in pairs(next(sockets) and sockets or fail(1, why)) do
+  for socket in pairs(next(sockets) and sockets or fail(1, why or "no such interface, or none is up")) do
     scope:spawn(listen, socket)
   end
   tell "neap-discover query"

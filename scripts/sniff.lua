@@ -41,12 +41,14 @@ elseif count < 1 or options["-c"] and count == math.huge then
   usage "-c: a whole number of 1 or more"
 end
 
--- What packets of the interface begin with (ARPHRD_ of linux/if_arp.h): Ethernet's
--- header, loopback's too, or nothing in front of IP, as of tun devices.
+-- Packets begin with Ethernet's header, loopback's too; of tun devices with IP's.
 local function first_layer()
-  local file <close> = io.open(("/sys/class/net/%s/type"):format(interface))
-  local kind = file and file:read "n" or 1
-  return (kind == 1 or kind == 772) and "eth" or "raw"
+  for _, one in ipairs(check(net.interfaces())) do
+    if one.name == interface and one.hwtype ~= 1 and one.hwtype ~= 772 then
+      return "raw"
+    end
+  end
+  return "eth"
 end
 
 local first = first_layer()

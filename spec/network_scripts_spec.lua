@@ -125,7 +125,7 @@ describe("discover.lua", function()
     assert.equal(alpha, b.stdout:read "l")
 
     -- Who only asks. On the other side of 2 nobody answers.
-    local both = row:run(2, script("discover", "-t", "0.3", "-i", "left")).stdout
+    local both = row:run(2, script("discover", "-t", "0.3")).stdout -- at every interface
     assert.is_truthy(both == alpha .. "\n+ beta  dns=udp://10.0.1.2:53\n"
       or both == "+ beta  dns=udp://10.0.1.2:53\n" .. alpha .. "\n", both)
     assert.equal("", row:run(3, script("discover", "-t", "0.1", "-i", "left")).stdout)
@@ -173,10 +173,10 @@ describe("discover.lua", function()
     b:close()
   end)
 
-  it("names an interface that is not there", function()
+  it("says so where an interface is not there", function()
     local result = machines():run(1, script("discover", "-i", "nosuch"))
     assert.equal(1, result.code)
-    assert.matches("^discover: .*no interface is named 'nosuch'", result.stderr)
+    assert.equal("discover: no such interface, or none is up\n", result.stderr)
   end)
 end)
 
@@ -284,6 +284,31 @@ ipv6 fd00:0:0:1::2 > fd00:0:0:1::1 / tcp 9 > X RST ACK
     assert.equal("2 packets, 0 dropped for lack of room\n", p.stderr:read "a")
     p:wait()
     p:close()
+  end)
+
+  it("knows packets without a link's header", function()
+    local tun = machines():spawn(3, {"python3", "-c", [[
+import fcntl, struct, sys
+tun = open("/dev/net/tun", "r+b", buffering=0)
+fcntl.ioctl(tun, 0x400454ca, struct.pack("16sH", b"bare", 0x1001))  # TUNSETIFF: IFF_TUN, IFF_NO_PI
+print("ready", flush=True)
+sys.stdin.read()
+]], stdin = "pipe", stdout = "pipe", stderr = "null"})
+    finally(function()
+      tun:kill "SIGKILL"
+      tun:wait()
+      tun:close()
+    end)
+    if tun.stdout:read "l" ~= "ready" then
+      pending "no tun devices, or no python3 here"
+    end
+    row:ip(3, "addr add 10.9.0.1/24 dev bare")
+    row:ip(3, "link set bare up")
+    local p = sniff(3, "-c", "1", "-w", path, "bare", "udp port 7 and dst net 10.9.0.0/24")
+    row:run(3, {neap, "-e", 'net.bind "udp://10.9.0.1:0":send("x", "10.9.0.2:7")'})
+    assert.matches("^[%d:.]+ ip 10.9.0.1 > 10.9.0.2 / udp %d+ > 7 / raw 1 bytes\n$", (said(p)))
+    local _, info = assert(pcap.reader(path))()
+    assert.equal(pcap.linktypes.raw, info.linktype)
   end)
 
   it("tells what it cannot do", function()
