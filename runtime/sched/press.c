@@ -194,10 +194,13 @@ void press_open(lua_State *L) {
 ** neap.prompt.core: what tasks are to the prompt
 */
 
-/* lenient(on): from now on a failed task is told of, and ends nothing */
+/* lenient(on) : before.  From now on a failed task is told of, and ends
+ * nothing. */
 static int l_lenient(lua_State *L) {
-  host_of(L)->sched->lenient = lua_toboolean(L, 1);
-  return 0;
+  struct sched *s = host_of(L)->sched;
+  lua_pushboolean(L, s->lenient);
+  s->lenient = lua_toboolean(L, 1);
+  return 1;
 }
 
 

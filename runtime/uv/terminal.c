@@ -76,7 +76,7 @@ static void guard(int n, void (*handler)(int)) {
 
 static void guard_all(void) {
   static const int fatal[] = {SIGSEGV, SIGBUS,  SIGILL, SIGFPE,
-                              SIGABRT, SIGQUIT, SIGHUP, SIGALRM};
+                              SIGABRT, SIGQUIT, SIGHUP};
   for (size_t i = 0; i < sizeof fatal / sizeof *fatal; i++)
     guard(fatal[i], on_fatal);
   guard(SIGTSTP, on_stop);

@@ -326,6 +326,13 @@ function commands.names()
   return names
 end
 
+--- What a command does, in a line.
+---@param name string  as `commands.names` has it
+---@return string
+function commands.about(name)
+  return all[name:sub(2)].text
+end
+
 --- Run a command; a beginning of its name that fits no other will do.
 ---@param session neap.repl.Session
 ---@param name string

@@ -2,7 +2,6 @@
 --- process.
 
 local core = require "neap.repl.core"
-local task = require "neap.task"
 local tasks = require "neap.prompt.core"
 
 local main = {}
@@ -21,22 +20,41 @@ local function is_interactive()
   return core.is_terminal(0) and core.is_terminal(1)
 end
 
---- A prompt on this terminal, until it is left.
+local open = false
+
+--- Is a prompt open on this process's terminal?
+function main.is_open()
+  return open
+end
+
+--- Say something before the prompt.
+function main.say(...)
+  io.stdout:write(...)
+  io.stdout:write "\n"
+end
+
+--- Open a prompt on this terminal, until it is left.
 ---@async
-local function open_prompt(prepare)
+---@param prepare? fun(session: neap.repl.Session)
+function main.open(prepare)
   local net = require "neap.net"
   local time = require "neap.time"
   local Session = require "neap.repl.session"
   local Terminal = require "neap.repl.terminal"
+  local before = tasks.lenient(true)
+  open = true
   local ours, theirs = net.socketpair "mem"
+  local _ <close> = setmetatable({}, {__close = function()
+    ours:close()
+    tasks.lenient(before)
+    open = false
+  end})
   local session = Session.new {stream = theirs, now = time.now}
   if prepare then
     prepare(session)
   end
-  local serving = tasks.aside(session.serve, session)
-  serving.name = "prompt"
+  tasks.aside(session.serve, session).name = "prompt session"
   Terminal.new {stream = ours}:run()
-  ours:close()
 end
 
 --- `neap` alone.
@@ -45,10 +63,22 @@ function main.prompt(...)
   if not is_interactive() then
     return plainly(...)
   end
-  tasks.lenient(true)
-  io.stdout:write("neap ", core.version, " (", _VERSION, "); :help tells what there is\n")
-  open_prompt()
+  main.say("neap ", core.version, " (", _VERSION, "); :help tells what there is")
+  main.open()
   tasks.finish(0)
+end
+
+--- Run a program so that ^C ends it, and not the process.
+local function run(program, ...)
+  local arguments = table.pack(...)
+  local ok, err
+  local running = tasks.aside(function()
+    ok, err = xpcall(program, debug.traceback, table.unpack(arguments, 1, arguments.n))
+  end)
+  running.name = "main"
+  tasks.foreground(running)
+  running:join()
+  return ok, err
 end
 
 --- `neap -i`: the program, and a prompt.
@@ -59,11 +89,11 @@ function main.interactive(program, ...)
     return plainly()
   end
   tasks.lenient(true)
-  local ok, err = xpcall(program, debug.traceback, ...)
-  if not ok then
+  local ok, err = run(program, ...)
+  if ok == false then
     io.stderr:write("neap: ", tostring(err), "\n")
   end
-  open_prompt()
+  main.open()
   tasks.finish(0)
 end
 
@@ -72,8 +102,5 @@ end
 function main.remote(word, ...)
   return require "neap.repl.attach"[word](...)
 end
-
-main.open = open_prompt
-main.task = task
 
 return main

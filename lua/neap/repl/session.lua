@@ -234,6 +234,9 @@ end
 local function ended(self, job, ok, results)
   local _, at = find_job(self, job.id)
   table.remove(self.jobs, at)
+  if self.after then
+    self.after()
+  end
   if ok == nil then
     self:say(job.background and "[%d] cancelled" or "\ncancelled", job.id)
   elseif not ok then
@@ -261,6 +264,9 @@ local function body(self, job, f)
   local _ <close> = setmetatable({}, {__close = function()
     core.aside(ended, self, job, ok, results)
   end})
+  if self.before then
+    self.before()
+  end
   ok, results = keep(xpcall(f, handler))
 end
 
@@ -347,6 +353,9 @@ local handlers = {}
 function handlers.hello(self, message)
   self.columns = tonumber(message.columns) or 80
   self.colour = message.colour == true
+  if self.before then
+    self.before()
+  end
   if message.once then
     self.once = true
     input(self, tostring(message.once))
@@ -369,10 +378,31 @@ function handlers.interrupt(self)
   end
 end
 
+--- The names of commands that begin so.
+local function complete_command(text, cursor)
+  local word = text:match "^%s*(:%a*)$"
+  if not word or cursor <= #text then
+    return nil
+  end
+  local candidates = {}
+  for _, name in ipairs(commands.names()) do
+    if name:sub(1, #word) == word then
+      candidates[#candidates + 1] = {text = name, kind = "command", doc = commands.about(name)}
+    end
+  end
+  local common = candidates[1] and candidates[1].text or word
+  for _, c in ipairs(candidates) do
+    while c.text:sub(1, #common) ~= common do
+      common = common:sub(1, -2)
+    end
+  end
+  return {first = #text - #word + 1, candidates = candidates, common = common}
+end
+
 function handlers.complete(self, message)
+  local found = complete_command(message.text, message.cursor)
   local ok, complete = pcall(require, "neap.repl.complete")
-  local found
-  if ok then
+  if ok and not found then
     ok, found = pcall(complete, message.text, message.cursor, self.env)
   end
   found = ok and found or {first = message.cursor, candidates = {}, common = ""}
@@ -401,8 +431,8 @@ end
 ---@async
 function Session:serve()
   task.scope(function(scope)
-    scope:spawn(writer, self)
-    scope:spawn(ticker, self)
+    scope:spawn(writer, self).name = "prompt output"
+    scope:spawn(ticker, self).name = "prompt clock"
     while true do
       local message = wire.receive(self.stream)
       local handle = message and handlers[message.kind]

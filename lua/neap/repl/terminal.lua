@@ -365,9 +365,9 @@ function Terminal:run()
   self.wanted, self.seen = task.event(), task.event()
   measure(self)
   task.scope(function(scope)
-    scope:spawn(read_messages, self)
-    scope:spawn(read_signals, self)
-    scope:spawn(read_keys, self)
+    scope:spawn(read_messages, self).name = "prompt messages"
+    scope:spawn(read_signals, self).name = "prompt signals"
+    scope:spawn(read_keys, self).name = "prompt keys"
     send(self, {kind = "hello", columns = self.columns, colour = self.colour})
     for event in self.events:each() do
       handlers[event[1]](self, event[2])
