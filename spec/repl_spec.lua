@@ -201,3 +201,224 @@ describe("standard input that is no terminal", function()
     assert.same({stdout = "1\n", stderr = "", code = 0}, result)
   end)
 end)
+
+describe("jobs", function()
+  it("run in the background, and can be brought back or ended", function()
+    local s = ours()
+    s:enter "task.sleep(100) &"
+    local n = s:expect("runs in the background\nneap>"):match "%[(%d+)%] [^\n]*\nneap>$"
+    s:enter ":jobs"
+    s:expect "task.sleep(100)\nneap>"
+    s:enter(":fg " .. n)
+    task.sleep(0.05)
+    s:press "C-c"
+    s:expect "cancelled\nneap>"
+    s:enter ":bg task.sleep(0.1) return 'done it'"
+    s:type "half"
+    s:find "done: \"done it\""
+    s:expect "neap> half"
+    s:press "C-c"
+    s:enter "task.sleep(100)&"
+    s:enter ":kill"
+    s:find "cancelled"
+    s:enter ":kill 1000"
+    s:expect "there is no such job; :jobs lists them\nneap>"
+  end)
+
+  it("tell that they still run", function()
+    local s = ours()
+    s:enter "task.sleep(1.2)"
+    s:find "(running for"
+    s:expect "neap> task.sleep(1.2)\nneap>"
+  end)
+end)
+
+describe("commands", function()
+  it("time, dump, save and load", function()
+    local s = ours()
+    s:enter ":time task.sleep(0.01)"
+    s:find "s of processor time"
+    s:enter ":hex 'neap\\0'"
+    s:expect "00000000  6e 65 61 70 00                                    neap.\nneap>"
+    local path = os.tmpname()
+    local file = assert(io.open(path, "w"))
+    file:write "loaded = (loaded or 0) + 1\nreturn loaded"
+    file:close()
+    s:enter(":load " .. path)
+    s:expect "\n1\nneap>"
+    s:enter(":load " .. path)
+    s:expect "\n2\nneap>"
+    s:enter(":save " .. path)
+    s:find(" inputs are in " .. path)
+    file = assert(io.open(path))
+    assert.matches("\nfor i = 1, 2 do\nprint%(i%)\nend\n", file:read "a")
+    file:close()
+    os.remove(path)
+    s:enter ":load /none"
+    s:find "No such file"
+    s:enter ":nonsense"
+    s:find "there is no command :nonsense"
+  end)
+
+  it("list tasks and sockets, and help", function()
+    local s = ours()
+    s:enter ":help"
+    s:find ":socks"
+    s:enter ":ps"
+    s:find "prompt session"
+    s:enter ":socks"
+    s:find "tty"
+    s:enter ":doc task.sleep"
+    s:find "Wait for a time"
+    s:enter "help(task.sleep)"
+    s:expect "neap>"
+    s:enter ":reload neap.prefix"
+    s:expect "neap>"
+  end)
+
+  it("complete names, with what they are", function()
+    local s = ours()
+    s:type "task.sle"
+    s:press "Tab"
+    s:find "task.sleep(seconds)"
+    s:press "C-u"
+    s:type ":sav"
+    s:press "Tab"
+    s:expect "neap> :save"
+    s:press "C-u"
+    s:expect "neap>"
+  end)
+end)
+
+describe("the history", function()
+  it("is kept for the next prompt, blocks as one entry, for this user alone", function()
+    local first <close> = prompt()
+    first:enter "for i = 1, 1 do"
+    first:enter "print 'kept'"
+    first:enter "end"
+    first:expect "\nkept\nneap>"
+    first:enter "other = 1"
+    first:expect "\nneap>"
+    local path = first.home .. "/neap/history"
+    local result = assert(process.run {"stat", "-c", "%a", path, first.home .. "/neap"})
+    assert.equal("600\n700\n", result.stdout)
+    local second <close> = prompt(nil, {env = {XDG_STATE_HOME = first.home}})
+    second:type "for"
+    second:press "Up"
+    second:expect "neap> for i = 1, 1 do\n  ..> print 'kept'\n  ..> end"
+    second:press "Enter"
+    second:expect "\nkept\nneap>"
+    second:press "C-r"
+    second:type "oth"
+    second:expect "(search `oth') other = 1"
+    second:press "Enter"
+    second:expect "neap> other = 1\nneap>"
+    second:press "C-d"
+    first:enter "third = 1"
+    first:expect "\nneap>"
+    local file <close> = assert(io.open(path))
+    local _, n = file:read "a":gsub("\n", "")
+    assert.equal(5, n)
+  end)
+end)
+
+describe("a terminal", function()
+  it("may send any bytes (S4)", function()
+    local s = ours()
+    s:bytes "\0\200\255\27[\27[99~\27]x\7\27\27\27[1;9Zab\226\130"
+    s:press("C-u", "C-k")
+    task.sleep(0.1)
+    s:press "C-u"
+    s:enter "'sane'"
+    s:find '"sane"'
+  end)
+
+  it("may paste much, and lines in brackets run when one says so (S4)", function()
+    local s = ours()
+    s:paste(("x = 'a line that is pasted'\n"):rep(40000))
+    s:find "x = 'a line that is pasted'\n  ..>"
+    s:press "C-c"
+    s:expect "^C\nneap>"
+    s:paste "print 'one'\nprint 'two'"
+    s:expect "neap> print 'one'\n  ..> print 'two'"
+    s:press "Enter"
+    s:expect "\none\ntwo\nneap>"
+  end)
+
+  it("may be stopped and continued (S4)", function()
+    need_tmux()
+    local s <close> = screen.open(nil, {shell = "bash -i -c 'set -m; %s; stty -a; fg; echo status $?'"})
+    s:expect "neap>"
+    s:type "half"
+    s:press "C-z"
+    s:find " icanon"
+    s:expect "neap> half"
+    s:press "C-c"
+    s:press "C-d"
+    s:find "status 0"
+  end)
+
+  it("is left as it was, however neap ends (M13)", function()
+    need_tmux()
+    for input, says in pairs {
+      ["os.exit(3)"] = "code 3",
+      ["signal.raise 'SIGTERM'"] = "code 143",
+      ["signal.raise 'SIGHUP'"] = "code 129",
+      ["signal.raise 'SIGQUIT'"] = "code 131",
+      ["signal.raise 'SIGABRT'"] = "code 134",
+    } do
+      local s <close> = screen.open(nil, {
+        shell = "before=$(stty -a); %s; echo code $?; test \"$before\" = \"$(stty -a)\" && echo same",
+      })
+      s:expect "neap>"
+      s:enter("task.spawn(function() task.sleep(0.05) " .. input .. " end)")
+      s:find(says .. "\nsame")
+    end
+  end)
+
+  it("is not needed by what cannot be stopped: the third ^C ends neap (S3)", function()
+    local s <close> = prompt()
+    s:enter "string.find(('a'):rep(30), ('a?'):rep(30) .. ('a'):rep(30))"
+    task.sleep(0.2)
+    s:press "C-c"
+    task.sleep(0.1) -- two at once would be one
+    s:press "C-c"
+    s:find "^C once more ends neap"
+    s:press "C-c"
+    s:find "Pane is dead (status 130"
+  end)
+end)
+
+describe("neap -i", function()
+  it("opens the prompt behind a script, with what it left", function()
+    local path = os.tmpname()
+    local file = assert(io.open(path, "w"))
+    file:write "left = {...}\nerror 'it failed'"
+    file:close()
+    local s <close> = prompt {"-i", path, "a", "b"}
+    s:find "it failed"
+    s:enter "left"
+    s:expect "{\"a\", \"b\"}\nneap>"
+    os.remove(path)
+  end)
+
+  it("opens it where repl.here is called", function()
+    local s <close> = prompt {"-e", [[
+      local up = 1
+      task.spawn(function() task.sleep(0.2) print "meanwhile" end)
+      local function f(a)
+        local b = a * 2
+        require "neap.repl".here()
+        print("after", a, b, up)
+      end
+      f(4)
+      os.exit(0)
+    ]]}
+    s:enter "a, b, up"
+    s:find "\n4  8  1\n"
+    s:enter "local c = 5; b = 100; up = up + c"
+    s:find "meanwhile"
+    s:press "C-d"
+    s:find "after   4       100     6"
+  end)
+end)

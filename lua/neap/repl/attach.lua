@@ -206,9 +206,15 @@ local function reach(word, where)
 end
 
 --- Have one text run there, and print what it prints.
-local function once(stream, text)
-  wire.send(stream, {kind = "hello", columns = 100, once = text})
+local function once(text, stream, welcome)
+  local pid = welcome.pid
   local failed = false
+  local _ <close> = setmetatable({}, {__close = function()
+    if pid then -- it was not seen to its end
+      core.knock(pid, "interrupt")
+    end
+  end})
+  wire.send(stream, {kind = "hello", columns = 100, once = text})
   for message in wire.receive, stream do
     if message.kind == "print" then
       io.stdout:write(message.text)
@@ -217,6 +223,7 @@ local function once(stream, text)
       break
     end
   end
+  pid = nil
   stream:close()
   if failed then
     os.exit(1)
@@ -232,7 +239,7 @@ end
 function attach.attach(where)
   local stream, welcome = reach("attach", where)
   if not is_interactive() then
-    return once(stream, io.read "a")
+    return once(io.read "a", stream, welcome)
   end
   local pid = welcome.pid
   io.stdout:write(format("process %d, %s; ^D leaves it\n", pid, welcome.script or "neap"))
@@ -240,10 +247,16 @@ function attach.attach(where)
   local terminal = Terminal.new {
     stream = stream,
     prompt = format("neap %d> ", pid),
+    hangup = true,
     interrupt = function()
       core.knock(pid, "interrupt")
     end,
   }
+  local _ <close> = setmetatable({}, {__close = function()
+    if terminal.state == "running" then
+      core.knock(pid, "interrupt")
+    end
+  end})
   terminal:run()
   if not terminal.finished then
     stream:close()
@@ -255,13 +268,13 @@ end
 --- `neap ps`
 ---@async
 function attach.ps(where)
-  once(reach("ps", where), ":ps")
+  once(":ps", reach("ps", where))
 end
 
 --- `neap socks`
 ---@async
 function attach.socks(where)
-  once(reach("socks", where), ":socks")
+  once(":socks", reach("socks", where))
 end
 
 return attach

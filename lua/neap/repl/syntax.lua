@@ -222,7 +222,7 @@ end
 
 local function ends_early(text)
   local _, message = load(text, "=", "t", {})
-  return message and find(message, "<eof>'?$") ~= nil
+  return message and find(message, "<eof>'?$") and not find(message, "unfinished string", 1, true) or false
 end
 
 --- Does the input need more lines? As Lua sees it: its error is at the end.
@@ -242,7 +242,7 @@ function syntax.is_incomplete(text)
   if load("return " .. expression(text), "=", "t", {}) then
     return false
   end
-  return ends_early(text) or ends_early("return " .. expression(text))
+  return (ends_early(text) or ends_early("return " .. expression(text))) == true
 end
 
 return syntax

@@ -34,6 +34,7 @@ end
 ---@class neap.repl.TerminalOptions
 ---@field stream neap.Stream  to the session
 ---@field prompt string?
+---@field hangup boolean?  leave in order when the terminal is gone
 ---@field interrupt? fun()  what ^C does besides while an input runs
 
 ---@param options neap.repl.TerminalOptions
@@ -45,6 +46,7 @@ function Terminal.new(options)
   return setmetatable({
     stream = options.stream,
     interrupt = options.interrupt,
+    signals = {"SIGINT", "SIGWINCH", "SIGCONT", options.hangup and "SIGHUP" or nil},
     history = past,
     colour = colour,
     editor = Editor.new {
@@ -101,8 +103,13 @@ end
 local function commit(self, mark)
   local _, _, last = self.editor:block(self.columns, 1000)
   self.console:prompt("", "")
-  put(self, (self.hide or "\r") .. last .. (mark or "") .. "\n" .. PASTE_OFF)
+  put(self, (self.hide or "\r") .. last .. (mark or "") .. "\n")
   self.hide = nil
+end
+
+--- The terminal is as it was found.
+local function give_back(self)
+  self.console:put(PASTE_OFF)
   core.mode "found"
 end
 
@@ -156,6 +163,7 @@ local function submit(self)
   end
   self.history:add(text)
   self.state = "running"
+  give_back(self)
   send(self, {kind = "input", text = text})
 end
 
@@ -221,6 +229,8 @@ function handlers.signal(self, name)
       self.console:put(PASTE_ON)
       redraw(self)
     end
+  elseif name == "SIGHUP" then
+    self.left = true
   elseif self.state == "editing" then
     self:cancel_line()
   elseif self.interrupt then
@@ -325,7 +335,7 @@ local function read_messages(self)
 end
 
 local function read_signals(self)
-  for name in signal.each("SIGINT", "SIGWINCH", "SIGCONT") do
+  for name in signal.each(table.unpack(self.signals)) do
     self.events:send {"signal", name}
   end
 end
@@ -382,6 +392,7 @@ function Terminal:run()
       end
     end
     self.console:prompt("", "")
+    give_back(self)
     scope:cancel()
   end)
 end

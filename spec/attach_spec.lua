@@ -1,0 +1,260 @@
+-- A prompt of one neap inside another one.
+
+local child = require "spec.support.child"
+local net = require "neap.net"
+local process = require "neap.process"
+local screen = require "spec.support.screen"
+local task = require "neap.task"
+local time = require "neap.time"
+local wire = require "neap.repl.wire"
+
+local neap = child.neap
+local patient = neap:find "build%-" and 5 or 1
+
+local runtime -- stands for XDG_RUNTIME_DIR
+
+setup(function()
+  runtime = os.tmpname()
+  os.remove(runtime)
+  assert(process.run {"mkdir", "-m", "700", runtime})
+end)
+
+teardown(function()
+  process.run {"rm", "-rf", runtime}
+end)
+
+local function with(variables)
+  local env = process.env()
+  env.XDG_RUNTIME_DIR = runtime
+  for name, value in pairs(variables or {}) do
+    env[name] = value
+  end
+  return env
+end
+
+--- Start a script that is to be looked into, once it has said something.
+local function start(script, options)
+  options = options or {}
+  local command = {neap, stdout = "pipe", env = with(options.env), uid = options.uid, gid = options.gid}
+  table.move(options, 1, #options, #command + 1, command)
+  command[#command + 1] = "-e"
+  command[#command + 1] = script
+  local p = assert(process.spawn(command))
+  assert(p.stdout:read "l")
+  return p
+end
+
+--- Run code in it.
+local function attach(p, code, word)
+  return assert(process.run {neap, word or "attach", tostring(p.pid), input = code, env = with()})
+end
+
+local idle = "counter = 7 print 'up' io.stdout:flush() task.sleep(60)"
+
+local function stop(p)
+  p:kill "SIGTERM"
+  return p:wait()
+end
+
+describe("neap attach", function()
+  it("runs code in a process that was started without any flag", function()
+    local p <close> = start(idle)
+    local result = attach(p, "counter = counter + 1 print('here', counter) return counter, arg[0] ~= nil")
+    assert.same({stdout = "here\t8\n8  true\n", stderr = "", code = 0}, result)
+    assert.equal("8\n", attach(p, "counter").stdout)
+    assert.equal("nil\n", attach(p, "rawget(_G, '_1')").stdout)
+    result = attach(p, "error 'boo'")
+    assert.matches("boo", result.stdout)
+    assert.equal(1, result.code)
+    assert.equal(143, (stop(p)))
+    assert.equal("", p.stdout:read "a")
+  end)
+
+  it("lists tasks and sockets once (neap ps, neap socks)", function()
+    local p <close> = start("l = net.listen 'tcp://127.0.0.1:0' " .. idle)
+    local ps = attach(p, nil, "ps")
+    assert.equal(0, ps.code)
+    assert.matches("main +waiting +sleep", ps.stdout)
+    local socks = attach(p, nil, "socks")
+    assert.equal(0, socks.code)
+    assert.matches("tcp +listening", socks.stdout)
+    stop(p)
+  end)
+
+  it("refuses what it cannot attach to", function()
+    local off <close> = start(idle, {"--no-attach"})
+    assert.matches("is no neap that one can attach to", attach(off, "1").stderr)
+    local other <close> = start(idle, {env = {NEAP_ATTACH = "0"}})
+    assert.equal(1, attach(other, "1").code)
+    stop(off)
+    stop(other)
+    local gone = attach(off, "1")
+    assert.matches("no such process", gone.stderr)
+    assert.equal(1, gone.code)
+    for _, words in ipairs {{"attach"}, {"ps"}, {"socks", ""}} do
+      local result = assert(process.run {neap, table.unpack(words)})
+      assert.equal(2, result.code)
+      assert.matches("^usage: neap " .. words[1], result.stderr)
+    end
+    assert.matches("ENOENT", assert(process.run {neap, "attach", "/none"}).stderr)
+  end)
+
+  it("has a place for this user alone, while somebody is there", function()
+    local p <close> = start(idle)
+    attach(p, "1")
+    local path = ("%s/neap/%d.sock"):format(runtime, p.pid)
+    local result = assert(process.run {"stat", "-c", "%a %F", path, runtime .. "/neap"})
+    assert.equal("600 socket\n700 directory\n", result.stdout)
+    assert.equal("2\n", assert(process.run {neap, "attach", path, input = "1 + 1"}).stdout)
+    stop(p)
+    assert.is_nil(io.open(path))
+  end)
+
+  it("clears away the places of processes that were killed", function()
+    local dead <close> = start(idle)
+    attach(dead, "1")
+    dead:kill "SIGKILL"
+    dead:wait()
+    local p <close> = start(idle)
+    attach(p, "1")
+    local left = assert(process.run {"ls", runtime .. "/neap"}).stdout
+    assert.equal(p.pid .. ".sock\n", left)
+    stop(p)
+  end)
+
+  it("lets no other user in", function()
+    if assert(process.run {"id", "-u"}).stdout ~= "0\n" then
+      pending "only root can become another user"
+    end
+    local p <close> = start(idle)
+    attach(p, "1")
+    local path = ("%s/neap/%d.sock"):format(runtime, p.pid)
+    assert(process.run {"chmod", "-R", "777", runtime})
+    local theirs = assert(process.run {neap, "attach", path, input = "1", uid = 65534, gid = 65534,
+      env = with {HOME = "/tmp"}})
+    assert.equal("", theirs.stdout)
+    assert.matches("does not let this user in", theirs.stderr)
+    assert.equal(1, theirs.code)
+    local knocked = assert(process.run {neap, "attach", tostring(p.pid), input = "1", uid = 65534, gid = 65534})
+    assert.matches("EPERM", knocked.stderr)
+    assert.equal("1\n", assert(process.run {neap, "attach", path, input = "1"}).stdout)
+    assert(process.run {"chmod", "-R", "700", runtime})
+    stop(p)
+  end)
+
+  it("uses no folder that others could have made", function()
+    local p <close> = start(idle, {env = {XDG_RUNTIME_DIR = runtime .. "/open"}})
+    assert(process.run {"mkdir", "-p", "-m", "777", runtime .. "/open/neap"})
+    assert.equal("1\n", attach(p, "1").stdout)
+    assert.is_nil(io.open(("%s/open/neap/%d.sock"):format(runtime, p.pid)))
+    stop(p)
+  end)
+
+  it("does not keep a finished program, or its deadlock, alive", function()
+    local p <close> = start "print 'up' io.stdout:flush() task.sleep(0.5)"
+    local began = time.now()
+    attach(p, "task.spawn(function() end) background = 1")
+    assert.equal(0, (p:wait()))
+    assert(time.now() - began < 2 * patient)
+  end)
+
+  it("ends a loop of an attached prompt that never waits", function()
+    local p <close> = start(idle)
+    local visitor = assert(process.spawn {
+      neap, "attach", tostring(p.pid), stdin = "pipe", stdout = "pipe", env = with(),
+    })
+    visitor.stdin:write "print 'begun' while true do end"
+    visitor.stdin:close()
+    task.sleep(0.3 * patient)
+    visitor:kill "SIGTERM"
+    visitor:wait()
+    visitor:close()
+    assert.equal("7\n", attach(p, "counter").stdout) -- it was interrupted by its visitor's end
+    stop(p)
+  end)
+
+  it("leaks nothing in many visits", function()
+    local count = tonumber(os.getenv "NEAP_ATTACHES") or (patient > 1 and 50 or 200)
+    local p <close> = start(idle)
+    local function census()
+      return attach(p, [[
+        collectgarbage() collectgarbage()
+        local c = require "neap.host".census()
+        print(c.tasks, c.streams, c.listeners, c.descriptors, c.handles)]]).stdout
+    end
+    attach(p, "1")
+    local before = census()
+    local path = ("unix:%s/neap/%d.sock"):format(runtime, p.pid)
+    for i = 1, count do
+      local stream = assert(net.connect(path))
+      if i % 4 > 0 then
+        wire.send(stream, {kind = "hello", columns = 80})
+        wire.send(stream, {kind = "input", text = i % 2 == 0 and "1" or "task.sleep(100)"})
+      end
+      if i % 3 == 0 then
+        wire.receive(stream)
+        stream:reset()
+      end
+      stream:close()
+    end
+    task.sleep(0.1 * patient)
+    assert.equal(before, census())
+    stop(p)
+  end)
+end)
+
+describe("an attached prompt", function()
+  local function open(p)
+    if not screen.is_there() then
+      pending "tmux is not installed"
+    end
+    local s = screen.open({"attach", tostring(p.pid)}, {env = {XDG_RUNTIME_DIR = runtime}})
+    s:expect(("neap %d>"):format(p.pid))
+    return s
+  end
+
+  it("is as the local one: completion, jobs, ^C, output above what is typed", function()
+    local p <close> = start(idle)
+    local s <close> = open(p)
+    local prompt = ("neap %d>"):format(p.pid)
+    s:type "coun"
+    s:press "Tab"
+    s:expect "> counter"
+    s:press "Enter"
+    s:expect("\n7\n" .. prompt)
+    s:enter "task.sleep(0.2) print 'from a job' &"
+    s:type "half"
+    s:find "from a job\n"
+    s:expect(prompt .. " half")
+    s:press "C-c"
+    for _, input in ipairs {"task.sleep(100)", "while true do end", "while true do pcall(task.sleep, 1) end"} do
+      s:enter(input)
+      task.sleep(0.1)
+      local began = time.now()
+      s:press "C-c"
+      s:expect("cancelled\n" .. prompt)
+      assert(time.now() - began < 0.5 * patient)
+    end
+    s:press "C-d"
+    s:find "Pane is dead (status 0"
+    assert.equal("7\n", attach(p, "counter").stdout)
+    stop(p)
+  end)
+
+  it("is one of several, and its death disturbs nobody", function()
+    local p <close> = start(idle)
+    local one <close>, prompt = open(p), ("neap %d>"):format(p.pid)
+    local two = open(p)
+    two:enter "task.sleep(100)"
+    one:enter "counter = 1"
+    one:expect("\n" .. prompt)
+    two:close() -- its terminal is gone
+    one:enter "counter"
+    one:expect("\n1\n" .. prompt)
+    task.sleep(0.1)
+    one:enter "for _, line in ipairs {help and 'still here'} do print(line) end"
+    one:find "still here"
+    stop(p)
+    one:find "has ended"
+  end)
+end)
