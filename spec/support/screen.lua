@@ -56,7 +56,8 @@ function screen.open(arguments, options)
   if options.shell then
     command = options.shell:format((command:gsub("^exec ", "")))
   end
-  local result = tmux(self, "new-session", "-d", "-x", tostring(options.columns or 80), "-y", "24", command,
+  local result = tmux(self, "new-session", "-d", "-x", tostring(options.columns or 80),
+    "-y", tostring(options.rows or 24), command,
     ";", "set", "-g", "remain-on-exit", "on", ";", "set", "-g", "status", "off")
   assert(result.code == 0, result.stderr)
   return self

@@ -10,8 +10,9 @@
 --- default would often be to end the process), and one that comes while no task
 --- waits is kept for the next `wait` or `each`. `default` undoes this.
 ---
---- SIGINT and SIGTERM end a neap program: they cancel its root scope, and the
---- second one ends the process at once. A task that waits for one of them, or
+--- SIGINT and SIGTERM end a neap program: they cancel its root scope (a task that
+--- computes and does not wait is interrupted where it is, once), and the second one
+--- ends the process at once. A task that waits for one of them, or
 --- iterates over it, takes it over for that time only. One that was ignored when
 --- neap began (nohup, a background job of a shell) stays so.
 

@@ -29,6 +29,7 @@ local pages = {
   {name = "pcap", "pcap.lua"},
   {name = "trace", "trace.lua", "meta/trace.lua"},
   {name = "inspect", "inspect.lua"},
+  {name = "repl", "repl.lua"},
 }
 
 --- The blocks of `---` lines in a text, each with the line of code behind it.

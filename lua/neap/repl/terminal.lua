@@ -21,6 +21,9 @@ local PASTE_ON, PASTE_OFF = "\27[?2004h", "\27[?2004l"
 --- How long an ESC may be the beginning of a key.
 local ESCAPE = 0.05
 
+--- How long a signal may take longer than what was typed behind it.
+local SIGNAL = 0.001
+
 ---@class neap.repl.Terminal
 local Terminal = {}
 Terminal.__index = Terminal
@@ -356,6 +359,8 @@ local function read_keys(self)
       bytes, err = stdin:recv()
     end
     if bytes then
+      -- A ^C that was typed before them is a signal, and may come a little later.
+      task.sleep(SIGNAL)
       self.events:send {"typed", bytes}
     elseif err and err.code == "ETIMEDOUT" then
       self.events:send {"settle"}
