@@ -731,8 +731,10 @@ describe("trace, as a capture", function()
     local found = {}
     for data, info in assert(pcap.reader(file)) do
       local p = packet.dissect(data, info.linktype)
-      local good, wrong = info.linktype == 1 or p:verify() -- loopback leaves sums out
-      assert(good, wrong and table.concat(wrong, "\n"))
+      if info.linktype ~= 1 then -- where loopback leaves sums out
+        local good, wrong = p:verify()
+        assert(good, wrong and table.concat(wrong, "\n"))
+      end
       found[#found + 1] = {packet = p, info = info, size = #data}
     end
     return found

@@ -9,6 +9,7 @@ local core = require "neap.repl.core"
 local net = require "neap.net"
 local task = require "neap.task"
 local tasks = require "neap.prompt.core"
+local trace = require "neap.trace.core"
 local time = require "neap.time"
 local wire = require "neap.repl.wire"
 
@@ -51,6 +52,7 @@ local function listen()
       listener, err = net.listen("unix:" .. path_in(folder, core.pid()),
         {mode = tonumber("600", 8), unlink_stale = true})
       if listener then
+        trace.hide(listener) -- a prompt that shows a trace would trace itself
         return listener
       end
     end
