@@ -676,7 +676,10 @@ end
 
 -- Connections.
 
-local listeners = {tcp = "tcp://127.0.0.1:0", unix = "unix:@", mem = "mem:cancel_spec"}
+local listeners = {
+  tcp = "tcp://127.0.0.1:0", unix = "unix:@", mem = "mem:cancel_spec", mptcp = "tcp://127.0.0.1:0",
+  sctp = "sctp://127.0.0.1:0", vsock = "vsock://local:0",
+}
 
 for _, kind in ipairs(transports.names) do
   describe(("interrupting a server (%s)"):format(kind), function()

@@ -197,6 +197,21 @@ static ssize_t read_once(const wire *w, char *bytes, size_t n) {
 }
 
 
+static bool is_passing(int error) {
+  return error == EAGAIN || error == ENOMEM || error == ENOBUFS;
+}
+
+
+/* An abort of SCTP is told once; then recv and poll(2) say nothing at all.  Once
+ * it is shut the socket has an end to be read, as one of TCP has. */
+static int told(wire *w, int status) {
+  const stream *s = wire_stream(w);
+  if (s->transport->protocol == IPPROTO_SCTP && !is_passing(-status))
+    shutdown(w->watch.fd, SHUT_RDWR);
+  return status;
+}
+
+
 ssize_t wire_read(wire *w, char *bytes, size_t n) {
   ssize_t got;
   if (w->shared && !is_ready(w->watch.fd, POLLIN))
@@ -204,7 +219,7 @@ ssize_t wire_read(wire *w, char *bytes, size_t n) {
   do
     got = read_once(w, bytes, n);
   while (got < 0 && errno == EINTR);
-  return got < 0 ? -errno : got;
+  return got < 0 ? told(w, -errno) : got;
 }
 
 
@@ -332,11 +347,6 @@ static void stop_read(stream *s) {
 ** Writing
 */
 
-static bool is_passing(int error) {
-  return error == EAGAIN || error == ENOMEM || error == ENOBUFS;
-}
-
-
 /* The kernel tells a reset only once: keep it for the reader (end_read). */
 static ssize_t written(wire *w, ssize_t n) {
   if (n >= 0)
@@ -412,17 +422,17 @@ static ssize_t send_pieces(stream *s, const struct iovec *v, int n,
 }
 
 
-/* Who has been told of an abort by a write is told nothing as a reader: poll(2)
- * is silent then, until the socket is shut. */
 static ssize_t send_messages(stream *s, const struct iovec *v, int n) {
   ssize_t sent = send_pieces(s, v, n, MESSAGE);
   if (sent == -EMSGSIZE) {
     wire_of(s)->failed = 0;
     sent = send_pieces(s, v, n, SHORT_MESSAGE);
   }
-  if (sent < 0 && !is_passing((int)-sent))
-    shutdown(wire_fd(s), SHUT_RDWR);
-  return sent;
+  if (sent == -ESHUTDOWN) { /* an end like any other */
+    wire_of(s)->failed = 0;
+    sent = -EPIPE;
+  }
+  return sent < 0 ? told(wire_of(s), (int)sent) : sent;
 }
 
 

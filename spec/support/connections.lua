@@ -194,6 +194,26 @@ local function ends(it, protocol)
     writer:join()
   end)
 
+  it("fails a writer when its peer closes, and then gives the reader the end", function()
+    local client, server = pair(protocol)
+    local _ <close> = closing(client, server)
+    local writer = task.spawn(function()
+      while true do
+        local ok, err = client:write(("x"):rep(100000))
+        if not ok then
+          return err.code
+        end
+      end
+    end)
+    assert.equal(5, #server:read(5))
+    server:close()
+    local code = writer:join()
+    assert.is_true(code == "EPIPE" or code == "ECONNRESET", code)
+    local got, err = client:read()
+    assert.is_nil(got)
+    assert.is_true(err == nil or err.code == "ECONNRESET")
+  end)
+
   it("tells a reset", function()
     local client, server = pair(protocol)
     local _ <close> = closing(client, server)
@@ -313,6 +333,65 @@ local function relays(it, protocol)
   end
 end
 
+local function interrupts(it, protocol)
+  it("is relayed now and then, and loses nothing", function()
+    local bytes = connections.pattern(1 << 20)
+    local client, a = pair(protocol)
+    local b, server = pair(protocol)
+    local _ <close> = closing(client, a, b, server)
+    local times, done = 0, 0
+    local function read_all(stream)
+      local parts = {}
+      local size = 0
+      while size < #bytes do
+        local part = assert(stream:recv())
+        parts[#parts + 1] = part
+        size = size + #part
+        if #parts % 5 == 0 then
+          task.sleep(0.0003)
+        end
+      end
+      done = done + 1
+      assert.is_true(bytes == table.concat(parts))
+    end
+    task.all {
+      function() assert(client:write(bytes)) end,
+      function() assert(server:write(bytes)) end,
+      function() read_all(client) end,
+      function() read_all(server) end,
+      function()
+        repeat
+          local _, err = task.timeout(0.0005 * (times % 7), net.relay, a, b)
+          assert.equal("timeout", err.op)
+          times = times + 1
+          task.yield()
+        until done == 2
+      end,
+    }
+    assert.is_true(times > 1)
+  end)
+
+  it("is left by a relay with its reset still to be told", function()
+    local client, a = pair(protocol)
+    local b, server = net.socketpair()
+    local _ <close> = closing(client, a, b, server)
+    local relay = task.spawn(net.relay, a, b)
+    client:write "words"
+    assert.equal("words", server:read(5))
+    client:reset()
+    if protocol.abort then
+      local ok, err = relay:join()
+      assert.is_nil(ok)
+      assert.equal("ECONNRESET", err.code)
+      assert.equal("ECONNRESET", select(2, a:recv()).code)
+    else
+      assert.is_nil(server:read())
+      server:close()
+      relay:join()
+    end
+  end)
+end
+
 --- The rows, for one protocol.
 ---@param it function  busted's
 ---@param protocol spec.Protocol
@@ -322,6 +401,7 @@ function connections.rows(it, protocol)
   ends(it, protocol)
   serves(it, protocol)
   relays(it, protocol)
+  interrupts(it, protocol)
 end
 
 return connections
