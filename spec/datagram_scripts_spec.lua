@@ -209,11 +209,11 @@ end)
 describe("scripts/tftpd.lua", function()
   local folder, server, endpoint
 
-  --- Bytes that differ everywhere, so that a loss or a swap shows.
+  --- Bytes of which no block is as another.
   local function content(size)
     local blocks = {}
-    for i = 1, size // 8 + 1 do
-      blocks[i] = ("%08x"):format(i)
+    for i = 1, size // 512 + 1 do
+      blocks[i] = ("%08x"):format(i) .. (".:"):rep(252)
     end
     return (table.concat(blocks):sub(1, size))
   end
