@@ -1,5 +1,4 @@
 local complete = require "neap.repl.complete"
-local lfs = require "lfs"
 local net = require "neap.net"
 local packet = require "neap.packet"
 local task = require "neap.task"
@@ -179,79 +178,6 @@ describe("completion of names", function()
       complete(long)
       assert.is_true(os.clock() - start < 1)
     end
-  end)
-end)
-
-describe("completion in strings", function()
-  local folder
-
-  setup(function()
-    folder = os.tmpname()
-    os.remove(folder)
-    assert(lfs.mkdir(folder))
-    assert(lfs.mkdir(folder .. "/sub"))
-    assert(lfs.mkdir(folder .. "/sub/inner"))
-    for _, name in ipairs {"one.lua", "two.sock", ".hidden", "sub/three.lua", "sub/init.lua"} do
-      assert(io.open(folder .. "/" .. name, "w")):close()
-    end
-  end)
-
-  teardown(function()
-    for _, name in ipairs {"one.lua", "two.sock", ".hidden", "sub/three.lua", "sub/init.lua"} do
-      os.remove(folder .. "/" .. name)
-    end
-    lfs.rmdir(folder .. "/sub/inner")
-    lfs.rmdir(folder .. "/sub")
-    lfs.rmdir(folder)
-  end)
-
-  it("gives modules behind require", function()
-    assert.equal("neap.task", words 'require "neap.ta')
-    assert.equal("neap.task", words "require('neap.ta")
-    assert.equal("", words 'require "neap.meta.')
-    local candidate = one "require 'neap.pcap"
-    assert.equal("module", candidate.kind)
-    assert.is_string(candidate.doc)
-  end)
-
-  it("gives modules of package.path and package.preload", function()
-    local old = package.path
-    package.path = ("%s/?.lua;%s/?/init.lua;./nosuch/?.lua;odd;??"):format(folder, folder)
-    package.preload["preloaded.module"] = print
-    local ok, result = pcall(function()
-      return {words 'require "on', words 'require "su', words 'require "sub.t', words 'require "prel'}
-    end)
-    package.path = old
-    package.preload["preloaded.module"] = nil
-    assert.is_true(ok, result)
-    assert.same({"one", "sub sub.", "sub.three", "preloaded.module"}, result)
-  end)
-
-  it("gives schemes behind connect, listen and bind", function()
-    assert.equal("tcp4:// tcp6:// tcp://", words 'net.connect("tc')
-    assert.equal("unix: unixgram:", words "net.bind 'uni")
-    assert.equal("mem:", words "net.listen('m")
-  end)
-
-  it("gives the listeners of this process behind connect", function()
-    local listener <close> = assert(net.listen "mem:complete-me")
-    assert.equal("mem: mem:complete-me", words 'net.connect("mem')
-    assert.equal("mem:complete-me", words 'net.connect("mem:c')
-    assert.is_not_nil(listener)
-  end)
-
-  it("gives files in paths", function()
-    assert.equal("one.lua sub/ two.sock", words(("net.connect('unix:%s/"):format(folder)))
-    assert.equal("two.sock", words(("net.connect('unix:%s/t"):format(folder)))
-    assert.equal("", words "net.connect('unix:@")
-    assert.equal("one.lua", words(("dofile '%s/o"):format(folder)))
-    assert.equal("three.lua", words(("io.open('%s/sub/t"):format(folder)))
-    assert.equal("three.lua", words((":load %s/sub/t"):format(folder)))
-    assert.equal(".hidden", words(("io.open('%s/."):format(folder)))
-    assert.equal("", words "io.open('/nosuch/")
-    assert.equal("folder", one(("io.open('%s/su"):format(folder)).kind)
-    local result = complete(("io.open('%s/o"):format(folder))
-    assert.equal(#folder + 11, result.first)
   end)
 end)
 

@@ -5,20 +5,20 @@
 --- other metamethod. No addresses of memory are in it, so that the same program
 --- prints the same text; sockets and tasks have their numbers.
 
-local core = require "neap.net.core"
-local host = require "neap.host"
 local names = require "neap.repl.names"
+local objects = require "neap.repl.objects"
 local smallest = require "neap.repl.smallest"
+local text_of = require "neap.repl.text"
 
 -- A script may replace the globals.
 local error, ipairs, next, pcall, rawequal, rawget = error, ipairs, next, pcall, rawequal, rawget
 local rawlen, require, select, type, tonumber = rawlen, require, select, type, tonumber
 local tostring, tointeger, mathtype, huge = tostring, math.tointeger, math.type, math.huge
-local byte, find, format, gsub = string.byte, string.find, string.format, string.gsub
+local find, format, gsub = string.find, string.format, string.gsub
 local gmatch, rep, sub, concat, sort = string.gmatch, string.rep, string.sub, table.concat, table.sort
-local codepoint, length = utf8.codepoint, utf8.len
-local getinfo, getmetatable, getregistry = debug.getinfo, debug.getmetatable, debug.getregistry
-local status, iotype = coroutine.status, io.type
+local length = utf8.len
+local getmetatable, getregistry = debug.getmetatable, debug.getregistry
+local status = coroutine.status
 
 ---@class neap.inspect
 local inspect = {}
@@ -45,8 +45,9 @@ local WHOLE, INSIDE = 2000, 200
 --- The same of one that is no text.
 local WHOLE_BINARY, INSIDE_BINARY = 256, 64
 
---- Longest names of classes, and keys in a path.
-local NAME = 60
+local NAME = text_of.NAME
+local escaped, head, is_text, name_text = text_of.escaped, text_of.head, text_of.is, text_of.name
+local escape = text_of.byte
 
 local COLOURS = {
   string = 32, number = 36, boolean = 35, ["nil"] = 35, object = 33, note = 90,
@@ -58,7 +59,6 @@ for word in gmatch([[and break do else elseif end false for function goto if in 
   KEYWORDS[word] = true
 end
 
-local address_text = getmetatable(core.address "127.0.0.1:0").__tostring
 local error_text = getregistry()["neap.Error"].__tostring
 
 -- Pieces of text. Each is a string and how many columns it takes; false for those
@@ -70,49 +70,6 @@ local function painted(state, kind, text, columns)
     text = format("\27[%dm%s\27[0m", COLOURS[kind], text)
   end
   return text, columns
-end
-
-local SHORT_ESCAPES = {["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t", ["\\"] = "\\\\",
-  ['"'] = '\\"'}
-
-local function escape(c)
-  return SHORT_ESCAPES[c] or format("\\x%02x", byte(c))
-end
-
-local function escape_point(c)
-  return format("\\u{%x}", codepoint(c))
-end
-
---- Escape what would move the cursor, hide, or turn the direction of the text.
-local function escaped(text)
-  text = gsub(text, '[%c\\"]', escape)
-  if find(text, "[\x80-\xff]") then
-    text = gsub(text, "\xc2[\x80-\x9f]", escape_point)
-    text = gsub(text, "\xe2\x80[\x8b-\x8f\xa8-\xae]", escape_point)
-    text = gsub(text, "\xe2\x81[\xa0-\xaf]", escape_point)
-    text = gsub(text, "\xef\xbb\xbf", escape_point)
-  end
-  return text
-end
-
---- The first bytes, without a part of a character at their end.
-local function head(text, n)
-  if #text <= n then
-    return text
-  end
-  local cut = sub(text, 1, n)
-  local _, bad = length(cut)
-  return bad and bad > n - 3 and bad > 1 and sub(cut, 1, bad - 1) or cut
-end
-
-local function is_text(text)
-  return length(text) and not find(text, "[\0-\6\14-\26\28-\31]")
-end
-
---- A name that the script gave, made harmless.
-local function name_text(name)
-  return is_text(head(name, NAME)) and escaped(head(name, NAME)) .. (#name > NAME and "..." or "")
-    or "?"
 end
 
 local function number_text(n)
@@ -157,139 +114,10 @@ local function string_text(state, text, level, indent)
   return quoted, columns
 end
 
--- Objects: what is shown whole, in one line.
-
-local function function_text(state, f)
+--- One finder of names for all of a text.
+local function name_finder(state)
   state.name_of = state.name_of or names.finder()
-  local owner, name = state.name_of(f)
-  local info = getinfo(f, "S")
-  local text = "function"
-  if owner == "_G" then
-    text = text .. " " .. name
-  elseif owner then
-    text = text .. " " .. names.short(owner) .. "." .. name_text(name)
-  end
-  if info.what == "C" then
-    return owner and text or text .. " (C)"
-  end
-  return format("%s (%s:%d)", text, name_text(info.short_src), info.linedefined)
-end
-
-local function count_text(n, what)
-  return format("%d %s%s", n, what, n == 1 and "" or "s")
-end
-
---- Who waits: `task 3 reads`.
-local function add_waiters(words, list, verb)
-  if list then
-    words[#words + 1] = format("task %d %s%s", list[1], verb,
-      #list > 1 and format(", and %d more", #list - 1) or "")
-  end
-end
-
-local function ends_text(row)
-  local from = row.localaddr and address_text(row.localaddr)
-  local to = row.remoteaddr and address_text(row.remoteaddr)
-  if from == "" or to == "" or not (from or to) then
-    return row.endpoint and name_text(row.endpoint) or row.protocol or "?"
-  end
-  return format("%s %s%s", row.protocol or "?", from or "*", to and " -> " .. to or "")
-end
-
-local socket_words = {}
-
-function socket_words.stream(row, words)
-  words[#words + 1] = row.state
-  if row.eof then
-    words[#words + 1] = "at its end"
-  end
-  words[#words + 1] = count_text(row.received, "byte") .. " in"
-  words[#words + 1] = count_text(row.sent, "byte") .. " out"
-  if row.queued_in > 0 then
-    words[#words + 1] = format("%d not read", row.queued_in)
-  end
-  if row.queued_out > 0 then
-    words[#words + 1] = format("%d not sent", row.queued_out)
-  end
-  add_waiters(words, row.readers, "reads")
-  add_waiters(words, row.writers or row.turns, row.state == "connecting" and "connects" or "writes")
-  add_waiters(words, row.relays, "relays")
-end
-
-function socket_words.listener(row, words)
-  words[#words + 1] = format("%d accepted", row.accepted)
-  add_waiters(words, row.readers, "accepts")
-end
-
-function socket_words.datagram(row, words)
-  words[#words + 1] = format("%s (%s) in", count_text(row.messages_in, "message"),
-    count_text(row.received, "byte"))
-  words[#words + 1] = format("%s (%s) out", count_text(row.messages_out, "message"),
-    count_text(row.sent, "byte"))
-  add_waiters(words, row.readers, "receives")
-  add_waiters(words, row.writers, "sends")
-end
-
-local function socket_text(socket, kind)
-  local row, id = host.socket(socket)
-  if not row then
-    return format("%s %d (closed)", kind, id)
-  end
-  local words = {row.kind == "listener" and name_text(row.endpoint) or ends_text(row)}
-  socket_words[row.kind](row, words)
-  return format("%s %d (%s)", kind, id, concat(words, ", "))
-end
-
-local function task_text(task)
-  local row = host.task(task)
-  local name = row.name and format(' "%s"', name_text(row.name)) or ""
-  local what = row.status
-  if row.op then
-    what = format("waiting for %s%s, %.1f s", name_text(row.op),
-      row.place and " at " .. name_text(row.place) or "", row.since)
-  end
-  return format("task %d%s (%s)", row.id, name, what)
-end
-
-local objects = {
-  ["neap.Stream"] = function(value)
-    return socket_text(value, "stream")
-  end,
-  ["neap.Listener"] = function(value)
-    return socket_text(value, "listener")
-  end,
-  ["neap.Datagram"] = function(value)
-    return socket_text(value, "datagram socket")
-  end,
-  ["neap.Task"] = task_text,
-  ["neap.Address"] = address_text,
-}
-
---- An object of ours whose `__tostring` is C, and as we made it.
-local function told(value, class, metatable)
-  local text = rawget(metatable, "__tostring")
-  if rawequal(getregistry()[class], metatable) and type(text) == "function"
-    and getinfo(text, "S").what == "C" then
-    local ok, result = pcall(text, value)
-    return ok and type(result) == "string" and not find(result, "0x%x") and result
-  end
-end
-
-local function userdata_text(value)
-  if iotype(value) then
-    return iotype(value) == "file" and "file" or "file (closed)"
-  end
-  local class, metatable = names.class(value)
-  if not class then
-    return "userdata"
-  elseif objects[class] and rawequal(getregistry()[class], metatable) then
-    local ok, text = pcall(objects[class], value)
-    return ok and text or class
-  end
-  if sub(class, 1, 5) == "neap." then
-    return told(value, class, metatable) or name_text(class)
-  end
-  return "userdata " .. name_text(class)
+  return state.name_of
 end
 
 --- A value in one line, without what is in it.
@@ -300,11 +128,11 @@ local function plain(state, value)
   elseif kind == "nil" or kind == "boolean" then
     return painted(state, kind, value and "true" or value == nil and "nil" or "false")
   elseif kind == "function" then
-    return painted(state, "object", function_text(state, value))
+    return painted(state, "object", objects.of_function(value, name_finder(state)))
   elseif kind == "thread" then
     return painted(state, "object", format("coroutine (%s)", status(value)))
   elseif kind == "userdata" then
-    return painted(state, "object", userdata_text(value))
+    return painted(state, "object", objects.of_userdata(value))
   end
   return painted(state, "object", kind)
 end

@@ -1,11 +1,13 @@
 --- The lists of the prompt: what runs, and what is open.
 
 local host = require "neap.host"
+local text_of = require "neap.repl.text"
 
 -- A script may replace the globals.
 local ipairs, tostring = ipairs, tostring
-local find, format, gsub, rep, sub = string.find, string.format, string.gsub, string.rep, string.sub
+local find, format, gsub, rep = string.find, string.format, string.gsub, string.rep
 local concat, sort, length = table.concat, table.sort, utf8.len
+local cell = text_of.name
 
 ---@class neap.repl.lists
 local lists = {}
@@ -14,15 +16,6 @@ local lists = {}
 ---@field rows integer?  most lines; default 1000
 
 local ROWS = 1000
-
---- Longest text of a cell.
-local CELL = 60
-
---- What a script named, in one line.
-local function cell(text)
-  text = gsub(tostring(text), "%c", "?")
-  return #text > CELL and sub(text, 1, CELL - 3) .. "..." or text
-end
 
 local function columns_of(text)
   return length(text) or #text
@@ -151,7 +144,7 @@ function lists.ps(opts)
     rows[i] = {
       format("%d", row.id), rep("  ", deep) .. cell(row.name or "task"), row.status,
       waits_for(row, things[row.id]), row.since and seconds(row.since) or "",
-      cell(row.place or ""), cell(row.site or ""),
+      text_of.escaped(row.place or ""), text_of.escaped(row.site or ""),
     }
   end
   local lines = table_text({">ID", "TASK", "STATE", "WAITS FOR", ">SINCE", "AT", "SPAWNED AT"}, rows)
