@@ -565,9 +565,11 @@ static uint64_t next_deadline(struct sched *s) {
 
 static void expire(struct sched *s) {
   host *h = s->host;
-  uint64_t now = s->now = h->world->now(h->outside);
-  if (next_deadline(s) == NEVER)
+  if (next_deadline(s) == NEVER) {
+    s->now = h->world->coarse(h->outside);
     return;
+  }
+  uint64_t now = s->now = h->world->now(h->outside);
   for (int i = 0; i < ALARMS; i++)
     if (s->alarms[i].at <= now)
       s->alarms[i].call(h, now);

@@ -22,9 +22,10 @@ typedef struct world world;
 struct world {
   const char *name;
 
-  uint64_t (*now)(void *w); /* monotonic, never 0 */
-  int64_t (*wall)(void *w); /* since 1970-01-01 UTC */
-  uint64_t (*cpu)(void *w); /* processor time of the process */
+  uint64_t (*now)(void *w);    /* monotonic, never 0 */
+  uint64_t (*coarse)(void *w); /* the same, but cheap, and some ms late */
+  int64_t (*wall)(void *w);    /* since 1970-01-01 UTC */
+  uint64_t (*cpu)(void *w);    /* processor time of the process */
   void (*random)(void *w, void *bytes, size_t n);
 
   /* Which of n ready tasks runs next, 0..n-1.  NULL: first in, first out. */

@@ -196,6 +196,12 @@ static uint64_t read_clock(clockid_t clock) {
 }
 
 
+static uint64_t coarse(void *w) {
+  (void)w;
+  return read_clock(CLOCK_MONOTONIC_COARSE);
+}
+
+
 static uint64_t now(void *w) {
   (void)w;
   return read_clock(CLOCK_MONOTONIC);
@@ -375,10 +381,11 @@ static void leave(void *w, int status) {
 
 #define WORLD(end) \
   { \
-    .name = "uv", .now = now, .wall = wall, .cpu = cpu, .random = draw, \
-    .poll = poll_loop, .hear = hear, .drain = drain, .leave = end, \
-    .thread = thread_run, .bell = thread_bell, .ring = thread_ring, \
-    .descriptors = descriptors, .list = list, .net = &uv_backend, \
+    .name = "uv", .now = now, .coarse = coarse, .wall = wall, .cpu = cpu, \
+    .random = draw, .poll = poll_loop, .hear = hear, .drain = drain, \
+    .leave = end, .thread = thread_run, .bell = thread_bell, \
+    .ring = thread_ring, .descriptors = descriptors, .list = list, \
+    .net = &uv_backend, \
   }
 
 const world uv_world = WORLD(leave);
