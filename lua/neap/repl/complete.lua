@@ -236,15 +236,15 @@ end
 
 --- What may stand at the cursor. Nothing is called, and it takes bounded time.
 ---@param text string
----@param cursor? integer  bytes before the cursor; all
+---@param cursor? integer  its byte position: #text + 1 at the end, which is the default
 ---@param env? table  the globals
 ---@param opts? neap.repl.complete.Options
 ---@return neap.repl.complete.Result
 function complete.complete(text, cursor, env, opts)
-  cursor = cursor or #text
-  local start = cursor > TEXT and cursor - TEXT + 1 or 1
-  text = sub(text, start, cursor)
-  local nothing = {first = cursor + 1, candidates = {}, common = "", more = 0}
+  cursor = cursor and cursor <= #text and cursor or #text + 1
+  local start = cursor > TEXT and cursor - TEXT or 1
+  text = sub(text, start, cursor - 1)
+  local nothing = {first = cursor, candidates = {}, common = "", more = 0}
   local before, command = match(text, "^(%s*:)(%a*)$")
   local result
   if before then

@@ -409,7 +409,7 @@ function handlers.complete(self, message)
   self:send {
     kind = "completion", id = message.id, first = found.first, common = found.common,
     candidates = {unpack(found.candidates, 1, math.min(#found.candidates, 200))},
-    total = #found.candidates,
+    total = #found.candidates + (found.more or 0),
   }
 end
 
