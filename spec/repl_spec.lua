@@ -140,6 +140,8 @@ describe("^C", function()
     coroutine.resume(coroutine.create(function() while true do end end)) end end)()]])
   it("ends a read (S2)", interrupted [[
     a, b = net.socketpair() print 'begun' a:read()]])
+  it("ends an error that has no end to its text (S7)", interrupted [[
+    print 'begun' error(setmetatable({}, {__tostring = function() while true do end end}))]])
   it("ends a wait for a task in an endless loop (S2)", interrupted [[
     task.spawn(function() print 'begun' while true do end end):join()]])
 end)
@@ -196,10 +198,41 @@ describe("output above the prompt", function()
 end)
 
 describe("standard input that is no terminal", function()
+  it("may print into a pipe that nobody reads (S10)", function()
+    local result = assert(process.run {"sh", "-c", [[
+      echo 'for i = 1, 1e6 do print(i) end' | "$0" 2>&1 | head -n 1]], neap})
+    assert.same({stdout = "1\n", stderr = "", code = 0}, result)
+  end)
+
   it("is run as a script", function()
     local result = assert(process.run {neap, input = "print(1)"})
     assert.same({stdout = "1\n", stderr = "", code = 0}, result)
   end)
+end)
+
+describe("a value", function()
+  for name, case in pairs {
+    ["that is a cycle"] = {"t = {} t.t = t return t", "{t = "},
+    ["with a hostile __tostring"] = {"setmetatable({}, {__tostring = error, __name = {}})", "{"},
+    ["with a hostile __pairs and __index"] = {
+      "setmetatable({1}, {__pairs = error, __index = error, __len = error})", "{",
+    },
+    ["that is very large"] = {"t = {} for i = 1, 1e6 do t[i] = i end return t", "more"},
+    ["with controls in it"] = {"'\\27[2J\\0'", "\\"},
+    ["that was raised"] = {
+      "error(setmetatable({}, {__tostring = function() error 'x' end}))", "error object is a table",
+    },
+    ["that was raised, nil"] = {"error()", "error: nil"},
+  } do
+    it(name .. " is shown (S7)", function()
+      local s = ours()
+      s:press "C-l"
+      s:expect "neap>"
+      s:enter(case[1])
+      local text = s:expect "\nneap>"
+      assert(text:find(case[2], 1, true), text)
+    end)
+  end
 end)
 
 describe("jobs", function()
@@ -298,7 +331,7 @@ describe("the history", function()
     first:enter "end"
     first:expect "\nkept\nneap>"
     first:enter "other = 1"
-    first:expect "\nneap>"
+    first:expect "other = 1\nneap>"
     local path = first.home .. "/neap/history"
     local result = assert(process.run {"stat", "-c", "%a", path, first.home .. "/neap"})
     assert.equal("600\n700\n", result.stdout)
@@ -315,7 +348,7 @@ describe("the history", function()
     second:expect "neap> other = 1\nneap>"
     second:press "C-d"
     first:enter "third = 1"
-    first:expect "\nneap>"
+    first:expect "third = 1\nneap>"
     local file <close> = assert(io.open(path))
     local _, n = file:read "a":gsub("\n", "")
     assert.equal(5, n)
@@ -386,6 +419,23 @@ describe("a terminal", function()
     s:find "^C once more ends neap"
     s:press "C-c"
     s:find "Pane is dead (status 130"
+  end)
+end)
+
+describe("a dumb terminal", function()
+  it("gets plain lines", function()
+    local s <close> = prompt(nil, {env = {TERM = "dumb"}})
+    s:enter "1 + 1"
+    s:expect "neap> 1 + 1\n2\nneap>"
+    s:enter "for i = 1, 2 do"
+    s:enter "print(i) end"
+    s:expect "  ..> print(i) end\n1\n2\nneap>"
+    s:enter "task.sleep(100)"
+    task.sleep(0.1)
+    s:press "C-c"
+    s:expect "cancelled\nneap>"
+    s:press "C-d"
+    s:find "Pane is dead (status 0"
   end)
 end)
 

@@ -122,7 +122,8 @@ static int reset(lua_State *L, lua_State *co) {
 static int pass_error(lua_State *L, lua_State *co, lua_KContext how) {
   host *h = host_of(L);
   if (how == RESUME) {
-    h->insist(L);
+    if (h->insist != NULL)
+      h->insist(L);
     lua_pushboolean(L, false);
     lua_xmove(co, L, 1);
     return 2;

@@ -14,6 +14,7 @@
 */
 
 #include <lualib.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,6 +42,7 @@ typedef struct taken {
 
 typedef struct console {
   host *host;
+  pthread_mutex_t lock; /* workers print, too */
   text hide, show, out;
   unsigned column; /* of a line that is not finished */
   taken files[2];
@@ -114,6 +116,7 @@ static void print_above(console *c, const char *bytes, size_t n) {
 
 static ssize_t on_output(void *cookie, const char *bytes, size_t n) {
   console *c = cookie;
+  pthread_mutex_lock(&c->lock);
   if (c->show.n > 0) {
     print_above(c, bytes, n);
   } else {
@@ -121,6 +124,7 @@ static ssize_t on_output(void *cookie, const char *bytes, size_t n) {
     add(&c->out, bytes, n);
     put(c, &c->out);
   }
+  pthread_mutex_unlock(&c->lock);
   return (ssize_t)n;
 }
 
@@ -173,7 +177,7 @@ int console_open(lua_State *L) {
   static const char *const names[] = {"stdout", "stderr"};
   host *h = host_of(L);
   console *c = lua_newuserdatauv(L, sizeof *c, 2);
-  *c = (console){.host = h};
+  *c = (console){.host = h, .lock = PTHREAD_MUTEX_INITIALIZER};
   c->files[0].name = &stdout;
   c->files[1].name = &stderr;
   luaL_setmetatable(L, CLASS);
@@ -195,8 +199,11 @@ static void set(lua_State *L, int arg, text *t) {
 /* console:prompt(hide, show): the texts, from now on; empty ones: none stands */
 static int l_prompt(lua_State *L) {
   console *c = check(L);
+  luaL_checkstring(L, 2), luaL_checkstring(L, 3);
+  pthread_mutex_lock(&c->lock);
   set(L, 2, &c->hide);
   set(L, 3, &c->show);
+  pthread_mutex_unlock(&c->lock);
   return 0;
 }
 
@@ -206,8 +213,10 @@ static int l_put(lua_State *L) {
   console *c = check(L);
   size_t n;
   const char *bytes = luaL_checklstring(L, 2, &n);
+  pthread_mutex_lock(&c->lock);
   add(&c->out, bytes, n);
   put(c, &c->out);
+  pthread_mutex_unlock(&c->lock);
   return 0;
 }
 

@@ -129,6 +129,9 @@ end
 ---@param text string
 ---@param fresh? boolean
 function Session:print(text, fresh)
+  if text == "" then
+    return
+  end
   self:send {kind = "print", text = text, fresh = fresh}
 end
 
@@ -205,22 +208,18 @@ local function results_of(self, results)
   self:set("_", results[1])
 end
 
-local function show_failure(self, job, failure)
-  local err = type(failure) == "table" and failure.error
-  self:set("_err", err)
-  self.failed = true
-  local head = job.background and format("[%d] failed: ", job.id) or ""
-  self:print(head .. inspecting.failure(err, failure.trace, self.colour), true)
-end
-
-local function show_results(self, job, results)
+--- What a job gave, as text.
+local function render(self, job, ok, results)
+  if not ok then
+    local failure = results[1]
+    local head = job.background and format("[%d] failed: ", job.id) or ""
+    return head .. inspecting.failure(failure.error, failure.trace, self.colour)
+  end
   local text = inspecting.results(results, self.columns, self.colour)
   if job.background then
-    text = format("[%d] done%s\n", job.id, text ~= "" and ": " .. text:gsub("\n$", "") or "")
+    return format("[%d] done%s\n", job.id, text ~= "" and ": " .. text:gsub("\n$", "") or "")
   end
-  if text ~= "" then
-    self:print(text, true)
-  end
+  return text
 end
 
 --- The job of the foreground, or none: the prompt may come.
@@ -231,21 +230,27 @@ local function foreground(self, job)
   end
 end
 
-local function ended(self, job, ok, results)
+local function keep_results(self, job, ok, results)
+  if not ok then
+    self:set("_err", results[1].error)
+    self.failed = true
+  elseif job.keep then
+    results_of(self, results)
+  end
+end
+
+--- A job has ended; without a text, for it was cancelled.
+local function ended(self, job, ok, results, text)
   local _, at = find_job(self, job.id)
   table.remove(self.jobs, at)
   if self.after then
     self.after()
   end
-  if ok == nil then
-    self:say(job.background and "[%d] cancelled" or "\ncancelled", job.id)
-  elseif not ok then
-    show_failure(self, job, results[1])
+  if text then
+    keep_results(self, job, ok, results)
+    self:print(text, true)
   else
-    if job.keep then
-      results_of(self, results)
-    end
-    show_results(self, job, results)
+    self:say(job.background and "[%d] cancelled" or "\ncancelled", job.id)
   end
   if self.front == job then
     foreground(self, nil)
@@ -257,17 +262,19 @@ local function keep(ok, ...)
   return ok, pack(...)
 end
 
---- The body of a job: what it gives is told by another task, for this one may be
---- cancelled.
+--- The body of a job. What it gives is made text in here, for that may take long
+--- (an error's __tostring is the user's code); it is told by another task, for this
+--- one may be cancelled.
 local function body(self, job, f)
-  local ok, results
+  local ok, results, text
   local _ <close> = setmetatable({}, {__close = function()
-    core.aside(ended, self, job, ok, results)
+    core.aside(ended, self, job, ok, results, text)
   end})
   if self.before then
     self.before()
   end
   ok, results = keep(xpcall(f, handler))
+  text = render(self, job, ok, results)
 end
 
 --- Run a function as a job.

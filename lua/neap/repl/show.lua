@@ -40,7 +40,7 @@ end
 
 --- The text of an error: without escapes and other controls that it may hold.
 local function message(err)
-  local ok, text = pcall(tostring, err)
+  local ok, text = pcall(tostring, err) -- its __tostring may fail, or not end
   if not ok or type(text) ~= "string" then
     text = format("(error object is a %s value)", type(err))
   end

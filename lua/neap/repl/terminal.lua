@@ -28,10 +28,15 @@ local SIGNAL = 0.001
 local Terminal = {}
 Terminal.__index = Terminal
 
-local function has_colour()
+--- One that cannot move its cursor gets plain lines.
+local function is_dumb()
   local kind = os.getenv "TERM"
+  return kind == nil or kind == "" or kind == "dumb"
+end
+
+local function has_colour()
   local no = os.getenv "NO_COLOR"
-  return (no == nil or no == "") and kind ~= nil and kind ~= "" and kind ~= "dumb"
+  return (no == nil or no == "") and not is_dumb()
 end
 
 ---@class neap.repl.TerminalOptions
@@ -52,6 +57,7 @@ function Terminal.new(options)
     signals = {"SIGINT", "SIGWINCH", "SIGCONT", options.hangup and "SIGHUP" or nil},
     history = past,
     colour = colour,
+    dumb = is_dumb(),
     editor = Editor.new {
       entries = past.entries, colour = colour, incomplete = syntax.is_incomplete,
       prompt = prompt, more = (" "):rep(#prompt - 4) .. "..> ",
@@ -83,6 +89,9 @@ end
 
 --- Draw the prompt where the last one stands.
 local function redraw(self)
+  if self.dumb then
+    return
+  end
   local hide, show = self.editor:block(self.columns, self.rows)
   self.console:put("\27[?25l" .. (self.hide or "\r") .. show .. "\27[?25h")
   self.hide = hide
@@ -91,19 +100,24 @@ end
 
 --- Show the prompt.
 local function begin(self)
-  core.mode "keys"
+  if not self.dumb then
+    core.mode "keys"
+  end
   self.console:flush()
   if self.console:fresh() then
     self.console:put "\n"
   end
   self.state = "editing"
   self.hide = nil
-  self.console:put(PASTE_ON)
+  self.console:put(self.dumb and self.editor.prompt or PASTE_ON)
   redraw(self)
 end
 
 --- Leave the text on the screen, and the cursor below it.
 local function commit(self, mark)
+  if self.dumb then
+    return put(self, mark and "\n" or "")
+  end
   local _, _, last = self.editor:block(self.columns, 1000)
   self.console:prompt("", "")
   put(self, (self.hide or "\r") .. last .. (mark or "") .. "\n")
@@ -112,13 +126,16 @@ end
 
 --- The terminal is as it was found.
 local function give_back(self)
+  if self.dumb then
+    return
+  end
   self.console:put(PASTE_OFF)
   core.mode "found"
 end
 
 --- A line that tells that the input still runs; it goes when something is printed.
 local function show_running(self, message)
-  if self.state ~= "running" then
+  if self.state ~= "running" or self.dumb then
     return
   end
   local text = format("(running for %d s%s; ^C ends it)", message.seconds // 1,
@@ -201,7 +218,30 @@ local function edit(self)
   end
 end
 
+--- A dumb terminal edits its lines itself.
+local function take_lines(self)
+  local editor = self.editor
+  while self.state == "editing" do
+    local line, rest = self.typed:match "^([^\n]*)\n(.*)$"
+    if not line then
+      return
+    end
+    self.typed = rest
+    editor:set(editor.text .. line)
+    if syntax.is_incomplete(editor.text) then
+      editor:insert "\n"
+      put(self, editor.more)
+    else
+      submit(self)
+    end
+  end
+end
+
 function handlers.typed(self, bytes)
+  if self.dumb then
+    self.typed = (self.typed or "") .. bytes
+    return take_lines(self)
+  end
   self.editor:feed(bytes)
   edit(self)
 end
@@ -225,7 +265,7 @@ function handlers.signal(self, name)
       redraw(self)
     end
   elseif name == "SIGCONT" then
-    if self.state == "editing" then
+    if self.state == "editing" and not self.dumb then
       core.mode "keys"
       measure(self)
       self.hide = nil
@@ -272,7 +312,7 @@ function said.ready(self)
   if self.state == "running" then
     hide_running(self)
     begin(self)
-    edit(self)
+    handlers.typed(self, "")
   end
 end
 
