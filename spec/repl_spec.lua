@@ -428,6 +428,7 @@ describe("a dumb terminal", function()
     s:enter "1 + 1"
     s:expect "neap> 1 + 1\n2\nneap>"
     s:enter "for i = 1, 2 do"
+    s:expect "  ..>"
     s:enter "print(i) end"
     s:expect "  ..> print(i) end\n1\n2\nneap>"
     s:enter "task.sleep(100)"

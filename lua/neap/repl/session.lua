@@ -274,6 +274,7 @@ local function body(self, job, f)
     self.before()
   end
   ok, results = keep(xpcall(f, handler))
+  task.yield() -- what it has begun is under way when it is shown
   text = render(self, job, ok, results)
 end
 
