@@ -788,6 +788,12 @@ static const luaL_Reg methods[] = {
 
 static const char interned = 0; /* its address: the key in the registry */
 
+/* An Address; it ends with &interned: net_marked. */
+typedef struct object {
+  address a;
+  const void *mark;
+} object;
+
 /* Push the table of all addresses that the script holds. */
 static void push_interned(lua_State *L) {
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &interned) == LUA_TTABLE)
@@ -795,7 +801,6 @@ static void push_interned(lua_State *L) {
   lua_pop(L, 1);
   if (luaL_newmetatable(L, CLASS))
     luaL_setfuncs(L, methods, 0);
-  net_of(host_of(L))->address_class = lua_topointer(L, -1);
   lua_newtable(L);
   lua_createtable(L, 0, 1);
   lua_pushliteral(L, "v");
@@ -814,10 +819,10 @@ void address_push(lua_State *L, const address *given) {
   lua_pushlstring(L, (const char *)&a.u, a.length);
   lua_pushvalue(L, -1);
   if (lua_rawget(L, -3) == LUA_TNIL) {
-    address *made;
+    object *made;
     lua_pop(L, 1);
     made = lua_newuserdatauv(L, sizeof *made, 0);
-    *made = a;
+    *made = (object){a, &interned};
     luaL_setmetatable(L, CLASS);
     lua_pushvalue(L, -2);
     lua_pushvalue(L, -2);
@@ -828,9 +833,7 @@ void address_push(lua_State *L, const address *given) {
 }
 
 const address *address_test(lua_State *L, int arg) {
-  const void *class = net_of(host_of(L))->address_class;
-  return class != NULL && net_has_class(L, arg, class) ? lua_touserdata(L, arg)
-                                                       : NULL;
+  return net_marked(L, arg, sizeof(object), &interned);
 }
 
 const address *address_read(lua_State *L, int index) {
@@ -862,8 +865,8 @@ const address *address_read(lua_State *L, int index) {
 }
 
 const address *address_check(lua_State *L, int arg) {
-  const address *a = address_read(L, arg);
-  if (a == NULL)
+  const address *a = address_test(L, arg);
+  if (a == NULL && (a = address_read(L, arg)) == NULL)
     luaL_argerror(L, arg, lua_tostring(L, -1));
   return a;
 }

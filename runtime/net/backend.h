@@ -162,7 +162,8 @@ typedef struct failure {
 typedef struct outgoing {
   const char *bytes;
   size_t size;
-  const address *to; /* NULL: to whom the socket is connected */
+  const address *to; /* NULL: to whom the socket is connected; of messages in
+                        one batch to the same destination the same pointer */
   const int *fds;    /* copies of these go with it */
   int fd_count;
 } outgoing;
@@ -197,6 +198,9 @@ struct datagram_transport {
   int (*localaddr)(datagram *d, address *a);
   int (*remoteaddr)(datagram *d, address *a);
   int (*fd)(datagram *d);
+
+  /* Others may receive by its descriptor from now on. */
+  void (*share)(datagram *d);
 };
 
 /* A lookup of a name.  The backend owns it until it calls `done`, and after

@@ -15,7 +15,8 @@ struct bag {
   int first, count;
   size_t used;
   outgoing list[DATAGRAM_BATCH];
-  address to[DATAGRAM_BATCH];
+  int to_count;
+  address to[DATAGRAM_BATCH]; /* one for those that follow each other */
   char bytes[BAG_BYTES];
 };
 
@@ -30,20 +31,22 @@ static uint64_t mix(uint64_t h, uint64_t word) {
 }
 
 
-/* Never 0. */
-static uint64_t hash(const address *to) {
+uint64_t datagram_hash(const void *bytes, size_t n) {
   uint64_t h = 1, word = 0;
-  if (to == NULL)
-    return h;
-  const char *p = (const char *)&to->u;
-  size_t n = to->length;
+  const char *p = bytes;
   for (; n >= sizeof word; n -= sizeof word, p += sizeof word) {
     memcpy(&word, p, sizeof word);
     h = mix(h, word);
   }
   word = 0;
   memcpy(&word, p, n);
-  return mix(h, word) | 1;
+  return mix(h, word);
+}
+
+
+/* Never 0. */
+static uint64_t hash(const address *to) {
+  return to != NULL ? datagram_hash(&to->u, to->length) | 1 : 1;
 }
 
 
@@ -78,7 +81,7 @@ static bag *take_bag(datagram *d) {
     n->bags = b->next;
     n->bag_count--;
   }
-  b->first = b->count = 0;
+  b->first = b->count = b->to_count = 0;
   b->used = 0;
   return b;
 }
@@ -120,14 +123,48 @@ static void link_bag(datagram *d) {
 }
 
 
-bool bag_takes(const datagram *d, size_t size, const address *to) {
+static bool is_same(const address *a, const address *b) {
+  return a->length == b->length && memcmp(&a->u, &b->u, a->length) == 0;
+}
+
+
+/* The bag's last destination, if it has one. */
+static const address *last_to(const bag *b) {
+  return b != NULL && b->to_count > 0 ? &b->to[b->to_count - 1] : NULL;
+}
+
+
+static bool is_known(const datagram *d, const address *to) {
+  const address *last = last_to(d->bag);
+  if (last != NULL && to != NULL && is_same(last, to))
+    return true;
   uint64_t h = hash(to);
-  return d->gathers && size <= BAG_SMALL && d->known[(h >> 32) % KNOWN] == h;
+  return d->known[(h >> 32) % KNOWN] == h;
+}
+
+
+bool bag_takes(const datagram *d, size_t size, const address *to) {
+  return d->gathers && size <= BAG_SMALL && is_known(d, to);
 }
 
 
 static bool is_full(const bag *b, size_t size) {
   return b->count == DATAGRAM_BATCH || size > BAG_BYTES - b->used;
+}
+
+
+/* Of messages to the same destination it is the same copy: the transport knows
+ * them by that. */
+static const address *copy_of(bag *b, const address *to) {
+  const address *last = last_to(b);
+  if (to == NULL)
+    return NULL;
+  if (last != NULL && is_same(last, to))
+    return last;
+  address *copy = &b->to[b->to_count++];
+  copy->length = to->length;
+  memcpy(&copy->u, &to->u, to->length);
+  return copy;
 }
 
 
@@ -139,10 +176,7 @@ bool bag_put(datagram *d, const char *bytes, size_t size, const address *to) {
   bag *b = d->bag;
   outgoing *o = &b->list[b->count];
   *o = (outgoing){.bytes = b->bytes + b->used, .size = size};
-  if (to != NULL) {
-    o->to = &b->to[b->count];
-    b->to[b->count] = *to;
-  }
+  o->to = copy_of(b, to);
   memcpy(b->bytes + b->used, bytes, size);
   b->used += size;
   b->count++;

@@ -30,6 +30,9 @@ bool bag_put(datagram *d, const char *bytes, size_t size, const address *to);
 void datagram_know(datagram *d, const address *to);
 void datagram_doubt(datagram *d, const address *to);
 
+/* Of the bytes of an address; its upper half is well mixed. */
+uint64_t datagram_hash(const void *bytes, size_t n);
+
 /* The kernel took n of these messages (none, of a negative n). */
 void datagram_sent(datagram *d, const outgoing *v, int n);
 

@@ -9,6 +9,7 @@
 #include "net/bag.h"
 #include "net/inbox.h"
 #include "net/net.h"
+#include "net/property.h"
 #include "sched/task.h"
 
 
@@ -137,7 +138,7 @@ static void push_datagram(lua_State *L, datagram *d) {
   lua_createtable(L, 0, 16);
   set_text(L, "kind", "datagram");
   set_box(L, d->box, d->box != NULL ? d->box->serial : 0);
-  datagram_field(L, d, "protocol");
+  property_push(L, datagram_fields, "protocol", d);
   lua_setfield(L, -2, "protocol");
   set_text(L, "endpoint", d->where);
   set_text(L, "state", d->closed ? "closed" : "open");

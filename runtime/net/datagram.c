@@ -14,6 +14,7 @@
 #include "host/error.h"
 #include "host/memory.h"
 #include "net/net.h"
+#include "net/property.h"
 #include "net/trace.h"
 #include "sched/world.h"
 
@@ -52,6 +53,7 @@ void datagram_closed(datagram *d) {
   LIST_REMOVE(d);
   free((char *)d->where);
   free(d->failure);
+  free(d->senders);
   free(d);
 }
 
@@ -170,6 +172,13 @@ void datagram_failed(datagram *d, const failure *f) {
 }
 
 
+void datagram_forgive(datagram *d) {
+  d->recv_error = 0;
+  free(d->failure);
+  d->failure = NULL;
+}
+
+
 void datagram_ended(datagram *d) {
   trace_datagram(d, TRACE_END);
   d->ended = true;
@@ -209,15 +218,17 @@ int datagram_close(datagram *d) {
 ** The Lua side of it
 */
 
-/* The user values are the Address of last_from and the name of
- * last_interface. */
+const char datagram_mark = 0;
+
+/* The user values are the Address of `recent`, the name of last_interface, and
+ * the Addresses of `senders`. */
 bool datagram_try_push(lua_State *L, datagram *d) {
-  datagram_box *b = host_box(L, DATAGRAM_CLASS, sizeof *b, 2);
+  datagram_box *b = host_box(L, DATAGRAM_CLASS, sizeof *b, 3);
   if (b == NULL) {
     datagram_close(d);
     return false;
   }
-  *b = (datagram_box){d, d->serial};
+  *b = (datagram_box){d, d->serial, &datagram_mark};
   d->box = b;
   trace_datagram(d, TRACE_OPEN);
   return true;
@@ -235,9 +246,15 @@ int datagram_fail(lua_State *L, const datagram *d, int status, const char *op) {
 }
 
 
-uint64_t datagram_deadline(const datagram *d) {
+uint64_t datagram_deadline(lua_State *L, const datagram *d, int slot) {
   const host *h = d->host;
-  return d->timeout > 0 ? h->world->now(h->outside) + d->timeout : NEVER;
+  if (lua_gettop(L) < slot) {
+    uint64_t deadline =
+        d->timeout > 0 ? h->world->now(h->outside) + d->timeout : NEVER;
+    lua_settop(L, slot - 1);
+    lua_pushinteger(L, (lua_Integer)deadline);
+  }
+  return (uint64_t)lua_tointeger(L, slot);
 }
 
 
@@ -269,17 +286,6 @@ static int l_tostring(lua_State *L) {
 }
 
 
-/* A method of upvalue 1, or a field. */
-static int l_index(lua_State *L) {
-  lua_pushvalue(L, 2);
-  if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL)
-    return 1;
-  datagram *d = datagram_box_of(L)->datagram;
-  const char *name = lua_tostring(L, 2);
-  return datagram_field(L, d, name != NULL ? name : "");
-}
-
-
 static const luaL_Reg close_methods[] = {{"close", l_close}, {NULL, NULL}};
 
 static const luaL_Reg metamethods[] = {
@@ -292,16 +298,12 @@ static const luaL_Reg metamethods[] = {
 
 void datagram_open(lua_State *L) {
   luaL_newmetatable(L, DATAGRAM_CLASS);
-  net_of(host_of(L))->datagram_class = lua_topointer(L, -1);
   luaL_setfuncs(L, metamethods, 0);
   lua_newtable(L);
   luaL_setfuncs(L, close_methods, 0);
   luaL_setfuncs(L, datagram_recv_methods, 0);
   luaL_setfuncs(L, datagram_send_methods, 0);
   luaL_setfuncs(L, datagram_option_methods, 0);
-  lua_pushvalue(L, -1);
-  lua_setfield(L, -3, "methods");
-  lua_pushcclosure(L, l_index, 1);
-  lua_setfield(L, -2, "__index");
+  property_index(L, DATAGRAM_CLASS, datagram_fields);
   lua_pop(L, 1);
 }

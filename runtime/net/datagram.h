@@ -29,9 +29,19 @@ typedef struct kept kept;
 typedef struct datagram_box {
   datagram *datagram; /* NULL: closed */
   unsigned serial;
+  const void *mark; /* &datagram_mark: net_marked */
 } datagram_box;
 
-enum { KNOWN = 32 }; /* destinations remembered */
+enum {
+  KNOWN = 32,  /* destinations remembered */
+  SENDERS = 64 /* places for senders remembered */
+};
+
+/* As the kernel gave it; size 0: none. */
+typedef struct sender {
+  socklen_t size;
+  unsigned char bytes[sizeof(struct sockaddr_in6)];
+} sender;
 
 struct datagram {
   host *host;
@@ -54,9 +64,9 @@ struct datagram {
   int recv_error;             /* to be told once */
   failure *failure;           /* details of recv_error; NULL: none */
   int send_error;             /* of a gathered message, to be told once */
-  socklen_t last_size; /* of `last_from`, which the box has as an Address */
-  unsigned char last_from[sizeof(struct sockaddr_in6)];
-  uint64_t known[KNOWN];   /* hashes of destinations that take messages */
+  sender recent;              /* whose Address the box has */
+  sender *senders;       /* SENDERS of them, for the box's table; may be NULL */
+  uint64_t known[KNOWN]; /* hashes of destinations that take messages */
   unsigned last_interface; /* whose name the box has */
   bool receiving;          /* the transport delivers */
   bool blocked; /* the kernel has no room: wait for datagram_writable */
@@ -86,6 +96,7 @@ bool datagram_keep(datagram *d);
 void datagram_error(datagram *d, int status); /* of receiving: told once */
 void datagram_failed(datagram *d,
                      const failure *f); /* the same, with details */
+void datagram_forgive(datagram *d);     /* forget such an error */
 void datagram_ended(datagram *d);       /* seqpacket: the peer sends no more */
 void datagram_writable(datagram *d);
 
@@ -101,7 +112,11 @@ void datagram_push(lua_State *L, datagram *d);
 bool datagram_try_push(lua_State *L, datagram *d); /* as stream_try_push */
 
 int datagram_fail(lua_State *L, const datagram *d, int status, const char *op);
-uint64_t datagram_deadline(const datagram *d);
+
+/* The absolute deadline of an operation: chosen when it waits first, and then
+ * on the stack, behind its arguments, at `slot`.  To wait once more is not to
+ * have more time. */
+uint64_t datagram_deadline(lua_State *L, const datagram *d, int slot);
 
 /* The oldest message that waits to be taken, or NULL; and take it off: what is
  * left of its descriptors is closed. */
@@ -111,7 +126,6 @@ void datagram_skip(datagram *d);
 /* The methods and fields, each file its own. */
 extern const luaL_Reg datagram_recv_methods[], datagram_send_methods[],
     datagram_option_methods[];
-int datagram_field(lua_State *L, datagram *d, const char *name);
 void datagram_open(lua_State *L);
 
 #endif

@@ -10,6 +10,7 @@
 #include "net/datagram.h"
 #include "net/net.h"
 #include "net/options.h"
+#include "net/property.h"
 #include "net/trace.h"
 #include "sched/world.h"
 
@@ -65,38 +66,10 @@ static int l_get(lua_State *L) {
 
 static int l_settimeout(lua_State *L) {
   datagram *d = datagram_box_of(L)->datagram;
-  lua_Number seconds = luaL_optnumber(L, 2, 0);
-  luaL_argcheck(L, lua_isnoneornil(L, 2) || seconds > 0, 2,
-                "seconds above 0, or nil for none, expected");
-  if (d == NULL)
-    return datagram_fail(L, NULL, -EBADF, "settimeout");
-  d->timeout = seconds < 1e9 ? (uint64_t)(seconds * 1e9) : 0;
-  if (d->timeout == 0 && seconds > 0 && seconds < 1e9)
-    d->timeout = 1;
-  lua_settop(L, 1);
-  return 1;
-}
-
-
-/*
-** datagram:connect(to?) : datagram | nil, error.  Without: to nobody again.
-*/
-
-static int l_connect(lua_State *L) {
-  datagram *d = datagram_box_of(L)->datagram;
-  const address *to = NULL;
-  if (!lua_isnoneornil(L, 2))
-    to = address_check(L, 2);
-  if (d == NULL)
-    return datagram_fail(L, NULL, -EBADF, "connect");
-  datagram_flush(d);
-  datagram_doubt(d, NULL);
-  int status = d->transport->connect(d, to);
-  if (status == 0)
-    d->connected = to != NULL;
-  if (status == 0)
-    trace_datagram(d, TRACE_CONNECTED);
-  return done(L, d, status, "connect");
+  uint64_t timeout = property_timeout(L, 2);
+  if (d != NULL)
+    d->timeout = timeout;
+  return done(L, d, d != NULL ? 0 : -EBADF, "settimeout");
 }
 
 
@@ -188,54 +161,39 @@ static int l_shutdown(lua_State *L) {
 
 
 /*
-** Fields.  Each pushes one value; of a closed socket all are nil.
+** Fields
 */
 
-static void push_address(lua_State *L, int status, const address *a) {
-  if (status < 0 || a->length == 0)
-    lua_pushnil(L);
-  else
-    address_push(L, a);
-}
-
-
-static void push_localaddr(lua_State *L, datagram *d) {
+static void push_localaddr(lua_State *L, void *body) {
+  datagram *d = body;
   address a;
-  push_address(L, d->transport->localaddr(d, &a), &a);
+  property_address(L, d->transport->localaddr(d, &a), &a);
 }
 
 
-static void push_remoteaddr(lua_State *L, datagram *d) {
+static void push_remoteaddr(lua_State *L, void *body) {
+  datagram *d = body;
   address a;
-  push_address(L, d->transport->remoteaddr(d, &a), &a);
+  property_address(L, d->transport->remoteaddr(d, &a), &a);
 }
 
 
-static void push_family(lua_State *L, datagram *d) {
-  static const struct {
-    int family;
-    const char *name;
-  } names[] = {{AF_INET, "inet"},
-               {AF_INET6, "inet6"},
-               {AF_UNIX, "unix"},
-               {AF_PACKET, "packet"}};
-  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-    if (names[i].family == d->family) {
-      lua_pushstring(L, names[i].name);
-      return;
-    }
-  lua_pushnil(L);
+static void push_family(lua_State *L, void *body) {
+  const datagram *d = body;
+  property_family(L, d->family);
 }
 
 
-static void push_type(lua_State *L, datagram *d) {
+static void push_type(lua_State *L, void *body) {
+  const datagram *d = body;
   lua_pushstring(L, d->type == SOCK_RAW         ? "raw"
                     : d->type == SOCK_SEQPACKET ? "seqpacket"
                                                 : "datagram");
 }
 
 
-static void push_protocol(lua_State *L, datagram *d) {
+static void push_protocol(lua_State *L, void *body) {
+  const datagram *d = body;
   static const struct {
     int number;
     const char *name;
@@ -258,39 +216,35 @@ static void push_protocol(lua_State *L, datagram *d) {
 }
 
 
-static void push_fd(lua_State *L, datagram *d) {
-  int fd = d->transport->fd(d);
-  if (fd < 0)
-    lua_pushnil(L);
-  else
-    lua_pushinteger(L, fd);
+static void push_fd(lua_State *L, void *body) {
+  datagram *d = body;
+  d->transport->share(d);
+  property_fd(L, d->transport->fd(d));
 }
 
 
-static void push_endpoint(lua_State *L, datagram *d) {
+static void push_endpoint(lua_State *L, void *body) {
+  const datagram *d = body;
   lua_pushstring(L, d->where);
 }
 
 
 /* Does what is received begin with the IP header? */
-static void push_header(lua_State *L, datagram *d) {
+static void push_header(lua_State *L, void *body) {
+  const datagram *d = body;
   lua_pushboolean(L, d->family == AF_INET && d->type == SOCK_RAW);
 }
 
 
-static void push_peercred(lua_State *L, datagram *d) {
-  sockopt o = {SOL_SOCKET, SO_PEERCRED, sizeof(struct ucred), {0}};
-  if (d->family == AF_UNIX && d->transport->get(d, &o) == 0)
-    peercred_push(L, &o);
-  else
-    lua_pushnil(L);
+static void push_peercred(lua_State *L, void *body) {
+  datagram *d = body;
+  sockopt o = property_ask_peer();
+  int status = d->family == AF_UNIX ? d->transport->get(d, &o) : -EINVAL;
+  property_peer(L, status, &o);
 }
 
 
-static const struct field {
-  const char *name;
-  void (*push)(lua_State *L, datagram *d);
-} fields[] = {
+const property datagram_fields[] = {
     {"localaddr", push_localaddr}, {"remoteaddr", push_remoteaddr},
     {"family", push_family},       {"type", push_type},
     {"protocol", push_protocol},   {"fd", push_fd},
@@ -299,20 +253,8 @@ static const struct field {
 };
 
 
-int datagram_field(lua_State *L, datagram *d, const char *name) {
-  const struct field *f = fields;
-  while (f->name != NULL && strcmp(f->name, name) != 0)
-    f++;
-  if (d == NULL || f->name == NULL)
-    lua_pushnil(L);
-  else
-    f->push(L, d);
-  return 1;
-}
-
-
 const luaL_Reg datagram_option_methods[] = {
-    {"set", l_set},           {"get", l_get},   {"settimeout", l_settimeout},
-    {"connect", l_connect},   {"join", l_join}, {"leave", l_leave},
-    {"shutdown", l_shutdown}, {NULL, NULL},
+    {"set", l_set},   {"get", l_get},     {"settimeout", l_settimeout},
+    {"join", l_join}, {"leave", l_leave}, {"shutdown", l_shutdown},
+    {NULL, NULL},
 };

@@ -16,6 +16,7 @@
 #include "net/endpoint.h"
 #include "net/net.h"
 #include "net/options.h"
+#include "net/property.h"
 #include "net/trace.h"
 #include "sched/task.h"
 #include "sched/world.h"
@@ -284,10 +285,17 @@ static int l_get(lua_State *L) {
 
 
 /*
-** Fields: address, port, endpoint, fd
+** Fields
 */
 
-static void push_port(lua_State *L, listener *l) {
+static void push_address(lua_State *L, void *body) {
+  const listener *l = body;
+  property_address(L, 0, &l->addr);
+}
+
+
+static void push_port(lua_State *L, void *body) {
+  const listener *l = body;
   int64_t port = address_port(&l->addr);
   if (port >= 0)
     lua_pushinteger(L, port);
@@ -296,35 +304,22 @@ static void push_port(lua_State *L, listener *l) {
 }
 
 
-static void push_fd(lua_State *L, listener *l) {
-  int fd = l->backend->fd_of_listener(l);
-  if (fd >= 0)
-    lua_pushinteger(L, fd);
-  else
-    lua_pushnil(L);
+static void push_endpoint(lua_State *L, void *body) {
+  const listener *l = body;
+  lua_pushstring(L, l->where);
 }
 
 
-static int l_index(lua_State *L) {
-  lua_pushvalue(L, 2);
-  if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL)
-    return 1;
-  listener *l = check(L)->listener;
-  const char *key = lua_tostring(L, 2);
-  if (l == NULL || key == NULL)
-    lua_pushnil(L);
-  else if (strcmp(key, "address") == 0 && l->addr.length > 0)
-    address_push(L, &l->addr);
-  else if (strcmp(key, "port") == 0)
-    push_port(L, l);
-  else if (strcmp(key, "endpoint") == 0)
-    lua_pushstring(L, l->where);
-  else if (strcmp(key, "fd") == 0)
-    push_fd(L, l);
-  else
-    lua_pushnil(L);
-  return 1;
+static void push_fd(lua_State *L, void *body) {
+  listener *l = body;
+  property_fd(L, l->backend->fd_of_listener(l));
 }
+
+
+static const property fields[] = {
+    {"address", push_address}, {"port", push_port}, {"endpoint", push_endpoint},
+    {"fd", push_fd},           {NULL, NULL},
+};
 
 
 static int l_tostring(lua_State *L) {
@@ -350,9 +345,6 @@ void listener_open(lua_State *L) {
   luaL_newmetatable(L, LISTENER_CLASS);
   luaL_setfuncs(L, metamethods, 0);
   luaL_newlib(L, methods);
-  lua_pushvalue(L, -1);
-  lua_setfield(L, -3, "methods");
-  lua_pushcclosure(L, l_index, 1);
-  lua_setfield(L, -2, "__index");
+  property_index(L, LISTENER_CLASS, fields);
   lua_pop(L, 1);
 }

@@ -5,6 +5,8 @@
 #ifndef NET_NET_H
 #define NET_NET_H
 
+#include <string.h>
+
 #include "net/datagram.h"
 #include "net/outbox.h"
 #include "net/stream.h"
@@ -23,11 +25,9 @@ struct net {
   datagram *gathered; /* those with gathered messages */
   struct bag *bags;   /* free ones */
   unsigned bag_count;
-  stream *closing;          /* they send what is left, the oldest first */
-  stream *dead;             /* of mem:, to be freed when no one looks */
-  struct mem_name *names;   /* listeners of mem: */
-  const void *stream_class; /* the metatable of streams, to compare with */
-  const void *datagram_class, *address_class;
+  stream *closing;        /* they send what is left, the oldest first */
+  stream *dead;           /* of mem:, to be freed when no one looks */
+  struct mem_name *names; /* listeners of mem: */
 };
 
 /* Lists by `next` and `at`, what points to an element. */
@@ -78,28 +78,30 @@ void stream_push(lua_State *L, stream *s);
 /* The same, but push the error and return false, for who must then undo more. */
 bool stream_try_push(lua_State *L, stream *s);
 
-/* Has the value at index this metatable?  luaL_checkudata looks the class up
- * by its name, which costs a fifth of an echoed message. */
-static inline bool net_has_class(lua_State *L, int index, const void *class) {
-  bool is = false;
-  if (lua_getmetatable(L, index)) {
-    is = lua_topointer(L, -1) == class;
-    lua_pop(L, 1);
-  }
-  return is;
+/* The userdata at index if it is of a class whose objects have this size and end
+ * with this mark, which is the address of something of the class's own; or NULL.
+ * luaL_checkudata looks the class up by its name, which costs a fifth of an
+ * echoed message. */
+static inline void *net_marked(lua_State *L, int index, size_t size,
+                               const void *mark) {
+  char *p = lua_touserdata(L, index);
+  const void *is = NULL;
+  if (p != NULL && lua_rawlen(L, index) == size)
+    memcpy(&is, p + size - sizeof is, sizeof is);
+  return is == mark ? p : NULL;
 }
+
+extern const char stream_mark, datagram_mark;
 
 /* The box at argument 1; raises for anything else. */
 static inline box *stream_box(lua_State *L) {
-  return net_has_class(L, 1, net_of(host_of(L))->stream_class)
-             ? lua_touserdata(L, 1)
-             : luaL_checkudata(L, 1, STREAM_CLASS);
+  box *b = net_marked(L, 1, sizeof *b, &stream_mark);
+  return b != NULL ? b : luaL_checkudata(L, 1, STREAM_CLASS);
 }
 
 static inline datagram_box *datagram_box_of(lua_State *L) {
-  return net_has_class(L, 1, net_of(host_of(L))->datagram_class)
-             ? lua_touserdata(L, 1)
-             : luaL_checkudata(L, 1, DATAGRAM_CLASS);
+  datagram_box *b = net_marked(L, 1, sizeof *b, &datagram_mark);
+  return b != NULL ? b : luaL_checkudata(L, 1, DATAGRAM_CLASS);
 }
 
 /* Close it as the script does: the box is emptied, the waiters are woken, what
@@ -121,9 +123,6 @@ const char *stream_push_where(lua_State *L, stream *s);
 
 /* Raises for a second reader. */
 void stream_check_reader(lua_State *L, stream *s);
-
-/* Push what SO_PEERCRED gave; nil where there is no peer. */
-void peercred_push(lua_State *L, const sockopt *o);
 
 /* Wake the first of those who wait to write, unless one was woken already. */
 void stream_next_turn(stream *s);
@@ -160,9 +159,6 @@ const waitq *relay_waiter(const struct relaying *r);
 void relay_open(lua_State *L);
 void resolve_open(lua_State *L);
 void interfaces_open(lua_State *L);
-
-/* Let fields and methods be found; the metatable and the methods are on top. */
-void stream_index(lua_State *L);
 
 /* neap.host, as of sched/, and the sockets (census.c) */
 int luaopen_neap_host_net(lua_State *L);

@@ -13,6 +13,7 @@
 #include <limits.h>
 #include <math.h>
 #include <netinet/tcp.h>
+#include <netinet/udp.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -32,6 +33,9 @@
 #endif
 #ifndef IPV6_HDRINCL
 #define IPV6_HDRINCL 36
+#endif
+#ifndef UDP_GRO
+#define UDP_GRO 104
 #endif
 #ifndef TCP_IS_MPTCP
 #define TCP_IS_MPTCP 43
@@ -375,6 +379,7 @@ static const option options[] = {
     {"recvttl", IP(IP_RECVTTL, IPV6_RECVHOPLIMIT), FLAG, ALWAYS, 1},
     {"recvtos", IP(IP_RECVTOS, IPV6_RECVTCLASS), FLAG, ALWAYS, 1},
     {"recverr", IP(IP_RECVERR, IPV6_RECVERR), FLAG, ALWAYS, 1},
+    {"gro", IPPROTO_UDP, UDP_GRO, 0, 0, FLAG, ALWAYS, 1},
     {"timestamp", SOCKET(SO_TIMESTAMPNS), FLAG, ALWAYS, 1},
     {"passcred", SOCKET(SO_PASSCRED), FLAG, ALWAYS, 1},
     {"mtu_discover", IP(IP_MTU_DISCOVER, IPV6_MTU_DISCOVER), &discovery, 0, 0,

@@ -3,11 +3,11 @@
 */
 
 #include <errno.h>
-#include <string.h>
 
 #include "host/error.h"
 #include "net/net.h"
 #include "net/options.h"
+#include "net/property.h"
 #include "sched/world.h"
 
 
@@ -67,143 +67,70 @@ static int l_get(lua_State *L) {
 
 static int l_settimeout(lua_State *L) {
   stream *s = stream_box(L)->stream;
-  lua_Number seconds = luaL_optnumber(L, 2, 0);
-  luaL_argcheck(L, lua_isnoneornil(L, 2) || seconds > 0, 2,
-                "seconds above 0, or nil for none, expected");
+  uint64_t timeout = property_timeout(L, 2);
   if (s == NULL)
     return stream_fail(L, NULL, -EBADF, "settimeout");
-  s->timeout = seconds < 1e9 ? (uint64_t)(seconds * 1e9) : 0;
-  if (s->timeout == 0 && seconds > 0 && seconds < 1e9)
-    s->timeout = 1;
+  s->timeout = timeout;
   lua_settop(L, 1);
   return 1;
 }
 
 
 /*
-** Fields.  Each pushes one value; of a closed stream all are nil.
+** Fields
 */
 
-static void push_address(lua_State *L, int status, const address *a) {
-  if (status < 0 || a->length == 0)
-    lua_pushnil(L);
-  else
-    address_push(L, a);
-}
-
-
-static void push_localaddr(lua_State *L, stream *s) {
+static void push_localaddr(lua_State *L, void *body) {
+  stream *s = body;
   address a;
-  push_address(L, s->transport->localaddr(s, &a), &a);
+  property_address(L, s->transport->localaddr(s, &a), &a);
 }
 
 
-static void push_remoteaddr(lua_State *L, stream *s) {
+static void push_remoteaddr(lua_State *L, void *body) {
+  stream *s = body;
   address a;
-  push_address(L, s->transport->remoteaddr(s, &a), &a);
+  property_address(L, s->transport->remoteaddr(s, &a), &a);
 }
 
 
-static void push_family(lua_State *L, stream *s) {
-  int family = family_of(s);
-  if (family == AF_UNSPEC)
-    lua_pushnil(L);
-  else
-    lua_pushstring(L, address_family_name(family));
+static void push_family(lua_State *L, void *body) {
+  property_family(L, family_of(body));
 }
 
 
-static void push_type(lua_State *L, stream *s) {
-  (void)s;
+static void push_type(lua_State *L, void *body) {
+  (void)body;
   lua_pushliteral(L, "stream");
 }
 
 
-static void push_protocol(lua_State *L, stream *s) {
+static void push_protocol(lua_State *L, void *body) {
+  const stream *s = body;
   lua_pushstring(L, s->transport->name);
 }
 
 
-static void push_fd(lua_State *L, stream *s) {
-  int fd = s->transport->fd(s);
-  if (fd < 0)
-    lua_pushnil(L);
-  else
-    lua_pushinteger(L, fd);
+static void push_fd(lua_State *L, void *body) {
+  stream *s = body;
+  property_fd(L, s->transport->fd(s));
 }
 
 
-static void set_id(lua_State *L, const char *key, lua_Integer id) {
-  lua_pushinteger(L, id);
-  lua_setfield(L, -2, key);
+static void push_peercred(lua_State *L, void *body) {
+  stream *s = body;
+  sockopt o = property_ask_peer();
+  int status = family_of(s) == AF_UNIX ? s->transport->get(s, &o) : -EINVAL;
+  property_peer(L, status, &o);
 }
 
 
-/* The pid of a process in another namespace is 0. */
-void peercred_push(lua_State *L, const sockopt *o) {
-  struct ucred peer;
-  memcpy(&peer, o->value, sizeof peer);
-  if (peer.uid == (uid_t)-1) {
-    lua_pushnil(L); /* it has no peer */
-    return;
-  }
-  lua_createtable(L, 0, 3);
-  set_id(L, "pid", peer.pid);
-  set_id(L, "uid", peer.uid);
-  set_id(L, "gid", peer.gid);
-}
-
-
-static void push_peercred(lua_State *L, stream *s) {
-  sockopt o = {SOL_SOCKET, SO_PEERCRED, sizeof(struct ucred), {0}};
-  if (family_of(s) == AF_UNIX && s->transport->get(s, &o) == 0)
-    peercred_push(L, &o);
-  else
-    lua_pushnil(L);
-}
-
-
-static const struct field {
-  const char *name;
-  void (*push)(lua_State *L, stream *s);
-} fields[] = {
+const property stream_fields[] = {
     {"remoteaddr", push_remoteaddr}, {"localaddr", push_localaddr},
     {"family", push_family},         {"type", push_type},
     {"protocol", push_protocol},     {"fd", push_fd},
     {"peercred", push_peercred},     {NULL, NULL},
 };
-
-
-static int push_field(lua_State *L, stream *s, const char *name) {
-  const struct field *f = fields;
-  while (f->name != NULL && strcmp(f->name, name) != 0)
-    f++;
-  if (s == NULL || f->name == NULL)
-    lua_pushnil(L);
-  else
-    f->push(L, s);
-  return 1;
-}
-
-
-/* A method of upvalue 1, or a field. */
-static int l_index(lua_State *L) {
-  lua_pushvalue(L, 2);
-  if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL)
-    return 1;
-  stream *s = stream_box(L)->stream;
-  const char *name = lua_tostring(L, 2);
-  return push_field(L, s, name != NULL ? name : "");
-}
-
-
-/* Metatable and methods are on the stack: let the methods be found. */
-void stream_index(lua_State *L) {
-  lua_pushvalue(L, -1);
-  lua_setfield(L, -3, "methods");
-  lua_pushcclosure(L, l_index, 1);
-  lua_setfield(L, -2, "__index");
-}
 
 
 const luaL_Reg option_methods[] = {

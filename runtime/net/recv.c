@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "host/error.h"
+#include "host/memory.h"
 #include "net/bag.h"
 #include "net/datagram.h"
 #include "net/descriptor.h"
@@ -16,6 +17,8 @@
 #include "sched/world.h"
 
 enum { MAX_SIZE = INT32_MAX };
+
+enum { DEADLINE = 3 }; /* of the stack: behind the arguments */
 
 /* The continuation's context: the verb, and what an iterator adds. */
 enum verb { RECV, RECVMANY, RECVFD, VERBS };
@@ -27,39 +30,83 @@ static int recv_k(lua_State *L, int status, lua_KContext ctx);
 
 
 /*
-** From whom
+** From whom.  The Address of the last new sender is the box's first user value,
+** and in a table, its third, are some of those before, for a server of many.
 */
 
 static bool is_last(const datagram *d, const arrival *m) {
-  return m->from_size == d->last_size && d->last_size > 0 &&
-         memcmp(m->from, d->last_from, d->last_size) == 0;
+  return m->from_size == d->recent.size && d->recent.size > 0 &&
+         memcmp(m->from, d->recent.bytes, d->recent.size) == 0;
 }
 
 
-/* The Address of the last sender is the box's user value. */
+static unsigned place_of(const arrival *m) {
+  return (unsigned)(datagram_hash(m->from, m->from_size) >> 32) % SENDERS;
+}
+
+
+static bool is_at(const datagram *d, unsigned place, const arrival *m) {
+  const sender *s = d->senders != NULL ? &d->senders[place] : NULL;
+  return s != NULL && s->size == m->from_size &&
+         memcmp(s->bytes, m->from, s->size) == 0;
+}
+
+
+static void push_senders(lua_State *L, datagram *d) {
+  if (d->senders != NULL) {
+    lua_getiuservalue(L, 1, 3);
+    return;
+  }
+  lua_createtable(L, SENDERS, 0);
+  lua_pushvalue(L, -1);
+  lua_setiuservalue(L, 1, 3);
+  d->senders = memory_new(SENDERS * sizeof *d->senders);
+}
+
+
+/* The Address on top.  A second sender is the first that needs the table. */
 static void remember(lua_State *L, datagram *d, const arrival *m) {
   datagram_know(d, address_test(L, -1));
-  if (m->from_size == 0 || m->from_size > sizeof d->last_from)
+  if (m->from_size == 0 || m->from_size > sizeof d->recent.bytes)
     return;
-  memcpy(d->last_from, m->from, m->from_size);
-  d->last_size = m->from_size;
+  if (d->recent.size > 0) {
+    unsigned place = place_of(m);
+    push_senders(L, d);
+    lua_pushvalue(L, -2);
+    lua_rawseti(L, -2, (lua_Integer)place + 1);
+    lua_pop(L, 1);
+    d->senders[place].size = m->from_size;
+    memcpy(d->senders[place].bytes, m->from, m->from_size);
+  }
   lua_pushvalue(L, -1);
   lua_setiuservalue(L, 1, 1);
+  d->recent.size = m->from_size;
+  memcpy(d->recent.bytes, m->from, m->from_size);
+}
+
+
+static void push_other(lua_State *L, datagram *d, const arrival *m) {
+  unsigned place = place_of(m);
+  address a = {.length = m->from_size};
+  if (is_at(d, place, m)) {
+    lua_getiuservalue(L, 1, 3);
+    lua_rawgeti(L, -1, (lua_Integer)place + 1);
+    lua_remove(L, -2);
+    return;
+  }
+  memcpy(&a.u, m->from, m->from_size);
+  address_push(L, &a);
+  remember(L, d, m);
 }
 
 
 static void push_from(lua_State *L, datagram *d, const arrival *m) {
-  address a;
-  if (m->from == NULL) {
+  if (m->from == NULL)
     lua_pushnil(L);
-  } else if (is_last(d, m)) {
+  else if (is_last(d, m))
     lua_getiuservalue(L, 1, 1);
-  } else {
-    a.length = m->from_size;
-    memcpy(&a.u, m->from, m->from_size);
-    address_push(L, &a);
-    remember(L, d, m);
-  }
+  else
+    push_other(L, d, m);
 }
 
 
@@ -267,7 +314,7 @@ static int tell_error(lua_State *L, datagram *d, lua_KContext ctx) {
 
 
 static int await(lua_State *L, datagram *d, lua_KContext ctx) {
-  waiting how = {verb_names[ctx & 7], datagram_deadline(d),
+  waiting how = {verb_names[ctx & 7], datagram_deadline(L, d, DEADLINE),
                  d->transport->outside};
   if (!d->receiving) {
     int status = d->transport->recv_start(d);
@@ -303,10 +350,15 @@ static int recv_k(lua_State *L, int status, lua_KContext ctx) {
 }
 
 
+/* The box at 1 is checked. */
 static int begin(lua_State *L, lua_KContext ctx) {
-  datagram *d = datagram_box_of(L)->datagram;
   wait_enter(L, verb_names[ctx & 7]);
-  return d != NULL ? try(L, d, ctx) : failed(L, NULL, -EBADF, ctx);
+  datagram *d = ((datagram_box *)lua_touserdata(L, 1))->datagram;
+  if (d == NULL)
+    return failed(L, NULL, -EBADF, ctx);
+  if (wait_spent(L))
+    return wait_yield(L, ctx, recv_k);
+  return try(L, d, ctx);
 }
 
 
@@ -344,6 +396,7 @@ static int l_recvmany(lua_State *L) {
 */
 
 static int l_recvfd(lua_State *L) {
+  datagram_box_of(L);
   lua_settop(L, 1);
   return begin(L, RECVFD);
 }

@@ -1,5 +1,6 @@
 /*
-** Sending: send, sendmany, sendfd, flush, shutdown.
+** Sending: send, sendmany, sendfd, flush, and connect, which waits for what was
+** sent to whom the socket was connected before.
 **
 ** Small messages to a destination that is known to take them gather; others go
 ** to the kernel at once.  Where it has no room, the task waits and tries again:
@@ -17,9 +18,12 @@
 #include "net/trace.h"
 #include "sched/world.h"
 
-enum verb { SEND, SENDMANY, SENDFD, FLUSH };
+enum verb { SEND, SENDMANY, SENDFD, FLUSH, CONNECT };
 
-static const char *const verb_names[] = {"send", "sendmany", "sendfd", "flush"};
+static const char *const verb_names[] = {"send", "sendmany", "sendfd", "flush",
+                                         "connect"};
+
+enum { DEADLINE = 5 }; /* of the stack: behind the arguments of all verbs */
 
 static int send_k(lua_State *L, int status, lua_KContext ctx);
 
@@ -64,8 +68,9 @@ static int send_one(datagram *d, const outgoing *o) {
 ** One try of each verb
 */
 
+/* Checked when the verb began. */
 static const address *destination(lua_State *L, int arg) {
-  return lua_isnoneornil(L, arg) ? NULL : address_test(L, arg);
+  return lua_touserdata(L, arg);
 }
 
 
@@ -87,8 +92,8 @@ static int try_sendmany(lua_State *L, datagram *d) {
     lua_pop(L, 1);
     if (status < 0)
       return status;
+    lua_settop(L, 3); /* it got on: there is more time */
     lua_pushinteger(L, i);
-    lua_replace(L, 4);
   }
   return 0;
 }
@@ -108,6 +113,21 @@ static int try_flush(datagram *d) {
 }
 
 
+static int try_connect(lua_State *L, datagram *d) {
+  const address *to = destination(L, 2);
+  if (!datagram_flush(d))
+    return -EAGAIN;
+  datagram_doubt(d, NULL);
+  int status = d->transport->connect(d, to);
+  if (status < 0)
+    return status;
+  d->connected = to != NULL;
+  datagram_forgive(d);
+  trace_datagram(d, TRACE_CONNECTED);
+  return 0;
+}
+
+
 static int try(lua_State *L, datagram *d, enum verb verb) {
   switch (verb) {
   case SEND:
@@ -116,6 +136,8 @@ static int try(lua_State *L, datagram *d, enum verb verb) {
     return try_sendmany(L, d);
   case SENDFD:
     return try_sendfd(L, d);
+  case CONNECT:
+    return try_connect(L, d);
   default:
     return try_flush(d);
   }
@@ -151,15 +173,15 @@ static int failed_earlier(lua_State *L, datagram *d, lua_KContext ctx) {
 static int go_on(lua_State *L, datagram *d, lua_KContext ctx) {
   int status = try(L, d, (enum verb)ctx);
   if (status == -EAGAIN) {
-    waiting how = {verb_names[ctx], datagram_deadline(d),
+    waiting how = {verb_names[ctx], datagram_deadline(L, d, DEADLINE),
                    d->transport->outside};
     return wait_park(L, &d->writers, &how, ctx, send_k);
   }
   if (status < 0)
     return failed(L, d, status, ctx);
-  if (d->send_error != 0)
+  if (d->send_error != 0 && ctx != CONNECT)
     return failed_earlier(L, d, ctx);
-  lua_settop(L, 1);
+  lua_pushvalue(L, 1);
   return 1;
 }
 
@@ -175,10 +197,15 @@ static int send_k(lua_State *L, int status, lua_KContext ctx) {
 }
 
 
+/* Who sends without end lets others come first now and then. */
 static int begin(lua_State *L, enum verb verb) {
-  datagram *d = datagram_box_of(L)->datagram;
   wait_enter(L, verb_names[verb]);
-  return d != NULL ? go_on(L, d, verb) : failed(L, NULL, -EBADF, verb);
+  datagram *d = ((datagram_box *)lua_touserdata(L, 1))->datagram;
+  if (d == NULL)
+    return failed(L, NULL, -EBADF, verb);
+  if (wait_spent(L))
+    return wait_yield(L, verb, send_k);
+  return go_on(L, d, verb);
 }
 
 
@@ -245,8 +272,19 @@ static int l_flush(lua_State *L) {
 }
 
 
+/*
+** datagram:connect(to?) : datagram | nil, error.  Without: to nobody again.
+*/
+
+static int l_connect(lua_State *L) {
+  datagram_box_of(L);
+  check_destination(L, 2);
+  lua_settop(L, 2);
+  return begin(L, CONNECT);
+}
+
+
 const luaL_Reg datagram_send_methods[] = {
-    {"send", l_send},     {"sendmany", l_sendmany},
-    {"sendfd", l_sendfd}, {"flush", l_flush},
-    {NULL, NULL},
+    {"send", l_send},   {"sendmany", l_sendmany}, {"sendfd", l_sendfd},
+    {"flush", l_flush}, {"connect", l_connect},   {NULL, NULL},
 };

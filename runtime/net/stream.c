@@ -17,6 +17,7 @@
 #include "net/net.h"
 #include "net/outbox.h"
 #include "net/passing.h"
+#include "net/property.h"
 #include "net/trace.h"
 #include "sched/world.h"
 
@@ -257,13 +258,16 @@ void stream_give_up(stream *s) {
 ** The Lua side of it
 */
 
+const char stream_mark = 0;
+
+
 bool stream_try_push(lua_State *L, stream *s) {
   box *b = host_box(L, STREAM_CLASS, sizeof *b, 0);
   if (b == NULL) {
     stream_close(s, true);
     return false;
   }
-  *b = (box){s, s->serial};
+  *b = (box){s, s->serial, &stream_mark};
   s->box = b;
   trace_stream(s, s->state == CONNECTING ? TRACE_CONNECT : TRACE_OPEN, 0);
   return true;
@@ -375,7 +379,6 @@ static const luaL_Reg metamethods[] = {{"__close", l_close},
 
 void stream_open(lua_State *L) {
   luaL_newmetatable(L, STREAM_CLASS);
-  net_of(host_of(L))->stream_class = lua_topointer(L, -1);
   luaL_setfuncs(L, metamethods, 0);
   lua_newtable(L);
   luaL_setfuncs(L, life_methods, 0);
@@ -383,6 +386,6 @@ void stream_open(lua_State *L) {
   luaL_setfuncs(L, write_methods, 0);
   luaL_setfuncs(L, passing_methods, 0);
   luaL_setfuncs(L, option_methods, 0);
-  stream_index(L);
+  property_index(L, STREAM_CLASS, stream_fields);
   lua_pop(L, 1);
 }

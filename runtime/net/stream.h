@@ -25,6 +25,7 @@ typedef struct inbox {
 typedef struct box {
   stream *stream; /* NULL: closed */
   unsigned serial;
+  const void *mark; /* &stream_mark: net_marked */
 } box;
 
 enum stream_state { CONNECTING, OPEN, CLOSING, LINGERING, CLOSED };

@@ -67,12 +67,13 @@ static int kind_of(host *h, int fd) {
 }
 
 
-/* A listening socket has no peer; any other must have one. */
+/* A listening socket has no peer; any other must have one, and be a stream's
+ * (datagram.c adopts the others). */
 static int check_socket(int fd, address *peer, bool *listening) {
   int type = option_int(fd, SOL_SOCKET, SO_TYPE);
-  if (type != SOCK_STREAM)
-    return type < 0 ? type : -EPROTOTYPE;
   *listening = option_int(fd, SOL_SOCKET, SO_ACCEPTCONN) > 0;
+  if (type != SOCK_STREAM && (type != SOCK_SEQPACKET || !*listening))
+    return type < 0 ? type : -EPROTOTYPE;
   peer->length = sizeof peer->u;
   if (!*listening && getpeername(fd, &peer->u.any, &peer->length) != 0)
     return -errno;

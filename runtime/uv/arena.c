@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <netpacket/packet.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,10 @@
 #include <time.h>
 
 #include "host/memory.h"
+
+#ifndef UDP_GRO
+#define UDP_GRO 104
+#endif
 
 /* Slots begin in different sets of the processor's caches. */
 enum {
@@ -24,7 +29,12 @@ struct arena {
   struct iovec vectors[DATAGRAM_BATCH];
   struct sockaddr_storage names[DATAGRAM_BATCH];
   arrival list[DATAGRAM_BATCH];
-  extras extras[DATAGRAM_BATCH];
+  extras extras[DATAGRAM_BATCH]; /* of each slot */
+  size_t laid_out;               /* the size of a slot; 0: not yet */
+  const datagram *of;            /* whose the slots are */
+  unsigned slot, slots;          /* the next to be shown, how many there are */
+  arrival rest;   /* of a slot with several messages: those not yet shown */
+  uint32_t piece; /* the size of each of these, but the last */
   _Alignas(struct cmsghdr) char control[DATAGRAM_BATCH * CONTROL];
   char bytes[DATAGRAM_BATCH * SLOT];
 };
@@ -36,9 +46,26 @@ void arena_free(struct arena *a) {
 
 
 static struct arena *arena_of(loop *l) {
-  if (l->arena == NULL)
+  if (l->arena == NULL) {
     l->arena = memory_grow(NULL, sizeof *l->arena);
+    l->arena->laid_out = 0;
+  }
   return l->arena;
+}
+
+
+/* The slots of one size, each with its place. */
+static void lay_out(struct arena *a, size_t slot, size_t control) {
+  for (size_t i = 0; i < DATAGRAM_BATCH * SLOT / slot; i++) {
+    a->vectors[i] = (struct iovec){a->bytes + i * slot, slot};
+    a->headers[i].msg_hdr = (struct msghdr){
+        .msg_name = &a->names[i],
+        .msg_iov = &a->vectors[i],
+        .msg_iovlen = 1,
+        .msg_control = a->control + i * control,
+    };
+  }
+  a->laid_out = slot;
 }
 
 
@@ -46,16 +73,11 @@ static void prepare(struct arena *a, const datagram *d, unsigned n) {
   bool large = d->family == AF_UNIX;
   size_t slot = large ? UNIX_SLOT : SLOT;
   size_t control = large ? UNIX_CONTROL : CONTROL;
+  if (a->laid_out != slot)
+    lay_out(a, slot, control);
   for (unsigned i = 0; i < n; i++) {
-    a->vectors[i] = (struct iovec){a->bytes + i * slot, slot};
-    a->headers[i].msg_hdr = (struct msghdr){
-        .msg_name = &a->names[i],
-        .msg_namelen = sizeof a->names[i],
-        .msg_iov = &a->vectors[i],
-        .msg_iovlen = 1,
-        .msg_control = a->control + i * control,
-        .msg_controllen = control,
-    };
+    a->headers[i].msg_hdr.msg_namelen = sizeof a->names[i];
+    a->headers[i].msg_hdr.msg_controllen = control;
   }
 }
 
@@ -131,11 +153,11 @@ static void read_ip6(const struct cmsghdr *c, extras *x) {
 
 
 static void read_credentials(const struct cmsghdr *c, extras *x) {
-  struct ucred sender;
-  memcpy(&sender, CMSG_DATA(c), sizeof sender);
-  x->pid = (int)sender.pid;
-  x->uid = (int)sender.uid;
-  x->gid = (int)sender.gid;
+  struct ucred who;
+  memcpy(&who, CMSG_DATA(c), sizeof who);
+  x->pid = (int)who.pid;
+  x->uid = (int)who.uid;
+  x->gid = (int)who.gid;
   x->has_cred = true;
 }
 
@@ -166,7 +188,10 @@ static void read_socket(struct cmsghdr *c, extras *x) {
 }
 
 
-static void read_control(struct msghdr *m, extras *x) {
+/* How large each message is of those that the kernel has put together; 0: it
+ * is one. */
+static uint32_t read_control(struct msghdr *m, extras *x) {
+  uint32_t piece = 0;
   for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c != NULL; c = CMSG_NXTHDR(m, c)) {
     if (c->cmsg_level == SOL_SOCKET)
       read_socket(c, x);
@@ -174,7 +199,16 @@ static void read_control(struct msghdr *m, extras *x) {
       read_ip(c, x);
     else if (c->cmsg_level == IPPROTO_IPV6)
       read_ip6(c, x);
+    else if (c->cmsg_level == IPPROTO_UDP && c->cmsg_type == UDP_GRO)
+      piece = (uint32_t)number(c);
   }
+  return piece;
+}
+
+
+static bool tells(const extras *x) {
+  return x->has_to || x->has_ttl || x->has_tos || x->has_time || x->has_cred ||
+         x->has_link || x->cut || x->fd_count > 0;
 }
 
 
@@ -200,31 +234,62 @@ static bool has_sender(const datagram *d) {
 }
 
 
-static void show(const datagram *d, struct mmsghdr *h, arrival *m, extras *x) {
-  struct msghdr *g = &h->msg_hdr;
+/* The slot as one message, and the size of the messages that it holds. */
+static uint32_t open_slot(struct arena *a, unsigned i, arrival *m) {
+  const datagram *d = a->of;
+  struct msghdr *g = &a->headers[i].msg_hdr;
+  uint32_t length = a->headers[i].msg_len, piece = 0;
   uint32_t room = (uint32_t)g->msg_iov->iov_len;
-  *m = (arrival){.bytes = g->msg_iov->iov_base, .full = h->msg_len};
-  m->size = h->msg_len < room ? h->msg_len : room;
+  extras *x = &a->extras[i];
+  *m = (arrival){.bytes = g->msg_iov->iov_base, .full = length};
+  m->size = length < room ? length : room;
   if (has_sender(d)) {
     m->from = g->msg_name;
     m->from_size = g->msg_namelen;
   }
   if (g->msg_controllen == 0 && d->family != AF_PACKET &&
       (g->msg_flags & MSG_CTRUNC) == 0)
-    return;
+    return length;
   memset(x, 0, sizeof *x);
-  m->extras = x;
-  read_control(g, x);
+  piece = read_control(g, x);
   x->cut = (g->msg_flags & MSG_CTRUNC) != 0;
-  for (int i = 0; i < x->fd_count; i++)
-    loop_own(loop_of(d->host), x->fds[i]);
+  for (int k = 0; k < x->fd_count; k++)
+    loop_own(loop_of(d->host), x->fds[k]);
   if (d->family == AF_PACKET)
     read_link(g, x);
+  m->extras = tells(x) ? x : NULL;
+  return piece > 0 ? piece : length;
 }
 
 
-int arena_receive(loop *l, const datagram *d, int fd, unsigned most,
-                  arrival **list) {
+/* The next message of the rest.  All have the same sender and extras. */
+static void cut(struct arena *a, arrival *m) {
+  arrival *rest = &a->rest;
+  uint32_t full = rest->full < a->piece ? rest->full : a->piece;
+  uint32_t size = rest->size < full ? rest->size : full;
+  *m = *rest;
+  m->full = full;
+  m->size = size;
+  rest->bytes += size;
+  rest->full -= full;
+  rest->size -= size;
+}
+
+
+unsigned arena_next(loop *l, arrival **list) {
+  struct arena *a = l->arena;
+  unsigned n = 0;
+  while (n < DATAGRAM_BATCH && (a->rest.full > 0 || a->slot < a->slots)) {
+    if (a->rest.full == 0)
+      a->piece = open_slot(a, a->slot++, &a->rest);
+    cut(a, &a->list[n++]);
+  }
+  *list = a->list;
+  return n;
+}
+
+
+int arena_receive(loop *l, const datagram *d, int fd, unsigned most) {
   struct arena *a = arena_of(l);
   int flags = MSG_DONTWAIT | MSG_TRUNC;
   int n;
@@ -236,10 +301,11 @@ int arena_receive(loop *l, const datagram *d, int fd, unsigned most,
   do
     n = recvmmsg(fd, a->headers, most, flags, NULL);
   while (n < 0 && errno == EINTR);
+  a->of = d;
+  a->slot = a->slots = 0;
+  a->rest.full = 0;
   if (n < 0)
     return -errno;
-  for (int i = 0; i < n; i++)
-    show(d, &a->headers[i], &a->list[i], &a->extras[i]);
-  *list = a->list;
+  a->slots = (unsigned)n;
   return n;
 }

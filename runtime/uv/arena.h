@@ -15,10 +15,14 @@
 #include "net/datagram.h"
 #include "uv/loop.h"
 
-/* Receive up to `most` messages: how many of *list, or a negative errno.  What
- * a list shows is there until the next call. */
-int arena_receive(loop *l, const datagram *d, int fd, unsigned most,
-                  arrival **list);
+/* Receive up to `most` times: how often that was done, or a negative errno.
+ * What was received is there until the next call. */
+int arena_receive(loop *l, const datagram *d, int fd, unsigned most);
+
+/* The next of its messages, DATAGRAM_BATCH at most; 0: no more.  One of the
+ * kernel's may be many that it has put together (UDP_GRO): here they are those
+ * that were sent. */
+unsigned arena_next(loop *l, arrival **list);
 
 void arena_free(struct arena *a);
 

@@ -20,6 +20,7 @@
 #include <linux/if_ether.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <netpacket/packet.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,13 +30,27 @@
 #include "host/memory.h"
 #include "net/datagram.h"
 #include "uv/arena.h"
+#include "uv/parcel.h"
 #include "uv/place.h"
-#include "uv/rights.h"
 #include "uv/socket.h"
+
+#ifndef UDP_GRO
+#define UDP_GRO 104
+#endif
 
 enum { PAUSE_FIRST = 1, PAUSE_LAST = 50 }; /* ms */
 
-enum { FEWEST = 4 }; /* messages to ask for, at least */
+enum {
+  FEWEST = 4,      /* messages to ask for, at least */
+  MANY = 16,       /* at once: then it is worth to let the kernel join them */
+  JOINED_MOST = 16 /* to ask for, where each is several: others wait for them */
+};
+
+/* Does the kernel join messages (UDP_GRO)?  Whoever else receives by the same
+ * descriptor, as a child does, could not tell them apart: so where nobody
+ * asked for it it is not begun before there is a gain, and ended when the
+ * descriptor's number is asked for. */
+enum { AS_ASKED, IF_MANY, BY_ITSELF };
 
 typedef struct pause {
   uv_timer_t timer;
@@ -51,9 +66,11 @@ typedef struct port {
   uint8_t want;         /* as a wire's */
   uint8_t expected;     /* messages in the next batch */
   uint8_t pause;        /* the next one, ms */
-  bool congested;       /* the last failure was of a lack of buffers */
-  bool tells_cred;      /* the script asked for passcred */
-  bool queues_errors;   /* recverr is on */
+  uint8_t joining;
+  bool congested;     /* the last failure was of a lack of buffers */
+  bool tells_cred;    /* the script asked for passcred */
+  bool queues_errors; /* recverr is on */
+  parcels parcels;
 } port;
 
 
@@ -85,13 +102,13 @@ static int want(port *p, uint8_t event) {
 
 /* A seqpacket's end looks like an empty message, but that nobody sent it:
  * messages have their sender's credentials. */
-static unsigned until_end(const datagram *d, const arrival *list, int n,
+static unsigned until_end(const datagram *d, const arrival *list, unsigned n,
                           bool *end) {
   unsigned i = 0;
   *end = false;
   if (d->type != SOCK_SEQPACKET)
-    return (unsigned)n;
-  while (i < (unsigned)n && !*end) {
+    return n;
+  while (i < n && !*end) {
     const extras *x = list[i].extras;
     *end = list[i].full == 0 && (x == NULL || !x->has_cred);
     i += !*end;
@@ -112,18 +129,30 @@ static void hide_credentials(const port *p, arrival *list, unsigned n) {
 }
 
 
-static void expect(port *p, int n) {
-  int next = 2 * n > FEWEST ? 2 * n : FEWEST;
-  p->expected = (uint8_t)(next < DATAGRAM_BATCH ? next : DATAGRAM_BATCH);
+/* Let the kernel put messages of one sender together; the arena cuts them
+ * apart again. */
+static int join(port *p, bool on) {
+  int result =
+      setsockopt(p->watch.fd, IPPROTO_UDP, UDP_GRO, &(int){on}, sizeof(int));
+  return result == 0 ? 0 : -errno;
 }
 
 
-static void deliver(port *p, loop *l, arrival *list, int n) {
+/* After a batch of so many, of which each may have been several messages. */
+static void expect(port *p, unsigned n, unsigned messages) {
+  unsigned most = messages > 4 * n ? JOINED_MOST : DATAGRAM_BATCH;
+  unsigned next = 2 * n > FEWEST ? 2 * n : FEWEST;
+  p->expected = (uint8_t)(next < most ? next : most);
+  if (n >= MANY && p->joining == IF_MANY)
+    p->joining = join(p, true) == 0 ? BY_ITSELF : AS_ASKED;
+}
+
+
+static void deliver(port *p, loop *l, arrival *list, unsigned n) {
   datagram *d = port_datagram(p);
   bool end;
   unsigned count = until_end(d, list, n, &end);
   hide_credentials(p, list, count);
-  expect(p, n);
   if (count > 0)
     datagram_messages(d, list, count);
   do
@@ -139,14 +168,20 @@ static void deliver(port *p, loop *l, arrival *list, int n) {
 static void receive(port *p, loop *l) {
   datagram *d = port_datagram(p);
   arrival *list;
-  int n = arena_receive(l, d, p->watch.fd, p->expected, &list);
-  if (n > 0) {
-    deliver(p, l, list, n);
+  unsigned count, total = 0;
+  int n = arena_receive(l, d, p->watch.fd, p->expected);
+  if (n <= 0) {
+    if (n < 0 && n != -EAGAIN)
+      datagram_error(d, n);
+    loop_round(l);
     return;
   }
-  if (n < 0 && n != -EAGAIN)
-    datagram_error(d, n);
-  loop_round(l);
+  while (!d->closed && (count = arena_next(l, &list)) > 0) {
+    total += count;
+    deliver(p, l, list, count);
+  }
+  if (!d->closed)
+    expect(p, (unsigned)n, total);
 }
 
 
@@ -249,105 +284,35 @@ static void recv_stop(datagram *d) {
 ** Sending
 */
 
-/* An IPv6 socket takes IPv4 destinations in IPv6's clothes. */
-static const void *dress(const datagram *d, const address *to,
-                         struct sockaddr_in6 *mapped, socklen_t *size) {
-  *size = to->length;
-  if (d->family != AF_INET6 || to->u.any.sa_family != AF_INET)
-    return &to->u;
-  *mapped = (struct sockaddr_in6){.sin6_family = AF_INET6,
-                                  .sin6_port = to->u.in4.sin_port};
-  memset(mapped->sin6_addr.s6_addr + 10, 0xff, 2);
-  memcpy(mapped->sin6_addr.s6_addr + 12, &to->u.in4.sin_addr, 4);
-  *size = sizeof *mapped;
-  return mapped;
-}
-
-
-/* The sender is told; then the queue's entry of the same need not be. */
-static void forget_error(port *p, int status) {
+/* A call of the socket gets what ICMP told before, too: of which message, only
+ * the queue of errors says.  True when it was another's, which the receiver is
+ * told; the sender is told what is its own, and with a single peer all is.  The
+ * queue is emptied, for each of its entries would fail one more call. */
+static bool was_anothers(port *p, int status) {
+  datagram *d = port_datagram(p);
+  bool another = false;
   failure f;
-  if (pop_error(p, &f) && f.status != status)
-    datagram_failed(port_datagram(p), &f);
-}
-
-
-static int taken(port *p, ssize_t result, int count) {
-  if (result >= 0) {
-    p->pause = PAUSE_FIRST;
-    return count;
+  while (p->queues_errors && pop_error(p, &f)) {
+    another = another || (f.icmp && !d->connected);
+    if (f.status != status || (f.icmp && !d->connected))
+      datagram_failed(d, &f);
   }
-  int status = -errno;
-  p->congested = status == -ENOBUFS || status == -ENOMEM;
-  if (p->congested)
-    return -EAGAIN;
-  if (status != -EAGAIN && p->queues_errors)
-    forget_error(p, status);
-  return status;
+  return another;
 }
 
 
-static int send_one(datagram *d, const outgoing *o) {
-  port *p = port_of(d);
-  struct sockaddr_in6 mapped;
-  const void *name = NULL;
-  socklen_t size = 0;
-  ssize_t n;
-  if (o->to != NULL)
-    name = dress(d, o->to, &mapped, &size);
-  do
-    n = sendto(p->watch.fd, o->bytes, o->size, MSG_DONTWAIT | MSG_NOSIGNAL,
-               name, size);
-  while (n < 0 && errno == EINTR);
-  return taken(p, n, 1);
-}
-
-
-static int send_with_fds(datagram *d, const outgoing *o) {
-  port *p = port_of(d);
-  rights r;
-  struct sockaddr_in6 mapped;
-  struct iovec v = {(char *)(uintptr_t)o->bytes, o->size};
-  struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1};
-  ssize_t n;
-  if (d->family != AF_UNIX)
-    return -EOPNOTSUPP; /* the kernel would send without them */
-  if (o->to != NULL)
-    m.msg_name = (void *)(uintptr_t)dress(d, o->to, &mapped, &m.msg_namelen);
-  rights_put(&r, &m, o->fds, o->fd_count);
-  do
-    n = sendmsg(p->watch.fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
-  while (n < 0 && errno == EINTR);
-  return taken(p, n, 1);
-}
-
-
-static int send_many(datagram *d, const outgoing *v, int n) {
-  port *p = port_of(d);
-  struct mmsghdr headers[DATAGRAM_BATCH];
-  struct iovec vectors[DATAGRAM_BATCH];
-  struct sockaddr_in6 mapped[DATAGRAM_BATCH];
-  int sent;
-  for (int i = 0; i < n; i++) {
-    vectors[i] = (struct iovec){(char *)(uintptr_t)v[i].bytes, v[i].size};
-    struct msghdr *m = &headers[i].msg_hdr;
-    *m = (struct msghdr){.msg_iov = &vectors[i], .msg_iovlen = 1};
-    if (v[i].to != NULL)
-      m->msg_name =
-          (void *)(uintptr_t)dress(d, v[i].to, &mapped[i], &m->msg_namelen);
-  }
-  do
-    sent = sendmmsg(p->watch.fd, headers, (unsigned)n,
-                    MSG_DONTWAIT | MSG_NOSIGNAL);
-  while (sent < 0 && errno == EINTR);
-  return taken(p, sent, sent);
-}
-
-
+/* Where there are too few buffers, it is as if there were no room. */
 static int send_batch(datagram *d, const outgoing *v, int n) {
-  if (n > 1)
-    return send_many(d, v, n < DATAGRAM_BATCH ? n : DATAGRAM_BATCH);
-  return v->fd_count > 0 ? send_with_fds(d, v) : send_one(d, v);
+  port *p = port_of(d);
+  int status = parcel_send(p->watch.fd, d->family, &p->parcels, v, n);
+  if (status < 0 && status != -EAGAIN && was_anothers(p, status))
+    status = parcel_send(p->watch.fd, d->family, &p->parcels, v, n);
+  if (status > 0)
+    p->pause = PAUSE_FIRST;
+  if (status >= 0)
+    return status;
+  p->congested = status == -ENOBUFS || status == -ENOMEM;
+  return p->congested ? -EAGAIN : status;
 }
 
 
@@ -416,12 +381,25 @@ static int connect_fd(int fd, const void *to, socklen_t size) {
 }
 
 
+/* What ICMP told of the messages to a former peer is no news of the next. */
+static void forget_errors(port *p) {
+  failure f;
+  while (pop_error(p, &f))
+    continue;
+  option_int(p->watch.fd, SOL_SOCKET, SO_ERROR);
+}
+
+
 static int connect_port(datagram *d, const address *to) {
   static const struct sockaddr nobody = {.sa_family = AF_UNSPEC};
   struct sockaddr_in6 mapped;
   socklen_t size = sizeof nobody;
-  const void *name = to != NULL ? dress(d, to, &mapped, &size) : &nobody;
-  return connect_fd(port_of(d)->watch.fd, name, size);
+  const void *name =
+      to != NULL ? parcel_name(d->family, to, &mapped, &size) : &nobody;
+  int status = connect_fd(port_of(d)->watch.fd, name, size);
+  if (status == 0)
+    forget_errors(port_of(d));
+  return status;
 }
 
 
@@ -483,6 +461,11 @@ static bool is_recverr(const sockopt *o) {
 }
 
 
+static bool is_gro(const sockopt *o) {
+  return o->level == IPPROTO_UDP && o->name == UDP_GRO;
+}
+
+
 /* Of a seqpacket the credentials stay on, for until_end. */
 static int set_option(datagram *d, const sockopt *o) {
   port *p = port_of(d);
@@ -498,6 +481,8 @@ static int set_option(datagram *d, const sockopt *o) {
     memcpy(&on, o->value, sizeof on);
     p->queues_errors = on != 0;
   }
+  if (is_gro(o))
+    p->joining = AS_ASKED;
   return option_set(p->watch.fd, o, &lingers);
 }
 
@@ -534,6 +519,14 @@ static int fd_of(datagram *d) {
 }
 
 
+static void share(datagram *d) {
+  port *p = port_of(d);
+  if (p->joining == BY_ITSELF)
+    join(p, false);
+  p->joining = AS_ASKED;
+}
+
+
 static const datagram_transport port_transport = {
     .outside = true,
     .size = sizeof(port),
@@ -550,6 +543,7 @@ static const datagram_transport port_transport = {
     .localaddr = localaddr,
     .remoteaddr = remoteaddr,
     .fd = fd_of,
+    .share = share,
 };
 
 
@@ -564,6 +558,7 @@ static datagram *make(host *h, int fd, int family, int type, int protocol) {
   loop_own(loop_of(h), fd);
   p->expected = FEWEST;
   p->pause = PAUSE_FIRST;
+  p->parcels = parcels_of(family, type, protocol);
   if (type == SOCK_SEQPACKET)
     setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &(int){1}, sizeof(int));
   return d;
@@ -572,12 +567,17 @@ static datagram *make(host *h, int fd, int family, int type, int protocol) {
 
 static datagram *make_by_spec(host *h, int fd, const sockspec *spec) {
   datagram *d = make(h, fd, spec->family, spec->type, spec->protocol);
+  if (parcels_of(spec->family, spec->type, spec->protocol).largest > 0 &&
+      spec->filter_count == 0)
+    port_of(d)->joining = IF_MANY; /* a filter is to see each message */
   for (unsigned i = 0; i < spec->option_count; i++) {
     const sockopt *o = &spec->options[i];
     if (o->level == SOL_SOCKET && o->name == SO_PASSCRED)
       port_of(d)->tells_cred = true;
     if (is_recverr(o))
       port_of(d)->queues_errors = o->value[0] != 0;
+    if (is_gro(o))
+      port_of(d)->joining = AS_ASKED;
   }
   return d;
 }

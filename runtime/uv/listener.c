@@ -84,12 +84,17 @@ static void on_ready(watch *w, uint32_t events) {
 }
 
 
-/* The body, for a descriptor that listens. */
+/* The body, for a descriptor that listens.  What seqpackets need to tell an
+ * empty message from the end (datagram.c) the accepted inherit, so that it holds
+ * for their first message. */
 static listener *make(host *h, int fd, const sockspec *spec,
                       const acceptor *a) {
   listener *l = listener_new(h, sizeof(acceptor), spec);
   *acceptor_of(l) = *a;
-  acceptor_of(l)->messages = spec->type == SOCK_SEQPACKET;
+  if (spec->type == SOCK_SEQPACKET) {
+    acceptor_of(l)->messages = true;
+    setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &(int){1}, sizeof(int));
+  }
   acceptor_of(l)->mixed = spec->protocol == IPPROTO_MPTCP;
   acceptor_of(l)->watch = (watch){.fd = fd, .ready = on_ready};
   loop_own(loop_of(h), fd);

@@ -34,16 +34,20 @@
 --- - A method that has to wait suspends the calling task only. Any number of tasks
 ---   may send and receive at once; each message goes to one task, and messages
 ---   never mix.
---- - What is received waits in the kernel's buffer (`rcvbuf`), but for a hundred
----   messages or so that the socket holds itself. What comes when the buffer is
----   full is dropped, as UDP does; `get "drops"` counts them. A unix peer waits
----   instead.
---- - Small messages of one run of a task leave together, when it waits, up to 64
----   by one system call. The first one to a destination goes at once, so that its
----   own call tells of a missing route or permission. An error of a later one is
----   returned by the next call that sends (`err.earlier` is true then, and that
----   call's own message was accepted).
---- - Where the kernel has no room to send, the sender waits.
+--- - All queues are bounded. What is received waits in the kernel's buffer
+---   (`rcvbuf`), but for what one system call has brought, up to 64 messages (of
+---   UDP up to 64 times those that the kernel has joined, 4 MiB at most), which
+---   the socket holds until they are taken. What comes when the buffer is full is
+---   dropped, as UDP does; `get "drops"` counts them. A unix peer waits instead.
+--- - Small messages (8 KiB) of one run of a task leave together, when it waits, up
+---   to 64 or 64 KiB by one system call, and those of one size to one destination
+---   as one packet where the kernel and the path allow that (UDP_SEGMENT); the
+---   receiver gets each as it was sent. The first one to a destination goes at
+---   once, so that its own call tells of a missing route or permission. An error
+---   of a later one is returned by the next call that sends (`err.earlier` is true
+---   then, and that call's own message was accepted).
+--- - Where the kernel has no room to send, or no memory, the sender waits, with
+---   one such batch behind it at most.
 --- - ICMP errors are told to a socket from `net.connect` (and with `recverr` to any):
 ---   once, by `recv` or `send`; the socket is of use afterwards. `err.to` is whom
 ---   the message was sent to, `err.by` who refused it, `err.icmp_type` and
@@ -215,7 +219,8 @@ function Datagram:sendfd(data, descriptors, to) end
 function Datagram:recvfd() end
 
 --- Connect: send there by default, and receive from there only. May be called
---- again; without an address it is connected to nobody.
+--- again; without an address it is connected to nobody. What was sent before is
+--- on its way first, and what ICMP told of it is forgotten.
 ---
 --- ```lua
 --- local net = require "neap.net"
@@ -226,6 +231,7 @@ function Datagram:recvfd() end
 --- socket:send "hello"
 --- print((other:recv()), socket.remoteaddr == other.localaddr)  --> hello true
 --- ```
+---@async
 ---@param to? string|neap.Address
 ---@return neap.Datagram? socket  itself
 ---@return neap.Error? err

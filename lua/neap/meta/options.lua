@@ -45,6 +45,10 @@
 ---@field pktinfo boolean?  tell each message's destination and interface
 ---@field recvttl boolean?  tell each message's hops
 ---@field recvtos boolean?  tell each message's type of service
+---@field gro boolean?  of UDP: let the kernel join messages of one sender, which are told
+--- apart again. By default it begins by itself when many arrive, and ends when `fd` is
+--- asked for, since whoever else receives by that descriptor gets joined ones; not with
+--- a `filter`
 ---@field timestamp boolean?  tell when each message was received
 ---@field passcred boolean?  tell each message's sender, of unix sockets
 ---@field recverr boolean?  tell what ICMP says of messages, ip(7)

@@ -1,0 +1,111 @@
+#include "net/property.h"
+
+#include <lauxlib.h>
+#include <string.h>
+
+
+/*
+** Finding
+*/
+
+void property_push(lua_State *L, const property *list, const char *name,
+                   void *body) {
+  while (list->name != NULL && strcmp(list->name, name) != 0)
+    list++;
+  if (body == NULL || list->name == NULL)
+    lua_pushnil(L);
+  else
+    list->push(L, body);
+}
+
+
+/* The upvalues: methods, fields, the class's name. */
+static int l_index(lua_State *L) {
+  lua_pushvalue(L, 2);
+  if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL)
+    return 1;
+  void *const *box =
+      luaL_checkudata(L, 1, lua_tostring(L, lua_upvalueindex(3)));
+  const char *name = lua_tostring(L, 2);
+  property_push(L, lua_touserdata(L, lua_upvalueindex(2)),
+                name != NULL ? name : "", *box);
+  return 1;
+}
+
+
+void property_index(lua_State *L, const char *class, const property *list) {
+  lua_pushvalue(L, -1);
+  lua_setfield(L, -3, "methods");
+  lua_pushlightuserdata(L, (void *)(uintptr_t)list);
+  lua_pushstring(L, class);
+  lua_pushcclosure(L, l_index, 3);
+  lua_setfield(L, -2, "__index");
+}
+
+
+/*
+** Values
+*/
+
+void property_address(lua_State *L, int status, const address *a) {
+  if (status < 0 || a->length == 0)
+    lua_pushnil(L);
+  else
+    address_push(L, a);
+}
+
+
+void property_family(lua_State *L, int family) {
+  if (family == AF_UNSPEC)
+    lua_pushnil(L);
+  else
+    lua_pushstring(L, family == AF_PACKET ? "packet"
+                                          : address_family_name(family));
+}
+
+
+void property_fd(lua_State *L, int fd) {
+  if (fd < 0)
+    lua_pushnil(L);
+  else
+    lua_pushinteger(L, fd);
+}
+
+
+sockopt property_ask_peer(void) {
+  return (sockopt){SOL_SOCKET, SO_PEERCRED, sizeof(struct ucred), {0}};
+}
+
+
+static void set_id(lua_State *L, const char *key, lua_Integer id) {
+  lua_pushinteger(L, id);
+  lua_setfield(L, -2, key);
+}
+
+
+/* The pid of a process in another namespace is 0. */
+void property_peer(lua_State *L, int status, const sockopt *peercred) {
+  struct ucred peer;
+  memcpy(&peer, peercred->value, sizeof peer);
+  if (status < 0 || peer.uid == (uid_t)-1) {
+    lua_pushnil(L);
+    return;
+  }
+  lua_createtable(L, 0, 3);
+  set_id(L, "pid", peer.pid);
+  set_id(L, "uid", peer.uid);
+  set_id(L, "gid", peer.gid);
+}
+
+
+/*
+** Arguments
+*/
+
+uint64_t property_timeout(lua_State *L, int arg) {
+  lua_Number seconds = luaL_optnumber(L, arg, 0);
+  luaL_argcheck(L, lua_isnoneornil(L, arg) || seconds > 0, arg,
+                "seconds above 0, or nil for none, expected");
+  uint64_t timeout = seconds < 1e9 ? (uint64_t)(seconds * 1e9) : 0;
+  return timeout == 0 && seconds > 0 && seconds < 1e9 ? 1 : timeout;
+}

@@ -1,0 +1,47 @@
+/*
+** Properties: what streams, listeners and message sockets have in common as
+** Lua sees them.  `socket.name` is a method of the class or, by a row of its
+** table, a field; the values of fields that several classes have are pushed
+** here, and the arguments that several take are read here.
+*/
+
+#ifndef NET_PROPERTY_H
+#define NET_PROPERTY_H
+
+#include <lua.h>
+#include <stdint.h>
+
+#include "net/backend.h"
+
+/* A field: pushes one value. */
+typedef struct property {
+  const char *name;
+  void (*push)(lua_State *L, void *body);
+} property;
+
+/* properties.c, datagram_properties.c */
+extern const property stream_fields[], datagram_fields[];
+
+/* On the stack are the metatable of a class and its methods: let both methods
+ * and fields be found, and take the methods off.  An object of the class begins
+ * with the pointer to its body; while that is NULL (closed) all fields are nil.
+ * `class` and `list` (ended by a row without a name) are static. */
+void property_index(lua_State *L, const char *class, const property *list);
+
+/* Push the field of that name; nil where there is none, or no body. */
+void property_push(lua_State *L, const property *list, const char *name,
+                   void *body);
+
+/* Nil for what is not there: a negative status or fd, no name, no peer. */
+void property_address(lua_State *L, int status, const address *a);
+void property_family(lua_State *L, int family);
+void property_fd(lua_State *L, int fd);
+void property_peer(lua_State *L, int status, const sockopt *peercred);
+
+/* The question whose answer property_peer takes. */
+sockopt property_ask_peer(void);
+
+/* settimeout(seconds?): in ns; 0 for none.  Raises for anything else. */
+uint64_t property_timeout(lua_State *L, int arg);
+
+#endif

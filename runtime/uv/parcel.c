@@ -1,0 +1,229 @@
+#include "uv/parcel.h"
+
+#include <errno.h>
+#include <netinet/udp.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "uv/rights.h"
+
+#ifndef UDP_SEGMENT
+#define UDP_SEGMENT 103
+#endif
+
+/* A shaper that cuts a parcel and has no room for all of it drops the rest, and
+ * nobody is told.  So parcels are short: messages of 64 bytes still leave 64 at a
+ * time, and larger ones gain less by more. */
+enum { PARCEL_BYTES = 16 * 1024 };
+
+/* What one sendmmsg takes. */
+typedef struct shipment {
+  struct mmsghdr headers[DATAGRAM_BATCH];
+  struct iovec vectors[DATAGRAM_BATCH];
+  struct sockaddr_in6 mapped[DATAGRAM_BATCH];
+  int counts[DATAGRAM_BATCH]; /* messages of each header */
+  int size, vector_count;
+  _Alignas(struct cmsghdr) char sizes[DATAGRAM_BATCH / 2][CMSG_SPACE(2)];
+} shipment;
+
+
+parcels parcels_of(int family, int type, int protocol) {
+  bool udp = (family == AF_INET || family == AF_INET6) && type == SOCK_DGRAM &&
+             protocol == IPPROTO_UDP;
+  return (parcels){.largest = udp ? PARCEL_BYTES / 2 : 0};
+}
+
+
+const void *parcel_name(int family, const address *to,
+                        struct sockaddr_in6 *mapped, socklen_t *size) {
+  *size = to->length;
+  if (family != AF_INET6 || to->u.any.sa_family != AF_INET)
+    return &to->u;
+  *mapped = (struct sockaddr_in6){.sin6_family = AF_INET6,
+                                  .sin6_port = to->u.in4.sin_port};
+  memset(mapped->sin6_addr.s6_addr + 10, 0xff, 2);
+  memcpy(mapped->sin6_addr.s6_addr + 12, &to->u.in4.sin_addr, 4);
+  *size = sizeof *mapped;
+  return mapped;
+}
+
+
+/*
+** One message
+*/
+
+static int result_of(ssize_t n, int taken) {
+  return n < 0 ? -errno : taken;
+}
+
+
+static int send_one(int fd, int family, const outgoing *o) {
+  struct sockaddr_in6 mapped;
+  const void *name = NULL;
+  socklen_t size = 0;
+  ssize_t n;
+  if (o->to != NULL)
+    name = parcel_name(family, o->to, &mapped, &size);
+  do
+    n = sendto(fd, o->bytes, o->size, MSG_DONTWAIT | MSG_NOSIGNAL, name, size);
+  while (n < 0 && errno == EINTR);
+  return result_of(n, 1);
+}
+
+
+static int send_with_fds(int fd, int family, const outgoing *o) {
+  rights r;
+  struct sockaddr_in6 mapped;
+  struct iovec v = {(char *)(uintptr_t)o->bytes, o->size};
+  struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1};
+  ssize_t n;
+  if (family != AF_UNIX)
+    return -EOPNOTSUPP; /* the kernel would send without them */
+  if (o->to != NULL)
+    m.msg_name =
+        (void *)(uintptr_t)parcel_name(family, o->to, &mapped, &m.msg_namelen);
+  rights_put(&r, &m, o->fds, o->fd_count);
+  do
+    n = sendmsg(fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
+  while (n < 0 && errno == EINTR);
+  return result_of(n, 1);
+}
+
+
+/*
+** Many
+*/
+
+/* How many of v, from the first, may leave as one: all of the first's size,
+ * but that the last may be shorter.  To the same destination is told by the
+ * pointer, which whoever gathers them sees to. */
+static int as_one(const outgoing *v, int n, uint32_t largest) {
+  size_t size = v->size, total = size;
+  int i = 1;
+  if (size == 0 || size > largest)
+    return 1;
+  for (; i < n && v[i].to == v->to && v[i - 1].size == size; i++) {
+    total += v[i].size;
+    if (v[i].size == 0 || v[i].size > size || total > PARCEL_BYTES)
+      break;
+  }
+  return i;
+}
+
+
+static void add_bytes(shipment *s, struct msghdr *m, const outgoing *o) {
+  if (m->msg_iovlen > 0) {
+    struct iovec *last = &s->vectors[s->vector_count - 1];
+    if ((char *)last->iov_base + last->iov_len == o->bytes) {
+      last->iov_len += o->size;
+      return;
+    }
+  }
+  s->vectors[s->vector_count++] =
+      (struct iovec){(char *)(uintptr_t)o->bytes, o->size};
+  m->msg_iovlen++;
+}
+
+
+static void add_size(struct msghdr *m, void *room, uint16_t size) {
+  struct cmsghdr *c = room;
+  memset(room, 0, CMSG_SPACE(sizeof size));
+  *c = (struct cmsghdr){.cmsg_level = IPPROTO_UDP,
+                        .cmsg_type = UDP_SEGMENT,
+                        .cmsg_len = CMSG_LEN(sizeof size)};
+  memcpy(CMSG_DATA(c), &size, sizeof size);
+  m->msg_control = room;
+  m->msg_controllen = CMSG_SPACE(sizeof size);
+}
+
+
+static void pack(shipment *s, int family, const outgoing *v, int n,
+                 uint32_t largest) {
+  int large = 0;
+  s->size = s->vector_count = 0;
+  for (int i = 0; i < n;) {
+    struct msghdr *m = &s->headers[s->size].msg_hdr;
+    int count = as_one(v + i, n - i, largest);
+    *m = (struct msghdr){.msg_iov = &s->vectors[s->vector_count]};
+    if (v[i].to != NULL)
+      m->msg_name = (void *)(uintptr_t)parcel_name(
+          family, v[i].to, &s->mapped[s->size], &m->msg_namelen);
+    for (int k = i; k < i + count; k++)
+      add_bytes(s, m, &v[k]);
+    if (count > 1)
+      add_size(m, s->sizes[large++], (uint16_t)v[i].size);
+    s->counts[s->size++] = count;
+    i += count;
+  }
+}
+
+
+static int ship(int fd, shipment *s) {
+  int sent, taken = 0;
+  do
+    sent = sendmmsg(fd, s->headers, (unsigned)s->size,
+                    MSG_DONTWAIT | MSG_NOSIGNAL);
+  while (sent < 0 && errno == EINTR);
+  for (int i = 0; i < sent; i++)
+    taken += s->counts[i];
+  return result_of(sent, taken);
+}
+
+
+/*
+** Where it is refused to send many as one
+*/
+
+/* A kernel that does not know UDP_SEGMENT would send one large message. */
+static uint32_t largest_of(int fd, parcels *p) {
+  int value;
+  socklen_t size = sizeof value;
+  if (p->largest > 0 && !p->asked) {
+    p->asked = true;
+    if (getsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &value, &size) != 0)
+      p->largest = 0;
+  }
+  return p->largest;
+}
+
+
+static bool may_be_refusal(int status) {
+  return status == -EIO || status == -EINVAL || status == -EMSGSIZE ||
+         status == -EOPNOTSUPP || status == -ENOPROTOOPT ||
+         status == -ENOBUFS || status == -ENOMEM;
+}
+
+
+/* Those that were refused as one went out one by one: so it was no fault of
+ * theirs, but of the path's (too large for it: EINVAL, in newer kernels
+ * EMSGSIZE), of the device's, or of a short queue's (ENOBUFS), where what leaves
+ * one by one is refused one by one, and so not lost. */
+static void learn(parcels *p, int status, size_t size) {
+  if (status == -EINVAL || status == -EMSGSIZE)
+    p->largest = (uint32_t)size - 1;
+  else if (status != -ENOMEM)
+    p->largest = 0;
+}
+
+
+static int send_many(int fd, int family, parcels *p, const outgoing *v, int n) {
+  shipment s;
+  pack(&s, family, v, n, largest_of(fd, p));
+  int status = ship(fd, &s);
+  if (s.counts[0] == 1 || !may_be_refusal(status))
+    return status;
+  pack(&s, family, v, s.counts[0], 0);
+  int taken = ship(fd, &s);
+  if (taken > 0 || status == -ENOBUFS)
+    learn(p, status, v->size);
+  return taken;
+}
+
+
+int parcel_send(int fd, int family, parcels *p, const outgoing *v, int n) {
+  if (v->fd_count > 0)
+    return send_with_fds(fd, family, v);
+  if (n == 1)
+    return send_one(fd, family, v);
+  return send_many(fd, family, p, v, n < DATAGRAM_BATCH ? n : DATAGRAM_BATCH);
+}
