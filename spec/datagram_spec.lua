@@ -1,8 +1,7 @@
+local child = require "spec.support.child"
 local net = require "neap.net"
 local process = require "neap.process"
 local task = require "neap.task"
-
-local neap = (os.getenv "NEAP_BUILD" or "build") .. "/neap"
 
 --- Every test ends, and its sockets are closed.
 local open
@@ -31,18 +30,6 @@ end
 local function unused()
   local socket <close> = assert(net.bind "udp://127.0.0.1:0")
   return socket.endpoint
-end
-
---- Run a script in a network of its own, if that may be done here.
-local function isolated(setup, script)
-  local result = assert(process.run {
-    "unshare", "-n", "sh", "-c", "ip link set lo up; " .. setup .. '; exec "$0" -e "$1"', neap, script,
-  })
-  if result.stderr:find "^unshare:" then
-    pending "no network namespaces here"
-  end
-  assert.equal("", result.stderr)
-  return result.stdout
 end
 
 before_each(function()
@@ -258,7 +245,7 @@ describe("datagram", function()
   end)
 
   it("tells of an unreachable host (E6)", function()
-    local out = isolated("ip route add unreachable 192.0.2.0/24", [[
+    local out = child.isolated("ip route add unreachable 192.0.2.0/24", [[
       local a = assert(net.bind "udp://127.0.0.1:0")
       print(select(2, a:send("x", "192.0.2.1:9")).code)
       print(select(2, net.connect "udp://192.0.2.1:9").code)
@@ -270,7 +257,7 @@ describe("datagram", function()
 
   it("tells what ICMP says of an unreachable host, and who says it (E6)", function()
     -- A router that refuses: the other end of a veth, in a network of its own.
-    local out = isolated([[
+    local out = child.isolated([[
       ip link add v0 type veth peer name v1
       unshare -n sleep 3 >/dev/null 2>&1 & router=$!; sleep .2
       ip link set v1 netns $router
@@ -291,6 +278,32 @@ describe("datagram", function()
       print(select(2, b:settimeout(3):recv()).to)
     ]])
     assert.equal("EHOSTUNREACH\t192.0.2.1:9\t10.7.0.2\t3\t1\nETIMEDOUT\n192.0.2.7:9\n", out)
+  end)
+
+  it("tells many senders apart, and keeps the Addresses of some", function()
+    local a = bind "udp://127.0.0.1:0"
+    local kept = setmetatable({}, {__mode = "v"})
+    for _ = 1, 3 do
+      for i = 1, 100 do
+        open[i + 1] = open[i + 1] or assert(net.connect(a.endpoint))
+        assert(open[i + 1]:send(tostring(i)))
+        open[i + 1]:flush()
+      end
+      for i = 1, 100 do
+        local data, from = a:recv()
+        assert.equal(tostring(i), data)
+        assert.equal(open[i + 1].localaddr, from)
+        kept[i] = from
+      end
+    end
+    local count = 0
+    for _ = 1, 2 do
+      collectgarbage()
+    end
+    for _ in pairs(kept) do
+      count = count + 1
+    end
+    assert.is_true(count > 20 and count <= 65, count)
   end)
 
   it("sends from many tasks at once, each message whole (E8)", function()
@@ -472,7 +485,7 @@ describe("datagram", function()
   end
 
   it("joins, leaves and sends to groups (E11)", function()
-    local out = isolated("ip link add v0 type veth peer name v1; ip link set v1 up;" ..
+    local out = child.isolated("ip link add v0 type veth peer name v1; ip link set v1 up;" ..
       "ip link set v0 up; ip addr add 10.7.0.1/24 dev v0; ip addr add 10.7.0.9/24 dev v0;" ..
       "ip addr add fd00::1/64 dev v0 nodad; ip -6 addr add fe80::1/64 dev v0 nodad", [[
       local task = require "neap.task"
@@ -668,7 +681,7 @@ describe("datagram", function()
 
   it("adopts a descriptor", function()
     local a = bind "udp://127.0.0.1:0"
-    local result = assert(process.run {neap, "-e", [[
+    local result = assert(process.run {child.neap, "-e", [[
       local a = assert(net.bind "fd:0")
       print(a.localaddr)
     ]], stdin = nil, input = ""})

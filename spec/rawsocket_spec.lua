@@ -1,26 +1,16 @@
+local child = require "spec.support.child"
 local net = require "neap.net"
 local process = require "neap.process"
 
-local neap = (os.getenv "NEAP_BUILD" or "build") .. "/neap"
-
 --- Run a script in a network of its own, where the ping socket is allowed.
 local function isolated(script, setup)
-  local result = assert(process.run {
-    "unshare", "-n", "sh", "-c",
-    "ip link set lo up; echo 0 65535 > /proc/sys/net/ipv4/ping_group_range;"
-      .. (setup or "") .. 'exec "$0" -e "$1"', neap, script,
-  })
-  if result.stderr:find "^unshare:" then
-    pending "no network namespaces here"
-  end
-  assert.equal("", result.stderr)
-  return result.stdout
+  return child.isolated("echo 0 65535 > /proc/sys/net/ipv4/ping_group_range;" .. (setup or ":"), script)
 end
 
 describe("without the capability", function()
   local function why(endpoint)
     local result = assert(process.run {
-      "setpriv", "--inh-caps=-net_raw", "--bounding-set=-net_raw", neap, "-e", ([[
+      "setpriv", "--inh-caps=-net_raw", "--bounding-set=-net_raw", child.neap, "-e", ([[
         local socket, err = net.bind %q
         print(socket, err.code, err.message)
       ]]):format(endpoint),
@@ -42,7 +32,7 @@ describe("without the capability", function()
     local out = isolated([[
       local socket, err = net.connect "icmp://127.0.0.1"
       print(socket, err.code, err.message)
-    ]], "echo 1 0 > /proc/sys/net/ipv4/ping_group_range;")
+    ]], "echo 1 0 > /proc/sys/net/ipv4/ping_group_range")
     assert.is_truthy(out:find "^nil\tEACCES\t.*net.ipv4.ping_group_range")
   end)
 end)

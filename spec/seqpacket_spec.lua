@@ -1,5 +1,7 @@
+local child = require "spec.support.child"
 local host = require "neap.host"
 local net = require "neap.net"
+local process = require "neap.process"
 local task = require "neap.task"
 
 local function code(...)
@@ -35,6 +37,60 @@ for _, endpoint in ipairs {"seqpacket:@", "seqpacket:" .. path} do
     end)
   end)
 end
+
+describe("a descriptor", function()
+  local function echo(endpoint)
+    return ([[
+      local socket = assert(%s)
+      for data, from in socket:messages() do
+        assert(socket:send(data, from))
+      end
+    ]]):format(endpoint)
+  end
+
+  it("that listens for seqpackets is a listener, and tells empty messages from the end", function()
+    local listener = assert(net.listen "seqpacket:@")
+    local p <close> = assert(process.spawn {
+      child.neap, "-e", echo 'net.listen "fd:0":accept()', stdin = listener,
+    })
+    local client <close> = assert(net.connect(listener.endpoint)):settimeout(5)
+    listener:close()
+    for _, data in ipairs {"", "x", "", ""} do
+      assert(client:send(data))
+    end
+    for _, data in ipairs {"", "x", "", ""} do
+      assert.equal(data, (client:recv()))
+    end
+    client:close()
+    assert.equal(0, (p:wait()))
+  end)
+
+  for _, endpoint in ipairs {"unixgram:@", "udp://127.0.0.1:0"} do
+    it("is a message socket: " .. endpoint, function()
+      local socket = assert(net.bind(endpoint))
+      local p <close> = assert(process.spawn {child.neap, "-e", echo 'net.bind "fd:0"', stdin = socket})
+      local client <close> = assert(net.connect(socket.endpoint)):settimeout(5)
+      socket:close()
+      for i = 1, 3 do
+        assert(client:send(tostring(i)))
+        assert.equal(tostring(i), (client:recv()))
+      end
+      p:kill "SIGTERM"
+      p:wait()
+    end)
+  end
+
+  it("that listens is no message socket, and the other way round", function()
+    local listener <close> = assert(net.listen "seqpacket:@")
+    local socket <close> = assert(net.bind "unixgram:@")
+    for stdin, open in pairs {[listener] = "bind", [socket] = "listen"} do
+      local result = process.run {
+        child.neap, "-e", ("print(select(2, net.%s 'fd:0').code)"):format(open), stdin = stdin,
+      }
+      assert.equal("EPROTOTYPE\n", result.stdout)
+    end
+  end)
+end)
 
 describe("seqpacket", function()
   local a, b

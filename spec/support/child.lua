@@ -48,6 +48,24 @@ function child.strace(options, script)
   return result
 end
 
+--- Run it in a network of its own, behind what a line of sh does there: its
+--- stdout. Pending where that may not be done.
+---@param setup string
+---@param script string
+---@return string
+function child.isolated(setup, script)
+  local result = assert(process.run {
+    "unshare", "-n", "sh", "-c", "ip link set lo up; " .. setup .. '; exec "$0" -e "$1"',
+    child.neap, script,
+  })
+  if result.stderr:find "^unshare:" then
+    pending "no network namespaces here"
+  elseif result.stderr ~= "" then
+    error(result.stderr)
+  end
+  return result.stdout
+end
+
 --- Start it behind a line of sh that may set limits before "$@"; its stdout is
 --- a pipe, and stderr too where that is asked for.
 ---@param line string  'ulimit -n 64; exec "$@"'
