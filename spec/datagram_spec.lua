@@ -259,7 +259,7 @@ describe("datagram", function()
     -- A router that refuses: the other end of a veth, in a network of its own.
     local out = child.isolated([[
       ip link add v0 type veth peer name v1
-      unshare -n sleep 3 >/dev/null 2>&1 & router=$!; sleep .2
+      unshare -n sleep 20 >/dev/null 2>&1 & export router=$!; sleep .2
       ip link set v1 netns $router
       ip addr add 10.7.0.1/24 dev v0; ip link set v0 up; ip route add default via 10.7.0.2
       nsenter -t $router -n sh -c "ip addr add 10.7.0.2/24 dev v1; ip link set v1 up;
@@ -276,6 +276,7 @@ describe("datagram", function()
       b:set {recverr = true}
       b:send("x", "192.0.2.7:9")
       print(select(2, b:settimeout(3):recv()).to)
+      os.execute "kill $router"
     ]])
     assert.equal("EHOSTUNREACH\t192.0.2.1:9\t10.7.0.2\t3\t1\nETIMEDOUT\n192.0.2.7:9\n", out)
   end)
