@@ -637,3 +637,33 @@ describe("a port that is shared", function()
     second:wait()
   end)
 end)
+
+describe("a message socket that a finalizer closes", function()
+  it("while messages of it become Lua values, has given them whole", function()
+    for _ = 1, 30 do
+      local a, b = net.socketpair "unixgram"
+      keep(a)
+      keep(b)
+      local text = message(7, 4000)
+      for _ = 1, 20 do
+        assert(a:send(text))
+      end
+      assert.equal(text, b:recv()) -- the others are kept
+      for _ = 1, 200 do
+        setmetatable({}, {__gc = function()
+          b:close()
+        end})
+      end
+      for _ = 1, 10 do
+        local list = b:recvmany()
+        if not list then
+          break
+        end
+        for _, data in ipairs(list) do
+          assert(data == text)
+        end
+        collectgarbage "step"
+      end
+    end
+  end)
+end)

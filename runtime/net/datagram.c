@@ -49,6 +49,8 @@ datagram *datagram_new(host *h, const datagram_transport *t, int family,
 
 
 void datagram_closed(datagram *d) {
+  d->fresh_count = 0; /* they were somebody else's bytes, for a moment */
+  datagram_empty(d);
   d->host->datagrams--;
   LIST_REMOVE(d);
   free((char *)d->where);
@@ -90,6 +92,12 @@ void datagram_skip(datagram *d) {
   d->kept_count--;
   d->kept_bytes -= k->m.size;
   free(k);
+}
+
+
+void datagram_empty(datagram *d) {
+  while (datagram_first(d) != NULL)
+    datagram_skip(d);
 }
 
 
@@ -207,8 +215,8 @@ int datagram_close(datagram *d) {
   d->closed = true;
   wait_wake_all(&d->readers, -ECANCELED);
   wait_wake_all(&d->writers, -ECANCELED);
-  while (datagram_first(d) != NULL)
-    datagram_skip(d);
+  if (!d->taking)
+    datagram_empty(d);
   d->transport->close(d);
   return status;
 }

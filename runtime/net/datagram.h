@@ -75,6 +75,8 @@ struct datagram {
   bool gathers; /* messages may wait for others; else each goes out */
   bool ended;   /* of seqpacket: the peer has closed or shut down */
   bool closed;
+  bool taking;     /* a message is becoming Lua values: what a finalizer closes
+                  meanwhile keeps its messages until that is done */
   bool hidden;     /* no trace sees it */
   unsigned serial; /* what it is called instead of by its pointer */
 };
@@ -122,6 +124,7 @@ uint64_t datagram_deadline(lua_State *L, const datagram *d, int slot);
  * left of its descriptors is closed. */
 const arrival *datagram_first(const datagram *d);
 void datagram_skip(datagram *d);
+void datagram_empty(datagram *d); /* forget all */
 
 /* The methods and fields, each file its own. */
 extern const luaL_Reg datagram_recv_methods[], datagram_send_methods[],

@@ -256,7 +256,12 @@ static int take(lua_State *L, datagram *d, const arrival *m, int verb) {
   static int (*const takers[VERBS])(lua_State *, datagram *,
                                     const arrival *) = {take_one, take_many,
                                                         take_fds};
-  return takers[verb](L, d, m);
+  d->taking = true;
+  int n = takers[verb](L, d, m);
+  d->taking = false;
+  if (d->closed)
+    datagram_empty(d);
+  return n;
 }
 
 
