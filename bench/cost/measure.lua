@@ -1,0 +1,185 @@
+--- What a message costs the server: instructions in user mode, by callgrind,
+--- and system calls, by strace. Neither depends on how busy the machine is.
+---
+--- A server that serves n messages and one that serves more of them differ by
+--- what the messages cost: start and end cancel out.
+
+local net = require "neap.net"
+local process = require "neap.process"
+local task = require "neap.task"
+
+local measure = {}
+
+---@class bench.Path
+---@field server string  its path in bench/cost/server.lua
+---@field endpoint string
+---@field connections integer
+---@field depth integer  messages under way on each connection
+---@field rounds integer[]  how often each connection asks, in the two runs
+---@field client fun(endpoint: string, path: bench.Path, rounds: integer)
+
+local payload = ("x"):rep(64)
+
+--- Run f in so many tasks.
+local function each(connections, f)
+  task.scope(function(scope)
+    for _ = 1, connections do
+      scope:spawn(f)
+    end
+  end)
+end
+
+--- All connections are there before the first message.
+local function ask(endpoint, path, rounds)
+  local message = payload:rep(path.depth)
+  if path.server == "lines" then
+    message = (payload:sub(1, 63) .. "\n"):rep(path.depth)
+  end
+  local streams = {}
+  for i = 1, path.connections do
+    streams[i] = assert(net.connect(endpoint))
+  end
+  each(path.connections, function()
+    local stream = table.remove(streams)
+    for _ = 1, rounds do
+      stream:write(message)
+      assert(stream:read(#message) == message)
+    end
+    stream:close()
+  end)
+end
+
+local function connect(endpoint, path, rounds)
+  each(path.connections, function()
+    for _ = 1, rounds do
+      local stream <close> = assert(net.connect(endpoint))
+      stream:write(payload)
+      assert(stream:read "a" == payload)
+    end
+  end)
+end
+
+local function ask_datagrams(endpoint, path, rounds)
+  local socket <close> = assert(net.connect(endpoint))
+  for _ = 1, rounds do
+    for _ = 1, path.depth do
+      assert(socket:send(payload))
+    end
+    for _ = 1, path.depth do
+      assert(socket:recv() == payload)
+    end
+  end
+  assert(socket:send "")
+end
+
+---@type table<string, bench.Path>
+measure.paths = {
+  echo = {
+    server = "echo", endpoint = "tcp://127.0.0.1:0", connections = 50, depth = 1,
+    rounds = {10, 60}, client = ask,
+  },
+  unix = {
+    server = "echo", endpoint = "unix:@", connections = 50, depth = 1,
+    rounds = {10, 60}, client = ask,
+  },
+  lines = {
+    server = "lines", endpoint = "tcp://127.0.0.1:0", connections = 10, depth = 16,
+    rounds = {5, 30}, client = ask,
+  },
+  connect = {
+    server = "connect", endpoint = "tcp://127.0.0.1:0", connections = 10, depth = 1,
+    rounds = {10, 60}, client = connect,
+  },
+  udp = {
+    server = "udp", endpoint = "udp://127.0.0.1:0", connections = 1, depth = 64,
+    rounds = {5, 55}, client = ask_datagrams,
+  },
+}
+
+--- Their order, in tables.
+measure.order = {"echo", "lines", "unix", "connect", "udp"}
+
+local function connections(path, rounds)
+  return path.server == "connect" and path.connections * rounds or path.connections
+end
+
+local function messages(path, rounds)
+  return path.connections * path.depth * rounds
+end
+
+--- Serve the messages of so many rounds, under a command that measures.
+local function serve(neap, name, rounds, command)
+  local path = measure.paths[name]
+  local endpoint = path.endpoint == "unix:@" and "unix:@" .. os.tmpname() or path.endpoint
+  local words = table.move(command, 1, #command, 1, {stdout = "pipe", stderr = "pipe"})
+  for _, word in ipairs {
+    neap, "bench/cost/server.lua", path.server, endpoint, tostring(connections(path, rounds)),
+  } do
+    words[#words + 1] = word
+  end
+  local server <close> = assert(process.spawn(words))
+  local client = task.spawn(function()
+    path.client(assert(server.stdout:read "l"), path, rounds)
+  end)
+  local told = server.stderr:read "a"
+  client:join()
+  assert(server:wait() == 0, told)
+  return told
+end
+
+--- Instructions a message.
+---@param neap string  the executable
+---@param name string  a key of `paths`
+---@return number
+function measure.instructions(neap, name)
+  local path, counts = measure.paths[name], {}
+  for i, rounds in ipairs(path.rounds) do
+    local told = serve(neap, name, rounds, {
+      "valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null",
+    })
+    counts[i] = tonumber((told:match "Collected : (%d+)"))
+  end
+  return (counts[2] - counts[1]) / (messages(path, path.rounds[2]) - messages(path, path.rounds[1]))
+end
+
+--- Leave a profile of so many rounds at a path, for callgrind_annotate(1).
+---@param neap string
+---@param name string
+---@param rounds integer
+---@param file string
+function measure.profile(neap, name, rounds, file)
+  serve(neap, name, rounds, {"valgrind", "--tool=callgrind", "--callgrind-out-file=" .. file})
+  return messages(measure.paths[name], rounds)
+end
+
+local function count_calls(neap, name, rounds)
+  local counts, log = {}, os.tmpname()
+  serve(neap, name, rounds, {"strace", "-f", "-c", "-o", log})
+  for line in io.lines(log) do
+    local calls, call = line:match "^%s*[%d.]+%s+[%d.]+%s+%d+%s+(%d+)%s*%d*%s+([%w_]+)$"
+    if call then
+      counts[call] = tonumber(calls)
+    end
+  end
+  os.remove(log)
+  return counts
+end
+
+--- System calls a message: their sum, and each one's.
+---@param neap string
+---@param name string
+---@return number sum, table<string, number> calls
+function measure.calls(neap, name)
+  local path, each_call = measure.paths[name], {}
+  local few = count_calls(neap, name, path.rounds[1])
+  local many = count_calls(neap, name, path.rounds[2])
+  local more = messages(path, path.rounds[2]) - messages(path, path.rounds[1])
+  for call, count in pairs(many) do
+    each_call[call] = (count - (few[call] or 0)) / more
+  end
+  local sum = each_call.total
+  each_call.total = nil
+  return sum, each_call
+end
+
+return measure

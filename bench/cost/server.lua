@@ -1,0 +1,57 @@
+-- usage: neap bench/cost/server.lua PATH ENDPOINT CONNECTIONS    serve a path of work, and end
+--
+-- What bench/cost.lua counts: servers that do nothing but what their names say,
+-- and end when so many connections have.
+
+local net = require "neap.net"
+
+local path, endpoint, left = arg[1], arg[2], tonumber(arg[3])
+
+local handlers = {}
+
+function handlers.echo(stream)
+  while true do
+    local data = stream:recv()
+    if not data then
+      return
+    end
+    stream:write(data)
+  end
+end
+
+function handlers.lines(stream)
+  for line in stream:lines() do
+    stream:write(line, "\n")
+  end
+end
+
+function handlers.connect(stream)
+  stream:write(stream:recv())
+end
+
+--- An empty datagram is the last one.
+local function echo_datagrams(socket)
+  for data, from in socket:messages() do
+    socket:send(data, from)
+    if data == "" then
+      return
+    end
+  end
+end
+
+local open = path == "udp" and net.bind or net.listen
+local served = assert(open(endpoint))
+print(served.endpoint)
+io.stdout:flush()
+if path == "udp" then
+  echo_datagrams(served)
+else
+  local handler = handlers[path]
+  served:serve(function(stream)
+    handler(stream)
+    left = left - 1
+    if left == 0 then
+      served:close()
+    end
+  end)
+end
