@@ -23,6 +23,7 @@ enum { UNPACK_FIRST = 256 };
 
 /* A look at the unread bytes, beginning at `at`. */
 typedef struct view {
+  const box *box;
   const char *bytes;
   size_t size;
   size_t at;    /* how far this call has taken */
@@ -41,11 +42,11 @@ typedef int taker(lua_State *L, view *v, int arg);
 
 /* The continuation's context: which verb, and whether failures are raised (an
  * iterator's). */
-enum verb { RECV, READ, READUNTIL, PEEK, UNPACK, RECVFD, VERBS };
+enum verb { RECV, READ, READUNTIL, PEEK, UNPACK, RECVFD, CHUNK, LINE, VERBS };
 enum { RAISING = 8 };
 
-static const char *const verb_names[VERBS] = {"recv", "read",   "readuntil",
-                                              "peek", "unpack", "recvfd"};
+static const char *const verb_names[VERBS] = {
+    "recv", "read", "readuntil", "peek", "unpack", "recvfd", "recv", "read"};
 
 static int verb_k(lua_State *L, int status, lua_KContext ctx);
 
@@ -53,8 +54,8 @@ static int verb_k(lua_State *L, int status, lua_KContext ctx);
 /* Look at what is there now; false when the stream is closed.  For each push
  * may run a finalizer, and that may close the stream, or the other end of a
  * mem: pair, which sends its last bytes then. */
-static bool look(lua_State *L, view *v) {
-  const stream *s = ((box *)lua_touserdata(L, 1))->stream;
+static bool look(view *v) {
+  const stream *s = v->box->stream;
   if (s == NULL)
     return false;
   v->size = inbox_size(&s->in);
@@ -79,26 +80,29 @@ static void push_bytes(lua_State *L, view *v, size_t n, size_t skip) {
 }
 
 
-/* As much as there is, up to a maximum at arg. */
-static int take_some(lua_State *L, view *v, int arg) {
-  if (rest(v) == 0) {
-    if (!v->end)
-      return MORE;
-    lua_pushnil(L);
-    return TAKEN;
-  }
-  size_t max = (size_t)luaL_optinteger(L, arg, COUNT_MAX);
-  push_bytes(L, v, rest(v) < max ? rest(v) : max, 0);
-  return TAKEN;
-}
-
-
 /* What is left at the end of the stream, nil when that is nothing. */
 static int take_last(lua_State *L, view *v) {
   if (rest(v) == 0)
     lua_pushnil(L);
   else
     push_bytes(L, v, rest(v), 0);
+  return TAKEN;
+}
+
+
+/* As much as there is. */
+static int take_chunk(lua_State *L, view *v, int arg) {
+  (void)arg;
+  return rest(v) == 0 && !v->end ? MORE : take_last(L, v);
+}
+
+
+/* The same, up to a maximum at arg. */
+static int take_some(lua_State *L, view *v, int arg) {
+  if (rest(v) == 0 || lua_isnoneornil(L, arg))
+    return take_chunk(L, v, arg);
+  size_t max = (size_t)lua_tointeger(L, arg);
+  push_bytes(L, v, rest(v) < max ? rest(v) : max, 0);
   return TAKEN;
 }
 
@@ -132,13 +136,19 @@ static int take_all(lua_State *L, view *v) {
 }
 
 
+static const char *find(const char *bytes, size_t size, const char *mark,
+                        size_t n) {
+  return n == 1 ? memchr(bytes, *mark, size) : memmem(bytes, size, mark, n);
+}
+
+
 /* Up to a delimiter.  keep: how much of it belongs to the value.  What the
  * first taker of a call has searched is not searched again. */
 static int take_until(lua_State *L, view *v, const char *mark, size_t n,
                       size_t keep, size_t max) {
   bool first = v->at == 0;
   size_t from = first ? *v->seen : v->at;
-  const char *found = memmem(v->bytes + from, v->size - from, mark, n);
+  const char *found = find(v->bytes + from, v->size - from, mark, n);
   size_t partial = rest(v) < n ? rest(v) : n - 1;
   size_t size =
       found != NULL ? (size_t)(found - v->bytes) - v->at : rest(v) - partial;
@@ -156,8 +166,8 @@ static int take_until(lua_State *L, view *v, const char *mark, size_t n,
 }
 
 
-static int take_line(lua_State *L, view *v, bool keep) {
-  return take_until(L, v, "\n", 1, keep, LINE_MAX_DEFAULT);
+static int take_line(lua_State *L, view *v, int keep) {
+  return take_until(L, v, "\n", 1, (size_t)keep, LINE_MAX_DEFAULT);
 }
 
 
@@ -272,9 +282,9 @@ static int take_format(lua_State *L, view *v, int arg) {
     format++;
   switch (*format) {
   case 'l':
-    return take_line(L, v, false);
+    return take_line(L, v, 0);
   case 'L':
-    return take_line(L, v, true);
+    return take_line(L, v, 1);
   case 'n':
     return take_number(L, v);
   default:
@@ -289,7 +299,7 @@ static int take_formats(lua_State *L, view *v, int last) {
     int result = take_format(L, v, i);
     if (result != TAKEN)
       return result;
-    if (lua_isnil(L, -1) || !look(L, v))
+    if (lua_isnil(L, -1) || !look(v))
       break;
   }
   return TAKEN;
@@ -350,7 +360,7 @@ static int take_unpack(lua_State *L, view *v, int arg) {
   size_t all = rest(v) < max ? rest(v) : max;
   size_t n = all < UNPACK_FIRST ? all : UNPACK_FIRST;
   int result = unpack_some(L, v, arg, n);
-  if (result == MORE && n < all && look(L, v))
+  if (result == MORE && n < all && look(v))
     result = unpack_some(L, v, arg, all);
   if (result != MORE)
     return result;
@@ -395,10 +405,13 @@ static int take_passed(lua_State *L, view *v, int arg) {
 ** The loop around them
 */
 
+/* Arguments are from index 2 on.  READ's are as many as there are; LINE keeps
+ * no byte of the delimiter. */
 static int take(lua_State *L, view *v, enum verb verb, int last) {
-  static taker *const takers[VERBS] = {take_some, take_formats, take_delimited,
-                                       take_peek, take_unpack,  take_passed};
-  return takers[verb](L, v, verb == READ ? last : 2);
+  static taker *const takers[VERBS] = {take_some,  take_formats, take_delimited,
+                                       take_peek,  take_unpack,  take_passed,
+                                       take_chunk, take_line};
+  return takers[verb](L, v, verb == READ ? last : verb == LINE ? 0 : 2);
 }
 
 
@@ -461,17 +474,18 @@ static bool owes_error(const stream *s) {
 }
 
 
-static int try_once(lua_State *L, stream *s, lua_KContext ctx) {
+static int try_once(lua_State *L, const box *b, lua_KContext ctx) {
+  stream *s = b->stream;
   int last = lua_gettop(L);
   size_t seen = s->scanned;
   if (owes_error(s)) {
     s->reported = true;
     return failed(L, s, s->write_error, ctx);
   }
-  view v = {.need = 1, .seen = &seen};
-  look(L, &v);
+  view v = {.box = b, .need = 1, .seen = &seen};
+  look(&v);
   int result = take(L, &v, ctx & 7, last);
-  if (!look(L, &v))
+  if (!look(&v))
     return result == TAKEN ? lua_gettop(L) - last
                            : failed(L, NULL, -ECANCELED, ctx);
   if (result < 0)
@@ -487,17 +501,18 @@ static int try_once(lua_State *L, stream *s, lua_KContext ctx) {
 }
 
 
-static int try(lua_State *L, stream *s, lua_KContext ctx) {
+static int try(lua_State *L, const box *b, lua_KContext ctx) {
   int n;
   do
-    n = try_once(L, s, ctx);
+    n = try_once(L, b, ctx);
   while (n == AGAIN);
   return n;
 }
 
 
 static int verb_k(lua_State *L, int status, lua_KContext ctx) {
-  stream *s = ((box *)lua_touserdata(L, 1))->stream;
+  const box *b = lua_touserdata(L, 1);
+  stream *s = b->stream;
   if (s != NULL)
     s->read_busy = false;
   int result = status == LUA_YIELD ? wait_status(L) : 0;
@@ -505,14 +520,13 @@ static int verb_k(lua_State *L, int status, lua_KContext ctx) {
     return failed(L, s, result < 0 ? result : -ECANCELED, ctx);
   if (result < 0)
     return failed(L, s, result, ctx);
-  return try(L, s, ctx);
+  return try(L, b, ctx);
 }
 
 
-static int begin(lua_State *L, lua_KContext ctx) {
-  const char *op = verb_names[ctx & 7];
-  stream *s = stream_box(L)->stream;
-  wait_enter(L, op);
+static int begin(lua_State *L, const box *b, lua_KContext ctx) {
+  stream *s = b->stream;
+  wait_enter(L, verb_names[ctx & 7]);
   if (s == NULL)
     return failed(L, NULL, -EBADF, ctx);
   stream_check_reader(L, s);
@@ -521,7 +535,7 @@ static int begin(lua_State *L, lua_KContext ctx) {
     s->read_busy = true;
     return wait_yield(L, ctx, verb_k);
   }
-  return try(L, s, ctx);
+  return try(L, b, ctx);
 }
 
 
@@ -530,75 +544,80 @@ static int begin(lua_State *L, lua_KContext ctx) {
 */
 
 static void check_max(lua_State *L, int arg) {
-  lua_Integer max = luaL_optinteger(L, arg, 1);
+  if (lua_isnoneornil(L, arg))
+    return;
+  lua_Integer max = luaL_checkinteger(L, arg);
   luaL_argcheck(L, max >= 1 && max <= COUNT_MAX, arg,
                 "a count of bytes from 1 to 2^31-1 expected");
 }
 
 
 static int l_recv(lua_State *L) {
-  stream_box(L);
+  const box *b = stream_box(L);
   check_max(L, 2);
-  lua_settop(L, 2);
-  return begin(L, RECV);
+  return begin(L, b, RECV);
 }
 
 
-static void check_formats(lua_State *L) {
-  stream_box(L);
-  if (lua_gettop(L) == 1)
-    lua_pushliteral(L, "l");
-  for (int i = lua_gettop(L); i >= 2; i--)
+/* The formats from index 2 on; returns their number. */
+static int check_formats(lua_State *L) {
+  int last = lua_gettop(L);
+  for (int i = last; i >= 2; i--)
     check_format(L, i);
+  return last - 1;
 }
 
 
 static int l_read(lua_State *L) {
-  check_formats(L);
-  luaL_checkstack(L, lua_gettop(L) + LUA_MINSTACK, "too many formats");
-  return begin(L, READ);
+  const box *b = stream_box(L);
+  int n = check_formats(L);
+  if (n == 0)
+    return begin(L, b, LINE);
+  luaL_checkstack(L, n + LUA_MINSTACK, "too many formats");
+  return begin(L, b, READ);
 }
 
 
 static int l_readuntil(lua_State *L) {
   size_t n;
-  stream_box(L);
+  const box *b = stream_box(L);
   luaL_checklstring(L, 2, &n);
   luaL_argcheck(L, n > 0, 2, "a delimiter of at least one byte expected");
   check_max(L, 3);
   lua_settop(L, 3);
-  return begin(L, READUNTIL);
+  return begin(L, b, READUNTIL);
 }
 
 
 static int l_peek(lua_State *L) {
-  stream_box(L);
+  const box *b = stream_box(L);
   lua_Integer n = luaL_checkinteger(L, 2);
   luaL_argcheck(L, n >= 1 && n <= HIGH_WATER, 2,
                 "a count of bytes from 1 to 65536 expected");
   lua_settop(L, 2);
-  return begin(L, PEEK);
+  return begin(L, b, PEEK);
 }
 
 
 static int l_unpack(lua_State *L) {
-  stream_box(L);
+  const box *b = stream_box(L);
   luaL_checkstring(L, 2);
   check_max(L, 3);
   lua_settop(L, 3);
-  return begin(L, UNPACK);
+  return begin(L, b, UNPACK);
 }
 
 
 static int l_recvfd(lua_State *L) {
-  stream *s = stream_box(L)->stream;
+  const box *b = stream_box(L);
+  stream *s = b->stream;
   lua_Integer max = luaL_optinteger(L, 2, 1);
   luaL_argcheck(L, max >= 0 && max <= COUNT_MAX, 2,
                 "a count of bytes from 0 to 2^31-1 expected");
   lua_settop(L, 2);
   if (s != NULL && !passing_begin(s))
     return passing_refuse(L, s, "recvfd");
-  return begin(L, RECVFD);
+  return begin(L, b, RECVFD);
 }
 
 
@@ -606,20 +625,37 @@ static int l_recvfd(lua_State *L) {
 ** for line in stream:lines(formats...) / for chunk in stream:chunks()
 */
 
+/* The stream, upvalue 1, takes the place of what the loop passes. */
+static const box *iterated(lua_State *L) {
+  if (lua_gettop(L) == 0)
+    lua_pushnil(L);
+  lua_copy(L, lua_upvalueindex(1), 1);
+  return lua_touserdata(L, 1);
+}
+
+
 static int l_next_formats(lua_State *L) {
   int n = (int)lua_tointeger(L, lua_upvalueindex(2));
-  lua_settop(L, 0);
+  lua_settop(L, 1);
   luaL_checkstack(L, 2 * n + LUA_MINSTACK, "too many formats");
-  lua_pushvalue(L, lua_upvalueindex(1));
   for (int i = 1; i <= n; i++)
     lua_pushvalue(L, lua_upvalueindex(2 + i));
-  return begin(L, READ | RAISING);
+  return begin(L, iterated(L), READ | RAISING);
+}
+
+
+static int l_next_line(lua_State *L) {
+  return begin(L, iterated(L), LINE | RAISING);
 }
 
 
 static int l_lines(lua_State *L) {
-  check_formats(L);
-  int n = lua_gettop(L) - 1;
+  stream_box(L);
+  int n = check_formats(L);
+  if (n == 0) {
+    lua_pushcclosure(L, l_next_line, 1);
+    return 1;
+  }
   luaL_argcheck(L, n <= 250, 252, "too many formats");
   lua_pushinteger(L, n);
   lua_insert(L, 2);
@@ -629,10 +665,7 @@ static int l_lines(lua_State *L) {
 
 
 static int l_next_chunk(lua_State *L) {
-  lua_settop(L, 0);
-  lua_pushvalue(L, lua_upvalueindex(1));
-  lua_pushnil(L);
-  return begin(L, RECV | RAISING);
+  return begin(L, iterated(L), CHUNK | RAISING);
 }
 
 
