@@ -193,14 +193,12 @@ void outbox_flush(stream *s) {
   struct iovec v = {o->gather, o->gathered};
   bool clear = o->pending == 0;
   o->gathered = 0;
-  if (clear && give_all(s, &v, 1) == 1) {
-    rest(s);
-    return;
-  }
-  if (s->write_error == 0)
-    append_copy(s, v.iov_base, v.iov_len);
-  if (clear)
+  size_t taken = clear ? give(s, &v, 1) : 0;
+  if (taken < v.iov_len && s->write_error == 0)
+    append_copy(s, o->gather + taken, v.iov_len - taken);
+  if (clear && taken < v.iov_len)
     want(s);
+  rest(s);
 }
 
 

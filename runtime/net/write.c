@@ -28,31 +28,45 @@ enum { BYTES_A_VERB = 64 };
 static int write_k(lua_State *L, int status, lua_KContext ctx);
 
 
-/* Strings from index 2 on; numbers are turned into strings. */
-static void check_pieces(lua_State *L) {
-  for (int i = lua_gettop(L); i >= 2; i--)
-    luaL_checkstring(L, i);
+/* What one call writes: the strings from index 2 on, which stay there. */
+typedef struct pieces {
+  int n;
+  size_t size;           /* of all */
+  struct iovec few[FEW]; /* few[i]: index i + 1; only if n < FEW */
+} pieces;
+
+
+static struct iovec piece(lua_State *L, int index) {
+  size_t n;
+  const char *bytes = lua_tolstring(L, index, &n);
+  return (struct iovec){(char *)bytes, n};
 }
 
 
-static size_t size_of(lua_State *L) {
-  size_t sum = 0;
-  for (int i = lua_gettop(L); i >= 2; i--)
-    sum += lua_rawlen(L, i);
-  return sum;
+/* Numbers are turned into strings. */
+static void check_pieces(lua_State *L, pieces *p) {
+  p->n = lua_gettop(L) - 1;
+  p->size = 0;
+  for (int i = p->n; i >= 1; i--) {
+    struct iovec v = piece(L, i + 1);
+    if (v.iov_base == NULL)
+      luaL_checkstring(L, i + 1); /* raises */
+    p->size += v.iov_len;
+    if (i < FEW)
+      p->few[i] = v;
+  }
 }
 
 
-static bool gather(lua_State *L, stream *s, size_t size) {
-  if (size > GATHER)
+static bool gather(lua_State *L, stream *s, const pieces *p) {
+  if (p->size > GATHER)
     return false;
-  if (s->out != NULL && size > GATHER - s->out->gathered)
+  if (s->out != NULL && p->size > GATHER - s->out->gathered)
     outbox_flush(s);
-  for (int i = 2; i <= lua_gettop(L); i++) {
-    size_t n;
-    const char *bytes = lua_tolstring(L, i, &n);
-    if (n > 0)
-      outbox_gather(s, bytes, n);
+  for (int i = 1; i <= p->n; i++) {
+    struct iovec v = i < FEW ? p->few[i] : piece(L, i + 1);
+    if (v.iov_len > 0)
+      outbox_gather(s, v.iov_base, v.iov_len);
   }
   return true;
 }
@@ -67,20 +81,25 @@ static int anchor(void *about, int i) {
 
 
 /* False if the memory for the list cost the stream: a finalizer closed it. */
-static bool send_now(lua_State *L, stream *s) {
-  struct iovec few[FEW];
-  int n = lua_gettop(L) - 1;
-  struct iovec *v =
-      n < FEW ? few : lua_newuserdatauv(L, (size_t)(n + 1) * sizeof *v, 0);
-  if (((box *)lua_touserdata(L, 1))->stream == NULL)
-    return false;
-  for (int i = 1; i <= n; i++) {
-    v[i].iov_len = lua_rawlen(L, i + 1);
-    v[i].iov_base = (char *)lua_tostring(L, i + 1);
+static bool send_now(lua_State *L, stream *s, pieces *p) {
+  struct iovec *v = p->few;
+  if (p->n >= FEW) {
+    v = lua_newuserdatauv(L, (size_t)(p->n + 1) * sizeof *v, 0);
+    for (int i = 1; i <= p->n; i++)
+      v[i] = piece(L, i + 1);
   }
-  outbox_send(s, v, n, anchor, L);
-  lua_settop(L, n + 1);
-  return true;
+  bool open = ((box *)lua_touserdata(L, 1))->stream != NULL;
+  if (open)
+    outbox_send(s, v, p->n, anchor, L);
+  lua_settop(L, p->n + 1);
+  return open;
+}
+
+
+static size_t size_of(lua_State *L) {
+  pieces p;
+  check_pieces(L, &p);
+  return p.size;
 }
 
 
@@ -118,7 +137,7 @@ static int fail_now(lua_State *L, stream *s, lua_KContext ctx) {
 static int finish(lua_State *L, stream *s) {
   if (s->write_error != 0)
     return fail_now(L, s, ACCEPTED);
-  lua_settop(L, 1);
+  lua_pushvalue(L, 1);
   return 1;
 }
 
@@ -131,14 +150,13 @@ static bool is_over(const stream *s) {
 /* It is this task's turn: accept what it writes.  There was room when it was
  * called; what others had gathered by then may have taken it, but a task that
  * went back would lose its place. */
-static int take_turn(lua_State *L, stream *s) {
+static int take_turn(lua_State *L, stream *s, pieces *p) {
   if (is_over(s)) {
     stream_next_turn(s);
     return fail_now(L, s, WAITING_TURN);
   }
-  size_t size = size_of(L);
-  wait_charge(L, size / BYTES_A_VERB);
-  if (!gather(L, s, size) && !send_now(L, s))
+  wait_charge(L, p->size / BYTES_A_VERB);
+  if (!gather(L, s, p) && !send_now(L, s, p))
     return failed(L, NULL, -ECANCELED, WAITING_TURN);
   if (outbox_pending(s) >= HIGH_WATER)
     return await(L, s, ACCEPTED);
@@ -148,13 +166,13 @@ static int take_turn(lua_State *L, stream *s) {
 
 
 /* Get in line, unless nobody else is. */
-static int begin(lua_State *L, stream *s) {
+static int begin(lua_State *L, stream *s, pieces *p) {
   if (s->relaying != NULL)
     return luaL_error(L, "this stream is being relayed (EBUSY)");
   bool full = outbox_pending(s) >= HIGH_WATER && !is_over(s);
   if (full || s->called || !wait_idle(&s->turns))
     return await(L, s, WAITING_TURN);
-  return take_turn(L, s);
+  return take_turn(L, s, p);
 }
 
 
@@ -170,10 +188,12 @@ static int write_k(lua_State *L, int status, lua_KContext ctx) {
     return failed(L, s, result, ctx);
   if (ctx == ACCEPTED)
     return finish(L, s);
+  pieces p;
+  check_pieces(L, &p);
   if (ctx == YIELDED)
-    return begin(L, s);
+    return begin(L, s, &p);
   s->called = false;
-  return take_turn(L, s);
+  return take_turn(L, s, &p);
 }
 
 
@@ -182,15 +202,16 @@ static int write_k(lua_State *L, int status, lua_KContext ctx) {
 */
 
 static int l_write(lua_State *L) {
-  stream_box(L);
-  check_pieces(L);
+  const box *b = stream_box(L);
+  pieces p;
+  check_pieces(L, &p);
   wait_enter(L, "write");
-  stream *s = stream_box(L)->stream; /* a finalizer may have closed it */
+  stream *s = b->stream; /* a finalizer may have closed it */
   if (s == NULL)
     return failed(L, NULL, -EBADF, WAITING_TURN);
   if (wait_spent(L))
     return wait_yield(L, YIELDED, write_k);
-  return begin(L, s);
+  return begin(L, s, &p);
 }
 
 

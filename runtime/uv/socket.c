@@ -44,6 +44,8 @@ enum {
   SHORT_MESSAGE = 4096, /* fits the smallest buffer that can be set */
 };
 
+enum { SENDING = MSG_DONTWAIT | MSG_NOSIGNAL };
+
 
 /*
 ** Options and addresses of a bare descriptor
@@ -362,15 +364,19 @@ static int at_most(int n) {
 }
 
 
-static ssize_t send_some(stream *s, const struct iovec *v, int n) {
-  wire *w = wire_of(s);
-  const int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
+static ssize_t send_pieces(int fd, const struct iovec *v, int n) {
   struct msghdr m = {.msg_iov = (struct iovec *)(uintptr_t)v,
                      .msg_iovlen = (size_t)at_most(n)};
+  return sendmsg(fd, &m, SENDING);
+}
+
+
+static ssize_t send_some(stream *s, const struct iovec *v, int n) {
+  wire *w = wire_of(s);
   ssize_t sent;
   do
-    sent = n == 1 ? send(w->watch.fd, v->iov_base, v->iov_len, flags)
-                  : sendmsg(w->watch.fd, &m, flags);
+    sent = n == 1 ? send(w->watch.fd, v->iov_base, v->iov_len, SENDING)
+                  : send_pieces(w->watch.fd, v, n);
   while (sent < 0 && errno == EINTR);
   return written(w, sent);
 }
