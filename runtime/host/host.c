@@ -10,6 +10,7 @@
 #include "host/error.h"
 #include "host/load.h"
 #include "host/memory.h"
+#include "host/slab.h"
 
 
 /* A collection begins when memory has grown to so many per cent.  Starting a
@@ -29,17 +30,51 @@ static int open_libraries(lua_State *L) {
   lua_settop(L, 0);
   load_open(L);
   lua_gc(L, LUA_GCINC, COLLECTOR_PAUSE, 0, 0);
-  lua_warning(L, "@on", 0); /* an error in a finalizer is told, not hidden */
   return 0;
+}
+
+
+/* An error outside every call: abort() follows. */
+static int panic(lua_State *L) {
+  const char *message = lua_tostring(L, -1);
+  fprintf(stderr, "neap: %s\n", message != NULL ? message : "no message");
+  return 0;
+}
+
+
+/* A message in pieces; what begins with @ is for us. */
+static void warn(void *about, const char *message, int to_be_continued) {
+  host *h = about;
+  if (!h->warning && !to_be_continued && message[0] == '@') {
+    h->silent = strcmp(message, "@off") == 0;
+    return;
+  }
+  if (!h->silent)
+    fprintf(stderr, "%s%s%s", h->warning ? "" : "Lua warning: ", message,
+            to_be_continued ? "" : "\n");
+  h->warning = to_be_continued != 0;
+}
+
+
+static lua_State *new_state(host *h) {
+  h->slab = slab_new();
+  lua_State *L = h->slab != NULL ? lua_newstate(slab_alloc, h->slab) : NULL;
+  if (L == NULL)
+    return NULL;
+  lua_atpanic(L, panic);
+  lua_setwarnf(L, warn, h); /* an error in a finalizer is told, not hidden */
+  return L;
 }
 
 
 bool host_open(host *h) {
   if (h->label == NULL)
     h->label = "neap";
-  h->L = luaL_newstate();
-  if (h->L == NULL)
+  h->L = new_state(h);
+  if (h->L == NULL) {
+    host_close(h);
     return false;
+  }
   *(host **)lua_getextraspace(h->L) = h;
   lua_pushcfunction(h->L, open_libraries);
   if (host_call(h, 0, 0))
@@ -54,7 +89,10 @@ void host_close(host *h) {
   h->ended = true;
   if (h->L != NULL)
     lua_close(h->L);
+  if (h->slab != NULL)
+    slab_free(h->slab);
   h->L = NULL;
+  h->slab = NULL;
 }
 
 

@@ -26,6 +26,7 @@ struct watcher {
 
 struct host {
   lua_State *L;              /* the main thread; no user code runs on it */
+  struct slab *slab;         /* its memory */
   const struct world *world; /* what the outside decides: sched/world.h */
   void *outside;             /* the backend's own state, its first argument */
   struct sched *sched;       /* tasks and deadlines: sched/task.h */
@@ -49,6 +50,8 @@ struct host {
                                     running task must not go on behind it */
   unsigned stuck;                /* calls below which nothing can suspend */
   unsigned closing;              /* nested coroutine.close */
+  bool warning;                  /* in the middle of one */
+  bool silent;                   /* warn("@off") */
   bool ended;      /* the state is being closed: what a finalizer makes now
                        gets none itself */
   int exit_status; /* of the process */
