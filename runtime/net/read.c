@@ -90,20 +90,10 @@ static int take_last(lua_State *L, view *v) {
 }
 
 
-/* As much as there is. */
-static int take_chunk(lua_State *L, view *v, int arg) {
+/* Nothing has arrived: recv_now takes what has. */
+static int take_none(lua_State *L, view *v, int arg) {
   (void)arg;
-  return rest(v) == 0 && !v->end ? MORE : take_last(L, v);
-}
-
-
-/* The same, up to a maximum at arg. */
-static int take_some(lua_State *L, view *v, int arg) {
-  if (rest(v) == 0 || lua_isnoneornil(L, arg))
-    return take_chunk(L, v, arg);
-  size_t max = (size_t)lua_tointeger(L, arg);
-  push_bytes(L, v, rest(v) < max ? rest(v) : max, 0);
-  return TAKEN;
+  return v->end ? take_last(L, v) : MORE;
 }
 
 
@@ -408,9 +398,9 @@ static int take_passed(lua_State *L, view *v, int arg) {
 /* Arguments are from index 2 on.  READ's are as many as there are; LINE keeps
  * no byte of the delimiter. */
 static int take(lua_State *L, view *v, enum verb verb, int last) {
-  static taker *const takers[VERBS] = {take_some,  take_formats, take_delimited,
-                                       take_peek,  take_unpack,  take_passed,
-                                       take_chunk, take_line};
+  static taker *const takers[VERBS] = {take_none, take_formats, take_delimited,
+                                       take_peek, take_unpack,  take_passed,
+                                       take_none, take_line};
   return takers[verb](L, v, verb == READ ? last : verb == LINE ? 0 : 2);
 }
 
@@ -474,8 +464,37 @@ static bool owes_error(const stream *s) {
 }
 
 
+/* Does anything that arrives answer it, or at least begin to? */
+static bool is_eager(lua_KContext ctx) {
+  enum verb verb = ctx & 7;
+  return verb == RECV || verb == CHUNK || verb == LINE;
+}
+
+
+/* What has arrived, up to a maximum: as a taker does, but without a view. */
+static int recv_now(lua_State *L, const box *b, enum verb verb) {
+  stream *s = b->stream;
+  size_t n = inbox_size(&s->in);
+  if (verb == RECV && !lua_isnoneornil(L, 2)) {
+    size_t max = (size_t)lua_tointeger(L, 2);
+    n = n < max ? n : max;
+  }
+  lua_pushlstring(L, inbox_bytes(&s->in), n);
+  if (b->stream == NULL)
+    return 1;
+  inbox_skip(&s->in, n);
+  s->want = 0;
+  return 1;
+}
+
+
 static int try_once(lua_State *L, const box *b, lua_KContext ctx) {
   stream *s = b->stream;
+  bool empty = inbox_size(&s->in) == 0;
+  if (empty && is_eager(ctx) && !s->eof)
+    return wait_for_more(L, s, 1, ctx);
+  if (!empty && ((ctx & 7) == RECV || (ctx & 7) == CHUNK))
+    return recv_now(L, b, ctx & 7);
   int last = lua_gettop(L);
   size_t seen = s->scanned;
   if (owes_error(s)) {

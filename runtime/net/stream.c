@@ -29,6 +29,10 @@
  * is reset, so that a writer without end learns of the close. */
 enum { FORGOTTEN = 256 * 1024 };
 
+/* Room for methods and fields.  They are a quarter of that: so few lookups meet
+ * another name first. */
+enum { METHODS = 128 };
+
 
 stream *stream_new(host *h, const transport *t, bool connecting) {
   stream *s = memory_new(sizeof *s + t->size);
@@ -380,7 +384,7 @@ static const luaL_Reg metamethods[] = {{"__close", l_close},
 void stream_open(lua_State *L) {
   luaL_newmetatable(L, STREAM_CLASS);
   luaL_setfuncs(L, metamethods, 0);
-  lua_newtable(L);
+  lua_createtable(L, 0, METHODS);
   luaL_setfuncs(L, life_methods, 0);
   luaL_setfuncs(L, read_methods, 0);
   luaL_setfuncs(L, write_methods, 0);
