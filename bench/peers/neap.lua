@@ -1,0 +1,33 @@
+-- neap MODE ENDPOINT [UPSTREAM]
+
+local net = require "neap.net"
+
+local mode, endpoint, upstream = ...
+
+local handlers = {}
+
+function handlers.echo(stream)
+  while true do
+    local data = stream:recv()
+    if not data then
+      return
+    end
+    stream:write(data)
+  end
+end
+
+function handlers.lines(stream)
+  for line in stream:lines() do
+    stream:write(line, "\n")
+  end
+end
+
+function handlers.relay(stream)
+  local other <close> = assert(net.connect(upstream))
+  net.relay(stream, other)
+end
+
+local listener = assert(net.listen(endpoint, {backlog = 4096}))
+print(listener.endpoint)
+io.stdout:flush()
+listener:serve(handlers[mode])

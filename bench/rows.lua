@@ -1,0 +1,64 @@
+--- What is measured, in the order of the tables.
+
+---@class bench.Row
+---@field id string
+---@field title string
+---@field how "load"|"idle"|"start"|"tasks"
+---@field mode string  of the server
+---@field load? string[]  the load generator's words
+---@field connections? integer
+---@field unit string
+---@field less? boolean  is better
+---@field rounds? integer  instead of the usual number
+
+---@type bench.Row[]
+return {
+  {
+    id = "echo50", title = "TCP echo 64 B, 50 connections", how = "load", mode = "echo",
+    load = {"echo"}, connections = 50, unit = "messages/s",
+  },
+  {
+    id = "echo1000", title = "TCP echo 64 B, 1,000 connections", how = "load", mode = "echo",
+    load = {"echo"}, connections = 1000, unit = "messages/s",
+  },
+  {
+    id = "lines", title = "lines of 64 B, 16 pipelined, 50 connections", how = "load",
+    mode = "lines", load = {"echo", "depth=16"}, connections = 50, unit = "lines/s",
+  },
+  {
+    id = "bulk", title = "TCP echo 16 KiB, 16 connections", how = "load", mode = "bulk",
+    load = {"echo", "size=16384"}, connections = 16, unit = "messages/s",
+  },
+  {
+    id = "unix", title = "unix stream echo 64 B, 50 connections", how = "load", mode = "unix",
+    load = {"echo"}, connections = 50, unit = "messages/s",
+  },
+  {
+    id = "connect", title = "connect, one echo, close", how = "load", mode = "connect",
+    load = {"connect"}, connections = 16, unit = "connections/s",
+  },
+  {
+    id = "relay", title = "relay, one way, 8 connections", how = "load", mode = "relay",
+    load = {"relay"}, connections = 8, unit = "bytes/s",
+  },
+  {
+    id = "pingpong", title = "TCP echo 64 B, 1 connection", how = "load", mode = "pingpong",
+    load = {"echo"}, connections = 1, unit = "messages/s",
+  },
+  {
+    id = "idle", title = "an idle connection, of 10,000", how = "idle", mode = "idle",
+    connections = 10000, unit = "bytes", less = true, rounds = 1,
+  },
+  {
+    id = "start", title = "start and end of a process", how = "start", mode = "start",
+    unit = "ms", less = true,
+  },
+  {
+    id = "spawn", title = "a task spawned, run and ended", how = "tasks", mode = "tasks",
+    unit = "ns", less = true,
+  },
+  {
+    id = "switch", title = "a switch to the next task", how = "tasks", mode = "tasks",
+    unit = "ns", less = true,
+  },
+}

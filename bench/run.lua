@@ -1,0 +1,366 @@
+-- usage: sh bench/run [--quick] [--peers=A,B,...] [ROW...]    neap and its peers, in turn, on the same work
+--
+-- Started by bench/run, which builds what is needed into the folder BUILD.
+-- Each round measures every peer once, one after the other, so that all see the
+-- same machine; what counts is the ratio to the hand-written server in C of the
+-- same round. Servers run on core 0, the load on core 1. Each server is started
+-- once a row, and a peer that fails is left out with a line.
+
+local json = dofile "bench/json.lua"
+local net = require "neap.net"
+local process = require "neap.process"
+local task = require "neap.task"
+
+local neap = arg[-1]
+local build = assert(os.getenv "BUILD", "start it by: sh bench/run")
+local peers = dofile "bench/peers.lua"(build, neap)
+local rows = dofile "bench/rows.lua"
+
+local BASE = "epoll"
+
+
+-- The command line
+
+local plan = {rounds = 7, seconds = 0.8, warm = 0.15, out = "docs/performance.json"}
+local chosen_rows, chosen_peers = {}, nil
+
+for _, word in ipairs(arg) do
+  if word == "--quick" then
+    plan.rounds, plan.seconds, plan.warm, plan.quick = 3, 0.25, 0.05, true
+  elseif word:find "^%-%-rounds=%d+$" then
+    plan.rounds = tonumber(word:match "%d+")
+  elseif word:find "^%-%-out=." then
+    plan.out = word:match "=(.*)"
+  elseif word:find "^%-%-peers=." then
+    chosen_peers = {[BASE] = true}
+    for id in word:match "=(.*)":gmatch "[^,]+" do
+      chosen_peers[id] = true
+    end
+  elseif word:find "^%-" then
+    io.stderr:write("usage: sh bench/run [--quick] [--rounds=N] [--peers=A,B] [--out=FILE] [ROW...]\n")
+    os.exit(2)
+  else
+    chosen_rows[word] = true
+  end
+end
+
+
+-- Small things
+
+local function say(...)
+  io.stderr:write(string.format(...), "\n")
+end
+
+local function median(values)
+  local sorted = table.move(values, 1, #values, 1, {})
+  table.sort(sorted)
+  local n = #sorted
+  return n % 2 == 1 and sorted[(n + 1) // 2] or (sorted[n // 2] + sorted[n // 2 + 1]) / 2
+end
+
+local function env_with(more)
+  local env = process.env()
+  for name, value in pairs(more or {}) do
+    env[name] = value
+  end
+  return env
+end
+
+local function first_line(path, pattern)
+  local file <close> = io.open(path)
+  return file and file:read "a":match(pattern) or "?"
+end
+
+local two_cores = tonumber(process.run({"nproc"}).stdout) >= 2
+
+--- The words of a command, on one core.
+local function pinned(core, command)
+  local words = two_cores and {"taskset", "-c", tostring(core)} or {}
+  table.move(command, 1, #command, #words + 1, words)
+  return words
+end
+
+local function run_pinned(core, command, env)
+  local words = pinned(core, command)
+  words.env = env_with(env)
+  local result = assert(task.timeout(120, process.run, words))
+  if result.code ~= 0 then
+    error((result.stderr ~= "" and result.stderr or result.stdout):gsub("%s+$", ""), 0)
+  end
+  return result.stdout
+end
+
+--- Nanoseconds of processor time that all threads of a process have had.
+local function used(pid)
+  local sum = 0
+  for tid in process.run({"ls", ("/proc/%d/task"):format(pid)}).stdout:gmatch "%d+" do
+    sum = sum + (tonumber(first_line(("/proc/%d/task/%s/schedstat"):format(pid, tid), "^%d+")) or 0)
+  end
+  return sum
+end
+
+local function resident(pid)
+  return tonumber(first_line(("/proc/%d/status"):format(pid), "VmRSS:%s+(%d+)")) * 1024
+end
+
+
+-- Servers
+
+local function free_endpoint()
+  local listener <close> = assert(net.listen "tcp://127.0.0.1:0")
+  return listener.endpoint
+end
+
+--- A server of a peer for a row: its process, and where it listens.
+local function serve(peer, row)
+  local mode = row.mode
+  local endpoint = mode == "unix" and ("unix:%s/%s.sock"):format(build, peer.id)
+    or "tcp://127.0.0.1:0"
+  local upstream = mode == "relay" and free_endpoint() or nil
+  local server_mode = (mode == "lines" or mode == "relay") and mode or "echo"
+  os.remove(endpoint:match "^unix:(.*)" or "")
+  local words = pinned(0, peer.server(server_mode, endpoint, upstream))
+  local log <close> = assert(io.open(("%s/%s.log"):format(build, peer.id), "a"))
+  words.stdout, words.stdin, words.stderr = "pipe", "pipe", log
+  words.env = env_with(peer.env)
+  local server = {process = assert(process.spawn(words)), upstream = upstream}
+  local line, err = task.timeout(20, server.process.stdout.read, server.process.stdout, "l")
+  if not line then
+    server.process:kill "SIGKILL"
+    error(err and "it is not ready after 20 s" or "it ended before it was ready", 0)
+  end
+  server.endpoint = line
+  return server
+end
+
+local function stop(server)
+  server.process:kill "SIGKILL"
+  server.process:wait()
+end
+
+local function load(row, server, seconds, warm)
+  local words = {build .. "/load", row.load[1], server.endpoint}
+  words[#words + 1] = server.upstream
+  table.move(row.load, 2, #row.load, #words + 1, words)
+  for name, value in pairs {connections = row.connections, seconds = seconds, warm = warm} do
+    words[#words + 1] = name .. "=" .. value
+  end
+  return json.decode(run_pinned(1, words))
+end
+
+
+-- One measurement of each kind: a table with value, and what else is known
+
+local measure = {}
+
+function measure.load(_, row, server)
+  local before = used(server.process.pid)
+  local result = load(row, server, plan.seconds, plan.warm)
+  local cpu = (used(server.process.pid) - before) / result.messages
+  return {value = result.rate, cpu = cpu, p50 = result.p50, p99 = result.p99}
+end
+
+local function with_idle(server, connections, f)
+  local words = pinned(1, {
+    build .. "/load", "idle", server.endpoint, "connections=" .. connections,
+  })
+  words.stdin, words.stdout = "pipe", "pipe"
+  local client <close> = assert(process.spawn(words))
+  assert(task.timeout(60, client.stdout.read, client.stdout, "l") == "ready",
+    "its connections are not all there after 60 s")
+  local result = f()
+  client.stdin:close()
+  client:wait()
+  return result
+end
+
+--- What the first connections need once, needs no counting.
+function measure.idle(_, row, server)
+  local pid = server.process.pid
+  with_idle(server, 200, function() end)
+  local before = resident(pid)
+  return with_idle(server, row.connections, function()
+    task.sleep(0.2)
+    return {value = (resident(pid) - before) / row.connections}
+  end)
+end
+
+function measure.start(peer)
+  local words = {build .. "/load", "start"}
+  table.move(peer.start, 1, #peer.start, 3, words)
+  return {value = json.decode(run_pinned(0, words, peer.env)).p50 / 1000}
+end
+
+local tasks_of_round = {}
+
+--- Both numbers of a round come from one run.
+function measure.tasks(peer, row, _, round)
+  local known = tasks_of_round[peer.id .. round]
+  if not known then
+    local count = plan.quick and 50000 or 200000
+    local words = table.move(peer.tasks, 1, #peer.tasks, 1, {})
+    words[#words + 1] = tostring(count)
+    local spawn, switch = run_pinned(0, words, peer.env):match "([%d.]+) ([%d.]+)"
+    known = {spawn = tonumber(spawn), switch = tonumber(switch)}
+    tasks_of_round[peer.id .. round] = known
+  end
+  return {value = known[row.id]}
+end
+
+
+-- Who takes part
+
+local function is_there(peer)
+  for _, program in ipairs(peer.needs) do
+    if process.run({"sh", "-c", 'command -v "$1"', "sh", program}).code ~= 0 then
+      return false, program .. " is not installed"
+    end
+  end
+  if peer.probe and process.run(peer.probe).code ~= 0 then
+    return false, "not there: " .. table.concat(peer.probe, " ")
+  end
+  return true
+end
+
+local function takes_part(peer, row)
+  if row.how == "start" or row.how == "tasks" then
+    return peer[row.how] ~= nil
+  end
+  return (peer.modes[row.mode] or row.id == "pingpong" and peer.modes.echo)
+    and (peer.most or math.huge) >= row.connections
+end
+
+local there = {}
+for _, peer in ipairs(peers) do
+  if not chosen_peers or chosen_peers[peer.id] then
+    local ok, why = is_there(peer)
+    if ok then
+      there[#there + 1] = peer
+    else
+      say("%s: skipped (%s)", peer.name, why)
+    end
+  end
+end
+
+
+-- A row
+
+local function attempt(peer, row, f, ...)
+  local ok, result = pcall(f, ...)
+  if ok then
+    return result
+  end
+  say("  %s, %s: left out (%s)", row.title, peer.name, tostring(result))
+end
+
+local function start_servers(row)
+  local runs = {}
+  for _, peer in ipairs(there) do
+    if takes_part(peer, row) then
+      local serves = row.how == "load" or row.how == "idle"
+      local server = serves and attempt(peer, row, serve, peer, row)
+      if server or not serves then
+        runs[#runs + 1] = {peer = peer, server = server, samples = {}}
+      end
+    end
+  end
+  return runs
+end
+
+local function field(samples, name)
+  local values = {}
+  for _, sample in pairs(samples) do
+    values[#values + 1] = sample[name]
+  end
+  return values[1] and median(values) or nil
+end
+
+--- How many times as good as the base, in the rounds that both have.
+local function ratio(samples, base, name, less)
+  local ratios = {}
+  for round, sample in pairs(samples) do
+    local other = base and base[round]
+    if other and sample[name] then
+      ratios[#ratios + 1] = less and other[name] / sample[name] or sample[name] / other[name]
+    end
+  end
+  return ratios[1] and median(ratios) or nil
+end
+
+local function measure_row(row)
+  local rounds = row.rounds or plan.rounds
+  local runs = start_servers(row)
+  say("%s: %d peers, %d rounds", row.title, #runs, rounds)
+  for round = 1, rounds do
+    for _, run in ipairs(runs) do
+      if not run.failed then
+        local sample = attempt(run.peer, row, measure[row.how], run.peer, row, run.server, round)
+        run.failed = sample == nil
+        run.samples[round] = sample
+      end
+    end
+  end
+  local base
+  for _, run in ipairs(runs) do
+    if run.server then
+      stop(run.server)
+    end
+    base = run.peer.id == BASE and run.samples or base
+  end
+  local results = {}
+  for _, run in ipairs(runs) do
+    if not run.failed then
+      results[#results + 1] = {
+        id = run.peer.id, name = run.peer.name, kind = run.peer.kind,
+        value = field(run.samples, "value"),
+        ratio = ratio(run.samples, base, "value", row.less),
+        cpu = field(run.samples, "cpu"),
+        cpu_ratio = ratio(run.samples, base, "cpu", true),
+        p50 = field(run.samples, "p50"), p99 = field(run.samples, "p99"),
+      }
+    end
+  end
+  return {
+    id = row.id, title = row.title, unit = row.unit, less = row.less or false, rounds = rounds,
+    peers = results,
+  }
+end
+
+
+-- All rows; rows that are not chosen keep what the file has
+
+local function old_rows()
+  local file <close> = io.open(plan.out)
+  local known = {}
+  for _, row in ipairs(file and json.decode(file:read "a").rows or {}) do
+    known[row.id] = row
+  end
+  return known
+end
+
+local kept = next(chosen_rows) and old_rows() or {}
+local result = {
+  machine = {
+    cpu = first_line("/proc/cpuinfo", "model name%s*:%s*([^\n]*)"),
+    cores = tonumber(process.run({"nproc"}).stdout),
+    kernel = first_line("/proc/sys/kernel/osrelease", "%S+"),
+    system = first_line("/etc/os-release", 'PRETTY_NAME="([^"]*)"'),
+  },
+  date = os.date "!%Y-%m-%d",
+  rows = {},
+}
+for _, row in ipairs(rows) do
+  if not next(chosen_rows) or chosen_rows[row.id] then
+    result.rows[#result.rows + 1] = measure_row(row)
+  elseif kept[row.id] then
+    result.rows[#result.rows + 1] = kept[row.id]
+  end
+  chosen_rows[row.id] = chosen_rows[row.id] and "done" or nil
+end
+for name, state in pairs(chosen_rows) do
+  if state ~= "done" then
+    say("no row %s", name)
+  end
+end
+local file <close> = assert(io.open(plan.out, "w"))
+file:write(json.encode(result), "\n")
