@@ -183,7 +183,8 @@ local function chart()
   end
   local height = legend(out, chosen(rates))
   return ([[
-<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" font-family="sans-serif" font-size="12" fill="#1f2937">
+<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d"
+ font-family="sans-serif" font-size="12" fill="#1f2937">
 <rect width="100%%" height="100%%" fill="#ffffff"/>
 %s
 %s
