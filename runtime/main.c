@@ -159,9 +159,14 @@ static int run(host *h, lua_CFunction start, void *about) {
 }
 
 
+/* For every host of the process; set before the first. */
+static uint64_t busy_poll;
+
+
 static bool begin(host *h, worker *self) {
   if (uv_world_open(h) < 0)
     return false;
+  h->busy_poll = busy_poll;
   if (self != NULL)
     h->world = &uv_thread_world;
   workers_new(h, live_worker, self);
@@ -372,5 +377,6 @@ int main(int argc, char **argv) {
   if (c.command.verb == VERB_SHOW)
     return show(c.command.text);
   raise_descriptor_limit();
+  busy_poll = (uint64_t)c.command.busy_poll * 1000;
   return run_program(&c);
 }

@@ -26,6 +26,8 @@ static const char usage[] =
     "  --no-attach  nobody may attach to it (also: NEAP_ATTACH=0)\n"
     "  -w N    run the program in N workers, each a thread that shares nothing "
     "but channels\n"
+    "  --busy-poll=MICROSECONDS  look for news so long before sleeping: "
+    "answers sooner, on a processor of its own\n"
     "  --trace[=FILE]        show what the sockets do, on stderr or in a file; "
     "in\n"
     "                        FILE.pcapng as a capture for tshark\n"
@@ -84,15 +86,28 @@ static bool take_no_attach(command *c, const char *value) {
 }
 
 
-static bool take_workers(command *c, const char *value) {
+/* A number from least to most, or -1. */
+static int number(const char *text, int least, int most) {
   char *end;
-  long n = strtol(value, &end, 10);
-  if (*end != '\0' || end == value || n < 1 || n > 1024) {
+  long n = strtol(text, &end, 10);
+  return *end != '\0' || end == text || n < least || n > most ? -1 : (int)n;
+}
+
+
+static bool take_workers(command *c, const char *value) {
+  c->workers = number(value, 1, 1024);
+  if (c->workers < 0)
     fprintf(stderr, "neap: -w: a number of workers from 1 to 1024 expected\n");
-    return false;
-  }
-  c->workers = (int)n;
-  return true;
+  return c->workers > 0;
+}
+
+
+static bool take_busy_poll(command *c, const char *value) {
+  c->busy_poll = number(value, 0, 1000000);
+  if (c->busy_poll < 0)
+    fprintf(stderr,
+            "neap: --busy-poll: microseconds from 0 to 1000000 expected\n");
+  return c->busy_poll >= 0;
 }
 
 
@@ -132,6 +147,7 @@ static bool take_trace_bytes(command *c, const char *value) {
 static const option options[] = {
     {"-w", "N", false, false, take_workers},
     {"-e", "CODE", false, true, take_code},
+    {"--busy-poll", "MICROSECONDS", false, false, take_busy_poll},
     {"-v", NULL, false, true, take_version},
     {"--version", NULL, false, true, take_version},
     {"-h", NULL, false, true, take_help},

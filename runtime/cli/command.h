@@ -31,6 +31,8 @@ typedef struct command {
   bool traces;      /* trace the program */
   const char *trace_to, *trace_filter, *trace_format; /* NULL: the default */
   long trace_bytes;                                   /* -1: the default */
+  int busy_poll; /* microseconds that a wait looks again and again before it
+                       sleeps */
 } command;
 
 /* Fill in the command.  Returns 0, or the exit status of a wrong use, which

@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 typedef struct host host;
 struct trace_event;
@@ -29,8 +30,10 @@ struct host {
   struct slab *slab;         /* its memory */
   const struct world *world; /* what the outside decides: sched/world.h */
   void *outside;             /* the backend's own state, its first argument */
-  struct sched *sched;       /* tasks and deadlines: sched/task.h */
-  struct net *net;           /* what the sockets of this host share */
+  uint64_t busy_poll;  /* ns that a real world's poll looks for news before it
+                         sleeps */
+  struct sched *sched; /* tasks and deadlines: sched/task.h */
+  struct net *net;     /* what the sockets of this host share */
   struct workshop *workshop; /* threads and channels: worker/worker.h */
   const char *label;         /* who speaks on stderr: "neap" */
   char *told;                /* what was told first; malloc'ed, or NULL */

@@ -282,6 +282,31 @@ static int wait_for(loop *l, uint64_t ns) {
 }
 
 
+/* Look for so long, without sleeping.  To be woken takes a processor longer
+ * than many a peer takes to answer. */
+static int look_for(loop *l, uint64_t ns) {
+  uint64_t end = now(l) + ns;
+  int n;
+  do
+    n = wait_for(l, 0);
+  while (n == 0 && now(l) < end);
+  return n;
+}
+
+
+static int wait_patiently(loop *l, uint64_t ns) {
+  uint64_t busy = l->host->busy_poll;
+  if (busy == 0 || ns == 0)
+    return wait_for(l, ns);
+  if (busy > ns)
+    busy = ns;
+  int n = look_for(l, busy);
+  if (n != 0 || ns == busy)
+    return n;
+  return wait_for(l, ns == NEVER ? NEVER : ns - busy);
+}
+
+
 /* What runs before the wait may let Lua ask for an earlier deadline: then
  * there is no waiting this time.  An interrupted wait is an empty one. */
 static void poll_loop(void *w, uint64_t deadline) {
@@ -291,7 +316,7 @@ static void poll_loop(void *w, uint64_t deadline) {
     run_uv(l);
     busy = true;
   }
-  int n = wait_for(l, busy ? 0 : patience(l, deadline));
+  int n = wait_patiently(l, busy ? 0 : patience(l, deadline));
   l->turn++;
   for (int i = 0; i < n; i++)
     deliver(&l->events[i]);
