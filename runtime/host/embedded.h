@@ -1,7 +1,8 @@
 /*
-** The Lua modules that neap carries inside itself, every file of lua/neap; its
-** annotations (neap.meta.*) too, which the prompt reads.  The table is written
-** when neap is built.
+** The Lua modules that neap carries inside itself, every file of lua/neap,
+** compiled and as they were written: the prompt reads their annotations, and
+** those of neap.meta.*, which are no modules.  The table is written when neap is
+** built (cmake/embed.c).
 */
 
 #ifndef HOST_EMBEDDED_H
@@ -12,8 +13,10 @@
 
 struct embedded_module {
   const char *name;          /* as `require` takes it: "neap.test" */
-  const unsigned char *text; /* Lua source, followed by a zero */
-  size_t size;               /* bytes of text, without that zero */
+  const unsigned char *code; /* as lua_dump leaves it */
+  size_t code_size;
+  const unsigned char *text;
+  size_t size; /* of the text */
 };
 
 /* Ends with an entry whose name is NULL. */

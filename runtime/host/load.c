@@ -116,8 +116,7 @@ static bool load_embedded(lua_State *L, const char *name) {
   const struct embedded_module *m = embedded(name);
   if (m == NULL)
     return false;
-  const char *chunk = lua_pushfstring(L, "=%s", name);
-  if (luaL_loadbufferx(L, (const char *)m->text, m->size, chunk, "t") != 0)
+  if (luaL_loadbufferx(L, (const char *)m->code, m->code_size, name, "b") != 0)
     lua_error(L);
   return true;
 }
