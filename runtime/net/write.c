@@ -18,6 +18,9 @@
 /* The continuation's context. */
 enum { WAITING_TURN, ACCEPTED, YIELDED };
 
+/* Bytes of a write that is gathered: to copy more costs as much as sending. */
+enum { SMALL = 8 * 1024 };
+
 /* Pieces of one write that need no memory for their list. */
 enum { FEW = 16 };
 
@@ -58,8 +61,9 @@ static void check_pieces(lua_State *L, pieces *p) {
 }
 
 
+/* False: it is large, and goes out at once. */
 static bool gather(lua_State *L, stream *s, const pieces *p) {
-  if (p->size > GATHER)
+  if (p->size > SMALL)
     return false;
   if (s->out != NULL && p->size > GATHER - s->out->gathered)
     outbox_flush(s);
