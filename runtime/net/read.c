@@ -475,7 +475,7 @@ static bool is_eager(lua_KContext ctx) {
 static int recv_now(lua_State *L, const box *b, enum verb verb) {
   stream *s = b->stream;
   size_t n = inbox_size(&s->in);
-  if (verb == RECV && !lua_isnoneornil(L, 2)) {
+  if (verb == RECV) {
     size_t max = (size_t)lua_tointeger(L, 2);
     n = n < max ? n : max;
   }
@@ -573,6 +573,8 @@ static void check_max(lua_State *L, int arg) {
 
 static int l_recv(lua_State *L) {
   const box *b = stream_box(L);
+  if (lua_isnoneornil(L, 2))
+    return begin(L, b, CHUNK);
   check_max(L, 2);
   return begin(L, b, RECV);
 }
