@@ -364,7 +364,7 @@ static int at_most(int n) {
 }
 
 
-static ssize_t send_pieces(int fd, const struct iovec *v, int n) {
+static ssize_t gather_out(int fd, const struct iovec *v, int n) {
   struct msghdr m = {.msg_iov = (struct iovec *)(uintptr_t)v,
                      .msg_iovlen = (size_t)at_most(n)};
   return sendmsg(fd, &m, SENDING);
@@ -376,7 +376,7 @@ static ssize_t send_some(stream *s, const struct iovec *v, int n) {
   ssize_t sent;
   do
     sent = n == 1 ? send(w->watch.fd, v->iov_base, v->iov_len, SENDING)
-                  : send_pieces(w->watch.fd, v, n);
+                  : gather_out(w->watch.fd, v, n);
   while (sent < 0 && errno == EINTR);
   return written(w, sent);
 }
