@@ -22,9 +22,9 @@ local function peer_of(row, id)
 end
 
 --- The peers that have a figure, in their order.
-local function columns()
+local function columns(rows)
   local seen, list = {}, {}
-  for _, row in ipairs(result.rows) do
+  for _, row in ipairs(rows) do
     for _, peer in ipairs(row.peers) do
       if not seen[peer.id] then
         seen[peer.id] = true
@@ -71,7 +71,7 @@ end
 
 local function chosen(rows)
   local ids = {names = {}}
-  for _, peer in ipairs(columns()) do
+  for _, peer in ipairs(columns(rows)) do
     for _, row in ipairs(rows) do
       if peer_of(row, peer.id) then
         ids[#ids + 1] = peer.id
@@ -87,9 +87,13 @@ local function is_rate(row)
   return not row.less
 end
 
-local rates, others = {}, {}
+local rates, others, curves = {}, {}, {}
 for _, row in ipairs(result.rows) do
   local list = is_rate(row) and rates or others
+  if row.curve then
+    curves[row.curve] = curves[row.curve] or {}
+    list = curves[row.curve]
+  end
   list[#list + 1] = row
 end
 
@@ -110,6 +114,37 @@ local function amounts()
   end)
 end
 
+--- A curve as a table: a column a point, a line a quantity.
+local function curve(name, head, lines)
+  local points = curves[name] or {}
+  local out = {"| " .. head .. " |", "| --- |"}
+  for _, row in ipairs(points) do
+    out[1] = out[1] .. " " .. thousands(row.x) .. " |"
+    out[2] = out[2] .. " --- |"
+  end
+  for _, line in ipairs(lines) do
+    local text = "| " .. line.name .. " |"
+    for _, row in ipairs(points) do
+      local peer = peer_of(row, line.id)
+      local value = peer and peer[line.field]
+      text = text .. " " .. (value and line.format(value) or "") .. " |"
+    end
+    out[#out + 1] = text
+  end
+  return table.concat(out, "\n")
+end
+
+local function microseconds(ns)
+  return ("%.1f"):format(ns / 1000)
+end
+
+local function costs(name, head)
+  return curve(name, head, {
+    {name = "C, epoll: µs of processor a message", id = BASE, field = "cpu", format = microseconds},
+    {name = "**neap**", id = "neap", field = "cpu", format = microseconds},
+  })
+end
+
 local machine = result.machine
 local sections = {
   machine = ("%s, %d cores, Linux %s, %s; measured on %s."):format(
@@ -117,6 +152,11 @@ local sections = {
   ratios = ratios "ratio",
   cpu = ratios "cpu_ratio",
   amounts = amounts(),
+  connections = costs("connections", "connections, 64 B"),
+  size = costs("size", "bytes a message, 16 connections"),
+  tasks = curve("tasks", "tasks asleep", {
+    {name = "bytes a task", id = "neap", field = "value", format = thousands},
+  }),
 }
 
 
@@ -221,4 +261,10 @@ print(sections.ratios)
 print()
 if #others > 0 then
   print(sections.amounts)
+end
+for _, name in ipairs {"connections", "size", "tasks"} do
+  if curves[name] then
+    print()
+    print(sections[name])
+  end
 end

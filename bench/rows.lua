@@ -10,9 +10,11 @@
 ---@field unit string
 ---@field less? boolean  is better
 ---@field rounds? integer  instead of the usual number
+---@field curve? string  which curve it is a point of; only the base and neap take part
+---@field x? integer  where on it
 
 ---@type bench.Row[]
-return {
+local rows = {
   {
     id = "echo50", title = "TCP echo 64 B, 50 connections", how = "load", mode = "echo",
     load = {"echo"}, connections = 50, unit = "messages/s",
@@ -62,3 +64,30 @@ return {
     unit = "ns", less = true,
   },
 }
+
+-- How cost grows: points of three curves.
+
+for _, n in ipairs {1, 10, 100, 1000, 5000} do
+  rows[#rows + 1] = {
+    id = "connections" .. n, title = ("TCP echo 64 B, %d connections"):format(n), how = "load",
+    mode = "echo", load = {"echo"}, connections = n, unit = "messages/s", rounds = 3,
+    curve = "connections", x = n,
+  }
+end
+
+for _, n in ipairs {16, 256, 1024, 4096, 16384, 65536} do
+  rows[#rows + 1] = {
+    id = "size" .. n, title = ("TCP echo, messages of %d bytes"):format(n), how = "load",
+    mode = "echo", load = {"echo", "size=" .. n}, connections = 16, unit = "messages/s",
+    rounds = 3, curve = "size", x = n,
+  }
+end
+
+for _, n in ipairs {1000, 10000, 100000, 1000000} do
+  rows[#rows + 1] = {
+    id = "asleep" .. n, title = ("a task asleep, of %d"):format(n), how = "asleep", mode = "asleep",
+    unit = "bytes", less = true, rounds = 1, curve = "tasks", x = n,
+  }
+end
+
+return rows

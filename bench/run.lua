@@ -208,6 +208,13 @@ function measure.tasks(peer, row, _, round)
 end
 
 
+--- Memory of a task asleep.
+function measure.asleep(_, row)
+  local out = run_pinned(0, {neap, "bench/tasks.lua", "asleep", tostring(row.x), "1"})
+  return {value = tonumber(out:match "asleep: (%d+) bytes")}
+end
+
+
 -- Who takes part
 
 local function is_there(peer)
@@ -223,6 +230,12 @@ local function is_there(peer)
 end
 
 local function takes_part(peer, row)
+  if row.curve and peer.id ~= "neap" and (peer.id ~= BASE or row.how ~= "load") then
+    return false
+  end
+  if row.how == "asleep" then
+    return peer.id == "neap"
+  end
   if row.how == "start" or row.how == "tasks" then
     return peer[row.how] ~= nil
   end
@@ -322,7 +335,7 @@ local function measure_row(row)
   end
   return {
     id = row.id, title = row.title, unit = row.unit, less = row.less or false, rounds = rounds,
-    peers = results,
+    curve = row.curve, x = row.x, peers = results,
   }
 end
 

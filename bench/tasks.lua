@@ -19,17 +19,18 @@ local function resident()
   end
 end
 
-function measure.asleep(count)
+function measure.asleep(count, seconds)
+  seconds = seconds or 10
   local before, start = resident(), time.now()
   task.scope(function(scope)
     for _ = 1, count do
-      scope:spawn(task.sleep, 10)
+      scope:spawn(task.sleep, seconds)
     end
     task.yield()
     print(("asleep: %.0f bytes of resident memory a task, %.2f s to start"):format(
       (resident() - before) / count, time.now() - start))
   end)
-  print(("asleep for 10 s: all had ended after %.2f s"):format(time.now() - start))
+  print(("asleep for %d s: all had ended after %.2f s"):format(seconds, time.now() - start))
 end
 
 function measure.one_by_one(count)
@@ -63,7 +64,7 @@ end
 
 local name, count = arg[1], tonumber(arg[2] or arg[1] or 1000000)
 if measure[name] then
-  measure[name](count)
+  measure[name](count, tonumber(arg[3]))
 else
   print(("%d tasks"):format(count))
   for _, each in ipairs { "one_by_one", "all_at_once", "scope", "asleep" } do
