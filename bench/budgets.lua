@@ -6,7 +6,7 @@
 
 return {
   echo = {instructions = 3070, calls = 2.1},
-  lines = {instructions = 1890, calls = 0.15},
+  lines = {instructions = 1760, calls = 0.15},
   unix = {instructions = 3070, calls = 2.1},
   connect = {instructions = 15100, calls = 7.9},
   udp = {instructions = 2750, calls = 0.2},

@@ -464,37 +464,59 @@ static bool owes_error(const stream *s) {
 }
 
 
-/* Does anything that arrives answer it, or at least begin to? */
-static bool is_eager(lua_KContext ctx) {
-  enum verb verb = ctx & 7;
-  return verb == RECV || verb == CHUNK || verb == LINE;
+/* Push the first n bytes, and take skip more. */
+static int push_first(lua_State *L, const box *b, size_t n, size_t skip) {
+  stream *s = b->stream;
+  lua_pushlstring(L, inbox_bytes(&s->in), n);
+  if (b->stream == NULL)
+    return 1;
+  inbox_skip(&s->in, n + skip);
+  s->want = s->scanned = 0;
+  return 1;
 }
 
 
 /* What has arrived, up to a maximum: as a taker does, but without a view. */
 static int recv_now(lua_State *L, const box *b, enum verb verb) {
-  stream *s = b->stream;
-  size_t n = inbox_size(&s->in);
+  size_t n = inbox_size(&b->stream->in);
   if (verb == RECV) {
     size_t max = (size_t)lua_tointeger(L, 2);
     n = n < max ? n : max;
   }
-  lua_pushlstring(L, inbox_bytes(&s->in), n);
-  if (b->stream == NULL)
-    return 1;
-  inbox_skip(&s->in, n);
-  s->want = 0;
-  return 1;
+  return push_first(L, b, n, 0);
+}
+
+
+/* A line that is there: the same.  0: it is not, or it is too long. */
+static int line_now(lua_State *L, const box *b) {
+  const stream *s = b->stream;
+  const char *bytes = inbox_bytes(&s->in);
+  const char *end =
+      memchr(bytes + s->scanned, '\n', inbox_size(&s->in) - s->scanned);
+  if (end == NULL || end - bytes > LINE_MAX_DEFAULT)
+    return 0;
+  return push_first(L, b, (size_t)(end - bytes), 1);
+}
+
+
+/* What most calls come to: nothing is there yet, or what is there will do.
+ * 0: neither. */
+static int try_first(lua_State *L, const box *b, lua_KContext ctx) {
+  stream *s = b->stream;
+  enum verb verb = ctx & 7;
+  if (verb != RECV && verb != CHUNK && verb != LINE)
+    return 0;
+  if (inbox_size(&s->in) > 0)
+    return verb == LINE ? line_now(L, b) : recv_now(L, b, verb);
+  return s->eof ? 0 : wait_for_more(L, s, 1, ctx);
 }
 
 
 static int try_once(lua_State *L, const box *b, lua_KContext ctx) {
   stream *s = b->stream;
-  bool empty = inbox_size(&s->in) == 0;
-  if (empty && is_eager(ctx) && !s->eof)
-    return wait_for_more(L, s, 1, ctx);
-  if (!empty && ((ctx & 7) == RECV || (ctx & 7) == CHUNK))
-    return recv_now(L, b, ctx & 7);
+  int first = try_first(L, b, ctx);
+  if (first != 0)
+    return first;
   int last = lua_gettop(L);
   size_t seen = s->scanned;
   if (owes_error(s)) {
