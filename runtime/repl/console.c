@@ -50,6 +50,8 @@ typedef struct console {
 
 
 static void add(text *t, const char *bytes, size_t n) {
+  if (n == 0) /* then bytes may be NULL */
+    return;
   if (t->n + n > t->room) {
     t->room = (t->n + n) * 2;
     t->bytes = memory_grow(t->bytes, t->room);
