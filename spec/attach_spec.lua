@@ -236,7 +236,7 @@ describe("an attached prompt", function()
       assert(time.now() - began < 0.5 * patient)
     end
     s:press "C-d"
-    s:find "Pane is dead (status 0"
+    s:find "(ended with 0)"
     assert.equal("7\n", attach(p, "counter").stdout)
     stop(p)
   end)

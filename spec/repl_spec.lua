@@ -226,8 +226,7 @@ describe("a value", function()
   } do
     it(name .. " is shown (S7)", function()
       local s = ours()
-      s:press "C-l"
-      s:expect "neap>"
+      s:clear()
       s:enter(case[1])
       local text = s:expect "\nneap>"
       assert(text:find(case[2], 1, true), text)
@@ -418,7 +417,7 @@ describe("a terminal", function()
     s:press "C-c"
     s:find "^C once more ends neap"
     s:press "C-c"
-    s:find "Pane is dead (status 130"
+    s:find "(ended with 130)"
   end)
 end)
 
@@ -436,7 +435,7 @@ describe("a dumb terminal", function()
     s:press "C-c"
     s:expect "cancelled\nneap>"
     s:press "C-d"
-    s:find "Pane is dead (status 0"
+    s:find "(ended with 0)"
   end)
 end)
 

@@ -31,7 +31,8 @@ local function quoted(text)
   return "'" .. text:gsub("'", "'\\''") .. "'"
 end
 
---- Start neap with these arguments in a terminal of 80 x 24.
+--- Start neap with these arguments in a terminal of 80 x 24. When it has ended,
+--- the screen says "(ended with 0)".
 ---@param arguments? string[]
 ---@param options? {env: table<string, string>, columns: integer?, shell: string?}
 ---@return spec.Screen
@@ -43,7 +44,7 @@ function screen.open(arguments, options)
     home = os.tmpname(),
   }, Screen)
   os.remove(self.home)
-  local words = {"exec", "env", "HOME=" .. self.home, "XDG_STATE_HOME=" .. self.home,
+  local words = {"env", "HOME=" .. self.home, "XDG_STATE_HOME=" .. self.home,
     "ASAN_OPTIONS=detect_leaks=0", "NO_COLOR=1"}
   for name, value in pairs(options.env or {}) do
     words[#words + 1] = name .. "=" .. quoted(value)
@@ -52,10 +53,8 @@ function screen.open(arguments, options)
   for _, word in ipairs(arguments or {}) do
     words[#words + 1] = quoted(word)
   end
-  local command = table.concat(words, " ")
-  if options.shell then
-    command = options.shell:format((command:gsub("^exec ", "")))
-  end
+  local shell = options.shell or "%s; echo \"(ended with $?)\"; exec sleep 1000"
+  local command = shell:format(table.concat(words, " "))
   local result = tmux(self, "new-session", "-d", "-x", tostring(options.columns or 80),
     "-y", tostring(options.rows or 24), command,
     ";", "set", "-g", "remain-on-exit", "on", ";", "set", "-g", "status", "off")
@@ -124,6 +123,18 @@ function Screen:expect(ending)
     end
     task.sleep(0.01)
   end
+end
+
+--- Empty the screen, but for the prompt.
+function Screen:clear()
+  self:press "C-l"
+  for _ = 1, PATIENCE * 100 do
+    if self:text() == "neap>" then
+      return
+    end
+    task.sleep(0.01)
+  end
+  error("the screen is not empty: " .. self:text(), 2)
 end
 
 --- Wait until it shows this somewhere.
