@@ -308,6 +308,19 @@ describe("commands", function()
     s:expect "neap>"
   end)
 
+  it("trace, but not the prompt itself", function()
+    local s = ours()
+    s:clear()
+    s:enter ":trace on"
+    s:expect "the trace is on; :trace off ends it\nneap>"
+    s:enter "a, b = net.socketpair() a:write 'hi' b:recv()"
+    s:find "68 69"
+    s:enter ":trace off"
+    local text = s:expect "the trace is off\nneap>"
+    assert.is_nil(text:find("mem ", 1, true))
+    assert.is_nil(text:find("tty ", 1, true))
+  end)
+
   it("complete names, with what they are", function()
     local s = ours()
     s:type "task.sle"

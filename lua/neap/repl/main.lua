@@ -43,7 +43,11 @@ function main.open(prepare)
   local Terminal = require "neap.repl.terminal"
   local before = tasks.lenient(true)
   open = true
+  local trace = require "neap.trace"
   local ours, theirs = net.socketpair "mem"
+  for _, stream in ipairs {ours, theirs, require "neap.stdio".stdin} do
+    trace.hide(stream) -- a prompt that shows a trace would trace itself
+  end
   local _ <close> = setmetatable({}, {__close = function()
     ours:close()
     tasks.lenient(before)
