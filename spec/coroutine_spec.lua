@@ -998,7 +998,7 @@ describe("a script that replaces globals", function()
       print((task.timeout(0.001, task.sleep, 10)))
       print(process.run({"echo", "run"}).stdout)
       for tick in time.every(0.001) do
-        print(tick)
+        print(tick >= 1)
         break
       end
       task.spawn(signal.raise, "SIGUSR1")
@@ -1007,7 +1007,7 @@ describe("a script that replaces globals", function()
       collectgarbage()
       task.spawn(function() local x = 1 + nil end)
     ]]
-    assert.equal("hello\nsent\nraced\nnil\nrun\n\n1\nSIGUSR1\ntrue\n", result.stdout)
+    assert.equal("hello\nsent\nraced\nnil\nrun\n\ntrue\nSIGUSR1\ntrue\n", result.stdout)
     assert.matches("attempt to perform arithmetic", result.stderr)
     assert.equal(1, result.code)
   end)
