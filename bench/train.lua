@@ -1,0 +1,141 @@
+-- usage: neap bench/train.lua    do, for a few seconds, what neap is mostly used for
+--
+-- For scripts/optimise: the compiler counts here what runs how often. So this is
+-- a mixture, and nothing is measured.
+
+local channel = require "neap.task".channel
+local net = require "neap.net"
+local task = require "neap.task"
+
+local small, large = ("x"):rep(64), ("x"):rep(16 * 1024)
+
+--- Run f(1), f(2), ... in so many tasks.
+local function each(count, f)
+  task.scope(function(scope)
+    for i = 1, count do
+      scope:spawn(f, i)
+    end
+  end)
+end
+
+--- A server at the endpoint, while its clients run.
+local function with_server(endpoint, handler, count, client)
+  local listener <close> = assert(net.listen(endpoint))
+  local server = task.spawn(listener.serve, listener, handler)
+  each(count, function()
+    local stream <close> = assert(net.connect(listener.endpoint))
+    client(stream, listener.endpoint)
+  end)
+  server:cancel()
+  pcall(server.join, server)
+end
+
+local function echo(stream)
+  while true do
+    local data = stream:recv()
+    if not data then
+      return
+    end
+    stream:write(data)
+  end
+end
+
+local function echo_chunks(stream)
+  for data in stream:chunks() do
+    stream:write(data)
+  end
+end
+
+local function echo_lines(stream)
+  for line in stream:lines() do
+    stream:write(line, "\n")
+  end
+end
+
+local function ask(message, rounds)
+  return function(stream)
+    for _ = 1, rounds do
+      stream:write(message)
+      assert(stream:read(#message) == message)
+    end
+  end
+end
+
+local function ask_once(_, endpoint)
+  for _ = 1, 300 do
+    local stream <close> = assert(net.connect(endpoint))
+    stream:write(small)
+    assert(stream:recv() == small)
+  end
+end
+
+local function ask_lines(rounds, depth)
+  local line = small:sub(2) .. "\n"
+  return function(stream)
+    for _ = 1, rounds do
+      stream:write(line:rep(depth))
+      for _ = 1, depth do
+        assert(#stream:read() == 63)
+      end
+    end
+  end
+end
+
+local function streams()
+  with_server("tcp://127.0.0.1:0", echo, 50, ask(small, 500))
+  with_server("tcp://127.0.0.1:0", echo_chunks, 50, ask(small, 500))
+  with_server("unix:@neap-train-" .. tostring(task.current().id), echo, 50, ask(small, 500))
+  with_server("tcp://127.0.0.1:0", echo_chunks, 10, ask(large, 200))
+  with_server("tcp://127.0.0.1:0", echo_lines, 50, ask_lines(50, 16))
+  with_server("tcp://127.0.0.1:0", echo_lines, 50, ask_lines(200, 1))
+  with_server("tcp://127.0.0.1:0", echo, 10, ask_once)
+end
+
+local function datagrams(depth, rounds)
+  local socket <close> = assert(net.bind "udp://127.0.0.1:0")
+  local server = task.spawn(function()
+    for data, from in socket:messages() do
+      socket:send(data, from)
+    end
+  end)
+  local client <close> = assert(net.connect(socket.endpoint))
+  for _ = 1, rounds do
+    for _ = 1, depth do
+      client:send(small)
+    end
+    for _ = 1, depth do
+      client:recv()
+    end
+  end
+  server:cancel()
+  pcall(server.join, server)
+end
+
+local function tasks()
+  for _ = 1, 20 do
+    each(1000, function()
+      task.yield()
+    end)
+  end
+  local values = channel(100)
+  task.scope(function(scope)
+    scope:spawn(function()
+      for i = 1, 20000 do
+        values:send(i)
+      end
+      values:close()
+    end)
+    for _ in values.recv, values do end
+  end)
+  each(200, function()
+    for _ = 1, 5 do
+      task.sleep(0.001)
+      task.timeout(1, task.yield)
+    end
+  end)
+end
+
+streams()
+datagrams(64, 400)
+datagrams(1, 5000)
+tasks()
