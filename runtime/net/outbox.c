@@ -175,14 +175,19 @@ static void want(stream *s) {
 }
 
 
-bool outbox_gather(stream *s, const char *bytes, size_t n) {
+char *outbox_room(stream *s, size_t *n) {
   outbox *o = open_outbox(s);
-  if (n > GATHER - o->gathered)
-    return false;
-  memcpy(o->gather + o->gathered, bytes, n);
-  o->gathered += (uint32_t)n;
-  net_link_dirty(s);
-  return true;
+  *n = GATHER - o->gathered;
+  return o->gather + o->gathered;
+}
+
+
+void outbox_gathered(stream *s, size_t n) {
+  s->out->gathered += (uint32_t)n;
+  if (n > 0)
+    net_link_dirty(s);
+  else
+    rest(s);
 }
 
 

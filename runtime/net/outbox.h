@@ -32,8 +32,11 @@ static inline uint64_t outbox_pending(const stream *s) {
   return s->out != NULL ? s->out->pending : 0;
 }
 
-/* Add n bytes to the small writes of this run; false if they do not fit. */
-bool outbox_gather(stream *s, const char *bytes, size_t n);
+/* Where the next small write of this run goes, and how many bytes fit there. */
+char *outbox_room(stream *s, size_t *n);
+
+/* So many, perhaps none, were put there. */
+void outbox_gathered(stream *s, size_t n);
 
 /* Send what was gathered. */
 void outbox_flush(stream *s);

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "host/error.h"
 #include "host/memory.h"
@@ -61,18 +62,43 @@ static void check_pieces(lua_State *L, pieces *p) {
 }
 
 
+/* Copy the strings from index 2 on, and return their size; 0 if they do not fit,
+ * or something else is among them. */
+static size_t copy_strings(lua_State *L, char *to, size_t room) {
+  size_t size = 0;
+  for (int i = 2, top = lua_gettop(L); i <= top; i++) {
+    size_t n;
+    if (lua_type(L, i) != LUA_TSTRING)
+      return 0;
+    const char *bytes = lua_tolstring(L, i, &n);
+    if (n > room - size)
+      return 0;
+    memcpy(to + size, bytes, n);
+    size += n;
+  }
+  return size;
+}
+
+
+/* The same into the outbox: false, and nothing was gathered. */
+static bool gather_strings(lua_State *L, stream *s) {
+  size_t room;
+  char *to = outbox_room(s, &room);
+  size_t size = copy_strings(L, to, room < SMALL ? room : SMALL);
+  outbox_gathered(s, size);
+  wait_charge(L, size / BYTES_A_VERB);
+  return size > 0;
+}
+
+
 /* False: it is large, and goes out at once. */
 static bool gather(lua_State *L, stream *s, const pieces *p) {
   if (p->size > SMALL)
     return false;
-  if (s->out != NULL && p->size > GATHER - s->out->gathered)
-    outbox_flush(s);
-  for (int i = 1; i <= p->n; i++) {
-    struct iovec v = i < FEW ? p->few[i] : piece(L, i + 1);
-    if (v.iov_len > 0)
-      outbox_gather(s, v.iov_base, v.iov_len);
-  }
-  return true;
+  if (p->size == 0 || gather_strings(L, s))
+    return true;
+  outbox_flush(s);
+  return gather_strings(L, s);
 }
 
 
@@ -92,6 +118,7 @@ static bool send_now(lua_State *L, stream *s, pieces *p) {
     for (int i = 1; i <= p->n; i++)
       v[i] = piece(L, i + 1);
   }
+  wait_charge(L, p->size / BYTES_A_VERB);
   bool open = ((box *)lua_touserdata(L, 1))->stream != NULL;
   if (open)
     outbox_send(s, v, p->n, anchor, L);
@@ -159,7 +186,6 @@ static int take_turn(lua_State *L, stream *s, pieces *p) {
     stream_next_turn(s);
     return fail_now(L, s, WAITING_TURN);
   }
-  wait_charge(L, p->size / BYTES_A_VERB);
   if (!gather(L, s, p) && !send_now(L, s, p))
     return failed(L, NULL, -ECANCELED, WAITING_TURN);
   if (outbox_pending(s) >= HIGH_WATER)
@@ -205,17 +231,34 @@ static int write_k(lua_State *L, int status, lua_KContext ctx) {
 ** stream:write(...) : stream | nil, error
 */
 
-static int l_write(lua_State *L) {
-  const box *b = stream_box(L);
+static int write_pieces(lua_State *L, const box *b, bool spent) {
   pieces p;
   check_pieces(L, &p);
-  wait_enter(L, "write");
   stream *s = b->stream; /* a finalizer may have closed it */
   if (s == NULL)
     return failed(L, NULL, -EBADF, WAITING_TURN);
-  if (wait_spent(L))
+  if (spent)
     return wait_yield(L, YIELDED, write_k);
   return begin(L, s, &p);
+}
+
+
+/* May a write be accepted now, and its task go on? */
+static bool is_clear(const stream *s) {
+  return s != NULL && s->relaying == NULL && !s->called &&
+         wait_idle(&s->turns) && !is_over(s) && outbox_pending(s) < HIGH_WATER;
+}
+
+
+/* Most writes are a few short strings. */
+static int l_write(lua_State *L) {
+  const box *b = stream_box(L);
+  wait_enter(L, "write");
+  bool spent = wait_spent(L);
+  if (spent || !is_clear(b->stream) || !gather_strings(L, b->stream))
+    return write_pieces(L, b, spent);
+  lua_pushvalue(L, 1);
+  return 1;
 }
 
 
