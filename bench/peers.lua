@@ -48,10 +48,11 @@ return function(build, neap)
   -- Debian's own, which sees its packages, rather than another one in PATH.
   local python = io.open "/usr/bin/python3" and "/usr/bin/python3" or "python3"
   local all = "echo unix bulk lines relay connect idle"
+  local with_workers = all .. " workers"
 
   return {
     {
-      id = "epoll", name = "C, epoll", kind = "limit", needs = {}, modes = modes(all),
+      id = "epoll", name = "C, epoll", kind = "limit", needs = {}, modes = modes(with_workers),
       server = server(build .. "/epoll"), start = {build .. "/nothing"},
     },
     {
@@ -59,7 +60,7 @@ return function(build, neap)
       modes = modes "echo unix bulk lines connect idle", server = server(build .. "/libuv"),
     },
     {
-      id = "neap", name = "neap", kind = "neap", needs = {}, modes = modes(all),
+      id = "neap", name = "neap", kind = "neap", needs = {}, modes = modes(with_workers),
       server = server(neap, "bench/peers/neap.lua"), start = {neap, "-e", ""},
       tasks = {neap, "bench/peers/tasks.lua"},
     },
@@ -67,6 +68,10 @@ return function(build, neap)
       id = "busy", name = "neap --busy-poll=50", kind = "neap", needs = {},
       probe = {neap, "--busy-poll=50", "-e", ""}, modes = modes "pingpong",
       server = server(neap, "--busy-poll=50", "bench/peers/neap.lua"),
+    },
+    {
+      id = "neap2", name = "neap -w 2", kind = "neap", needs = {}, modes = modes "workers",
+      server = server(neap, "-w", "2", "bench/peers/neap.lua"),
     },
     {
       id = "luajit", name = "luv, LuaJIT", kind = "lua", needs = {"luajit"},
@@ -95,6 +100,11 @@ return function(build, neap)
       id = "go", name = "Go", kind = "other", needs = {"go"}, env = {GOMAXPROCS = "1"},
       probe = {"test", "-x", build .. "/server"}, modes = modes(all),
       server = server(build .. "/server"), tasks = {build .. "/tasks"},
+    },
+    {
+      id = "go2", name = "Go, GOMAXPROCS=2", kind = "other", needs = {"go"}, env = {GOMAXPROCS = "2"},
+      probe = {"test", "-x", build .. "/server"}, modes = modes "workers",
+      server = server(build .. "/server"),
     },
     {
       id = "node", name = "node", kind = "other", needs = {"node"}, modes = modes(all),

@@ -10,6 +10,7 @@
 ---@field unit string
 ---@field less? boolean  is better
 ---@field rounds? integer  instead of the usual number
+---@field free? boolean  server and load may use all cores
 ---@field curve? string  which curve it is a point of; only the base and neap take part
 ---@field x? integer  where on it
 
@@ -22,6 +23,14 @@ local rows = {
   {
     id = "echo1000", title = "TCP echo 64 B, 1,000 connections", how = "load", mode = "echo",
     load = {"echo"}, connections = 1000, unit = "messages/s",
+  },
+  {
+    id = "flight", title = "TCP echo 64 B, 16 under way, 50 connections", how = "load",
+    mode = "echo", load = {"echo", "depth=16"}, connections = 50, unit = "messages/s",
+  },
+  {
+    id = "line", title = "a line of 64 B and its answer, 50 connections", how = "load",
+    mode = "lines", load = {"echo"}, connections = 50, unit = "lines/s",
   },
   {
     id = "lines", title = "lines of 64 B, 16 pipelined, 50 connections", how = "load",
@@ -46,6 +55,10 @@ local rows = {
   {
     id = "pingpong", title = "TCP echo 64 B, 1 connection", how = "load", mode = "pingpong",
     load = {"echo"}, connections = 1, unit = "messages/s",
+  },
+  {
+    id = "workers", title = "TCP echo 64 B, 50 connections, all cores for all", how = "load",
+    mode = "workers", load = {"echo"}, connections = 50, unit = "messages/s", free = true,
   },
   {
     id = "idle", title = "an idle connection, of 10,000", how = "idle", mode = "idle",

@@ -21,7 +21,7 @@ local BASE = "epoll"
 
 -- The command line
 
-local plan = {rounds = 7, seconds = 0.8, warm = 0.15, out = "docs/performance.json"}
+local plan = {rounds = 11, seconds = 0.35, warm = 0.1, out = "docs/performance.json"}
 local chosen_rows, chosen_peers = {}, nil
 
 for _, word in ipairs(arg) do
@@ -73,9 +73,9 @@ end
 
 local two_cores = tonumber(process.run({"nproc"}).stdout) >= 2
 
---- The words of a command, on one core.
+--- The words of a command, on one core (nil: on any).
 local function pinned(core, command)
-  local words = two_cores and {"taskset", "-c", tostring(core)} or {}
+  local words = two_cores and core and {"taskset", "-c", tostring(core)} or {}
   table.move(command, 1, #command, #words + 1, words)
   return words
 end
@@ -115,11 +115,12 @@ end
 local function serve(peer, row)
   local mode = row.mode
   local endpoint = mode == "unix" and ("unix:%s/%s.sock"):format(build, peer.id)
+    or mode == "workers" and free_endpoint() -- all of them are to have the same
     or "tcp://127.0.0.1:0"
   local upstream = mode == "relay" and free_endpoint() or nil
   local server_mode = (mode == "lines" or mode == "relay") and mode or "echo"
   os.remove(endpoint:match "^unix:(.*)" or "")
-  local words = pinned(0, peer.server(server_mode, endpoint, upstream))
+  local words = pinned(not row.free and 0 or nil, peer.server(server_mode, endpoint, upstream))
   local log <close> = assert(io.open(("%s/%s.log"):format(build, peer.id), "a"))
   words.stdout, words.stdin, words.stderr = "pipe", "pipe", log
   words.env = env_with(peer.env)
@@ -145,7 +146,7 @@ local function load(row, server, seconds, warm)
   for name, value in pairs {connections = row.connections, seconds = seconds, warm = warm} do
     words[#words + 1] = name .. "=" .. value
   end
-  return json.decode(run_pinned(1, words))
+  return json.decode(run_pinned(not row.free and 1 or nil, words))
 end
 
 

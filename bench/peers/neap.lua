@@ -7,11 +7,7 @@ local mode, endpoint, upstream = ...
 local handlers = {}
 
 function handlers.echo(stream)
-  while true do
-    local data = stream:recv()
-    if not data then
-      return
-    end
+  for data in stream:chunks() do
     stream:write(data)
   end
 end
