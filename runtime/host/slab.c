@@ -3,8 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Sizes are rounded up to a STEP; larger ones than LARGEST are malloc's. */
-enum { STEP = 16, LARGEST = 1024, CHUNK = 64 * 1024 };
+/* Sizes are rounded up to a STEP, which is as much as Lua aligns anything;
+ * larger ones than LARGEST are malloc's. */
+enum { STEP = 8, LARGEST = 1024, CHUNK = 64 * 1024 };
 
 /* Sanitizers watch the blocks of malloc. */
 #ifdef __SANITIZE_ADDRESS__
@@ -13,9 +14,8 @@ enum { SMALL = 0 };
 enum { SMALL = LARGEST };
 #endif
 
-typedef union cell {
-  union cell *next;
-  max_align_t aligned;
+typedef struct cell {
+  struct cell *next;
 } cell;
 
 struct slab {

@@ -107,7 +107,7 @@ int resolve_lua(lua_State *L) {
   if (n == 0 || n > 253 || !is_plain(name))
     return fail(L, ERROR_EAI + EAI_NONAME, "resolve", name);
   asking *a = lua_newuserdatauv(L, sizeof *a, 0);
-  *a = (asking){NULL, {NULL, NULL}, false};
+  *a = (asking){NULL, {NULL}, false};
   luaL_setmetatable(L, CLASS);
   lua_toclose(L, ASKING);
   lookup *l = memory_new(sizeof *l);

@@ -181,7 +181,7 @@ static const luaL_Reg task_metamethods[] = {
 static int l_queue(lua_State *L) {
   luaL_checkstring(L, 1);
   waitq *q = lua_newuserdatauv(L, sizeof *q, 1);
-  *q = (waitq){NULL, NULL};
+  *q = (waitq){NULL};
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, -2, 1);
   luaL_setmetatable(L, QUEUE);

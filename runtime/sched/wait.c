@@ -11,26 +11,27 @@
 
 
 void queue_add(waitq *q, task *t) {
-  t->prev = q->tail;
+  task *head = q->head;
   t->next = NULL;
-  if (q->tail != NULL)
-    q->tail->next = t;
-  else
-    q->head = t;
-  q->tail = t;
+  if (head == NULL) {
+    q->head = t->prev = t;
+    return;
+  }
+  t->prev = head->prev;
+  t->prev->next = t;
+  head->prev = t;
 }
 
 
 void queue_remove(waitq *q, task *t) {
-  if (t->prev != NULL)
-    t->prev->next = t->next;
-  else
+  if (q->head == t)
     q->head = t->next;
+  else
+    t->prev->next = t->next;
   if (t->next != NULL)
     t->next->prev = t->prev;
-  else
-    q->tail = t->prev;
-  t->prev = t->next = NULL;
+  else if (q->head != NULL)
+    q->head->prev = t->prev;
 }
 
 

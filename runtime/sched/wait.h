@@ -36,7 +36,7 @@ struct task;
 /* Tasks that wait for one thing, first come first woken.  All zero is empty.
  * Its memory must outlive the tasks in it: wake them all before freeing it. */
 typedef struct waitq {
-  struct task *head, *tail;
+  struct task *head; /* whose prev is the last one */
 } waitq;
 
 /* How a task waits. */
