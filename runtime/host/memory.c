@@ -5,7 +5,7 @@
 #include <string.h>
 
 
-static void *sure(void *p) {
+void *memory_sure(void *p) {
   if (p == NULL) {
     fputs("neap: out of memory\n", stderr);
     abort();
@@ -15,17 +15,17 @@ static void *sure(void *p) {
 
 
 void *memory_new(size_t size) {
-  return sure(calloc(1, size));
+  return memory_sure(calloc(1, size));
 }
 
 
 void *memory_grow(void *p, size_t size) {
-  return sure(realloc(p, size));
+  return memory_sure(realloc(p, size));
 }
 
 
 char *memory_text(const char *s, size_t n) {
-  char *copy = sure(malloc(n + 1));
+  char *copy = memory_sure(malloc(n + 1));
   memcpy(copy, s, n);
   copy[n] = '\0';
   return copy;

@@ -11,5 +11,6 @@
 void *memory_new(size_t size);              /* zeroed */
 void *memory_grow(void *p, size_t size);    /* realloc */
 char *memory_text(const char *s, size_t n); /* a copy, with a final zero */
+void *memory_sure(void *p);                 /* p, which is not NULL */
 
 #endif

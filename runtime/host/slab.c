@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/memory.h"
+
 /* Sizes are rounded up to a STEP, which is as much as Lua aligns anything;
  * larger ones than LARGEST are malloc's. */
 enum { STEP = 8, LARGEST = 1024, CHUNK = 64 * 1024 };
@@ -109,4 +111,14 @@ void *slab_alloc(void *m, void *p, size_t old, size_t size) {
     return NULL;
   }
   return old > SMALL && size > SMALL ? realloc(p, size) : move(m, p, old, size);
+}
+
+
+void *slab_take(slab *m, size_t size) {
+  return memset(memory_sure(slab_alloc(m, NULL, 0, size)), 0, size);
+}
+
+
+void slab_give(slab *m, void *p, size_t size) {
+  slab_alloc(m, p, size, 0);
 }

@@ -89,7 +89,7 @@ static void push_stream(lua_State *L, stream *s) {
   set_text(L, "kind", "stream");
   set_box(L, s->box, s->box != NULL ? s->box->serial : 0);
   set_text(L, "protocol", s->transport->name);
-  set_text(L, "endpoint", s->where);
+  set_text(L, "endpoint", stream_where(s));
   set_text(L, "state", state_of(s));
   set_ends(L, s);
   set_number(L, "received", s->received);
@@ -103,8 +103,8 @@ static void push_stream(lua_State *L, stream *s) {
   set_waiters(L, "readers", &s->readers);
   set_waiters(L, "writers", &s->writers);
   set_waiters(L, "turns", &s->turns);
-  if (s->relaying != NULL)
-    set_waiters(L, "relays", relay_waiter(s->relaying));
+  if (s->relayed)
+    set_waiters(L, "relays", relay_waiter(s->extra->relaying));
 }
 
 
@@ -248,8 +248,8 @@ static int l_awaited(lua_State *L) {
     note(L, &s->readers, "stream", id);
     note(L, &s->writers, "stream", id);
     note(L, &s->turns, "stream", id);
-    if (s->relaying != NULL)
-      note(L, relay_waiter(s->relaying), "stream", id);
+    if (s->relayed)
+      note(L, relay_waiter(s->extra->relaying), "stream", id);
   }
   return 1;
 }

@@ -111,7 +111,7 @@ static void check_stream(lua_State *L, const endpoint *e, const char *verb) {
 static void set_where(stream *s, host *h, const endpoint *e) {
   char text[ENDPOINT_TEXT];
   size_t n = endpoint_print(h, e, text, sizeof text);
-  s->where = memory_text(text, n);
+  stream_name(s, text, n);
 }
 
 
@@ -181,7 +181,7 @@ static int dial_k(lua_State *L, int status, lua_KContext ctx) {
   int result = wait_peek(L, &cancelled);
   if (result == 0 && s != NULL)
     return 1;
-  const char *where = s != NULL ? lua_pushstring(L, s->where) : NULL;
+  const char *where = s != NULL ? lua_pushstring(L, stream_where(s)) : NULL;
   if (s != NULL)
     stream_close(s, true);
   if (cancelled)

@@ -64,5 +64,5 @@ void inbox_skip(inbox *in, size_t n) {
 void inbox_clear(inbox *in) {
   if (in->room > 0)
     free(in->bytes);
-  *in = (inbox){NULL, 0, 0, 0};
+  *in = (inbox){.bytes = NULL};
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "host/memory.h"
+#include "host/slab.h"
 #include "net/bag.h"
 #include "net/descriptor.h"
 #include "net/endpoint.h"
@@ -148,6 +149,7 @@ int net_open(lua_State *L) {
   host *h = host_of(L);
   h->net = memory_new(sizeof *h->net);
   h->net->host = h;
+  h->net->slab = memory_sure(slab_new());
   lua_getglobal(L, LUA_STRLIBNAME);
   lua_getfield(L, -1, "unpack");
   lua_rawsetp(L, LUA_REGISTRYINDEX, read_methods);
@@ -188,6 +190,7 @@ void net_close(host *h) {
     free(o);
   }
   bags_close(h);
+  slab_free(n->slab);
   free(n);
   h->net = NULL;
 }

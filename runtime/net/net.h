@@ -15,7 +15,8 @@ enum { FREE_OUTBOXES = 16 };
 
 struct net {
   host *host;
-  stream *streams; /* all whose bodies live, the newest first */
+  struct slab *slab; /* the streams' memory */
+  stream *streams;   /* all whose bodies live, the newest first */
   listener *listeners;
   datagram *datagrams;
   stream *dirty; /* those with gathered bytes */

@@ -107,7 +107,7 @@ void outbox_drop(stream *s) {
 
 static void failed(stream *s, int status) {
   trace_stream_error(s, "write", status);
-  s->write_error = status;
+  s->write_error = (int16_t)status;
   outbox_drop(s);
   wait_wake_all(&s->writers, 0);
   wait_wake_all(&s->turns, 0);

@@ -28,6 +28,11 @@ struct passing {
 };
 
 
+static struct passing *passing_of(const stream *s) {
+  return s->extra != NULL ? s->extra->passing : NULL;
+}
+
+
 /*
 ** Arriving
 */
@@ -63,7 +68,7 @@ static void stop(stream *s) {
 
 
 void stream_passed(stream *s, const passed *x, size_t bytes) {
-  struct passing *p = s->passing;
+  struct passing *p = s->extra->passing;
   if (s->state != OPEN) {
     discard(s, x->fds, x->count);
     return;
@@ -80,8 +85,9 @@ void stream_passed(stream *s, const passed *x, size_t bytes) {
 bool passing_begin(stream *s) {
   if (s->transport->collect == NULL)
     return false;
-  if (s->passing == NULL) {
-    s->passing = memory_new(sizeof *s->passing);
+  struct extra *x = stream_extra(s);
+  if (x->passing == NULL) {
+    x->passing = memory_new(sizeof *x->passing);
     s->transport->collect(s);
   }
   return true;
@@ -89,7 +95,7 @@ bool passing_begin(stream *s) {
 
 
 size_t passing_distance(const stream *s) {
-  const struct passing *p = s->passing;
+  const struct passing *p = passing_of(s);
   size_t unread = inbox_size(&s->in);
   if (p == NULL || p->first == NULL)
     return SIZE_MAX;
@@ -99,7 +105,8 @@ size_t passing_distance(const stream *s) {
 
 
 bool passing_full(const stream *s) {
-  return s->passing != NULL && s->passing->count >= PASSED_MAX;
+  const struct passing *p = passing_of(s);
+  return p != NULL && p->count >= PASSED_MAX;
 }
 
 
@@ -108,7 +115,7 @@ bool passing_full(const stream *s) {
 */
 
 static void remove_first(stream *s) {
-  struct passing *p = s->passing;
+  struct passing *p = s->extra->passing;
   parcel *x = p->first;
   p->first = x->next;
   if (p->first == NULL)
@@ -120,17 +127,21 @@ static void remove_first(stream *s) {
 
 
 void passing_drop(stream *s) {
-  while (s->passing != NULL && s->passing->first != NULL)
+  struct passing *p = passing_of(s);
+  if (p == NULL)
+    return;
+  while (p->first != NULL)
     remove_first(s);
-  free(s->passing);
-  s->passing = NULL;
+  free(p);
+  s->extra->passing = NULL;
 }
 
 
 /* What is pushed may run a finalizer, and that may close the stream. */
 static parcel *first_of(lua_State *L) {
   stream *s = ((box *)lua_touserdata(L, 1))->stream;
-  return s != NULL && s->passing != NULL ? s->passing->first : NULL;
+  const struct passing *p = s != NULL ? passing_of(s) : NULL;
+  return p != NULL ? p->first : NULL;
 }
 
 
@@ -142,7 +153,7 @@ static bool push_next(lua_State *L) {
     return false;
   }
   *slot = x->fds[x->taken++];
-  ((box *)lua_touserdata(L, 1))->stream->passing->count--;
+  passing_of(((box *)lua_touserdata(L, 1))->stream)->count--;
   return true;
 }
 
@@ -258,7 +269,7 @@ static int take_turn(lua_State *L, stream *s) {
 
 
 static int begin(lua_State *L, stream *s) {
-  if (s->relaying != NULL)
+  if (s->relayed)
     return luaL_error(L, "this stream is being relayed (EBUSY)");
   if (s->called || !wait_idle(&s->turns))
     return await(L, s, WAITING_TURN);

@@ -48,10 +48,10 @@ static void push_streams(lua_State *L, process *p, const char *command) {
     stream *s = p->io[i];
     if (s == NULL)
       continue;
-    if (s->where == NULL) {
+    if (stream_where(s) == NULL) {
       const char *where =
           lua_pushfstring(L, "%s of %s", spawn_io_names[i], command);
-      s->where = memory_text(where, strlen(where));
+      stream_name(s, where, strlen(where));
       lua_pop(L, 1);
     }
     p->io[i] = NULL;

@@ -406,7 +406,7 @@ static int take(lua_State *L, view *v, enum verb verb, int last) {
 
 
 void stream_check_reader(lua_State *L, stream *s) {
-  if (s->relaying != NULL)
+  if (s->relayed)
     luaL_error(L, "this stream is being relayed (EBUSY)");
   if (s->read_busy)
     luaL_error(L, "another task reads this stream (EBUSY)");
@@ -471,7 +471,7 @@ static int push_first(lua_State *L, const box *b, size_t n, size_t skip) {
   if (b->stream == NULL)
     return 1;
   inbox_skip(&s->in, n + skip);
-  s->want = s->scanned = 0;
+  s->want = s->in.scanned = 0;
   return 1;
 }
 
@@ -492,7 +492,7 @@ static int line_now(lua_State *L, const box *b) {
   const stream *s = b->stream;
   const char *bytes = inbox_bytes(&s->in);
   const char *end =
-      memchr(bytes + s->scanned, '\n', inbox_size(&s->in) - s->scanned);
+      memchr(bytes + s->in.scanned, '\n', inbox_size(&s->in) - s->in.scanned);
   if (end == NULL || end - bytes > LINE_MAX_DEFAULT)
     return 0;
   return push_first(L, b, (size_t)(end - bytes), 1);
@@ -518,7 +518,7 @@ static int try_once(lua_State *L, const box *b, lua_KContext ctx) {
   if (first != 0)
     return first;
   int last = lua_gettop(L);
-  size_t seen = s->scanned;
+  size_t seen = s->in.scanned;
   if (owes_error(s)) {
     s->reported = true;
     return failed(L, s, s->write_error, ctx);
@@ -533,11 +533,11 @@ static int try_once(lua_State *L, const box *b, lua_KContext ctx) {
     return failed(L, s, result, ctx);
   if (result == MORE) {
     lua_settop(L, last);
-    s->scanned = (uint32_t)seen;
+    s->in.scanned = (uint32_t)seen;
     return wait_for_more(L, s, v.need, ctx);
   }
   inbox_skip(&s->in, v.at);
-  s->want = s->scanned = 0;
+  s->want = s->in.scanned = 0;
   return lua_gettop(L) - last;
 }
 
@@ -571,7 +571,7 @@ static int begin(lua_State *L, const box *b, lua_KContext ctx) {
   if (s == NULL)
     return failed(L, NULL, -EBADF, ctx);
   stream_check_reader(L, s);
-  s->scanned = 0;
+  s->in.scanned = 0;
   if (wait_spent(L)) {
     s->read_busy = true;
     return wait_yield(L, ctx, verb_k);

@@ -38,6 +38,14 @@ static void on_done(void *owner) {
 }
 
 
+static void hold(relaying *r) {
+  for (int i = 0; i < 2; i++) {
+    stream_extra(r->ends[i])->relaying = r;
+    r->ends[i]->relayed = true;
+  }
+}
+
+
 /* Stop, and give the streams back. */
 static void let_go(relaying *r) {
   if (r->relay != NULL)
@@ -45,7 +53,7 @@ static void let_go(relaying *r) {
   r->relay = NULL;
   for (int i = 0; i < 2; i++) {
     if (r->ends[i] != NULL)
-      r->ends[i]->relaying = NULL;
+      r->ends[i]->relayed = false;
     r->ends[i] = NULL;
   }
 }
@@ -88,8 +96,7 @@ static uint64_t forward(stream *from, stream *to) {
   inbox in = from->in;
   uint32_t n = inbox_size(&in);
   struct iovec v[2] = {{NULL, 0}, {(char *)inbox_bytes(&in), n}};
-  from->in = (inbox){NULL, 0, 0, 0};
-  from->scanned = 0;
+  from->in = (inbox){.bytes = NULL};
   if (n > 0)
     outbox_send(to, v, 1, NULL, NULL);
   inbox_clear(&in);
@@ -213,7 +220,7 @@ int relay_lua(lua_State *L) {
   r->counts[1] = forward(b->stream, a->stream);
   outbox_flush(a->stream);
   outbox_flush(b->stream);
-  a->stream->relaying = b->stream->relaying = r;
+  hold(r);
   return empty(L, r);
 }
 

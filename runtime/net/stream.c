@@ -13,6 +13,7 @@
 
 #include "host/error.h"
 #include "host/memory.h"
+#include "host/slab.h"
 #include "net/inbox.h"
 #include "net/net.h"
 #include "net/outbox.h"
@@ -35,7 +36,7 @@ enum { METHODS = 128 };
 
 
 stream *stream_new(host *h, const transport *t, bool connecting) {
-  stream *s = memory_new(sizeof *s + t->size);
+  stream *s = slab_take(net_of(h)->slab, sizeof *s + t->size);
   s->host = h;
   s->transport = t;
   s->state = connecting ? CONNECTING : OPEN;
@@ -53,8 +54,26 @@ void stream_closed(stream *s) {
   outbox_drop(s);
   inbox_clear(&s->in);
   passing_drop(s);
-  free((char *)s->where);
-  free(s);
+  free(s->extra);
+  slab_give(net_of(s->host)->slab, s, sizeof *s + s->transport->size);
+}
+
+
+struct extra *stream_extra(stream *s) {
+  if (s->extra == NULL)
+    s->extra = memory_new(sizeof *s->extra + 1);
+  return s->extra;
+}
+
+
+void stream_name(stream *s, const char *text, size_t n) {
+  struct extra old = {NULL, NULL};
+  if (s->extra != NULL)
+    old = *s->extra;
+  s->extra = memory_grow(s->extra, sizeof old + n + 1);
+  *s->extra = old;
+  memcpy(s->extra->where, text, n);
+  s->extra->where[n] = '\0';
 }
 
 
@@ -155,7 +174,7 @@ void stream_eof(stream *s) {
 
 void stream_error(stream *s, int status) {
   trace_stream_error(s, "read", status);
-  s->read_error = status;
+  s->read_error = (int16_t)status;
   ended(s);
 }
 
@@ -225,8 +244,8 @@ static bool still_talks(stream *s) {
 int stream_close(stream *s, bool reset) {
   int status = s->reported ? 0 : s->write_error;
   forget_box(s);
-  if (s->relaying != NULL)
-    relay_interrupt(s->relaying);
+  if (s->relayed)
+    relay_interrupt(s->extra->relaying);
   wait_wake_all(&s->readers, -ECANCELED);
   wait_wake_all(&s->writers, -ECANCELED);
   wait_wake_all(&s->turns, -ECANCELED);
@@ -303,8 +322,8 @@ static const char *push_peer(lua_State *L, stream *s, const address *a) {
 
 const char *stream_push_where(lua_State *L, stream *s) {
   address a;
-  if (s != NULL && s->where != NULL)
-    return lua_pushstring(L, s->where);
+  if (s != NULL && stream_where(s) != NULL)
+    return lua_pushstring(L, stream_where(s));
   if (s != NULL && s->transport->remoteaddr(s, &a) == 0 && a.length > 0)
     return push_peer(L, s, &a);
   if (s != NULL)

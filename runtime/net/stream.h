@@ -19,6 +19,7 @@ typedef struct inbox {
   char *bytes;
   uint32_t start, end; /* the unread part */
   uint32_t room;       /* allocated; 0 while borrowed or empty */
+  uint32_t scanned;    /* of the unread: searched already for the delimiter */
 } inbox;
 
 /* What Lua holds. */
@@ -28,42 +29,62 @@ typedef struct box {
   const void *mark; /* &stream_mark: net_marked */
 } box;
 
-enum stream_state { CONNECTING, OPEN, CLOSING, LINGERING, CLOSED };
-
-struct stream {
-  host *host;
-  stream *next, **at; /* in the list of all of this host; what points to it */
-  uint64_t received, sent; /* bytes, from and to the transport */
-  const transport *transport;
-  box *box;      /* Lua's; NULL once it has closed or lost the stream */
-  waitq readers; /* at most one task */
-  waitq writers; /* until what they wrote has gone, mostly */
-  waitq turns;   /* writers whose bytes are not accepted yet, in order */
-  inbox in;
-  struct outbox *out; /* what is to go out; NULL: nothing (outbox.h) */
-  stream *link;       /* in the list of those with gathered bytes, or of those
-                         that send what is left behind close() */
+/* What few streams have: made when the first of it is needed. */
+struct extra {
   struct relaying *relaying; /* net.relay has it; NULL: no */
   struct passing *passing; /* descriptors that came along (passing.h); NULL: the
                               script has not asked */
-  const char *where;       /* malloc'ed endpoint, for messages; may be NULL */
-  uint64_t timeout; /* of each suspension, ns; while closing the deadline;
-                         0: none */
-  int read_error;   /* negative errno that ended reading; see eof */
-  int write_error;  /* that ended writing */
-  uint32_t scanned; /* of in: searched already for the delimiter */
-  uint32_t want;    /* the reader is not woken before so many are there */
-  uint8_t state;
-  bool eof;        /* the peer's end of its bytes was read */
-  bool shut;       /* shutdown() was called: no more writes */
-  bool reading;    /* the transport delivers */
-  bool read_busy;  /* a task waits to read, or was woken and has not run */
-  bool called;     /* the first of `turns` was woken and has not run */
-  bool reported;   /* write_error was given to the script */
-  bool linked;     /* by `link`, among those with gathered bytes */
-  bool hidden;     /* no trace sees it */
-  unsigned serial; /* what it is called instead of by its pointer */
+  char where[];            /* its endpoint, for messages; "": it has none */
 };
+
+enum stream_state { CONNECTING, OPEN, CLOSING, LINGERING, CLOSED };
+
+/* What a message touches is from `host` on, up to the first fields of the
+ * transport's part: that it lies close together is a good part of the speed with
+ * many connections. */
+struct stream {
+  stream *next, **at;  /* in the list of all of this host; what points to it */
+  box *box;            /* Lua's; NULL once it has closed or lost the stream */
+  waitq writers;       /* until what they wrote has gone, mostly */
+  struct extra *extra; /* NULL: nothing of it */
+  host *host;
+  const transport *transport;
+  waitq readers; /* at most one task */
+  waitq turns;   /* writers whose bytes are not accepted yet, in order */
+  inbox in;
+  uint64_t received, sent; /* bytes, from and to the transport */
+  struct outbox *out;      /* what is to go out; NULL: nothing (outbox.h) */
+  stream *link;        /* in the list of those with gathered bytes, or of those
+                         that send what is left behind close() */
+  uint64_t timeout;    /* of each suspension, ns; while closing the deadline;
+                         0: none */
+  uint32_t want;       /* the reader is not woken before so many are there */
+  unsigned serial;     /* what it is called instead of by its pointer */
+  int16_t read_error;  /* negative errno that ended reading; see eof */
+  int16_t write_error; /* that ended writing */
+  uint8_t state;
+  bool eof : 1;       /* the peer's end of its bytes was read */
+  bool shut : 1;      /* shutdown() was called: no more writes */
+  bool reading : 1;   /* the transport delivers */
+  bool read_busy : 1; /* a task waits to read, or was woken and has not run */
+  bool called : 1;    /* the first of `turns` was woken and has not run */
+  bool reported : 1;  /* write_error was given to the script */
+  bool linked : 1;    /* by `link`, among those with gathered bytes */
+  bool relayed : 1;   /* extra.relaying is set */
+  bool hidden : 1;    /* no trace sees it */
+};
+
+/* Its endpoint, or NULL. */
+static inline const char *stream_where(const stream *s) {
+  return s->extra != NULL && s->extra->where[0] != '\0' ? s->extra->where
+                                                        : NULL;
+}
+
+/* Note its endpoint, a text of n bytes. */
+void stream_name(stream *s, const char *text, size_t n);
+
+/* Its extra, made if it is not there. */
+struct extra *stream_extra(stream *s);
 
 /* The transport's own part, right behind the stream. */
 static inline void *stream_part(stream *s) {

@@ -197,7 +197,7 @@ static int take_turn(lua_State *L, stream *s, pieces *p) {
 
 /* Get in line, unless nobody else is. */
 static int begin(lua_State *L, stream *s, pieces *p) {
-  if (s->relaying != NULL)
+  if (s->relayed)
     return luaL_error(L, "this stream is being relayed (EBUSY)");
   bool full = outbox_pending(s) >= HIGH_WATER && !is_over(s);
   if (full || s->called || !wait_idle(&s->turns))
@@ -245,7 +245,7 @@ static int write_pieces(lua_State *L, const box *b, bool spent) {
 
 /* May a write be accepted now, and its task go on? */
 static bool is_clear(const stream *s) {
-  return s != NULL && s->relaying == NULL && !s->called &&
+  return s != NULL && !s->relayed && !s->called &&
          wait_idle(&s->turns) && !is_over(s) && outbox_pending(s) < HIGH_WATER;
 }
 

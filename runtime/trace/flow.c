@@ -78,7 +78,7 @@ static const char *kind_of(const trace_event *e) {
 static const char *name_of(const trace_event *e) {
   if (e->listener != NULL)
     return e->listener->where;
-  return e->stream != NULL ? e->stream->where : NULL;
+  return e->stream != NULL ? stream_where(e->stream) : NULL;
 }
 
 

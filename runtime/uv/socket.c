@@ -18,6 +18,7 @@
 #include <limits.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -25,6 +26,7 @@
 #include <linux/mptcp.h>
 #include <linux/sctp.h>
 
+#include "host/memory.h"
 #include "net/inbox.h"
 #include "net/outbox.h"
 #include "uv/process.h"
@@ -160,11 +162,26 @@ const transport *socket_transport(int family, int protocol) {
 }
 
 
+static bool is_far(socklen_t n) {
+  return n > sizeof((wire *)NULL)->u.peer;
+}
+
+
+static void forget_peer(wire *w) {
+  if (is_far(w->peer_size))
+    free(w->u.far_peer);
+  w->peer_size = 0;
+}
+
+
 void wire_peer(wire *w, const struct sockaddr *a, socklen_t n) {
   if ((!is_ip(a->sa_family) && a->sa_family != AF_VSOCK) ||
-      n > sizeof w->u.peer)
+      n > sizeof(struct sockaddr_in6))
     return;
-  memcpy(w->u.peer, a, n);
+  forget_peer(w);
+  if (is_far(n))
+    w->u.far_peer = memory_grow(NULL, n);
+  memcpy(is_far(n) ? w->u.far_peer : w->u.peer, a, n);
   w->peer_size = (uint8_t)n;
 }
 
@@ -592,6 +609,7 @@ static void close_wire(stream *s, bool reset) {
   close(w->watch.fd);
   w->watch.fd = -1;
   w->want = 0;
+  forget_peer(w);
   loop_later(l, &w->u.later, on_closed);
 }
 
@@ -631,7 +649,8 @@ int wire_remoteaddr(stream *s, address *a) {
   wire *w = wire_of(s);
   if (w->peer_size > 0) {
     a->length = w->peer_size;
-    memcpy(&a->u, w->u.peer, w->peer_size);
+    memcpy(&a->u, is_far(w->peer_size) ? w->u.far_peer : w->u.peer,
+           w->peer_size);
     return 0;
   }
   a->length = sizeof a->u;

@@ -14,23 +14,24 @@
 struct attempt;
 
 typedef struct wire {
-  watch watch; /* first: it is how ready finds the wire */
-  union {
-    unsigned char peer[sizeof(struct sockaddr_in6)]; /* of an ip or vsock one */
-    struct attempt *attempt; /* of a unix socket: connect.c */
-    later later;             /* of a closed one */
-  } u;
+  watch watch;       /* first: it is how ready finds the wire */
   int16_t failed;    /* the negative errno by which writing ended */
   uint8_t want;      /* EPOLLIN, EPOLLOUT: what the stream waits for; epoll may
                         still be asked for more: socket.c */
-  uint8_t peer_size; /* bytes of u.peer; 0: ask the kernel */
-  bool is_socket;
-  bool attempting; /* u.attempt is set */
-  bool lingers;    /* SO_LINGER was set here or at its listener */
-  bool collects;   /* descriptors that arrive are handed up */
-  bool notified;   /* of SCTP, shut by us: the kernel's messages come too */
-  bool shared;     /* blocks: its description is others' too, and could not
+  uint8_t peer_size; /* bytes of the peer's address; 0: ask the kernel */
+  bool is_socket : 1;
+  bool attempting : 1; /* u.attempt is set */
+  bool collects : 1;   /* descriptors that arrive are handed up */
+  bool notified : 1;   /* of SCTP, shut by us: the kernel's messages come too */
+  bool shared : 1;     /* blocks: its description is others' too, and could not
                         be opened again */
+  bool lingers;        /* SO_LINGER was set here or at its listener */
+  union {
+    unsigned char peer[sizeof(struct sockaddr_in)]; /* of an ip or vsock one */
+    void *far_peer;          /* malloc'ed, one that is longer */
+    struct attempt *attempt; /* of a unix socket: connect.c */
+    later later;             /* of a closed one */
+  } u;
 } wire;
 
 extern const transport socket_tcp, socket_mptcp, socket_sctp, socket_unix,
