@@ -68,7 +68,7 @@ static void set_seconds(lua_State *L, const char *key, uint64_t ns) {
 
 
 static void set_wait(lua_State *L, const task *t) {
-  const host *h = t->host;
+  const host *h = host_of(L);
   uint64_t now = h->world->now(h->outside);
   uint32_t ticks = (uint32_t)(now / TICK) - t->since;
   lua_pushstring(L, t->op);
@@ -94,7 +94,7 @@ static void set_values(lua_State *L, int index) {
 
 static void push_row(lua_State *L, int index) {
   const task *t = lua_touserdata(L, index);
-  const struct sched *s = t->host->sched;
+  const struct sched *s = host_of(L)->sched;
   index = lua_absindex(L, index);
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   lua_createtable(L, 0, 12);

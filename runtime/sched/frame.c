@@ -132,8 +132,8 @@ bool frame_expire(task *t, uint64_t now) {
 }
 
 
-static void push_new_token(lua_State *L, const task *t, const frame *f) {
-  const char *reason = t->host->sched->reason;
+static void push_new_token(lua_State *L, const frame *f) {
+  const char *reason = host_of(L)->sched->reason;
   if (f == NULL)
     error_push_message(L, -ECANCELED, NULL, NULL,
                        reason != NULL ? reason : "cancelled");
@@ -149,7 +149,7 @@ static void push_token(lua_State *L, const task *t, const frame *f) {
   const void *key = f != NULL ? (const void *)f : (const void *)t;
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, key) == LUA_TNIL) {
     lua_pop(L, 1);
-    push_new_token(L, t, f);
+    push_new_token(L, f);
     lua_pushvalue(L, -1);
     lua_rawsetp(L, LUA_REGISTRYINDEX, key);
   }

@@ -42,7 +42,7 @@ static uint64_t now(const host *h) {
 static void press(task *t) {
   t->pressed = true;
   if (t->state == RUNNING)
-    t->host->held = true;
+    task_host(t)->held = true;
   task_cancel(t);
 }
 

@@ -59,7 +59,7 @@ static void push_name(lua_State *L, const task *t) {
 
 /* Push "task 3 "name" spawned at file.lua:7". */
 void report_push_task(lua_State *L, const task *t) {
-  const struct sched *s = t->host->sched;
+  const struct sched *s = host_of(L)->sched;
   push_name(L, t);
   const char *name = lua_tostring(L, -1);
   if (t->site != 0)
@@ -112,7 +112,7 @@ static void print_line(lua_State *L, int err, const task *t) {
   push_text(L, err);
   report_push_task(L, t);
   fflush(stdout);
-  fprintf(stderr, "%s: %s (%s)\n", t->host->label, lua_tostring(L, -2),
+  fprintf(stderr, "%s: %s (%s)\n", host_of(L)->label, lua_tostring(L, -2),
           lua_tostring(L, -1));
 }
 
@@ -146,7 +146,7 @@ void report_lost(lua_State *L, host *h, int err, int origin) {
 /* The error on top ended the task: tell it, or keep it for the scope's owner.
  * Leaves the error. */
 void report_failure(lua_State *L, task *t) {
-  host *h = t->host;
+  host *h = host_of(L);
   int err = lua_gettop(L);
   luaL_checkstack(L, 8, NULL);
   trace_take(L, err);

@@ -46,36 +46,41 @@ typedef struct frame {
   bool fired;
 } frame;
 
+/* What each wait touches is from `state` on. */
 struct task {
-  host *host;
+  scope *scope;
+  task *elder, *younger; /* in the scope's list */
+  waitq joiners;
+  int slot; /* in sched.slots */
+  unsigned serial;
+  int results;   /* their number, once it has ended well */
+  int line;      /* where it was spawned */
+  uint16_t site; /* and its file: an index of sched.sites */
+  uint8_t state;
+  bool interrupt : 1; /* perhaps interrupted: look at the frames */
+  bool cancelled : 1;
+  bool failed : 1;
+  bool served : 1;   /* an error is reported and ends only this task, and its
+                        first argument is closed when it ends */
+  bool outside : 1;  /* the world can end the current wait */
+  bool pressed : 1;  /* it is to end even if it never waits: press.c */
+  bool aside : 1;    /* the program does not wait for it */
+  uint32_t since;    /* of the current wait: sched.now in TICKs */
+  unsigned timer;    /* its place in the heap, from 1; 0: none */
+  int status;        /* what ended the last wait */
   lua_State *co;     /* NULL once it has ended */
   lua_State *parked; /* the innermost coroutine, while it waits */
   task *prev, *next; /* in the ready queue or in `in` */
   waitq *in;         /* the queue it waits in, or NULL */
   frame *frames;     /* the newest */
-  scope *scope;
-  task *elder, *younger; /* in the scope's list */
-  waitq joiners;
   uint64_t deadline; /* of the current wait; NEVER */
   const char *op;    /* what it waits for */
-  unsigned timer;    /* its place in the heap, from 1; 0: none */
-  int slot;          /* in sched.slots */
-  int status;        /* what ended the last wait */
-  unsigned serial;
-  unsigned site; /* where it was spawned: an index of sched.sites */
-  int line;
-  uint32_t since; /* of the current wait: sched.now in TICKs */
-  int results;    /* their number, once it has ended well */
-  uint8_t state;
-  bool interrupt; /* perhaps interrupted: look at the frames */
-  bool cancelled;
-  bool failed;
-  bool served;  /* an error is reported and ends only this task, and
-                              its first argument is closed when it ends */
-  bool outside; /* the world can end the current wait */
-  bool pressed; /* it is to end even if it never waits: press.c */
-  bool aside;   /* the program does not wait for it */
 };
+
+/* Of a task that has not ended. */
+static inline host *task_host(const task *t) {
+  return host_of(t->co);
+}
 
 struct scope {
   frame frame;

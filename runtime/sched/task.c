@@ -70,9 +70,9 @@ static void keep_deadline(task *t) {
 
 
 void task_wake(task *t, int status) {
-  struct sched *s = t->host->sched;
   if (t->state != WAITING)
     return;
+  struct sched *s = task_host(t)->sched;
   if (t->in != NULL)
     queue_remove(t->in, t);
   t->in = NULL;
@@ -290,15 +290,15 @@ static int task_main(lua_State *L) {
 
 /* The index of a source name in sched.sites, usually the last one asked; 0
  * when there are too many. */
-static unsigned site_index(struct sched *s, const char *name) {
+static uint16_t site_index(struct sched *s, const char *name) {
   for (unsigned i = s->site_count; i >= 1; i--)
     if (strcmp(s->sites[i], name) == 0)
-      return i;
+      return (uint16_t)i;
   if (s->site_count == SITES)
     return 0;
   s->sites = memory_grow(s->sites, (s->site_count + 2) * sizeof *s->sites);
   s->sites[++s->site_count] = memory_text(name, strlen(name));
-  return s->site_count;
+  return (uint16_t)s->site_count;
 }
 
 
@@ -319,8 +319,7 @@ static void note_site(lua_State *L, struct sched *s, task *t) {
 /* Push a Task in state READY, in no queue yet. */
 static task *task_new(lua_State *L, struct sched *s, bool served) {
   task *t = lua_newuserdatauv(L, sizeof *t, served ? SERVED : RESULTS);
-  *t = (task){
-      .host = s->host, .deadline = NEVER, .slot = LUA_NOREF, .served = served};
+  *t = (task){.deadline = NEVER, .slot = LUA_NOREF, .served = served};
   luaL_setmetatable(L, CLASS);
   t->serial = host_serial(s->host);
   note_site(L, s, t);
@@ -414,11 +413,12 @@ static void end_badly(lua_State *L, task *t) {
   lua_pushcfunction(L, l_fail);
   lua_pushlightuserdata(L, t);
   lua_xmove(t->co, L, 1);
-  bool told = host_call(t->host, 2, 0);
+  host *h = host_of(L);
+  bool told = host_call(h, 2, 0);
   lua_pushcfunction(L, l_close_served);
   lua_pushlightuserdata(L, t);
-  if (!host_call(t->host, 1, 0) || !told)
-    report_helpless(t->host);
+  if (!host_call(h, 1, 0) || !told)
+    report_helpless(h);
   lua_settop(L, 0);
 }
 
@@ -439,7 +439,7 @@ static int l_abandon(lua_State *L) {
 static void abandon_frames(lua_State *L, task *t) {
   lua_pushcfunction(L, l_abandon);
   lua_pushlightuserdata(L, t);
-  host_call(t->host, 1, 0);
+  host_call(host_of(L), 1, 0);
   lua_settop(L, 0);
 }
 

@@ -208,11 +208,26 @@ static ssize_t recv_notified(int fd, char *bytes, size_t n) {
 }
 
 
-static ssize_t read_once(const wire *w, char *bytes, size_t n) {
+static ssize_t read_shared(int fd, char *bytes, size_t n) {
+  if (is_ready(fd, POLLIN))
+    return read(fd, bytes, n);
+  errno = EAGAIN;
+  return -1;
+}
+
+
+static ssize_t read_other(const wire *w, char *bytes, size_t n) {
   int fd = w->watch.fd;
   if (w->notified)
     return recv_notified(fd, bytes, n);
-  return w->is_socket ? recv(fd, bytes, n, MSG_DONTWAIT) : read(fd, bytes, n);
+  return w->shared ? read_shared(fd, bytes, n) : read(fd, bytes, n);
+}
+
+
+static ssize_t read_once(const wire *w, char *bytes, size_t n) {
+  if (w->is_socket && !w->notified)
+    return recv(w->watch.fd, bytes, n, MSG_DONTWAIT);
+  return read_other(w, bytes, n);
 }
 
 
@@ -233,8 +248,6 @@ static int told(wire *w, int status) {
 
 ssize_t wire_read(wire *w, char *bytes, size_t n) {
   ssize_t got;
-  if (w->shared && !is_ready(w->watch.fd, POLLIN))
-    return -EAGAIN;
   do
     got = read_once(w, bytes, n);
   while (got < 0 && errno == EINTR);
