@@ -122,10 +122,12 @@ static int l_task(lua_State *L) {
 }
 
 
-/* Push the next Task behind slot *i; those that no task has hold numbers. */
-static bool next_task(lua_State *L, int slots, lua_Integer *i) {
-  while (*i < (lua_Integer)lua_rawlen(L, slots)) {
-    if (lua_rawgeti(L, slots, ++*i) == LUA_TUSERDATA)
+/* Push the next Task from slot *i on. */
+static bool next_task(lua_State *L, int *i) {
+  const struct sched *s = host_of(L)->sched;
+  while (*i < s->slot_count) {
+    slot_push(L, s, (*i)++);
+    if (lua_isuserdata(L, -1))
       return true;
     lua_pop(L, 1);
   }
@@ -134,33 +136,30 @@ static bool next_task(lua_State *L, int slots, lua_Integer *i) {
 
 
 static int l_tasks(lua_State *L) {
-  lua_Integer most = luaL_optinteger(L, 1, INT_MAX), i = 0, n = 0;
+  lua_Integer most = luaL_optinteger(L, 1, INT_MAX), n = 0;
+  int i = 0;
   lua_settop(L, 0);
   lua_newtable(L);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, host_of(L)->sched->slots);
-  while (n < most && next_task(L, 2, &i)) {
-    push_row(L, 3);
+  while (n < most && next_task(L, &i)) {
+    push_row(L, 2);
     lua_rawseti(L, 1, ++n);
     lua_pop(L, 1);
   }
-  lua_settop(L, 1);
   return 1;
 }
 
 
 static int l_serving(lua_State *L) {
-  lua_Integer i = 0;
+  int i = 0;
   lua_settop(L, 0);
   lua_newtable(L);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, host_of(L)->sched->slots);
-  for (; next_task(L, 2, &i); lua_settop(L, 2)) {
-    const task *t = lua_touserdata(L, 3);
-    if (t->served && lua_getiuservalue(L, 3, SERVED) == LUA_TUSERDATA) {
+  for (; next_task(L, &i); lua_settop(L, 1)) {
+    const task *t = lua_touserdata(L, 2);
+    if (t->served && lua_getiuservalue(L, 2, SERVED) == LUA_TUSERDATA) {
       lua_pushinteger(L, t->serial);
-      lua_rawsetp(L, 1, lua_touserdata(L, 4));
+      lua_rawsetp(L, 1, lua_touserdata(L, 3));
     }
   }
-  lua_settop(L, 1);
   return 1;
 }
 

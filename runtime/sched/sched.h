@@ -51,7 +51,7 @@ struct task {
   scope *scope;
   task *elder, *younger; /* in the scope's list */
   waitq joiners;
-  int slot; /* in sched.slots */
+  int slot; /* slots.c */
   unsigned serial;
   int results;   /* their number, once it has ended well */
   int line;      /* where it was spawned */
@@ -116,7 +116,9 @@ struct sched {
   task *foreground; /* that SIGINT cancels first; NULL: none */
   bool lenient;     /* a failed task is told of, and does not end the program */
   uint64_t spare;   /* before this time a task in an endless loop is not hit */
-  int slots;        /* registry: the Tasks that have not ended */
+  int slots;        /* registry: the Tasks that have not ended, slots.c */
+  int slot_count;   /* that have been used */
+  int free_slot;    /* the first of those that are free, or NO_SLOT */
   timer *heap;      /* from 1 */
   unsigned timers, heap_room;
   const char **sites; /* source names of spawn sites, from 1 */
@@ -141,6 +143,14 @@ struct sched {
 void queue_add(waitq *q, task *t);
 task *queue_take(waitq *q);
 void queue_remove(waitq *q, task *t);
+
+/* Where Lua holds the tasks that have not ended (slots.c).  slot_take is
+ * for the Task on top; what slot_push finds in a free slot is a number. */
+enum { NO_SLOT = -1 };
+void slots_open(lua_State *L, struct sched *s);
+int slot_take(lua_State *L, struct sched *s);
+void slot_free(lua_State *L, struct sched *s, int slot);
+void slot_push(lua_State *L, const struct sched *s, int slot);
 
 /* Deadlines (timer.c) */
 void timer_set(struct sched *s, task *t);

@@ -84,9 +84,7 @@ void task_wake(task *t, int status) {
 
 
 void task_push(lua_State *L, const task *t) {
-  lua_rawgeti(L, LUA_REGISTRYINDEX, sched_of(L)->slots);
-  lua_rawgeti(L, -1, t->slot);
-  lua_remove(L, -2);
+  slot_push(L, sched_of(L), t->slot);
 }
 
 
@@ -319,7 +317,7 @@ static void note_site(lua_State *L, struct sched *s, task *t) {
 /* Push a Task in state READY, in no queue yet. */
 static task *task_new(lua_State *L, struct sched *s, bool served) {
   task *t = lua_newuserdatauv(L, sizeof *t, served ? SERVED : RESULTS);
-  *t = (task){.deadline = NEVER, .slot = LUA_NOREF, .served = served};
+  *t = (task){.deadline = NEVER, .slot = NO_SLOT, .served = served};
   luaL_setmetatable(L, CLASS);
   t->serial = host_serial(s->host);
   note_site(L, s, t);
@@ -352,10 +350,7 @@ static task *spawn(lua_State *L, scope *into, int nargs, bool served) {
   lua_rotate(L, -(nargs + 3), 2); /* task, coroutine, body, arguments */
   lua_xmove(L, co, nargs + 1);
   lua_setiuservalue(L, -2, RESULTS);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, s->slots);
-  lua_pushvalue(L, -2);
-  t->slot = luaL_ref(L, -2);
-  lua_pop(L, 1);
+  t->slot = slot_take(L, s);
   scope_add(into != NULL ? into : s->root, t);
   t->co = co;
   s->live++;
@@ -456,9 +451,7 @@ static void end(struct sched *s, task *t, int result) {
     lua_pushnil(L);
     lua_rawsetp(L, LUA_REGISTRYINDEX, t); /* its cancellation */
   }
-  lua_rawgeti(L, LUA_REGISTRYINDEX, s->slots);
-  luaL_unref(L, -1, t->slot);
-  lua_pop(L, 1);
+  slot_free(L, s, t->slot);
   t->co = t->parked = NULL;
   s->live--;
   s->aside -= t->aside;
@@ -659,8 +652,7 @@ int sched_open(lua_State *L) {
   for (int i = 0; i < ALARMS; i++)
     s->alarms[i].at = NEVER;
   s->now = h->world->now(h->outside);
-  lua_newtable(L);
-  s->slots = luaL_ref(L, LUA_REGISTRYINDEX);
+  slots_open(L, s);
   frame_open(L);
   scope_open(L);
   report_open(L);
