@@ -788,10 +788,10 @@ static const luaL_Reg methods[] = {
 
 static const char interned = 0; /* its address: the key in the registry */
 
-/* An Address; it ends with &interned: net_marked. */
+/* An Address; it ends with net_mark(&interned). */
 typedef struct object {
   address a;
-  const void *mark;
+  uint32_t mark;
 } object;
 
 /* Push the table of all addresses that the script holds. */
@@ -822,7 +822,7 @@ void address_push(lua_State *L, const address *given) {
     object *made;
     lua_pop(L, 1);
     made = lua_newuserdatauv(L, sizeof *made, 0);
-    *made = (object){a, &interned};
+    *made = (object){a, net_mark(&interned)};
     luaL_setmetatable(L, CLASS);
     lua_pushvalue(L, -2);
     lua_pushvalue(L, -2);

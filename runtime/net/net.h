@@ -79,17 +79,22 @@ void stream_push(lua_State *L, stream *s);
 /* The same, but push the error and return false, for who must then undo more. */
 bool stream_try_push(lua_State *L, stream *s);
 
+/* The mark of a class: from the address of something of the class's own, such
+ * that the upper half of no address looks like it. */
+static inline uint32_t net_mark(const void *own) {
+  return (uint32_t)(uintptr_t)own | UINT32_C(1) << 31;
+}
+
 /* The userdata at index if it is of a class whose objects have this size and end
- * with this mark, which is the address of something of the class's own; or NULL.
- * luaL_checkudata looks the class up by its name, which costs a fifth of an
- * echoed message. */
+ * with the class's mark; or NULL.  luaL_checkudata looks the class up by its name,
+ * which costs a fifth of an echoed message. */
 static inline void *net_marked(lua_State *L, int index, size_t size,
-                               const void *mark) {
+                               const void *own) {
   char *p = lua_touserdata(L, index);
-  const void *is = NULL;
+  uint32_t is = 0;
   if (p != NULL && lua_rawlen(L, index) == size)
     memcpy(&is, p + size - sizeof is, sizeof is);
-  return is == mark ? p : NULL;
+  return is == net_mark(own) ? p : NULL;
 }
 
 extern const char stream_mark, datagram_mark;

@@ -290,7 +290,7 @@ bool stream_try_push(lua_State *L, stream *s) {
     stream_close(s, true);
     return false;
   }
-  *b = (box){s, s->serial, &stream_mark};
+  *b = (box){s, s->serial, net_mark(&stream_mark)};
   s->box = b;
   trace_stream(s, s->state == CONNECTING ? TRACE_CONNECT : TRACE_OPEN, 0);
   return true;

@@ -26,7 +26,7 @@ typedef struct inbox {
 typedef struct box {
   stream *stream; /* NULL: closed */
   unsigned serial;
-  const void *mark; /* &stream_mark: net_marked */
+  uint32_t mark; /* net_mark(&stream_mark) */
 } box;
 
 /* What few streams have: made when the first of it is needed. */
