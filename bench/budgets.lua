@@ -10,4 +10,5 @@ return {
   unix = {instructions = 3110, calls = 2.1},
   connect = {instructions = 15100, calls = 7.9},
   udp = {instructions = 2220, calls = 0.2},
+  idle = {bytes = 1650}, -- of resident memory a connection: bench/idle.lua
 }

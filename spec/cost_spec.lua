@@ -76,3 +76,21 @@ describe("the cost of a message", function()
     end)
   end
 end)
+
+describe("an idle connection", function()
+  local budget = budgets.idle.bytes
+
+  it(("takes at most %d bytes of memory"):format(budget), function()
+    local why = obstacle()
+    if (tonumber(process.run({"sh", "-c", "ulimit -n"}).stdout) or math.huge) < 4300 then
+      why = "a process may not have 4,300 descriptors here"
+    end
+    if why then
+      pending(why)
+      return
+    end
+    local result = process.run {child.neap, "bench/idle.lua", "4000"}
+    local bytes = result.stdout:match "(%d+) bytes of resident memory"
+    assert.is_true(tonumber(bytes) <= budget, bytes)
+  end)
+end)
