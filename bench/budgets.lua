@@ -1,6 +1,6 @@
 --- What a message may cost at most, on the paths of bench/cost/measure.lua:
---- instructions in user mode, and system calls. They are what neap takes and two
---- or three per cent: so a budget that is exceeded tells of a needless step, and
+--- instructions in user mode, and system calls; and what an idle connection may
+--- take of memory. They are what neap takes and two or three per cent: so a budget that is exceeded tells of a needless step, and
 --- one that is met by far is to be lowered. The instructions are those of Debian
 --- 12's compiler, Lua and C library, on amd64.
 
