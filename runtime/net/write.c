@@ -245,8 +245,8 @@ static int write_pieces(lua_State *L, const box *b, bool spent) {
 
 /* May a write be accepted now, and its task go on? */
 static bool is_clear(const stream *s) {
-  return s != NULL && !s->relayed && !s->called &&
-         wait_idle(&s->turns) && !is_over(s) && outbox_pending(s) < HIGH_WATER;
+  return s != NULL && !s->relayed && !s->called && wait_idle(&s->turns) &&
+         !is_over(s) && outbox_pending(s) < HIGH_WATER;
 }
 
 
