@@ -450,8 +450,8 @@ int uv_world_open(host *h) {
     return status;
   }
   l->host = h;
-  l->events = memory_new(LOOP_BATCH * sizeof *l->events);
-  l->buffer = memory_new(LOOP_BUFFER);
+  l->events = memory_grow(NULL, LOOP_BATCH * sizeof *l->events);
+  l->buffer = memory_grow(NULL, LOOP_BUFFER); /* no page of it before a read */
   uv_prepare_init(&l->uv, &l->anchor);
   uv_prepare_start(&l->anchor, on_anchor);
   h->world = &uv_world;
