@@ -24,11 +24,14 @@
 /* How long the process waits at its end for what was written to go out. */
 #define LAST_DRAIN (5 * UINT64_C(1000000000))
 
-/* What `neap -e` finds without require. */
-static const char short_names[] = "for _, name in ipairs{'net', 'task', "
-                                  "'time', 'signal', 'process', 'stdio', "
-                                  "'worker', 'trace'}"
-                                  " do _G[name] = require('neap.' .. name) end";
+/* What `neap -e` finds without require: neap.net as net. */
+static const char *const short_names[] = {"net",    "task",    "time",
+                                          "signal", "process", "stdio",
+                                          "worker", "trace",   NULL};
+
+/* Code without these words reaches no global that it does not name. */
+static const char *const roundabout[] = {"_ENV", "_G",      "debug",   "dofile",
+                                         "load", "package", "require", NULL};
 
 /* What `neap -w` runs in the main thread. */
 static const char supervisor[] =
@@ -107,9 +110,28 @@ static void push_text(lua_State *L, const char *text, const char *name) {
 }
 
 
-static void push_code(lua_State *L, const char *code) {
-  push_text(L, short_names, "=neap.names");
-  lua_call(L, 0, 0);
+static bool says_any(const char *code, const char *const *words) {
+  while (*words != NULL && strstr(code, *words) == NULL)
+    words++;
+  return *words != NULL;
+}
+
+
+static void set_short_name(lua_State *L, const char *name) {
+  lua_getglobal(L, "require");
+  lua_pushfstring(L, "neap.%s", name);
+  lua_call(L, 1, 1);
+  lua_setglobal(L, name);
+}
+
+
+/* Modules that it cannot use are not loaded, which would take longer than all
+ * the rest of a start. */
+static void push_code(lua_State *L, const char *code, bool prompt_follows) {
+  bool all = prompt_follows || says_any(code, roundabout);
+  for (const char *const *name = short_names; *name != NULL; name++)
+    if (all || strstr(code, *name) != NULL)
+      set_short_name(L, *name);
   push_text(L, code, "=(command line)");
 }
 
@@ -207,7 +229,7 @@ static void push_worker(lua_State *L, const worker *w) {
     push_file(L, worker_name(w));
     break;
   case WORKER_TEXT:
-    push_code(L, code);
+    push_code(L, code, false);
     break;
   default:
     push_function(L, code, n);
@@ -289,7 +311,7 @@ static int push_program(lua_State *L, const call *c) {
     push_text(L, test_script, "=neap.test");
     break;
   case VERB_CODE:
-    push_code(L, program);
+    push_code(L, program, c->command.interactive);
     break;
   default:
     push_file(L, program);

@@ -96,6 +96,25 @@ describe("the command line", function()
     assert.same(says "nil\n", run_script "print(net)")
   end)
 
+  it("has each short name at hand, by whatever way the code gets at it", function()
+    for _, name in ipairs {"net", "task", "time", "signal", "process", "stdio", "worker", "trace"} do
+      assert.same(says "table\n", run("-e", ("print(type(%s))"):format(name)))
+    end
+    for _, way in ipairs {
+      "_ENV[name]", "_G[name]", "load('return ' .. name)()", "require '\\95G'[name]",
+      "package.loaded['\\95G'][name]", "debug.getregistry()[2][name]",
+      [[(function(path)
+        local file <close> = io.open(path, "w")
+        file:write("return ", name)
+        file:flush()
+        return dofile(path), os.remove(path)
+      end)(os.tmpname())]],
+    } do
+      local code = ("local name = 'tra' .. 'ce'; print(type(%s))"):format(way)
+      assert.same(says "table\n", run("-e", code), code)
+    end
+  end)
+
   it("knows -v and --help, by their other names too", function()
     for _, option in ipairs {"-v", "--version"} do
       local result = run(option)
