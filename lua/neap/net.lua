@@ -8,19 +8,17 @@
 --- the world does returns nil and an error object (see neap.error).
 
 -- The mechanism is in C, neap.net.core. Here is the policy: names are resolved
--- and their addresses raced, servers run a task for each connection.
+-- and their addresses raced (neap.net.names), servers run a task for each connection.
 
 local core = require "neap.net.core"
-local endpoints = require "neap.endpoint"
 local error_object = require "neap.error"
 local prefix = require "neap.prefix"
 local sched = require "neap.task.core"
-local task = require "neap.task"
 
 -- A script may replace the globals.
-local error, getmetatable, ipairs, next = error, getmetatable, ipairs, next
-local pcall, rawget, type = pcall, rawget, type
-local tostring, mathtype, max_of, concat = tostring, math.type, math.max, table.concat
+local error, getmetatable, next = error, getmetatable, next
+local pcall, rawget, require, type = pcall, rawget, require, type
+local tostring, mathtype = tostring, math.type
 local tointeger = math.tointeger
 local format, gsub, pack, stderr = string.format, string.gsub, string.pack, io.stderr
 
@@ -42,12 +40,6 @@ local function told(name, ok, ...)
   end
   error(gsub(err, "^(bad argument #%d+ to )'[^']*'", "%1'" .. name .. "'"), 3)
 end
-
---- Seconds between the starts of two attempts at one name (RFC 8305, section 5).
-local ATTEMPT_DELAY = 0.25
-
---- Why the race's queue was woken.
-local FAILED, CONNECTED = 1, 2
 
 ---@class neap.net
 local net = {
@@ -121,97 +113,6 @@ function net.portclass(port)
   return port == 0 and "none" or port < 256 and "well-known" or "reserved", "system"
 end
 
---- The family of an endpoint's addresses: `udp6` takes those of IPv6.
-local function family_of(scheme)
-  local number = scheme:match "%d$"
-  return number == "4" and "inet" or number == "6" and "inet6" or nil
-end
-
---- Addresses of an endpoint whose host is a name.
-local function lookup(endpoint, op)
-  local parts = endpoints.parse(endpoint)
-  local found, err = core.resolve(parts.host, family_of(parts.scheme))
-  if not found then
-    err.op, err.endpoint = op, endpoint
-    return nil, err
-  end
-  return found
-end
-
---- The families in turn, beginning with the first address's (RFC 8305, 4).
-local function interleave(addresses)
-  local first, second, out = {}, {}, {}
-  for _, address in ipairs(addresses) do
-    local list = address.family == addresses[1].family and first or second
-    list[#list + 1] = address
-  end
-  for i = 1, max_of(#first, #second) do
-    out[#out + 1] = first[i]
-    out[#out + 1] = second[i]
-  end
-  return out
-end
-
---- One error for all attempts: the first one's code, and every address.
-local function all_failed(endpoint, errors)
-  local texts = {}
-  for i, err in ipairs(errors) do
-    texts[i] = format("%s: %s", err.endpoint or "?", err.message)
-  end
-  return error_object.new {
-    code = errors[1].code,
-    message = #errors == 1 and errors[1].message or concat(texts, "; "),
-    op = "connect",
-    endpoint = endpoint,
-    attempts = errors,
-  }
-end
-
---- Race the addresses: the next attempt starts when the last one has failed, or
---- after ATTEMPT_DELAY; the first connection wins and ends the others.
-local function race(endpoint, opts, addresses)
-  local winner
-  local errors = {}
-  local ok, interrupt = pcall(task.scope, function(scope)
-    local news = sched.queue "connect"
-    local function attempt(i, address)
-      local stream, err = core.dial(endpoint, opts, address)
-      if not stream then
-        errors[i] = err
-        news:wake(FAILED)
-      elseif winner then
-        stream:close()
-      else
-        winner = stream
-        news:wake(CONNECTED)
-      end
-    end
-    for i, address in ipairs(addresses) do
-      scope:spawn(attempt, i, address)
-      if i < #addresses then
-        task.timeout(ATTEMPT_DELAY, news.wait, news)
-      end
-      if winner then
-        break
-      end
-    end
-    while not winner and scope.live > 0 do
-      news:wait()
-    end
-    scope:cancel()
-  end)
-  if not ok then
-    if winner then
-      winner:close()
-    end
-    error(interrupt, 0)
-  elseif winner then
-    return winner
-  end
-  sched.check "connect"
-  return nil, all_failed(endpoint, errors)
-end
-
 --- Connect. A name's addresses are tried side by side: the next one when one has
 --- failed, or after 250 ms; the first that answers is taken (RFC 8305).
 ---
@@ -243,19 +144,14 @@ function net.connect(endpoint, opts)
   end
   local timeout = opts and rawget(opts, "timeout")
   if not timeout then
-    local addresses
-    addresses, err = lookup(endpoint, "connect")
-    if not addresses then
-      return nil, err
-    end
-    return race(endpoint, opts, interleave(addresses))
+    return require "neap.net.names".connect(endpoint, opts)
   end
   local rest = {}
   for name, value in next, opts do
     rest[name] = value
   end
   rest.timeout = nil
-  stream, err = task.timeout(timeout, net.connect, endpoint, rest)
+  stream, err = sched.timeout(timeout, net.connect, endpoint, rest)
   if not stream and err.op == "timeout" then
     err = error_object.new {
       code = "ETIMEDOUT",
@@ -289,7 +185,7 @@ function net.listen(endpoint, opts)
     return listener, err
   end
   local addresses
-  addresses, err = lookup(endpoint, "listen")
+  addresses, err = require "neap.net.names".lookup(endpoint, "listen")
   if not addresses then
     return nil, err
   end
@@ -318,7 +214,7 @@ function net.bind(endpoint, opts)
     return socket, err
   end
   local addresses
-  addresses, err = lookup(endpoint, "bind")
+  addresses, err = require "neap.net.names".lookup(endpoint, "bind")
   if not addresses then
     return nil, err
   end
@@ -377,14 +273,14 @@ function net.relay(a, b)
     return ab, ba
   end
   local relaying <close> = ab
-  local ok, err = pcall(task.all, {
-    function()
+  local ok, err = pcall(sched.scope, function(scope)
+    scope:spawn(function()
       core.pump(relaying, 0)
-    end,
-    function()
+    end)
+    scope:spawn(function()
       core.pump(relaying, 1)
-    end,
-  })
+    end)
+  end)
   if ok then
     return core.moved(relaying)
   elseif not error_object.is(err) then
@@ -516,7 +412,7 @@ end
 --- in the backlog; drain: seconds that connections may go on after the listener's end
 function Listener:serve(handler, opts)
   local max, drain = check_serving(handler, opts or {})
-  task.scope(function(scope)
+  sched.scope(function(scope)
     local serve = scope.serve
     if max then
       core.rouse(self, scope)
@@ -528,7 +424,7 @@ function Listener:serve(handler, opts)
       end
     end
     if drain then
-      task.timeout(drain, scope.wait, scope, 0)
+      sched.timeout(drain, scope.wait, scope, 0)
       scope:cancel()
     end
   end)

@@ -7,8 +7,17 @@
 --- a name. A name has to be resolved first, and its addresses be asked about,
 --- and connected to.
 
-local bytes_of = require "neap.packet.address"
 local core = require "neap.net.core"
+
+local require = require
+
+--- neap.packet.address, loaded when its first function is called.
+local bytes_of = setmetatable({}, {
+  __index = function(self, name)
+    self[name] = require "neap.packet.address"[name]
+    return self[name]
+  end,
+})
 
 ---@class neap.prefix
 local prefix = {}

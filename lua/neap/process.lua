@@ -19,8 +19,7 @@
 
 local core = require "neap.process.core"
 local error_object = require "neap.error"
-local task = require "neap.task"
-local check_waiting = require "neap.task.core".check
+local sched = require "neap.task.core"
 
 -- A script may replace the globals.
 local error, ipairs, pairs, pcall, type = error, ipairs, pairs, pcall, type
@@ -120,7 +119,7 @@ function process.run(options)
   if mathtype(max) ~= "integer" or max < 0 then
     error("bad argument #1 to 'run' (max: a number of bytes expected)", 2)
   end
-  check_waiting "run" -- before anything is started
+  sched.check "run" -- before anything is started
   local ok, child, spawn_error = pcall(core.spawn, child_options(options))
   if not ok then
     local message = gsub(tostring(child), "'[%w.]*'", "'run'", 1)
@@ -141,7 +140,7 @@ function process.run(options)
     return value
   end
 
-  task.scope(function(scope)
+  sched.scope(function(scope)
     if options.input then
       scope:spawn(function()
         check(feed(p.stdin, options.input))

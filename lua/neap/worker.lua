@@ -22,7 +22,7 @@
 --- such as its working folder, is every worker's.
 
 local core = require "neap.worker.core"
-local task = require "neap.task"
+local sched = require "neap.task.core"
 
 -- A script may replace the globals.
 local error, pcall, type, format = error, pcall, type, string.format
@@ -43,7 +43,7 @@ function core.await(w)
   local ok, interrupt = pcall(w.wait, w)
   if not ok then
     w:interrupt()
-    task.shield(w.wait, w)
+    sched.shield(w.wait, w)
     error(interrupt, 0)
   end
 end
