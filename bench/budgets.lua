@@ -10,5 +10,10 @@ return {
   unix = {instructions = 3110, calls = 2.1},
   connect = {instructions = 15100, calls = 7.9},
   udp = {instructions = 2220, calls = 0.2},
+<<<<<<< HEAD
   idle = {bytes = 1650}, -- of resident memory a connection: bench/idle.lua
+=======
+  start = {instructions = 695000, calls = 67},
+  start_net = {instructions = 985000, calls = 67},
+>>>>>>> bb07e86 (bench: a start has its budget, too)
 }

@@ -1,4 +1,4 @@
--- usage: neap bench/cost.lua [PATH...]    instructions and system calls a message, against their budgets
+-- usage: neap bench/cost.lua [PATH...]    instructions and system calls a message, or of a start
 
 local measure = dofile "bench/cost/measure.lua"
 local names = #arg > 0 and arg or measure.order
@@ -13,6 +13,6 @@ for _, name in ipairs(names) do
     end
   end
   table.sort(parts)
-  print(("%-8s %7.0f instructions, %5.2f system calls (%s)"):format(
+  print(("%-9s %7.0f instructions, %5.2f system calls (%s)"):format(
     name, instructions, calls, table.concat(parts, ", ")))
 end

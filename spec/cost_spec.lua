@@ -1,5 +1,5 @@
--- What a message costs stays within its budget (bench/budgets.lua). It is counted,
--- by callgrind and strace, and not timed: so it holds on a busy machine.
+-- What a message costs, and a start, stays within its budget (bench/budgets.lua). It
+-- is counted, by callgrind and strace, and not timed: so it holds on a busy machine.
 
 local child = require "spec.support.child"
 local process = require "neap.process"
@@ -52,7 +52,7 @@ local function list(calls)
   return table.concat(parts, ", ")
 end
 
-describe("the cost of a message", function()
+describe("the cost of a message, and of a start,", function()
   local why = obstacle()
   for _, name in ipairs(measure.order) do
     local budget = budgets[name]

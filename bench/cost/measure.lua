@@ -2,7 +2,8 @@
 --- and system calls, by strace. Neither depends on how busy the machine is.
 ---
 --- A server that serves n messages and one that serves more of them differ by
---- what the messages cost: start and end cancel out.
+--- what the messages cost: start and end cancel out. What these cost is counted of
+--- a program that does nothing else.
 
 local net = require "neap.net"
 local process = require "neap.process"
@@ -11,6 +12,7 @@ local task = require "neap.task"
 local measure = {}
 
 ---@class bench.Path
+---@field program string[]?  neap's arguments; the path is its start and end, and no messages
 ---@field server string  its path in bench/cost/server.lua
 ---@field endpoint string
 ---@field connections integer
@@ -74,6 +76,8 @@ end
 
 ---@type table<string, bench.Path>
 measure.paths = {
+  start = {program = {"-e", ""}},
+  start_net = {program = {"-e", "return net"}},
   echo = {
     server = "echo", endpoint = "tcp://127.0.0.1:0", connections = 50, depth = 1,
     rounds = {10, 60}, client = ask,
@@ -97,7 +101,7 @@ measure.paths = {
 }
 
 --- Their order, in tables.
-measure.order = {"echo", "lines", "unix", "connect", "udp"}
+measure.order = {"echo", "lines", "unix", "connect", "udp", "start", "start_net"}
 
 local function connections(path, rounds)
   return path.server == "connect" and path.connections * rounds or path.connections
@@ -107,9 +111,17 @@ local function messages(path, rounds)
   return path.connections * path.depth * rounds
 end
 
---- Serve the messages of so many rounds, under a command that measures.
+--- Run a path's program, or serve the messages of so many rounds, under a command
+--- that measures.
 local function serve(neap, name, rounds, command)
   local path = measure.paths[name]
+  if path.program then
+    local words = table.move(command, 1, #command, 1, {})
+    words[#words + 1] = neap
+    local result = assert(process.run(table.move(path.program, 1, #path.program, #words + 1, words)))
+    assert(result.code == 0, result.stderr)
+    return result.stderr
+  end
   local endpoint = path.endpoint == "unix:@" and "unix:@" .. os.tmpname() or path.endpoint
   local words = table.move(command, 1, #command, 1, {stdout = "pipe", stderr = "pipe"})
   for _, word in ipairs {
@@ -127,17 +139,24 @@ local function serve(neap, name, rounds, command)
   return told
 end
 
---- Instructions a message.
+local function count_instructions(neap, name, rounds)
+  local told = serve(neap, name, rounds, {
+    "valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null",
+  })
+  return tonumber((told:match "Collected : (%d+)"))
+end
+
+--- Instructions a message, or a program.
 ---@param neap string  the executable
 ---@param name string  a key of `paths`
 ---@return number
 function measure.instructions(neap, name)
   local path, counts = measure.paths[name], {}
+  if path.program then
+    return count_instructions(neap, name)
+  end
   for i, rounds in ipairs(path.rounds) do
-    local told = serve(neap, name, rounds, {
-      "valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null",
-    })
-    counts[i] = tonumber((told:match "Collected : (%d+)"))
+    counts[i] = count_instructions(neap, name, rounds)
   end
   return (counts[2] - counts[1]) / (messages(path, path.rounds[2]) - messages(path, path.rounds[1]))
 end
@@ -165,17 +184,21 @@ local function count_calls(neap, name, rounds)
   return counts
 end
 
---- System calls a message: their sum, and each one's.
+--- System calls a message, or a program: their sum, and each one's.
 ---@param neap string
 ---@param name string
 ---@return number sum, table<string, number> calls
 function measure.calls(neap, name)
   local path, each_call = measure.paths[name], {}
-  local few = count_calls(neap, name, path.rounds[1])
-  local many = count_calls(neap, name, path.rounds[2])
-  local more = messages(path, path.rounds[2]) - messages(path, path.rounds[1])
-  for call, count in pairs(many) do
-    each_call[call] = (count - (few[call] or 0)) / more
+  if path.program then
+    each_call = count_calls(neap, name)
+  else
+    local few = count_calls(neap, name, path.rounds[1])
+    local many = count_calls(neap, name, path.rounds[2])
+    local more = messages(path, path.rounds[2]) - messages(path, path.rounds[1])
+    for call, count in pairs(many) do
+      each_call[call] = (count - (few[call] or 0)) / more
+    end
   end
   local sum = each_call.total
   each_call.total = nil
