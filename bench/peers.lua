@@ -61,7 +61,7 @@ return function(build, neap)
     },
     {
       id = "neap", name = "neap", kind = "neap", needs = {}, modes = modes(with_workers),
-      server = server(neap, "bench/peers/neap.lua"), start = {neap, "-e", ""},
+      server = server(neap, "bench/peers/neap.lua"), start = {neap, "-e", "return net"},
       tasks = {neap, "bench/peers/tasks.lua"},
     },
     {
@@ -76,13 +76,13 @@ return function(build, neap)
     {
       id = "luajit", name = "luv, LuaJIT", kind = "lua", needs = {"luajit"},
       probe = {"luajit", "-e", "require 'luv'"}, modes = modes "echo unix bulk lines connect idle",
-      server = server("luajit", "bench/peers/luv.lua"), start = {"luajit", "-e", ""},
+      server = server("luajit", "bench/peers/luv.lua"), start = {"luajit", "-e", "require 'luv'"},
       tasks = {"luajit", "bench/peers/tasks.lua"},
     },
     {
       id = "luv", name = "luv, Lua 5.4", kind = "lua", needs = {"lua5.4"},
       probe = {"lua5.4", "-e", "require 'luv'"}, modes = modes "echo unix bulk lines connect idle",
-      server = server("lua5.4", "bench/peers/luv.lua"), start = {"lua5.4", "-e", ""},
+      server = server("lua5.4", "bench/peers/luv.lua"), start = {"lua5.4", "-e", "require 'luv'"},
       tasks = {"lua5.4", "bench/peers/tasks.lua"},
     },
     {
@@ -108,7 +108,7 @@ return function(build, neap)
     },
     {
       id = "node", name = "node", kind = "other", needs = {"node"}, modes = modes(all),
-      server = server("node", "bench/peers/node.js"), start = {"node", "-e", ""},
+      server = server("node", "bench/peers/node.js"), start = {"node", "-e", "require 'net'"},
       tasks = {"node", "bench/peers/tasks.js"},
     },
     {

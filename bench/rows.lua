@@ -65,7 +65,7 @@ local rows = {
     connections = 10000, unit = "bytes", less = true, rounds = 1,
   },
   {
-    id = "start", title = "start and end of a process", how = "start", mode = "start",
+    id = "start", title = "start and end of a process with its sockets library", how = "start", mode = "start",
     unit = "ms", less = true,
   },
   {
