@@ -445,7 +445,7 @@ static void close_port(datagram *d) {
   loop *l = loop_of(d->host);
   if (p->pausing != NULL)
     end_pause(p);
-  watch_drop(l, &p->watch);
+  watch_forget(l, &p->watch);
   place_leave(&p->place, &p->addr);
   loop_disown(l, p->watch.fd);
   close(p->watch.fd);

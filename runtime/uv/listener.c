@@ -214,7 +214,7 @@ static void on_closed(later *x) {
 
 void acceptor_close(listener *l) {
   acceptor *a = acceptor_of(l);
-  acceptor_rest(l);
+  watch_forget(loop_of(l->host), &a->watch);
   place_leave(&a->place, &l->addr);
   loop_disown(loop_of(l->host), a->watch.fd);
   close(a->watch.fd);

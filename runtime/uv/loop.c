@@ -41,10 +41,58 @@
 
 /*
 ** Watches
+**
+** An event names its watch by descriptor and birth, not by address, so one that
+** comes late finds nobody.  For the kernel forgets a descriptor only when the
+** last copy of it is closed: while a child has one, or a process that it was
+** passed to, or one that took it (pidfd_getfd(2)), our epoll goes on to tell of
+** what we have closed.  Nobody can know of all the copies, so nothing here
+** depends on it: such an event is ignored, and as it would come again for ever,
+** a fresh epoll takes the place of the one that remembers (renew).
 */
 
+static uint64_t name_of(const watch *w) {
+  return (uint64_t)w->birth << 32 | (uint32_t)w->fd;
+}
+
+
+/* The watch of an event, or NULL. */
+static watch *find(const loop *l, const struct epoll_event *e) {
+  uint32_t fd = (uint32_t)e->data.u64;
+  watch *w = fd < l->watch_room ? l->watches[fd] : NULL;
+  return w != NULL && name_of(w) == e->data.u64 ? w : NULL;
+}
+
+
+/* Most of the room stays untouched memory. */
+static void make_room(loop *l, unsigned fd) {
+  unsigned room = 2 * fd + 64;
+  watch **all = memory_new(room * sizeof *all);
+  if (l->watches != NULL)
+    memcpy(all, l->watches, l->watch_room * sizeof *all);
+  free(l->watches);
+  l->watches = all;
+  l->watch_room = room;
+}
+
+
+static void enter(loop *l, watch *w) {
+  unsigned fd = (unsigned)w->fd;
+  if (fd >= l->watch_room)
+    make_room(l, fd);
+  l->watches[fd] = w;
+}
+
+
+static void remove_watch(loop *l, watch *w) {
+  if (w->events != 0)
+    l->watches[w->fd] = NULL;
+  w->events = 0;
+}
+
+
 static int control(loop *l, int op, watch *w, uint32_t events) {
-  struct epoll_event e = {.events = events, .data.ptr = w};
+  struct epoll_event e = {.events = events, .data.u64 = name_of(w)};
   return epoll_ctl(l->epoll, op, w->fd, &e) == 0 ? 0 : -errno;
 }
 
@@ -53,6 +101,8 @@ static int control(loop *l, int op, watch *w, uint32_t events) {
  * duplicated by others: then the other operation is the right one. */
 static int ask(loop *l, watch *w, uint32_t events) {
   int op = w->events == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
+  if (w->events == 0)
+    w->birth = ++l->births;
   int status = control(l, op, w, events);
   if (status == -EEXIST)
     return control(l, EPOLL_CTL_MOD, w, events);
@@ -63,29 +113,85 @@ static int ask(loop *l, watch *w, uint32_t events) {
 
 
 int watch_set(loop *l, watch *w, uint32_t events) {
-  int status = 0;
   if (events == w->events)
     return 0;
-  if (events == 0)
-    control(l, EPOLL_CTL_DEL, w, 0); /* fails only if it is not there */
-  else
-    status = ask(l, w, events);
-  if (status == 0)
-    w->events = events;
+  if (events == 0) {
+    watch_drop(l, w);
+    return 0;
+  }
+  int status = ask(l, w, events);
+  if (status == 0) {
+    enter(l, w);
+    w->events = (uint8_t)events;
+  }
   return status;
 }
 
 
 void watch_drop(loop *l, watch *w) {
-  watch_set(l, w, 0);
+  if (w->events != 0)
+    control(l, EPOLL_CTL_DEL, w, 0); /* fails only if it is not there */
+  remove_watch(l, w);
 }
 
 
-/* A watch without events was dropped earlier in this batch. */
-static void deliver(const struct epoll_event *e) {
-  watch *w = e->data.ptr;
-  if (w->events != 0)
+void watch_forget(loop *l, watch *w) {
+  if (l->cautious)
+    watch_drop(l, w);
+  else
+    remove_watch(l, w);
+}
+
+
+/* Whose watch was dropped earlier in this batch is no cause for doubt, but that
+ * the next batch will tell. */
+static void deliver(loop *l, const struct epoll_event *e) {
+  watch *w = find(l, e);
+  if (w != NULL)
     w->ready(w, e->events);
+  else
+    l->doubt = true;
+}
+
+
+static bool enter_all(loop *l) {
+  for (unsigned fd = 0; fd < l->watch_room; fd++) {
+    watch *w = l->watches[fd];
+    if (w != NULL && control(l, EPOLL_CTL_ADD, w, w->events) < 0)
+      return false;
+  }
+  return true;
+}
+
+
+/* An epoll that knows our watches only.  If there can't be one now, there may
+ * be at the next such event. */
+static void renew(loop *l) {
+  int before = l->epoll;
+  int fresh = epoll_create1(EPOLL_CLOEXEC);
+  if (fresh < 0)
+    return;
+  l->epoll = fresh;
+  if (enter_all(l)) {
+    close(before);
+  } else {
+    close(fresh);
+    l->epoll = before;
+  }
+}
+
+
+/* Does any event of a new batch belong to nobody?  Nothing was dropped since
+ * the kernel gave it, so that is a descriptor which lives on elsewhere. */
+static void look_closely(loop *l, int n) {
+  bool strange = false;
+  for (int i = 0; i < n && !strange; i++)
+    strange = find(l, &l->events[i]) == NULL;
+  l->doubt = false;
+  if (strange) {
+    l->cautious = true;
+    renew(l);
+  }
 }
 
 
@@ -318,8 +424,10 @@ static void poll_loop(void *w, uint64_t deadline) {
   }
   int n = wait_patiently(l, busy ? 0 : patience(l, deadline));
   l->turn++;
+  if (l->doubt && n > 0)
+    look_closely(l, n);
   for (int i = 0; i < n; i++)
-    deliver(&l->events[i]);
+    deliver(l, &l->events[i]);
   run_later(l);
 }
 
@@ -433,8 +541,10 @@ static int open_epoll(loop *l) {
     return -errno;
   l->uv_watch = (watch){.fd = uv_backend_fd(&l->uv), .ready = on_uv};
   int status = watch_set(l, &l->uv_watch, EPOLLIN);
-  if (status < 0)
+  if (status < 0) {
     close(l->epoll);
+    free(l->watches);
+  }
   return status;
 }
 
@@ -488,6 +598,7 @@ void uv_world_close(host *h) {
   close(l->epoll);
   free(l->events);
   free(l->buffer);
+  free(l->watches);
   free(l->owned);
   arena_free(l->arena);
   free(l);

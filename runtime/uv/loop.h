@@ -28,7 +28,8 @@ typedef struct loop loop;
 /* Interest in a descriptor.  Embedded in what it serves. */
 struct watch {
   int fd;
-  uint32_t events; /* what epoll was asked for; 0: not in the epoll */
+  unsigned events : 8; /* what epoll was asked for; 0: not in the epoll */
+  unsigned birth : 24; /* what tells it from others on this descriptor */
   void (*ready)(watch *w, uint32_t events); /* EPOLLIN, EPOLLOUT, ... */
 };
 
@@ -48,8 +49,13 @@ struct loop {
   bool touched;        /* libuv has news: run it before the next wait */
   bool quiet;          /* draining or closing: no Lua runs any more */
   bool coarse;         /* the kernel has no epoll_pwait2 */
+  bool doubt;          /* an event of the last batch had no watch */
+  bool cautious;       /* descriptors do live on elsewhere: watch_forget */
   uint32_t turn;       /* counts the batches */
   watch uv_watch;      /* libuv's own backend descriptor */
+  watch **watches;     /* what is in the epoll, by descriptor */
+  unsigned watch_room; /* of these */
+  unsigned births;     /* the last watch.birth given */
   later *first, *last; /* calls due when the batch is over, in their order */
   unsigned threads;    /* that run for this host */
   uv_async_t *bell;    /* for other threads to ring; NULL: not hung */
@@ -72,6 +78,10 @@ int watch_set(loop *l, watch *w, uint32_t events);
 /* Forget w before its descriptor is closed: no event of the current batch
  * reaches it any more.  Its memory must outlive that batch (loop_later). */
 void watch_drop(loop *l, watch *w);
+
+/* The same, when the descriptor is closed next.  That takes it out of the epoll
+ * too, without a system call, unless it lives on elsewhere. */
+void watch_forget(loop *l, watch *w);
 
 void loop_later(loop *l, later *x, void (*call)(later *x));
 

@@ -615,7 +615,10 @@ static void close_wire(stream *s, bool reset) {
   loop *l = loop_of(s->host);
   if (w->attempting)
     attempt_stop(w->u.attempt);
-  watch_drop(l, &w->watch);
+  if (w->is_socket)
+    watch_forget(l, &w->watch);
+  else
+    watch_drop(l, &w->watch);
   if (w->is_socket && (reset || w->lingers))
     set_linger(w, reset);
   loop_disown(l, w->watch.fd);
