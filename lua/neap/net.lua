@@ -21,6 +21,7 @@ local pcall, rawget, require, type = pcall, rawget, require, type
 local tostring, mathtype = tostring, math.type
 local tointeger = math.tointeger
 local format, gsub, pack, stderr = string.format, string.gsub, string.pack, io.stderr
+local serve = sched.serve
 
 ---@class neap.Stream
 local Stream = core.Stream
@@ -345,9 +346,10 @@ end
 ---@async
 ---@return fun(): neap.Stream?
 function Listener:accepts()
+  local accept = self.accept
   return function()
     while true do
-      local stream, err = self:accept()
+      local stream, err = accept(self)
       if stream then
         return stream
       elseif err.code == "ECANCELED" or err.code == "EBADF" then
@@ -413,7 +415,6 @@ end
 function Listener:serve(handler, opts)
   local max, drain = check_serving(handler, opts or {})
   sched.scope(function(scope)
-    local serve = scope.serve
     if max then
       core.rouse(self, scope)
     end

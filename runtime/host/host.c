@@ -141,6 +141,12 @@ void *host_box(lua_State *L, const char *class, size_t size, int values) {
 }
 
 
+void host_class(lua_State *L, const void *own) {
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, own);
+}
+
+
 static int traced(lua_State *L) {
   luaL_traceback(L, L, luaL_tolstring(L, 1, NULL), 1);
   return 1;

@@ -788,7 +788,7 @@ static const luaL_Reg methods[] = {
 
 static const char interned = 0; /* its address: the key in the registry */
 
-/* An Address; it ends with net_mark(&interned). */
+/* An Address; it ends with host_mark(&interned). */
 typedef struct object {
   address a;
   uint32_t mark;
@@ -822,7 +822,7 @@ void address_push(lua_State *L, const address *given) {
     object *made;
     lua_pop(L, 1);
     made = lua_newuserdatauv(L, sizeof *made, 0);
-    *made = (object){a, net_mark(&interned)};
+    *made = (object){a, host_mark(&interned)};
     luaL_setmetatable(L, CLASS);
     lua_pushvalue(L, -2);
     lua_pushvalue(L, -2);
@@ -833,7 +833,7 @@ void address_push(lua_State *L, const address *given) {
 }
 
 const address *address_test(lua_State *L, int arg) {
-  return net_marked(L, arg, sizeof(object), &interned);
+  return host_marked(L, arg, sizeof(object), &interned);
 }
 
 const address *address_read(lua_State *L, int index) {

@@ -236,7 +236,7 @@ bool datagram_try_push(lua_State *L, datagram *d) {
     datagram_close(d);
     return false;
   }
-  *b = (datagram_box){d, d->serial, net_mark(&datagram_mark)};
+  *b = (datagram_box){d, d->serial, host_mark(&datagram_mark)};
   d->box = b;
   trace_datagram(d, TRACE_OPEN);
   return true;

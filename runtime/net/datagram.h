@@ -29,7 +29,7 @@ typedef struct kept kept;
 typedef struct datagram_box {
   datagram *datagram; /* NULL: closed */
   unsigned serial;
-  uint32_t mark; /* net_mark(&datagram_mark) */
+  uint32_t mark; /* host_mark(&datagram_mark) */
 } datagram_box;
 
 enum {

@@ -1,7 +1,8 @@
 /*
 ** Listeners: a queue of connection requests, and accept.
 **
-** accept tries, and waits for the queue to be readable when it is empty.  On
+** accept makes the Stream first, and fills it when there is a connection.  It
+** tries, and waits for the queue to be readable when it is empty.  On
 ** a lack of descriptors or memory the error is given to one accept, and the
 ** next one waits first: 10 ms, doubling to 1 s, so that a server short of
 ** descriptors neither spins nor stops.
@@ -58,8 +59,12 @@ void listener_ready(listener *l) {
 }
 
 
+const char listener_mark = 0;
+
+
 static listener_box *check(lua_State *L) {
-  return luaL_checkudata(L, 1, LISTENER_CLASS);
+  listener_box *b = host_marked(L, 1, sizeof *b, &listener_mark);
+  return b != NULL ? b : luaL_checkudata(L, 1, LISTENER_CLASS);
 }
 
 
@@ -84,7 +89,7 @@ int listener_push(lua_State *L, listener *l, const char *where) {
     let_go(l);
     return lua_error(L);
   }
-  *b = (listener_box){l, l->serial};
+  *b = (listener_box){l, l->serial, host_mark(&listener_mark)};
   l->box = b;
   trace_listener(l, TRACE_LISTEN);
   return 1;
@@ -99,6 +104,9 @@ static int fail_here(lua_State *L, listener *l, int status, const char *op) {
 /*
 ** listener:accept() : stream | nil, error
 */
+
+/* On its stack. */
+enum { LISTENER = 1, STREAM };
 
 static int accept_k(lua_State *L, int status, lua_KContext ctx);
 
@@ -148,7 +156,7 @@ static void push_accepted(lua_State *L, listener *l, stream *s, datagram *d) {
     d->hidden = l->hidden;
   trace_accept(l, s, d);
   if (s != NULL)
-    stream_push(L, s);
+    stream_fill(lua_touserdata(L, STREAM), s);
   else
     datagram_push(L, d);
 }
@@ -176,8 +184,13 @@ static int try_accept(lua_State *L, listener *l) {
 }
 
 
+static listener *listener_here(lua_State *L) {
+  return ((listener_box *)lua_touserdata(L, LISTENER))->listener;
+}
+
+
 static int accept_k(lua_State *L, int status, lua_KContext ctx) {
-  listener *l = ((listener_box *)lua_touserdata(L, 1))->listener;
+  listener *l = listener_here(L);
   int result = status == LUA_YIELD ? wait_status(L) : 0;
   (void)ctx;
   if (l == NULL)
@@ -193,9 +206,11 @@ static int l_accept(lua_State *L) {
   wait_enter(L, "accept");
   if (l == NULL)
     return fail_here(L, NULL, -EBADF, "accept");
+  lua_settop(L, LISTENER);
+  stream_push_closed(L); /* a finalizer may run, and close the listener */
   if (wait_spent(L))
     return wait_yield(L, 0, accept_k);
-  return try_accept(L, l);
+  return accept_k(L, LUA_OK, 0);
 }
 
 

@@ -79,34 +79,22 @@ void stream_push(lua_State *L, stream *s);
 /* The same, but push the error and return false, for who must then undo more. */
 bool stream_try_push(lua_State *L, stream *s);
 
-/* The mark of a class: from the address of something of the class's own, such
- * that the upper half of no address looks like it. */
-static inline uint32_t net_mark(const void *own) {
-  return (uint32_t)(uintptr_t)own | UINT32_C(1) << 31;
-}
+/* Push a Stream that is closed, and give it a body: for who can make it before
+ * there is one, so that nothing is to be undone when that raises. */
+void stream_push_closed(lua_State *L);
+void stream_fill(box *b, stream *s);
 
-/* The userdata at index if it is of a class whose objects have this size and end
- * with the class's mark; or NULL.  luaL_checkudata looks the class up by its name,
- * which costs a fifth of an echoed message. */
-static inline void *net_marked(lua_State *L, int index, size_t size,
-                               const void *own) {
-  char *p = lua_touserdata(L, index);
-  uint32_t is = 0;
-  if (p != NULL && lua_rawlen(L, index) == size)
-    memcpy(&is, p + size - sizeof is, sizeof is);
-  return is == net_mark(own) ? p : NULL;
-}
-
-extern const char stream_mark, datagram_mark;
+/* host_marked's. */
+extern const char stream_mark, datagram_mark, listener_mark;
 
 /* The box at argument 1; raises for anything else. */
 static inline box *stream_box(lua_State *L) {
-  box *b = net_marked(L, 1, sizeof *b, &stream_mark);
+  box *b = host_marked(L, 1, sizeof *b, &stream_mark);
   return b != NULL ? b : luaL_checkudata(L, 1, STREAM_CLASS);
 }
 
 static inline datagram_box *datagram_box_of(lua_State *L) {
-  datagram_box *b = net_marked(L, 1, sizeof *b, &datagram_mark);
+  datagram_box *b = host_marked(L, 1, sizeof *b, &datagram_mark);
   return b != NULL ? b : luaL_checkudata(L, 1, DATAGRAM_CLASS);
 }
 

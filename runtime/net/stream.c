@@ -284,16 +284,27 @@ void stream_give_up(stream *s) {
 const char stream_mark = 0;
 
 
-bool stream_try_push(lua_State *L, stream *s) {
-  box *b = host_box(L, STREAM_CLASS, sizeof *b, 0);
-  if (b == NULL) {
-    stream_close(s, true);
-    return false;
-  }
-  *b = (box){s, s->serial, net_mark(&stream_mark)};
+void stream_push_closed(lua_State *L) {
+  box *b = lua_newuserdatauv(L, sizeof *b, 0);
+  *b = (box){NULL, 0, host_mark(&stream_mark)};
+  host_set_class(L, &stream_mark);
+}
+
+
+void stream_fill(box *b, stream *s) {
+  *b = (box){s, s->serial, host_mark(&stream_mark)};
   s->box = b;
   trace_stream(s, s->state == CONNECTING ? TRACE_CONNECT : TRACE_OPEN, 0);
-  return true;
+}
+
+
+bool stream_try_push(lua_State *L, stream *s) {
+  box *b = host_box(L, STREAM_CLASS, sizeof *b, 0);
+  if (b != NULL)
+    stream_fill(b, s);
+  else
+    stream_close(s, true);
+  return b != NULL;
 }
 
 
@@ -402,6 +413,7 @@ static const luaL_Reg metamethods[] = {{"__close", l_close},
 
 void stream_open(lua_State *L) {
   luaL_newmetatable(L, STREAM_CLASS);
+  host_class(L, &stream_mark);
   luaL_setfuncs(L, metamethods, 0);
   lua_createtable(L, 0, METHODS);
   luaL_setfuncs(L, life_methods, 0);

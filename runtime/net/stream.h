@@ -26,7 +26,7 @@ typedef struct inbox {
 typedef struct box {
   stream *stream; /* NULL: closed */
   unsigned serial;
-  uint32_t mark; /* net_mark(&stream_mark) */
+  uint32_t mark; /* host_mark(&stream_mark) */
 } box;
 
 /* What few streams have: made when the first of it is needed. */
@@ -140,6 +140,7 @@ struct listener {
 typedef struct listener_box {
   listener *listener; /* NULL: closed */
   unsigned serial;
+  uint32_t mark; /* host_mark(&listener_mark) */
 } listener_box;
 
 static inline void *listener_part(listener *l) {

@@ -257,8 +257,9 @@ static const luaL_Reg queue_methods[] = {
 };
 
 
-void library_open(lua_State *L, const char *task_class) {
+void library_open(lua_State *L, const char *task_class, const void *mark) {
   luaL_newmetatable(L, task_class);
+  host_class(L, mark);
   luaL_setfuncs(L, task_metamethods, 0);
   luaL_newlib(L, task_methods);
   lua_pushcclosure(L, l_index, 1);
@@ -271,11 +272,17 @@ void library_open(lua_State *L, const char *task_class) {
 
 
 static const luaL_Reg functions[] = {
-    {"spawn", l_spawn},         {"current", l_current},
-    {"sleep", l_sleep},         {"yield", l_yield},
-    {"queue", l_queue},         {"scope", scope_run},
-    {"timeout", frame_timeout}, {"shield", frame_shield},
-    {"check", l_check},         {NULL, NULL},
+    {"spawn", l_spawn},
+    {"current", l_current},
+    {"sleep", l_sleep},
+    {"yield", l_yield},
+    {"queue", l_queue},
+    {"scope", scope_run},
+    {"timeout", frame_timeout},
+    {"shield", frame_shield},
+    {"check", l_check},
+    {"serve", scope_serve},
+    {NULL, NULL},
 };
 
 

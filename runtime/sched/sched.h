@@ -89,10 +89,13 @@ struct scope {
   unsigned live;      /* children that have not ended */
   unsigned threshold; /* wake `below` at that many */
   waitq below;
-  int ref;     /* anchor while children live; LUA_NOREF */
-  bool aside;  /* the program does not wait for its tasks */
-  bool failed; /* a child has, even if its error could not be kept */
-  bool ended;
+  int ref;         /* anchor while children live; LUA_NOREF */
+  int line;        /* where its tasks are served; 0: not known yet */
+  uint16_t site;   /* as a task's */
+  bool aside : 1;  /* the program does not wait for its tasks */
+  bool failed : 1; /* a child has, even if its error could not be kept */
+  bool ended : 1;
+  uint32_t mark; /* host_mark; at the end */
 };
 
 typedef struct timer {
@@ -160,6 +163,7 @@ task *timer_expired(struct sched *s, uint64_t now);
 
 /* Tasks (task.c) */
 task *task_spawn_served(lua_State *L, scope *into, int nargs);
+task *task_spawn_served_there(lua_State *L, scope *into, int nargs);
 int task_leave(lua_State *L); /* suspend for good, and call os_leave */
 task *task_check(lua_State *L, int index);
 void task_push(lua_State *L, const task *t); /* one that has not ended */
@@ -205,7 +209,8 @@ void scope_child_ended(lua_State *L, task *t);
 void scope_cancel(scope *s);
 void scope_abandon(lua_State *L, scope *s);
 scope *scope_check(lua_State *L, int index);
-int scope_run(lua_State *L); /* task.scope */
+int scope_run(lua_State *L);   /* task.scope */
+int scope_serve(lua_State *L); /* s:serve, always from one place */
 
 /* Reports (report.c) */
 void report_open(lua_State *L); /* the names of tasks */
@@ -222,7 +227,7 @@ bool report_push_place(lua_State *L, lua_State *co); /* "file.lua:9" */
 /* The Lua side (library.c) */
 int luaopen_neap_task_core(lua_State *L);
 int luaopen_neap_prompt_core(lua_State *L); /* press.c */
-void library_open(lua_State *L, const char *task_class);
+void library_open(lua_State *L, const char *task_class, const void *mark);
 const char *task_status(const task *t);
 void os_open(lua_State *L); /* os.time, ... and math.random by the world */
 void os_leave(struct sched *s, task *t);

@@ -8,6 +8,7 @@
 */
 
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "sched/sched.h"
@@ -29,9 +30,15 @@ enum { TOLD = 10 };
 enum { RETURNED, FAILED, RAISED, INTERRUPTED };
 
 
+static const char mark;
+
+_Static_assert(offsetof(scope, mark) + sizeof(uint32_t) == sizeof(scope),
+               "host_marked looks for it at the end");
+
+
 scope *scope_new(lua_State *L) {
   scope *s = lua_newuserdatauv(L, sizeof *s, USERVALUES);
-  *s = (scope){.host = host_of(L), .ref = LUA_NOREF};
+  *s = (scope){.host = host_of(L), .ref = LUA_NOREF, .mark = host_mark(&mark)};
   s->frame.deadline = NEVER;
   s->frame.kind = SCOPE;
   s->aside = task_current(L) != NULL && task_current(L)->aside;
@@ -43,7 +50,8 @@ scope *scope_new(lua_State *L) {
 
 
 scope *scope_check(lua_State *L, int index) {
-  return luaL_checkudata(L, index, CLASS);
+  scope *s = host_marked(L, index, sizeof *s, &mark);
+  return s != NULL ? s : luaL_checkudata(L, index, CLASS);
 }
 
 
@@ -300,6 +308,14 @@ static int l_serve(lua_State *L) {
   scope *s = open_scope(L);
   luaL_checkany(L, 3);
   task_spawn_served(L, s, lua_gettop(L) - 2);
+  return 1;
+}
+
+
+/* serve(s, handler, object, ...): the same, for who does so again and again and
+ * lets nobody else: where is found out the first time. */
+int scope_serve(lua_State *L) {
+  task_spawn_served_there(L, open_scope(L), lua_gettop(L) - 2);
   return 1;
 }
 

@@ -247,9 +247,11 @@ static void close_served(lua_State *L, int index) {
   lua_getiuservalue(L, index, SERVED);
   lua_pushnil(L);
   lua_setiuservalue(L, index, SERVED);
-  if (luaL_getmetafield(L, -1, "__close") == LUA_TNIL)
+  int served = lua_gettop(L);
+  if (!lua_getmetatable(L, served) ||
+      lua_getfield(L, -1, "__close") == LUA_TNIL)
     return;
-  lua_insert(L, -2);
+  lua_pushvalue(L, served);
   lua_call(L, 1, 0);
 }
 
@@ -273,10 +275,8 @@ static int main_k(lua_State *L, int status, lua_KContext ctx) {
 }
 
 
-/* task, body, arguments... */
+/* task, handler, body, arguments... */
 static int task_main(lua_State *L) {
-  lua_pushcfunction(L, trace_handler);
-  lua_insert(L, HANDLER);
   int nargs = lua_gettop(L) - BODY;
   return main_k(L, lua_pcallk(L, nargs, LUA_MULTRET, HANDLER, 0, main_k), 0);
 }
@@ -300,10 +300,12 @@ static uint16_t site_index(struct sched *s, const char *name) {
 }
 
 
-/* Note the nearest Lua function on the stack that is not neap's own. */
-static void note_site(lua_State *L, struct sched *s, task *t) {
+/* Note the nearest Lua function on the stack that is not neap's own.  Level 0 is
+ * that of C which spawns. */
+static void note_site(lua_State *L, task *t) {
+  struct sched *s = sched_of(L);
   lua_Debug ar;
-  for (int level = 0; lua_getstack(L, level, &ar); level++) {
+  for (int level = 1; lua_getstack(L, level, &ar); level++) {
     lua_getinfo(L, "Sl", &ar);
     if (ar.currentline > 0 && strncmp(ar.source, "=neap.", 6) != 0) {
       t->site = site_index(s, ar.short_src);
@@ -314,13 +316,15 @@ static void note_site(lua_State *L, struct sched *s, task *t) {
 }
 
 
+static const char mark;
+
+
 /* Push a Task in state READY, in no queue yet. */
 static task *task_new(lua_State *L, struct sched *s, bool served) {
   task *t = lua_newuserdatauv(L, sizeof *t, served ? SERVED : RESULTS);
   *t = (task){.deadline = NEVER, .slot = NO_SLOT, .served = served};
-  luaL_setmetatable(L, CLASS);
+  host_set_class(L, &mark);
   t->serial = host_serial(s->host);
-  note_site(L, s, t);
   return t;
 }
 
@@ -336,21 +340,39 @@ static void check_callable(lua_State *L, int index) {
 }
 
 
-static task *spawn(lua_State *L, scope *into, int nargs, bool served) {
-  struct sched *s = sched_of(L);
-  check_callable(L, lua_gettop(L) - nargs);
-  luaL_checkstack(L, 6, "spawn");
-  task *t = task_new(L, s, served);
+/* Push a coroutine that is to run the function at index `body`, and nargs
+ * arguments above it, for the Task on top. */
+static lua_State *push_coroutine(lua_State *L, int body, int nargs) {
   lua_State *co = lua_newthread(L);
   if (!lua_checkstack(co, nargs + LUA_MINSTACK))
     luaL_error(L, "too many arguments to spawn");
   lua_pushcfunction(co, task_main);
   lua_pushvalue(L, -2);
-  lua_xmove(L, co, 1);
-  lua_rotate(L, -(nargs + 3), 2); /* task, coroutine, body, arguments */
+  lua_xmove(L, co, SELF);
+  lua_pushcfunction(co, trace_handler);
+  for (int i = 0; i <= nargs; i++)
+    lua_pushvalue(L, body + i);
   lua_xmove(L, co, nargs + 1);
+  return co;
+}
+
+
+/* A served task closes its first argument. */
+static task *spawn(lua_State *L, scope *into, int nargs, bool served) {
+  struct sched *s = sched_of(L);
+  int body = lua_gettop(L) - nargs;
+  check_callable(L, body);
+  luaL_checkstack(L, nargs + 6, "spawn");
+  task *t = task_new(L, s, served);
+  lua_State *co = push_coroutine(L, body, nargs);
   lua_setiuservalue(L, -2, RESULTS);
+  if (served) {
+    lua_pushvalue(L, body + 1);
+    lua_setiuservalue(L, -2, SERVED);
+  }
   t->slot = slot_take(L, s);
+  lua_replace(L, body);
+  lua_settop(L, body);
   scope_add(into != NULL ? into : s->root, t);
   t->co = co;
   s->live++;
@@ -361,16 +383,29 @@ static task *spawn(lua_State *L, scope *into, int nargs, bool served) {
 
 
 task *task_spawn(lua_State *L, scope *into, int nargs) {
-  return spawn(L, into, nargs, false);
+  task *t = spawn(L, into, nargs, false);
+  note_site(L, t);
+  return t;
 }
 
 
 task *task_spawn_served(lua_State *L, scope *into, int nargs) {
-  lua_pushvalue(L, -nargs);
-  lua_insert(L, -(nargs + 2)); /* below the function */
   task *t = spawn(L, into, nargs, true);
-  lua_insert(L, -2);
-  lua_setiuservalue(L, -2, SERVED);
+  note_site(L, t);
+  return t;
+}
+
+
+/* By who does so always from one place. */
+task *task_spawn_served_there(lua_State *L, scope *into, int nargs) {
+  task *t = spawn(L, into, nargs, true);
+  if (into->line == 0) {
+    note_site(L, t);
+    into->site = t->site;
+    into->line = t->line;
+  }
+  t->site = into->site;
+  t->line = into->line;
   return t;
 }
 
@@ -656,7 +691,7 @@ int sched_open(lua_State *L) {
   frame_open(L);
   scope_open(L);
   report_open(L);
-  library_open(L, CLASS);
+  library_open(L, CLASS, &mark);
   os_open(L);
   press_open(L);
   s->root = scope_new(L);
