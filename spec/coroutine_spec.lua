@@ -1012,3 +1012,109 @@ describe("a script that replaces globals", function()
     assert.equal(1, result.code)
   end)
 end)
+
+
+describe("the coroutine of a task", function()
+  local function nothing() end
+
+  --- Spawn and end so many tasks, which may use coroutines again.
+  local function churn()
+    for _ = 1, 200 do
+      task.spawn(nothing):join()
+    end
+  end
+
+  local function current()
+    return (coroutine.running())
+  end
+
+  it("is no other task's, once a script has seen it", function()
+    local seen = {}
+    for _ = 1, 100 do
+      churn()
+      local co = task.spawn(current):join()
+      assert.is_nil(seen[co])
+      assert.equal("dead", coroutine.status(co))
+      seen[co] = true
+    end
+    for co in pairs(seen) do
+      assert.equal("dead", coroutine.status(co))
+    end
+  end)
+
+  it("is no other's either when the registry or a user value showed it", function()
+    for _, reveal in ipairs {
+      "shown[debug.getuservalue(t, 1)] = true",
+      [[
+        local function look(list, depth)
+          for _, value in pairs(list) do
+            if type(value) == "thread" then
+              shown[value] = true
+            elseif type(value) == "table" and depth > 0 then
+              look(value, depth - 1)
+            end
+          end
+        end
+        look(debug.getregistry(), 3)
+      ]],
+    } do
+      local result = run([[
+        local function nothing() end
+        local function several()
+          task.scope(function(s) for _ = 1, 20 do s:spawn(nothing) end end)
+        end
+        several()
+        local t, shown = task.spawn(nothing), {}
+      ]] .. reveal .. [[
+        assert(next(shown))
+        t:join()
+        for _ = 1, 100 do
+          several()
+          assert(not shown[task.spawn(function() return (coroutine.running()) end):join()])
+        end
+        print(debug.getuservalue(t, 1))
+        print(debug.getuservalue(t, 9))
+        print(debug.getuservalue(1), debug.getuservalue(t, 1 << 40))
+        print(pcall(debug.getuservalue, t, "x"))
+      ]])
+      assert.equal("", result.stderr)
+      assert.matches("^thread: 0x%x+\ttrue\nnil\nnil\tnil\n"
+        .. "false\tbad argument #2 to '[^']+' %(number expected, got string%)\n$", result.stdout)
+    end
+  end)
+
+  it("takes no hook of one task to another", function()
+    local result = run [[
+      local lines = 0
+      local function work() local x = 1 x = x + 1 return x end
+      task.spawn(function() debug.sethook(function() lines = lines + 1 end, "l") work() end):join()
+      local before = lines
+      for _ = 1, 100 do
+        task.spawn(work):join()
+        assert(debug.gethook() == nil)
+      end
+      print(before > 0, lines - before)
+    ]]
+    assert.equal("", result.stderr)
+    assert.equal("true\t0\n", result.stdout)
+  end)
+
+  it("serves the next task as a new one would", function()
+    local function deep(n)
+      return n == 0 and 0 or 1 + deep(n - 1)
+    end
+    local function of(...)
+      return select("#", ...), ...
+    end
+    for round = 1, 100 do
+      assert.equal(5000, task.spawn(deep, 5000):join())
+      assert.same({0}, {task.spawn(of):join()})
+      assert.same({2, round, "x"}, {task.spawn(of, round, "x"):join()})
+      local t = task.spawn(task.sleep, 10)
+      task.yield()
+      t:cancel()
+      assert.equal("ECANCELED", select(2, t:join()).code)
+      assert.equal(250, (task.spawn(of, table.unpack({}, 1, 250)):join()))
+    end
+  end)
+end)

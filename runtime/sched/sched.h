@@ -65,6 +65,7 @@ struct task {
   bool outside : 1;  /* the world can end the current wait */
   bool pressed : 1;  /* it is to end even if it never waits: press.c */
   bool aside : 1;    /* the program does not wait for it */
+  bool shown : 1;    /* the script has got its coroutine */
   uint32_t since;    /* of the current wait: sched.now in TICKs */
   unsigned timer;    /* its place in the heap, from 1; 0: none */
   int status;        /* what ended the last wait */
@@ -122,7 +123,10 @@ struct sched {
   int slots;        /* registry: the Tasks that have not ended, slots.c */
   int slot_count;   /* that have been used */
   int free_slot;    /* the first of those that are free, or NO_SLOT */
-  timer *heap;      /* from 1 */
+  int idle;         /* registry: coroutines of tasks that have ended */
+  unsigned idle_count;
+  int libraries; /* registry: Lua's own list of C libraries */
+  timer *heap;   /* from 1 */
   unsigned timers, heap_room;
   const char **sites; /* source names of spawn sites, from 1 */
   unsigned site_count;

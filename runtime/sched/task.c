@@ -29,6 +29,9 @@ enum { ROUNDS = 64 };
  * microseconds' worth. */
 enum { CREDIT = 1000 };
 
+/* Coroutines kept of tasks that have ended. */
+enum { IDLE = 64 };
+
 /* Source names kept for reports. */
 enum { SITES = 256 };
 
@@ -340,10 +343,63 @@ static void check_callable(lua_State *L, int index) {
 }
 
 
+/*
+** The coroutines of tasks that have ended begin new ones: a coroutine, with its
+** stack and what its calls took, costs more than all else of a short task.
+**
+** Nobody must find two tasks in one coroutine.  So it is not kept if a script or
+** a C library may have got hold of it: coroutine.running gave it to the script;
+** the registry or a user value did, from then on those of all tasks; the debug
+** library hooked it; or there are C libraries, any of which may have asked for
+** it.  Nor is it when its task failed outside its body.
+*/
+
+static bool is_unknown(lua_State *L, struct sched *s, const task *t) {
+  if (t->shown || s->host->laid_open || lua_gethook(t->co) != NULL)
+    return false;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, s->libraries);
+  bool none = lua_rawlen(L, -1) == 0;
+  lua_pop(L, 1);
+  return none;
+}
+
+
+/* The table has room: nothing here raises. */
+static void keep_coroutine(lua_State *L, struct sched *s, const task *t) {
+  if (s->idle_count == IDLE || !is_unknown(L, s, t))
+    return;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, s->idle);
+  lua_pushthread(t->co);
+  lua_xmove(t->co, L, 1);
+  lua_rawseti(L, -2, ++s->idle_count);
+  lua_pop(L, 1);
+}
+
+
+static lua_State *idle_coroutine(lua_State *L, struct sched *s) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, s->idle);
+  lua_rawgeti(L, -1, s->idle_count);
+  lua_pushnil(L);
+  lua_rawseti(L, -3, s->idle_count--);
+  lua_replace(L, -2);
+  return lua_tothread(L, -1);
+}
+
+
+static void coroutines_open(lua_State *L, struct sched *s) {
+  lua_createtable(L, IDLE, 0);
+  s->idle = luaL_ref(L, LUA_REGISTRYINDEX);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, "_CLIBS"); /* of loadlib.c */
+  s->libraries = luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+
 /* Push a coroutine that is to run the function at index `body`, and nargs
  * arguments above it, for the Task on top. */
 static lua_State *push_coroutine(lua_State *L, int body, int nargs) {
-  lua_State *co = lua_newthread(L);
+  struct sched *s = sched_of(L);
+  bool any = s->idle_count > 0 && !s->host->laid_open;
+  lua_State *co = any ? idle_coroutine(L, s) : lua_newthread(L);
   if (!lua_checkstack(co, nargs + LUA_MINSTACK))
     luaL_error(L, "too many arguments to spawn");
   lua_pushcfunction(co, task_main);
@@ -482,6 +538,8 @@ static void end(struct sched *s, task *t, int result) {
     abandon_frames(L, t);
   t->state = ENDED;
   timer_drop(s, t);
+  if (result == LUA_OK)
+    keep_coroutine(L, s, t);
   if (t->interrupt) {
     lua_pushnil(L);
     lua_rawsetp(L, LUA_REGISTRYINDEX, t); /* its cancellation */
@@ -513,6 +571,8 @@ static void run(struct sched *s, task *t) {
   lua_gc(L, LUA_GCCOLLECT);
 #endif
   int result = lua_resume(t->co, L, nargs, &n);
+  t->shown |= s->host->base_shown;
+  s->host->base_shown = false;
   s->host->base = NULL;
   s->host->running = NULL;
   s->current = NULL;
@@ -688,6 +748,7 @@ int sched_open(lua_State *L) {
     s->alarms[i].at = NEVER;
   s->now = h->world->now(h->outside);
   slots_open(L, s);
+  coroutines_open(L, s);
   frame_open(L);
   scope_open(L);
   report_open(L);
