@@ -320,6 +320,18 @@ local function is_lack(err)
     or code == "EPERM"
 end
 
+--- Is a listener of use to an iterator after this failure to accept? Raises for
+--- what neither ends it nor passes.
+local function goes_on(err)
+  if err.code == "ECANCELED" or err.code == "EBADF" then
+    return false
+  elseif not is_lack(err) then
+    error(err, 0)
+  end
+  stderr:write("neap: ", tostring(err), "\n")
+  return true
+end
+
 --- Iterate over connections, until the listener is closed. A lack of descriptors
 --- or memory is reported on stderr, and waited out; any other failure raises.
 ---
@@ -352,12 +364,9 @@ function Listener:accepts()
       local stream, err = accept(self)
       if stream then
         return stream
-      elseif err.code == "ECANCELED" or err.code == "EBADF" then
+      elseif not goes_on(err) then
         return nil
-      elseif not is_lack(err) then
-        error(err, 0)
       end
-      stderr:write("neap: ", tostring(err), "\n")
     end
   end
 end
@@ -418,11 +427,16 @@ function Listener:serve(handler, opts)
     if max then
       core.rouse(self, scope)
     end
-    for stream in self:accepts() do
-      serve(scope, handler, stream)
+    local accept = self.accept
+    local stream, err = accept(self)
+    while stream or goes_on(err) do
+      if stream then
+        serve(scope, handler, stream)
+      end
       if max and scope.live >= max then
         scope:wait(max - 1)
       end
+      stream, err = accept(self)
     end
     if drain then
       sched.timeout(drain, scope.wait, scope, 0)

@@ -141,9 +141,9 @@ void *host_box(lua_State *L, const char *class, size_t size, int values) {
 }
 
 
-void host_class(lua_State *L, const void *own) {
+int host_class(lua_State *L) {
   lua_pushvalue(L, -1);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, own);
+  return luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
 

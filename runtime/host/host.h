@@ -129,12 +129,12 @@ static inline void *host_marked(lua_State *L, int index, size_t size,
   return is == host_mark(own) ? p : NULL;
 }
 
-/* Let the metatable on top be found by something of its class's own, too. */
-void host_class(lua_State *L, const void *own);
+/* A number by which the metatable on top is found faster than by its name. */
+int host_class(lua_State *L);
 
 /* Make the userdata on top one of that class. */
-static inline void host_set_class(lua_State *L, const void *own) {
-  lua_rawgetp(L, LUA_REGISTRYINDEX, own);
+static inline void host_set_class(lua_State *L, int class) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, class);
   lua_setmetatable(L, -2);
 }
 

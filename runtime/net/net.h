@@ -15,6 +15,7 @@ enum { FREE_OUTBOXES = 16 };
 
 struct net {
   host *host;
+  int stream_class;  /* host_class */
   struct slab *slab; /* the streams' memory */
   stream *streams;   /* all whose bodies live, the newest first */
   listener *listeners;

@@ -287,7 +287,7 @@ const char stream_mark = 0;
 void stream_push_closed(lua_State *L) {
   box *b = lua_newuserdatauv(L, sizeof *b, 0);
   *b = (box){NULL, 0, host_mark(&stream_mark)};
-  host_set_class(L, &stream_mark);
+  host_set_class(L, net_of(host_of(L))->stream_class);
 }
 
 
@@ -413,7 +413,7 @@ static const luaL_Reg metamethods[] = {{"__close", l_close},
 
 void stream_open(lua_State *L) {
   luaL_newmetatable(L, STREAM_CLASS);
-  host_class(L, &stream_mark);
+  net_of(host_of(L))->stream_class = host_class(L);
   luaL_setfuncs(L, metamethods, 0);
   lua_createtable(L, 0, METHODS);
   luaL_setfuncs(L, life_methods, 0);

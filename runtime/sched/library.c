@@ -257,9 +257,9 @@ static const luaL_Reg queue_methods[] = {
 };
 
 
-void library_open(lua_State *L, const char *task_class, const void *mark) {
+int library_open(lua_State *L, const char *task_class) {
   luaL_newmetatable(L, task_class);
-  host_class(L, mark);
+  int class = host_class(L);
   luaL_setfuncs(L, task_metamethods, 0);
   luaL_newlib(L, task_methods);
   lua_pushcclosure(L, l_index, 1);
@@ -268,6 +268,7 @@ void library_open(lua_State *L, const char *task_class, const void *mark) {
   luaL_newlib(L, queue_methods);
   lua_setfield(L, -2, "__index");
   lua_pop(L, 2);
+  return class;
 }
 
 

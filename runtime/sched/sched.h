@@ -123,6 +123,7 @@ struct sched {
   int slots;        /* registry: the Tasks that have not ended, slots.c */
   int slot_count;   /* that have been used */
   int free_slot;    /* the first of those that are free, or NO_SLOT */
+  int task_class;   /* host_class */
   int idle;         /* registry: coroutines of tasks that have ended */
   unsigned idle_count;
   int libraries; /* registry: Lua's own list of C libraries */
@@ -230,8 +231,8 @@ bool report_push_place(lua_State *L, lua_State *co); /* "file.lua:9" */
 
 /* The Lua side (library.c) */
 int luaopen_neap_task_core(lua_State *L);
-int luaopen_neap_prompt_core(lua_State *L); /* press.c */
-void library_open(lua_State *L, const char *task_class, const void *mark);
+int luaopen_neap_prompt_core(lua_State *L);             /* press.c */
+int library_open(lua_State *L, const char *task_class); /* its host_class */
 const char *task_status(const task *t);
 void os_open(lua_State *L); /* os.time, ... and math.random by the world */
 void os_leave(struct sched *s, task *t);

@@ -218,7 +218,7 @@ int task_leave(lua_State *L) {
 */
 
 /* The results become the Task's: none, the value itself, or a table. */
-static void keep_results(lua_State *L, int first) {
+static void keep_results(lua_State *L, task *t, int first) {
   int n = lua_gettop(L) - first + 1;
   if (n > 1) {
     lua_createtable(L, n, 0);
@@ -226,7 +226,6 @@ static void keep_results(lua_State *L, int first) {
     for (int i = n; i >= 1; i--)
       lua_rawseti(L, first, i);
   }
-  task *t = lua_touserdata(L, SELF);
   t->results = n;
   if (n >= 1)
     lua_setiuservalue(L, SELF, RESULTS);
@@ -243,8 +242,7 @@ static bool is_own_cancel(lua_State *L, task *t) {
 
 
 /* Close what the Task at index serves, once. */
-static void close_served(lua_State *L, int index) {
-  task *t = lua_touserdata(L, index);
+static void close_served(lua_State *L, const task *t, int index) {
   if (!t->served)
     return;
   lua_getiuservalue(L, index, SERVED);
@@ -264,7 +262,7 @@ static int main_k(lua_State *L, int status, lua_KContext ctx) {
   (void)ctx;
   if (status == LUA_OK || status == LUA_YIELD) {
     t->cancelled = false;
-    keep_results(L, BODY);
+    keep_results(L, t, BODY);
   } else {
     bool cancel = is_own_cancel(L, t);
     t->cancelled = cancel;
@@ -273,7 +271,7 @@ static int main_k(lua_State *L, int status, lua_KContext ctx) {
       report_failure(L, t);
     lua_setiuservalue(L, SELF, RESULTS);
   }
-  close_served(L, SELF);
+  close_served(L, t, SELF);
   return 0;
 }
 
@@ -319,14 +317,11 @@ static void note_site(lua_State *L, task *t) {
 }
 
 
-static const char mark;
-
-
 /* Push a Task in state READY, in no queue yet. */
 static task *task_new(lua_State *L, struct sched *s, bool served) {
   task *t = lua_newuserdatauv(L, sizeof *t, served ? SERVED : RESULTS);
   *t = (task){.deadline = NEVER, .slot = NO_SLOT, .served = served};
-  host_set_class(L, &mark);
+  host_set_class(L, s->task_class);
   t->serial = host_serial(s->host);
   return t;
 }
@@ -484,8 +479,9 @@ static int l_fail(lua_State *L) {
 
 
 static int l_close_served(lua_State *L) {
-  task_push(L, lua_touserdata(L, 1));
-  close_served(L, 2);
+  const task *t = lua_touserdata(L, 1);
+  task_push(L, t);
+  close_served(L, t, 2);
   return 0;
 }
 
@@ -752,7 +748,7 @@ int sched_open(lua_State *L) {
   frame_open(L);
   scope_open(L);
   report_open(L);
-  library_open(L, CLASS, &mark);
+  s->task_class = library_open(L, CLASS);
   os_open(L);
   press_open(L);
   s->root = scope_new(L);
