@@ -9,7 +9,7 @@ return {
   echo = {instructions = 3100, calls = 2.1},
   lines = {instructions = 1780, calls = 0.15},
   unix = {instructions = 3110, calls = 2.1},
-  connect = {instructions = 15100, calls = 7.9},
+  connect = {instructions = 9150, calls = 6.6},
   udp = {instructions = 2220, calls = 0.2},
   idle = {bytes = 1650}, -- of resident memory a connection: bench/idle.lua
   start = {instructions = 695000, calls = 67},

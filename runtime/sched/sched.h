@@ -104,6 +104,9 @@ typedef struct timer {
   task *task;
 } timer;
 
+/* Of task.slot: none; and so many coroutines are kept. */
+enum { NO_SLOT = -1, IDLE = 64 };
+
 struct sched {
   host *host;
   task *current;
@@ -124,7 +127,7 @@ struct sched {
   int slot_count;   /* that have been used */
   int free_slot;    /* the first of those that are free, or NO_SLOT */
   int task_class;   /* host_class */
-  int idle;         /* registry: coroutines of tasks that have ended */
+  int idle[IDLE];   /* and those that hold a coroutine */
   unsigned idle_count;
   int libraries; /* registry: Lua's own list of C libraries */
   timer *heap;   /* from 1 */
@@ -152,12 +155,13 @@ void queue_add(waitq *q, task *t);
 task *queue_take(waitq *q);
 void queue_remove(waitq *q, task *t);
 
-/* Where Lua holds the tasks that have not ended (slots.c).  slot_take is
- * for the Task on top; what slot_push finds in a free slot is a number. */
-enum { NO_SLOT = -1 };
+/* Where Lua holds the tasks that have not ended (slots.c).  slot_take is for the
+ * Task on top, and pushes a coroutine, which is new or as good as new; slot_free
+ * raises nothing, and may keep the coroutine that it is given (NULL: none).  What
+ * slot_push finds in a free slot is a number or a coroutine. */
 void slots_open(lua_State *L, struct sched *s);
-int slot_take(lua_State *L, struct sched *s);
-void slot_free(lua_State *L, struct sched *s, int slot);
+lua_State *slot_take(lua_State *L, struct sched *s, int *slot);
+void slot_free(lua_State *L, struct sched *s, int slot, lua_State *co);
 void slot_push(lua_State *L, const struct sched *s, int slot);
 
 /* Deadlines (timer.c) */

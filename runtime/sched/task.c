@@ -29,9 +29,6 @@ enum { ROUNDS = 64 };
  * microseconds' worth. */
 enum { CREDIT = 1000 };
 
-/* Coroutines kept of tasks that have ended. */
-enum { IDLE = 64 };
-
 /* Source names kept for reports. */
 enum { SITES = 256 };
 
@@ -338,65 +335,15 @@ static void check_callable(lua_State *L, int index) {
 }
 
 
-/*
-** The coroutines of tasks that have ended begin new ones: a coroutine, with its
-** stack and what its calls took, costs more than all else of a short task.
-**
-** Nobody must find two tasks in one coroutine.  So it is not kept if a script or
-** a C library may have got hold of it: coroutine.running gave it to the script;
-** the registry or a user value did, from then on those of all tasks; the debug
-** library hooked it; or there are C libraries, any of which may have asked for
-** it.  Nor is it when its task failed outside its body.
-*/
-
-static bool is_unknown(lua_State *L, struct sched *s, const task *t) {
-  if (t->shown || s->host->laid_open || lua_gethook(t->co) != NULL)
-    return false;
-  lua_rawgeti(L, LUA_REGISTRYINDEX, s->libraries);
-  bool none = lua_rawlen(L, -1) == 0;
-  lua_pop(L, 1);
-  return none;
-}
-
-
-/* The table has room: nothing here raises. */
-static void keep_coroutine(lua_State *L, struct sched *s, const task *t) {
-  if (s->idle_count == IDLE || !is_unknown(L, s, t))
-    return;
-  lua_rawgeti(L, LUA_REGISTRYINDEX, s->idle);
-  lua_pushthread(t->co);
-  lua_xmove(t->co, L, 1);
-  lua_rawseti(L, -2, ++s->idle_count);
-  lua_pop(L, 1);
-}
-
-
-static lua_State *idle_coroutine(lua_State *L, struct sched *s) {
-  lua_rawgeti(L, LUA_REGISTRYINDEX, s->idle);
-  lua_rawgeti(L, -1, s->idle_count);
-  lua_pushnil(L);
-  lua_rawseti(L, -3, s->idle_count--);
-  lua_replace(L, -2);
-  return lua_tothread(L, -1);
-}
-
-
-static void coroutines_open(lua_State *L, struct sched *s) {
-  lua_createtable(L, IDLE, 0);
-  s->idle = luaL_ref(L, LUA_REGISTRYINDEX);
-  luaL_getsubtable(L, LUA_REGISTRYINDEX, "_CLIBS"); /* of loadlib.c */
-  s->libraries = luaL_ref(L, LUA_REGISTRYINDEX);
-}
-
-
 /* Push a coroutine that is to run the function at index `body`, and nargs
  * arguments above it, for the Task on top. */
-static lua_State *push_coroutine(lua_State *L, int body, int nargs) {
+static lua_State *push_coroutine(lua_State *L, task *t, int body, int nargs) {
   struct sched *s = sched_of(L);
-  bool any = s->idle_count > 0 && !s->host->laid_open;
-  lua_State *co = any ? idle_coroutine(L, s) : lua_newthread(L);
-  if (!lua_checkstack(co, nargs + LUA_MINSTACK))
+  lua_State *co = slot_take(L, s, &t->slot);
+  if (!lua_checkstack(co, nargs + LUA_MINSTACK)) {
+    slot_free(L, s, t->slot, NULL);
     luaL_error(L, "too many arguments to spawn");
+  }
   lua_pushcfunction(co, task_main);
   lua_pushvalue(L, -2);
   lua_xmove(L, co, SELF);
@@ -415,13 +362,12 @@ static task *spawn(lua_State *L, scope *into, int nargs, bool served) {
   check_callable(L, body);
   luaL_checkstack(L, nargs + 6, "spawn");
   task *t = task_new(L, s, served);
-  lua_State *co = push_coroutine(L, body, nargs);
+  lua_State *co = push_coroutine(L, t, body, nargs);
   lua_setiuservalue(L, -2, RESULTS);
   if (served) {
     lua_pushvalue(L, body + 1);
     lua_setiuservalue(L, -2, SERVED);
   }
-  t->slot = slot_take(L, s);
   lua_replace(L, body);
   lua_settop(L, body);
   scope_add(into != NULL ? into : s->root, t);
@@ -526,6 +472,23 @@ static void abandon_frames(lua_State *L, task *t) {
 }
 
 
+/* The coroutine of a task that has ended, if the next one may have it; or NULL.
+ *
+ * Nobody must find two tasks in one coroutine.  So that is not used again if a
+ * script or a C library may have got hold of it: coroutine.running gave it to the
+ * script; the registry or a user value did, from then on those of all tasks; the
+ * debug library hooked it; or there are C libraries, any of which may have asked
+ * for it. */
+static lua_State *unknown(lua_State *L, struct sched *s, const task *t) {
+  if (t->shown || s->host->laid_open || lua_gethook(t->co) != NULL)
+    return NULL;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, s->libraries);
+  bool none = lua_rawlen(L, -1) == 0;
+  lua_pop(L, 1);
+  return none ? t->co : NULL;
+}
+
+
 static void end(struct sched *s, task *t, int result) {
   lua_State *L = s->host->L;
   if (result != LUA_OK)
@@ -534,13 +497,11 @@ static void end(struct sched *s, task *t, int result) {
     abandon_frames(L, t);
   t->state = ENDED;
   timer_drop(s, t);
-  if (result == LUA_OK)
-    keep_coroutine(L, s, t);
   if (t->interrupt) {
     lua_pushnil(L);
     lua_rawsetp(L, LUA_REGISTRYINDEX, t); /* its cancellation */
   }
-  slot_free(L, s, t->slot);
+  slot_free(L, s, t->slot, result == LUA_OK ? unknown(L, s, t) : NULL);
   t->co = t->parked = NULL;
   s->live--;
   s->aside -= t->aside;
@@ -744,7 +705,8 @@ int sched_open(lua_State *L) {
     s->alarms[i].at = NEVER;
   s->now = h->world->now(h->outside);
   slots_open(L, s);
-  coroutines_open(L, s);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, "_CLIBS"); /* of loadlib.c */
+  s->libraries = luaL_ref(L, LUA_REGISTRYINDEX);
   frame_open(L);
   scope_open(L);
   report_open(L);
