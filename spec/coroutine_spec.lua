@@ -1019,7 +1019,7 @@ describe("the coroutine of a task", function()
 
   --- Spawn and end so many tasks, which may use coroutines again.
   local function churn()
-    for _ = 1, 200 do
+    for _ = 1, 10 do
       task.spawn(nothing):join()
     end
   end
@@ -1030,7 +1030,7 @@ describe("the coroutine of a task", function()
 
   it("is no other task's, once a script has seen it", function()
     local seen = {}
-    for _ = 1, 100 do
+    for _ = 1, 50 do
       churn()
       local co = task.spawn(current):join()
       assert.is_nil(seen[co])
@@ -1106,7 +1106,7 @@ describe("the coroutine of a task", function()
     local function of(...)
       return select("#", ...), ...
     end
-    for round = 1, 100 do
+    for round = 1, 20 do
       assert.equal(5000, task.spawn(deep, 5000):join())
       assert.same({0}, {task.spawn(of):join()})
       assert.same({2, round, "x"}, {task.spawn(of, round, "x"):join()})

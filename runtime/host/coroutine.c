@@ -288,6 +288,7 @@ static const luaL_Reg revealing[] = {{"getregistry", l_getregistry},
 int luaopen_neap_coroutine(lua_State *L) {
   lua_getglobal(L, LUA_DBLIBNAME);
   luaL_setfuncs(L, revealing, 0);
+  lua_pop(L, 1);
   luaL_newlib(L, functions);
   return 1;
 }
