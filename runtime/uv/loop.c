@@ -51,43 +51,55 @@
 ** a fresh epoll takes the place of the one that remembers (renew).
 */
 
+/* Watches are kept by descriptor, so many a page. */
+enum { PAGE = 512 };
+
+
 static uint64_t name_of(const watch *w) {
   return (uint64_t)w->birth << 32 | (uint32_t)w->fd;
 }
 
 
+/* Where the watch of a descriptor is kept, or NULL. */
+static watch **place_of(const loop *l, uint32_t fd) {
+  uint32_t page = fd / PAGE;
+  bool is_there = page < l->page_count && l->pages[page] != NULL;
+  return is_there ? &l->pages[page][fd % PAGE] : NULL;
+}
+
+
 /* The watch of an event, or NULL. */
 static watch *find(const loop *l, const struct epoll_event *e) {
-  uint32_t fd = (uint32_t)e->data.u64;
-  watch *w = fd < l->watch_room ? l->watches[fd] : NULL;
+  watch **place = place_of(l, (uint32_t)e->data.u64);
+  watch *w = place != NULL ? *place : NULL;
   return w != NULL && name_of(w) == e->data.u64 ? w : NULL;
 }
 
 
-/* Most of the room stays untouched memory. */
-static void make_room(loop *l, unsigned fd) {
-  unsigned room = 2 * fd + 64;
-  watch **all = memory_new(room * sizeof *all);
-  if (l->watches != NULL)
-    memcpy(all, l->watches, l->watch_room * sizeof *all);
-  free(l->watches);
-  l->watches = all;
-  l->watch_room = room;
-}
-
-
 static void enter(loop *l, watch *w) {
-  unsigned fd = (unsigned)w->fd;
-  if (fd >= l->watch_room)
-    make_room(l, fd);
-  l->watches[fd] = w;
+  unsigned page = (unsigned)w->fd / PAGE;
+  if (page >= l->page_count) {
+    l->pages = memory_grow(l->pages, (page + 1) * sizeof *l->pages);
+    while (l->page_count <= page)
+      l->pages[l->page_count++] = NULL;
+  }
+  if (l->pages[page] == NULL)
+    l->pages[page] = memory_new(PAGE * sizeof(watch *));
+  *place_of(l, (uint32_t)w->fd) = w;
 }
 
 
 static void remove_watch(loop *l, watch *w) {
   if (w->events != 0)
-    l->watches[w->fd] = NULL;
+    *place_of(l, (uint32_t)w->fd) = NULL;
   w->events = 0;
+}
+
+
+static void free_pages(loop *l) {
+  for (unsigned i = 0; i < l->page_count; i++)
+    free(l->pages[i]);
+  free(l->pages);
 }
 
 
@@ -155,8 +167,9 @@ static void deliver(loop *l, const struct epoll_event *e) {
 
 
 static bool enter_all(loop *l) {
-  for (unsigned fd = 0; fd < l->watch_room; fd++) {
-    watch *w = l->watches[fd];
+  for (uint32_t fd = 0; fd < l->page_count * PAGE; fd++) {
+    watch **place = place_of(l, fd);
+    watch *w = place != NULL ? *place : NULL;
     if (w != NULL && control(l, EPOLL_CTL_ADD, w, w->events) < 0)
       return false;
   }
@@ -543,7 +556,7 @@ static int open_epoll(loop *l) {
   int status = watch_set(l, &l->uv_watch, EPOLLIN);
   if (status < 0) {
     close(l->epoll);
-    free(l->watches);
+    free_pages(l);
   }
   return status;
 }
@@ -598,7 +611,7 @@ void uv_world_close(host *h) {
   close(l->epoll);
   free(l->events);
   free(l->buffer);
-  free(l->watches);
+  free_pages(l);
   free(l->owned);
   arena_free(l->arena);
   free(l);

@@ -46,15 +46,15 @@ struct loop {
   uv_prepare_t anchor; /* does nothing; without an active handle that is
                           referenced uv_run would do nothing either */
   int epoll;
-  bool touched;        /* libuv has news: run it before the next wait */
-  bool quiet;          /* draining or closing: no Lua runs any more */
-  bool coarse;         /* the kernel has no epoll_pwait2 */
-  bool doubt;          /* an event of the last batch had no watch */
-  bool cautious;       /* descriptors do live on elsewhere: watch_forget */
-  uint32_t turn;       /* counts the batches */
-  watch uv_watch;      /* libuv's own backend descriptor */
-  watch **watches;     /* what is in the epoll, by descriptor */
-  unsigned watch_room; /* of these */
+  bool touched;   /* libuv has news: run it before the next wait */
+  bool quiet;     /* draining or closing: no Lua runs any more */
+  bool coarse;    /* the kernel has no epoll_pwait2 */
+  bool doubt;     /* an event of the last batch had no watch */
+  bool cautious;  /* descriptors do live on elsewhere: watch_forget */
+  uint32_t turn;  /* counts the batches */
+  watch uv_watch; /* libuv's own backend descriptor */
+  watch ***pages; /* what is in the epoll, by descriptor */
+  unsigned page_count;
   unsigned births;     /* the last watch.birth given */
   later *first, *last; /* calls due when the batch is over, in their order */
   unsigned threads;    /* that run for this host */
