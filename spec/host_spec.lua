@@ -807,6 +807,11 @@ describe("many tasks", function()
         local f <close> = io.open "/proc/self/statm"
         return tonumber(f:read "a":match "%d+ (%d+)") * 4096
       end
+      task.scope(function(scope) -- the coroutines that are kept for the next tasks
+        for _ = 1, 100 do
+          scope:spawn(task.sleep, 0)
+        end
+      end)
       collectgarbage()
       local before, count = rss(), collectgarbage "count"
       local tasks = {}
