@@ -21,7 +21,7 @@ local BASE = "epoll"
 
 -- The command line
 
-local plan = {rounds = 11, seconds = 0.35, warm = 0.1, out = "docs/performance.json"}
+local plan = {rounds = 9, seconds = 0.35, warm = 0.1, out = "docs/performance.json"}
 local chosen_rows, chosen_peers = {}, nil
 
 for _, word in ipairs(arg) do
