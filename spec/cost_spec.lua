@@ -10,9 +10,13 @@ local measure = dofile "bench/cost/measure.lua"
 --- Why there is nothing to measure here; nil when there is.
 local function obstacle()
   local settings = io.open((child.neap:gsub("neap$", "CMakeCache.txt")))
-  local profile = settings and settings:read "a":match "\nNEAP_PROFILE:STRING=(%a*)\n"
-  if os.getenv "LD_PRELOAD" or profile ~= "use" then
+  local text = settings and settings:read "a" or ""
+  local lua = text:match "\nNEAP_LUA_SOURCE:PATH=([^\n]+)"
+  if os.getenv "LD_PRELOAD" or text:match "\nNEAP_PROFILE:STRING=(%a*)" ~= "use" then
     return "only what scripts/optimise builds has budgets"
+  end
+  if not lua or not io.open(lua .. "/lapi.c") then
+    return "Lua was not compiled with neap"
   end
   local machine = process.run {"uname", "-m"}.stdout:match "%S+"
   if machine ~= "x86_64" then
