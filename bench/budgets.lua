@@ -1,9 +1,9 @@
 --- What a message, or a process, may cost at most, on the paths of bench/cost/measure.lua:
 --- instructions in user mode, and system calls; and what an idle connection may
---- take of memory. They are what neap takes and five per cent, for two
---- profiles make builds that differ by two: so a budget that is exceeded tells of a
---- needless step, and one that is met by far is to be lowered. The instructions are those of what scripts/optimise builds on Debian 12 for
---- amd64.
+--- take of memory. They are what neap takes and five per cent, for two profiles make
+--- builds that differ by two: so a budget that is exceeded tells of a needless step,
+--- and one that is met by far is to be lowered. The instructions are those of what
+--- scripts/optimise builds on Debian 12 for amd64.
 
 return {
   echo = {instructions = 2560, calls = 2.1},
