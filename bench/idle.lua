@@ -34,15 +34,7 @@ end
 
 local listener = assert(net.listen("tcp://127.0.0.1:0", { backlog = 4096 }))
 task.spawn(function()
-  listener:serve(function(stream)
-    while true do
-      local data = stream:recv()
-      if not data then
-        return
-      end
-      stream:write(data)
-    end
-  end)
+  listener:serve(dofile("bench/handlers.lua").echo)
 end)
 
 -- What the first connections need once, needs no counting.

@@ -43,6 +43,15 @@ local function started(command)
   return server, assert(server.stdout:read "l")
 end
 
+--- The words before, of which some may be nil, and those of a server.
+local function served(...)
+  local words = {}
+  for i = 1, select("#", ...) do
+    words[#words + 1] = (select(i, ...))
+  end
+  return table.move({"bench/peers/neap.lua", "echo", "tcp://127.0.0.1:0"}, 1, 3, #words + 1, words)
+end
+
 local function ended(server)
   server:kill "SIGTERM"
   server:wait()
@@ -60,8 +69,7 @@ local ways = {
   {name = "text, no bytes", option = "--trace=" .. path, form = "--trace-bytes=0"},
 }
 for _, way in ipairs(ways) do
-  way.server, way.endpoint = started {neap, way.option or "bench/echo_server.lua",
-    way.form or nil, way.option and "bench/echo_server.lua" or nil}
+  way.server, way.endpoint = started(served(neap, way.option, way.form))
   echo(way.endpoint, 20)
 end
 for _ = 1, rounds do
@@ -87,8 +95,9 @@ end
 local function instructions(executable)
   local totals = {}
   for i, count in ipairs {20, 60} do
-    local server, endpoint = started {"valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null",
-      executable, "bench/echo_server.lua", stderr = "pipe"}
+    local command = served("valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", executable)
+    command.stderr = "pipe"
+    local server, endpoint = started(command)
     echo(endpoint, count)
     ended(server)
     totals[i] = tonumber(server.stderr:read "a":match "Collected : (%d+)")

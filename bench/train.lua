@@ -7,6 +7,8 @@ local channel = require "neap.task".channel
 local net = require "neap.net"
 local task = require "neap.task"
 
+local handlers = dofile "bench/handlers.lua"
+
 local small, large = ("x"):rep(64), ("x"):rep(16 * 1024)
 
 --- Run f(1), f(2), ... in so many tasks.
@@ -28,28 +30,6 @@ local function with_server(endpoint, handler, count, client)
   end)
   server:cancel()
   pcall(server.join, server)
-end
-
-local function echo(stream)
-  while true do
-    local data = stream:recv()
-    if not data then
-      return
-    end
-    stream:write(data)
-  end
-end
-
-local function echo_chunks(stream)
-  for data in stream:chunks() do
-    stream:write(data)
-  end
-end
-
-local function echo_lines(stream)
-  for line in stream:lines() do
-    stream:write(line, "\n")
-  end
 end
 
 local function ask(message, rounds)
@@ -82,13 +62,13 @@ local function ask_lines(rounds, depth)
 end
 
 local function streams()
-  with_server("tcp://127.0.0.1:0", echo, 50, ask(small, 500))
-  with_server("tcp://127.0.0.1:0", echo_chunks, 50, ask(small, 500))
-  with_server("unix:@neap-train-" .. tostring(task.current().id), echo, 50, ask(small, 500))
-  with_server("tcp://127.0.0.1:0", echo_chunks, 10, ask(large, 200))
-  with_server("tcp://127.0.0.1:0", echo_lines, 50, ask_lines(50, 16))
-  with_server("tcp://127.0.0.1:0", echo_lines, 50, ask_lines(200, 1))
-  with_server("tcp://127.0.0.1:0", echo, 10, ask_once)
+  with_server("tcp://127.0.0.1:0", handlers.echo, 50, ask(small, 500))
+  with_server("tcp://127.0.0.1:0", handlers.chunks, 50, ask(small, 500))
+  with_server("unix:@neap-train-" .. tostring(task.current().id), handlers.echo, 50, ask(small, 500))
+  with_server("tcp://127.0.0.1:0", handlers.chunks, 10, ask(large, 200))
+  with_server("tcp://127.0.0.1:0", handlers.lines, 50, ask_lines(50, 16))
+  with_server("tcp://127.0.0.1:0", handlers.lines, 50, ask_lines(200, 1))
+  with_server("tcp://127.0.0.1:0", handlers.echo, 10, ask_once)
 end
 
 local function datagrams(depth, rounds)

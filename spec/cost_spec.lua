@@ -9,13 +9,14 @@ local measure = dofile "bench/cost/measure.lua"
 
 --- Why there is nothing to measure here; nil when there is.
 local function obstacle()
-  local settings = io.open((child.neap:gsub("neap$", "CMakeCache.txt")))
+  local settings <close> = io.open((child.neap:gsub("neap$", "CMakeCache.txt")))
   local text = settings and settings:read "a" or ""
   local lua = text:match "\nNEAP_LUA_SOURCE:PATH=([^\n]+)"
   if os.getenv "LD_PRELOAD" or text:match "\nNEAP_PROFILE:STRING=(%a*)" ~= "use" then
     return "only what scripts/optimise builds has budgets"
   end
-  if not lua or not io.open(lua .. "/lapi.c") then
+  local source <close> = io.open((lua or "") .. "/lapi.c")
+  if not source then
     return "Lua was not compiled with neap"
   end
   local machine = process.run {"uname", "-m"}.stdout:match "%S+"

@@ -7,23 +7,7 @@ local net = require "neap.net"
 
 local path, endpoint, left = arg[1], arg[2], tonumber(arg[3])
 
-local handlers = {}
-
-function handlers.echo(stream)
-  while true do
-    local data = stream:recv()
-    if not data then
-      return
-    end
-    stream:write(data)
-  end
-end
-
-function handlers.lines(stream)
-  for line in stream:lines() do
-    stream:write(line, "\n")
-  end
-end
+local handlers = dofile "bench/handlers.lua"
 
 function handlers.connect(stream)
   stream:write(stream:recv())

@@ -4,19 +4,8 @@ local net = require "neap.net"
 
 local mode, endpoint, upstream = ...
 
-local handlers = {}
-
-function handlers.echo(stream)
-  for data in stream:chunks() do
-    stream:write(data)
-  end
-end
-
-function handlers.lines(stream)
-  for line in stream:lines() do
-    stream:write(line, "\n")
-  end
-end
+local common = dofile "bench/handlers.lua"
+local handlers = {echo = common.chunks, lines = common.lines}
 
 function handlers.relay(stream)
   local other <close> = assert(net.connect(upstream))

@@ -152,7 +152,6 @@ struct sched {
 
 /* Queues (wait.c) */
 void queue_add(waitq *q, task *t);
-task *queue_take(waitq *q);
 void queue_remove(waitq *q, task *t);
 
 /* Where Lua holds the tasks that have not ended (slots.c).  slot_take is for the

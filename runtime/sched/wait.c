@@ -35,14 +35,6 @@ void queue_remove(waitq *q, task *t) {
 }
 
 
-task *queue_take(waitq *q) {
-  task *t = q->head;
-  if (t != NULL)
-    queue_remove(q, t);
-  return t;
-}
-
-
 bool wait_wake(waitq *q, int status) {
   if (q->head == NULL)
     return false;

@@ -1,0 +1,29 @@
+--- What the servers of the benchmarks do with a connection.
+
+local handlers = {}
+
+--- Two verbs a message: the path that has a budget.
+function handlers.echo(stream)
+  while true do
+    local data = stream:recv()
+    if not data then
+      return
+    end
+    stream:write(data)
+  end
+end
+
+--- The same, as one would write it.
+function handlers.chunks(stream)
+  for data in stream:chunks() do
+    stream:write(data)
+  end
+end
+
+function handlers.lines(stream)
+  for line in stream:lines() do
+    stream:write(line, "\n")
+  end
+end
+
+return handlers
