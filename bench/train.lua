@@ -64,6 +64,7 @@ end
 local function streams()
   with_server("tcp://127.0.0.1:0", handlers.echo, 50, ask(small, 500))
   with_server("tcp://127.0.0.1:0", handlers.chunks, 50, ask(small, 500))
+  with_server("tcp://127.0.0.1:0", handlers.chunks, 500, ask(small, 50))
   with_server("unix:@neap-train-" .. tostring(task.current().id), handlers.echo, 50, ask(small, 500))
   with_server("tcp://127.0.0.1:0", handlers.chunks, 10, ask(large, 200))
   with_server("tcp://127.0.0.1:0", handlers.lines, 50, ask_lines(50, 16))

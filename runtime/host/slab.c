@@ -7,7 +7,7 @@
 
 /* Sizes are rounded up to a STEP, which is as much as Lua aligns anything;
  * larger ones than LARGEST are malloc's. */
-enum { STEP = 8, LARGEST = 1024, CHUNK = 256 * 1024 - 64 };
+enum { STEP = 8, LARGEST = 2048, CHUNK = 256 * 1024 - 64 };
 
 /* Sanitizers watch the blocks of malloc. */
 #ifdef __SANITIZE_ADDRESS__

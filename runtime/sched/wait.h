@@ -86,6 +86,11 @@ bool wait_wake(waitq *q, int status);
 /* Wake all; returns how many. */
 int wait_wake_all(waitq *q, int status);
 
+/* The first task of q is woken soon: have fetched what that touches, as by
+ * coroutine_expect. */
+enum { WAIT_STEPS = 4 };
+void wait_expect(const waitq *q, int step);
+
 static inline bool wait_idle(const waitq *q) {
   return q->head == NULL;
 }
