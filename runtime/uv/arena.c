@@ -289,6 +289,18 @@ unsigned arena_next(loop *l, arrival **list) {
 }
 
 
+/* As recvmmsg, which takes longer over a single one. */
+static int receive(int fd, struct mmsghdr *v, unsigned most, int flags) {
+  if (most > 1)
+    return recvmmsg(fd, v, most, flags, NULL);
+  ssize_t n = recvmsg(fd, &v->msg_hdr, flags);
+  if (n < 0)
+    return -1;
+  v->msg_len = (unsigned)n;
+  return 1;
+}
+
+
 int arena_receive(loop *l, const datagram *d, int fd, unsigned most) {
   struct arena *a = arena_of(l);
   int flags = MSG_DONTWAIT | MSG_TRUNC;
@@ -299,7 +311,7 @@ int arena_receive(loop *l, const datagram *d, int fd, unsigned most) {
     most = UNIX_SLOTS;
   prepare(a, d, most);
   do
-    n = recvmmsg(fd, a->headers, most, flags, NULL);
+    n = receive(fd, a->headers, most, flags);
   while (n < 0 && errno == EINTR);
   a->of = d;
   a->slot = a->slots = 0;

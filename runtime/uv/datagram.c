@@ -41,7 +41,9 @@
 enum { PAUSE_FIRST = 1, PAUSE_LAST = 50 }; /* ms */
 
 enum {
-  FEWEST = 4,      /* messages to ask for, at least */
+  FEWEST = 4,      /* messages to ask for, mostly at least */
+  SINGLE = 4,      /* batches that brought one, before only one is asked for */
+  SINGLES = 8,     /* such calls, before more are asked for again */
   MANY = 16,       /* at once: then it is worth to let the kernel join them */
   JOINED_MOST = 16 /* to ask for, where each is several: others wait for them */
 };
@@ -65,6 +67,7 @@ typedef struct port {
   pause_timer *pausing; /* NULL: no */
   uint8_t want;         /* as a wire's */
   uint8_t expected;     /* messages in the next batch */
+  uint8_t singles;      /* batches of late that brought one */
   uint8_t pause;        /* the next one, ms */
   uint8_t joining;
   bool congested;     /* the last failure was of a lack of buffers */
@@ -138,10 +141,23 @@ static int join(port *p, bool on) {
 }
 
 
+/* How many to ask for when the last ones came one by one.  To ask for more than
+ * there is costs a look in vain; but that there is more, only asking tells. */
+static unsigned fewest(port *p, unsigned n) {
+  if (n > 1) {
+    p->singles = 0;
+    return FEWEST;
+  }
+  p->singles = p->singles < SINGLE + SINGLES ? p->singles + 1 : SINGLE;
+  return p->singles >= SINGLE && p->singles < SINGLE + SINGLES ? 1 : FEWEST;
+}
+
+
 /* After a batch of so many, of which each may have been several messages. */
 static void expect(port *p, unsigned n, unsigned messages) {
   unsigned most = messages > 4 * n ? JOINED_MOST : DATAGRAM_BATCH;
-  unsigned next = 2 * n > FEWEST ? 2 * n : FEWEST;
+  unsigned least = fewest(p, n);
+  unsigned next = n > 1 && 2 * n > least ? 2 * n : least;
   p->expected = (uint8_t)(next < most ? next : most);
   if (n >= MANY && p->joining == IF_MANY)
     p->joining = join(p, true) == 0 ? BY_ITSELF : AS_ASKED;
