@@ -21,8 +21,8 @@ function handlers.chunks(stream)
 end
 
 function handlers.lines(stream)
-  for line in stream:lines() do
-    stream:write(line, "\n")
+  for line in stream:lines "L" do
+    stream:write(line)
   end
 end
 

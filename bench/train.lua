@@ -61,6 +61,12 @@ local function ask_lines(rounds, depth)
   end
 end
 
+local function strip_lines(stream)
+  for line in stream:lines() do
+    stream:write(line, "\n")
+  end
+end
+
 local function streams()
   with_server("tcp://127.0.0.1:0", handlers.echo, 50, ask(small, 500))
   with_server("tcp://127.0.0.1:0", handlers.chunks, 50, ask(small, 500))
@@ -69,6 +75,7 @@ local function streams()
   with_server("tcp://127.0.0.1:0", handlers.chunks, 10, ask(large, 200))
   with_server("tcp://127.0.0.1:0", handlers.lines, 50, ask_lines(50, 16))
   with_server("tcp://127.0.0.1:0", handlers.lines, 50, ask_lines(200, 1))
+  with_server("tcp://127.0.0.1:0", strip_lines, 50, ask_lines(50, 4))
   with_server("tcp://127.0.0.1:0", handlers.echo, 10, ask_once)
 end
 

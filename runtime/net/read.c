@@ -42,11 +42,23 @@ typedef int taker(lua_State *L, view *v, int arg);
 
 /* The continuation's context: which verb, and whether failures are raised (an
  * iterator's). */
-enum verb { RECV, READ, READUNTIL, PEEK, UNPACK, RECVFD, CHUNK, LINE, VERBS };
-enum { RAISING = 8 };
+enum verb {
+  RECV,
+  READ,
+  READUNTIL,
+  PEEK,
+  UNPACK,
+  RECVFD,
+  CHUNK,     /* recv without an argument */
+  LINE,      /* read "l" */
+  LINE_KEPT, /* read "L" */
+  VERBS
+};
+enum { RAISING = 16, VERB = RAISING - 1 };
 
 static const char *const verb_names[VERBS] = {
-    "recv", "read", "readuntil", "peek", "unpack", "recvfd", "recv", "read"};
+    "recv",   "read", "readuntil", "peek", "unpack",
+    "recvfd", "recv", "read",      "read"};
 
 static int verb_k(lua_State *L, int status, lua_KContext ctx);
 
@@ -156,6 +168,7 @@ static int take_until(lua_State *L, view *v, const char *mark, size_t n,
 }
 
 
+/* keep: 1 with its end, 0 without. */
 static int take_line(lua_State *L, view *v, int keep) {
   return take_until(L, v, "\n", 1, (size_t)keep, LINE_MAX_DEFAULT);
 }
@@ -395,13 +408,13 @@ static int take_passed(lua_State *L, view *v, int arg) {
 ** The loop around them
 */
 
-/* Arguments are from index 2 on.  READ's are as many as there are; LINE keeps
- * no byte of the delimiter. */
+/* Arguments are from index 2 on.  READ's are as many as there are. */
 static int take(lua_State *L, view *v, enum verb verb, int last) {
-  static taker *const takers[VERBS] = {take_none, take_formats, take_delimited,
-                                       take_peek, take_unpack,  take_passed,
-                                       take_none, take_line};
-  return takers[verb](L, v, verb == READ ? last : verb == LINE ? 0 : 2);
+  static taker *const takers[VERBS] = {
+      take_none,   take_formats, take_delimited, take_peek, take_unpack,
+      take_passed, take_none,    take_line,      take_line};
+  int arg = verb == READ ? last : verb >= LINE ? verb == LINE_KEPT : 2;
+  return takers[verb](L, v, arg);
 }
 
 
@@ -415,7 +428,7 @@ void stream_check_reader(lua_State *L, stream *s) {
 
 /* Wait until a next try makes sense; AGAIN if that is so already. */
 static int await(lua_State *L, stream *s, uint32_t need, lua_KContext ctx) {
-  waiting how = {verb_names[ctx & 7], stream_deadline(s),
+  waiting how = {verb_names[ctx & VERB], stream_deadline(s),
                  s->transport->outside};
   uint32_t before = inbox_size(&s->in);
   s->want = need;
@@ -441,7 +454,7 @@ static int deliver(lua_State *L, int n, lua_KContext ctx) {
 
 
 static int failed(lua_State *L, stream *s, int status, lua_KContext ctx) {
-  return deliver(L, stream_fail(L, s, status, verb_names[ctx & 7]), ctx);
+  return deliver(L, stream_fail(L, s, status, verb_names[ctx & VERB]), ctx);
 }
 
 
@@ -488,14 +501,15 @@ static int recv_now(lua_State *L, const box *b, enum verb verb) {
 
 
 /* A line that is there: the same.  0: it is not, or it is too long. */
-static int line_now(lua_State *L, const box *b) {
+static int line_now(lua_State *L, const box *b, enum verb verb) {
   const stream *s = b->stream;
   const char *bytes = inbox_bytes(&s->in);
   const char *end =
       memchr(bytes + s->in.scanned, '\n', inbox_size(&s->in) - s->in.scanned);
   if (end == NULL || end - bytes > LINE_MAX_DEFAULT)
     return 0;
-  return push_first(L, b, (size_t)(end - bytes), 1);
+  size_t keep = verb == LINE_KEPT;
+  return push_first(L, b, (size_t)(end - bytes) + keep, 1 - keep);
 }
 
 
@@ -503,11 +517,11 @@ static int line_now(lua_State *L, const box *b) {
  * 0: neither. */
 static int try_first(lua_State *L, const box *b, lua_KContext ctx) {
   stream *s = b->stream;
-  enum verb verb = ctx & 7;
-  if (verb != RECV && verb != CHUNK && verb != LINE)
+  enum verb verb = ctx & VERB;
+  if (verb != RECV && verb < CHUNK)
     return 0;
   if (inbox_size(&s->in) > 0)
-    return verb == LINE ? line_now(L, b) : recv_now(L, b, verb);
+    return verb >= LINE ? line_now(L, b, verb) : recv_now(L, b, verb);
   return s->eof ? 0 : wait_for_more(L, s, 1, ctx);
 }
 
@@ -525,7 +539,7 @@ static int try_once(lua_State *L, const box *b, lua_KContext ctx) {
   }
   view v = {.box = b, .need = 1, .seen = &seen};
   look(&v);
-  int result = take(L, &v, ctx & 7, last);
+  int result = take(L, &v, ctx & VERB, last);
   if (!look(&v))
     return result == TAKEN ? lua_gettop(L) - last
                            : failed(L, NULL, -ECANCELED, ctx);
@@ -567,7 +581,7 @@ static int verb_k(lua_State *L, int status, lua_KContext ctx) {
 
 static int begin(lua_State *L, const box *b, lua_KContext ctx) {
   stream *s = b->stream;
-  wait_enter(L, verb_names[ctx & 7]);
+  wait_enter(L, verb_names[ctx & VERB]);
   if (s == NULL)
     return failed(L, NULL, -EBADF, ctx);
   stream_check_reader(L, s);
@@ -611,13 +625,23 @@ static int check_formats(lua_State *L) {
 }
 
 
+/* The verb that reads these n formats. */
+static enum verb verb_for(lua_State *L, int n) {
+  if (n == 0)
+    return LINE;
+  if (n > 1 || lua_type(L, 2) == LUA_TNUMBER)
+    return READ;
+  const char *format = lua_tostring(L, 2);
+  format += *format == '*';
+  return *format == 'l' ? LINE : *format == 'L' ? LINE_KEPT : READ;
+}
+
+
 static int l_read(lua_State *L) {
   const box *b = stream_box(L);
   int n = check_formats(L);
-  if (n == 0)
-    return begin(L, b, LINE);
   luaL_checkstack(L, n + LUA_MINSTACK, "too many formats");
-  return begin(L, b, READ);
+  return begin(L, b, verb_for(L, n));
 }
 
 
@@ -692,11 +716,18 @@ static int l_next_line(lua_State *L) {
 }
 
 
+static int l_next_kept(lua_State *L) {
+  return begin(L, iterated(L), LINE_KEPT | RAISING);
+}
+
+
 static int l_lines(lua_State *L) {
   stream_box(L);
   int n = check_formats(L);
-  if (n == 0) {
-    lua_pushcclosure(L, l_next_line, 1);
+  enum verb verb = verb_for(L, n);
+  if (verb != READ) {
+    lua_settop(L, 1);
+    lua_pushcclosure(L, verb == LINE ? l_next_line : l_next_kept, 1);
     return 1;
   }
   luaL_argcheck(L, n <= 250, 252, "too many formats");
