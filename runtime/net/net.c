@@ -42,16 +42,22 @@ void net_give_outbox(host *h, outbox *o) {
 }
 
 
-/* Before the running task gives up the processor. */
-static void flush(host *h) {
-  struct net *n = net_of(h);
-  while (n->dirty != NULL) {
-    stream *s = n->dirty;
-    n->dirty = s->link;
+/* In the order in which they were written to. */
+static void flush_streams(struct net *n) {
+  for (unsigned i = 0; i < n->dirty_count; i++) {
+    stream *s = n->dirty[i];
+    if (s == NULL)
+      continue;
     s->linked = false;
     outbox_flush(s);
   }
   n->dirty_count = 0;
+}
+
+
+static void flush(host *h) {
+  struct net *n = net_of(h);
+  flush_streams(n);
   if (n->gathered != NULL)
     bags_flush(h);
   if (n->dead != NULL)
@@ -66,17 +72,25 @@ void net_link_dirty(stream *s) {
   if (n->dirty_count == FREE_OUTBOXES)
     flush(s->host); /* no more than so many gather at a time */
   s->linked = true;
-  s->link = n->dirty;
-  n->dirty = s;
-  n->dirty_count++;
+  n->dirty[n->dirty_count++] = s;
 }
 
 
-static void remove_link(stream **list, stream *s) {
-  while (*list != NULL && *list != s)
-    list = &(*list)->link;
-  if (*list == s)
-    *list = s->link;
+static void unlink_dirty(struct net *n, stream *s) {
+  unsigned i = 0;
+  while (n->dirty[i] != s)
+    i++;
+  n->dirty[i] = NULL;
+  s->linked = false;
+}
+
+
+static void unlink_closing(struct net *n, stream *s) {
+  stream **at = &n->closing;
+  while (*at != NULL && *at != s)
+    at = &(*at)->link;
+  if (*at == s)
+    *at = s->link;
 }
 
 
@@ -102,13 +116,10 @@ void net_link_closing(stream *s) {
 
 void net_unlink(stream *s) {
   struct net *n = net_of(s->host);
-  if (s->linked) {
-    remove_link(&n->dirty, s);
-    n->dirty_count--;
-    s->linked = false;
-  } else if (s->state == CLOSING || s->state == LINGERING) {
-    remove_link(&n->closing, s);
-  }
+  if (s->linked)
+    unlink_dirty(n, s);
+  else if (s->state == CLOSING || s->state == LINGERING)
+    unlink_closing(n, s);
 }
 
 

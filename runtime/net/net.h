@@ -20,7 +20,7 @@ struct net {
   stream *streams;   /* all whose bodies live, the newest first */
   listener *listeners;
   datagram *datagrams;
-  stream *dirty; /* those with gathered bytes */
+  stream *dirty[FREE_OUTBOXES]; /* those with gathered bytes; NULL: no more */
   unsigned dirty_count;
   outbox *outboxes; /* free ones */
   unsigned outbox_count;

@@ -54,8 +54,8 @@ struct stream {
   inbox in;
   uint64_t received, sent; /* bytes, from and to the transport */
   struct outbox *out;      /* what is to go out; NULL: nothing (outbox.h) */
-  stream *link;        /* in the list of those with gathered bytes, or of those
-                         that send what is left behind close() */
+  stream *link;        /* in the list of those that send what is left behind
+                         close() */
   uint64_t timeout;    /* of each suspension, ns; while closing the deadline;
                          0: none */
   uint32_t want;       /* the reader is not woken before so many are there */
@@ -69,7 +69,7 @@ struct stream {
   bool read_busy : 1; /* a task waits to read, or was woken and has not run */
   bool called : 1;    /* the first of `turns` was woken and has not run */
   bool reported : 1;  /* write_error was given to the script */
-  bool linked : 1;    /* by `link`, among those with gathered bytes */
+  bool linked : 1;    /* among those with gathered bytes */
   bool relayed : 1;   /* extra.relaying is set */
   bool hidden : 1;    /* no trace sees it */
 };
@@ -96,8 +96,9 @@ static inline void *stream_part(stream *s) {
 stream *stream_new(host *h, const transport *t, bool connecting);
 
 /* Bytes arrived, in a buffer of the transport's.  The transport then runs
- * sched_round(), so that the reader finds them where they lie, and calls
- * stream_keep(), which copies what was not read:
+ * sched_round(), perhaps after it has told others of theirs, so that the reader
+ * finds them where they lie, and calls stream_keep(), which copies what was not
+ * read:
  *   stream_data(s, bytes, n); sched_round(h); stream_keep(s);
  * The stream may have been closed in between; it is freed later, never then. */
 void stream_data(stream *s, char *bytes, size_t n);

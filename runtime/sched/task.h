@@ -24,7 +24,7 @@ int sched_open(lua_State *L);
 void sched_close(host *h);
 
 /* Run the tasks that are ready now, each once.  The backend calls it after
- * each delivery, from its poll and from nowhere else. */
+ * some deliveries, from its poll and from nowhere else. */
 void sched_round(host *h);
 
 /* Run until every task has ended: the root scope's, and all below them. */
@@ -63,8 +63,8 @@ void scope_rouse(lua_State *L, int index);
 /* The running task; NULL while modules are opened. */
 task *task_current(lua_State *L);
 
-/* The socket layer's hooks: before the running task gives up the processor
- * (flush what small writes gathered), set once. */
+/* The socket layer's hook, set once: send what small writes gathered.  It is
+ * called when some tasks have run, and before others are waited for. */
 void sched_on_suspend(host *h, void (*flush)(host *h));
 
 /* Call fn(h, now) from the scheduler at that time (NEVER: not at all); set

@@ -21,6 +21,9 @@ struct epoll_event;
 
 enum { LOOP_BATCH = 256, LOOP_BUFFER = 64 * 1024 };
 
+/* Streams whose readers run together; bytes behind which no more join. */
+enum { LOOP_GROUP = 16, LOOP_GROUP_BYTES = 32 * 1024 };
+
 typedef struct watch watch;
 typedef struct later later;
 typedef struct loop loop;
@@ -62,7 +65,10 @@ struct loop {
   void (*rang)(host *h);
   unsigned draining; /* closed streams whose bytes are still going out */
   struct epoll_event *events; /* LOOP_BATCH of them */
-  char *buffer;               /* LOOP_BUFFER bytes, shared by all reads */
+  char *buffer;               /* shared by all reads: loop_buffer */
+  size_t used;                /* of it, by what was delivered and not yet kept */
+  struct stream *delivered[LOOP_GROUP]; /* whose that is */
+  unsigned delivered_count;
   struct arena *arena;        /* as that, for messages; NULL: not yet used */
   uint64_t *owned;            /* a bit for each descriptor that is ours */
   unsigned owned_room;        /* words of it */
@@ -88,9 +94,15 @@ void loop_later(loop *l, later *x, void (*call)(later *x));
 /* Call after every libuv function that starts, stops or closes something. */
 void loop_touch(loop *l);
 
-/* Something was delivered: run the tasks that it woke.  Once a delivery, from
- * a watch's ready or a later call; libuv's callbacks need not. */
+/* Something was delivered: run the tasks that it woke now.  When the batch is
+ * over, they run without. */
 void loop_round(loop *l);
+
+/* Room for LOOP_BUFFER bytes, until the next read; or until the next round, for
+ * the n of them that were delivered to s: that round comes when some more have
+ * been delivered to, or the batch is over, and needs no call. */
+char *loop_buffer(loop *l);
+void loop_delivered(loop *l, struct stream *s, size_t n);
 
 /* Note that a descriptor belongs to a socket, a file or a Descriptor of this
  * host, and no longer does: `fd:N` is not to make a second owner of it. */

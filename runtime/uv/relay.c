@@ -160,7 +160,7 @@ static void count_full(flow *f, ssize_t n) {
 
 
 static int copy(flow *f) {
-  char *buffer = f->from->relay->loop->buffer;
+  char *buffer = loop_buffer(f->from->relay->loop);
   ssize_t n = wire_read(wire_at(f->from), buffer, LOOP_BUFFER);
   if (n <= 0)
     return stop_at(f, n);

@@ -310,21 +310,18 @@ static ssize_t read_passed(wire *w, char *bytes, size_t n) {
 
 
 /* One read.  What did not fit into the buffer makes the next event: other
- * streams have their turn in between.  The round is run here for bytes, which
- * lie in the shared buffer until it is over. */
+ * streams have their turn in between. */
 static void read_some(wire *w, loop *l) {
   stream *s = wire_stream(w);
-  ssize_t n = w->collects ? read_passed(w, l->buffer, room(s))
-                          : wire_read(w, l->buffer, room(s));
+  char *bytes = loop_buffer(l);
+  ssize_t n = w->collects ? read_passed(w, bytes, room(s))
+                          : wire_read(w, bytes, room(s));
   if (n > 0) {
-    stream_data(s, l->buffer, (size_t)n);
-    loop_round(l);
-    stream_keep(s);
-    return;
-  }
-  if (n != -EAGAIN)
+    stream_data(s, bytes, (size_t)n);
+    loop_delivered(l, s, (size_t)n);
+  } else if (n != -EAGAIN) {
     end_read(w, (int)n);
-  loop_round(l);
+  }
 }
 
 
@@ -349,8 +346,6 @@ void wire_ready(watch *x, uint32_t events) {
   }
   if ((events & w->want & EPOLLIN) != 0)
     read_some(w, l);
-  else
-    loop_round(l);
 }
 
 
