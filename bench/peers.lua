@@ -56,6 +56,10 @@ return function(build, neap)
       server = server(build .. "/epoll"), start = {build .. "/nothing"},
     },
     {
+      id = "awake", name = "C, epoll, never asleep", kind = "limit", needs = {}, env = {AWAKE = "1"},
+      modes = modes "pingpong connect", server = server(build .. "/epoll"),
+    },
+    {
       id = "libuv", name = "C, libuv", kind = "limit", needs = {},
       modes = modes "echo unix bulk lines connect idle", server = server(build .. "/libuv"),
     },
@@ -66,7 +70,7 @@ return function(build, neap)
     },
     {
       id = "busy", name = "neap --busy-poll=50", kind = "neap", needs = {},
-      probe = {neap, "--busy-poll=50", "-e", ""}, modes = modes "pingpong",
+      probe = {neap, "--busy-poll=50", "-e", ""}, modes = modes "pingpong connect",
       server = server(neap, "--busy-poll=50", "bench/peers/neap.lua"),
     },
     {

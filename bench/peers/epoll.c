@@ -1,5 +1,6 @@
 /* epoll MODE ENDPOINT [UPSTREAM]: what the kernel allows, by hand.  Modes: echo,
- * lines (each line is answered by itself), relay (to UPSTREAM). */
+ * lines (each line is answered by itself), relay (to UPSTREAM).  With AWAKE in its
+ * environment it never sleeps. */
 
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -187,6 +188,7 @@ int main(int argc, char **argv) {
   if (argc < 3)
     return fputs("usage: epoll echo|lines|relay ENDPOINT [UPSTREAM]\n", stderr), 2;
   bool lines = strcmp(argv[1], "lines") == 0;
+  int patience = getenv("AWAKE") != NULL ? 0 : -1;
   struct rlimit files;
   getrlimit(RLIMIT_NOFILE, &files);
   files.rlim_cur = files.rlim_max;
@@ -195,7 +197,7 @@ int main(int argc, char **argv) {
   peer listener = {.fd = listen_at(argv[2])};
   watch(EPOLL_CTL_ADD, &listener, EPOLLIN);
   for (;;) {
-    int n = epoll_wait(epoll, events, EVENTS, -1);
+    int n = epoll_wait(epoll, events, EVENTS, patience);
     for (int i = 0; i < n; i++) {
       peer *p = events[i].data.ptr;
       if (p->fd < 0)

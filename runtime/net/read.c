@@ -56,9 +56,9 @@ enum verb {
 };
 enum { RAISING = 16, VERB = RAISING - 1 };
 
-static const char *const verb_names[VERBS] = {
-    "recv",   "read", "readuntil", "peek", "unpack",
-    "recvfd", "recv", "read",      "read"};
+static const char *const verb_names[VERBS] = {"recv", "read",   "readuntil",
+                                              "peek", "unpack", "recvfd",
+                                              "recv", "read",   "read"};
 
 static int verb_k(lua_State *L, int status, lua_KContext ctx);
 
@@ -410,9 +410,9 @@ static int take_passed(lua_State *L, view *v, int arg) {
 
 /* Arguments are from index 2 on.  READ's are as many as there are. */
 static int take(lua_State *L, view *v, enum verb verb, int last) {
-  static taker *const takers[VERBS] = {
-      take_none,   take_formats, take_delimited, take_peek, take_unpack,
-      take_passed, take_none,    take_line,      take_line};
+  static taker *const takers[VERBS] = {take_none, take_formats, take_delimited,
+                                       take_peek, take_unpack,  take_passed,
+                                       take_none, take_line,    take_line};
   int arg = verb == READ ? last : verb >= LINE ? verb == LINE_KEPT : 2;
   return takers[verb](L, v, arg);
 }
@@ -515,7 +515,7 @@ static int line_now(lua_State *L, const box *b, enum verb verb) {
 
 /* What most calls come to: nothing is there yet, or what is there will do.
  * 0: neither. */
-static int try_first(lua_State *L, const box *b, lua_KContext ctx) {
+static inline int try_first(lua_State *L, const box *b, lua_KContext ctx) {
   stream *s = b->stream;
   enum verb verb = ctx & VERB;
   if (verb != RECV && verb < CHUNK)
@@ -579,7 +579,8 @@ static int verb_k(lua_State *L, int status, lua_KContext ctx) {
 }
 
 
-static int begin(lua_State *L, const box *b, lua_KContext ctx) {
+/* Of its own in each verb. */
+static inline int begin(lua_State *L, const box *b, lua_KContext ctx) {
   stream *s = b->stream;
   wait_enter(L, verb_names[ctx & VERB]);
   if (s == NULL)
@@ -590,7 +591,8 @@ static int begin(lua_State *L, const box *b, lua_KContext ctx) {
     s->read_busy = true;
     return wait_yield(L, ctx, verb_k);
   }
-  return try(L, b, ctx);
+  int n = try_first(L, b, ctx);
+  return n > 0 ? n : try(L, b, ctx);
 }
 
 

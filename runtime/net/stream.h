@@ -54,7 +54,7 @@ struct stream {
   inbox in;
   uint64_t received, sent; /* bytes, from and to the transport */
   struct outbox *out;      /* what is to go out; NULL: nothing (outbox.h) */
-  stream *link;        /* in the list of those that send what is left behind
+  stream *link;            /* in the list of those that send what is left behind
                          close() */
   uint64_t timeout;    /* of each suspension, ns; while closing the deadline;
                          0: none */

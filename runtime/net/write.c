@@ -64,7 +64,7 @@ static void check_pieces(lua_State *L, pieces *p) {
 
 /* Copy the strings from index 2 on, and return their size; 0 if they do not fit,
  * or something else is among them. */
-static size_t copy_strings(lua_State *L, char *to, size_t room) {
+static inline size_t copy_strings(lua_State *L, char *to, size_t room) {
   size_t size = 0;
   for (int i = 2, top = lua_gettop(L); i <= top; i++) {
     size_t n;
@@ -81,7 +81,7 @@ static size_t copy_strings(lua_State *L, char *to, size_t room) {
 
 
 /* The same into the outbox: false, and nothing was gathered. */
-static bool gather_strings(lua_State *L, stream *s) {
+static inline bool gather_strings(lua_State *L, stream *s) {
   size_t room;
   char *to = outbox_room(s, &room);
   size_t size = copy_strings(L, to, room < SMALL ? room : SMALL);

@@ -66,12 +66,12 @@ struct loop {
   unsigned draining; /* closed streams whose bytes are still going out */
   struct epoll_event *events; /* LOOP_BATCH of them */
   char *buffer;               /* shared by all reads: loop_buffer */
-  size_t used;                /* of it, by what was delivered and not yet kept */
+  size_t used; /* of it, by what was delivered and not yet kept */
   struct stream *delivered[LOOP_GROUP]; /* whose that is */
   unsigned delivered_count;
-  struct arena *arena;        /* as that, for messages; NULL: not yet used */
-  uint64_t *owned;            /* a bit for each descriptor that is ours */
-  unsigned owned_room;        /* words of it */
+  struct arena *arena; /* as that, for messages; NULL: not yet used */
+  uint64_t *owned;     /* a bit for each descriptor that is ours */
+  unsigned owned_room; /* words of it */
 };
 
 static inline loop *loop_of(host *h) {

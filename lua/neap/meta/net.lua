@@ -300,9 +300,10 @@ function Stream:peek(n) end
 --- EMSGSIZE: above max; EBADMSG: an integer that does not fit Lua's. Nothing is taken
 function Stream:unpack(fmt, max) end
 
---- Write all of it, in order. Small writes gather until the task waits, and go
---- out in one system call; larger ones go at once. What the kernel does not take
---- is kept, and the task waits while that is 64 KiB or more.
+--- Write all of it, in order. Small writes gather until the task waits, and a few
+--- others that are ready have had their turn, and go out in one system call; larger
+--- ones go at once. What the kernel does not take is kept, and the task waits while
+--- that is 64 KiB or more. Before work that takes long, flush().
 ---
 --- A failure may be of an earlier write: nothing goes out after it.
 ---

@@ -1,0 +1,235 @@
+-- Streams that have news at once are read together, then their tasks run, then
+-- what these wrote leaves: nobody may notice but by speed.
+
+local child = require "spec.support.child"
+local net = require "neap.net"
+local process = require "neap.process"
+local task = require "neap.task"
+
+--- More than are read together.
+local MANY = 40
+
+local function pairs_of_streams(kind, count)
+  local ours, theirs = {}, {}
+  for i = 1, count do
+    if kind == "unix" then
+      ours[i], theirs[i] = assert(net.socketpair())
+    else
+      local listener <close> = assert(net.listen "tcp://127.0.0.1:0")
+      theirs[i] = assert(net.connect(listener.endpoint))
+      ours[i] = assert(listener:accept())
+    end
+  end
+  return ours, theirs
+end
+
+local function close_all(...)
+  for _, streams in ipairs {...} do
+    for _, stream in ipairs(streams) do
+      stream:close()
+    end
+  end
+end
+
+--- Write to all without a wait in between, so that all of it is there when the
+--- loop is asked next.
+local function write_all(streams, text)
+  for i, stream in ipairs(streams) do
+    assert(stream:write(text(i)))
+    assert(stream:flush())
+  end
+end
+
+for _, kind in ipairs {"tcp", "unix"} do
+  describe("streams that have news at once, " .. kind .. ":", function()
+    it("give each reader its bytes, and keep what it left", function()
+      local ours, theirs = pairs_of_streams(kind, MANY)
+      local got = {}
+      local readers = {}
+      for i, stream in ipairs(ours) do
+        readers[i] = task.spawn(function()
+          local first = assert(stream:recv(3))
+          task.yield() -- what is left has been put elsewhere by now
+          got[i] = first .. assert(stream:read(5 + i))
+        end)
+      end
+      task.yield()
+      write_all(theirs, function(i)
+        return ("%02d:"):format(i) .. ("x"):rep(4 + i) .. "|"
+      end)
+      for _, reader in ipairs(readers) do
+        reader:join()
+      end
+      for i = 1, MANY do
+        assert.equal(("%02d:"):format(i) .. ("x"):rep(4 + i) .. "|", got[i])
+      end
+      close_all(ours, theirs)
+    end)
+
+    it("give all of many long messages", function()
+      local ours, theirs = pairs_of_streams(kind, 8)
+      local size = 40000
+      local readers = {}
+      for i, stream in ipairs(ours) do
+        readers[i] = task.spawn(stream.read, stream, size)
+      end
+      task.yield()
+      write_all(theirs, function(i)
+        return string.char(64 + i):rep(size)
+      end)
+      for i, reader in ipairs(readers) do
+        assert.equal(string.char(64 + i):rep(size), (reader:join()))
+      end
+      close_all(ours, theirs)
+    end)
+
+    it("may be closed by the first of their readers", function()
+      local ours, theirs = pairs_of_streams(kind, MANY)
+      local results = {}
+      local readers = {}
+      for i, stream in ipairs(ours) do
+        readers[i] = task.spawn(function()
+          local data, err = stream:recv()
+          close_all(ours)
+          results[#results + 1] = data or err.code
+        end)
+      end
+      task.yield()
+      write_all(theirs, function()
+        return "news"
+      end)
+      for _, reader in ipairs(readers) do
+        reader:join()
+      end
+      assert.equal("news", results[1])
+      for i = 2, MANY do
+        assert.equal("ECANCELED", results[i])
+      end
+      close_all(theirs)
+    end)
+
+    it("may be relayed by another's reader, with what has just come", function()
+      local ours, theirs = pairs_of_streams(kind, 3)
+      local from, to = ours[2], ours[3]
+      theirs[2]:write "1"
+      assert.equal("1", from:recv()) -- from now on its bytes are read ahead
+      local relay
+      local reader = task.spawn(function()
+        assert.equal("go", ours[1]:recv())
+        relay = task.spawn(net.relay, from, to)
+      end)
+      task.yield()
+      write_all({theirs[1], theirs[2]}, function(i)
+        return i == 1 and "go" or "just come"
+      end)
+      reader:join()
+      assert.equal("just come", theirs[3]:read(9))
+      theirs[2]:shutdown()
+      theirs[3]:shutdown()
+      relay:join()
+      close_all(ours, theirs)
+    end)
+  end)
+end
+
+--- A stream "fd:3", a pipe that the script itself can read at once, or wait at
+--- for ever.
+local pipe = [[
+  local stream = assert(net.connect "fd:3")
+  local function arrived(n)
+    local file <close> = assert(io.open("/proc/self/fd/3", "r"))
+    return file:read(n)
+  end
+]]
+
+--- Run a script with that pipe.
+local function run(code)
+  local path = os.tmpname()
+  os.remove(path)
+  return assert(process.run {
+    "sh", "-c", 'mkfifo "$1" && timeout 20 "$2" -e "$3" 3<>"$1"; status=$?; rm -f "$1"; exit $status',
+    "sh", path, child.neap, pipe .. code,
+  })
+end
+
+describe("what a task has written", function()
+  it("leaves though those that run with it never end", function()
+    local result = run [[
+      local function busy(ms)
+        local stop = os.clock() + ms / 1000
+        repeat until os.clock() > stop
+      end
+      task.scope(function(scope) -- tasks take long here
+        for _ = 1, 4 do
+          scope:spawn(busy, 2)
+        end
+      end)
+      task.scope(function(scope)
+        scope:spawn(function()
+          stream:write "early"
+        end)
+        scope:spawn(function()
+          print(arrived(5)) -- or nobody goes on
+        end)
+      end)
+    ]]
+    assert.same({"early\n", "", 0}, {result.stdout, result.stderr, result.code})
+  end)
+
+  it("leaves behind 16 others at the latest", function()
+    local result = run [[
+      task.scope(function(scope)
+        scope:spawn(function()
+          stream:write "early"
+        end)
+        for _ = 1, 16 do
+          scope:spawn(function() end)
+        end
+        scope:spawn(function()
+          print(arrived(5))
+        end)
+      end)
+    ]]
+    assert.same({"early\n", "", 0}, {result.stdout, result.stderr, result.code})
+  end)
+
+  it("leaves before another ends the process", function()
+    local result = assert(process.run {child.neap, "-e", [[
+      local out = require "neap.stdio".stdout
+      task.scope(function(scope)
+        scope:spawn(function()
+          out:write "written\n"
+        end)
+        scope:spawn(function()
+          os.exit(3, false)
+        end)
+      end)
+    ]]})
+    assert.same({"written\n", "", 3}, {result.stdout, result.stderr, result.code})
+  end)
+
+  it("leaves in the order of the writes", function()
+    if process.run({"sh", "-c", "command -v strace"}).code ~= 0 then
+      pending "strace is not installed"
+      return
+    end
+    local result = child.strace({"-e", "trace=sendto"}, [[
+      local ours, theirs = {}, {}
+      for i = 1, 6 do
+        ours[i], theirs[i] = assert(net.socketpair())
+      end
+      task.scope(function(scope)
+        for i = 1, 6 do
+          scope:spawn(function()
+            ours[i]:write("message ", i)
+          end)
+        end
+      end)
+    ]])
+    local order = {}
+    for _, call in ipairs(result.calls) do
+      order[#order + 1] = call:match "message (%d)"
+    end
+    assert.equal("1 2 3 4 5 6", table.concat(order, " "))
+  end)
+end)
