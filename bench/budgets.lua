@@ -6,9 +6,9 @@
 --- scripts/optimise builds on Debian 12 for amd64.
 
 return {
-  echo = {instructions = 2560, calls = 2.1},
-  lines = {instructions = 1450, calls = 0.15},
-  unix = {instructions = 2570, calls = 2.1},
+  echo = {instructions = 2490, calls = 2.1},
+  lines = {instructions = 1270, calls = 0.15},
+  unix = {instructions = 2490, calls = 2.1},
   connect = {instructions = 8000, calls = 6.9},
   udp = {instructions = 1720, calls = 0.2},
   idle = {bytes = 1650}, -- of resident memory a connection: bench/idle.lua

@@ -168,8 +168,25 @@ describe("what a task has written", function()
         scope:spawn(function()
           stream:write "early"
         end)
+        for _ = 1, 5 do
+          scope:spawn(function() end)
+        end
         scope:spawn(function()
           print(arrived(5)) -- or nobody goes on
+        end)
+      end)
+    ]]
+    assert.same({"early\n", "", 0}, {result.stdout, result.stderr, result.code})
+  end)
+
+  it("leaves at once where few tasks run", function()
+    local result = run [[
+      task.scope(function(scope)
+        scope:spawn(function()
+          stream:write "early"
+        end)
+        scope:spawn(function()
+          print(arrived(5))
         end)
       end)
     ]]

@@ -113,11 +113,11 @@ struct sched {
   waitq ready;
   unsigned ready_count;
   unsigned live;
-  uint64_t now;    /* as of the last turn; waits are counted from it */
-  unsigned aside;  /* of these, those that the program does not wait for */
-  unsigned credit; /* verbs left to the running task until it yields */
-  bool spent;      /* one had none left: ask the world soon */
-  bool hasty;      /* what a task has written leaves before the next one runs */
+  uint64_t now;     /* as of the last turn; waits are counted from it */
+  unsigned aside;   /* of these, those that the program does not wait for */
+  unsigned credit;  /* verbs left to the running task until it yields */
+  bool spent;       /* one had none left: ask the world soon */
+  bool slow;        /* the tasks of the last full round took long */
   unsigned outside; /* waits that the world can end */
   scope *root;
   scope *side;      /* of what the program does not wait for; NULL: none yet */

@@ -31,9 +31,9 @@ enum { CREDIT = 1000 };
 
 /* What tasks write leaves when so many have run: the code of the kernel and
  * that of Lua, which hardly fit into the caches together, are then each run
- * through several times.  Unless tasks take so long, in ns, that waiting for
- * each other would be felt. */
-enum { TOGETHER = 16, LONG_RUN = 20 * 1000 };
+ * through several times.  Unless they are few, or take so long, in ns, that
+ * waiting for each other would be felt. */
+enum { TOGETHER = 16, FEW = 4, LONG_RUN = 20 * 1000 };
 
 /* Source names kept for reports. */
 enum { SITES = 256 };
@@ -589,10 +589,11 @@ static task *next_ready(struct sched *s) {
 }
 
 
-static void run_some(struct sched *s, unsigned n) {
+/* hasty: what a task has written leaves before the next one runs. */
+static void run_some(struct sched *s, unsigned n, bool hasty) {
   for (unsigned i = 1; i <= n && s->ready_count > 0 && !s->stopped; i++) {
     run(s, next_ready(s));
-    if (s->hasty || i % TOGETHER == 0)
+    if (hasty || i % TOGETHER == 0)
       send_gathered(s);
   }
   send_gathered(s);
@@ -603,13 +604,13 @@ void sched_round(host *h) {
   struct sched *s = h->sched;
   unsigned n = s->ready_count;
   release_refs(s);
-  if (n < 2) {
-    run_some(s, n);
+  if (n < FEW) {
+    run_some(s, n, true);
     return;
   }
   uint64_t start = h->world->now(h->outside);
-  run_some(s, n);
-  s->hasty = h->world->now(h->outside) - start > (uint64_t)n * LONG_RUN;
+  run_some(s, n, s->slow);
+  s->slow = h->world->now(h->outside) - start > (uint64_t)n * LONG_RUN;
 }
 
 
