@@ -132,6 +132,107 @@ for _, kind in ipairs {"tcp", "unix"} do
   end)
 end
 
+describe("a task that is cancelled when its news is there", function()
+  --- Race two functions, both of whose news comes at once; then what the one that
+  --- lost gets, by asking again.
+  local function race(first, second)
+    local winner = task.race {
+      function()
+        return {first(), 1}
+      end,
+      function()
+        return {second(), 2}
+      end,
+    }
+    local other = winner[2] == 1 and second or first
+    return winner[1], (task.timeout(5, other))
+  end
+
+  local function news(stream)
+    assert(stream:write "news")
+    assert(stream:flush())
+  end
+
+  it("leaves bytes where they are", function()
+    local a, from_a <close> = assert(net.socketpair())
+    local b, from_b <close> = assert(net.socketpair())
+    for verb, arguments in pairs {recv = {}, read = {4}, readuntil = {"w"}, peek = {4}} do
+      news(from_a)
+      news(from_b)
+      local one, two = race(function()
+        return a[verb](a, table.unpack(arguments))
+      end, function()
+        return b[verb](b, table.unpack(arguments))
+      end)
+      assert.equal(verb == "readuntil" and "ne" or "news", one)
+      assert.equal(one, two)
+      if verb == "readuntil" then
+        a:read(1)
+        b:read(1)
+      end
+    end
+    a:close()
+    b:close()
+  end)
+
+  it("leaves a connection and a message", function()
+    local stream, peer <close> = assert(net.socketpair())
+    local listener <close> = assert(net.listen "tcp://127.0.0.1:0")
+    local socket <close> = assert(net.bind "udp://127.0.0.1:0")
+    local sender <close> = assert(net.connect("udp://" .. tostring(socket.localaddr)))
+
+    news(peer)
+    local client <close> = assert(net.connect(listener.endpoint))
+    local one, two = race(function()
+      return stream:recv()
+    end, function()
+      return (listener:accept())
+    end)
+    assert.is_truthy(one)
+    assert.is_truthy(two)
+    assert.is_true(one == "news" or two == "news")
+    local accepted = one == "news" and two or one
+    assert.equal(tostring(client.localaddr), tostring(accepted.remoteaddr))
+    accepted:close()
+
+    news(peer)
+    assert(sender:send "message")
+    assert(sender:flush())
+    one, two = race(function()
+      return stream:recv()
+    end, function()
+      return (socket:recv())
+    end)
+    local both = {one, two}
+    table.sort(both)
+    assert.same({"message", "news"}, both)
+    stream:close()
+  end)
+end)
+
+describe("net.relay", function()
+  it("moves what arrives while it waits for earlier writes", function()
+    local client, a = assert(net.socketpair())
+    local b, server = assert(net.socketpair())
+    b:set {sndbuf = 4096}
+    client:write "!"
+    assert.equal("!", a:recv()) -- from now on its bytes are read ahead
+    local long = ("x"):rep(60000)
+    b:write(long) -- more than the kernel takes
+    b:write "" -- and less than a writer waits for
+    local relay = task.spawn(net.relay, a, b)
+    task.yield()
+    client:write "late"
+    task.sleep(0.05)
+    assert.equal(long, server:read(#long))
+    assert.equal("late", (task.timeout(5, server.read, server, 4)))
+    client:shutdown()
+    server:shutdown()
+    relay:join()
+    close_all({a, b, client, server})
+  end)
+end)
+
 --- A stream "fd:3", a pipe that the script itself can read at once, or wait at
 --- for ever.
 local pipe = [[
@@ -223,6 +324,39 @@ describe("what a task has written", function()
       end)
     ]]})
     assert.same({"written\n", "", 3}, {result.stdout, result.stderr, result.code})
+  end)
+
+  it("leaves when another ends the process while more arrives", function()
+    -- The process waits for the child to take what the kernel refused; meanwhile
+    -- others of the same group are closed, and a relay goes on.
+    local result = child.run [[
+      local process = require "neap.process"
+      local slow = assert(process.spawn {"sh", "-c", "sleep 0.3; wc -c >&2", stdin = "pipe"})
+      local from, to = assert(net.socketpair())
+      local left, right = assert(net.socketpair())
+      task.spawn(net.relay, to, left)
+      local ours, theirs = {}, {}
+      for i = 1, 8 do
+        ours[i], theirs[i] = assert(net.socketpair())
+        task.spawn(function()
+          ours[i]:recv()
+          if i == 1 then
+            ours[2]:close()
+            slow.stdin:write(("x"):rep(100000))
+            os.exit(4, false)
+          end
+        end)
+      end
+      task.yield()
+      for i = 8, 1, -1 do
+        theirs[i]:write(("y"):rep(60000))
+        theirs[i]:flush()
+      end
+      from:write(("z"):rep(60000))
+      from:flush()
+      right:recv()
+    ]]
+    assert.equal(4, result.code, result.stderr)
   end)
 
   it("leaves in the order of the writes", function()

@@ -39,6 +39,13 @@ bool coroutine_parked(lua_State *co) {
 
 enum { BUSY_STACK = 32 * sizeof(StackValue) }; /* of a task in recv, mostly */
 
+#if LUA_VERSION_RELEASE_NUM > 50404
+#define STACK(co) ((co)->stack.p)
+#else
+#define STACK(co) ((co)->stack)
+#endif
+
+
 void coroutine_expect(lua_State *co, int step) {
   const CallInfo *ci;
   switch (step) {
@@ -47,7 +54,7 @@ void coroutine_expect(lua_State *co, int step) {
     break;
   case 1:
     memory_expect(co->ci, sizeof *co->ci);
-    memory_expect(co->stack, BUSY_STACK);
+    memory_expect(STACK(co), BUSY_STACK);
     break;
   default:
     ci = co->ci->previous;

@@ -261,8 +261,22 @@ unsigned datagram_drop(datagram *d) {
 }
 
 
+/* The list has the last one first. */
+static void turn_round(datagram **list) {
+  datagram *all = *list;
+  *list = NULL;
+  for (datagram *d; (d = all) != NULL;) {
+    all = d->link;
+    d->link = *list;
+    *list = d;
+  }
+}
+
+
+/* In the order in which they were first sent to. */
 void bags_flush(host *h) {
   struct net *n = net_of(h);
+  turn_round(&n->gathered);
   while (n->gathered != NULL) {
     datagram *d = n->gathered;
     n->gathered = d->link;

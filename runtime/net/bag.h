@@ -1,8 +1,9 @@
 /*
 ** Messages on their way out.
 **
-** Those of one run of a task gather in a bag, which is emptied by one system
-** call when the task suspends or the bag is full.  What the kernel has no
+** Those of one run of a task, or of a few tasks that run together, gather in a
+** bag, which is emptied by one system call when these have run or the bag is
+** full.  What the kernel has no
 ** room for stays in it, and senders wait: so a socket holds one bag at most.
 ** A message that the kernel refuses is left out, and its error is kept for
 ** the next call that sends.

@@ -191,7 +191,7 @@ static listener *listener_here(lua_State *L) {
 
 static int accept_k(lua_State *L, int status, lua_KContext ctx) {
   listener *l = listener_here(L);
-  int result = status == LUA_YIELD ? wait_status(L) : 0;
+  int result = status == LUA_YIELD ? wait_to_take(L) : 0;
   (void)ctx;
   if (l == NULL)
     return fail_here(L, NULL, -ECANCELED, "accept");

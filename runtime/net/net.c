@@ -55,7 +55,7 @@ static void flush_streams(struct net *n) {
 }
 
 
-static void flush(host *h) {
+void net_flush(host *h) {
   struct net *n = net_of(h);
   flush_streams(n);
   if (n->gathered != NULL)
@@ -70,7 +70,7 @@ void net_link_dirty(stream *s) {
   if (s->linked)
     return;
   if (n->dirty_count == FREE_OUTBOXES)
-    flush(s->host); /* no more than so many gather at a time */
+    net_flush(s->host); /* no more than so many gather at a time */
   s->linked = true;
   n->dirty[n->dirty_count++] = s;
 }
@@ -172,7 +172,7 @@ int net_open(lua_State *L) {
   relay_open(L);
   resolve_open(L);
   interfaces_open(L);
-  sched_on_suspend(h, flush);
+  sched_on_suspend(h, net_flush);
   host_module(L, "neap.net.core", open_core);
   host_module(L, "neap.host", luaopen_neap_host_net);
   host_module(L, "neap.endpoint", luaopen_neap_endpoint);

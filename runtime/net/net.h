@@ -61,10 +61,14 @@ void net_close(host *h);
 void net_give_up(host *h);
 
 /* Outboxes come from a small pool; those with gathered bytes are flushed when
- * the task suspends. */
+ * the tasks that run together have suspended, by net_flush. */
 outbox *net_take_outbox(host *h);
 void net_give_outbox(host *h, outbox *o);
 void net_link_dirty(stream *s);
+
+/* Send what has gathered, of all tasks: also before a descriptor goes to
+ * another process, which may write by it at once. */
+void net_flush(host *h);
 
 /* A stream sends what is left behind its close(): forget it at a deadline. */
 void net_link_closing(stream *s);

@@ -245,6 +245,7 @@ static int pass(lua_State *L, stream *s) {
   if (n < 0)
     return n;
   v[1].iov_base = (char *)lua_tolstring(L, 2, &v[1].iov_len);
+  net_flush(s->host);
   return outbox_pass(s, v, fds, n, anchor, L);
 }
 

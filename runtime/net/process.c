@@ -68,6 +68,7 @@ static int l_spawn(lua_State *L) {
   if (p == NULL)
     return lua_error(L);
   *p = (process){.host = host_of(L), .detached = spec.detached};
+  net_flush(p->host);
   int status = table->spawn(p->host, &spec, p);
   if (status < 0)
     return fail(L, status, "spawn", spec.culprit);

@@ -570,7 +570,7 @@ static int verb_k(lua_State *L, int status, lua_KContext ctx) {
   stream *s = b->stream;
   if (s != NULL)
     s->read_busy = false;
-  int result = status == LUA_YIELD ? wait_status(L) : 0;
+  int result = status == LUA_YIELD ? wait_to_take(L) : 0;
   if (s == NULL)
     return failed(L, s, result < 0 ? result : -ECANCELED, ctx);
   if (result < 0)

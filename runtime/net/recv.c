@@ -346,7 +346,7 @@ static int try(lua_State *L, datagram *d, lua_KContext ctx) {
 
 static int recv_k(lua_State *L, int status, lua_KContext ctx) {
   datagram *d = ((datagram_box *)lua_touserdata(L, 1))->datagram;
-  int result = status == LUA_YIELD ? wait_status(L) : 0;
+  int result = status == LUA_YIELD ? wait_to_take(L) : 0;
   if (d == NULL)
     return failed(L, d, result < 0 ? result : -ECANCELED, ctx);
   if (result < 0)

@@ -104,6 +104,14 @@ static uint64_t forward(stream *from, stream *to) {
 }
 
 
+/* From now on what arrives is the backend's, or a pump's. */
+static void stop_reading(stream *s) {
+  if (s->reading)
+    s->transport->stop_read(s);
+  s->reading = false;
+}
+
+
 static int push_counts(lua_State *L, const relaying *r) {
   lua_pushinteger(L, (lua_Integer)r->counts[0]);
   lua_pushinteger(L, (lua_Integer)r->counts[1]);
@@ -126,11 +134,6 @@ static int start(lua_State *L, relaying *r) {
   static const waiting waits = {"relay", NEVER, true};
   const backend *net = r->host->world->net;
   stream *a = r->ends[0], *b = r->ends[1];
-  if (a->reading)
-    a->transport->stop_read(a);
-  if (b->reading)
-    b->transport->stop_read(b);
-  a->reading = b->reading = false;
   if (a->transport->outside && b->transport->outside)
     r->relay = net->relay(r->host, a, b, on_done, r);
   if (r->relay == NULL) {
@@ -216,6 +219,8 @@ int relay_lua(lua_State *L) {
   *r = (relaying){.host = host_of(L), .ends = {a->stream, b->stream}};
   luaL_setmetatable(L, CLASS);
   lua_toclose(L, RELAYING);
+  stop_reading(a->stream);
+  stop_reading(b->stream);
   r->counts[0] = forward(a->stream, b->stream);
   r->counts[1] = forward(b->stream, a->stream);
   outbox_flush(a->stream);

@@ -104,6 +104,7 @@ static int try_sendfd(lua_State *L, datagram *d) {
   outgoing o = {.to = destination(L, 4), .fds = fds};
   o.bytes = lua_tolstring(L, 2, &o.size);
   o.fd_count = descriptor_list(L, 3, fds);
+  net_flush(d->host);
   return o.fd_count < 0 ? o.fd_count : send_one(d, &o);
 }
 

@@ -149,8 +149,9 @@ static int wait_k(lua_State *L, int yielded, lua_KContext at) {
   box *b = lua_touserdata(L, (int)at);
   bool cancelled = false;
   int status = yielded == LUA_YIELD ? wait_peek(L, &cancelled) : 0;
-  int n = status == 0 ? take(L, b) : 0;
-  if (n == 0 && status == 0)
+  cancelled = cancelled || (yielded == LUA_YIELD && wait_interrupted(L));
+  int n = status == 0 && !cancelled ? take(L, b) : 0;
+  if (n == 0 && status == 0 && !cancelled)
     return wait_park(L, &b->watch.waiters, &how, at, wait_k);
   end(L, b);
   if (cancelled)
@@ -178,7 +179,7 @@ static int l_wait(lua_State *L) {
 
 static int next_k(lua_State *L, int yielded, lua_KContext ctx) {
   box *b = lua_touserdata(L, 1);
-  int status = yielded == LUA_YIELD ? wait_status(L) : 0;
+  int status = yielded == LUA_YIELD ? wait_to_take(L) : 0;
   if (!b->on)
     return 0;
   int n = status == 0 ? take(L, b) : 0;

@@ -117,7 +117,7 @@ struct sched {
   unsigned aside;   /* of these, those that the program does not wait for */
   unsigned credit;  /* verbs left to the running task until it yields */
   bool spent;       /* one had none left: ask the world soon */
-  bool slow;        /* the tasks of the last full round took long */
+  uint8_t haste;    /* so often yet, what a task has written leaves at once */
   unsigned outside; /* waits that the world can end */
   scope *root;
   scope *side;      /* of what the program does not wait for; NULL: none yet */

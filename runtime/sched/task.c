@@ -35,6 +35,9 @@ enum { CREDIT = 1000 };
  * waiting for each other would be felt. */
 enum { TOGETHER = 16, FEW = 4, LONG_RUN = 20 * 1000 };
 
+/* For so many times of that. */
+enum { HASTE = 64 };
+
 /* Source names kept for reports. */
 enum { SITES = 256 };
 
@@ -175,6 +178,18 @@ int wait_status(lua_State *L) {
   bool cancelled;
   int status = wait_peek(L, &cancelled);
   return cancelled ? wait_raise(L) : status;
+}
+
+
+bool wait_interrupted(lua_State *L) {
+  const task *t = task_current(L);
+  return t->interrupt && frame_interrupts(t, NULL);
+}
+
+
+int wait_to_take(lua_State *L) {
+  int status = wait_status(L);
+  return wait_interrupted(L) ? wait_raise(L) : status;
 }
 
 
@@ -589,28 +604,41 @@ static task *next_ready(struct sched *s) {
 }
 
 
-/* hasty: what a task has written leaves before the next one runs. */
+/* Run some tasks, and send what they have written; hasty: each one's before the
+ * next one runs. */
 static void run_some(struct sched *s, unsigned n, bool hasty) {
-  for (unsigned i = 1; i <= n && s->ready_count > 0 && !s->stopped; i++) {
+  for (; n > 0 && s->ready_count > 0 && !s->stopped; n--) {
     run(s, next_ready(s));
-    if (hasty || i % TOGETHER == 0)
+    if (hasty)
       send_gathered(s);
   }
-  send_gathered(s);
+  if (!hasty)
+    send_gathered(s);
+}
+
+
+/* Where tasks take long, it is felt for some time. */
+static void run_together(struct sched *s, unsigned n) {
+  const host *h = s->host;
+  uint64_t start = h->world->now(h->outside);
+  run_some(s, n, s->haste > 0);
+  if (h->world->now(h->outside) - start > (uint64_t)n * LONG_RUN)
+    s->haste = HASTE;
+  else if (s->haste > 0)
+    s->haste--;
 }
 
 
 void sched_round(host *h) {
   struct sched *s = h->sched;
-  unsigned n = s->ready_count;
   release_refs(s);
-  if (n < FEW) {
-    run_some(s, n, true);
-    return;
+  for (unsigned n = s->ready_count, part; n > 0; n -= part) {
+    part = n < TOGETHER ? n : TOGETHER;
+    if (part < FEW)
+      run_some(s, part, true);
+    else
+      run_together(s, part);
   }
-  uint64_t start = h->world->now(h->outside);
-  run_some(s, n, s->slow);
-  s->slow = h->world->now(h->outside) - start > (uint64_t)n * LONG_RUN;
 }
 
 

@@ -79,6 +79,14 @@ int wait_status(lua_State *L);
 int wait_peek(lua_State *L, bool *cancelled);
 int wait_raise(lua_State *L);
 
+/* Has the running task been cancelled, since it was woken too?  A continuation
+ * that would take something which stays there otherwise (bytes, a connection)
+ * leaves it then, and raises: nobody may want what it would return. */
+bool wait_interrupted(lua_State *L);
+
+/* As wait_status, and raises in that case. */
+int wait_to_take(lua_State *L);
+
 /* Wake the first task of q with a status; false when nobody waits.  May be
  * called from a backend's callback: it runs no Lua. */
 bool wait_wake(waitq *q, int status);

@@ -33,7 +33,7 @@ struct world {
 
   /* Wait until the deadline (0: do not wait; NEVER: no deadline) or until
    * something happened, deliver what happened to the objects that it
-   * concerns, and call sched_round() after each delivery. */
+   * concerns, and call sched_round() after one or a few deliveries. */
   void (*poll)(void *w, uint64_t deadline);
 
   /* Deliver the signals that have come, and nothing else; called from Lua. */

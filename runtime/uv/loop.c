@@ -514,6 +514,7 @@ void loop_release(host *h) {
 static void drain(void *w, uint64_t deadline) {
   loop *l = w;
   l->quiet = true;
+  loop_round(l); /* this may be called from one */
   while (l->draining > 0 && now(l) < deadline)
     poll_loop(l, deadline);
   l->quiet = false;

@@ -303,7 +303,8 @@ function Stream:unpack(fmt, max) end
 --- Write all of it, in order. Small writes gather until the task waits, and a few
 --- others that are ready have had their turn, and go out in one system call; larger
 --- ones go at once. What the kernel does not take is kept, and the task waits while
---- that is 64 KiB or more. Before work that takes long, flush().
+--- that is 64 KiB or more. Where another task may block the process for long, as
+--- os.execute does, flush() sends it before.
 ---
 --- A failure may be of an earlier write: nothing goes out after it.
 ---
