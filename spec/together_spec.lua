@@ -5,6 +5,7 @@ local child = require "spec.support.child"
 local net = require "neap.net"
 local process = require "neap.process"
 local task = require "neap.task"
+local worker = require "neap.worker"
 
 --- More than are read together.
 local MANY = 40
@@ -156,13 +157,14 @@ describe("a task that is cancelled when its news is there", function()
   it("leaves bytes where they are", function()
     local a, from_a <close> = assert(net.socketpair())
     local b, from_b <close> = assert(net.socketpair())
-    for verb, arguments in pairs {recv = {}, read = {4}, readuntil = {"w"}, peek = {4}} do
+    for _, case in ipairs {{"recv"}, {"read", 4}, {"readuntil", "w"}, {"peek", 4}} do
+      local verb, argument = table.unpack(case)
       news(from_a)
       news(from_b)
       local one, two = race(function()
-        return a[verb](a, table.unpack(arguments))
+        return a[verb](a, argument)
       end, function()
-        return b[verb](b, table.unpack(arguments))
+        return b[verb](b, argument)
       end)
       assert.equal(verb == "readuntil" and "ne" or "news", one)
       assert.equal(one, two)
@@ -174,6 +176,26 @@ describe("a task that is cancelled when its news is there", function()
     a:close()
     b:close()
   end)
+
+  for kind, make in pairs {task = function()
+    return task.channel(1)
+  end, worker = worker.channel} do
+    it("leaves the value of a " .. kind .. "'s channel", function()
+      local a, b = make "together a", make "together b"
+      local sender = task.spawn(function()
+        task.yield() -- until both wait
+        a:send "value"
+        b:send "value"
+      end)
+      local one, two = race(function()
+        return a:recv()
+      end, function()
+        return b:recv()
+      end)
+      sender:join()
+      assert.same({"value", "value"}, {one, two})
+    end)
+  end
 
   it("leaves a connection and a message", function()
     local stream, peer <close> = assert(net.socketpair())

@@ -232,6 +232,12 @@ function Channel:recv()
       return nil
     end
     self.promised = self.promised - 1
+    if core.interrupted() then -- since it was woken: the value is the next one's
+      if self.receivers:wake(GIVEN) then
+        self.promised = self.promised + 1
+      end
+      core.check "channel recv"
+    end
   end
   local first = self.first
   local value = self.values[first]

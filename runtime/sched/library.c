@@ -251,6 +251,12 @@ static int l_check(lua_State *L) {
 }
 
 
+static int l_interrupted(lua_State *L) {
+  lua_pushboolean(L, wait_interrupted(L));
+  return 1;
+}
+
+
 static const luaL_Reg queue_methods[] = {
     {"wait", queue_wait}, {"wake", queue_wake}, {"wake_all", queue_wake_all},
     {"idle", queue_idle}, {NULL, NULL},
@@ -273,17 +279,12 @@ int library_open(lua_State *L, const char *task_class) {
 
 
 static const luaL_Reg functions[] = {
-    {"spawn", l_spawn},
-    {"current", l_current},
-    {"sleep", l_sleep},
-    {"yield", l_yield},
-    {"queue", l_queue},
-    {"scope", scope_run},
-    {"timeout", frame_timeout},
-    {"shield", frame_shield},
-    {"check", l_check},
-    {"serve", scope_serve},
-    {NULL, NULL},
+    {"spawn", l_spawn},         {"current", l_current},
+    {"sleep", l_sleep},         {"yield", l_yield},
+    {"queue", l_queue},         {"scope", scope_run},
+    {"timeout", frame_timeout}, {"shield", frame_shield},
+    {"check", l_check},         {"interrupted", l_interrupted},
+    {"serve", scope_serve},     {NULL, NULL},
 };
 
 

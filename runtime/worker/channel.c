@@ -261,7 +261,7 @@ static void come_back(lua_State *L, box *b, int status) {
   bool cancelled = false;
   if (status == LUA_YIELD)
     wait_peek(L, &cancelled);
-  if (!cancelled)
+  if (!cancelled && (status != LUA_YIELD || !wait_interrupted(L)))
     return;
   pass_on(b);
   wait_raise(L);
