@@ -69,9 +69,9 @@ return function(build, neap)
       tasks = {neap, "bench/peers/tasks.lua"},
     },
     {
-      id = "busy", name = "neap --busy-poll=50", kind = "neap", needs = {},
-      probe = {neap, "--busy-poll=50", "-e", ""}, modes = modes "pingpong connect",
-      server = server(neap, "--busy-poll=50", "bench/peers/neap.lua"),
+      id = "busy", name = "neap --busy-poll=200", kind = "neap", needs = {},
+      probe = {neap, "--busy-poll=200", "-e", ""}, modes = modes "pingpong connect",
+      server = server(neap, "--busy-poll=200", "bench/peers/neap.lua"),
     },
     {
       id = "neap2", name = "neap -w 2", kind = "neap", needs = {}, modes = modes "workers",
