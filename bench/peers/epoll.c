@@ -1,6 +1,6 @@
 /* epoll MODE ENDPOINT [UPSTREAM]: what the kernel allows, by hand.  Modes: echo,
  * lines (each line is answered by itself), relay (to UPSTREAM).  With AWAKE in its
- * environment it never sleeps. */
+ * environment it does not sleep before 10 ms without news. */
 
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -15,6 +15,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { BUFFER = 64 * 1024, EVENTS = 256, LINE = 4096 };
@@ -183,12 +184,19 @@ static void accept_one(int listener, const char *upstream) {
   p->other->other = p;
 }
 
+static double now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
 int main(int argc, char **argv) {
   struct epoll_event events[EVENTS];
   if (argc < 3)
     return fputs("usage: epoll echo|lines|relay ENDPOINT [UPSTREAM]\n", stderr), 2;
   bool lines = strcmp(argv[1], "lines") == 0;
-  int patience = getenv("AWAKE") != NULL ? 0 : -1;
+  bool awake = getenv("AWAKE") != NULL;
+  double news = 0;
   struct rlimit files;
   getrlimit(RLIMIT_NOFILE, &files);
   files.rlim_cur = files.rlim_max;
@@ -197,7 +205,9 @@ int main(int argc, char **argv) {
   peer listener = {.fd = listen_at(argv[2])};
   watch(EPOLL_CTL_ADD, &listener, EPOLLIN);
   for (;;) {
-    int n = epoll_wait(epoll, events, EVENTS, patience);
+    int n = epoll_wait(epoll, events, EVENTS, awake && now() < news + 0.01 ? 0 : -1);
+    if (awake && n > 0)
+      news = now();
     for (int i = 0; i < n; i++) {
       peer *p = events[i].data.ptr;
       if (p->fd < 0)
