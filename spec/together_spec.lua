@@ -270,7 +270,7 @@ local function run(code)
   local path = os.tmpname()
   os.remove(path)
   return assert(process.run {
-    "sh", "-c", 'mkfifo "$1" && timeout 20 "$2" -e "$3" 3<>"$1"; status=$?; rm -f "$1"; exit $status',
+    "sh", "-c", 'mkfifo "$1" && timeout -k 1 20 "$2" -e "$3" 3<>"$1"; status=$?; rm -f "$1"; exit $status',
     "sh", path, child.neap, pipe .. code,
   })
 end
