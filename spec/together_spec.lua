@@ -276,61 +276,45 @@ local function run(code)
 end
 
 describe("what a task has written", function()
-  it("leaves though those that run with it never end", function()
-    local result = run [[
+  --- One task writes, so many others run, then one blocks the process until it can
+  --- read that.
+  local function arrives(others, before)
+    local result = run(before .. ("\nlocal others = %d\n"):format(others) .. [[
+      task.scope(function(scope)
+        scope:spawn(function()
+          stream:write "early"
+        end)
+        for _ = 1, others do
+          scope:spawn(function() end)
+        end
+        scope:spawn(function()
+          print(arrived(5))
+        end)
+      end)
+    ]])
+    assert.same({"early\n", "", 0}, {result.stdout, result.stderr, result.code})
+  end
+
+  it("leaves though those that run with it never end, where tasks take long", function()
+    arrives(5, [[
       local function busy(ms)
         local stop = os.clock() + ms / 1000
         repeat until os.clock() > stop
       end
-      task.scope(function(scope) -- tasks take long here
+      task.scope(function(scope)
         for _ = 1, 4 do
           scope:spawn(busy, 2)
         end
       end)
-      task.scope(function(scope)
-        scope:spawn(function()
-          stream:write "early"
-        end)
-        for _ = 1, 5 do
-          scope:spawn(function() end)
-        end
-        scope:spawn(function()
-          print(arrived(5)) -- or nobody goes on
-        end)
-      end)
-    ]]
-    assert.same({"early\n", "", 0}, {result.stdout, result.stderr, result.code})
+    ]])
   end)
 
   it("leaves at once where few tasks run", function()
-    local result = run [[
-      task.scope(function(scope)
-        scope:spawn(function()
-          stream:write "early"
-        end)
-        scope:spawn(function()
-          print(arrived(5))
-        end)
-      end)
-    ]]
-    assert.same({"early\n", "", 0}, {result.stdout, result.stderr, result.code})
+    arrives(0, "")
   end)
 
   it("leaves behind 16 others at the latest", function()
-    local result = run [[
-      task.scope(function(scope)
-        scope:spawn(function()
-          stream:write "early"
-        end)
-        for _ = 1, 16 do
-          scope:spawn(function() end)
-        end
-        scope:spawn(function()
-          print(arrived(5))
-        end)
-      end)
-    ]]
-    assert.same({"early\n", "", 0}, {result.stdout, result.stderr, result.code})
+    arrives(16, "")
   end)
 
   it("leaves before another ends the process", function()
@@ -340,6 +324,9 @@ describe("what a task has written", function()
         scope:spawn(function()
           out:write "written\n"
         end)
+        for _ = 1, 5 do -- so many that it does not leave at once
+          scope:spawn(function() end)
+        end
         scope:spawn(function()
           os.exit(3, false)
         end)

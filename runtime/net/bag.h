@@ -3,10 +3,9 @@
 **
 ** Those of one run of a task, or of a few tasks that run together, gather in a
 ** bag, which is emptied by one system call when these have run or the bag is
-** full.  What the kernel has no
-** room for stays in it, and senders wait: so a socket holds one bag at most.
-** A message that the kernel refuses is left out, and its error is kept for
-** the next call that sends.
+** full.  What the kernel has no room for stays in it, and senders wait: so a
+** socket holds one bag at most.  A message that the kernel refuses is left out,
+** and its error is kept for the next call that sends.
 */
 
 #ifndef NET_BAG_H

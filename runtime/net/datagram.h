@@ -7,9 +7,10 @@
 ** taken: the kernel's buffer is the queue, and its bound is the bound.
 **
 ** What a run of a task sends gathers in a *bag* until the task and perhaps a few
-** others have suspended, and leaves by one system call.  But the first message to a destination goes out
-** at once, so that what is wrong with a destination (no route, no permission)
-** is told by the call that named it; later ones, and replies, gather.
+** others have suspended, and leaves by one system call.  But the first message to
+** a destination goes out at once, so that what is wrong with a destination (no
+** route, no permission) is told by the call that named it; later ones, and
+** replies, gather.
 */
 
 #ifndef NET_DATAGRAM_H

@@ -2,9 +2,10 @@
 ** Bytes on their way out.
 **
 ** Small writes gather until the task and perhaps a few others have suspended (or
-** GATHER bytes have); then one writev sends them.  What the kernel refuses is kept in chunks, in
-** order, and goes out as it becomes writable.  A large string is not copied:
-** its chunk holds a reference, which Lua's side releases afterwards.
+** GATHER bytes have); then one writev sends them.  What the kernel refuses is
+** kept in chunks, in order, and goes out as it becomes writable.  A large string
+** is not copied: its chunk holds a reference, which Lua's side releases
+** afterwards.
 */
 
 #ifndef NET_OUTBOX_H

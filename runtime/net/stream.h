@@ -14,7 +14,7 @@
 #include "sched/wait.h"
 
 /* A run of received bytes.  Borrowed: they lie in the loop's shared read
- * buffer, and are copied away (stream_keep) before the next read. */
+ * buffer, and are copied away (stream_keep) when the round is over. */
 typedef struct inbox {
   char *bytes;
   uint32_t start, end; /* the unread part */

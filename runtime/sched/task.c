@@ -35,7 +35,7 @@ enum { CREDIT = 1000 };
  * waiting for each other would be felt. */
 enum { TOGETHER = 16, FEW = 4, LONG_RUN = 20 * 1000 };
 
-/* For so many times of that. */
+/* So many times behind one that took long, the next ones are taken to do so. */
 enum { HASTE = 64 };
 
 /* Source names kept for reports. */

@@ -7,7 +7,6 @@
 #include <lauxlib.h>
 #include <math.h>
 
-#include "host/coroutine.h"
 #include "host/memory.h"
 #include "sched/sched.h"
 

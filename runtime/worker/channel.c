@@ -259,9 +259,11 @@ void channels_rang(host *h) {
  * may have been called. */
 static void come_back(lua_State *L, box *b, int status) {
   bool cancelled = false;
-  if (status == LUA_YIELD)
+  if (status == LUA_YIELD) {
     wait_peek(L, &cancelled);
-  if (!cancelled && (status != LUA_YIELD || !wait_interrupted(L)))
+    cancelled = cancelled || wait_interrupted(L);
+  }
+  if (!cancelled)
     return;
   pass_on(b);
   wait_raise(L);

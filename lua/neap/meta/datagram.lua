@@ -39,9 +39,9 @@
 ---   UDP up to 64 times those that the kernel has joined, 4 MiB at most), which
 ---   the socket holds until they are taken. What comes when the buffer is full is
 ---   dropped, as UDP does; `get "drops"` counts them. A unix peer waits instead.
---- - Small messages (8 KiB) leave together, when the task waits and a few others
----   that are ready have had their turn, up
----   to 64 or 64 KiB by one system call, and those of one size to one destination
+--- - Small messages (8 KiB) leave together, when the task waits and a few others that
+---   are ready have had their turn, up to 64 or 64 KiB by one system call, and those
+---   of one size to one destination
 ---   as one packet where the kernel and the path allow that (UDP_SEGMENT); the
 ---   receiver gets each as it was sent. The first one to a destination goes at
 ---   once, so that its own call tells of a missing route or permission. An error
