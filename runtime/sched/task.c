@@ -563,7 +563,6 @@ static void run(struct sched *s, task *t) {
   if (s->lenient)
     fflush(stdout); /* it appears above the prompt */
   if (s->leaving) {
-    send_gathered(s);
     os_leave(s, t);
     return;
   }
