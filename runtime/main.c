@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "cli/command.h"
+#include "cli/program.h"
 #include "host/error.h"
 #include "host/host.h"
 #include "net/net.h"
@@ -24,28 +25,15 @@
 /* How long the process waits at its end for what was written to go out. */
 #define LAST_DRAIN (5 * UINT64_C(1000000000))
 
-/* What `neap -e` finds without require: neap.net as net. */
-static const char *const short_names[] = {"net",    "task",    "time",
-                                          "signal", "process", "stdio",
-                                          "worker", "trace",   NULL};
-
-/* Code without these words reaches no global that it does not name. */
-static const char *const roundabout[] = {"_ENV", "_G",      "debug",   "dofile",
-                                         "load", "package", "require", NULL};
-
 /* What `neap -w` runs in the main thread. */
 static const char supervisor[] =
     "return require('neap.worker.supervisor')(...)";
 
-static const char prompt_script[] = "require('neap.repl.main').prompt(...)";
-
 static const char interactive_script[] =
     "require('neap.repl.main').interactive(...)";
 
-static const char remote_script[] = "require('neap.repl.main').remote(...)";
-
-static const char test_script[] =
-    "os.exit(require('neap.test').main{...}, true)";
+/* The command line; set before the first host is opened. */
+static command program;
 
 
 /* The whole hard limit of descriptors is ours to use. */
@@ -70,80 +58,9 @@ static void keep_freed_memory(void) {
 }
 
 
-/* Set the global `arg`: the script at 0, its arguments from 1, and what led to
- * it below; push the arguments. */
-static int push_arguments(lua_State *L, int argc, char **argv, int script) {
-  lua_createtable(L, argc, argc);
-  for (int i = 0; i < argc; i++) {
-    lua_pushstring(L, argv[i]);
-    lua_rawseti(L, -2, i - script);
-  }
-  lua_setglobal(L, "arg");
-  int n = argc - script - 1;
-  luaL_checkstack(L, n, "too many arguments");
-  for (int i = script + 1; i < argc; i++)
-    lua_pushstring(L, argv[i]);
-  return n > 0 ? n : 0;
-}
-
-
-/* Modules next to the script are found. */
-static void add_folder(lua_State *L, const char *script) {
-  const char *slash = strrchr(script, '/');
-  if (slash != NULL)
-    lua_pushlstring(L, script, (size_t)(slash - script));
-  else
-    lua_pushliteral(L, ".");
-  const char *folder = lua_tostring(L, -1);
-  lua_getglobal(L, "package");
-  lua_getfield(L, -1, "path");
-  lua_pushfstring(L, "%s/?.lua;%s/?/init.lua;%s", folder, folder,
-                  lua_tostring(L, -1));
-  lua_setfield(L, -3, "path");
-  lua_pop(L, 3);
-}
-
-
 static void push_text(lua_State *L, const char *text, const char *name) {
   if (luaL_loadbufferx(L, text, strlen(text), name, "t") != LUA_OK)
     lua_error(L);
-}
-
-
-static bool says_any(const char *code, const char *const *words) {
-  while (*words != NULL && strstr(code, *words) == NULL)
-    words++;
-  return *words != NULL;
-}
-
-
-static void set_short_name(lua_State *L, const char *name) {
-  lua_getglobal(L, "require");
-  lua_pushfstring(L, "neap.%s", name);
-  lua_call(L, 1, 1);
-  lua_setglobal(L, name);
-}
-
-
-/* Modules that it cannot use are not loaded, which would take longer than all
- * the rest of a start. */
-static void push_code(lua_State *L, const char *code, bool prompt_follows) {
-  bool all = prompt_follows || says_any(code, roundabout);
-  for (const char *const *name = short_names; *name != NULL; name++)
-    if (all || strstr(code, *name) != NULL)
-      set_short_name(L, *name);
-  push_text(L, code, "=(command line)");
-}
-
-
-static void push_file(lua_State *L, const char *path) {
-  int status = host_load_file(L, path);
-  if (status != LUA_OK) {
-    host_of(L)->exit_status = status == LUA_ERRFILE ? USAGE : EXIT_FAILURE;
-    lua_error(L);
-  }
-  if (strcmp(path, "-") != 0)
-    add_folder(L, path);
 }
 
 
@@ -194,14 +111,11 @@ static int run(host *h, lua_CFunction start, void *about) {
 }
 
 
-/* For every host of the process; set before the first. */
-static uint64_t busy_poll;
-
-
 static bool begin(host *h, worker *self) {
   if (uv_world_open(h) < 0)
     return false;
-  h->busy_poll = busy_poll;
+  h->busy_poll = (uint64_t)program.busy_poll * 1000;
+  h->no_environment = program.no_environment;
   if (self != NULL)
     h->world = &uv_thread_world;
   workers_new(h, live_worker, self);
@@ -226,10 +140,10 @@ static void push_worker(lua_State *L, const worker *w) {
   const char *code = worker_code(w, &n);
   switch (worker_kind(w)) {
   case WORKER_FILE:
-    push_file(L, worker_name(w));
+    program_push_file(L, worker_name(w));
     break;
-  case WORKER_TEXT:
-    push_code(L, code, false);
+  case WORKER_PROGRAM:
+    program_push(L, &program);
     break;
   default:
     push_function(L, code, n);
@@ -270,60 +184,23 @@ static void live_worker(worker *w) {
 ** The program
 */
 
-/* What main was called with. */
-typedef struct call {
-  command command;
-  int argc;
-  char **argv;
-} call;
-
-
-/* Push the supervisor of so many workers, which run the program. */
-static int push_supervisor(lua_State *L, const call *c) {
-  bool is_code = c->command.verb == VERB_CODE;
-  const char *program = c->argv[c->command.program];
+/* Push the supervisor of workers, which run the program, and what it gets before
+ * the program's arguments; returns how many. */
+static int push_supervisor(lua_State *L) {
   push_text(L, supervisor, "=neap.worker");
-  lua_pushinteger(L, c->command.workers);
-  lua_pushinteger(L, is_code ? WORKER_TEXT : WORKER_FILE);
-  lua_pushstring(L, is_code ? "-e" : program);
-  if (is_code)
-    lua_pushstring(L, program);
-  else
-    lua_pushnil(L);
+  lua_pushinteger(L, program.workers);
+  lua_pushinteger(L, WORKER_PROGRAM);
+  lua_pushstring(L, program.verb == VERB_CODE ? "-e"
+                                              : program.argv[program.program]);
+  lua_pushnil(L);
   return 4;
 }
 
 
-/* Push the program and what stands before its arguments; returns how many. */
-static int push_program(lua_State *L, const call *c) {
-  const char *program = c->argv[c->command.program];
-  if (c->command.workers > 0)
-    return push_supervisor(L, c);
-  switch (c->command.verb) {
-  case VERB_PROMPT:
-    push_text(L, prompt_script, "=neap.repl");
-    return 0;
-  case VERB_REMOTE:
-    push_text(L, remote_script, "=neap.repl");
-    lua_pushstring(L, program);
-    return 1;
-  case VERB_TEST:
-    push_text(L, test_script, "=neap.test");
-    break;
-  case VERB_CODE:
-    push_code(L, program, c->command.interactive);
-    break;
-  default:
-    push_file(L, program);
-  }
-  return 0;
-}
-
-
-static bool may_be_attached(const call *c) {
+static bool may_be_attached(void) {
   const char *setting = getenv("NEAP_ATTACH");
   bool off = setting != NULL && strcmp(setting, "0") == 0;
-  return !off && !c->command.no_attach && c->command.verb != VERB_REMOTE;
+  return !off && !program.no_attach && program.verb != VERB_REMOTE;
 }
 
 
@@ -358,17 +235,20 @@ static void start_trace(lua_State *L, const command *c) {
 
 
 static int start(lua_State *L) {
-  const call *c = lua_touserdata(L, 1);
-  if (may_be_attached(c))
+  int n = 0;
+  if (may_be_attached())
     sched_on_summon(host_of(L), repl_summoned);
-  int n = push_program(L, c);
-  if (c->command.traces)
-    start_trace(L, &c->command);
-  if (c->command.interactive && c->command.verb != VERB_PROMPT) {
+  if (program.workers > 0)
+    n = push_supervisor(L);
+  else
+    program_push(L, &program);
+  if (program.traces)
+    start_trace(L, &program);
+  if (program.interactive && program.verb != VERB_PROMPT) {
     push_text(L, interactive_script, "=neap.repl");
     lua_insert(L, -(++n + 1));
   }
-  n += push_arguments(L, c->argc, c->argv, c->command.program);
+  n += program_push_arguments(L, &program);
   task_spawn(L, NULL, n);
   lua_pushliteral(L, "main");
   lua_setfield(L, -2, "name");
@@ -376,16 +256,16 @@ static int start(lua_State *L) {
 }
 
 
-static int run_program(call *c) {
+static int run_program(void) {
   host h = {0};
   if (!begin(&h, NULL)) {
     fputs("neap: cannot start\n", stderr);
     return EXIT_FAILURE;
   }
   uv_world_signals(&h);
-  if (may_be_attached(c))
+  if (may_be_attached())
     uv_world_attach(&h);
-  int status = run(&h, start, c);
+  int status = run(&h, start, NULL);
   host_close(&h);
   workers_close(&h);
   net_give_up(&h);
@@ -398,21 +278,15 @@ static int run_program(call *c) {
 }
 
 
-static int show(const char *text) {
-  fputs(text, stdout);
-  return host_flush(EXIT_SUCCESS);
-}
-
-
 int main(int argc, char **argv) {
-  call c = {.argc = argc, .argv = argv};
-  int status = command_parse(&c.command, argc, argv);
+  int status = command_parse(&program, argc, argv);
   if (status != 0)
     return status;
-  if (c.command.verb == VERB_SHOW)
-    return show(c.command.text);
+  if (program.text != NULL)
+    fputs(program.text, stdout);
+  if (program.verb == VERB_SHOW)
+    return host_flush(EXIT_SUCCESS);
   raise_descriptor_limit();
   keep_freed_memory();
-  busy_poll = (uint64_t)c.command.busy_poll * 1000;
-  return run_program(&c);
+  return run_program();
 }

@@ -6,6 +6,8 @@ local process = require "neap.process"
 local task = require "neap.task"
 local time = require "neap.time"
 
+local child = require "spec.support.child"
+
 local neap = (os.getenv "NEAP_BUILD" or "build") .. "/neap"
 
 local MiB = 1 << 20
@@ -58,7 +60,7 @@ end
 
 --- Run a script in a neap of its own; the numbers that it prints.
 local function numbers(script, ...)
-  local result = assert(process.run {neap, "-e", measures .. script, ..., env = env()})
+  local result = assert(process.run {neap, "-e", child.code(measures .. script, ...), env = env()})
   assert.equal("", result.stderr)
   assert.equal(0, result.code)
   local list = {}
@@ -437,7 +439,7 @@ describe("a stream at full rate", function()
       })
       local endpoint = "tcp://127.0.0.1:" .. server.stdout:read()
       local hose <close> = assert(process.spawn {
-        neap, "-e", [[
+        neap, "-e", child.code([[
           local stream = assert(net.connect(arg[1]))
           stream:write "fire\n"
           local block = ("x\n"):rep(32768)
@@ -447,7 +449,7 @@ describe("a stream at full rate", function()
           task.spawn(function()
             while stream:recv() do end
           end)
-        ]], endpoint, stderr = "null",
+        ]], endpoint), stderr = "null",
       })
       -- Whoever starves, does so each time; a busy machine may be late once.
       task.sleep(0.05)

@@ -595,14 +595,14 @@ describe("a port that is shared", function()
   it("gets messages in both of its processes, and in one when the other is gone (G6)", function()
     local function server(endpoint)
       local p = assert(process.spawn {
-        child.neap, "-e", [[
+        child.neap, "-e", child.code([[
           local socket = assert(net.bind(arg[1], {reuseport = true}))
           print(socket.endpoint)
           io.stdout:flush()
           for _, from in socket:messages() do
             socket:send(tostring(process.pid), from)
           end
-        ]], endpoint, stdout = "pipe",
+        ]], endpoint), stdout = "pipe",
       })
       return p, p.stdout:read "l"
     end

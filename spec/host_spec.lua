@@ -2,6 +2,8 @@ local lfs = require "lfs"
 local process = require "neap.process"
 local task = require "neap.task"
 
+local child = require "spec.support.child"
+
 local neap = (os.getenv "NEAP_BUILD" or "build") .. "/neap"
 if neap:sub(1, 1) ~= "/" then
   neap = lfs.currentdir() .. "/" .. neap
@@ -87,12 +89,11 @@ describe("the command line", function()
 
   it("runs code, with the short names at hand", function()
     local result = run("-e", [[
-      print(...)
       print(net == require "neap.net", task == require "neap.task", time == require "neap.time")
       print(signal == require "neap.signal", process == require "neap.process",
         stdio == require "neap.stdio")
-    ]], "a", "b")
-    assert.same(says "a\tb\ntrue\ttrue\ttrue\ntrue\ttrue\ttrue\n", result)
+    ]])
+    assert.same(says "true\ttrue\ttrue\ntrue\ttrue\ttrue\n", result)
     assert.same(says "nil\n", run_script "print(net)")
   end)
 
@@ -116,6 +117,83 @@ describe("the command line", function()
     end
   end)
 
+  it("takes each -e and -l in its turn, and then the script, as lua(1) does", function()
+    write("there.lua", "return {x = x}")
+    write("script.lua", "print(x, y, there.x, other == there, net, ...) print(arg[0], arg[1], arg[-1])")
+    local result = run("-e", "x = 1; package.path = './?.lua'", "-lthere", "-l", "other=there",
+      "-ey = x + 1", "script.lua", "a", "-b")
+    assert.same(says "1\t2\t1\ttrue\tnil\ta\t-b\nscript.lua\ta\t-ey = x + 1\n", result)
+    assert.same(says "1\t2\n", run("-e", "x = 1 task = 2", "-e", "print(x, task)"))
+    local said = ("0\t%s\n2\tprint(0, arg[0]) print(#arg, arg[2])\n"):format(neap)
+    assert.same(says(said), run("-e", "print(0, arg[0]) print(#arg, arg[2])"))
+    assert.same(says "1\n", assert(process.run {neap, "-l", "x=neap.time", cwd = folder,
+      input = "print(x.now and 1)"}))
+  end)
+
+  it("ends at the step that fails, before the script", function()
+    write("script.lua", "print 'ran'")
+    for _, step in ipairs {"-eerror 'here'", "-e= 1", "-lnosuch"} do
+      local result = run("-e", "print 'first'", step, "script.lua")
+      assert.equal("first\n", result.stdout)
+      assert.equal(1, result.code)
+    end
+    local result = run("-e", "print 'first'", "none.lua")
+    assert.equal("first\n", result.stdout)
+    assert.equal(2, result.code)
+  end)
+
+  it("may wait in each step", function()
+    write("slow.lua", "require 'neap.task'.sleep(0.01) return 'awake'")
+    write("script.lua", "print(slow, ...)")
+    assert.same(says "slept\nawake\tx\n", run("-e", "require 'neap.task'.sleep(0.01) print 'slept'",
+      "-l", "slow", "script.lua", "x"))
+  end)
+
+  it("takes what follows -- for the script", function()
+    write("test", "print('a script', ...)")
+    write("-x", "print 'a script, too'")
+    assert.same(says "a script\t-e\n", run("--", "test", "-e"))
+    assert.same(says "a script, too\n", run("--", "-x"))
+    assert.same(says "", assert(process.run {neap, "--", input = ""}))
+  end)
+
+  it("looks at LUA_INIT first, unless there is -E", function()
+    local function with(env, ...)
+      return assert(process.run {neap, cwd = folder, env = env, ...})
+    end
+    write("init.lua", "x = 'a file'")
+    write("script.lua", "print(x, ...)")
+    assert.same(says "code\ta\n", with({LUA_INIT = "x = 'code'"}, "script.lua", "a"))
+    assert.same(says "a file\n", with({LUA_INIT = "@init.lua"}, "-e", "print(x)"))
+    assert.same(says "5.4\n", with({LUA_INIT = "x = 1", LUA_INIT_5_4 = "x = '5.4'"}, "script.lua"))
+    assert.same(says "nil\n", with({LUA_INIT = "x = 1"}, "-E", "script.lua"))
+    assert.same(says "/x\n", with({LUA_PATH = "/x"}, "-e", "print(package.path)"))
+    assert.same(says "true\n", with({LUA_PATH = "/x"}, "-E", "-e", "print(package.path ~= '/x')"))
+    local failed = with({LUA_INIT = "error 'no'"}, "script.lua")
+    assert.matches("^neap: LUA_INIT:1: no\n", failed.stderr)
+    assert.equal(1, failed.code)
+  end)
+
+  it("turns warnings on by -W", function()
+    assert.equal("Lua warning: x\n", run("-W", "-e", "warn 'x'").stderr)
+    assert.equal("Lua warning: x\n", run("-e", "warn 'w'", "-W", "-e", "warn 'x'").stderr)
+    assert.equal("", run("-e", "warn 'x'").stderr)
+  end)
+
+  it("tells the version first, and runs the program", function()
+    write("script.lua", "print 'ran'")
+    assert.matches("^neap %S+ %(Lua %S+%)\nran\n$", run("-v", "script.lua").stdout)
+    assert.matches("^neap %S+ %(Lua %S+%)\nran\n$", run("-v", "-e", "print 'ran'").stdout)
+  end)
+
+  it("prompts for -i whatever standard input is", function()
+    local result = assert(process.run {neap, "-i", "-e", "x = 40", input = "x + 2\nfor i = 1, 1 do\n print 'in' end\n"})
+    assert.matches("^neap> 42\nneap>   ..> in\nneap> ", result.stdout)
+    assert.equal(0, result.code)
+    result = assert(process.run {neap, "-i", input = "error 'no'\n1 + 1\n"})
+    assert.matches("^neap %S+ .-\nneap> error: %S+: no\nneap> 2\nneap> ", result.stdout)
+  end)
+
   it("knows -v and --help, by their other names too", function()
     for _, option in ipairs {"-v", "--version"} do
       local result = run(option)
@@ -124,7 +202,7 @@ describe("the command line", function()
     end
     for _, option in ipairs {"-h", "--help"} do
       local result = run(option)
-      assert.matches("^usage: neap %[OPTION%.%.%.%] SCRIPT", result.stdout)
+      assert.matches("^usage: neap %[OPTION%.%.%.%] %[SCRIPT", result.stdout)
       assert.equal(0, result.code)
     end
   end)
@@ -139,12 +217,12 @@ describe("the command line", function()
 
   it("refuses what it does not know, with 2 (S9)", function()
     for _, arguments in ipairs {
-      {"-x"}, {"--versio"}, {"--"}, {"-v=1"}, {"--help=1"}, {"-e"}, {"-V", "x.lua"}, {"-ex"},
+      {"-x"}, {"--versio"}, {"-v=1"}, {"--help=1"}, {"-e"}, {"-l"}, {"-V", "x.lua"}, {"-ix"}, {"-Wx"},
     } do
       local result = run(table.unpack(arguments))
       assert.equal(2, result.code)
       assert.equal("", result.stdout)
-      assert.matches("usage: neap %[OPTION%.%.%.%] SCRIPT", result.stderr)
+      assert.matches("usage: neap %[OPTION%.%.%.%] %[SCRIPT", result.stderr)
     end
     assert.matches("^neap: unknown option %-x\n", run("-x").stderr)
   end)
@@ -258,8 +336,8 @@ describe("the exit status", function()
   it("comes after what was printed and sent, and os.exit's true closes", function()
     local result = run("-e", [[
       local l = assert(net.listen "tcp://127.0.0.1:0")
-      local child = assert(process.spawn {arg[1], "-e", [=[
-        local s = assert(net.connect("tcp://127.0.0.1:" .. arg[1]))
+      local child = assert(process.spawn {arg[0], "-e", [=[
+        local s = assert(net.connect("tcp://127.0.0.1:" .. os.getenv "PORT"))
         s:write(("x"):rep(1 << 20))
         io.write "written"
         local a <close> = setmetatable({}, {__close = function() io.write " outer" end})
@@ -267,13 +345,13 @@ describe("the exit status", function()
           local b <close> = setmetatable({}, {__close = function() io.write " inner" end})
           os.exit(7, true)
         end)()
-      ]=], l.port, stdout = "pipe"})
+      ]=], stdout = "pipe", env = {PORT = tostring(l.port), ASAN_OPTIONS = os.getenv "ASAN_OPTIONS"}})
       local s = l:accept()
       local text = s:read "a"
       print(#text)
       print(child.stdout:read "a")
       print((child:wait()))
-    ]], neap)
+    ]])
     -- A nested coroutine is not closed, as in Lua: only what it was called from.
     assert.same(says(("%d\nwritten outer\n7\n"):format(1 << 20)), result)
   end)
@@ -353,9 +431,13 @@ describe("the exit status", function()
 end)
 
 describe("an error in __gc", function()
-  it("is a warning, which a script may turn off", function()
+  it("is a warning, which is off until it is asked for", function()
     local result = run_script [[
       local function drop() setmetatable({}, {__gc = function() error "gone" end}) end
+      drop()
+      collectgarbage()
+      warn("@no such")
+      warn "@on"
       drop()
       collectgarbage()
       warn "@off"
@@ -625,6 +707,31 @@ module '12' not found:
     ]]))
   end)
 
+  it("is one line of a traceback", function()
+    write("broken.lua", "error 'here'")
+    write("outer.lua", "require 'broken'")
+    local expected = "%s\nstack traceback:\n\t[C]: in function 'error'\n\t./broken.lua:1: in local 'loader'\n"
+      .. "\t[C]: in function 'require'\n\t./outer.lua:1: in local 'loader'\n"
+      .. "\t[C]: in function 'require'\n\tscript.lua:1: in "
+    local result = run_script "require 'outer'"
+    assert.equal("neap: " .. expected:format "./broken.lua:1: here" .. "main chunk\n\t[C]: in ?\ntask 1 \"main\"\n",
+      result.stderr)
+    result = run_script "xpcall(function() require 'outer' end, function(e) print(debug.traceback(e, 2)) end)"
+    assert.equal(expected:format "./broken.lua:1: here" .. "function <script.lua:1>\n\t[C]: in function 'xpcall'\n"
+      .. "\tscript.lua:1: in main chunk\n\t[C]: in ?\n", result.stdout)
+    result = run("-e", "require 'no.such'")
+    assert.matches("\nstack traceback:\n\t%[C%]: in function 'require'\n\t%(command line%):1: in main chunk\n",
+      result.stderr)
+  end)
+
+  it("leaves debug.traceback as Lua has it", function()
+    assert.same(says "a\nstack traceback:\n\t[C]: in ?\ntable\nstack traceback:\tnil\n", run("-e", [[
+      print(debug.traceback("a", 2))
+      print(type(debug.traceback({})))
+      print(debug.traceback(coroutine.create(print)), (debug.traceback(coroutine.create(print), nil, 0):match "x"))
+    ]]))
+  end)
+
   it("raises for a module that requires itself, across tasks too", function()
     write("circle.lua", "local c = require 'circle' return c")
     write("tail.lua", "return require 'tail'")
@@ -801,8 +908,8 @@ end)
 
 describe("many tasks", function()
   it("cost less than two kilobytes each, and give them back (K1) #slow", function()
-    local result = run("-e", [[
-      local n = tonumber(arg[1])
+    local result = run("-e", child.code([[
+      local n = tonumber(...)
       local function rss()
         local f <close> = io.open "/proc/self/statm"
         return tonumber(f:read "a":match "%d+ (%d+)") * 4096
@@ -827,7 +934,7 @@ describe("many tasks", function()
       collectgarbage()
       collectgarbage()
       print(each < 2048 and "small" or each, (collectgarbage "count" - count) * 1024 // n < 32)
-    ]], neap:find "stress" and "200" or "50000")
+    ]], neap:find "stress" and "200" or "50000"))
     if neap:find "/build$" then -- sanitizers need more
       assert.matches("^small\t", result.stdout)
     end

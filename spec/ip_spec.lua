@@ -4,6 +4,8 @@ local net = require "neap.net"
 local process = require "neap.process"
 local task = require "neap.task"
 
+local code = require "spec.support.child".code
+
 local neap = (os.getenv "NEAP_BUILD" or "build") .. "/neap"
 
 local function has_ipv6()
@@ -212,14 +214,14 @@ describe("tcp", function()
     it("shares connections between two processes, and one serves on alone (G6)", function()
       local function server(endpoint)
         local p = assert(process.spawn {
-          neap, "-e", [[
+          neap, "-e", code([[
             local listener = assert(net.listen(arg[1], {reuseport = true}))
             print(listener.endpoint)
             io.stdout:flush()
             listener:serve(function(stream)
               stream:write(process.pid)
             end)
-          ]], endpoint, stdout = "pipe",
+          ]], endpoint), stdout = "pipe",
         })
         return p, p.stdout:read "l"
       end

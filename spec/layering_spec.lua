@@ -61,7 +61,7 @@ end
 -- Who may include from whom, besides each folder from itself.
 local below = {
   main = "cli worker repl trace net tls uv sim sched host",
-  cli = "",
+  cli = "host",
   worker = "sched host",
   repl = "trace net tls sched host",
   net = "sched host",

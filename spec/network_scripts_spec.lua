@@ -8,6 +8,8 @@ local pcap = require "neap.pcap"
 local process = require "neap.process"
 local task = require "neap.task"
 
+local code = require "spec.support.child".code
+
 local neap = (os.getenv "NEAP_BUILD" or "build") .. "/neap"
 if not neap:find "^/" then
   neap = lfs.currentdir() .. "/" .. neap
@@ -159,11 +161,11 @@ describe("discover.lua", function()
     local b = discover(3, "-i", "right", "beta")
     for _, message in ipairs {"", "neap-discover", "neap-discover here ", "neap-discover here \27[31m",
       "neap-discover here good\n\27[31mx=y", "neap-discover gone good", "here bad"} do
-      local result = row:run(4, {neap, "-e", [[
+      local result = row:run(4, {neap, "-e", code([[
         local s = net.bind("udp4://*:0", {multicast_interface = "left"})
         assert(s:send(..., "239.255.77.7:7707"))
         assert(s:flush())
-      ]], message})
+      ]], message)})
       assert.equal("", result.stderr)
     end
     assert.equal("+ good  ?[31mx=y", b.stdout:read "l")

@@ -6,6 +6,8 @@ local net = require "neap.net"
 local process = require "neap.process"
 local task = require "neap.task"
 
+local code = require "spec.support.child".code
+
 local neap = (os.getenv "NEAP_BUILD" or "build") .. "/neap"
 
 local function descriptors()
@@ -95,7 +97,7 @@ describe("a unix stream", function()
     os.remove(path)
     local listener = assert(net.listen("unix:" .. path))
     local child = assert(process.spawn {
-      neap, "-e", [[
+      neap, "-e", code([[
         local parent = assert(net.connect(arg[1]))
         local data, fds = parent:recvfd()
         assert(data == "serve this" and #fds == 1)
@@ -108,7 +110,7 @@ describe("a unix stream", function()
         stream:write("served by ", process.pid, "\n")
         a:close() -- flushes
         stream:close()
-      ]], "unix:" .. path,
+      ]], "unix:" .. path),
     })
     local stream = assert(listener:accept())
     assert.equal(child.pid, stream.peercred.pid)

@@ -1925,6 +1925,7 @@ describe("an error that nobody handles", function()
 
   it("in a __gc is a warning, in __close and __index the task's failure (J5)", function()
     local result = run [[
+      warn "@on"
       setmetatable({}, {__gc = function() error "collected" end})
       collectgarbage()
       local t1 = task.spawn(pcall, function()
@@ -1936,8 +1937,8 @@ describe("an error that nobody handles", function()
       print(select(2, t1:join()))
       print(select(2, t2:join()))
     ]]
-    assert.equal("(command line):4: closing\n(command line):7: indexed\n", result.stdout)
-    assert.equal("Lua warning: error in __gc ((command line):1: collected)\n",
+    assert.equal("(command line):5: closing\n(command line):8: indexed\n", result.stdout)
+    assert.equal("Lua warning: error in __gc ((command line):2: collected)\n",
       (result.stderr:gsub("\n[^\n]+$", "\n")))
     assert.equal(0, result.code)
   end)

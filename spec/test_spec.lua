@@ -104,6 +104,23 @@ describe("neap test", function()
     assert.equal(0, status)
   end)
 
+  it("tells specs what they are run by, below arg[0]", function()
+    local out, status = run(([[
+      it("could start another", function()
+        assert.equal(%q, arg[-1])
+        assert.is_nil(arg[-2])
+      end)
+    ]]):format(neap))
+    assert.equal(0, status, out)
+  end)
+
+  it("tells of an error outside of a test where the spec has it", function()
+    local out, status = run "\nlocal x = require 'no.such.module'"
+    assert.matches("^not ok 1 [^\n]*\n# [^\n]*%.lua @ 2\n", out)
+    assert.matches("%.lua:2: module 'no.such.module' not found", out)
+    assert.equal(1, status)
+  end)
+
   it("ends with 1 on an unknown option", function()
     assert.equal(1, select(2, run("", "--no-such-option")))
   end)

@@ -5,6 +5,8 @@ local process = require "neap.process"
 local task = require "neap.task"
 local time = require "neap.time"
 
+local code = require "spec.support.child".code
+
 local neap = (os.getenv "NEAP_BUILD" or "build") .. "/neap"
 
 local function sh(line, ...)
@@ -461,10 +463,10 @@ describe("a unix socket", function()
     --- What nobody gets from connecting.
     local function as_nobody(where)
       local result = assert(process.run {
-        neap, "-e", [[
-          local stream, err = net.connect(arg[1])
+        neap, "-e", code([[
+          local stream, err = net.connect(...)
           io.write(stream and stream:read "a" or err.code)
-        ]], where, uid = 65534, gid = 65534,
+        ]], where), uid = 65534, gid = 65534,
       })
       assert.equal("", result.stderr)
       return result.stdout
@@ -555,10 +557,10 @@ describe("a unix socket", function()
         seqpacket = assert(net.listen("seqpacket:" .. path .. ".messages")),
       } do
         local result = assert(process.run {
-          "unshare", "--pid", "--fork", neap, "-e", [[
-            local who = assert(net.connect(arg[1])).peercred
+          "unshare", "--pid", "--fork", neap, "-e", code([[
+            local who = assert(net.connect(...)).peercred
             io.write(who.pid, " ", who.uid, " ", who.gid)
-          ]], listener.endpoint,
+          ]], listener.endpoint),
         })
         assert.equal("0 " .. sh "id -u" .. " " .. sh "id -g", result.stdout, scheme)
         listener:close()
@@ -688,7 +690,7 @@ describe("a descriptor from outside", function()
         $ENV{LISTEN_FDS} = 1;
         $ENV{LISTEN_PID} = $$;
         exec(@ARGV) or die;
-      ]]):format(made), neap, "-e", script, ..., stdin = "pipe", stdout = "pipe",
+      ]]):format(made), neap, "-e", code(script, ...), stdin = "pipe", stdout = "pipe",
     })
   end
 

@@ -164,7 +164,7 @@ describe("a worker", function()
   end)
 
   it("that cannot be loaded says so", function()
-    local result = run_neap("-e", [[
+    local result = child.run([[
       print(select(2, worker.run "/no/such/script.lua").message)
       print(select(2, worker.run(arg[1])).message)
     ]], script "return return")
@@ -561,8 +561,23 @@ describe("neap -w", function()
   end)
 
   it("runs code, which has the short names", function()
-    local result = run_neap("-w", "2", "-e", "print(worker.count, net ~= nil, ...)", "x")
-    assert.equal("2\ttrue\tx\n2\ttrue\tx\n", result.stdout)
+    local result = run_neap("-w", "2", "-e", "print(worker.count, net ~= nil)")
+    assert.equal("2\ttrue\n2\ttrue\n", result.stdout)
+  end)
+
+  it("runs each -e and -l, and then the script, in each worker", function()
+    local result = run_neap("-w", "2", "-e", "x = worker == nil", "-l", "L=lfs",
+      script "print(x, L == require 'lfs', arg[1], ...)", "y")
+    assert.equal("true\ttrue\ty\ty\ntrue\ttrue\ty\ty\n", result.stdout)
+    assert.equal("", result.stderr)
+  end)
+
+  it("is refused where there is nothing that workers could run", function()
+    for _, word in ipairs {"attach", "test", "-v"} do
+      local result = run_neap("-w", "2", word)
+      assert.equal(2, result.code)
+      assert.matches("^neap: a script or %-e CODE is expected behind %-w\n", result.stderr)
+    end
   end)
 
   it("ends at once when there is nothing to run", function()

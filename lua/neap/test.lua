@@ -11,6 +11,8 @@
 
 local task = require "neap.task"
 
+local getinfo = debug.getinfo
+
 ---@class neap.test
 local test = {}
 
@@ -51,6 +53,22 @@ local function keep_modules(busted)
   end
 end
 
+--- Tell of an error at the spec's own line, where it was raised by a function of
+--- neap that is written in Lua.
+local function pass_over_ours(busted)
+  local get_trace = busted.getTrace
+
+  function busted.getTrace(element, level, message)
+    level = level or 3
+    local info = getinfo(level, "S")
+    while info and (info.what == "C" or info.source:find "^=neap%.") do
+      level = level + 1
+      info = getinfo(level, "S")
+    end
+    return get_trace(element, level, message)
+  end
+end
+
 --- Make busted's core cancel what takes longer than `limit` seconds.
 local function set_limit(busted, limit, now)
   local safe, rewrite = busted.safe, busted.rewriteMessage
@@ -79,6 +97,15 @@ local function set_limit(busted, limit, now)
   end
 end
 
+--- What neap was called as: a spec that starts another one looks below arg[0].
+local function executable(arg)
+  local least = 0
+  while arg and arg[least - 1] do
+    least = least - 1
+  end
+  return arg and arg[least]
+end
+
 --- Run busted with the arguments of its command line. Once a process.
 ---@param args string[]
 ---@return integer status  of the process: 0 when every test passed
@@ -96,13 +123,14 @@ function test.main(args)
   package.loaded["busted.core"] = function()
     local busted = core()
     keep_modules(busted)
+    pass_over_ours(busted)
     set_limit(busted, limit, system.monotime)
     return busted
   end
 
   local old_exit, old_arg = os.exit, rawget(_G, "arg")
   os.exit = exit -- luacheck: ignore 122
-  rawset(_G, "arg", {[0] = "neap test", table.unpack(args)})
+  rawset(_G, "arg", {[-1] = executable(old_arg), [0] = "neap test", table.unpack(args)})
   -- busted asks who called it: a chunk of this name, and not by a tail call.
   local start = assert(load("local run = ... run {standalone = false}", "@neap test"))
   local ok, err = xpcall(start, function(err)

@@ -9,23 +9,29 @@
 #include <string.h>
 
 static const char usage[] =
-    "usage: neap [OPTION...] SCRIPT [ARGUMENT...]    run a Lua script; - is "
+    "usage: neap [OPTION...] [SCRIPT [ARGUMENT...]]  run a Lua script; - is "
     "standard input\n"
-    "       neap [OPTION...] -e CODE [ARGUMENT...]   run code, with net, task, "
+    "       neap [OPTION...] -e CODE                 run code, with net, task, "
     "... at hand\n"
     "       neap                                     a prompt; what is not "
-    "typed "
-    "is run as a script\n"
+    "typed is run as a script\n"
     "       neap attach PID|PATH                     a prompt in a running "
     "neap\n"
     "       neap ps|socks PID|PATH                   its tasks, its sockets\n"
     "       neap test [ARGUMENT...]                  run specs with busted\n"
     "       neap -v | --help\n"
-    "options:\n"
-    "  -i      a prompt when the program has ended\n"
+    "options of lua(1), in their order, before the script:\n"
+    "  -e CODE        run it\n"
+    "  -l [NAME=]MOD  require a module into a global\n"
+    "  -i             a prompt when the program has ended\n"
+    "  -v             print the version\n"
+    "  -E             ignore Lua's environment variables\n"
+    "  -W             turn warnings on\n"
+    "  --             what follows is the script\n"
+    "options of neap:\n"
     "  --no-attach  nobody may attach to it (also: NEAP_ATTACH=0)\n"
-    "  -w N    run the program in N workers, each a thread that shares nothing "
-    "but channels\n"
+    "  -w N         run the program in N workers, each a thread that shares "
+    "nothing but channels\n"
     "  --busy-poll=MICROSECONDS  look for news so long before sleeping: "
     "answers sooner, on a processor of its own\n"
     "  --trace[=FILE]        show what the sockets do, on stderr or in a file; "
@@ -38,27 +44,39 @@ static const char usage[] =
 
 static const char version[] = "neap " NEAP_VERSION " (" LUA_RELEASE ")\n";
 
-/* An option's value is what stands behind its = (long ones), or the next
- * argument (short ones). */
+/* An option's value is what stands behind its = (long ones), or behind its
+ * letter, in the same argument or the next (short ones). */
 typedef struct option {
   const char *name;
   const char *value; /* what it is, in messages; NULL: it takes none */
   bool may;          /* the value may be left out */
-  bool last;         /* it ends the options */
   bool (*take)(command *c, const char *value); /* false: told on stderr */
 } option;
 
 
 static bool take_code(command *c, const char *value) {
   (void)value;
-  c->verb = VERB_CODE;
+  c->codes = true;
+  return true;
+}
+
+
+/* What is done in its turn, by command_next. */
+static bool take_later(command *c, const char *value) {
+  (void)c, (void)value;
+  return true;
+}
+
+
+static bool take_no_environment(command *c, const char *value) {
+  (void)value;
+  c->no_environment = true;
   return true;
 }
 
 
 static bool take_version(command *c, const char *value) {
   (void)value;
-  c->verb = VERB_SHOW;
   c->text = version;
   return true;
 }
@@ -145,19 +163,22 @@ static bool take_trace_bytes(command *c, const char *value) {
 
 
 static const option options[] = {
-    {"-w", "N", false, false, take_workers},
-    {"-e", "CODE", false, true, take_code},
-    {"--busy-poll", "MICROSECONDS", false, false, take_busy_poll},
-    {"-v", NULL, false, true, take_version},
-    {"--version", NULL, false, true, take_version},
-    {"-h", NULL, false, true, take_help},
-    {"--help", NULL, false, true, take_help},
-    {"-i", NULL, false, false, take_interactive},
-    {"--no-attach", NULL, false, false, take_no_attach},
-    {"--trace", "FILE", true, false, take_trace},
-    {"--trace-filter", "WHAT", false, false, take_trace_filter},
-    {"--trace-bytes", "N", false, false, take_trace_bytes},
-    {"--trace-format", "FORM", false, false, take_trace_format},
+    {"-w", "N", false, take_workers},
+    {"-e", "CODE", false, take_code},
+    {"-l", "MODULE", false, take_later},
+    {"-W", NULL, false, take_later},
+    {"-E", NULL, false, take_no_environment},
+    {"-i", NULL, false, take_interactive},
+    {"-v", NULL, false, take_version},
+    {"--version", NULL, false, take_version},
+    {"-h", NULL, false, take_help},
+    {"--help", NULL, false, take_help},
+    {"--busy-poll", "MICROSECONDS", false, take_busy_poll},
+    {"--no-attach", NULL, false, take_no_attach},
+    {"--trace", "FILE", true, take_trace},
+    {"--trace-filter", "WHAT", false, take_trace_filter},
+    {"--trace-bytes", "N", false, take_trace_bytes},
+    {"--trace-format", "FORM", false, take_trace_format},
 };
 
 static const struct word {
@@ -185,25 +206,49 @@ static int misused(const char *what, const char *about) {
 }
 
 
-/* Take the option at argv[*at], and move on behind it. */
-static int take(command *c, int argc, char **argv, int *at, bool *last) {
-  char *name = argv[(*at)++];
-  size_t n = strcspn(name, "=");
-  bool is_long = name[1] == '-';
-  const option *o = find(name, n);
-  const char *value = NULL;
-  if (o == NULL || (!is_long && name[n] != '\0'))
-    return misused("unknown option ", name);
-  if (name[n] == '=')
-    value = name + n + 1;
-  else if (o->value != NULL && !is_long && *at < argc)
-    value = argv[(*at)++];
+static bool is_option(const command *c, int at) {
+  const char *word = at < c->argc ? c->argv[at] : "";
+  return word[0] == '-' && word[1] != '\0' && strcmp(word, "--") != 0;
+}
+
+
+/* The option at *at, and its value or NULL; *at moves on behind both. */
+static const option *next(const command *c, int *at, const char **value) {
+  const char *word = c->argv[(*at)++];
+  bool is_long = word[1] == '-';
+  size_t n = is_long ? strcspn(word, "=") : 2;
+  const option *o = find(word, n);
+  *value = NULL;
+  if (word[n] != '\0')
+    *value = word + n + is_long;
+  else if (o != NULL && o->value != NULL && !is_long && *at < c->argc)
+    *value = c->argv[(*at)++];
+  return o;
+}
+
+
+static int take(command *c, int *at) {
+  const char *word = c->argv[*at], *value;
+  const option *o = next(c, at, &value);
+  if (o == NULL)
+    return misused("unknown option ", word);
   if (value == NULL && o->value != NULL && !o->may)
     return misused(o->value, " is expected behind an option");
   if (value != NULL && o->value == NULL)
-    return misused("no value is expected: ", name);
-  *last = o->last;
+    return misused("no value is expected: ", word);
   return o->take(c, value) ? 0 : USAGE;
+}
+
+
+bool command_next(const command *c, int *at, command_step *step) {
+  *at += *at == 0;
+  while (*at < c->end) {
+    const option *o = next(c, at, &step->value);
+    step->option = o->name[1];
+    if (o->take == take_code || o->take == take_later)
+      return true;
+  }
+  return false;
 }
 
 
@@ -216,7 +261,11 @@ static verb verb_of(const char *word) {
 
 
 static int check(const command *c) {
-  if (c->workers == 0 || !c->traces)
+  if (c->workers == 0)
+    return 0;
+  if (c->verb != VERB_FILE && c->verb != VERB_CODE)
+    return misused("a script or -e CODE is expected", " behind -w");
+  if (!c->traces)
     return 0;
   fputs("neap: --trace sees one thread, and -w starts others: call trace.start "
         "in the script\n",
@@ -225,26 +274,29 @@ static int check(const command *c) {
 }
 
 
+/* What is to be done, when the options are known. */
+static verb choose(const command *c, bool any_word) {
+  if (c->program < c->argc)
+    return any_word ? verb_of(c->argv[c->program]) : VERB_FILE;
+  if (c->codes)
+    return VERB_CODE;
+  return c->text != NULL && !c->interactive ? VERB_SHOW : VERB_PROMPT;
+}
+
+
 int command_parse(command *c, int argc, char **argv) {
   int at = 1;
-  bool last = false;
-  memset(c, 0, sizeof *c);
-  c->trace_bytes = -1;
-  while (!last && at < argc && argv[at][0] == '-' && argv[at][1] != '\0') {
-    int status = take(c, argc, argv, &at, &last);
+  *c = (command){.argc = argc, .argv = argv, .trace_bytes = -1};
+  while (is_option(c, at)) {
+    int status = take(c, &at);
     if (status != 0)
       return status;
+    if (c->verb == VERB_SHOW)
+      return 0;
   }
-  if (last) {
-    c->program = at - 1;
-    return check(c);
-  }
-  if (at >= argc) {
-    c->verb = VERB_PROMPT;
-    c->program = at - 1;
-    return 0;
-  }
-  c->verb = verb_of(argv[at]);
-  c->program = at;
+  c->end = at;
+  bool cut = at < argc && strcmp(argv[at], "--") == 0;
+  c->program = at + cut;
+  c->verb = choose(c, !cut);
   return check(c);
 }

@@ -1,9 +1,9 @@
 /*
 ** The command line: argv to one verb and its options.
 **
-** An option is a row of `options` in command.c, a word such as `test` a row of
-** `words`.  Options stand before the script, -e or the word; what follows
-** those is the program's own.
+** The grammar is that of lua(1), with more options, which are rows of `options`
+** in command.c, and words such as `test`, which are rows of `words`.  Options
+** stand before the script or the word; what follows it is the program's own.
 */
 
 #ifndef CLI_COMMAND_H
@@ -13,7 +13,7 @@
 
 typedef enum verb {
   VERB_FILE,   /* run a script */
-  VERB_CODE,   /* run the text behind -e */
+  VERB_CODE,   /* run what stands behind -e, and no script */
   VERB_PROMPT, /* run what is typed, or what standard input has */
   VERB_REMOTE, /* look into another neap; the word says how */
   VERB_TEST,   /* run specs */
@@ -21,19 +21,33 @@ typedef enum verb {
 } verb;
 
 typedef struct command {
+  int argc;
+  char **argv;
   verb verb;
-  int program;      /* the index of the script's name, of the code, or of the
-                       word; its arguments follow */
-  const char *text; /* of VERB_SHOW */
-  bool interactive; /* a prompt follows the program */
-  bool no_attach;   /* other processes get no prompt in this one */
-  int workers;      /* that run the program; 0: the main thread does */
-  bool traces;      /* trace the program */
+  int program;         /* the index of the script's name or the word, whose
+                       arguments follow; argc: there is none */
+  int end;             /* of the options: the index behind the last one */
+  const char *text;    /* to print first, or NULL */
+  bool codes;          /* there is an -e */
+  bool no_environment; /* Lua's variables are not looked at */
+  bool interactive;    /* a prompt follows the program */
+  bool no_attach;      /* other processes get no prompt in this one */
+  int workers;         /* that run the program; 0: the main thread does */
+  bool traces;         /* trace the program */
   const char *trace_to, *trace_filter, *trace_format; /* NULL: the default */
   long trace_bytes;                                   /* -1: the default */
   int busy_poll; /* microseconds that a wait looks again and again before it
                        sleeps */
 } command;
+
+/* What is done before the program, in the order of the command line. */
+typedef struct command_step {
+  char option; /* 'e', 'l' or 'W' */
+  const char *value;
+} command_step;
+
+/* The next step behind *at (at first 0), which moves on; false: there is none. */
+bool command_next(const command *c, int *at, command_step *step);
 
 /* Fill in the command.  Returns 0, or the exit status of a wrong use, which
  * has been told on stderr. */

@@ -11,6 +11,7 @@
 #include "host/load.h"
 #include "host/memory.h"
 #include "host/slab.h"
+#include "host/traceback.h"
 
 
 /* A collection begins when memory has grown to so many per cent.  Starting a
@@ -24,6 +25,8 @@ enum { COLLECTOR_GRACE = 256 };
 
 
 static int open_libraries(lua_State *L) {
+  lua_pushboolean(L, host_of(L)->no_environment);
+  lua_setfield(L, LUA_REGISTRYINDEX, "LUA_NOENV"); /* for loadlib.c */
   luaL_openlibs(L);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   luaopen_neap_coroutine(L);
@@ -32,6 +35,7 @@ static int open_libraries(lua_State *L) {
   lua_setfield(L, -2, LUA_COLIBNAME);
   luaL_requiref(L, "neap.error", luaopen_neap_error, 0);
   lua_settop(L, 0);
+  traceback_open(L); /* before neap.require, which keeps parts of debug */
   load_open(L);
   lua_gc(L, LUA_GCINC, COLLECTOR_PAUSE, 0, 0);
   return 0;
@@ -50,10 +54,13 @@ static int panic(lua_State *L) {
 static void warn(void *about, const char *message, int to_be_continued) {
   host *h = about;
   if (!h->warning && !to_be_continued && message[0] == '@') {
-    h->silent = strcmp(message, "@off") == 0;
+    if (strcmp(message, "@on") == 0)
+      h->warns = true;
+    else if (strcmp(message, "@off") == 0)
+      h->warns = false;
     return;
   }
-  if (!h->silent)
+  if (h->warns)
     fprintf(stderr, "%s%s%s", h->warning ? "" : "Lua warning: ", message,
             to_be_continued ? "" : "\n");
   h->warning = to_be_continued != 0;
@@ -66,7 +73,7 @@ static lua_State *new_state(host *h) {
   if (L == NULL)
     return NULL;
   lua_atpanic(L, panic);
-  lua_setwarnf(L, warn, h); /* an error in a finalizer is told, not hidden */
+  lua_setwarnf(L, warn, h);
   lua_gc(L, LUA_GCSTEP, -COLLECTOR_GRACE); /* as if so much had been freed */
   return L;
 }
@@ -148,7 +155,10 @@ int host_class(lua_State *L) {
 
 
 static int traced(lua_State *L) {
-  luaL_traceback(L, L, luaL_tolstring(L, 1, NULL), 1);
+  luaL_tolstring(L, 1, NULL);
+  lua_pushliteral(L, "\n");
+  traceback_push(L, L, 1);
+  lua_concat(L, 3);
   return 1;
 }
 

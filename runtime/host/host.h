@@ -56,8 +56,9 @@ struct host {
                                     running task must not go on behind it */
   unsigned stuck;                /* calls below which nothing can suspend */
   unsigned closing;              /* nested coroutine.close */
+  bool no_environment;           /* Lua's variables are not looked at: -E */
   bool warning;                  /* in the middle of one */
-  bool silent;                   /* warn("@off") */
+  bool warns;                    /* warn("@on") */
   bool ended;      /* the state is being closed: what a finalizer makes now
                        gets none itself */
   int exit_status; /* of the process */

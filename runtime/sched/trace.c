@@ -6,6 +6,7 @@
 ** raised first; later handlers find the note and keep it.
 */
 
+#include "host/traceback.h"
 #include "sched/sched.h"
 
 /* Keys of the registry. */
@@ -50,7 +51,7 @@ int trace_handler(lua_State *L) {
   if (trace_is_interrupt(L, 1))
     return 1;
   if (!is_passed_on(L) || !is_noted(L, 1)) {
-    luaL_traceback(L, L, NULL, 1);
+    traceback_push(L, L, 1);
     trace_note(L, 1, 2);
   }
   lua_settop(L, 1);

@@ -22,7 +22,7 @@ typedef struct worker worker;
 /* What a worker runs. */
 enum worker_kind {
   WORKER_FILE,    /* the script of that name */
-  WORKER_TEXT,    /* Lua text, as behind -e */
+  WORKER_PROGRAM, /* what the command line says */
   WORKER_FUNCTION /* a function, as string.dump gives it */
 };
 

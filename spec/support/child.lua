@@ -7,6 +7,21 @@ local child = {}
 --- The executable under test.
 child.neap = (os.getenv "NEAP_BUILD" or "build") .. "/neap"
 
+--- Code for `neap -e`, which has no arguments of its own, that finds some in `...`
+--- and `arg`.
+---@param script string
+function child.code(script, ...)
+  local arguments = {...}
+  if #arguments == 0 then
+    return script
+  end
+  for i, value in ipairs(arguments) do
+    arguments[i] = ("%q"):format(value)
+  end
+  return ("arg = {%s}; return (function(...) %s\nend)(table.unpack(arg))"):format(
+    table.concat(arguments, ", "), script)
+end
+
 local function env_with(options)
   local env = process.env()
   env.ASAN_OPTIONS = options
@@ -17,7 +32,7 @@ end
 ---@param script string
 ---@param ... string  what the script finds in `...`
 function child.run(script, ...)
-  return assert(process.run {child.neap, "-e", script, ...})
+  return assert(process.run {child.neap, "-e", child.code(script, ...)})
 end
 
 --- The same, where a sanitizer keeps no freed memory, which would count as used.

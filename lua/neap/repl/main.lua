@@ -61,17 +61,6 @@ function main.open(prepare)
   Terminal.new {stream = ours}:run()
 end
 
---- `neap` alone.
----@async
-function main.prompt(...)
-  if not is_interactive() then
-    return plainly(...)
-  end
-  main.say("neap ", core.version, " (", _VERSION, "); :help tells what there is")
-  main.open()
-  tasks.finish(0)
-end
-
 --- Run a program so that ^C ends it, and not the process.
 local function run(program, ...)
   local arguments = table.pack(...)
@@ -85,20 +74,29 @@ local function run(program, ...)
   return ok, err
 end
 
---- `neap -i`: the program, and a prompt.
+--- `neap -i`: the program if there is one, and a prompt, whatever standard input is.
 ---@async
 function main.interactive(program, ...)
-  if not is_interactive() then
-    program(...)
-    return plainly()
-  end
   tasks.lenient(true)
-  local ok, err = run(program, ...)
-  if ok == false then
-    io.stderr:write("neap: ", tostring(err), "\n")
+  if not program then
+    main.say("neap ", core.version, " (", _VERSION, "); :help tells what there is")
+  else
+    local ok, err = run(program, ...)
+    if ok == false then
+      io.stderr:write("neap: ", tostring(err), "\n")
+    end
   end
   main.open()
   tasks.finish(0)
+end
+
+--- `neap` alone.
+---@async
+function main.prompt(...)
+  if not is_interactive() then
+    return plainly(...)
+  end
+  main.interactive()
 end
 
 --- `neap attach`, `ps`, `socks`.

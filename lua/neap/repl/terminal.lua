@@ -28,10 +28,10 @@ local SIGNAL = 0.001
 local Terminal = {}
 Terminal.__index = Terminal
 
---- One that cannot move its cursor gets plain lines.
+--- One that cannot move its cursor, or is none (`neap -i < file`), gets plain lines.
 local function is_dumb()
-  local kind = os.getenv "TERM"
-  return kind == nil or kind == "" or kind == "dumb"
+  local kind = core.is_terminal(0) and core.is_terminal(1) and os.getenv "TERM"
+  return not kind or kind == "" or kind == "dumb"
 end
 
 local function has_colour()

@@ -1,0 +1,253 @@
+#include "cli/program.h"
+
+#include <lauxlib.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/host.h"
+
+/* What `neap -e` finds without require: neap.net as net. */
+static const char *const short_names[] = {"net",    "task",    "time",
+                                          "signal", "process", "stdio",
+                                          "worker", "trace",   NULL};
+
+/* Code without these words reaches no global that it does not name. */
+static const char *const roundabout[] = {"_ENV", "_G",      "debug",   "dofile",
+                                         "load", "package", "require", NULL};
+
+static const char prompt_script[] = "require('neap.repl.main').prompt(...)";
+
+static const char always_script[] = "require('neap.repl.main').interactive()";
+
+static const char remote_script[] = "require('neap.repl.main').remote(...)";
+
+static const char test_script[] =
+    "os.exit(require('neap.test').main{...}, true)";
+
+static const char library_script[] =
+    "local name, module = ...; _G[name] = require(module)";
+
+
+static void push_text(lua_State *L, const char *text, const char *name) {
+  if (luaL_loadbufferx(L, text, strlen(text), name, "t") != LUA_OK)
+    lua_error(L);
+}
+
+
+/*
+** Code and files
+*/
+
+static bool says_any(const char *code, const char *const *words) {
+  while (*words != NULL && strstr(code, *words) == NULL)
+    words++;
+  return *words != NULL;
+}
+
+
+/* Unless the script has given the name a value of its own. */
+static void set_short_name(lua_State *L, const char *name) {
+  if (lua_getglobal(L, name) == LUA_TNIL) {
+    lua_getglobal(L, "require");
+    lua_pushfstring(L, "neap.%s", name);
+    lua_call(L, 1, 1);
+    lua_setglobal(L, name);
+  }
+  lua_pop(L, 1);
+}
+
+
+/* The short names are for code that is the whole program.  Modules that it
+ * cannot use are not loaded, which would take longer than all the rest of a
+ * start. */
+static void push_code(lua_State *L, const command *c, const char *code) {
+  bool all = c->interactive || says_any(code, roundabout);
+  for (const char *const *name = short_names; *name != NULL; name++)
+    if (c->verb == VERB_CODE && (all || strstr(code, *name) != NULL))
+      set_short_name(L, *name);
+  push_text(L, code, "=(command line)");
+}
+
+
+/* Modules next to the script are found. */
+static void add_folder(lua_State *L, const char *script) {
+  const char *slash = strrchr(script, '/');
+  if (slash != NULL)
+    lua_pushlstring(L, script, (size_t)(slash - script));
+  else
+    lua_pushliteral(L, ".");
+  const char *folder = lua_tostring(L, -1);
+  lua_getglobal(L, "package");
+  lua_getfield(L, -1, "path");
+  lua_pushfstring(L, "%s/?.lua;%s/?/init.lua;%s", folder, folder,
+                  lua_tostring(L, -1));
+  lua_setfield(L, -3, "path");
+  lua_pop(L, 3);
+}
+
+
+void program_push_file(lua_State *L, const char *path) {
+  int status = host_load_file(L, path);
+  if (status != LUA_OK) {
+    host_of(L)->exit_status = status == LUA_ERRFILE ? USAGE : EXIT_FAILURE;
+    lua_error(L);
+  }
+  if (strcmp(path, "-") != 0)
+    add_folder(L, path);
+}
+
+
+/* Push what comes behind all steps; false: nothing does. */
+static bool push_last(lua_State *L, const command *c) {
+  switch (c->verb) {
+  case VERB_CODE:
+    return false;
+  case VERB_PROMPT:
+    push_text(L, c->interactive ? always_script : prompt_script, "=neap.repl");
+    break;
+  case VERB_REMOTE:
+    push_text(L, remote_script, "=neap.repl");
+    break;
+  case VERB_TEST:
+    push_text(L, test_script, "=neap.test");
+    break;
+  default:
+    program_push_file(L, c->argv[c->program]);
+  }
+  return true;
+}
+
+
+/*
+** The steps before
+*/
+
+/* LUA_INIT, of which the one with the version comes first: its value, or NULL. */
+static const char *init(const command *c, const char **name) {
+  static const char *const names[] = {"=LUA_INIT_5_4", "=LUA_INIT"};
+  const char *value = NULL;
+  for (int i = 0; i < 2 && value == NULL && !c->no_environment; i++) {
+    *name = names[i];
+    value = getenv(names[i] + 1);
+  }
+  return c->verb == VERB_REMOTE ? NULL : value;
+}
+
+
+static void push_init(lua_State *L, const char *value, const char *name) {
+  if (value[0] != '@')
+    push_text(L, value, name);
+  else if (luaL_loadfilex(L, value + 1, "t") != LUA_OK)
+    lua_error(L);
+}
+
+
+/* [NAME=]MODULE */
+static void push_library(lua_State *L, const char *value) {
+  const char *equals = strchr(value, '=');
+  push_text(L, library_script, "=(command line)");
+  if (equals != NULL)
+    lua_pushlstring(L, value, (size_t)(equals - value));
+  else
+    lua_pushstring(L, value);
+  lua_pushstring(L, equals != NULL ? equals + 1 : value);
+}
+
+
+/* Push the next step, or take it here; false: there is none. */
+static bool push_step(lua_State *L, const command *c, int *at) {
+  command_step step;
+  const char *name, *value = *at == 0 ? init(c, &name) : NULL;
+  if (value != NULL) {
+    *at = 1;
+    push_init(L, value, name);
+    return true;
+  }
+  while (command_next(c, at, &step)) {
+    if (step.option == 'W')
+      lua_warning(L, "@on", 0);
+    else if (step.option == 'e')
+      return push_code(L, c, step.value), true;
+    else
+      return push_library(L, step.value), true;
+  }
+  return false;
+}
+
+
+static int last_k(lua_State *L, int status, lua_KContext ctx) {
+  (void)status, (void)ctx;
+  return lua_gettop(L);
+}
+
+
+/* The stack is the program's arguments, whose number is the upvalue; at is where
+ * the next step begins on the command line. */
+static int steps_k(lua_State *L, int status, lua_KContext next) {
+  const command *c = lua_touserdata(L, lua_upvalueindex(1));
+  int nargs = (int)lua_tointeger(L, lua_upvalueindex(2));
+  int at = (int)next;
+  (void)status;
+  while (push_step(L, c, &at))
+    lua_callk(L, lua_gettop(L) - nargs - 1, 0, at, steps_k);
+  if (!push_last(L, c))
+    return 0;
+  lua_insert(L, 1);
+  lua_callk(L, nargs, LUA_MULTRET, 0, last_k);
+  return lua_gettop(L);
+}
+
+
+static int l_steps(lua_State *L) {
+  return steps_k(L, LUA_OK, 0);
+}
+
+
+/* What is all of the program is loaded at once, so that its mistakes are told
+ * before anything runs. */
+static bool push_only(lua_State *L, const command *c) {
+  command_step step;
+  int at = 0;
+  const char *name;
+  if (init(c, &name) != NULL)
+    return false;
+  if (!command_next(c, &at, &step))
+    return push_last(L, c);
+  if (c->verb != VERB_CODE || step.option != 'e' || command_next(c, &at, &step))
+    return false;
+  push_code(L, c, step.value);
+  return true;
+}
+
+
+/* How many of argv are the program's own; of a word also the word, if it says
+ * what to do. */
+static int arguments(const command *c) {
+  int n = c->argc - c->program - (c->verb != VERB_REMOTE);
+  return n > 0 ? n : 0;
+}
+
+
+void program_push(lua_State *L, const command *c) {
+  if (push_only(L, c))
+    return;
+  lua_pushlightuserdata(L, (void *)c);
+  lua_pushinteger(L, arguments(c));
+  lua_pushcclosure(L, l_steps, 2);
+}
+
+
+int program_push_arguments(lua_State *L, const command *c) {
+  int script = c->program < c->argc ? c->program : 0;
+  lua_createtable(L, c->argc, c->argc);
+  for (int i = 0; i < c->argc; i++) {
+    lua_pushstring(L, c->argv[i]);
+    lua_rawseti(L, -2, i - script);
+  }
+  lua_setglobal(L, "arg");
+  int n = arguments(c);
+  luaL_checkstack(L, n, "too many arguments");
+  for (int i = c->argc - n; i < c->argc; i++)
+    lua_pushstring(L, c->argv[i]);
+  return n;
+}

@@ -1,0 +1,17 @@
+/*
+** Tracebacks, in which `require` is one line, as Lua's own is: neap's is made of
+** functions in Lua, of which nobody wants to know.
+*/
+
+#ifndef HOST_TRACEBACK_H
+#define HOST_TRACEBACK_H
+
+#include <lua.h>
+
+/* Push on L the traceback of the stack of `of` from a level on. */
+void traceback_push(lua_State *L, lua_State *of, int level);
+
+/* Replace debug.traceback. */
+void traceback_open(lua_State *L);
+
+#endif
