@@ -410,7 +410,7 @@ end)
 
 it("docs/ARCHITECTURE.md names what there is", function()
   local texts = {}
-  for _, folder in ipairs {"host", "sched", "net", "uv"} do
+  for _, folder in ipairs {"host", "sched", "net", "uv", "cli"} do
     for name in lfs.dir("runtime/" .. folder) do
       if name:find "%.[ch]$" then
         texts[#texts + 1] = read(("runtime/%s/%s"):format(folder, name))

@@ -185,8 +185,9 @@ struct datagram_transport {
    * least one; or why not the first: -EAGAIN for no room now. */
   int (*send)(datagram *d, const outgoing *v, int n);
 
-  /* Call datagram_writable(d) once, when it makes sense to try again. */
-  int (*want_send)(datagram *d);
+  /* Call datagram_writable(d) once, when it makes sense to try again to send
+   * there (NULL: to whom it is connected). */
+  void (*want_send)(datagram *d, const address *to);
 
   int (*connect)(datagram *d, const address *to); /* NULL: to nobody */
   int (*join)(datagram *d, bool leave, const address *group,

@@ -8,7 +8,10 @@
 #include "net/net.h"
 #include "net/trace.h"
 
-enum { FREE_BAGS = 16 };
+enum {
+  FREE_BAGS = 16,
+  JAMS = 16 /* with so many nothing gathers any more */
+};
 
 struct bag {
   bag *next; /* in the pool of free ones */
@@ -18,6 +21,15 @@ struct bag {
   int to_count;
   address to[DATAGRAM_BATCH]; /* one for those that follow each other */
   char bytes[BAG_BYTES];
+};
+
+
+/* A destination without room. */
+struct jam {
+  jam *next;
+  bag *bag;     /* what had gathered for it; NULL: nothing */
+  bool to_peer; /* it is whom the socket is connected to */
+  address to;
 };
 
 
@@ -98,11 +110,8 @@ static void unlink_bag(datagram *d) {
 }
 
 
-static void give_bag(datagram *d) {
+static void give_bag(datagram *d, bag *b) {
   struct net *n = net_of(d->host);
-  bag *b = d->bag;
-  d->bag = NULL;
-  unlink_bag(d);
   if (n->bag_count == FREE_BAGS) {
     free(b);
     return;
@@ -168,18 +177,25 @@ static const address *copy_of(bag *b, const address *to) {
 }
 
 
-bool bag_put(datagram *d, const char *bytes, size_t size, const address *to) {
-  if (d->bag != NULL && is_full(d->bag, size) && !datagram_flush(d))
-    return false;
-  if (d->bag == NULL)
-    d->bag = take_bag(d);
-  bag *b = d->bag;
+static void put(bag *b, const char *bytes, size_t size, const address *to) {
   outgoing *o = &b->list[b->count];
   *o = (outgoing){.bytes = b->bytes + b->used, .size = size};
   o->to = copy_of(b, to);
   memcpy(b->bytes + b->used, bytes, size);
   b->used += size;
   b->count++;
+}
+
+
+bool bag_put(datagram *d, const char *bytes, size_t size, const address *to) {
+  if (d->bag != NULL && is_full(d->bag, size)) {
+    datagram_flush(d);
+    if (d->blocked && datagram_blocked(d, to))
+      return false;
+  }
+  if (d->bag == NULL)
+    d->bag = take_bag(d);
+  put(d->bag, bytes, size, to);
   link_bag(d);
   return true;
 }
@@ -204,14 +220,6 @@ static void refuse(datagram *d, bag *b, int status, int *retried) {
 }
 
 
-static void block(datagram *d) {
-  int status = d->transport->want_send(d);
-  d->blocked = status == 0;
-  if (status < 0)
-    note(d, status, NULL);
-}
-
-
 void datagram_sent(datagram *d, const outgoing *v, int n) {
   for (int i = 0; i < n; i++)
     d->sent += v[i].size;
@@ -219,18 +227,14 @@ void datagram_sent(datagram *d, const outgoing *v, int n) {
 }
 
 
-bool datagram_flush(datagram *d) {
-  bag *b = d->bag;
+/* True when all of it is out; false: there is no room for the first of the
+ * rest. */
+static bool empty(datagram *d, bag *b) {
   int retried = -1;
-  if (b == NULL || d->blocked)
-    return b == NULL;
   while (b->first < b->count) {
     int n = d->transport->send(d, b->list + b->first, b->count - b->first);
-    if (n == -EAGAIN) {
-      unlink_bag(d);
-      block(d);
+    if (n == -EAGAIN)
       return false;
-    }
     datagram_sent(d, b->list + b->first, n);
     trace_outgoing(d, b->list + b->first, n);
     if (n > 0)
@@ -238,25 +242,175 @@ bool datagram_flush(datagram *d) {
     else
       refuse(d, b, n, &retried);
   }
-  give_bag(d);
   return true;
 }
 
 
-size_t bag_bytes(const datagram *d) {
+/*
+** Destinations without room
+*/
+
+static bool is_jammed(const jam *j, const address *to) {
+  return to != NULL ? !j->to_peer && is_same(&j->to, to) : j->to_peer;
+}
+
+
+static jam *find_jam(const datagram *d, const address *to) {
+  jam *j = d->jams;
+  while (j != NULL && !is_jammed(j, to))
+    j = j->next;
+  return j;
+}
+
+
+bool datagram_blocked(const datagram *d, const address *to) {
+  return d->apart ? find_jam(d, to) != NULL : d->blocked;
+}
+
+
+void datagram_block(datagram *d, const address *to) {
+  d->transport->want_send(d, to);
+  d->blocked = true;
+  if (!d->apart || find_jam(d, to) != NULL)
+    return;
+  jam *j = memory_new(sizeof *j);
+  j->to_peer = to == NULL;
+  if (to != NULL)
+    j->to = *to;
+  j->next = d->jams;
+  d->jams = j;
+  d->gathers = ++d->jam_count < JAMS;
+}
+
+
+/* The messages to whom the first of the rest is for: the others go on. */
+static void set_aside(datagram *d) {
+  bag *b = d->bag;
+  int rest = b->first;
+  datagram_block(d, b->list[rest].to);
+  jam *j = d->jams;
+  j->bag = take_bag(d);
+  for (int i = rest; i < b->count; i++) {
+    const outgoing *o = &b->list[i];
+    if (is_jammed(j, o->to))
+      put(j->bag, o->bytes, o->size, o->to);
+    else
+      b->list[rest++] = *o;
+  }
+  b->count = rest;
+}
+
+
+static void end_jam(datagram *d, jam **at) {
+  jam *j = *at;
+  *at = j->next;
+  if (j->bag != NULL)
+    give_bag(d, j->bag);
+  free(j);
+  d->gathers = --d->jam_count < JAMS;
+}
+
+
+/* Whoever waits where nothing had gathered tries for himself. */
+static bool end_jams(datagram *d) {
+  bool any = false;
+  for (jam **at = &d->jams; *at != NULL;) {
+    jam *j = *at;
+    if (j->bag == NULL || empty(d, j->bag)) {
+      end_jam(d, at);
+      any = true;
+    } else {
+      d->transport->want_send(d, j->to_peer ? NULL : &j->to);
+      at = &j->next;
+    }
+  }
+  d->blocked = d->jams != NULL;
+  return any;
+}
+
+
+bool datagram_unblock(datagram *d) {
+  d->blocked = false;
+  if (!d->apart)
+    return datagram_flush(d);
+  return end_jams(d);
+}
+
+
+bool datagram_leave(datagram *d) {
+  for (jam **at = &d->jams; *at != NULL; at = &(*at)->next)
+    if ((*at)->to_peer) {
+      if ((*at)->bag != NULL)
+        return false;
+      end_jam(d, at);
+      d->blocked = d->jams != NULL;
+      wait_wake_all(&d->writers, 0);
+      break;
+    }
+  return true;
+}
+
+
+bool datagram_flush(datagram *d) {
+  if (d->bag == NULL || (d->blocked && !d->apart))
+    return d->bag == NULL;
+  while (!empty(d, d->bag)) {
+    if (!d->apart) {
+      unlink_bag(d);
+      datagram_block(d, NULL);
+      return false;
+    }
+    set_aside(d);
+  }
+  give_bag(d, d->bag);
+  unlink_bag(d);
+  d->bag = NULL;
+  return true;
+}
+
+
+bool datagram_waits(const datagram *d) {
+  const jam *j = d->jams;
+  while (j != NULL && j->bag == NULL)
+    j = j->next;
+  return d->bag != NULL || j != NULL;
+}
+
+
+static size_t bytes_in(const bag *b) {
   size_t sum = 0;
-  for (int i = d->bag != NULL ? d->bag->first : 0;
-       d->bag != NULL && i < d->bag->count; i++)
-    sum += d->bag->list[i].size;
+  for (int i = b != NULL ? b->first : 0; b != NULL && i < b->count; i++)
+    sum += b->list[i].size;
   return sum;
 }
 
 
-unsigned datagram_drop(datagram *d) {
-  if (d->bag == NULL)
+size_t bag_bytes(const datagram *d) {
+  size_t sum = bytes_in(d->bag);
+  for (const jam *j = d->jams; j != NULL; j = j->next)
+    sum += bytes_in(j->bag);
+  return sum;
+}
+
+
+static unsigned drop(datagram *d, bag *b) {
+  if (b == NULL)
     return 0;
-  unsigned n = (unsigned)(d->bag->count - d->bag->first);
-  give_bag(d);
+  unsigned n = (unsigned)(b->count - b->first);
+  give_bag(d, b);
+  return n;
+}
+
+
+unsigned datagram_drop(datagram *d) {
+  unsigned n = drop(d, d->bag);
+  d->bag = NULL;
+  unlink_bag(d);
+  while (d->jams != NULL) {
+    n += drop(d, d->jams->bag);
+    d->jams->bag = NULL;
+    end_jam(d, &d->jams);
+  }
   return n;
 }
 

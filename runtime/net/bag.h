@@ -6,6 +6,11 @@
 ** full.  What the kernel has no room for stays in it, and senders wait: so a
 ** socket holds one bag at most.  A message that the kernel refuses is left out,
 ** and its error is kept for the next call that sends.
+**
+** But where each receiver has a queue of his own (datagram.apart), a full one is
+** a *jam*: what had gathered for him is set aside, in a bag of its own, and who
+** sends to him waits; the messages to others go on.  With many such jams
+** nothing gathers any more, so that what a socket holds is bounded.
 */
 
 #ifndef NET_BAG_H
@@ -36,10 +41,26 @@ uint64_t datagram_hash(const void *bytes, size_t n);
 /* The kernel took n of these messages (none, of a negative n). */
 void datagram_sent(datagram *d, const outgoing *v, int n);
 
-/* Send what was gathered; true when nothing is left. */
+/* Send what was gathered; true when nothing is left but what was set aside. */
 bool datagram_flush(datagram *d);
 
-/* Forget what was not sent; how many messages that was. */
+/* Of a blocked socket: has this destination no room? */
+bool datagram_blocked(const datagram *d, const address *to);
+
+/* It has none: tell of it when it makes sense to try again. */
+void datagram_block(datagram *d, const address *to);
+
+/* It does.  True when somebody who waits may get on. */
+bool datagram_unblock(datagram *d);
+
+/* The socket is to be connected to another: forget that its peer had no room.
+ * False when messages to him still wait. */
+bool datagram_leave(datagram *d);
+
+/* Is there a message that the kernel has not taken? */
+bool datagram_waits(const datagram *d);
+
+/* Forget what was not sent, and who had no room; how many messages that was. */
 unsigned datagram_drop(datagram *d);
 
 /* Bytes that wait in it. */

@@ -41,6 +41,7 @@ datagram *datagram_new(host *h, const datagram_transport *t, int family,
   d->protocol = protocol;
   d->gathers = type != SOCK_RAW && protocol != IPPROTO_ICMP &&
                protocol != IPPROTO_ICMPV6;
+  d->apart = family == AF_UNIX && type == SOCK_DGRAM;
   LIST_ADD(net_of(h)->datagrams, d);
   d->serial = host_serial(h);
   h->datagrams++;
@@ -197,8 +198,7 @@ void datagram_ended(datagram *d) {
 
 
 void datagram_writable(datagram *d) {
-  d->blocked = false;
-  if (!d->closed && datagram_flush(d))
+  if (!d->closed && datagram_unblock(d))
     wait_wake_all(&d->writers, 0);
 }
 

@@ -25,6 +25,7 @@
 #define DATAGRAM_CLASS "neap.Datagram"
 
 typedef struct bag bag;
+typedef struct jam jam;
 typedef struct kept kept;
 
 typedef struct datagram_box {
@@ -57,8 +58,10 @@ struct datagram {
   kept *first, *last; /* copies of those that nobody took then */
   unsigned kept_count;
   size_t kept_bytes;
-  bag *bag;                   /* gathered, or not yet taken by the kernel */
-  datagram *link;             /* of those with a bag to be emptied */
+  bag *bag;       /* gathered, or not yet taken by the kernel */
+  datagram *link; /* of those with a bag to be emptied */
+  jam *jams;      /* destinations without room, where apart */
+  unsigned jam_count;
   const char *where;          /* malloc'ed endpoint; may be NULL */
   uint64_t timeout;           /* of each suspension, ns; 0: none */
   int family, type, protocol; /* as of socket(2) */
@@ -71,6 +74,7 @@ struct datagram {
   unsigned last_interface; /* whose name the box has */
   bool receiving;          /* the transport delivers */
   bool blocked; /* the kernel has no room: wait for datagram_writable */
+  bool apart;   /* room is each receiver's own: blocked is a matter of jams */
   bool linked;
   bool connected;
   bool gathers; /* messages may wait for others; else each goes out */

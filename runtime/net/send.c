@@ -28,21 +28,15 @@ enum { DEADLINE = 5 }; /* of the stack: behind the arguments of all verbs */
 static int send_k(lua_State *L, int status, lua_KContext ctx);
 
 
-static void block(datagram *d, int *status) {
-  int result = d->transport->want_send(d);
-  d->blocked = result == 0;
-  *status = result < 0 ? result : -EAGAIN;
-}
-
-
 /* At once, behind what has gathered. */
 static int send_now(datagram *d, const outgoing *o) {
-  if (!datagram_flush(d))
+  datagram_flush(d);
+  if (d->blocked && datagram_blocked(d, o->to))
     return -EAGAIN;
   int status = d->transport->send(d, o, 1);
   datagram_sent(d, o, status);
   if (status == -EAGAIN) {
-    block(d, &status);
+    datagram_block(d, o->to);
   } else if (status > 0) {
     trace_outgoing(d, o, 1);
     datagram_know(d, o->to);
@@ -56,7 +50,7 @@ static int send_now(datagram *d, const outgoing *o) {
 
 /* 0, -EAGAIN when it has to wait, or why it is refused. */
 static int send_one(datagram *d, const outgoing *o) {
-  if (d->blocked)
+  if (d->blocked && datagram_blocked(d, o->to))
     return -EAGAIN;
   if (o->fd_count == 0 && bag_takes(d, o->size, o->to))
     return bag_put(d, o->bytes, o->size, o->to) ? 0 : -EAGAIN;
@@ -110,13 +104,14 @@ static int try_sendfd(lua_State *L, datagram *d) {
 
 
 static int try_flush(datagram *d) {
-  return datagram_flush(d) ? 0 : -EAGAIN;
+  datagram_flush(d);
+  return datagram_waits(d) ? -EAGAIN : 0;
 }
 
 
 static int try_connect(lua_State *L, datagram *d) {
   const address *to = destination(L, 2);
-  if (!datagram_flush(d))
+  if (!datagram_flush(d) || !datagram_leave(d))
     return -EAGAIN;
   datagram_doubt(d, NULL);
   int status = d->transport->connect(d, to);

@@ -7,7 +7,8 @@
 **
 ** Where the kernel has no room for a message, it says when there is some; but
 ** not for a full queue of a unix socket that we are not connected to, nor for
-** a full queue of a device.  Then a pause is made, and it is tried again.
+** a full queue of a device, nor where epoll refuses.  Then a pause is made, and
+** it is tried again.
 */
 
 #include "uv/datagram.h"
@@ -323,7 +324,7 @@ static int send_batch(datagram *d, const outgoing *v, int n) {
   int status = parcel_send(p->watch.fd, d->family, &p->parcels, v, n);
   if (status < 0 && status != -EAGAIN && was_anothers(p, status))
     status = parcel_send(p->watch.fd, d->family, &p->parcels, v, n);
-  if (status > 0)
+  if (status > 0 && !d->blocked) /* others may have room where one has none */
     p->pause = PAUSE_FIRST;
   if (status >= 0)
     return status;
@@ -358,11 +359,11 @@ static void on_pause_over(uv_timer_t *timer) {
 }
 
 
-static int begin_pause(datagram *d) {
+static void begin_pause(datagram *d) {
   port *p = port_of(d);
   loop *l = loop_of(d->host);
   if (p->pausing != NULL)
-    return 0;
+    return;
   pause_timer *x = memory_new(sizeof *x);
   x->datagram = d;
   x->timer.data = x;
@@ -372,15 +373,14 @@ static int begin_pause(datagram *d) {
   uv_timer_start(&x->timer, on_pause_over, p->pause, 0);
   loop_touch(l);
   p->pause = p->pause < PAUSE_LAST / 2 ? (uint8_t)(p->pause * 2) : PAUSE_LAST;
-  return 0;
 }
 
 
-static int want_send(datagram *d) {
+static void want_send(datagram *d, const address *to) {
   port *p = port_of(d);
-  if (p->congested || (d->family == AF_UNIX && !d->connected))
-    return begin_pause(d);
-  return want(p, EPOLLOUT);
+  if (p->congested || (d->family == AF_UNIX && to != NULL) ||
+      want(p, EPOLLOUT) < 0)
+    begin_pause(d);
 }
 
 

@@ -48,7 +48,9 @@
 ---   of a later one is returned by the next call that sends (`err.earlier` is true
 ---   then, and that call's own message was accepted).
 --- - Where the kernel has no room to send, or no memory, the sender waits, with
----   one such batch behind it at most.
+---   one such batch behind it at most. Each unix receiver has a queue of its own:
+---   who sends to one that is full waits, and what goes to others goes on, as long
+---   as what nobody has read yet fits the sender's own buffer (`sndbuf`).
 --- - ICMP errors are told to a socket from `net.connect` (and with `recverr` to any):
 ---   once, by `recv` or `send`; the socket is of use afterwards. `err.to` is whom
 ---   the message was sent to, `err.by` who refused it, `err.icmp_type` and
