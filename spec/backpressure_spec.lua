@@ -592,7 +592,7 @@ describe("a system call", function()
     accept4 = "ENOMEM", epoll_ctl = "ENOSPC", setsockopt = "ENOMEM", getsockname = "ENOBUFS",
     getpeername = "ENOBUFS", sendto = "ENOBUFS", sendmsg = "ENOMEM", recvfrom = "ENOMEM",
     shutdown = "ENOTCONN", socketpair = "ENFILE", pipe2 = "EMFILE", close = "EIO",
-    writev = "EIO", fcntl = "ENOMEM", newfstatat = "ENOMEM", chmod = "EPERM", unlink = "EPERM",
+    writev = "EIO", fcntl = "ENOMEM", newfstatat = "ENOMEM", fchmod = "EPERM", unlink = "EPERM",
   }
 
   for call, code in pairs(faults) do

@@ -155,10 +155,16 @@ describe("net.interfaces", function()
           sockets[#sockets + 1] = socket
         until not socket
         print(select(2, net.interfaces()).code)
+        print(select(2, net.connect "tcp://[fe80::1%lo]:1").code)
+        local packets, lack = net.bind "packet://lo"
+        print(lack.code == "EPERM" and "EMFILE" or lack.code)
         sockets[1]:close()
+        packets, lack = net.bind "packet://lo"
+        print(packets and "EPERM" or lack.code)
+        if packets then packets:close() end
         print(#net.interfaces() > 0)
       ]],
     })
-    assert.same({stdout = "EMFILE\ntrue\n", stderr = "", code = 0}, result)
+    assert.same({stdout = "EMFILE\nEMFILE\nEMFILE\nEPERM\ntrue\n", stderr = "", code = 0}, result)
   end)
 end)

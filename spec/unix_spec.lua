@@ -340,6 +340,78 @@ describe("a unix socket", function()
       assert_meet(listener)
     end)
 
+    it("is left alone by unlink_stale when its server does not listen yet (F2)", function()
+      local p <close> = assert(process.spawn {
+        "perl", "-MSocket", "-e", [[
+          $| = 1;
+          socket(S, AF_UNIX, SOCK_STREAM, 0) && bind(S, sockaddr_un($ARGV[0])) && print "ready\n";
+          <STDIN>;
+          listen(S, 5) && print "listens\n";
+          <STDIN>;
+        ]], path, stdin = "pipe", stdout = "pipe",
+      })
+      assert.equal("ready", p.stdout:read "l")
+      assert.equal("EADDRINUSE", code_of(net.listen(endpoint, {unlink_stale = true})))
+      p.stdin:write "\n"
+      assert.equal("listens", p.stdout:read "l")
+      assert(net.connect(endpoint)):close()
+      p.stdin:close()
+      p:wait()
+    end)
+
+    --- Leave one at once: a listener whose file has another name by the time
+    --- that it is closed.
+    local function drop_stale(scheme)
+      local make = scheme == "unixgram" and net.bind or net.listen
+      local left = assert(make(scheme .. ":" .. path .. "+"))
+      assert(os.rename(path .. "+", path))
+      left:close()
+    end
+
+    for scheme, verb in pairs {unix = "listen", seqpacket = "listen", unixgram = "bind"} do
+      it("of a dead " .. scheme .. " socket has one of four starters for its owner", function()
+        local starters = {}
+        for i = 1, 4 do
+          starters[i] = child(([[
+            print "ready"
+            io.stdout:flush()
+            while io.read() do
+              local owner, err = net.%s(%q, {unlink_stale = true, mode = 384})
+              print(owner and "owner" or err.code)
+              io.stdout:flush()
+              io.read()
+              if owner then owner:close() end
+              print "closed"
+              io.stdout:flush()
+            end
+          ]]):format(verb, scheme .. ":" .. path), {stdin = "pipe"})
+        end
+        local function tell_all()
+          local told = {}
+          for i = 1, 4 do
+            starters[i].stdin:write "go\n"
+          end
+          for i = 1, 4 do
+            told[#told + 1] = starters[i].stdout:read()
+          end
+          table.sort(told)
+          return table.concat(told, " ")
+        end
+        for _ = 1, 500 do
+          drop_stale(scheme)
+          assert.equal("EADDRINUSE EADDRINUSE EADDRINUSE owner", tell_all())
+          assert(net.connect(scheme .. ":" .. path)):close()
+          assert.equal("closed closed closed closed", tell_all())
+          assert.is_nil(os.rename(path, path))
+        end
+        for i = 1, 4 do
+          starters[i].stdin:close()
+          starters[i]:wait()
+        end
+        assert.equal("", sh("ls -A " .. folder))
+      end)
+    end
+
     it("has the mode that was asked for, umask or not", function()
       for _, digits in ipairs {"600", "660", "666", "777", "0", "200"} do
         local listener <close> = assert(net.listen(endpoint, {mode = tonumber(digits, 8)}))
@@ -350,6 +422,76 @@ describe("a unix socket", function()
       local listener = assert(net.listen(endpoint))
       assert.equal(("%o"):format(0x1ff & ~tonumber(sh "umask", 8)), mode_of(path))
       listener:close()
+    end)
+
+    it("has that mode where there is no /proc, too", function()
+      local line = 'mount -t tmpfs none /proc || exit 9; umask 027; exec "$0" -e "$1"'
+      local result = assert(process.run {
+        "unshare", "-rm", "sh", "-c", line, neap, ([[
+          local endpoint, path = %q, %q
+          for _, mode in ipairs {438, 504, 128} do
+            local listener = assert(net.listen(endpoint, {mode = mode}))
+            io.write(io.popen("stat -c %%a " .. path):read(), " ")
+            listener:close()
+          end
+          io.open(path, "w"):close()
+          print(io.popen("stat -c %%a " .. path):read())
+        ]]):format(endpoint, path),
+      })
+      if result.stderr:find "^unshare:" or result.code == 9 then
+        pending "no mount namespaces here"
+        return
+      elseif result.stderr:find "Sanitizer" then
+        pending "the sanitizer needs /proc"
+        return
+      end
+      assert.same({stdout = "666 770 200 640\n", stderr = "", code = 0}, result)
+    end)
+
+    it("is not left where descriptors are too few to make the socket", function()
+      local result = assert(process.run {
+        "sh", "-c", 'ulimit -n 40; exec "$0" -e "$1"', neap, ([[
+          local path, stale = %q, %q
+          local left = net.listen("unix:" .. stale .. "+")
+          os.rename(stale .. "+", stale)
+          left:close()
+          local hold = {}
+          local function spare(n)
+            local more
+            repeat
+              more = io.open "/dev/null"
+              hold[#hold + 1] = more
+            until not more
+            for _ = 1, n do table.remove(hold):close() end
+          end
+          local function exists(name) return os.rename(name, name) == true end
+          local function try(make, endpoint, options)
+            local socket, err = make(endpoint, options)
+            if socket then socket:close() end
+            return socket and "ok" or err.code
+          end
+          for free = 0, 4 do
+            for scheme, make in pairs {unix = net.listen, seqpacket = net.listen, unixgram = net.bind} do
+              spare(free)
+              local codes = {}
+              for i, options in ipairs {{}, {mode = 511}, {unlink_stale = true}} do
+                codes[i] = try(make, scheme .. ":" .. path, options)
+                assert(not exists(path))
+              end
+              local expected = free == 0 and "EMFILE" or "ok"
+              assert(table.concat(codes, " ") == (expected .. " "):rep(3):sub(1, -2), table.concat(codes, " "))
+              if free < 4 then
+                local code = try(make, scheme .. ":" .. stale, {unlink_stale = true})
+                assert(code == "EMFILE", code)
+                assert(exists(stale) and not exists(stale .. ".takeover"))
+              end
+            end
+          end
+          assert(try(net.listen, "unix:" .. stale, {unlink_stale = true}) == "ok")
+          print "so"
+        ]]):format(path, path .. ".stale"),
+      })
+      assert.same({stdout = "so\n", stderr = "", code = 0}, result)
     end)
 
     it("has a mode of permissions only, or it is a mistake", function()

@@ -300,7 +300,8 @@ int address_parse_port(const char *text, size_t n) {
 static int take_scope(host *h, const char *text, size_t n, address *out,
                       const char **why) {
   char name[16];
-  uint32_t index = 0;
+  uint32_t number;
+  int index = -ENODEV;
   if (!is_scoped(out))
     return refuse(why, -EINVAL, "only a link-local address has a scope");
   if (n == 0 || memchr(text, '\0', n) != NULL)
@@ -310,10 +311,12 @@ static int take_scope(host *h, const char *text, size_t n, address *out,
     name[n] = '\0';
     index = h->world->net->ifindex(h, name);
   }
-  if (index == 0 &&
-      (!address_parse_number(text, n, INT32_MAX, &index) || index == 0))
-    return refuse(why, -ENODEV, "no interface has the name after %");
-  out->u.in6.sin6_scope_id = index;
+  if (index < 0 && address_parse_number(text, n, INT32_MAX, &number) &&
+      number > 0)
+    index = (int)number;
+  if (index < 0)
+    return refuse(why, index, "no interface has the name after %");
+  out->u.in6.sin6_scope_id = (uint32_t)index;
   return 0;
 }
 

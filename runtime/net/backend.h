@@ -303,8 +303,8 @@ struct backend {
   int (*service_port)(host *h, const char *name, const char *proto); /* or -1 */
   int (*service_name)(host *h, int port, const char *proto, char *out,
                       size_t size);
-  int (*protocol)(host *h, const char *name);     /* "icmp" is 1; or -1 */
-  unsigned (*ifindex)(host *h, const char *name); /* 0: no such interface */
+  int (*protocol)(host *h, const char *name); /* "icmp" is 1; or -1 */
+  int (*ifindex)(host *h, const char *name);  /* -ENODEV: none such */
   int (*ifname)(host *h, unsigned index, char out[16]);
   int (*interfaces)(host *h, netifs *all); /* empty; by index */
 

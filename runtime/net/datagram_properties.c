@@ -102,13 +102,12 @@ static void check_membership_options(lua_State *L) {
 
 
 /* Its index; 0 for any, a negative errno for one that is not there. */
-static long interface_option(lua_State *L) {
+static int interface_option(lua_State *L) {
   host *h = host_of(L);
   if (!membership_option(L, "interface"))
     return 0;
   const char *name = luaL_checkstring(L, -1);
-  unsigned index = h->world->net->ifindex(h, name);
-  return index > 0 ? (long)index : -ENODEV;
+  return h->world->net->ifindex(h, name);
 }
 
 
@@ -123,11 +122,11 @@ static int change_membership(lua_State *L, bool leave) {
     source = address_check(L, lua_gettop(L));
   if (source != NULL && source->u.any.sa_family != group->u.any.sa_family)
     luaL_argerror(L, 3, "a source of the group's family expected");
-  long interface = interface_option(L);
+  int interface = interface_option(L);
   if (d == NULL)
     return datagram_fail(L, NULL, -EBADF, op);
   if (interface < 0)
-    return datagram_fail(L, d, (int)interface, op);
+    return datagram_fail(L, d, interface, op);
   return done(L, d,
               d->transport->join(d, leave, group, source, (unsigned)interface),
               op);

@@ -207,8 +207,8 @@ static void read_interface(const reading *r, const option *row, sockopt *o) {
   (void)row;
   if (lua_type(r->L, -1) == LUA_TSTRING)
     name = lua_tostring(r->L, -1);
-  int index = name != NULL ? (int)h->world->net->ifindex(h, name) : 0;
-  if (index == 0 && name != NULL)
+  int index = name != NULL ? h->world->net->ifindex(h, name) : 0;
+  if (index < 0)
     luaL_argerror(r->L, r->arg,
                   lua_pushfstring(r->L,
                                   "option '%s': no interface is named '%s'",

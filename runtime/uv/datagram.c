@@ -26,6 +26,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "host/memory.h"
@@ -623,9 +624,11 @@ static int bind_packet(int fd, const sockspec *spec) {
   struct sockaddr_ll a = {.sll_family = AF_PACKET,
                           .sll_protocol = htons(ETH_P_ALL)};
   if (spec->interface[0] != '\0') {
-    a.sll_ifindex = (int)if_nametoindex(spec->interface);
-    if (a.sll_ifindex == 0)
+    struct ifreq r = {.ifr_ifindex = 0};
+    memcpy(r.ifr_name, spec->interface, sizeof r.ifr_name);
+    if (ioctl(fd, SIOCGIFINDEX, &r) != 0)
       return -errno;
+    a.sll_ifindex = r.ifr_ifindex;
   }
   return bind(fd, (struct sockaddr *)&a, sizeof a) == 0 ? 0 : -errno;
 }

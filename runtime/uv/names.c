@@ -18,6 +18,9 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "host/error.h"
 #include "host/memory.h"
@@ -224,13 +227,32 @@ int names_protocol(host *h, const char *name) {
 }
 
 
-unsigned names_ifindex(host *h, const char *name) {
+/* The C library's functions for these hide why there was no socket to ask. */
+static int ask_interface(unsigned long what, struct ifreq *r) {
+  int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0)
+    return -errno;
+  int status = ioctl(fd, what, r) == 0 ? 0 : -errno;
+  close(fd);
+  return status;
+}
+
+
+int names_ifindex(host *h, const char *name) {
+  struct ifreq r = {.ifr_ifindex = 0};
   (void)h;
-  return if_nametoindex(name);
+  if (strlen(name) >= sizeof r.ifr_name)
+    return -ENODEV;
+  memcpy(r.ifr_name, name, strlen(name));
+  int status = ask_interface(SIOCGIFINDEX, &r);
+  return status < 0 ? status : r.ifr_ifindex;
 }
 
 
 int names_ifname(host *h, unsigned index, char out[16]) {
+  struct ifreq r = {.ifr_ifindex = (int)index};
   (void)h;
-  return if_indextoname(index, out) != NULL ? 0 : -errno;
+  int status = ask_interface(SIOCGIFNAME, &r);
+  memcpy(out, r.ifr_name, sizeof r.ifr_name);
+  return status;
 }

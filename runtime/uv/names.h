@@ -15,7 +15,7 @@ int names_service_port(host *h, const char *name, const char *proto);
 int names_service_name(host *h, int port, const char *proto, char *out,
                        size_t size);
 int names_protocol(host *h, const char *name);
-unsigned names_ifindex(host *h, const char *name);
+int names_ifindex(host *h, const char *name);
 int names_ifname(host *h, unsigned index, char out[16]);
 int names_interfaces(host *h, netifs *all); /* interfaces.c */
 

@@ -2,9 +2,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 
@@ -19,47 +24,48 @@ static bool has_file(const address *a) {
 }
 
 
-/* A socket refuses when nobody listens on it; other files do always. */
-static bool is_dead(const sockspec *spec) {
-  int fd = socket(AF_UNIX, spec->type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+/* Is a socket of this type, which tries to connect, told that there is none?  Or
+ * a negative errno. */
+static int refuses(const address *a, int type) {
+  int fd = socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0)
-    return false;
-  int result = connect(fd, &spec->addr.u.any, spec->addr.length);
-  bool refused = result != 0 && errno == ECONNREFUSED;
+    return -errno;
+  int result = connect(fd, &a->u.any, a->length);
+  int refused = result != 0 && errno == ECONNREFUSED;
   close(fd);
   return refused;
 }
 
 
-/* Remove the file, if it is a socket that nobody listens on, and the same
- * before and after that was tried. */
-static bool remove_stale(const sockspec *spec) {
-  const char *path = spec->addr.u.un.sun_path;
-  struct stat before, after;
-  return lstat(path, &before) == 0 && S_ISSOCK(before.st_mode) &&
-         is_dead(spec) && lstat(path, &after) == 0 &&
-         after.st_dev == before.st_dev && after.st_ino == before.st_ino &&
-         unlink(path) == 0;
+/* Is no socket bound to the file?  Then none ever will be.  To one that does not
+ * listen yet only a socket of another type can tell that it is there; and such
+ * a one does not get into its queue. */
+static int is_dead(const sockspec *spec) {
+  int refused = refuses(&spec->addr, SOCK_DGRAM);
+  return refused > 0 ? refuses(&spec->addr, spec->type) : refused;
 }
 
 
-/* Of a stream until it listens nobody can connect.  The file is held
- * by a descriptor, so that what is changed is what was looked at. */
+static bool is_same(const struct stat *a, const struct stat *b) {
+  return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+
+/* What was made here. */
 static int claim_file(place *p, const sockspec *spec) {
-  char held[32];
-  struct stat st = {0};
-  int fd = open(spec->addr.u.un.sun_path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-  int status = 0;
-  if (fd < 0)
+  const char *path = spec->addr.u.un.sun_path;
+  struct stat st;
+  if (lstat(path, &st) != 0)
     return -errno;
-  snprintf(held, sizeof held, "/proc/self/fd/%d", fd);
-  p->owns_file = fstat(fd, &st) == 0;
+  p->owns_file = true;
   p->device = st.st_dev;
   p->inode = st.st_ino;
-  if (spec->mode >= 0 && chmod(held, (mode_t)spec->mode) != 0)
-    status = -errno;
-  close(fd);
-  return status;
+  if (spec->mode < 0 || (st.st_mode & 0777) == (mode_t)spec->mode)
+    return 0;
+  /* The folder has access lists of its own. */
+  return fchmodat(AT_FDCWD, path, (mode_t)spec->mode, AT_SYMLINK_NOFOLLOW) == 0
+             ? 0
+             : -errno;
 }
 
 
@@ -72,23 +78,156 @@ void place_leave(const place *p, const address *a) {
 }
 
 
+/*
+** Binding
+*/
+
+typedef struct binding {
+  int fd, status;
+  const address *addr;
+} binding;
+
+
 static int try_bind(int fd, const address *a) {
   return bind(fd, &a->u.any, a->length) == 0 ? 0 : -errno;
 }
 
 
-static int bind_file(int fd, const sockspec *spec, place *p) {
-  int status = try_bind(fd, &spec->addr);
-  if (status == -EADDRINUSE && spec->unlink_stale && remove_stale(spec))
-    status = try_bind(fd, &spec->addr);
+static int bind_openly(void *arg) {
+  binding *b = arg;
+  umask(0);
+  b->status = try_bind(b->fd, b->addr);
+  return 0;
+}
+
+
+/* The file begins with the socket's own mode, less the umask.  That is the
+ * process's, and other threads make files meanwhile: so it is a child that
+ * binds, which shares all with us but that.  It must not hear our signals. */
+static int bind_with_mode(int fd, const sockspec *spec) {
+  _Alignas(16) char stack[16 * 1024];
+  binding b = {fd, -EINTR, &spec->addr};
+  sigset_t all, before;
+  if (fchmod(fd, (mode_t)spec->mode) != 0)
+    return -errno;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  pid_t pid = clone(bind_openly, stack + sizeof stack,
+                    CLONE_VM | CLONE_VFORK | CLONE_FILES, &b);
+  if (pid < 0)
+    b.status = -errno;
+  while (pid > 0 && waitpid(pid, NULL, __WCLONE) < 0 && errno == EINTR)
+    continue;
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  return b.status;
+}
+
+
+static int bind_file(int fd, const sockspec *spec) {
+  return spec->mode < 0 ? try_bind(fd, &spec->addr) : bind_with_mode(fd, spec);
+}
+
+
+/*
+** Taking over
+**
+** A dead socket's file is removed and then bound to.  Between the look at it and
+** its removal nobody else may do the same, who would then have a live one there:
+** who removes holds a lock on a file beside it.  Who finds it locked comes too
+** late, as if the other had been there all the time.
+*/
+
+typedef struct lock {
+  int fd;
+  char path[sizeof(((struct sockaddr_un *)NULL)->sun_path) + 16];
+} lock;
+
+
+static void unlock(lock *k) {
+  unlink(k->path);
+  close(k->fd);
+}
+
+
+/* It may have been removed by who held it, since it was opened. */
+static bool is_locked(const lock *k) {
+  struct stat ours, there;
+  return flock(k->fd, LOCK_EX | LOCK_NB) == 0 && fstat(k->fd, &ours) == 0 &&
+         lstat(k->path, &there) == 0 && is_same(&ours, &there);
+}
+
+
+static int lock_beside(lock *k, const char *path) {
+  snprintf(k->path, sizeof k->path, "%s.takeover", path);
+  k->fd = open(k->path,
+               O_RDONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
+  if (k->fd < 0)
+    return -errno;
+  if (is_locked(k))
+    return 0;
+  close(k->fd);
+  return -EADDRINUSE;
+}
+
+
+/* Is the file that is held a dead socket's, and in its place?  Or a negative
+ * errno.  While it is held no newer file has its inode. */
+static int is_stale(int held, const sockspec *spec) {
+  struct stat seen, there;
+  if (fstat(held, &seen) != 0 || !S_ISSOCK(seen.st_mode))
+    return false;
+  int dead = is_dead(spec);
+  if (dead <= 0)
+    return dead;
+  return lstat(spec->addr.u.un.sun_path, &there) == 0 && is_same(&seen, &there);
+}
+
+
+/* The file of a socket that is just bound is there before its socket can be
+ * found, but the folder is locked until then: for that a bind in vain waits. */
+static int replace(int fd, int held, const sockspec *spec) {
+  int status = bind_file(fd, spec);
+  int stale = status == -EADDRINUSE ? is_stale(held, spec) : false;
+  if (stale < 0)
+    return stale;
+  if (stale && unlink(spec->addr.u.un.sun_path) == 0)
+    status = bind_file(fd, spec);
+  return status;
+}
+
+
+static int replace_locked(int fd, const sockspec *spec) {
+  int held = open(spec->addr.u.un.sun_path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+  if (held < 0)
+    return errno == ENOENT ? bind_file(fd, spec) : -errno;
+  int status = replace(fd, held, spec);
+  close(held);
+  return status;
+}
+
+
+static int take_over(int fd, const sockspec *spec) {
+  lock k;
+  int status = lock_beside(&k, spec->addr.u.un.sun_path);
+  if (status < 0)
+    return status;
+  status = replace_locked(fd, spec);
+  unlock(&k);
+  return status;
+}
+
+
+static int take_file(int fd, const sockspec *spec, place *p) {
+  int status = bind_file(fd, spec);
+  int dead =
+      status == -EADDRINUSE && spec->unlink_stale ? is_dead(spec) : false;
+  if (dead != 0)
+    status = dead < 0 ? dead : take_over(fd, spec);
   return status < 0 ? status : claim_file(p, spec);
 }
 
 
-/* The file begins with the socket's own mode. */
 int place_take(int fd, const sockspec *spec, place *p) {
-  if (spec->mode >= 0)
-    fchmod(fd, (mode_t)spec->mode);
-  return has_file(&spec->addr) ? bind_file(fd, spec, p)
+  return has_file(&spec->addr) ? take_file(fd, spec, p)
                                : try_bind(fd, &spec->addr);
 }

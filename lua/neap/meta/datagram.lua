@@ -5,7 +5,8 @@
 ---@class neap.net.BindOptions: neap.Options
 ---@field localaddr (string|neap.Address)?  `net.connect`: where to send from
 ---@field mode integer?  the permissions of a unix socket's file, 0 to 511 (0777)
----@field unlink_stale boolean?  replace a unix socket's file that no process holds
+---@field unlink_stale boolean?  replace a unix socket's file that no process holds, as
+--- `net.listen` does
 ---@field filter integer[][]?  a classic BPF program, a list of {code, jt, jf, k}, as
 --- `packet.filter` makes it and `tcpdump -dd` prints it; attached before anything is received (socket(7))
 

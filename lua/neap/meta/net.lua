@@ -86,7 +86,8 @@ function net.interfaces() end
 ---@field mptcp boolean?  of tcp: let those who want to use several paths
 ---@field mode integer?  the permissions of a unix socket's file, 0 to 511 (0777):
 --- `tonumber("600", 8)`
----@field unlink_stale boolean?  replace a unix socket's file on which nobody listens
+---@field unlink_stale boolean?  replace a unix socket's file that no process holds; of
+--- several that try at once one has it. Meanwhile there is a file PATH.takeover, a lock
 
 --- A connection-oriented byte stream: TCP, MPTCP, SCTP, a unix socket, vsock,
 --- `mem:`, a pipe, a terminal, a file.
