@@ -1,7 +1,10 @@
 --- Whom messages come from and go to: receivers that are full, peers that a socket
 --- is connected to and no longer, addresses that are asked and answer.
 
+local child = require "spec.support.child"
+local lfs = require "lfs"
 local net = require "neap.net"
+local process = require "neap.process"
 local task = require "neap.task"
 
 local open
@@ -230,5 +233,278 @@ describe("a full unix receiver", function()
     assert.equal(peer.localaddr, socket.remoteaddr)
     socket:close()
     sender:join()
+  end)
+end)
+
+describe("connected to nobody again", function()
+  for _, endpoint in ipairs {
+    "udp://127.0.0.1:0", "udp4://*:0", "udp6://[::1]:0", "udp://*:0", "unixgram:@",
+  } do
+    it(endpoint .. " has the place that it had", function()
+      local six = endpoint:find("[::1]", 1, true) ~= nil
+      local kind = endpoint:find "^unix" and endpoint or six and "udp6://[::1]:0" or "udp://127.0.0.1:0"
+      local a, peer, other = bind(endpoint), bind(kind), bind(kind)
+      local before = a.localaddr
+      for _ = 1, 2 do
+        assert(a:connect(peer.localaddr))
+        assert(a:connect(other.localaddr))
+        assert(a:connect())
+        assert.equal(before, a.localaddr)
+        assert.is_nil(a.remoteaddr)
+        assert(a:connect()) -- it is already
+        assert.equal(before, a.localaddr)
+      end
+      assert(a:send("hello", peer.localaddr))
+      local _, from = peer:recv()
+      assert.is_true(from == before or from.port == before.port)
+      assert(other:send("from anybody", from))
+      assert.equal("from anybody", (a:recv()))
+    end)
+  end
+
+  it("what net.connect made has its port", function()
+    local peer = bind "udp://127.0.0.1:0"
+    local a = keep(net.connect(peer.endpoint))
+    local port = a.localaddr.port
+    assert(a:connect())
+    assert.equal("0.0.0.0:" .. port, tostring(a.localaddr))
+    assert(peer:send("hello", "127.0.0.1:" .. port))
+    assert.equal("hello", (a:recv()))
+  end)
+
+  it("has a port that was asked for, and its interface", function()
+    local out = child.isolated(":", [[
+      local net = require "neap.net"
+      local a = assert(net.bind("udp://127.0.0.1:7", {device = "lo"}))
+      local b = assert(net.bind("udp6://[::1]:0", {device = "lo"}))
+      for _, socket in ipairs {a, b} do
+        local before = socket.localaddr
+        assert(socket:connect(before))
+        assert(socket:connect())
+        print(socket.localaddr == before, socket:get "device")
+      end
+    ]])
+    assert.equal("true\tlo\ntrue\tlo\n", out)
+  end)
+
+  it("a link's address keeps its link", function()
+    local out = child.isolated("ip link add v0 type veth peer name v1; ip link set v1 up;" ..
+      "ip link set v0 up; ip -6 addr add fe80::1/64 dev v0 nodad", [[
+      local net = require "neap.net"
+      local a = assert(net.bind "udp6://[fe80::1%v0]:0")
+      local before = a.localaddr
+      assert(a:connect(before))
+      assert(a:connect())
+      print(a.localaddr == before)
+    ]])
+    assert.equal("true\n", out)
+  end)
+
+  it("a ping socket has its identifier", function()
+    local out = child.isolated("echo 0 65535 > /proc/sys/net/ipv4/ping_group_range", [=[
+      local net = require "neap.net"
+      for host, request in pairs {["127.0.0.1"] = 8, ["[::1]"] = 128} do
+        local a = assert(net.bind("icmp://" .. host)):settimeout(5)
+        local to = host:match "[^%[%]]+"
+        local before = a.localaddr
+        assert(a:connect(to))
+        assert(a:connect())
+        print(a.localaddr == before and before.port > 0)
+        assert(a:send(string.char(request, 0, 0, 0, 0, 0, 0, 1) .. "data", to))
+        print((a:recv()):sub(9))
+      end
+    ]=])
+    assert.equal(("true\ndata\n"):rep(2), out)
+  end)
+
+  it("says so where the port is another's by then", function()
+    if not process.run {"strace", "-V"} then
+      pending "strace is not there"
+    elseif process.run({"strace", "-qq", "-o", "/dev/null", "true"}).code ~= 0 then
+      pending "strace is not permitted"
+    end
+    local result = child.strace({"-e", "trace=bind", "-e", "inject=bind:error=EADDRINUSE:when=2"}, [[
+      local net = require "neap.net"
+      local a = assert(net.bind "udp://127.0.0.1:0")
+      assert(a:connect(a.localaddr))
+      local ok, err = a:connect()
+      print(ok, err.code, err.op, a.remoteaddr)
+      print(a:send "x" == nil, a:send("x", "127.0.0.1:9") == a)
+    ]])
+    assert.equal("", result.stderr)
+    assert.equal("nil\tEADDRINUSE\tconnect\tnil\ntrue\ttrue\n", result.stdout)
+  end)
+
+  it("a raw socket would be deaf, and stays as it is", function()
+    for host, to in pairs {["127.0.0.1"] = "127.0.0.1", ["[::1]"] = "::1"} do
+      local a, err = net.bind("raw://" .. host .. "/253")
+      if not a and err.code == "EPERM" then
+        pending "needs CAP_NET_RAW"
+      end
+      keep(a, err)
+      assert(a:connect()) -- it is already
+      assert(a:connect(to))
+      assert.equal("EOPNOTSUPP", code(a:connect()))
+      assert(a:send "hello")
+      assert.is_truthy((a:recv()):find "hello$")
+    end
+  end)
+end)
+
+describe("once it is connected", function()
+  for _, row in ipairs {
+    {"udp://127.0.0.1:0"}, {"udp6://[::1]:0"}, {"unixgram:@"}, {"udp://127.0.0.1:0", "udp://*:0"},
+  } do
+    local endpoint, ours = row[1], row[2] or row[1]
+
+    describe((row[2] and row[2] .. " to " or "") .. endpoint, function()
+      local a, friend, stranger, to
+
+      before_each(function()
+        a, friend, stranger = bind(ours), bind(endpoint), bind(endpoint)
+        to = a.localaddr
+        if row[2] then
+          to = net.address("127.0.0.1:" .. to.port)
+        end
+      end)
+
+      local function send(socket, text)
+        assert(socket:send(text, to))
+        assert(socket:flush())
+      end
+
+      local function assert_next(text)
+        local data, from = a:recv()
+        assert.equal(text, data)
+        assert.equal(friend.localaddr, from)
+      end
+
+      local function assert_nothing_more()
+        assert.equal("ETIMEDOUT", code(a:settimeout(0.02):recv()))
+      end
+
+      it("has only its peer's messages of those that came before", function()
+        send(stranger, "of a stranger")
+        send(friend, "first")
+        send(stranger, "of a stranger")
+        send(friend, "second")
+        send(stranger, "of a stranger")
+        assert(a:connect(friend.localaddr))
+        assert_next "first"
+        assert_next "second"
+        send(friend, "third")
+        assert_next "third"
+        assert_nothing_more()
+      end)
+
+      it("and had received some, not all of which were taken", function()
+        send(stranger, "of a stranger")
+        for i = 1, 3 do
+          send(friend, tostring(i))
+          send(stranger, "of a stranger")
+        end
+        local data, from = a:recv() -- it came with others
+        assert.equal("of a stranger", data)
+        assert.equal(stranger.localaddr, from)
+        task.sleep(0.01)
+        assert(a:connect(friend.localaddr))
+        for i = 1, 3 do
+          assert_next(tostring(i))
+        end
+        assert_nothing_more()
+      end)
+
+      it("has them by every verb, and by a task that had waited", function()
+        local got = {}
+        local reader = task.spawn(function()
+          for text in a:messages() do
+            got[#got + 1] = text
+            if #got == 1 then
+              assert(a:connect(friend.localaddr))
+            end
+          end
+        end)
+        task.yield()
+        send(stranger, "of a stranger")
+        send(friend, "one")
+        send(stranger, "of a stranger")
+        send(friend, "two")
+        while #got < 3 do
+          task.sleep(0.005)
+        end
+        a:close()
+        reader:join()
+        assert.same({"of a stranger", "one", "two"}, got)
+      end)
+
+      it("takes of another peer what he sends from then on", function()
+        assert(a:connect(friend.localaddr))
+        send(friend, "of the former")
+        task.sleep(0.01)
+        assert(a:connect(stranger.localaddr))
+        friend, stranger = stranger, friend
+        send(friend, "of the new one")
+        assert_next "of the new one"
+        assert_nothing_more()
+      end)
+
+      it("and to nobody again, takes all", function()
+        send(stranger, "of a stranger")
+        assert(a:connect(friend.localaddr))
+        assert(a:connect())
+        send(stranger, "of anybody")
+        while (assert(a:recv())) ~= "of anybody" do
+        end
+      end)
+    end)
+  end
+
+  it("closes descriptors of strangers", function()
+    local a, friend, stranger = bind "unixgram:@", bind "unixgram:@", bind "unixgram:@"
+    local near, far = net.socketpair()
+    assert(stranger:send("first", a.localaddr))
+    for _ = 1, 2 do
+      assert(stranger:sendfd("mine", {far}, a.localaddr))
+    end
+    assert.equal("first", (a:recv()))
+    task.sleep(0.01)
+    assert(stranger:sendfd("mine", {far}, a.localaddr))
+    assert(a:connect(friend.localaddr))
+    assert(friend:send("hello", a.localaddr))
+    assert.equal("hello", (a:recv()))
+    far:close()
+    assert.is_nil((near:settimeout(5):recv())) -- the last copy is gone
+    near:close()
+  end)
+
+  it("raw and ping sockets, too", function()
+    local out = child.isolated([[echo 0 65535 > /proc/sys/net/ipv4/ping_group_range;
+      ip addr add fd00::1 dev lo nodad; ip addr add fd00::2 dev lo nodad]], [[
+      local net = require "neap.net"
+      for _, row in ipairs {
+        {"raw://127.0.0.1/253", "raw", "127.0.0.2", "127.0.0.3"}, {"raw6://[::]/253", "raw", "fd00::1", "fd00::2"},
+        {"icmp://0.0.0.0", 8, "127.0.0.2", "127.0.0.3"}, {"icmp://[::]", 128, "fd00::1", "fd00::2"},
+      } do
+        local endpoint, kind, friend, stranger = table.unpack(row)
+        local a = assert(net.bind(endpoint)):settimeout(5)
+        local function hear(ip, text)
+          if kind == "raw" then
+            local host = ip:find ":" and "[" .. ip .. "]" or ip
+            local b <close> = assert(net.bind("raw://" .. host .. "/253"))
+            assert(b:send(text, a.localaddr.ip == "::" and "::1" or "127.0.0.1"))
+          else
+            assert(a:send(string.char(kind, 0, 0, 0, 0, 0, 0, 1) .. text, ip))
+          end
+        end
+        hear(stranger, "stranger")
+        hear(friend, "friend")
+        hear(stranger, "stranger")
+        assert(a:connect(friend))
+        local data, from = a:recv()
+        assert(a.remoteaddr == net.address(friend), a.remoteaddr)
+        print(data:match "%l+$", from.ip == friend, (select(2, a:settimeout(.05):recv()).code))
+      end
+    ]])
+    assert.equal(("friend\ttrue\tETIMEDOUT\n"):rep(4), out)
   end)
 end)

@@ -39,8 +39,7 @@ datagram *datagram_new(host *h, const datagram_transport *t, int family,
   d->family = family;
   d->type = type;
   d->protocol = protocol;
-  d->gathers = type != SOCK_RAW && protocol != IPPROTO_ICMP &&
-               protocol != IPPROTO_ICMPV6;
+  d->gathers = datagram_has_ports(type, protocol);
   d->apart = family == AF_UNIX && type == SOCK_DGRAM;
   LIST_ADD(net_of(h)->datagrams, d);
   d->serial = host_serial(h);
@@ -79,6 +78,15 @@ static void discard(const datagram *d, const arrival *m) {
 }
 
 
+/* It is out of the list. */
+static void forget(datagram *d, kept *k) {
+  discard(d, &k->m);
+  d->kept_count--;
+  d->kept_bytes -= k->m.size;
+  free(k);
+}
+
+
 void datagram_skip(datagram *d) {
   kept *k = d->first;
   if (k == NULL) {
@@ -86,19 +94,25 @@ void datagram_skip(datagram *d) {
     d->fresh_count--;
     return;
   }
-  discard(d, &k->m);
   d->first = k->next;
   if (d->first == NULL)
     d->last = NULL;
-  d->kept_count--;
-  d->kept_bytes -= k->m.size;
-  free(k);
+  forget(d, k);
 }
 
 
 void datagram_empty(datagram *d) {
   while (datagram_first(d) != NULL)
     datagram_skip(d);
+}
+
+
+static void append(datagram *d, kept *k) {
+  if (d->last != NULL)
+    d->last->next = k;
+  else
+    d->first = k;
+  d->last = k;
 }
 
 
@@ -122,13 +136,59 @@ static void keep(datagram *d, const arrival *m) {
     memcpy(at, m->from, m->from_size);
   k->m.bytes = at + m->from_size;
   memcpy(k->m.bytes, m->bytes, m->size);
-  if (d->last != NULL)
-    d->last->next = k;
-  else
-    d->first = k;
-  d->last = k;
+  append(d, k);
   d->kept_count++;
   d->kept_bytes += m->size;
+}
+
+
+/*
+** Strangers' messages
+*/
+
+static bool is_from(const datagram *d, const arrival *m, const address *peer) {
+  address from = {.length = m->from_size};
+  if (m->from_size != peer->length || m->from == NULL)
+    return false;
+  memcpy(&from.u, m->from, from.length);
+  if (d->family == AF_UNIX)
+    return memcmp(&from.u, &peer->u, from.length) == 0;
+  if (datagram_has_ports(d->type, d->protocol) &&
+      from.u.in4.sin_port != peer->u.in4.sin_port)
+    return false;
+  return d->family == AF_INET
+             ? from.u.in4.sin_addr.s_addr == peer->u.in4.sin_addr.s_addr
+             : memcmp(&from.u.in6.sin6_addr, &peer->u.in6.sin6_addr,
+                      sizeof from.u.in6.sin6_addr) == 0;
+}
+
+
+unsigned datagram_sift(datagram *d, const address *peer, arrival *list,
+                       unsigned n) {
+  unsigned count = 0;
+  for (unsigned i = 0; i < n; i++)
+    if (is_from(d, &list[i], peer))
+      list[count++] = list[i];
+    else
+      discard(d, &list[i]);
+  return count;
+}
+
+
+void datagram_sift_kept(datagram *d, const address *peer) {
+  for (; d->fresh_count > 0; d->fresh_count--)
+    keep(d, d->fresh++);
+  kept *k = d->first;
+  d->first = d->last = NULL;
+  while (k != NULL) {
+    kept *next = k->next;
+    k->next = NULL;
+    if (is_from(d, &k->m, peer))
+      append(d, k);
+    else
+      forget(d, k);
+    k = next;
+  }
 }
 
 

@@ -86,6 +86,12 @@ struct datagram {
   unsigned serial; /* what it is called instead of by its pointer */
 };
 
+/* Do addresses of such sockets have ports?  The kernel speaks of some anyway. */
+static inline bool datagram_has_ports(int type, int protocol) {
+  return type != SOCK_RAW && protocol != IPPROTO_ICMP &&
+         protocol != IPPROTO_ICMPV6;
+}
+
 static inline void *datagram_part(datagram *d) {
   return d + 1;
 }
@@ -100,6 +106,13 @@ datagram *datagram_new(host *h, const datagram_transport *t, int family,
  * as often as that returns true: readers wait for what others left. */
 void datagram_messages(datagram *d, const arrival *list, unsigned n);
 bool datagram_keep(datagram *d);
+
+/* Leave out messages that are not from this peer, as getpeername names him: of a
+ * batch, where it tells how many there are then; and of those that nobody has
+ * taken yet. */
+unsigned datagram_sift(datagram *d, const address *peer, arrival *list,
+                       unsigned n);
+void datagram_sift_kept(datagram *d, const address *peer);
 void datagram_error(datagram *d, int status); /* of receiving: told once */
 void datagram_failed(datagram *d,
                      const failure *f); /* the same, with details */

@@ -56,6 +56,11 @@ enum {
  * descriptor's number is asked for. */
 enum { AS_ASKED, IF_MANY, BY_ITSELF };
 
+/* What came before the socket was connected may be anybody's.  The kernel leaves
+ * it in its queue: so messages are sifted, until a call has brought all that was
+ * there. */
+enum { NO_STRANGERS, STRANGERS, LAST_STRANGERS };
+
 typedef struct pause {
   uv_timer_t timer;
   datagram *datagram; /* NULL: given up */
@@ -72,6 +77,7 @@ typedef struct port {
   uint8_t singles;      /* batches of late that brought one */
   uint8_t pause;        /* the next one, ms */
   uint8_t joining;
+  uint8_t strangers;
   bool congested;     /* the last failure was of a lack of buffers */
   bool tells_cred;    /* the script asked for passcred */
   bool queues_errors; /* recverr is on */
@@ -86,6 +92,12 @@ static port *port_of(datagram *d) {
 
 static datagram *port_datagram(port *p) {
   return (datagram *)(void *)p - 1;
+}
+
+
+static int peer_of(int fd, address *a) {
+  a->length = sizeof a->u;
+  return getpeername(fd, &a->u.any, &a->length) == 0 ? 0 : -errno;
 }
 
 
@@ -166,10 +178,20 @@ static void expect(port *p, unsigned n, unsigned messages) {
 }
 
 
+static unsigned without_strangers(port *p, arrival *list, unsigned n) {
+  datagram *d = port_datagram(p);
+  address peer;
+  return peer_of(p->watch.fd, &peer) == 0 ? datagram_sift(d, &peer, list, n)
+                                          : n;
+}
+
+
 static void deliver(port *p, loop *l, arrival *list, unsigned n) {
   datagram *d = port_datagram(p);
   bool end;
   unsigned count = until_end(d, list, n, &end);
+  if (p->strangers != NO_STRANGERS)
+    count = without_strangers(p, list, count);
   hide_credentials(p, list, count);
   if (count > 0)
     datagram_messages(d, list, count);
@@ -183,11 +205,19 @@ static void deliver(port *p, loop *l, arrival *list, unsigned n) {
 }
 
 
+/* Fewer than were asked for: what lay there before is among them. */
+static void end_strangers(port *p, int n, int asked) {
+  if (p->strangers != NO_STRANGERS && n < asked)
+    p->strangers = n > 0 ? LAST_STRANGERS : NO_STRANGERS;
+}
+
+
 static void receive(port *p, loop *l) {
   datagram *d = port_datagram(p);
   arrival *list;
   unsigned count, total = 0;
   int n = arena_receive(l, d, p->watch.fd, p->expected);
+  end_strangers(p, n, p->expected);
   if (n <= 0) {
     if (n < 0 && n != -EAGAIN)
       datagram_error(d, n);
@@ -198,6 +228,8 @@ static void receive(port *p, loop *l) {
     total += count;
     deliver(p, l, list, count);
   }
+  if (p->strangers == LAST_STRANGERS)
+    p->strangers = NO_STRANGERS;
   if (!d->closed)
     expect(p, (unsigned)n, total);
 }
@@ -398,24 +430,89 @@ static int connect_fd(int fd, const void *to, socklen_t size) {
 }
 
 
-/* What ICMP told of the messages to a former peer is no news of the next. */
+/* Where there are no ports, the protocol's number: a peer without one the kernel
+ * would not tell (getpeername). */
+static int connect_to(int fd, int family, int type, int protocol,
+                      const address *to) {
+  struct sockaddr_in6 mapped;
+  address name;
+  const void *bytes = parcel_name(family, to, &mapped, &name.length);
+  memcpy(&name.u, bytes, name.length);
+  if (!datagram_has_ports(type, protocol))
+    address_set_port(&name, protocol);
+  return connect_fd(fd, &name.u, name.length);
+}
+
+
+/* What ICMP told of the messages to a former peer is no news of the next.  A
+ * unix socket has no such queue, and would give a message. */
 static void forget_errors(port *p) {
   failure f;
-  while (pop_error(p, &f))
+  while (port_datagram(p)->family != AF_UNIX && pop_error(p, &f))
     continue;
   option_int(p->watch.fd, SOL_SOCKET, SO_ERROR);
 }
 
 
-static int connect_port(datagram *d, const address *to) {
+/* What was received before, and is still in the kernel or here. */
+static void forget_strangers(port *p) {
+  address peer;
+  p->strangers = STRANGERS;
+  if (peer_of(p->watch.fd, &peer) == 0)
+    datagram_sift_kept(port_datagram(p), &peer);
+}
+
+
+static bool is_scoped(const address *a) {
+  return a->u.any.sa_family == AF_INET6 && a->u.in6.sin6_scope_id != 0;
+}
+
+
+/* The port that the kernel chose is lost, and the interface that a script did:
+ * a peer of the link's scope took its own. */
+static int dissolve(port *p) {
   static const struct sockaddr nobody = {.sa_family = AF_UNSPEC};
-  struct sockaddr_in6 mapped;
-  socklen_t size = sizeof nobody;
-  const void *name =
-      to != NULL ? parcel_name(d->family, to, &mapped, &size) : &nobody;
-  int status = connect_fd(port_of(d)->watch.fd, name, size);
+  int fd = p->watch.fd;
+  address before, after, peer = {0};
+  char device[IFNAMSIZ] = "";
+  socklen_t size = sizeof device;
+  address_local(fd, &before);
+  peer_of(fd, &peer);
+  getsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, &size);
+  int status = connect_fd(fd, &nobody, sizeof nobody);
+  if (status < 0 || before.u.any.sa_family == AF_UNIX)
+    return status;
+  port_datagram(p)->connected = false;
+  p->strangers = NO_STRANGERS;
+  if (device[0] != '\0' && !is_scoped(&peer))
+    setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, size);
+  status = address_local(fd, &after);
+  if (status < 0 || after.u.in4.sin_port == before.u.in4.sin_port)
+    return status;
+  address_set_port(&after, ntohs(before.u.in4.sin_port));
+  if (after.u.any.sa_family == AF_INET6)
+    after.u.in6.sin6_scope_id = before.u.in6.sin6_scope_id;
+  return bind(fd, &after.u.any, after.length) == 0 ? 0 : -errno;
+}
+
+
+/* A raw socket that was connected would receive nothing any more. */
+static int disconnect_port(datagram *d) {
+  if (!d->connected)
+    return 0;
+  return d->type == SOCK_RAW ? -EOPNOTSUPP : dissolve(port_of(d));
+}
+
+
+static int connect_port(datagram *d, const address *to) {
+  port *p = port_of(d);
+  int status =
+      to != NULL ? connect_to(p->watch.fd, d->family, d->type, d->protocol, to)
+                 : disconnect_port(d);
   if (status == 0)
-    forget_errors(port_of(d));
+    forget_errors(p);
+  if (status == 0 && to != NULL)
+    forget_strangers(p);
   return status;
 }
 
@@ -522,12 +619,10 @@ static int localaddr(datagram *d, address *a) {
 
 
 static int remoteaddr(datagram *d, address *a) {
-  a->length = sizeof a->u;
-  if (getpeername(port_of(d)->watch.fd, &a->u.any, &a->length) != 0)
-    return -errno;
-  if (d->type == SOCK_RAW)
+  int status = peer_of(port_of(d)->watch.fd, a);
+  if (status == 0 && !datagram_has_ports(d->type, d->protocol))
     address_set_port(a, 0);
-  return 0;
+  return status;
 }
 
 
@@ -681,7 +776,9 @@ static int dial(int fd, const sockspec *spec, place *p) {
   int status = attach_filter(fd, spec);
   if (status == 0)
     status = bind_local(fd, spec, p);
-  return status < 0 ? status : connect_fd(fd, &spec->addr.u, spec->addr.length);
+  if (status < 0)
+    return status;
+  return connect_to(fd, spec->family, spec->type, spec->protocol, &spec->addr);
 }
 
 
@@ -715,6 +812,7 @@ int port_connect(host *h, const sockspec *spec, datagram **out) {
   *out = make_by_spec(h, fd, spec);
   port_of(*out)->place = p;
   port_of(*out)->addr = spec->local;
+  port_of(*out)->strangers = STRANGERS;
   hear_errors(*out, spec);
   return 0;
 }

@@ -222,9 +222,10 @@ function Datagram:sendfd(data, descriptors, to) end
 ---@return neap.Datagram.Info? info
 function Datagram:recvfd() end
 
---- Connect: send there by default, and receive from there only. May be called
---- again; without an address it is connected to nobody. What was sent before is
---- on its way first, and what ICMP told of it is forgotten.
+--- Connect: send there by default, and receive from there only, also of what
+--- came before. May be called again; without an address it is connected to nobody,
+--- and has the port that it had. What was sent before is on its way first, and
+--- what ICMP told of it is forgotten.
 ---
 --- ```lua
 --- local net = require "neap.net"
@@ -238,7 +239,8 @@ function Datagram:recvfd() end
 ---@async
 ---@param to? string|neap.Address
 ---@return neap.Datagram? socket  itself
----@return neap.Error? err
+---@return neap.Error? err  EADDRINUSE: to nobody, and the port, which the system had
+--- chosen, is another socket's by now; EOPNOTSUPP: a raw socket stays connected
 function Datagram:connect(to) end
 
 --- Receive what is sent to a group; with a source, by that source only (RFC 3678).
