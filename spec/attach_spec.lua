@@ -130,12 +130,11 @@ describe("neap attach", function()
     attach(p, "1")
     local path = ("%s/neap/%d.sock"):format(runtime, p.pid)
     assert(process.run {"chmod", "-R", "777", runtime})
-    local theirs = assert(process.run {neap, "attach", path, input = "1", uid = 65534, gid = 65534,
-      env = with {HOME = "/tmp"}})
+    local theirs = child.run_as_nobody {"attach", path, input = "1", env = with {HOME = "/tmp"}}
     assert.equal("", theirs.stdout)
     assert.matches("does not let this user in", theirs.stderr)
     assert.equal(1, theirs.code)
-    local knocked = assert(process.run {neap, "attach", tostring(p.pid), input = "1", uid = 65534, gid = 65534})
+    local knocked = child.run_as_nobody {"attach", tostring(p.pid), input = "1"}
     assert.matches("EPERM", knocked.stderr)
     assert.equal("1\n", assert(process.run {neap, "attach", path, input = "1"}).stdout)
     assert(process.run {"chmod", "-R", "700", runtime})

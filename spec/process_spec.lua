@@ -3,6 +3,8 @@ local process = require "neap.process"
 local task = require "neap.task"
 local time = require "neap.time"
 
+local nowhere = require "spec.support.child".missing
+
 local neap = (os.getenv "NEAP_BUILD" or "build") .. "/neap"
 
 local function sh(line, options)
@@ -153,13 +155,14 @@ describe("process.spawn", function()
 
   it("returns what the system refuses, and leaves nothing (M3)", function()
     local text = temporary "no program"
+    local missing = nowhere()
     local before = children()
     for endpoint, row in pairs {
-      ["/no/such"] = {"ENOENT", {"/no/such"}},
+      [missing] = {"ENOENT", {missing}},
       ["no-such-command"] = {"ENOENT", {"no-such-command"}},
       [text] = {"EACCES", {text}},
-      ["/no/folder"] = {"ENOENT", {"true", cwd = "/no/folder"}},
-      ["/etc/passwd"] = {"ENOTDIR", {"true", cwd = "/etc/passwd"}},
+      [missing .. "/folder"] = {"ENOENT", {"true", cwd = missing .. "/folder"}},
+      [text .. "/"] = {"ENOTDIR", {"true", cwd = text .. "/"}},
       ["true"] = {"E2BIG", {"true", ("x"):rep(4 << 20)}},
     } do
       row[2].stdin, row[2].stdout, row[2].stderr = "pipe", "pipe", "pipe"
@@ -407,7 +410,7 @@ describe("process.run", function()
   end)
 
   it("returns what spawn does, and raises for options", function()
-    local result, err = process.run {"/no/such", input = "x"}
+    local result, err = process.run {nowhere(), input = "x"}
     assert.is_nil(result)
     assert.equal("ENOENT", err.code)
     for _, options in ipairs {

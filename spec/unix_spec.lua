@@ -6,6 +6,8 @@ local task = require "neap.task"
 local time = require "neap.time"
 
 local code = require "spec.support.child".code
+local missing = require "spec.support.child".missing
+local run_as_nobody = require "spec.support.child".run_as_nobody
 
 local neap = (os.getenv "NEAP_BUILD" or "build") .. "/neap"
 
@@ -604,12 +606,12 @@ describe("a unix socket", function()
 
     --- What nobody gets from connecting.
     local function as_nobody(where)
-      local result = assert(process.run {
-        neap, "-e", code([[
+      local result = run_as_nobody {
+        "-e", code([[
           local stream, err = net.connect(...)
           io.write(stream and stream:read "a" or err.code)
-        ]], where), uid = 65534, gid = 65534,
-      })
+        ]], where),
+      }
       assert.equal("", result.stderr)
       return result.stdout
     end
@@ -621,7 +623,7 @@ describe("a unix socket", function()
       assert.equal("connect", err.op)
       assert.equal(endpoint, err.endpoint)
       assert.equal("ENOENT", code_of(net.connect(endpoint .. "/further")))
-      sh('ln -s /no/such "$1"', path)
+      sh('ln -s "$2" "$1"', path, missing())
       assert.equal("ENOENT", code_of(net.connect(endpoint)))
     end)
 

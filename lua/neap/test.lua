@@ -4,12 +4,15 @@
 --- option and output of its command line), and its functions run in a task: an
 --- `it` may do all that a script may. The default path is `spec`, a file
 --- `.busted` is read, and each `it`, `before_each`, `setup`, ... has a limit of
---- 10 seconds, after which it is cancelled and counts as an error. The
+--- 10 seconds, after which it is cancelled and counts as an error. A task that fails
+--- meanwhile in the program's scope (task.spawn) fails the test, and no other. The
 --- environment variable NEAP_TEST_LIMIT sets another number of seconds.
 ---
 --- busted itself is a package of its own (Debian: lua-busted) and unchanged.
 
 local task = require "neap.task"
+
+local trial = require "neap.prompt.core".trial
 
 local getinfo = debug.getinfo
 
@@ -69,7 +72,8 @@ local function pass_over_ours(busted)
   end
 end
 
---- Make busted's core cancel what takes longer than `limit` seconds.
+--- Make busted's core cancel what takes longer than `limit` seconds, or has spawned
+--- a task that failed: that is the test's failure, and not the end of all.
 local function set_limit(busted, limit, now)
   local safe, rewrite = busted.safe, busted.rewriteMessage
   local deadline
@@ -82,7 +86,9 @@ local function set_limit(busted, limit, now)
     local results
     deadline = now() + limit
     task.timeout(limit, function()
-      results = table.pack(safe(descriptor, run, element))
+      results = table.pack(safe(descriptor, function(...)
+        return trial(run, ...)
+      end, element))
     end)
     deadline = nil
     return table.unpack(results, 1, results.n)

@@ -53,6 +53,8 @@ void frame_leave(lua_State *L, frame *f) {
   if (f->older != NULL)
     f->older->newer = f->newer;
   f->task = NULL;
+  if (f->kind == TRIAL)
+    host_of(L)->sched->trial = NULL;
   if (f->fired) {
     lua_pushnil(L);
     lua_rawsetp(L, LUA_REGISTRYINDEX, f);
@@ -156,6 +158,16 @@ static void push_token(lua_State *L, const task *t, const frame *f) {
 }
 
 
+/* What this interrupt raises is somebody's error. */
+void frame_blame(lua_State *L, frame *f, int err) {
+  if (f->fired)
+    return;
+  lua_pushvalue(L, err);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, f);
+  frame_fire(f);
+}
+
+
 void frame_raise(lua_State *L, task *t) {
   const frame *f = NULL;
   luaL_checkstack(L, 6, NULL);
@@ -182,6 +194,7 @@ bool frame_raised(lua_State *L, const frame *f, int err) {
 /*
 ** timeout(seconds, f, ...) : f's results | nil, error
 ** shield(f, ...) : f's results
+** trial(f, ...) : f's results | raises the error of a task of the root scope
 */
 
 static int framed_k(lua_State *L, int status, lua_KContext ctx) {
@@ -200,18 +213,26 @@ static int framed_k(lua_State *L, int status, lua_KContext ctx) {
 }
 
 
-/* Call the function at index 1 with the arguments above it, in a frame. */
-static int framed(lua_State *L, enum frame_kind kind, uint64_t deadline) {
+/* Put a frame below the function at index 1 and its arguments, and enter it. */
+static frame *push_frame(lua_State *L, enum frame_kind kind,
+                         uint64_t deadline) {
   frame *f = lua_newuserdatauv(L, sizeof *f, 1);
   *f = (frame){.deadline = NEVER};
   luaL_setmetatable(L, CLASS);
   lua_pushthread(L); /* the frame points to it */
   lua_setiuservalue(L, -2, 1);
   lua_insert(L, FRAME);
-  lua_pushcfunction(L, trace_handler);
-  lua_insert(L, HANDLER);
   lua_toclose(L, FRAME);
   frame_enter(L, f, kind, deadline);
+  return f;
+}
+
+
+/* Call the function at index 1 with the arguments above it, in a frame. */
+static int framed(lua_State *L, enum frame_kind kind, uint64_t deadline) {
+  push_frame(L, kind, deadline);
+  lua_pushcfunction(L, trace_handler);
+  lua_insert(L, HANDLER);
   int nargs = lua_gettop(L) - BODY;
   int status = lua_pcallk(L, nargs, LUA_MULTRET, HANDLER, 0, framed_k);
   return framed_k(L, status, 0);
@@ -231,6 +252,28 @@ int frame_timeout(lua_State *L) {
 int frame_shield(lua_State *L) {
   luaL_checkany(L, 1);
   return framed(L, SHIELD, NEVER);
+}
+
+
+static int trial_k(lua_State *L, int status, lua_KContext ctx) {
+  frame *f = lua_touserdata(L, FRAME);
+  (void)status, (void)ctx;
+  if (!f->fired)
+    return lua_gettop(L) - FRAME;
+  push_token(L, f->task, f);
+  return lua_error(L);
+}
+
+
+/* Errors pass through as they are, with the stack below them. */
+int frame_trial(lua_State *L) {
+  struct sched *s = host_of(L)->sched;
+  luaL_checkany(L, 1);
+  if (s->trial != NULL)
+    return luaL_error(L, "trial: there is one already");
+  s->trial = push_frame(L, TRIAL, NEVER);
+  lua_callk(L, lua_gettop(L) - FRAME - 1, LUA_MULTRET, 0, trial_k);
+  return trial_k(L, LUA_OK, 0);
 }
 
 

@@ -242,8 +242,13 @@ static int l_press(lua_State *L) {
 
 
 static const luaL_Reg functions[] = {
-    {"foreground", l_foreground}, {"press", l_press},   {"lenient", l_lenient},
-    {"aside", l_aside},           {"finish", l_finish}, {NULL, NULL},
+    {"foreground", l_foreground},
+    {"press", l_press},
+    {"lenient", l_lenient},
+    {"aside", l_aside},
+    {"finish", l_finish},
+    {"trial", frame_trial},
+    {NULL, NULL},
 };
 
 

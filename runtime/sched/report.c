@@ -155,7 +155,8 @@ void report_failure(lua_State *L, task *t) {
   lua_concat(L, 3);
   bool side = t->scope == h->sched->side;
   bool root = t->scope == h->sched->root || side;
-  bool told = t->served || side || h->sched->lenient;
+  frame *trial = h->sched->trial;
+  bool told = t->served || side || h->sched->lenient || trial != NULL;
   if (root && !told && h->exit_status == 0)
     h->exit_status = 1;
   if (t->served && error_is(L, err))
@@ -165,6 +166,8 @@ void report_failure(lua_State *L, task *t) {
   else
     scope_blame(L, t->scope, err);
   lua_settop(L, err);
+  if (trial != NULL && t->scope == h->sched->root && !t->served)
+    frame_blame(L, trial, err);
 }
 
 

@@ -34,8 +34,9 @@ enum task_state { READY, RUNNING, WAITING, ENDED };
  * its error; what it serves. */
 enum { RESULTS = 1, SERVED };
 
-/* The last two hide interrupts; ENDING is a scope that waits for its tasks. */
-enum frame_kind { TIMEOUT, SCOPE, ENDING, SHIELD };
+/* The last two hide interrupts; ENDING is a scope that waits for its tasks.  A
+ * TRIAL is what a failure in the root scope ends, instead of the program. */
+enum frame_kind { TIMEOUT, SCOPE, TRIAL, ENDING, SHIELD };
 
 typedef struct frame {
   struct frame *older, *newer;
@@ -122,6 +123,7 @@ struct sched {
   scope *root;
   scope *side;      /* of what the program does not wait for; NULL: none yet */
   task *foreground; /* that SIGINT cancels first; NULL: none */
+  frame *trial;     /* the one that runs; NULL: none */
   bool lenient;     /* a failed task is told of, and does not end the program */
   uint64_t spare;   /* before this time a task in an endless loop is not hit */
   int slots;        /* registry: the Tasks that have not ended, slots.c */
@@ -193,6 +195,8 @@ bool frame_raised(lua_State *L, const frame *f, int err);
 void frame_open(lua_State *L);
 int frame_timeout(lua_State *L); /* task.timeout */
 int frame_shield(lua_State *L);  /* task.shield */
+int frame_trial(lua_State *L);
+void frame_blame(lua_State *L, frame *f, int err); /* which it is to raise */
 
 /* Where errors began (trace.c).  The message handler of every pcallk here
  * notes the traceback of an error, but keeps the note of one that a frame or

@@ -35,6 +35,28 @@ function child.run(script, ...)
   return assert(process.run {child.neap, "-e", child.code(script, ...)})
 end
 
+--- Run a command of neap as a user who owns nothing: by a copy, for a folder above the
+--- executable may be closed to others.
+---@param command table  as of process.run, without the executable
+function child.run_as_nobody(command)
+  local path = os.tmpname()
+  local _ <close> = setmetatable({}, {__close = function()
+    os.remove(path)
+  end})
+  local copied = assert(process.run {"sh", "-c", 'cp "$0" "$1" && chmod 755 "$1"', child.neap, path})
+  assert(copied.code == 0, copied.stderr)
+  table.insert(command, 1, path)
+  command.uid, command.gid, command.cwd = 65534, 65534, "/"
+  return assert(process.run(command))
+end
+
+--- A path at which there is nothing.
+function child.missing()
+  local path = os.tmpname()
+  os.remove(path)
+  return path .. "/none"
+end
+
 --- The same, where a sanitizer keeps no freed memory, which would count as used.
 function child.run_lean(script)
   return assert(process.run {
