@@ -2,7 +2,6 @@
 --- is connected to and no longer, addresses that are asked and answer.
 
 local child = require "spec.support.child"
-local lfs = require "lfs"
 local net = require "neap.net"
 local process = require "neap.process"
 local task = require "neap.task"

@@ -190,6 +190,60 @@ describe("packet", function()
       .. "wanted\tnil\t2048\toutgoing\tlo\t00:00:00:00:00:00\nwanted\ntrue\thost\nEMSGSIZE\n", out)
   end)
 
+  it("has VLAN tags, whichever way they go, and captures have them", function()
+    local path = os.tmpname()
+    local out = child.isolated([[ip link add v0 type veth peer name v1;
+      for i in v0 v1; do echo 1 > /proc/sys/net/ipv6/conf/$i/disable_ipv6; ip link set $i up; done]], ([[
+      local pcap, packet = require "neap.pcap", require "neap.packet"
+      local function bind(name)
+        return assert(net.bind("packet://" .. name)):settimeout(5)
+      end
+      local out, beside, far, any = bind "v0", bind "v0", bind "v1", bind "*"
+      local function eth(type)
+        return packet.eth {dst = "02:00:00:00:00:02", src = "02:00:00:00:00:01", type = type}
+      end
+      local function udp(data)
+        return packet.ip {src = "10.0.0.1", dst = "10.0.0.2"} / packet.udp {src_port = 1, dst_port = 2} / data
+      end
+      local frames = {
+        eth() / udp "none",
+        eth() / packet.vlan {vid = 7, pcp = 5} / udp "one",
+        eth() / packet.vlan {vid = 4095, pcp = 7, dei = true} / udp(("x"):rep(1472)),
+        eth "svlan" / packet.vlan {vid = 100} / packet.vlan {vid = 8} / udp "two",
+        eth() / packet.vlan {vid = 0, pcp = 1} / udp "priority",
+      }
+      local capture = assert(pcap.writer(%q))
+      for _, frame in ipairs(frames) do
+        local bytes = frame:bytes()
+        assert(out:send(bytes))
+        for _, socket in ipairs {beside, far, any} do
+          local got, _, info = socket:recv()
+          assert(got == bytes, tostring(packet.dissect(got)))
+          assert(info.ethertype == string.unpack(">I2", bytes, 13), info.ethertype)
+          assert(info.size == nil)
+          if socket == far then
+            assert(capture:write(got))
+          end
+        end
+        assert(any:recv() == bytes) -- it comes to the other end
+      end
+      assert(capture:close())
+      for i, p in ipairs(frames) do
+        assert(out:send(p:bytes()))
+        local got, _, info = far:recv(20)
+        assert(got == p:bytes():sub(1, 20) and info.truncated and info.size == #p:bytes())
+      end
+      local vids = {}
+      for data in assert(pcap.reader(%q)) do
+        local vlan = packet.dissect(data).vlan
+        vids[#vids + 1] = vlan and vlan.vid or "-"
+      end
+      print(table.concat(vids, " "))
+    ]]):format(path, path))
+    os.remove(path)
+    assert.equal("- 7 4095 100 0\n", out)
+  end)
+
   it("needs an interface that is there", function()
     local socket, err = net.bind "packet://nosuch"
     assert.is_nil(socket)

@@ -1,9 +1,10 @@
 #include "uv/arena.h"
 
 #include <errno.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
-#include <netpacket/packet.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -15,8 +16,11 @@
 #define UDP_GRO 104
 #endif
 
-/* Slots begin in different sets of the processor's caches. */
+/* Slots begin in different sets of the processor's caches, and have room in
+ * front, for a tag that the kernel has taken out. */
 enum {
+  HEAD = 16,
+  TAG = 4,
   SLOT = 64 * 1024 + 128,
   UNIX_SLOTS = 16,
   UNIX_SLOT = SLOT * DATAGRAM_BATCH / UNIX_SLOTS,
@@ -57,7 +61,7 @@ static struct arena *arena_of(loop *l) {
 /* The slots of one size, each with its place. */
 static void lay_out(struct arena *a, size_t slot, size_t control) {
   for (size_t i = 0; i < DATAGRAM_BATCH * SLOT / slot; i++) {
-    a->vectors[i] = (struct iovec){a->bytes + i * slot, slot};
+    a->vectors[i] = (struct iovec){a->bytes + i * slot + HEAD, slot - HEAD};
     a->headers[i].msg_hdr = (struct msghdr){
         .msg_name = &a->names[i],
         .msg_iov = &a->vectors[i],
@@ -224,6 +228,37 @@ static void read_link(const struct msghdr *m, extras *x) {
 }
 
 
+/* Of a frame the kernel takes the outermost VLAN tag (IEEE 802.1Q). */
+static const struct cmsghdr *find_tag(struct msghdr *m) {
+  for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c != NULL; c = CMSG_NXTHDR(m, c))
+    if (c->cmsg_level == SOL_PACKET && c->cmsg_type == PACKET_AUXDATA)
+      return c;
+  return NULL;
+}
+
+
+/* Put it back, between the addresses and the type, whose place it takes. */
+static void restore_tag(struct msghdr *g, arrival *m, extras *x) {
+  enum { ADDRESSES = 2 * ETH_ALEN };
+  const struct cmsghdr *c = find_tag(g);
+  struct tpacket_auxdata aux;
+  if (c == NULL || m->size < ADDRESSES)
+    return;
+  memcpy(&aux, CMSG_DATA(c), sizeof aux);
+  if ((aux.tp_status & TP_STATUS_VLAN_VALID) == 0)
+    return;
+  bool told = (aux.tp_status & TP_STATUS_VLAN_TPID_VALID) != 0;
+  uint16_t tag[] = {htons(told ? aux.tp_vlan_tpid : ETH_P_8021Q),
+                    htons(aux.tp_vlan_tci)};
+  m->bytes -= TAG;
+  m->size += TAG;
+  m->full += TAG;
+  memmove(m->bytes, m->bytes + TAG, ADDRESSES);
+  memcpy(m->bytes + ADDRESSES, tag, TAG);
+  x->ethertype = ntohs(tag[0]);
+}
+
+
 /*
 ** Messages
 */
@@ -255,10 +290,12 @@ static uint32_t open_slot(struct arena *a, unsigned i, arrival *m) {
   x->cut = (g->msg_flags & MSG_CTRUNC) != 0;
   for (int k = 0; k < x->fd_count; k++)
     loop_own(loop_of(d->host), x->fds[k]);
-  if (d->family == AF_PACKET)
+  if (d->family == AF_PACKET) {
     read_link(g, x);
+    restore_tag(g, m, x);
+  }
   m->extras = tells(x) ? x : NULL;
-  return piece > 0 ? piece : length;
+  return piece > 0 ? piece : m->full;
 }
 
 

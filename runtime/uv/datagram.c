@@ -673,6 +673,8 @@ static datagram *make(host *h, int fd, int family, int type, int protocol) {
   p->parcels = parcels_of(family, type, protocol);
   if (type == SOCK_SEQPACKET)
     setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &(int){1}, sizeof(int));
+  if (family == AF_PACKET)
+    setsockopt(fd, SOL_PACKET, PACKET_AUXDATA, &(int){1}, sizeof(int));
   return d;
 }
 

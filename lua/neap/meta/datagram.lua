@@ -23,7 +23,7 @@
 ---@field pid integer?  option `passcred`, of unix sockets: of the sender (unix(7))
 ---@field uid integer?
 ---@field gid integer?
----@field ethertype integer?  of `packet://`: 2048 is IPv4
+---@field ethertype integer?  of `packet://`: 2048 is IPv4, 33024 a VLAN tag (IEEE 802.1Q)
 ---@field kind "host"|"broadcast"|"multicast"|"other"|"outgoing"|nil  of `packet://`
 ---@field hwaddr string?  of `packet://`: the sender's, `00:16:3e:00:00:01`
 ---@field lost true?  descriptors came with it that this process may not have
@@ -56,6 +56,9 @@
 ---   once, by `recv` or `send`; the socket is of use afterwards. `err.to` is whom
 ---   the message was sent to, `err.by` who refused it, `err.icmp_type` and
 ---   `err.icmp_code` what he said, `err.mtu` what would fit (ip(7), IP_RECVERR).
+---
+--- - `packet://` gives and takes whole frames. The outermost VLAN tag, which the kernel
+---   takes out of a frame, is put back; a `filter` sees the frame without it.
 ---
 --- It is closed by `close`, by `local d <close>`, and by the collector; the file of
 --- a unix socket is removed then. The fields of a closed socket are nil.
