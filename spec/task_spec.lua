@@ -1412,6 +1412,30 @@ describe("task.channel", function()
     assert.equal("next", c:recv())
   end)
 
+  it("closed tells nobody that it is empty while a promised value may be given up", function()
+    for _, others in ipairs {1, 3} do
+      local c = task.channel()
+      local got = {}
+      local first = task.spawn(c.recv, c)
+      task.yield()
+      for i = 1, others do
+        task.spawn(function()
+          got[i] = c:recv() or "empty"
+        end)
+      end
+      task.yield()
+      c:send "value"
+      c:close()
+      first:cancel()
+      local late = c:recv() or "empty"
+      first:join()
+      assert.equal("cancelled", first.status)
+      assert.equal(0, #c)
+      assert.same({"value", others > 1 and "empty" or nil, others > 1 and "empty" or nil}, got)
+      assert.equal("empty", late)
+    end
+  end)
+
   it("keeps room whose sender is cancelled", function()
     local c = task.channel()
     c:send(1)
@@ -1539,6 +1563,23 @@ describe("task.semaphore", function()
     assert.equal(0, slots.count)
   end)
 
+  it("passes on what a waiter was given that is cancelled before it runs", function()
+    local slots = task.semaphore(0)
+    local first, second = task.spawn(slots.acquire, slots), task.spawn(slots.acquire, slots)
+    task.yield()
+    slots:release()
+    first:cancel()
+    first:join()
+    assert.equal("cancelled", first.status)
+    assert.is_table((task.timeout(1, second.join, second)))
+    local third = task.spawn(slots.acquire, slots)
+    task.yield()
+    slots:release()
+    third:cancel()
+    third:join()
+    assert.equal(1, slots.count)
+  end)
+
   it("gives permits back once", function()
     local slots = task.semaphore(1)
     do
@@ -1636,6 +1677,18 @@ describe("task.mutex", function()
       local lock <close> = task.timeout(1, m.lock, m)
       assert.is_table(lock)
     end
+  end)
+
+  it("goes to the next one where the first is cancelled before it runs", function()
+    local m = task.mutex()
+    m:lock()
+    local first, second = task.spawn(m.lock, m), task.spawn(m.lock, m)
+    task.yield()
+    m:unlock()
+    first:cancel()
+    first:join()
+    assert.equal("cancelled", first.status)
+    assert.is_table((task.timeout(1, second.join, second)))
   end)
 
   it("raises for a second lock by its owner, and an unlock by another", function()

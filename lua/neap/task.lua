@@ -213,6 +213,15 @@ function Channel:send(value)
   return true
 end
 
+-- Is the channel closed, and all is taken that was promised? Then nobody who
+-- waits for a value will get one.
+---@param channel neap.Channel
+local function dismiss_receivers(channel)
+  if channel.closed and channel.promised == 0 then
+    channel.receivers:wake_all(CLOSED)
+  end
+end
+
 --- The oldest value; waits for one.
 ---
 --- ```lua
@@ -228,7 +237,8 @@ end
 function Channel:recv()
   core.check "channel recv"
   if self.count <= self.promised then
-    if self.closed or self.receivers:wait() == CLOSED then
+    -- What is promised may be given up yet, and is then this one's.
+    if self.closed and self.promised == 0 or self.receivers:wait() == CLOSED then
       return nil
     end
     self.promised = self.promised - 1
@@ -238,6 +248,7 @@ function Channel:recv()
       end
       core.check "channel recv"
     end
+    dismiss_receivers(self)
   end
   local first = self.first
   local value = self.values[first]
@@ -265,7 +276,7 @@ end
 function Channel:close()
   self.closed = true
   self.senders:wake_all(CLOSED)
-  self.receivers:wake_all(CLOSED)
+  dismiss_receivers(self)
 end
 
 Channel.__close = Channel.close
@@ -362,6 +373,10 @@ function Semaphore:acquire()
     self.count = self.count - 1
   else
     self.waiters:wait() -- release handed it over
+    if core.interrupted() then -- since it was woken: it is the next one's
+      self:release()
+      core.check "semaphore"
+    end
   end
   return setmetatable({ semaphore = self }, Permit)
 end
@@ -465,6 +480,10 @@ function Mutex:lock()
   end
   if self.held then
     self.waiters:wait() -- unlock handed it over
+    if core.interrupted() then -- since it was woken: it is the next one's
+      self.held = self.waiters:wake(GIVEN)
+      core.check "mutex"
+    end
   end
   self.held = true
   self.owner = me
