@@ -134,7 +134,8 @@ static double read_scaled(const reading *r, const option *row) {
 }
 
 static void read_number(const reading *r, const option *row, sockopt *o) {
-  put_int(o, (int)(uint32_t)read_scaled(r, row));
+  int64_t whole = (int64_t)read_scaled(r, row); /* -1 to UINT32_MAX */
+  put_int(o, (int)(uint32_t)whole);
 }
 
 static void push_number(lua_State *L, const option *row, const sockopt *o) {
