@@ -208,10 +208,11 @@ static int l_gc(lua_State *L) {
 static bool push_next(lua_State *L, tracer *t) {
   if (t->form == &events_form)
     return notes_push(L, t);
-  if (t->out.used == 0)
+  size_t n = t->out.used;
+  if (n == 0)
     return false;
-  lua_pushlstring(L, t->out.bytes, t->out.used);
-  t->out.used = 0;
+  lua_pushlstring(L, t->out.bytes, n);
+  sink_skip(&t->out, n); /* a finalizer may have added more */
   return true;
 }
 

@@ -47,6 +47,13 @@ void sink_put(sink *s, const void *bytes, size_t n) {
 }
 
 
+void sink_skip(sink *s, size_t n) {
+  s->used -= n;
+  if (n > 0 && s->used > 0)
+    memmove(s->bytes, s->bytes + n, s->used);
+}
+
+
 /* One write; false when there can be no other now. */
 static bool write_some(sink *s, size_t *done) {
   ssize_t n = write(s->fd, s->bytes + *done, s->used - *done);
@@ -68,9 +75,7 @@ void sink_flush(sink *s) {
     ;
   if (s->error != 0)
     done = s->used;
-  if (done > 0)
-    memmove(s->bytes, s->bytes + done, s->used - done);
-  s->used -= done;
+  sink_skip(s, done);
 }
 
 

@@ -44,6 +44,9 @@ static inline void sink_add(sink *s, size_t n) {
 
 void sink_put(sink *s, const void *bytes, size_t n);
 
+/* Forget the first n bytes. */
+void sink_skip(sink *s, size_t n);
+
 /* Write what is there. */
 void sink_flush(sink *s);
 
