@@ -80,6 +80,14 @@ static void append_ref(stream *s, const char *bytes, size_t n, int ref) {
 }
 
 
+static void append_piece(stream *s, const struct iovec *v, int ref) {
+  if (ref != LUA_NOREF)
+    append_ref(s, v->iov_base, v->iov_len, ref);
+  else if (v->iov_len > 0)
+    append_copy(s, v->iov_base, v->iov_len);
+}
+
+
 static void remove_first(stream *s) {
   outbox *o = s->out;
   chunk *c = o->first;
@@ -217,10 +225,8 @@ void outbox_send(stream *s, struct iovec *v, int n, int (*ref)(void *, int),
   if (clear)
     i += give_all(s, v + i, n + 1 - i);
   for (; i <= n && s->write_error == 0; i++) {
-    if (v[i].iov_len > COPIED && i > 0 && ref != NULL)
-      append_ref(s, v[i].iov_base, v[i].iov_len, ref(about, i));
-    else if (v[i].iov_len > 0)
-      append_copy(s, v[i].iov_base, v[i].iov_len);
+    bool large = v[i].iov_len > COPIED && i > 0 && ref != NULL;
+    append_piece(s, &v[i], large ? ref(about, i) : LUA_NOREF);
   }
   if (clear)
     want(s);

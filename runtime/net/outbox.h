@@ -45,7 +45,8 @@ void outbox_flush(stream *s);
 /* Send what was gathered and then the n pieces v[1] to v[n], which are used
  * up; v[0] is room for what was gathered.  ref(about, i) is asked for a
  * registry reference that keeps piece i alive, where the kernel leaves it and
- * it is too large to copy; NULL: copy all. */
+ * it is too large to copy; it must not raise, and may say LUA_NOREF: copy it.
+ * NULL: copy all. */
 void outbox_send(stream *s, struct iovec *v, int n, int (*ref)(void *, int),
                  void *about);
 

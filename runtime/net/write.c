@@ -15,6 +15,7 @@
 #include "host/error.h"
 #include "host/memory.h"
 #include "net/net.h"
+#include "sched/task.h"
 
 /* The continuation's context. */
 enum { WAITING_TURN, ACCEPTED, YIELDED };
@@ -104,9 +105,7 @@ static bool gather(lua_State *L, stream *s, const pieces *p) {
 
 /* The i-th piece must stay: anchor its string. */
 static int anchor(void *about, int i) {
-  lua_State *L = about;
-  lua_pushvalue(L, i + 1);
-  return luaL_ref(L, LUA_REGISTRYINDEX);
+  return sched_ref(about, i + 1);
 }
 
 
@@ -118,6 +117,7 @@ static bool send_now(lua_State *L, stream *s, pieces *p) {
     for (int i = 1; i <= p->n; i++)
       v[i] = piece(L, i + 1);
   }
+  luaL_checkstack(L, 2 * LUA_MINSTACK, NULL); /* for sched_ref */
   wait_charge(L, p->size / BYTES_A_VERB);
   bool open = ((box *)lua_touserdata(L, 1))->stream != NULL;
   if (open)

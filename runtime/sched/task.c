@@ -579,6 +579,24 @@ static void release_refs(struct sched *s) {
 }
 
 
+static int l_ref(lua_State *L) {
+  lua_pushinteger(L, luaL_ref(L, LUA_REGISTRYINDEX));
+  return 1;
+}
+
+
+int sched_ref(lua_State *L, int index) {
+  int ref = LUA_NOREF;
+  index = lua_absindex(L, index);
+  lua_pushcfunction(L, l_ref);
+  lua_pushvalue(L, index);
+  if (lua_pcall(L, 1, 1, 0) == LUA_OK)
+    ref = (int)lua_tointeger(L, -1);
+  lua_pop(L, 1);
+  return ref;
+}
+
+
 void sched_unref(host *h, int ref) {
   struct sched *s = h->sched;
   if (s->unref_count == s->unref_room) {

@@ -78,8 +78,12 @@ void sched_alarm(host *h, enum alarm which, uint64_t at,
  * deadlock; true if it has woken one.  Set once. */
 void sched_on_starved(host *h, bool (*fn)(host *h));
 
-/* Release a registry reference, from where no Lua may run: done before the
- * next task runs. */
+/* A registry reference to the value at index; LUA_NOREF when there is no memory
+ * for one.  Raises nothing, and runs no finalizer where the stack has room for
+ * LUA_MINSTACK values more and a few. */
+int sched_ref(lua_State *L, int index);
+
+/* Release one, from where no Lua may run: done before the next task runs. */
 void sched_unref(host *h, int ref);
 
 /* Push the ids of the tasks that wait in q, a list, or nil. */
