@@ -1,10 +1,13 @@
 /*
-** A lack of memory, at every place in turn.
+** A lack of memory, and a finalizer, at every place in turn.
 **
 ** For each feature of memory_faults.lua, and for each allocation that Lua makes
 ** in it, a host runs it while that allocation fails: once, so that Lua collects
 ** all garbage and tries again; with that second try; or with all that follow.
-** The feature may end well or fail: but the host must end, and in order.
+** Or the allocation succeeds, and all garbage is collected behind it, with an
+** object among it whose finalizer closes, resets or cancels all that the feature
+** has in hand.  The feature may end well or fail: but the host must end, and in
+** order.
 **
 **   memory_faults SCRIPT [STRIDE [FEATURE [MODE [K]]]]
 */
@@ -26,10 +29,14 @@
 /* No feature takes so many seconds. */
 enum { LIMIT = 20 };
 
-enum mode { NEVER_FAIL, ONCE, TWICE, FROM, MODES };
+enum mode { NEVER_FAIL, ONCE, TWICE, FROM, CLOSE, RESET, MODES };
+
+/* Of Lua's collector: a step is a whole cycle, and the next one is far. */
+enum { PAUSE = 1000, SPEED = 1000, STEP = 40 };
 
 static struct {
   const char *script;
+  lua_State *L;
   lua_Alloc allocate;
   void *context;
   bool armed, over; /* over: there is no such feature */
@@ -54,11 +61,21 @@ static bool is_due(void) {
 }
 
 
+/* The collector was stopped: restarted, it is due at once, which the function of
+ * Lua's that allocates sees. */
+static void collect(void) {
+  if (fault.count == fault.k)
+    lua_gc(fault.L, LUA_GCRESTART);
+}
+
+
 /* What shrinks never fails: Lua counts on that. */
 static void *allocate(void *context, void *p, size_t old, size_t size) {
   bool grows = size > 0 && (p == NULL || size > old);
   if (fault.armed && grows && is_due())
     return NULL;
+  if (fault.armed && grows && fault.mode >= CLOSE)
+    collect();
   return fault.allocate(context, p, old, size);
 }
 
@@ -67,6 +84,13 @@ static int l_arm(lua_State *L) {
   fault.over = lua_isnil(L, 1);
   fault.armed = !fault.over;
   return 0;
+}
+
+
+/* A feature has found what must not be. */
+static int l_wrong(lua_State *L) {
+  printf("memory_faults: %s\n", lua_tostring(L, 1));
+  abort();
 }
 
 
@@ -81,7 +105,11 @@ static int start(lua_State *L) {
     return lua_error(L);
   lua_pushinteger(L, fault.feature);
   lua_pushcfunction(L, l_arm);
-  task_spawn(L, NULL, 2);
+  lua_pushcfunction(L, l_wrong);
+  lua_pushstring(L, fault.mode == CLOSE   ? "close"
+                    : fault.mode == RESET ? "reset"
+                                          : NULL);
+  task_spawn(L, NULL, 4);
   return 0;
 }
 
@@ -90,8 +118,14 @@ static bool run(host *h) {
   lua_pushcfunction(h->L, open_sched);
   if (!host_call(h, 0, 0))
     return false;
+  fault.L = h->L;
   fault.allocate = lua_getallocf(h->L, &fault.context);
   lua_setallocf(h->L, allocate, fault.context);
+  if (fault.mode >= CLOSE) {
+    lua_gc(h->L, LUA_GCINC, PAUSE, SPEED, STEP);
+    lua_gc(h->L, LUA_GCCOLLECT);
+    lua_gc(h->L, LUA_GCSTOP);
+  }
   lua_pushcfunction(h->L, start);
   if (!host_call(h, 0, 0))
     return false;

@@ -1,17 +1,57 @@
 --- What memory_faults.c runs again and again, each time with another allocation
---- failing: some things that a program does. `arm` is called when they begin.
+--- failing or a finalizer running: some things that a program does. `arm` is called
+--- when they begin.
 
-local net = require "neap.net"
-local process = require "neap.process"
+local which, arm, wrong, how = ...
+
 local signal = require "neap.signal"
-local task = require "neap.task"
 local time = require "neap.time"
+
+--- What the feature has in hand, for a finalizer to close.
+local held = {}
+
+local function hold(...)
+  for i = 1, select("#", ...) do
+    held[#held + 1] = select(i, ...) or nil
+  end
+  return ...
+end
+
+--- A module whose functions' results are held.
+local function holding(module)
+  return setmetatable({}, {__index = function(_, name)
+    local f = module[name]
+    return type(f) ~= "function" and f or function(...)
+      return hold(f(...))
+    end
+  end})
+end
+
+local net = holding(require "neap.net")
+local process = holding(require "neap.process")
+local task = holding(require "neap.task")
+
+--- Close, or reset where that can be, all that is held, the newest last.
+local function close_held()
+  for _, object in ipairs(held) do
+    local ok, close = pcall(function()
+      return how == "reset" and (object.reset or object.cancel or object.stop) or object.close
+    end)
+    if ok and close then
+      pcall(close, object)
+    end
+  end
+  if how == "reset" then
+    task.spawn(task.yield)
+  end
+end
 
 local function closing(f)
   return setmetatable({}, {__close = f})
 end
 
 local function echo(stream)
+  hold(stream)
   for line in stream:lines "L" do
     assert(stream:write(line))
   end
@@ -171,9 +211,9 @@ local features = {
     local _ <close> = a
     local _ <close> = c
     task.all {
-      function() net.relay(b, c) end,
+      function() assert(net.relay(b, c)) end,
       function()
-        a:write "through"
+        assert(a:write "through")
         a:shutdown()
         assert(d:read "a" == "through")
         d:close()
@@ -240,6 +280,121 @@ local features = {
     t:join()
     assert(not pcall(require, "no.such.module"))
   end,
+  function() -- options and fields
+    local l <close> = assert(net.listen "mem:options")
+    local c <close> = assert(net.connect "mem:options")
+    local a <close> = hold(l:accept())
+    local b <close> = assert(net.listen "tcp://127.0.0.1:0")
+    local s <close> = assert(net.connect(b.endpoint))
+    local d <close> = assert(net.bind "udp://127.0.0.1:0")
+    for _, socket in ipairs {l, c, a, b, s, d} do
+      socket:set {rcvbuf = 10000, linger = false}
+      socket:set {["keepalive"] = {idle = 10}}
+      socket:get "rcvbuf"
+      pcall(socket.get, socket, "rcvbug")
+      pcall(socket.set, socket, {rcvbug = 1})
+      for _, field in ipairs {"localaddr", "remoteaddr", "fd", "peercred", "endpoint", "family"} do
+        assert(tostring(socket) and tostring(socket[field]))
+      end
+      if socket.settimeout then
+        socket:settimeout "0.001"
+      end
+    end
+    d:join("224.0.0.251", {interface = "lo"})
+    d:leave("224.0.0.251", {interface = "lo"})
+    c:write(("x"):rep(200000))
+    a:reset()
+    c:close()
+    s:reset()
+  end,
+  function() -- lists of messages
+    local one, two <close> = net.socketpair "unixgram"
+    local _ <close> = one
+    local list = setmetatable({}, {__len = function()
+      close_held()
+      return 3
+    end})
+    for i = 1, 10 do
+      list[i] = "message " .. i
+    end
+    one:sendmany(list)
+    one:flush()
+    two:settimeout(0.01)
+    two:recvmany()
+    two:recv()
+    one:sendfd("x", {two, 0})
+    two:recvfd()
+    one:connect()
+  end,
+  function() -- what sockets are there
+    local host = require "neap.host"
+    local l <close> = assert(net.listen "mem:census")
+    local a, b <close> = net.socketpair()
+    local _ <close> = a
+    local d <close> = assert(net.bind "udp://127.0.0.1:0")
+    local t = task.spawn(a.recv, a)
+    task.yield()
+    assert(#host.sockets() >= 4)
+    host.socket(l)
+    host.socket(b)
+    host.socket(d)
+    host.awaited()
+    t:cancel()
+  end,
+  function() -- traces
+    local trace = holding(require "neap.trace")
+    for _, format in ipairs {"events", "text", "pcapng"} do
+      local tracer = assert(trace.events {format = format ~= "events" and format or nil})
+      local a, b = net.socketpair "mem"
+      a:write "traced"
+      a:flush()
+      b:read(6)
+      a:close()
+      b:close()
+      task.spawn(tracer.stop, tracer)
+      for what in tracer do
+        assert(what and tostring(tracer) and tracer.count)
+      end
+    end
+  end,
+  function() -- many tasks, and those of a finalizer
+    for _ = 1, 70 do
+      task.spawn(task.yield)
+    end
+  end,
+  function() -- many pieces, of which all go or none
+    local a, b <close> = net.socketpair()
+    local _ <close> = a
+    local pieces, size = {}, 0
+    for i = 1, 60 do
+      pieces[i] = ("x"):rep(8192)
+    end
+    local writer = task.spawn(function()
+      pcall(a.write, a, table.unpack(pieces))
+      a:close()
+    end)
+    for chunk in b:chunks() do
+      size = size + #chunk
+    end
+    if size ~= 0 and size ~= 60 * 8192 and how ~= "reset" then
+      wrong(("a write of which %d bytes went"):format(size))
+    end
+    writer:join()
+  end,
+  function() -- channels of workers
+    local worker = holding(require "neap.worker")
+    local c = worker.channel()
+    local t = task.spawn(function()
+      for i = 1, 3 do
+        c:send {i, ("x"):rep(i)}
+      end
+      c:close()
+    end)
+    for value in c:each() do
+      assert(#value == 2)
+    end
+    t:join()
+  end,
   function() -- a deadlock
     local t = task.spawn(function() task.channel():recv() end)
     t.name = "stuck"
@@ -247,9 +402,11 @@ local features = {
   end,
 }
 
-local which, arm = ...
 if which > #features then
   return arm(nil)
+end
+if how then
+  setmetatable({}, {__gc = close_held})
 end
 arm(which)
 features[which]()

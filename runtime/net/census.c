@@ -75,12 +75,14 @@ static uint64_t queued_out(const stream *s) {
 /* Addresses and the descriptor are the transport's, which has them only until
  * it was told to close. */
 static void set_ends(lua_State *L, stream *s) {
-  address a;
+  address local, remote;
   if (s->state == CLOSED)
     return;
-  set_address(L, "localaddr", s->transport->localaddr(s, &a), &a);
-  set_address(L, "remoteaddr", s->transport->remoteaddr(s, &a), &a);
+  int has_local = s->transport->localaddr(s, &local);
+  int has_remote = s->transport->remoteaddr(s, &remote);
   set_descriptor(L, s->transport->fd(s));
+  set_address(L, "localaddr", has_local, &local);
+  set_address(L, "remoteaddr", has_remote, &remote);
 }
 
 
@@ -133,20 +135,28 @@ static void push_listener(lua_State *L, listener *l) {
 ** Message sockets
 */
 
+/* As set_ends. */
+static void set_names(lua_State *L, datagram *d) {
+  address local, remote;
+  if (d->closed)
+    return;
+  int has_local = d->transport->localaddr(d, &local);
+  int has_remote = d->transport->remoteaddr(d, &remote);
+  set_descriptor(L, d->transport->fd(d));
+  set_address(L, "localaddr", has_local, &local);
+  set_address(L, "remoteaddr", has_remote, &remote);
+}
+
+
 static void push_datagram(lua_State *L, datagram *d) {
-  address a;
   lua_createtable(L, 0, 16);
   set_text(L, "kind", "datagram");
   set_box(L, d->box, d->box != NULL ? d->box->serial : 0);
+  set_names(L, d);
   property_push(L, datagram_fields, "protocol", d);
   lua_setfield(L, -2, "protocol");
   set_text(L, "endpoint", d->where);
   set_text(L, "state", d->closed ? "closed" : "open");
-  if (!d->closed) {
-    set_address(L, "localaddr", d->transport->localaddr(d, &a), &a);
-    set_address(L, "remoteaddr", d->transport->remoteaddr(d, &a), &a);
-    set_descriptor(L, d->transport->fd(d));
-  }
   set_number(L, "received", d->received);
   set_number(L, "sent", d->sent);
   set_number(L, "messages_in", d->messages_in);

@@ -333,12 +333,9 @@ uint64_t datagram_deadline(lua_State *L, const datagram *d, int slot) {
 static int l_close(lua_State *L) {
   datagram *d = datagram_box_of(L)->datagram;
   lua_settop(L, 1);
-  if (d != NULL) {
-    lua_pushstring(L, d->where);
-    int status = datagram_close(d);
-    if (status < 0)
-      return fail(L, status, "close", lua_tostring(L, -1));
-  }
+  int status = d != NULL ? datagram_close(d) : 0;
+  if (status < 0)
+    return datagram_fail(L, d, status, "close");
   lua_pushboolean(L, true);
   return 1;
 }

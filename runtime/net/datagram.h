@@ -124,7 +124,7 @@ void datagram_writable(datagram *d);
 void datagram_closed(datagram *d);
 
 /* Close as the script does.  0, or the error of a message that was not sent
- * and that nobody was told of. */
+ * and that nobody was told of.  The body stays until the task suspends. */
 int datagram_close(datagram *d);
 
 /* Push the Datagram of a new body. */

@@ -29,13 +29,15 @@ static int done(lua_State *L, const datagram *d, int status, const char *op) {
 */
 
 static int l_set(lua_State *L) {
-  datagram *d = datagram_box_of(L)->datagram;
+  const datagram_box *b = datagram_box_of(L);
+  datagram *d = b->datagram;
   sockspec spec;
-  int status = d != NULL ? 0 : -EBADF;
   spec.option_count = 0;
   spec.type = d != NULL ? d->type : SOCK_DGRAM;
   spec.protocol = 0;
   options_parse_open(L, 2, d != NULL ? d->family : AF_INET, &spec);
+  d = b->datagram; /* a finalizer may have closed it */
+  int status = d != NULL ? 0 : -EBADF;
   if (d != NULL)
     datagram_flush(d); /* what was sent before goes out as it was then */
   for (unsigned i = 0; i < spec.option_count && status == 0; i++)
@@ -49,9 +51,11 @@ static int l_set(lua_State *L) {
 */
 
 static int l_get(lua_State *L) {
-  datagram *d = datagram_box_of(L)->datagram;
+  const datagram_box *b = datagram_box_of(L);
+  datagram *d = b->datagram;
   sockopt o;
   const option *row = options_ask(L, 2, d != NULL ? d->family : AF_INET, 0, &o);
+  d = b->datagram; /* a finalizer may have closed it */
   int status = d != NULL ? d->transport->get(d, &o) : -EBADF;
   if (status < 0)
     return datagram_fail(L, d, status, "get");
@@ -65,8 +69,9 @@ static int l_get(lua_State *L) {
 */
 
 static int l_settimeout(lua_State *L) {
-  datagram *d = datagram_box_of(L)->datagram;
+  const datagram_box *b = datagram_box_of(L);
   uint64_t timeout = property_timeout(L, 2);
+  datagram *d = b->datagram;
   if (d != NULL)
     d->timeout = timeout;
   return done(L, d, d != NULL ? 0 : -EBADF, "settimeout");
@@ -112,7 +117,7 @@ static int interface_option(lua_State *L) {
 
 
 static int change_membership(lua_State *L, bool leave) {
-  datagram *d = datagram_box_of(L)->datagram;
+  const datagram_box *b = datagram_box_of(L);
   const char *op = leave ? "leave" : "join";
   const address *source = NULL;
   const address *group = address_check(L, 2);
@@ -123,6 +128,7 @@ static int change_membership(lua_State *L, bool leave) {
   if (source != NULL && source->u.any.sa_family != group->u.any.sa_family)
     luaL_argerror(L, 3, "a source of the group's family expected");
   int interface = interface_option(L);
+  datagram *d = b->datagram;
   if (d == NULL)
     return datagram_fail(L, NULL, -EBADF, op);
   if (interface < 0)

@@ -181,7 +181,7 @@ static int dial_k(lua_State *L, int status, lua_KContext ctx) {
   int result = wait_peek(L, &cancelled);
   if (result == 0 && s != NULL)
     return 1;
-  const char *where = s != NULL ? lua_pushstring(L, stream_where(s)) : NULL;
+  const char *where = s != NULL ? stream_where(s) : NULL;
   if (s != NULL)
     stream_close(s, true);
   if (cancelled)

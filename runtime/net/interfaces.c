@@ -113,7 +113,7 @@ static void push_interface(lua_State *L, const netif *x) {
 
 
 static int l_gc(lua_State *L) {
-  netifs *all = lua_touserdata(L, 1);
+  netifs *all = luaL_checkudata(L, 1, CLASS);
   for (size_t i = 0; i < all->count; i++)
     free(all->list[i].addresses);
   free(all->list);

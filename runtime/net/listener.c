@@ -202,9 +202,9 @@ static int accept_k(lua_State *L, int status, lua_KContext ctx) {
 
 
 static int l_accept(lua_State *L) {
-  listener *l = check(L)->listener;
+  const listener_box *b = check(L);
   wait_enter(L, "accept");
-  if (l == NULL)
+  if (b->listener == NULL)
     return fail_here(L, NULL, -EBADF, "accept");
   lua_settop(L, LISTENER);
   stream_push_closed(L); /* a finalizer may run, and close the listener */
@@ -255,19 +255,20 @@ static int l_close(lua_State *L) {
   listener_box *b = check(L);
   listener *l = b->listener;
   lua_settop(L, 1);
+  b->listener = NULL;
+  if (l != NULL) {
+    trace_listener(l, TRACE_CLOSED);
+    let_go(l);
+  }
   rouse_all(L);
   lua_pushboolean(L, true);
-  if (l == NULL)
-    return 1;
-  trace_listener(l, TRACE_CLOSED);
-  b->listener = NULL;
-  let_go(l);
   return 1;
 }
 
 
 static int l_set(lua_State *L) {
-  listener *l = check(L)->listener;
+  const listener_box *b = check(L);
+  listener *l = b->listener;
   sockspec spec;
   spec.option_count = 0;
   spec.type = SOCK_STREAM;
@@ -275,6 +276,7 @@ static int l_set(lua_State *L) {
   luaL_checktype(L, 2, LUA_TTABLE);
   int family = l != NULL ? l->addr.u.any.sa_family : AF_INET;
   options_parse_open(L, 2, family, &spec);
+  l = b->listener; /* a finalizer may have closed it */
   int status = l != NULL ? 0 : -EBADF;
   for (unsigned i = 0; i < spec.option_count && status == 0; i++)
     status = l->backend->set_listener(l, &spec.options[i]);
@@ -286,11 +288,13 @@ static int l_set(lua_State *L) {
 
 
 static int l_get(lua_State *L) {
-  listener *l = check(L)->listener;
+  const listener_box *b = check(L);
+  listener *l = b->listener;
   sockopt o;
   int family = l != NULL ? l->addr.u.any.sa_family : AF_INET;
   int protocol = l != NULL ? l->protocol : 0;
   const option *row = options_ask(L, 2, family, protocol, &o);
+  l = b->listener; /* a finalizer may have closed it */
   int status = l != NULL ? l->backend->get_listener(l, &o) : -EBADF;
   if (status < 0)
     return fail_here(L, l, status, "get");

@@ -6,6 +6,7 @@
 ** instant.
 */
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,6 +37,7 @@ static const backend mem_backend;
 
 
 static mem *mem_of(stream *s) {
+  assert(s->state != CLOSED);
   return stream_part(s);
 }
 
@@ -102,8 +104,9 @@ static int shut(stream *s) {
 
 static void close_mem(stream *s, bool reset) {
   struct net *n = net_of(s->host);
-  stream *peer = mem_of(s)->peer;
-  mem_of(s)->peer = NULL;
+  mem *m = stream_part(s);
+  stream *peer = m->peer;
+  m->peer = NULL;
   s->link = n->dead;
   n->dead = s;
   if (peer == NULL)
@@ -118,6 +121,13 @@ static void close_mem(stream *s, bool reset) {
 }
 
 
+static void free_listener(mem_name *x) {
+  listener_closed(x->listener);
+  free(x->name);
+  free(x);
+}
+
+
 /* Free the closed ones; nothing refers to them between two tasks. */
 void mem_sweep(host *h) {
   struct net *n = net_of(h);
@@ -125,6 +135,11 @@ void mem_sweep(host *h) {
     stream *s = n->dead;
     n->dead = s->link;
     stream_closed(s);
+  }
+  while (n->dead_names != NULL) {
+    mem_name *x = n->dead_names;
+    n->dead_names = x->next;
+    free_listener(x);
   }
 }
 
@@ -222,14 +237,14 @@ static void rest(listener *l) {
 
 
 static void close_listener(listener *l) {
+  struct net *net = net_of(l->host);
   mem_name *n = name_of(l);
   mem_name **at = find(l->host, n->name);
   *at = n->next;
+  n->next = net->dead_names;
+  net->dead_names = n;
   for (int i = 0; i < n->count; i++)
     stream_close(n->queue[i], true);
-  free(n->name);
-  free(n);
-  listener_closed(l);
 }
 
 

@@ -60,7 +60,14 @@ void net_flush(host *h) {
   flush_streams(n);
   if (n->gathered != NULL)
     bags_flush(h);
-  if (n->dead != NULL)
+}
+
+
+/* No task runs, so nobody has a body in hand. */
+static void suspended(host *h) {
+  const struct net *n = net_of(h);
+  net_flush(h);
+  if (n->dead != NULL || n->dead_names != NULL)
     mem_sweep(h);
 }
 
@@ -172,7 +179,7 @@ int net_open(lua_State *L) {
   relay_open(L);
   resolve_open(L);
   interfaces_open(L);
-  sched_on_suspend(h, net_flush);
+  sched_on_suspend(h, suspended);
   host_module(L, "neap.net.core", open_core);
   host_module(L, "neap.host", luaopen_neap_host_net);
   host_module(L, "neap.endpoint", luaopen_neap_endpoint);

@@ -27,9 +27,10 @@ struct net {
   datagram *gathered; /* those with gathered messages */
   struct bag *bags;   /* free ones */
   unsigned bag_count;
-  stream *closing;        /* they send what is left, the oldest first */
-  stream *dead;           /* of mem:, to be freed when no one looks */
-  struct mem_name *names; /* listeners of mem: */
+  stream *closing;             /* they send what is left, the oldest first */
+  stream *dead;                /* of mem:, to be freed when no one looks */
+  struct mem_name *names;      /* listeners of mem: */
+  struct mem_name *dead_names; /* closed ones, as `dead` */
 };
 
 /* Lists by `next` and `at`, what points to an element. */
@@ -166,6 +167,6 @@ int luaopen_neap_host_net(lua_State *L);
 int mem_listen(host *h, const char *name, int backlog, listener **out);
 int mem_connect(host *h, const char *name, stream **out);
 int mem_pair(host *h, stream **a, stream **b);
-void mem_sweep(host *h);
+void mem_sweep(host *h); /* free what was closed */
 
 #endif

@@ -10,6 +10,7 @@
 #include "net/inbox.h"
 #include "net/net.h"
 #include "net/outbox.h"
+#include "sched/task.h"
 #include "sched/world.h"
 
 /* What came with one read. */
@@ -231,19 +232,20 @@ static int over(lua_State *L, stream *s) {
 
 /* The bytes that the kernel left are kept as those of a write are. */
 static int anchor(void *about, int i) {
-  lua_State *L = about;
   (void)i;
-  lua_pushvalue(L, 2);
-  return luaL_ref(L, LUA_REGISTRYINDEX);
+  return sched_ref(about, 2);
 }
 
 
-static int pass(lua_State *L, stream *s) {
+/* To ask for the descriptors may run a finalizer, and that may close it. */
+static int pass(lua_State *L) {
   int fds[PASSED_MAX];
   struct iovec v[2];
+  luaL_checkstack(L, 2 * LUA_MINSTACK, NULL); /* for sched_ref */
   int n = descriptor_list(L, 3, fds);
-  if (n < 0)
-    return n;
+  stream *s = ((box *)lua_touserdata(L, 1))->stream;
+  if (n < 0 || s == NULL)
+    return n < 0 ? n : -ECANCELED;
   v[1].iov_base = (char *)lua_tolstring(L, 2, &v[1].iov_len);
   net_flush(s->host);
   return outbox_pass(s, v, fds, n, anchor, L);
@@ -256,7 +258,9 @@ static int take_turn(lua_State *L, stream *s) {
     give_turn(s);
     return over(L, s);
   }
-  int status = pass(L, s);
+  int status = pass(L);
+  if (((box *)lua_touserdata(L, 1))->stream == NULL)
+    return failed(L, NULL, status);
   if (status == -EAGAIN)
     return await(L, s, HAS_TURN);
   give_turn(s);

@@ -24,13 +24,15 @@ static int family_of(stream *s) {
 */
 
 static int l_set(lua_State *L) {
-  stream *s = stream_box(L)->stream;
+  const box *b = stream_box(L);
+  stream *s = b->stream;
   sockspec spec;
   spec.option_count = 0;
   spec.type = SOCK_STREAM;
   spec.protocol = s != NULL ? s->transport->protocol : 0;
   luaL_checktype(L, 2, LUA_TTABLE);
   options_parse_open(L, 2, s != NULL ? family_of(s) : AF_INET, &spec);
+  s = b->stream; /* a finalizer may have closed it */
   if (s == NULL)
     return stream_fail(L, NULL, -EBADF, "set");
   for (unsigned i = 0; i < spec.option_count; i++) {
@@ -48,11 +50,13 @@ static int l_set(lua_State *L) {
 */
 
 static int l_get(lua_State *L) {
-  stream *s = stream_box(L)->stream;
+  const box *b = stream_box(L);
+  stream *s = b->stream;
   sockopt o;
   int family = s != NULL ? family_of(s) : AF_INET;
   int protocol = s != NULL ? s->transport->protocol : 0;
   const option *row = options_ask(L, 2, family, protocol, &o);
+  s = b->stream; /* a finalizer may have closed it */
   int status = s != NULL ? s->transport->get(s, &o) : -EBADF;
   if (status < 0)
     return stream_fail(L, s, status, "get");
@@ -66,8 +70,9 @@ static int l_get(lua_State *L) {
 */
 
 static int l_settimeout(lua_State *L) {
-  stream *s = stream_box(L)->stream;
+  const box *b = stream_box(L);
   uint64_t timeout = property_timeout(L, 2);
+  stream *s = b->stream;
   if (s == NULL)
     return stream_fail(L, NULL, -EBADF, "settimeout");
   s->timeout = timeout;

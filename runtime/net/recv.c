@@ -305,15 +305,10 @@ static void set_details(lua_State *L, const failure *f) {
 
 static int tell_error(lua_State *L, datagram *d, lua_KContext ctx) {
   int status = d->recv_error;
-  failure *f = d->failure;
-  d->recv_error = 0;
-  d->failure = NULL;
+  failure details = d->failure != NULL ? *d->failure : (failure){.status = 0};
+  datagram_forgive(d);
   datagram_fail(L, d, status, verb_names[ctx & 7]);
-  if (f != NULL) {
-    failure copy = *f;
-    free(f);
-    set_details(L, &copy);
-  }
+  set_details(L, &details);
   return (ctx & ITERATING) != 0 ? lua_error(L) : 2;
 }
 

@@ -82,7 +82,7 @@ const waitq *relay_waiter(const relaying *r) {
 
 /* The first time it is the end of relay() that closes what it hands out. */
 static int l_close(lua_State *L) {
-  relaying *r = lua_touserdata(L, 1);
+  relaying *r = luaL_checkudata(L, 1, CLASS);
   if (!r->handed)
     let_go(r);
   r->handed = false;
@@ -211,14 +211,16 @@ int relay_lua(lua_State *L) {
   luaL_argcheck(L, a != b, B, "another stream expected");
   lua_settop(L, B);
   wait_enter(L, "relay");
-  if (a->stream == NULL || b->stream == NULL)
+  relaying *r = lua_newuserdatauv(L, sizeof *r, 0);
+  *r = (relaying){.host = host_of(L)};
+  luaL_setmetatable(L, CLASS);
+  lua_toclose(L, RELAYING);
+  if (a->stream == NULL || b->stream == NULL) /* by a finalizer, perhaps */
     return stream_fail(L, NULL, -EBADF, "relay");
   check_end(L, a->stream);
   check_end(L, b->stream);
-  relaying *r = lua_newuserdatauv(L, sizeof *r, 0);
-  *r = (relaying){.host = host_of(L), .ends = {a->stream, b->stream}};
-  luaL_setmetatable(L, CLASS);
-  lua_toclose(L, RELAYING);
+  r->ends[0] = a->stream;
+  r->ends[1] = b->stream;
   stop_reading(a->stream);
   stop_reading(b->stream);
   r->counts[0] = forward(a->stream, b->stream);
@@ -326,6 +328,7 @@ static int pump_k(lua_State *L, int status, lua_KContext ctx) {
 int pump_lua(lua_State *L) {
   relaying *r = luaL_checkudata(L, 1, CLASS);
   int i = (int)luaL_checkinteger(L, 2);
+  luaL_argcheck(L, i == 0 || i == 1, 2, "a direction, 0 or 1, expected");
   wait_enter(L, "relay");
   if (r->ends[i] != NULL &&
       !r->host->world->net->may_flow(r->ends[i], r->ends[1 - i]))

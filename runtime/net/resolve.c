@@ -52,7 +52,7 @@ static void detach(asking *a) {
 
 
 static int l_close(lua_State *L) {
-  detach(lua_touserdata(L, 1));
+  detach(luaL_checkudata(L, 1, CLASS));
   return 0;
 }
 

@@ -75,13 +75,13 @@ static int try_send(lua_State *L, datagram *d) {
 }
 
 
-/* Index 4 counts those that were sent. */
+/* Index 4 counts those that were sent.  The list may have changed since. */
 static int try_sendmany(lua_State *L, datagram *d) {
-  lua_Integer n = luaL_len(L, 2);
+  lua_Integer n = (lua_Integer)lua_rawlen(L, 2);
   for (lua_Integer i = lua_tointeger(L, 4) + 1; i <= n; i++) {
     outgoing o = {.to = destination(L, 3)};
-    lua_rawgeti(L, 2, i);
-    o.bytes = lua_tolstring(L, -1, &o.size);
+    if (lua_rawgeti(L, 2, i) == LUA_TSTRING)
+      o.bytes = lua_tolstring(L, -1, &o.size);
     int status = o.bytes != NULL ? send_one(d, &o) : -EINVAL;
     lua_pop(L, 1);
     if (status < 0)
@@ -93,13 +93,17 @@ static int try_sendmany(lua_State *L, datagram *d) {
 }
 
 
-static int try_sendfd(lua_State *L, datagram *d) {
+/* To ask for the descriptors may run a finalizer, and that may close it. */
+static int try_sendfd(lua_State *L) {
   int fds[PASSED_MAX];
   outgoing o = {.to = destination(L, 4), .fds = fds};
   o.bytes = lua_tolstring(L, 2, &o.size);
   o.fd_count = descriptor_list(L, 3, fds);
+  datagram *d = ((datagram_box *)lua_touserdata(L, 1))->datagram;
+  if (o.fd_count < 0 || d == NULL)
+    return o.fd_count < 0 ? o.fd_count : -ECANCELED;
   net_flush(d->host);
-  return o.fd_count < 0 ? o.fd_count : send_one(d, &o);
+  return send_one(d, &o);
 }
 
 
@@ -131,7 +135,7 @@ static int try(lua_State *L, datagram *d, enum verb verb) {
   case SENDMANY:
     return try_sendmany(L, d);
   case SENDFD:
-    return try_sendfd(L, d);
+    return try_sendfd(L);
   case CONNECT:
     return try_connect(L, d);
   default:
@@ -231,7 +235,7 @@ static int l_send(lua_State *L) {
 static int l_sendmany(lua_State *L) {
   datagram_box_of(L);
   luaL_checktype(L, 2, LUA_TTABLE);
-  for (lua_Integer i = luaL_len(L, 2); i > 0; i--) {
+  for (lua_Integer i = (lua_Integer)lua_rawlen(L, 2); i > 0; i--) {
     int type = lua_rawgeti(L, 2, i);
     luaL_argcheck(L, type == LUA_TSTRING, 2, "a list of strings expected");
     lua_pop(L, 1);

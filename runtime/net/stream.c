@@ -8,6 +8,7 @@
 #include "net/stream.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,6 +30,9 @@
 /* How many bytes more it may send meanwhile, which nobody reads: after that it
  * is reset, so that a writer without end learns of the close. */
 enum { FORGOTTEN = 256 * 1024 };
+
+/* Room for the endpoint of a peer. */
+enum { PEER_TEXT = ADDRESS_TEXT + 32 };
 
 /* Room for methods and fields.  They are a quarter of that: so few lookups meet
  * another name first. */
@@ -315,7 +319,7 @@ void stream_push(lua_State *L, stream *s) {
 
 
 /* The endpoint of the peer, which an accepted stream has from nobody. */
-static const char *push_peer(lua_State *L, stream *s, const address *a) {
+static void print_peer(const stream *s, const address *a, char *to, size_t n) {
   char text[ADDRESS_TEXT];
   const char *scheme = s->transport->scheme;
   int64_t port = address_port(a);
@@ -323,24 +327,31 @@ static const char *push_peer(lua_State *L, stream *s, const address *a) {
     scheme = s->transport->name;
   if (port < 0) {
     address_print(s->host, a, text, sizeof text);
-    return lua_pushfstring(L, "%s:%s", scheme, text);
+    snprintf(to, n, "%s:%s", scheme, text);
+    return;
   }
   address_print_host(s->host, a, text, sizeof text);
-  return lua_pushfstring(L, strchr(text, ':') ? "%s://[%s]:%I" : "%s://%s:%I",
-                         scheme, text, (LUAI_UACINT)port);
+  snprintf(to, n, strchr(text, ':') ? "%s://[%s]:%d" : "%s://%s:%d", scheme,
+           text, (int)port);
+}
+
+
+/* As messages name it, in `text` or elsewhere; valid for as long as its body. */
+static const char *describe(stream *s, char *text, size_t n) {
+  address a;
+  if (stream_where(s) != NULL)
+    return stream_where(s);
+  if (s->state == CLOSED || s->transport->remoteaddr(s, &a) < 0 ||
+      a.length == 0)
+    return s->transport->name;
+  print_peer(s, &a, text, n);
+  return text;
 }
 
 
 const char *stream_push_where(lua_State *L, stream *s) {
-  address a;
-  if (s != NULL && stream_where(s) != NULL)
-    return lua_pushstring(L, stream_where(s));
-  if (s != NULL && s->transport->remoteaddr(s, &a) == 0 && a.length > 0)
-    return push_peer(L, s, &a);
-  if (s != NULL)
-    return lua_pushstring(L, s->transport->name);
-  lua_pushnil(L);
-  return NULL;
+  char text[PEER_TEXT];
+  return lua_pushstring(L, s != NULL ? describe(s, text, sizeof text) : NULL);
 }
 
 
@@ -368,13 +379,14 @@ static int l_close(lua_State *L) {
     lua_pushboolean(L, true);
     return 1;
   }
+  char text[PEER_TEXT];
+  const char *where = NULL;
   outbox_flush(s);
-  if (s->write_error != 0 && !s->reported) {
-    int n = stream_fail(L, s, s->write_error, "close");
-    stream_close(s, false);
-    return n;
-  }
-  stream_close(s, false);
+  if (s->write_error != 0 && !s->reported)
+    where = describe(s, text, sizeof text);
+  int status = stream_close(s, false);
+  if (status < 0)
+    return fail(L, status, "close", where);
   lua_pushboolean(L, true);
   return 1;
 }

@@ -86,7 +86,9 @@ void stream_name(stream *s, const char *text, size_t n);
 /* Its extra, made if it is not there. */
 struct extra *stream_extra(stream *s);
 
-/* The transport's own part, right behind the stream. */
+/* The transport's own part, right behind the stream.  Transports assert in what
+ * they find theirs by that the stream is not closed: a body outlives its closing
+ * by a moment, and who still calls for it would use a stranger's descriptor. */
 static inline void *stream_part(stream *s) {
   return s + 1;
 }

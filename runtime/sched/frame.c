@@ -279,7 +279,7 @@ int frame_trial(lua_State *L) {
 
 /* A coroutine that was closed, or died, inside the frame. */
 static int l_close(lua_State *L) {
-  frame_leave(L, lua_touserdata(L, 1));
+  frame_leave(L, luaL_checkudata(L, 1, CLASS));
   return 0;
 }
 

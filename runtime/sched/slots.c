@@ -20,11 +20,18 @@ static void push_page(lua_State *L, const struct sched *s, int slot) {
 }
 
 
+/* Where the next new slot is on a page that is not there yet.  To make one may run
+ * a finalizer, and that may spawn a task. */
 static void add_page(lua_State *L, const struct sched *s) {
-  lua_rawgeti(L, LUA_REGISTRYINDEX, s->slots);
+  if (s->free_slot != NO_SLOT || s->slot_count % PAGE != 0)
+    return;
   lua_createtable(L, PAGE, 0);
-  lua_rawseti(L, -2, s->slot_count / PAGE + 1);
-  lua_pop(L, 1);
+  push_page(L, s, s->slot_count);
+  if (lua_isnil(L, -1) && s->slot_count % PAGE == 0) {
+    lua_pushvalue(L, -3);
+    lua_rawseti(L, -3, s->slot_count / PAGE + 1);
+  }
+  lua_pop(L, 3);
 }
 
 
@@ -46,10 +53,9 @@ void slots_open(lua_State *L, struct sched *s) {
 
 /* Put the Task at index `from` into a slot of no use to anyone. */
 static int take_free(lua_State *L, struct sched *s, int from) {
+  add_page(L, s);
   bool new = s->free_slot == NO_SLOT;
   int slot = new ? s->slot_count : s->free_slot;
-  if (new &&slot % PAGE == 0)
-    add_page(L, s);
   push_page(L, s, slot);
   s->slot_count += new;
   if (!new)

@@ -14,6 +14,7 @@
 #include "uv/datagram.h"
 
 #include <arpa/inet.h>
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/errqueue.h>
@@ -86,6 +87,7 @@ typedef struct port {
 
 
 static port *port_of(datagram *d) {
+  assert(!d->closed);
   return datagram_part(d);
 }
 
@@ -555,7 +557,7 @@ static void on_closed(later *x) {
 
 
 static void close_port(datagram *d) {
-  port *p = port_of(d);
+  port *p = datagram_part(d);
   loop *l = loop_of(d->host);
   if (p->pausing != NULL)
     end_pause(p);

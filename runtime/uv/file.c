@@ -9,6 +9,7 @@
 
 #include "uv/file.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -36,6 +37,7 @@ typedef struct file {
 static const transport file_transport;
 
 static file *file_of(stream *s) {
+  assert(s->state != CLOSED);
   return stream_part(s);
 }
 
@@ -185,7 +187,7 @@ static int shut(stream *s) {
 
 /* The descriptor stays open under a thread that reads from it. */
 static void close_file(stream *s, bool reset) {
-  file *f = file_of(s);
+  file *f = stream_part(s);
   (void)reset;
   f->reading = f->writing = false;
   f->closed = true;

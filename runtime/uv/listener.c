@@ -7,6 +7,7 @@
 ** it if that was in the last turn of the loop.
 */
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -36,6 +37,7 @@ typedef struct acceptor {
 
 
 static acceptor *acceptor_of(listener *l) {
+  assert(!l->closed);
   return listener_part(l);
 }
 
@@ -213,7 +215,7 @@ static void on_closed(later *x) {
 
 
 void acceptor_close(listener *l) {
-  acceptor *a = acceptor_of(l);
+  acceptor *a = listener_part(l);
   watch_forget(loop_of(l->host), &a->watch);
   place_leave(&a->place, &l->addr);
   loop_disown(loop_of(l->host), a->watch.fd);

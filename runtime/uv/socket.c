@@ -616,7 +616,7 @@ static void set_linger(wire *w, bool reset) {
 
 /* close(2) is not repeated on EINTR: the descriptor is gone then, too. */
 static void close_wire(stream *s, bool reset) {
-  wire *w = wire_of(s);
+  wire *w = stream_part(s);
   loop *l = loop_of(s->host);
   if (w->attempting)
     attempt_stop(w->u.attempt);

@@ -6,6 +6,7 @@
 #ifndef UV_SOCKET_H
 #define UV_SOCKET_H
 
+#include <assert.h>
 #include <netinet/in.h>
 
 #include "net/stream.h"
@@ -41,6 +42,7 @@ extern const transport socket_tcp, socket_mptcp, socket_sctp, socket_unix,
 const transport *socket_transport(int family, int protocol);
 
 static inline wire *wire_of(stream *s) {
+  assert(s->state != CLOSED);
   return stream_part(s);
 }
 

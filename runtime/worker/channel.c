@@ -133,7 +133,9 @@ void channel_drop(channel *c) {
 */
 
 static box *box_check(lua_State *L) {
-  return luaL_checkudata(L, 1, CLASS);
+  box *b = luaL_checkudata(L, 1, CLASS);
+  luaL_argcheck(L, b->channel != NULL, 1, "this channel was collected");
+  return b;
 }
 
 
@@ -331,7 +333,7 @@ static int await(lua_State *L, box *b, int which, lua_KFunction k) {
 #define PARCEL "neap.parcel"
 
 static int parcel_gc(lua_State *L) {
-  message **m = lua_touserdata(L, 1);
+  message **m = luaL_checkudata(L, 1, PARCEL);
   message_free(*m);
   *m = NULL;
   return 0;
@@ -451,7 +453,7 @@ static int l_close(lua_State *L) {
 
 /* Nobody waits any more in a box that the collector has found. */
 static int l_gc(lua_State *L) {
-  box *b = lua_touserdata(L, 1);
+  box *b = luaL_checkudata(L, 1, CLASS);
   channel *c = b->channel;
   if (c == NULL)
     return 0;

@@ -249,7 +249,9 @@ static int l_start(lua_State *L) {
 */
 
 static worker *check(lua_State *L) {
-  return ((worker_box *)luaL_checkudata(L, 1, CLASS))->worker;
+  const worker_box *b = luaL_checkudata(L, 1, CLASS);
+  luaL_argcheck(L, b->worker != NULL, 1, "this worker was collected");
+  return b->worker;
 }
 
 
@@ -303,7 +305,7 @@ static int l_results(lua_State *L) {
 
 
 static int l_gc(lua_State *L) {
-  worker_box *b = lua_touserdata(L, 1);
+  worker_box *b = luaL_checkudata(L, 1, CLASS);
   worker *w = b->worker;
   b->worker = NULL;
   if (w == NULL)
