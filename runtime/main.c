@@ -272,7 +272,7 @@ static int run_program(void) {
   status = host_flush(status);
   trace_close(&h);
   if (uv_world_busy(&h))
-    _exit(status); /* exit() would wait for a lookup that nobody wants */
+    _exit(status); /* exit() would wait for a read that nobody wants */
   finish(&h);
   return status;
 }

@@ -1,5 +1,6 @@
 -- Names of hosts and services as the system knows them: net.resolve, net.service.
 
+local child = require "spec.support.child"
 local net = require "neap.net"
 local process = require "neap.process"
 local task = require "neap.task"
@@ -33,6 +34,21 @@ describe("net.resolve", function()
       assert.equal("resolve", err.op)
       assert.equal(name, err.endpoint)
     end
+  end)
+
+  it("tells of a lack of descriptors", function()
+    local result = assert(process.run {"sh", "-c", 'ulimit -n 30; exec "$0" -e "$1"', neap, [[
+      local hold = {}
+      repeat
+        local file = io.open "/dev/null"
+        hold[#hold + 1] = file
+      until not file
+      for _, name in ipairs {"localhost", "no-such-host.invalid"} do
+        print(select(2, net.resolve(name)).code)
+      end
+      print(net.resolve "127.0.0.1"[1].ip)
+    ]]})
+    assert.same({stdout = "EMFILE\nEMFILE\n127.0.0.1\n", stderr = "", code = 0}, result)
   end)
 
   it("takes ASCII only, and no dot is a dot that is none (H1, G3)", function()
@@ -105,7 +121,10 @@ local function with_slow_names(script)
       #include <unistd.h>
       int getaddrinfo(const char *n, const char *s, const struct addrinfo *h,
                       struct addrinfo **out) {
-        usleep(strcmp(n, "quick") == 0 ? 1000 : 3000000);
+        if ((h->ai_flags & AI_NUMERICHOST) == 0)
+          usleep(strcmp(n, "quick") == 0   ? 1000
+                 : strcmp(n, "never") == 0 ? 60000000
+                                           : 3000000);
         return EAI_NONAME;
       }
     ]],
@@ -152,6 +171,156 @@ describe("a lookup that hangs", function()
     ]]
     assert.same({stdout = "nil\tEAI_NONAME\n", stderr = "", code = 0}, result)
     assert.is_true(took < 2, took)
+  end)
+end)
+
+describe("lookups that hang", function()
+  it("are in nobody's way, given up or not", function()
+    local result, took = with_slow_names [[
+      for i = 1, 140 do
+        task.spawn(task.timeout, i <= 100 and 0.2 or 60, net.resolve, "slow")
+      end
+      task.sleep(0.4)
+      local found, err = net.resolve "quick"
+      print(found, err.code)
+      os.exit(0)
+    ]]
+    assert.same({stdout = "nil\tEAI_NONAME\n", stderr = "", code = 0}, result)
+    assert.is_true(took < 2.9, took)
+  end)
+
+  it("have no end of threads, and those that wait for one have their turn", function()
+    local result = with_slow_names [[
+      local function threads()
+        local file <close> = io.open "/proc/self/status"
+        return tonumber(file:read "a":match "Threads:%s*(%d+)")
+      end
+      local others, ended = threads(), 0
+      for i = 1, 70 do
+        task.spawn(function()
+          net.resolve "slow"
+          ended = ended + 1
+        end)
+      end
+      task.sleep(0.5)
+      print(threads() - others)
+      while ended < 70 do task.sleep(0.05) end
+      for i = 1, 400 do
+        task.spawn(task.timeout, 0.01, net.resolve, "never")
+        if i % 40 == 0 then task.sleep(0.05) end
+      end
+      print(threads() - others)
+      os.exit(0)
+    ]]
+    assert.same({stdout = "64\n256\n", stderr = "", code = 0}, result)
+  end)
+
+  it("tell when there are no more threads", function()
+    if (process.run {"strace", "-qq", "-o", "/dev/null", "true"} or {}).code ~= 0 then
+      pending "strace is not there, or not permitted"
+      return
+    end
+    local options = {"-f", "-e", "trace=clone3,clone", "-e", "inject=clone3,clone:error=EAGAIN"}
+    local result = child.strace(options, [[
+      for _ = 1, 2 do
+        print(select(2, net.resolve "no-such-host.invalid").code)
+        print(select(2, net.connect "tcp://no-such-host.invalid:1").code)
+      end
+      print(net.resolve "127.0.0.1"[1].ip)
+    ]])
+    assert.equal("EAGAIN\nEAGAIN\nEAGAIN\nEAGAIN\n127.0.0.1\n", result.stdout)
+    assert.equal(0, result.code)
+  end)
+
+  --- Run a script in a network whose one server of names hears all and says
+  --- nothing, with an /etc of its own.
+  local function with_deaf_server(hosts, order, script)
+    local folder = os.tmpname()
+    os.remove(folder)
+    local result = assert(process.run {
+      "unshare", "-rmn", "sh", "-c", [[
+        ip link set lo up && mkdir "$1" && cp /etc/ld.so.cache /etc/passwd "$1" || exit 9
+        echo "nameserver 127.0.0.1" >"$1/resolv.conf"
+        printf "%s" "$2" >"$1/hosts"
+        echo "multi on" >"$1/host.conf"
+        echo "hosts: $3" >"$1/nsswitch.conf"
+        mount --bind "$1" /etc || exit 9
+        exec "$0" -e "local deaf = assert(net.bind [=[udp://127.0.0.1:53]=])
+        $4"
+      ]], neap, folder, hosts, order, script,
+    })
+    process.run {"rm", "-r", folder}
+    if result.stderr:find "^unshare:" or result.code == 9 then
+      pending "no namespaces here"
+      return false
+    end
+    assert.same("", result.stderr)
+    return result.stdout
+  end
+
+  local hosts = [[
+    # 127.0.0.6 commented
+    127.0.0.1 localhost
+    ::1	localhost ip6-localhost # 127.0.0.7 behind
+    127.0.0.9	Here here.example
+    fd00::9 here.example
+    127.0.0.8 here.example
+    fe80::1%lo scoped
+  ]]
+
+  it("keep nobody from what is in /etc/hosts, or is an address (H3)", function()
+    local told = with_deaf_server(hosts, "files dns", [==[
+      local function hang() net.resolve "hangs.example" end
+      for i = 1, 70 do task.spawn(hang) end
+      task.sleep(0.05)
+      local function tell(name, family)
+        local found, err = task.timeout(0.5, net.resolve, name, {family = family})
+        local words = {}
+        for i, address in ipairs(found or {err.code}) do words[i] = address.ip or address end
+        print(name, family or "any", table.concat(words, " "))
+      end
+      for _, name in ipairs {"localhost", "here", "HERE.example", "ip6-localhost", "127.0.0.1", "fe80::1%lo"} do
+        tell(name)
+      end
+      tell("localhost", "inet")
+      tell("localhost", "inet6")
+      tell("here", "inet")
+      tell("127.0.0.1", "inet6")
+      for _, name in ipairs {"commented", "behind", "here.exampl"} do tell(name) end
+      tell("here", "inet6")
+      os.exit(0)
+    ]==])
+    if not told then return end
+    assert.equal([[
+localhost	any	::1 127.0.0.1
+here	any	127.0.0.9
+HERE.example	any	127.0.0.9 127.0.0.8 fd00::9
+ip6-localhost	any	::1
+127.0.0.1	any	127.0.0.1
+fe80::1%lo	any	fe80::1
+localhost	inet	127.0.0.1
+localhost	inet6	::1
+here	inet	127.0.0.9
+127.0.0.1	inet6	EAI_ADDRFAMILY
+commented	any	ETIMEDOUT
+behind	any	ETIMEDOUT
+here.exampl	any	ETIMEDOUT
+here	inet6	ETIMEDOUT
+]], told)
+  end)
+
+  it("do not stop the program where the servers come first", function()
+    for _, order in ipairs {"dns files", "files [SUCCESS=continue] dns"} do
+      local told = with_deaf_server(hosts, order, [==[
+        local time = require [=[neap.time]=]
+        local before = time.now()
+        local found, err = task.timeout(0.3, net.resolve, "here")
+        print(found, err.code, time.now() - before < 2)
+        os.exit(0)
+      ]==])
+      if not told then return end
+      assert.equal("nil\tETIMEDOUT\ttrue\n", told)
+    end
   end)
 end)
 
@@ -208,12 +377,4 @@ describe("net.portclass", function()
       net.portclass()
     end)
   end)
-end)
-
-it("the pool's size is not for children to see", function()
-  local result = assert(process.run {neap, "-e", [[
-    net.resolve "localhost"
-    io.write(process.run{"sh", "-c", "echo $UV_THREADPOOL_SIZE"}.stdout)
-  ]]})
-  assert.same({stdout = "\n", stderr = "", code = 0}, result)
 end)

@@ -54,6 +54,10 @@ local net = {
 --- system knows it (getaddrinfo(3), nsswitch.conf(5)); each once. Short forms of
 --- addresses, `127.1`, are no names, nor is what is not ASCII: write `xn--...`.
 ---
+--- Addresses and the names in /etc/hosts are answered at once. Every other lookup takes
+--- a thread, and as long as its servers do; 64 go on at once, not counting those that
+--- were given up.
+---
 --- ```lua
 --- local net = require "neap.net"
 ---
@@ -66,7 +70,7 @@ local net = {
 ---@param host string
 ---@param opts? { family?: "inet"|"inet6" }
 ---@return neap.Address[]? addresses  their port is 0
----@return neap.Error? err  EAI_NONAME, EAI_AGAIN, ...
+---@return neap.Error? err  EAI_NONAME, EAI_AGAIN, ...; EAGAIN: no more threads
 function net.resolve(host, opts)
   if opts ~= nil and type(opts) ~= "table" then
     error(format("bad argument #2 to 'resolve' (table expected, got %s)", type(opts)), 2)

@@ -204,8 +204,8 @@ struct datagram_transport {
   void (*share)(datagram *d);
 };
 
-/* A lookup of a name.  The backend owns it until it calls `done`, and after
- * `cancelled` was set it frees it by itself, without `done`. */
+/* A lookup of a name.  The backend owns it until it calls `done`, once, from the
+ * loop or from inside `resolve`; or until it is given up. */
 typedef struct lookup lookup;
 struct lookup {
   host *host;
@@ -214,11 +214,9 @@ struct lookup {
   int status;     /* 0, ERROR_EAI + EAI_x (host/error.h), -errno */
   address *found; /* malloc'ed; ports are 0 */
   size_t count;
-  void (*done)(lookup *l); /* from the loop; the owner frees it by
-                                  lookup_free */
+  void (*done)(lookup *l); /* the owner frees it by lookup_free */
   void *owner;
   void *request; /* the backend's, while it runs */
-  bool cancelled;
 };
 
 void lookup_free(lookup *l); /* in net/ */
@@ -299,7 +297,7 @@ struct backend {
   void (*release)(host *h);
 
   int (*resolve)(host *h, lookup *l); /* on failure l stays the caller's */
-  void (*unresolve)(lookup *l);       /* sets cancelled, and tries to stop it */
+  void (*unresolve)(lookup *l);       /* gives it up, and frees it */
   int (*service_port)(host *h, const char *name, const char *proto); /* or -1 */
   int (*service_name)(host *h, int port, const char *proto, char *out,
                       size_t size);

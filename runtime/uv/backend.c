@@ -8,6 +8,7 @@
 #include "uv/loop.h"
 #include "uv/names.h"
 #include "uv/process.h"
+#include "uv/resolve.h"
 #include "uv/terminal.h"
 
 const backend uv_backend = {
@@ -31,8 +32,8 @@ const backend uv_backend = {
     .discard = adopt_discard,
     .hold = loop_hold,
     .release = loop_release,
-    .resolve = names_resolve,
-    .unresolve = names_unresolve,
+    .resolve = resolve_begin,
+    .unresolve = resolve_give_up,
     .service_port = names_service_port,
     .service_name = names_service_name,
     .protocol = names_protocol,

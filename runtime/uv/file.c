@@ -18,7 +18,6 @@
 #include "host/memory.h"
 #include "net/stream.h"
 #include "uv/loop.h"
-#include "uv/names.h"
 #include "uv/socket.h"
 
 typedef struct file {
@@ -79,9 +78,7 @@ static void ask(file *f) {
     f->buffer = memory_new(LOOP_BUFFER);
   uv_buf_t room = uv_buf_init(f->buffer, LOOP_BUFFER);
   f->request.data = f;
-  int mine = pool_begin();
   int status = uv_fs_read(&l->uv, &f->request, fd, &room, 1, -1, on_read);
-  pool_end(mine);
   loop_touch(l);
   f->busy = status == 0;
   if (!f->busy) {

@@ -33,6 +33,7 @@
 #include "uv/arena.h"
 #include "uv/backend.h"
 #include "uv/process.h"
+#include "uv/resolve.h"
 #include "uv/socket.h"
 #include "uv/terminal.h"
 #include "uv/thread.h"
@@ -566,7 +567,14 @@ static ssize_t list(void *w, const char *path, char *names, size_t room) {
 }
 
 
-/* exit() would wait for a lookup that still runs. */
+bool uv_world_busy(host *h) {
+  loop *l = loop_of(h);
+  return (l != NULL && (l->uv.active_reqs.count > 0 || l->threads > 0)) ||
+         resolve_busy();
+}
+
+
+/* exit() would wait for a file's read that still runs. */
 static void leave(void *w, int status) {
   loop *l = w;
   fflush(NULL);
@@ -653,6 +661,7 @@ void uv_world_close(host *h) {
   children_close(l);
   signals_close(h);
   thread_close(l);
+  resolve_close(l);
   uv_close((uv_handle_t *)&l->anchor, NULL);
   uv_walk(&l->uv, on_left, NULL);
   uv_run(&l->uv, UV_RUN_DEFAULT);

@@ -6,7 +6,7 @@
 ** uv_poll_start cost five system calls a connection and two a change of
 ** interest, uv__io_poll aborts the process when epoll_ctl fails, and splice or
 ** an own accept need the bare descriptor.  Signals, children, and the thread
-** pool (names, files) are libuv's.
+** pool (files) are libuv's.
 */
 
 #ifndef UV_LOOP_H
@@ -69,9 +69,10 @@ struct loop {
   size_t used; /* of it, by what was delivered and not yet kept */
   struct stream *delivered[LOOP_GROUP]; /* whose that is */
   unsigned delivered_count;
-  struct arena *arena; /* as that, for messages; NULL: not yet used */
-  uint64_t *owned;     /* a bit for each descriptor that is ours */
-  unsigned owned_room; /* words of it */
+  struct arena *arena;         /* as that, for messages; NULL: not yet used */
+  struct resolving *resolving; /* resolve.c's; NULL: not yet used */
+  uint64_t *owned;             /* a bit for each descriptor that is ours */
+  unsigned owned_room;         /* words of it */
 };
 
 static inline loop *loop_of(host *h) {

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 
 #include "host/memory.h"
-#include "uv/names.h"
 
 /* Lua's nesting of C calls needs half a MiB (200 levels), and C modules may
  * want as much as a program's main thread has. */
@@ -52,27 +51,6 @@ static int create(thread *t) {
 }
 
 
-static void on_work(uv_work_t *work) {
-  (void)work;
-}
-
-
-static void on_work_done(uv_work_t *work, int status) {
-  (void)status;
-  free(work);
-}
-
-
-/* libuv starts its pool at its first use, by a variable of the environment:
- * that must be over before a second thread looks at the environment. */
-static void start_pool(loop *l) {
-  uv_work_t *nothing = memory_new(sizeof *nothing);
-  int mine = pool_begin();
-  uv_queue_work(&l->uv, nothing, on_work, on_work_done);
-  pool_end(mine);
-}
-
-
 int thread_run(void *w, void (*run)(void *), void (*done)(void *), void *arg) {
   loop *l = w;
   thread *t = memory_new(sizeof *t);
@@ -84,7 +62,6 @@ int thread_run(void *w, void (*run)(void *), void (*done)(void *), void *arg) {
     return status;
   }
   loop_touch(l);
-  start_pool(l);
   status = create(t);
   if (status < 0)
     uv_close((uv_handle_t *)&t->ended, on_thread_closed);
