@@ -195,6 +195,75 @@ describe("a worker", function()
     assert.equal("ECANCELED", select(2, t:join()).code)
   end)
 
+  -- With a call of C in it, for the thread sanitizer delivers no signal elsewhere.
+  local busy = [[
+    local function busy()
+      while true do
+        os.clock()
+      end
+    end
+  ]]
+
+  --- Run it, and end it by force if it does not end.
+  local function run_bounded(code, ...)
+    return assert(process.run {"timeout", "-s", "KILL", "9", child.neap, "-e", child.code(code, ...)})
+  end
+
+  for what, body in pairs {
+    [""] = "busy()",
+    [" in a coroutine"] = "coroutine.wrap(busy)()",
+    [" and catches that"] = "while true do pcall(busy) end",
+    [" in a task of its own"] = [[
+      require "neap.task".scope(function(scope)
+        scope:spawn(function()
+          while true do pcall(busy) end
+        end)
+      end)
+    ]],
+    [" in a worker of its own"] = ([[require "neap.worker".run(function() %s busy() end)]]):format(busy),
+  } do
+    it("that computes is ended with its caller" .. what, function()
+      local result = run_bounded([[
+        local body, path = ...
+        local function run(text, name)
+          local _ <close> = setmetatable({}, {__close = function()
+            io.open(name, "w"):close()
+          end})
+          load(text)()
+        end
+        print(select(2, task.timeout(0, worker.run, run, body, path)).code)
+        local _, err = task.timeout(0.1, worker.run, run, body, path)
+        print(err.code, io.open(path) ~= nil, require "neap.host".census().handles)
+      ]], busy .. body, (marker()))
+      assert.equal("", result.stderr)
+      assert.equal("ETIMEDOUT\nETIMEDOUT\ttrue\t0\n", result.stdout)
+    end)
+  end
+
+  for what, body in pairs {
+    [""] = "require 'neap.task'.sleep(100)",
+    [" where they compute"] = "busy()",
+    [" where they go on"] = "while true do pcall(busy) end",
+  } do
+    it("that ends before its own workers ends them, too, and waits for them" .. what, function()
+      local result = run_bounded([[
+        print(select(2, worker.run(function(text)
+          local task, worker = require "neap.task", require "neap.worker"
+          local started = worker.channel()
+          task.spawn(worker.run, function(c, body)
+            c:send(true)
+            load(body)()
+          end, started, text)
+          started:recv()
+          os.exit(3)
+        end, ...)).status)
+      ]], busy .. body)
+      assert.equal("", result.stderr)
+      assert.equal("3\n", result.stdout)
+      assert.equal(0, result.code)
+    end)
+  end
+
   it("has a stack for Lua's deepest nesting in C (J11, J12)", function()
     local results = {worker.run(function()
       local function nested(f)
@@ -546,6 +615,26 @@ describe("neap -w", function()
     assert.equal("", p.stderr:read "a")
     p:wait()
     assert.equal(143, p.code)
+  end)
+
+  it("ends its workers at the first signal, also while they compute", function()
+    local path = script [[
+      local worker = require "neap.worker"
+      worker.channel "busy":send(worker.id)
+      print "busy"
+      while true do
+        os.clock()
+      end
+    ]]
+    local p = assert(process.spawn {"timeout", "-s", "KILL", "9", child.neap, "-w", "2", path,
+      stdout = "pipe", stderr = "pipe"})
+    assert.same({"busy", "busy"}, {p.stdout:read("l", "l")})
+    local group = assert(io.open(("/proc/%d/task/%d/children"):format(p.pid, p.pid)))
+    os.execute("kill -TERM " .. group:read "a")
+    group:close()
+    assert.equal("", p.stderr:read "a")
+    p:wait()
+    assert.is_true(p.code == 143 or p.signal == "SIGTERM", p.code)
   end)
 
   it("tells of a worker that fails, and starts it again", function()

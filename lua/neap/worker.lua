@@ -37,14 +37,28 @@ local FILE, FUNCTION = 0, 2
 local worker = {}
 worker.id, worker.count = core.self()
 
+--- Seconds between the interrupts of a worker that goes on: worker/worker.c.
+local PATIENCE = 1
+
+local function ended(w)
+  w:wait()
+  return true
+end
+
+local function interrupt(w)
+  w:interrupt()
+  while not sched.timeout(PATIENCE, ended, w) do
+    w:interrupt(true)
+  end
+end
+
 --- Wait for a worker's end. Who is interrupted meanwhile interrupts the worker, and
 --- still waits until it has ended.
 function core.await(w)
-  local ok, interrupt = pcall(w.wait, w)
+  local ok, reason = pcall(w.wait, w)
   if not ok then
-    w:interrupt()
-    sched.shield(w.wait, w)
-    error(interrupt, 0)
+    sched.shield(interrupt, w)
+    error(reason, 0)
   end
 end
 
@@ -70,8 +84,11 @@ end
 ---
 --- It is the worker's main program: what it spawns belongs to the worker, which ends
 --- when all of that has. When the caller is cancelled or its time is up, so is the
---- worker. A function runs in the other state: it has its arguments and globals, but
---- none of the locals around it, and requires what it needs by itself.
+--- worker, also while it computes; what it still runs a second later is interrupted
+--- again and again, and no `pcall` keeps that to itself. Only a function of C that
+--- takes long (a pattern that backtracks) is waited for. A function runs in the other
+--- state: it has its arguments and globals, but none of the locals around it, and
+--- requires what it needs by itself.
 ---
 --- ```lua
 --- local task = require "neap.task"

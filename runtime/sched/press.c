@@ -11,7 +11,7 @@
 ** clean up at length; the second signal ends the process anyway.  What the
 ** prompt runs is *pressed*: hit again after each GRACE, which is for its
 ** <close> variables, and until it has ended pcall, xpcall and resume raise
-** what they caught.
+** what they caught.  So are all tasks of a worker that was asked twice.
 **
 ** Hooks reach Lua code only: a C function that takes long (string.find with a
 ** pattern that backtracks) and a finalizer cannot be stopped so.
@@ -127,6 +127,22 @@ void press_all(scope *s) {
   scope_cancel(s);
   for (task *t = s->youngest; t != NULL; t = t->elder)
     press(t);
+}
+
+
+/* The tasks of a scope, and those of the scopes that they are in. */
+static void press_below(scope *s) {
+  for (task *t = s->youngest; t != NULL; t = t->elder) {
+    press(t);
+    for (frame *f = t->frames; f != NULL; f = f->older)
+      if (f->kind == SCOPE || f->kind == ENDING)
+        press_below((scope *)f);
+  }
+}
+
+
+void sched_insist(host *h) {
+  press_below(h->sched->root);
 }
 
 

@@ -34,6 +34,10 @@ void sched_run(host *h);
  * backend's callback. */
 void sched_interrupt(host *h, int exit_status, const char *reason);
 
+/* The same, for tasks that did not end: hit them again and again, so that none
+ * goes on behind an error that it catches (press.c). */
+void sched_insist(host *h);
+
 /* From a signal's handler: have what Lua runs now looked at.  It calls
  * world.hear soon, and raises in the running task if that cancelled it. */
 void sched_press(host *h);

@@ -36,7 +36,8 @@ struct world {
    * concerns, and call sched_round() after one or a few deliveries. */
   void (*poll)(void *w, uint64_t deadline);
 
-  /* Deliver the signals that have come, and nothing else; called from Lua. */
+  /* Deliver the signals and the rings that have come, and nothing else; called
+   * from Lua. */
   void (*hear)(void *w);
 
   /* Let what was closed go out, until it is out or the deadline.  No Lua runs
@@ -51,9 +52,15 @@ struct world {
   int (*thread)(void *w, void (*run)(void *), void (*done)(void *), void *arg);
 
   /* From bell() on any thread may ring(), until the host ends: soon rang(h) is
-   * called from poll, once for all that rang before. */
+   * called from poll, or from hear, once for all that rang before.  press() also
+   * presses what Lua runs in the host's thread (sched/task.h). */
   int (*bell)(void *w, void (*rang)(struct host *h));
   void (*ring)(void *w);
+  void (*press)(void *w);
+
+  /* Wait until all threads have ended and their done() was called, or until the
+   * deadline.  No Lua runs any more. */
+  void (*join)(void *w, uint64_t deadline);
 
   /* A count of open descriptors, for the census; -1 where the notion has no
    * meaning. */

@@ -498,7 +498,9 @@ static void poll_loop(void *w, uint64_t deadline) {
 
 
 static void hear(void *w) {
-  signals_hear(((loop *)w)->host);
+  loop *l = w;
+  signals_hear(l->host);
+  thread_hear(l);
 }
 
 
@@ -512,13 +514,25 @@ void loop_release(host *h) {
 }
 
 
-static void drain(void *w, uint64_t deadline) {
-  loop *l = w;
+/* Turns without Lua, while there are some left of what *left counts. */
+static void turn_quietly(loop *l, const unsigned *left, uint64_t deadline) {
   l->quiet = true;
   loop_round(l); /* this may be called from one */
-  while (l->draining > 0 && now(l) < deadline)
+  while (*left > 0 && now(l) < deadline)
     poll_loop(l, deadline);
   l->quiet = false;
+}
+
+
+static void drain(void *w, uint64_t deadline) {
+  loop *l = w;
+  turn_quietly(l, &l->draining, deadline);
+}
+
+
+static void join(void *w, uint64_t deadline) {
+  loop *l = w;
+  turn_quietly(l, &l->threads, deadline);
 }
 
 
@@ -590,8 +604,8 @@ static void leave(void *w, int status) {
     .name = "uv", .now = now, .coarse = coarse, .wall = wall, .cpu = cpu, \
     .random = draw, .poll = poll_loop, .hear = hear, .drain = drain, \
     .leave = end, .thread = thread_run, .bell = thread_bell, \
-    .ring = thread_ring, .descriptors = descriptors, .list = list, \
-    .net = &uv_backend, \
+    .ring = thread_ring, .press = thread_press, .join = join, \
+    .descriptors = descriptors, .list = list, .net = &uv_backend, \
   }
 
 const world uv_world = WORLD(leave);

@@ -12,6 +12,7 @@
 #ifndef UV_LOOP_H
 #define UV_LOOP_H
 
+#include <pthread.h>
 #include <stdint.h>
 #include <uv.h>
 
@@ -63,6 +64,7 @@ struct loop {
   unsigned threads;    /* that run for this host */
   uv_async_t *bell;    /* for other threads to ring; NULL: not hung */
   void (*rang)(host *h);
+  pthread_t home;    /* the thread that hung it */
   unsigned draining; /* closed streams whose bytes are still going out */
   struct epoll_event *events; /* LOOP_BATCH of them */
   char *buffer;               /* shared by all reads: loop_buffer */

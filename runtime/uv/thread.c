@@ -1,9 +1,13 @@
 #include "uv/thread.h"
 
+#include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 
 #include "host/memory.h"
+#include "sched/task.h"
+#include "sched/world.h"
 
 /* Lua's nesting of C calls needs half a MiB (200 levels), and C modules may
  * want as much as a program's main thread has. */
@@ -71,9 +75,44 @@ int thread_run(void *w, void (*run)(void *), void (*done)(void *), void *arg) {
 }
 
 
+/*
+** Ringing and pressing
+*/
+
+/* By it a thread is pressed, for that must happen in the thread itself.  Not
+ * one of those of uv/signal.c. */
+#define SIGPRESS (SIGRTMIN + 8)
+
+/* Whose Lua runs in this thread. */
+static _Thread_local host *volatile here;
+
+
+static void on_press(int n) {
+  (void)n;
+  if (here != NULL)
+    sched_press(here);
+}
+
+
+/* A call that blocks in C (io.read) does not go on behind it. */
+static int catch_press(void) {
+  struct sigaction action = {.sa_handler = on_press};
+  sigfillset(&action.sa_mask);
+  return sigaction(SIGPRESS, &action, NULL) < 0 ? -errno : 0;
+}
+
+
+void thread_hear(loop *l) {
+  if (l->bell != NULL)
+    l->rang(l->host);
+}
+
+
+/* What is to be heard is heard here: no need to look at what runs next. */
 static void on_rung(uv_async_t *bell) {
   loop *l = bell->data;
-  l->rang(l->host);
+  sched_heard(l->host);
+  l->host->world->hear(l);
 }
 
 
@@ -85,7 +124,9 @@ static void on_bell_closed(uv_handle_t *bell) {
 int thread_bell(void *w, void (*rang)(host *h)) {
   loop *l = w;
   uv_async_t *bell = memory_new(sizeof *bell);
-  int status = uv_async_init(&l->uv, bell, on_rung);
+  int status = catch_press();
+  if (status == 0)
+    status = uv_async_init(&l->uv, bell, on_rung);
   if (status < 0) {
     free(bell);
     return status;
@@ -93,6 +134,8 @@ int thread_bell(void *w, void (*rang)(host *h)) {
   bell->data = l;
   l->rang = rang;
   l->bell = bell;
+  l->home = pthread_self();
+  here = l->host;
   loop_touch(l);
   return 0;
 }
@@ -103,8 +146,19 @@ void thread_ring(void *w) {
 }
 
 
+/* In this order, what was waiting hears the ring before anything runs that the
+ * signal would have looked at. */
+void thread_press(void *w) {
+  loop *l = w;
+  pthread_kill(l->home, SIGPRESS);
+  thread_ring(l);
+}
+
+
 void thread_close(loop *l) {
-  if (l->bell != NULL)
-    uv_close((uv_handle_t *)l->bell, on_bell_closed);
+  if (l->bell == NULL)
+    return;
+  here = NULL;
+  uv_close((uv_handle_t *)l->bell, on_bell_closed);
   l->bell = NULL;
 }

@@ -20,11 +20,17 @@
 /* The exit status of a worker that was interrupted: as of SIGTERM. */
 enum { INTERRUPTED = 128 + 15 };
 
+/* How a worker is asked to end.  INSIST is for what went on behind the first. */
+enum asked { NOT, INTERRUPT, INSIST };
+
+/* Between the two, in ns, where its own host ends.  core.await has the same. */
+#define PATIENCE UINT64_C(1000000000)
+
 struct worker {
   /* Whom an interrupt reaches, under the lock. */
   pthread_mutex_t lock;
   host *host; /* its own, from worker_begin to workers_close */
-  bool interrupted;
+  enum asked asked;
 
   /* Given to the thread. */
   void (*live)(worker *);
@@ -43,6 +49,7 @@ struct worker {
 
   /* Of the host that started it. */
   host *parent;
+  worker *older, *newer; /* in the host's workshop */
   waitq waiters;
   bool ended, dropped;
 };
@@ -61,17 +68,23 @@ static atomic_int last_id; /* in the process */
 ** Ringing
 */
 
+static enum asked take_asked(worker *w) {
+  pthread_mutex_lock(&w->lock);
+  enum asked asked = w->asked;
+  w->asked = NOT;
+  pthread_mutex_unlock(&w->lock);
+  return asked;
+}
+
+
 static void rang(host *h) {
   worker *self = workshop_of(h)->self;
-  bool interrupted = false;
   channels_rang(h);
-  if (self == NULL)
-    return;
-  pthread_mutex_lock(&self->lock);
-  interrupted = self->interrupted;
-  pthread_mutex_unlock(&self->lock);
-  if (interrupted)
+  enum asked asked = self != NULL ? take_asked(self) : NOT;
+  if (asked != NOT)
     sched_interrupt(h, INTERRUPTED, "interrupted");
+  if (asked == INSIST)
+    sched_insist(h);
 }
 
 
@@ -85,11 +98,12 @@ int workers_bell(host *h) {
 }
 
 
-static void interrupt(worker *w) {
+static void interrupt(worker *w, enum asked asked) {
   pthread_mutex_lock(&w->lock);
-  w->interrupted = true;
+  if (w->asked < asked)
+    w->asked = asked;
   if (w->host != NULL)
-    w->host->world->ring(w->host->outside);
+    w->host->world->press(w->host->outside);
   pthread_mutex_unlock(&w->lock);
 }
 
@@ -155,8 +169,8 @@ int worker_begin(worker *w, host *h) {
   pthread_mutex_lock(&w->lock);
   w->began = true;
   w->host = h;
-  if (w->interrupted)
-    h->world->ring(h->outside);
+  if (w->asked != NOT)
+    h->world->press(h->outside);
   pthread_mutex_unlock(&w->lock);
   return 0;
 }
@@ -189,9 +203,30 @@ static void free_worker(worker *w) {
 }
 
 
+static void link_worker(worker *w) {
+  worker **first = &workshop_of(w->parent)->started;
+  w->older = *first;
+  if (*first != NULL)
+    (*first)->newer = w;
+  *first = w;
+  w->parent->handles++;
+}
+
+
+static void unlink_worker(worker *w) {
+  if (w->older != NULL)
+    w->older->newer = w->newer;
+  if (w->newer != NULL)
+    w->newer->older = w->older;
+  else
+    workshop_of(w->parent)->started = w->older;
+  w->parent->handles--;
+}
+
+
 static void on_ended(void *arg) {
   worker *w = arg;
-  w->parent->handles--;
+  unlink_worker(w);
   w->ended = true;
   wait_wake_all(&w->waiters, 0);
   if (w->dropped)
@@ -239,13 +274,13 @@ static int l_start(lua_State *L) {
     b->worker = NULL;
     return fail(L, status, "worker", name);
   }
-  h->handles++;
+  link_worker(b->worker);
   return 1;
 }
 
 
 /*
-** worker:wait(), worker:interrupt(), worker:results()
+** worker:wait(), worker:interrupt(insist?), worker:results()
 */
 
 static worker *check(lua_State *L) {
@@ -273,7 +308,7 @@ static int l_wait(lua_State *L) {
 
 
 static int l_interrupt(lua_State *L) {
-  interrupt(check(L));
+  interrupt(check(L), lua_toboolean(L, 2) ? INSIST : INTERRUPT);
   return 0;
 }
 
@@ -315,7 +350,8 @@ static int l_gc(lua_State *L) {
     return 0;
   }
   w->dropped = true;
-  interrupt(w);
+  w->waiters = (waitq){NULL}; /* they are gone as well */
+  interrupt(w, INTERRUPT);
   return 0;
 }
 
@@ -384,6 +420,18 @@ void workers_new(host *h, void (*live)(worker *w), worker *self) {
 }
 
 
+/* Lua has let go of them all, and so has interrupted them. */
+static void join_all(host *h, struct workshop *s) {
+  for (;;) {
+    h->world->join(h->outside, h->world->now(h->outside) + PATIENCE);
+    if (s->started == NULL)
+      return;
+    for (worker *w = s->started; w != NULL; w = w->older)
+      interrupt(w, INSIST);
+  }
+}
+
+
 void workers_close(host *h) {
   struct workshop *s = h->workshop;
   if (s == NULL)
@@ -392,6 +440,7 @@ void workers_close(host *h) {
     pthread_mutex_lock(&s->self->lock);
     s->self->host = NULL;
     pthread_mutex_unlock(&s->self->lock);
+    join_all(h, s);
   }
   scratch_free(&s->scratch);
   free(s);

@@ -32,6 +32,7 @@ struct workshop {
   struct box *channels;   /* its ends of channels, the newest first */
   void (*live)(worker *); /* see workers_open */
   bool hung;              /* there is a bell to ring */
+  worker *started;        /* by this host, and not ended */
   scratch scratch;
 };
 
@@ -45,7 +46,8 @@ static inline struct workshop *workshop_of(host *h) {
 void workers_new(host *h, void (*live)(worker *w), worker *self);
 int workers_open(lua_State *L); /* call it through host_call */
 
-/* Behind lua_close: nobody can ring or interrupt the host any more. */
+/* Behind lua_close: nobody can ring or interrupt the host any more.  One that
+ * has a thread waits for those of its own workers to end. */
 void workers_close(host *h);
 
 /* Make sure that the host can be rung; 0 or -errno. */
