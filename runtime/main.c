@@ -22,9 +22,6 @@
 #include "uv/world.h"
 #include "worker/worker.h"
 
-/* How long the process waits at its end for what was written to go out. */
-#define LAST_DRAIN (5 * UINT64_C(1000000000))
-
 /* What `neap -w` runs in the main thread. */
 static const char supervisor[] =
     "return require('neap.worker.supervisor')(...)";
@@ -106,7 +103,7 @@ static int run(host *h, lua_CFunction start, void *about) {
   if (!host_call(h, 1, 0))
     return start_failed(h);
   sched_run(h);
-  h->world->drain(h->outside, h->world->now(h->outside) + LAST_DRAIN);
+  sched_drain(h);
   return h->exit_status;
 }
 

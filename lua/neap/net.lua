@@ -250,7 +250,8 @@ end
 ---
 --- What was read or written before goes first. Until it returns, nobody else may
 --- read or write the two: that raises. When it is cancelled or fails, what it has
---- taken from one goes out to the other, as what `write` accepted does.
+--- taken from one goes out to the other, as what `write` accepted does. When one
+--- takes nothing more, what it still says arrives before that is told.
 ---
 --- ```lua
 --- local net = require "neap.net"
@@ -286,13 +287,14 @@ function net.relay(a, b)
       core.pump(relaying, 1)
     end)
   end)
-  if ok then
-    return core.moved(relaying)
-  elseif not error_object.is(err) then
+  ab, ba, n = core.moved(relaying)
+  if ok and not n then
+    return ab, ba
+  elseif not ok and not error_object.is(err) then
     error(err, 0)
   end
   sched.check "relay"
-  return nil, err, core.moved(relaying)
+  return nil, n or err, ab, ba
 end
 
 --- `string.pack(fmt, ...)`, written. Raises for values that do not fit the format.

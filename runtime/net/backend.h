@@ -109,6 +109,13 @@ struct transport {
    * has ended.  NULL where closing with unread bytes costs the peer nothing. */
   bool (*discard)(stream *s);
 
+  /* May closing take back what was sent, if the peer sends more?  NULL: no. */
+  bool (*takes_back)(stream *s);
+
+  /* What was sent and may still be taken back so: bytes that the peer's system
+   * is not known to have.  NULL: none. */
+  int (*unacknowledged)(stream *s);
+
   /* Give the resources back.  `reset`: abortively.  The transport calls
    * stream_closed(s) when no callback can come any more, which frees the
    * stream: at once or later, never from inside this call. */
@@ -291,8 +298,8 @@ struct backend {
   void (*yield)(host *h, int fd);
   void (*discard)(host *h, int fd);
 
-  /* Count a stream from when the kernel refuses bytes of it until they are
-   * out: world.drain waits for none to be left. */
+  /* Count a stream while bytes that the kernel refused are not out, or it waits
+   * for its peer's end: world.drain waits for none to be left. */
   void (*hold)(host *h);
   void (*release)(host *h);
 

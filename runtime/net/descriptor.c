@@ -54,6 +54,7 @@ int descriptor_number(lua_State *L, int index) {
   } else if (is_socket(L, index) && lua_getfield(L, index, "fd") != LUA_TNONE) {
     fd = lua_isnil(L, -1) ? -1 : lua_tointeger(L, -1);
     lua_pop(L, 1);
+    stream_share(L, index);
   }
   return fd >= 0 && fd <= INT_MAX ? (int)fd : -1;
 }

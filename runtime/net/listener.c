@@ -117,6 +117,15 @@ static bool lacks_resources(int status) {
 }
 
 
+/* What lingers is worth less than a connection. */
+static int take_one(listener *l, stream **s, datagram **d) {
+  int status = l->backend->accept(l, s, d);
+  if (status == -EMFILE && net_spare(l->host))
+    status = l->backend->accept(l, s, d);
+  return status;
+}
+
+
 static void pause_accepting(listener *l) {
   const host *h = l->host;
   l->rearm = h->world->now(h->outside) + l->backoff;
@@ -167,7 +176,7 @@ static int try_accept(lua_State *L, listener *l) {
   datagram *d;
   if (is_paused(l))
     return await_connection(L, l);
-  int status = l->backend->accept(l, &s, &d);
+  int status = take_one(l, &s, &d);
   if (status == 0) {
     l->rearm = 0;
     l->backoff = FIRST_PAUSE;

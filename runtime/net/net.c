@@ -13,6 +13,14 @@
 #include "sched/task.h"
 #include "sched/world.h"
 
+/* Streams read and forget so many bytes behind their close(), all together, and
+ * then pause for so long, ns: no peer keeps a processor busy that way. */
+#define PAUSE (UINT64_C(10) * 1000000)
+enum { PORTION = 2 * 1024 * 1024 };
+
+/* At the program's end, how long a peer must have been silent, ns. */
+#define LOOK (UINT64_C(50) * 1000000)
+
 
 outbox *net_take_outbox(host *h) {
   struct net *n = net_of(h);
@@ -92,12 +100,42 @@ static void unlink_dirty(struct net *n, stream *s) {
 }
 
 
-static void unlink_closing(struct net *n, stream *s) {
-  stream **at = &n->closing;
-  while (*at != NULL && *at != s)
-    at = &(*at)->link;
-  if (*at == s)
-    *at = s->link;
+/*
+** Streams that go on behind their close(), the oldest first
+*/
+
+static void expire(host *h, uint64_t now);
+
+
+static uint64_t earlier(uint64_t a, uint64_t b) {
+  return b != 0 && b < a ? b : a;
+}
+
+
+static void set_alarm(struct net *n) {
+  uint64_t at = n->closing != NULL ? n->closing->timeout : NEVER;
+  at = earlier(earlier(at, n->pause), n->closing != NULL ? n->look : 0);
+  sched_alarm(n->host, ALARM_CLOSING, at, expire);
+}
+
+
+/* The pause is over. */
+static void go_on(struct net *n) {
+  n->pause = n->forgotten = 0;
+  for (stream *s = n->closing; s != NULL; s = s->link)
+    stream_hear(s);
+}
+
+
+/* Those that have got all across, and whose peers say nothing, keep no process
+ * from its end. */
+static void look(struct net *n, uint64_t now) {
+  n->look = now + LOOK;
+  for (stream *s = n->closing, *next; s != NULL; s = next) {
+    next = s->link;
+    if (s->state == LINGERING && stream_is_settled(s))
+      stream_give_up(s);
+  }
 }
 
 
@@ -105,19 +143,64 @@ static void expire(host *h, uint64_t now) {
   struct net *n = net_of(h);
   while (n->closing != NULL && n->closing->timeout <= now)
     stream_give_up(n->closing);
-  sched_alarm(h, ALARM_CLOSING,
-              n->closing != NULL ? n->closing->timeout : NEVER, expire);
+  if (n->pause != 0 && n->pause <= now)
+    go_on(n);
+  if (n->look != 0 && n->look <= now)
+    look(n, now);
+  set_alarm(n);
+}
+
+
+static void unlink_closing(struct net *n, stream *s) {
+  if (s->link != NULL)
+    s->link->link_at = s->link_at;
+  else
+    n->closing_end = s->link_at;
+  *s->link_at = s->link;
 }
 
 
 void net_link_closing(stream *s) {
   struct net *n = net_of(s->host);
-  stream **last = &n->closing;
-  while (*last != NULL)
-    last = &(*last)->link;
-  *last = s;
   s->link = NULL;
-  sched_alarm(s->host, ALARM_CLOSING, n->closing->timeout, expire);
+  s->link_at = n->closing_end;
+  *n->closing_end = s;
+  n->closing_end = &s->link;
+  set_alarm(n);
+}
+
+
+bool net_forget(host *h, size_t n) {
+  struct net *all = net_of(h);
+  all->forgotten += n;
+  if (all->forgotten >= PORTION && all->pause == 0) {
+    all->pause = h->world->now(h->outside) + PAUSE;
+    set_alarm(all);
+  }
+  return all->pause != 0;
+}
+
+
+bool net_spare(host *h) {
+  stream *s = net_of(h)->closing;
+  while (s != NULL && s->state != LINGERING)
+    s = s->link;
+  if (s != NULL)
+    stream_give_up(s);
+  return s != NULL;
+}
+
+
+/* The program has ended: close what it left open. */
+static void leave(host *h) {
+  struct net *n = net_of(h);
+  for (stream *s = n->streams, *next; s != NULL; s = next) {
+    next = s->next;
+    if (s->state <= OPEN && s->transport->outside)
+      stream_close(s, false);
+  }
+  n->look = h->world->now(h->outside);
+  set_alarm(n);
 }
 
 
@@ -167,6 +250,7 @@ int net_open(lua_State *L) {
   host *h = host_of(L);
   h->net = memory_new(sizeof *h->net);
   h->net->host = h;
+  h->net->closing_end = &h->net->closing;
   h->net->slab = memory_sure(slab_new());
   lua_getglobal(L, LUA_STRLIBNAME);
   lua_getfield(L, -1, "unpack");
@@ -180,6 +264,7 @@ int net_open(lua_State *L) {
   resolve_open(L);
   interfaces_open(L);
   sched_on_suspend(h, suspended);
+  sched_on_leave(h, leave);
   host_module(L, "neap.net.core", open_core);
   host_module(L, "neap.host", luaopen_neap_host_net);
   host_module(L, "neap.endpoint", luaopen_neap_endpoint);

@@ -27,8 +27,13 @@ struct net {
   datagram *gathered; /* those with gathered messages */
   struct bag *bags;   /* free ones */
   unsigned bag_count;
-  stream *closing;             /* they send what is left, the oldest first */
-  stream *dead;                /* of mem:, to be freed when no one looks */
+  stream *closing; /* those that go on behind their close(), the oldest first */
+  stream **closing_end; /* what is to point to the next of them */
+  uint64_t forgotten;   /* bytes that these have read since the last pause */
+  uint64_t pause;       /* until then they read no more; 0: they do */
+  uint64_t look;        /* the program has ended: the next time to see which of
+                           them need not be waited for; 0: it goes on */
+  stream *dead;         /* of mem:, to be freed when no one looks */
   struct mem_name *names;      /* listeners of mem: */
   struct mem_name *dead_names; /* closed ones, as `dead` */
 };
@@ -71,9 +76,17 @@ void net_link_dirty(stream *s);
  * another process, which may write by it at once. */
 void net_flush(host *h);
 
-/* A stream sends what is left behind its close(): forget it at a deadline. */
+/* A stream goes on behind its close(), until it is given up at a deadline. */
 void net_link_closing(stream *s);
 void net_unlink(stream *s);
+
+/* A stream has read n bytes behind its close(): is that enough for now?  Then
+ * stream_hear is called when it may go on. */
+bool net_forget(host *h, size_t n);
+
+/* Descriptors are lacking: let go of a stream that only waits for its peer's end.
+ * False: there is none. */
+bool net_spare(host *h);
 
 /* Class names, for luaL_checkudata. */
 #define STREAM_CLASS "neap.Stream"
@@ -114,6 +127,16 @@ int stream_shut(stream *s);
 
 /* Its time to send the rest is over. */
 void stream_give_up(stream *s);
+
+/* Another process gets the descriptor of what is at index, perhaps a stream. */
+void stream_share(lua_State *L, int index);
+
+/* Have the transport deliver. */
+void stream_hear(stream *s);
+
+/* Of one that waits for its peer's end: has that got all, and been silent since
+ * the last call? */
+bool stream_is_settled(stream *s);
 
 /* nil and an error about the stream (which may be NULL). */
 int stream_fail(lua_State *L, stream *s, int status, const char *op);

@@ -28,6 +28,7 @@ typedef struct relaying {
   bool done;
   bool handed; /* to Lua, whose tasks pump: not to be closed yet */
   bool failed; /* a pump has told so */
+  int status;  /* of a target that took no more */
 } relaying;
 
 
@@ -294,8 +295,10 @@ static int pump(lua_State *L, relaying *r, int i) {
   stream *from = r->ends[i], *to = r->ends[1 - i];
   if (inbox_size(&from->in) > 0 && outbox_pending(to) == 0)
     r->counts[i] += forward(from, to);
-  if (to->write_error != 0)
-    return pump_failed(L, r, to->write_error);
+  if (to->write_error != 0) {
+    r->status = to->write_error; /* it may still have something to say */
+    return 0;
+  }
   if (outbox_pending(to) > 0)
     return await_room(L, to, i);
   if (inbox_size(&from->in) == 0 && from->read_error != 0)
@@ -338,11 +341,18 @@ int pump_lua(lua_State *L) {
 
 
 /*
-** moved(relaying) : bytes a to b, bytes b to a
+** moved(relaying) : bytes a to b, bytes b to a | and the error of a target
 */
 
 int moved_lua(lua_State *L) {
-  return push_counts(L, luaL_checkudata(L, 1, CLASS));
+  const relaying *r = luaL_checkudata(L, 1, CLASS);
+  if (r->status == 0)
+    return push_counts(L, r);
+  stream_fail(L, NULL, r->status, "relay");
+  int err = lua_gettop(L);
+  int n = push_counts(L, r);
+  lua_pushvalue(L, err);
+  return n + 1;
 }
 
 

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "net/net.h"
 #include "net/process.h"
 
 /* Where things lie on the stack of spawn. */
@@ -178,6 +179,7 @@ static int descriptor_of(lua_State *L) {
   if (lua_type(L, -1) != LUA_TUSERDATA || !luaL_getmetafield(L, -1, "__index"))
     return -1;
   lua_pop(L, 1);
+  stream_share(L, -1);
   lua_getfield(L, -1, "fd");
   int is;
   lua_Integer fd = lua_tointegerx(L, -1, &is);

@@ -27,8 +27,9 @@
  * still talks to see it. */
 #define LINGER (10 * UINT64_C(1000000000))
 
-/* How many bytes more it may send meanwhile, which nobody reads: after that it
- * is reset, so that a writer without end learns of the close. */
+/* How many bytes more a peer that was sent nothing may send meanwhile, which
+ * nobody reads: after that it is reset, so that a writer without end learns of
+ * the close. */
 enum { FORGOTTEN = 256 * 1024 };
 
 /* Room for the endpoint of a peer. */
@@ -86,8 +87,17 @@ static void wake_reader(stream *s) {
 }
 
 
+/* The process waits for it at its end, as it does for what is pending. */
+static void linger(stream *s) {
+  s->state = LINGERING;
+  s->host->world->net->hold(s->host);
+}
+
+
 static void release(stream *s, bool reset) {
   net_unlink(s);
+  if (s->state == LINGERING)
+    s->host->world->net->release(s->host);
   trace_stream(s, reset && s->state != CONNECTING ? TRACE_RESET : TRACE_CLOSED,
                0);
   s->state = CLOSED;
@@ -95,10 +105,28 @@ static void release(stream *s, bool reset) {
 }
 
 
+static void stop_reading(stream *s) {
+  if (s->reading)
+    s->transport->stop_read(s);
+  s->reading = false;
+}
+
+
+/* Who was sent nothing has nothing to lose. */
+static bool is_enough(const stream *s) {
+  return s->state == LINGERING && s->sent == 0 && s->want >= FORGOTTEN;
+}
+
+
 static void forget(stream *s, size_t n) {
+  s->spoke = true;
   s->want += n < FORGOTTEN ? (uint32_t)n : FORGOTTEN;
-  if (s->state == LINGERING && s->want >= FORGOTTEN)
+  if (s->want > FORGOTTEN)
+    s->want = FORGOTTEN;
+  if (is_enough(s))
     release(s, true);
+  else if (net_forget(s->host, n))
+    stop_reading(s);
 }
 
 
@@ -112,13 +140,6 @@ void stream_data(stream *s, char *bytes, size_t n) {
   inbox_add(&s->in, bytes, n);
   if (inbox_size(&s->in) >= s->want)
     wake_reader(s);
-}
-
-
-static void stop_reading(stream *s) {
-  if (s->reading)
-    s->transport->stop_read(s);
-  s->reading = false;
 }
 
 
@@ -137,12 +158,30 @@ static bool hears(const stream *s) {
 }
 
 
+void stream_hear(stream *s) {
+  if (s->reading || !hears(s))
+    return;
+  int status = s->transport->start_read(s);
+  s->reading = status == 0;
+  if (status < 0)
+    s->read_error = (int16_t)status;
+}
+
+
 int stream_shut(stream *s) {
   trace_stream(s, TRACE_SHUTDOWN, 0);
   int status = s->transport->shutdown(s);
   if (status < 0)
     trace_stream_error(s, "shutdown", status);
   return status;
+}
+
+
+/* May the peer send what nobody reads?  Others may, where they have the
+ * descriptor. */
+static bool may_linger(const stream *s) {
+  return hears(s) && s->write_error == 0 && s->transport->discard != NULL &&
+         !s->shared;
 }
 
 
@@ -154,8 +193,8 @@ static void sent(stream *s) {
     stream_shut(s);
   if (s->state != CLOSING)
     return;
-  if (s->reading && s->write_error == 0 && s->transport->discard != NULL)
-    s->state = LINGERING;
+  if (may_linger(s))
+    linger(s);
   else
     release(s, false);
 }
@@ -225,23 +264,30 @@ static void forget_box(stream *s) {
  * is read and forgotten: two ends that both close would wait for each other. */
 static void begin_closing(stream *s) {
   s->state = CLOSING;
-  s->shut = true;
+  s->shut |= !s->shared;
   s->want = 0; /* counts what is forgotten */
+  s->spoke = true;
   s->timeout = s->host->world->now(s->host->outside) + LINGER;
   net_link_closing(s);
   trace_stream(s, TRACE_CLOSE, outbox_pending(s));
-  if (!s->reading && hears(s))
-    s->reading = s->transport->start_read(s) == 0;
+  if (!s->shared)
+    stream_hear(s);
   if (outbox_pending(s) == 0)
     sent(s);
 }
 
 
-/* Has the peer sent what nobody read, and may it send more? */
-static bool still_talks(stream *s) {
-  return s->state == OPEN && hears(s) && s->write_error == 0 &&
-         s->transport->discard != NULL &&
-         (s->transport->discard(s) || inbox_size(&s->in) > 0);
+static bool takes_back(stream *s) {
+  return s->transport->takes_back != NULL && s->transport->takes_back(s);
+}
+
+
+/* Has the peer sent what nobody read, or would it lose what it was sent if it
+ * sent more? */
+static bool must_linger(stream *s) {
+  return s->state == OPEN && may_linger(s) &&
+         ((s->sent > 0 && takes_back(s)) || inbox_size(&s->in) > 0 ||
+          s->transport->discard(s));
 }
 
 
@@ -258,16 +304,24 @@ int stream_close(stream *s, bool reset) {
   if (reset)
     outbox_drop(s);
   net_unlink(s);
-  bool talks = !reset && still_talks(s);
+  bool lingers = !reset && must_linger(s);
   inbox_clear(&s->in);
   passing_drop(s);
-  if (talks || outbox_pending(s) > 0) {
+  if (lingers || outbox_pending(s) > 0) {
     begin_closing(s);
   } else {
     stop_reading(s);
     release(s, reset);
   }
   return status;
+}
+
+
+bool stream_is_settled(stream *s) {
+  const transport *t = s->transport;
+  bool silent = !s->spoke;
+  s->spoke = false;
+  return silent && (t->unacknowledged == NULL || t->unacknowledged(s) == 0);
 }
 
 
@@ -315,6 +369,13 @@ bool stream_try_push(lua_State *L, stream *s) {
 void stream_push(lua_State *L, stream *s) {
   if (!stream_try_push(L, s))
     lua_error(L);
+}
+
+
+void stream_share(lua_State *L, int index) {
+  const box *b = luaL_testudata(L, index, STREAM_CLASS);
+  if (b != NULL && b->stream != NULL)
+    b->stream->shared = true;
 }
 
 

@@ -54,8 +54,7 @@ struct stream {
   inbox in;
   uint64_t received, sent; /* bytes, from and to the transport */
   struct outbox *out;      /* what is to go out; NULL: nothing (outbox.h) */
-  stream *link;            /* in the list of those that send what is left behind
-                         close() */
+  stream *link, **link_at; /* in the list of those that go on behind close() */
   uint64_t timeout;    /* of each suspension, ns; while closing the deadline;
                          0: none */
   uint32_t want;       /* the reader is not woken before so many are there */
@@ -72,6 +71,9 @@ struct stream {
   bool linked : 1;    /* among those with gathered bytes */
   bool relayed : 1;   /* extra.relaying is set */
   bool hidden : 1;    /* no trace sees it */
+  bool shared : 1;    /* its descriptor was given to another process, which goes
+                         on with the connection behind our close() */
+  bool spoke : 1;     /* while closing: its peer has, since net.c looked */
 };
 
 /* Its endpoint, or NULL. */

@@ -8,9 +8,6 @@
 
 #include "sched/sched.h"
 
-/* How long os.exit waits for closed sockets to send what they accepted. */
-#define EXIT_DRAIN (5 * UINT64_C(1000000000))
-
 
 static lua_Integer seconds_now(const host *h) {
   return (lua_Integer)(h->world->wall(h->outside) / 1000000000);
@@ -54,11 +51,8 @@ static int l_clock(lua_State *L) {
 }
 
 
-/* What sockets accepted goes out first, for a bounded time. */
 static void leave(host *h, int status, bool close) {
-  if (h->sched->flush != NULL)
-    h->sched->flush(h);
-  h->world->drain(h->outside, h->world->now(h->outside) + EXIT_DRAIN);
+  sched_drain(h);
   if (close)
     host_close(h);
   if (h->watcher != NULL)

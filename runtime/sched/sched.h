@@ -139,6 +139,7 @@ struct sched {
   unsigned site_count;
   const char *reason; /* of sched_interrupt */
   void (*flush)(host *h);
+  void (*leave)(host *h);
   lua_CFunction on_summon;
   bool summoned;
   struct {

@@ -38,6 +38,9 @@ enum { TOGETHER = 16, FEW = 4, LONG_RUN = 20 * 1000 };
 /* So many times behind one that took long, the next ones are taken to do so. */
 enum { HASTE = 64 };
 
+/* How long the end waits for what sockets accepted to go out, ns. */
+#define DRAIN (5 * UINT64_C(1000000000))
+
 /* Source names kept for reports. */
 enum { SITES = 256 };
 
@@ -671,12 +674,31 @@ void sched_on_starved(host *h, bool (*fn)(host *h)) {
 }
 
 
-static uint64_t next_deadline(struct sched *s) {
-  uint64_t next = timer_next(s);
+static uint64_t next_alarm(const struct sched *s) {
+  uint64_t next = NEVER;
   for (int i = 0; i < ALARMS; i++)
     if (s->alarms[i].at < next)
       next = s->alarms[i].at;
   return next;
+}
+
+
+static uint64_t next_deadline(struct sched *s) {
+  uint64_t wait = timer_next(s), alarm = next_alarm(s);
+  return wait < alarm ? wait : alarm;
+}
+
+
+static void sound(struct sched *s, uint64_t now) {
+  for (int i = 0; i < ALARMS; i++)
+    if (s->alarms[i].at <= now)
+      s->alarms[i].call(s->host, now);
+}
+
+
+uint64_t sched_alarms(host *h) {
+  sound(h->sched, h->world->now(h->outside));
+  return next_alarm(h->sched);
 }
 
 
@@ -687,9 +709,7 @@ static void expire(struct sched *s) {
     return;
   }
   uint64_t now = s->now = h->world->now(h->outside);
-  for (int i = 0; i < ALARMS; i++)
-    if (s->alarms[i].at <= now)
-      s->alarms[i].call(h, now);
+  sound(s, now);
   for (task *t; (t = timer_expired(s, now)) != NULL;)
     task_wake(t, frame_expire(t, now) ? WAIT_INTERRUPTED : -ETIMEDOUT);
 }
@@ -765,6 +785,20 @@ void sched_interrupt(host *h, int exit_status, const char *reason) {
 
 void sched_on_suspend(host *h, void (*flush)(host *h)) {
   h->sched->flush = flush;
+}
+
+
+void sched_on_leave(host *h, void (*leave)(host *h)) {
+  h->sched->leave = leave;
+}
+
+
+void sched_drain(host *h) {
+  struct sched *s = h->sched;
+  send_gathered(s);
+  if (s->leave != NULL)
+    s->leave(h);
+  h->world->drain(h->outside, h->world->now(h->outside) + DRAIN);
 }
 
 

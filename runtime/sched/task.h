@@ -71,12 +71,21 @@ task *task_current(lua_State *L);
  * called when some tasks have run, and before others are waited for. */
 void sched_on_suspend(host *h, void (*flush)(host *h));
 
+/* The program has ended, and no Lua runs until the state is closed: what sockets
+ * accepted goes out, for some seconds at most.  The socket layer's other hook
+ * closes them before. */
+void sched_drain(host *h);
+void sched_on_leave(host *h, void (*leave)(host *h));
+
 /* Call fn(h, now) from the scheduler at that time (NEVER: not at all); set
  * anew each time.  Each has its own, and it keeps no program alive. */
 enum alarm { ALARM_CLOSING, ALARM_TRACE, ALARMS };
 
 void sched_alarm(host *h, enum alarm which, uint64_t at,
                  void (*fn)(host *h, uint64_t now));
+
+/* Make the calls that are due; returns when the next one is, or NEVER. */
+uint64_t sched_alarms(host *h);
 
 /* Called when all tasks wait for each other, before that is reported as a
  * deadlock; true if it has woken one.  Set once. */

@@ -87,6 +87,7 @@ static stream *socket_new(host *h, int fd, const address *peer) {
   stream *s = wire_new(h, socket_transport(family, protocol), fd, false);
   wire_peer(wire_of(s), &peer->u.any, peer->length);
   wire_of(s)->lingers = true; /* perhaps */
+  wire_of(s)->adopted = true;
   return s;
 }
 

@@ -64,8 +64,12 @@ struct loop {
   unsigned threads;    /* that run for this host */
   uv_async_t *bell;    /* for other threads to ring; NULL: not hung */
   void (*rang)(host *h);
+<<<<<<< HEAD
   pthread_t home;    /* the thread that hung it */
   unsigned draining; /* closed streams whose bytes are still going out */
+=======
+  unsigned draining;          /* loop_hold */
+>>>>>>> 290ef92 (net: what was accepted goes out, also while the peer keeps sending)
   struct epoll_event *events; /* LOOP_BATCH of them */
   char *buffer;               /* shared by all reads: loop_buffer */
   size_t used; /* of it, by what was delivered and not yet kept */
@@ -113,7 +117,7 @@ void loop_own(loop *l, int fd);
 void loop_disown(loop *l, int fd);
 bool loop_owns(const loop *l, int fd);
 
-/* Count the closed streams whose bytes are still going out (net/backend.h). */
+/* Count the streams that the end waits for (net/backend.h). */
 void loop_hold(host *h);
 void loop_release(host *h);
 

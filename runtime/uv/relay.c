@@ -44,6 +44,7 @@ typedef struct flow {
   size_t inside;  /* the pipe */
   uint64_t count; /* bytes that `to` has taken */
   uint8_t full;   /* buffers filled in a row */
+  int status;     /* why `to` takes no more; 0: it does */
   bool ended;     /* `from` has no more */
   bool over;      /* and `to` was told so */
 } flow;
@@ -96,8 +97,21 @@ static void count_sent(flow *f, size_t n) {
 ** By copying
 */
 
-/* What the target takes of these bytes, or a negative errno. */
-static ssize_t give(flow *f, char *bytes, size_t n) {
+/* The target takes nothing more.  It may still have something for the other side,
+ * which is to arrive: a server answers and closes while it is sent to.  So only
+ * this direction is over. */
+static void fail_target(flow *f, int status) {
+  trace_stream_error(f->to->stream, "write", status);
+  f->status = status;
+  f->ended = f->over = true;
+  free(f->held);
+  f->held = NULL;
+  f->inside = 0;
+}
+
+
+/* What the target takes of these bytes. */
+static size_t give(flow *f, char *bytes, size_t n) {
   stream *to = f->to->stream;
   struct iovec v = {bytes, n};
   ssize_t sent = to->transport->try_write(to, &v, 1);
@@ -105,21 +119,18 @@ static ssize_t give(flow *f, char *bytes, size_t n) {
     count_sent(f, (size_t)sent);
     trace_bytes(to, TRACE_WRITE, &v, (size_t)sent);
   } else if (sent != -EAGAIN) {
-    trace_stream_error(to, "write", (int)sent);
+    fail_target(f, (int)sent);
   }
-  return sent == -EAGAIN ? 0 : sent;
+  return sent > 0 ? (size_t)sent : 0;
 }
 
 
-static int push_held(flow *f) {
-  ssize_t sent = give(f, f->held + f->start, f->end - f->start);
-  if (sent > 0)
-    f->start += (size_t)sent;
-  if (sent < 0 || f->start == f->end) {
+static void push_held(flow *f) {
+  f->start += give(f, f->held + f->start, f->end - f->start);
+  if (f->status == 0 && f->start == f->end) {
     free(f->held);
     f->held = NULL;
   }
-  return sent < 0 ? (int)sent : 0;
 }
 
 
@@ -167,10 +178,10 @@ static int copy(flow *f) {
   trace_read(f->from->stream, buffer, (size_t)n);
   count_full(f, n);
   f->from->stream->received += (uint64_t)n;
-  ssize_t sent = give(f, buffer, (size_t)n);
-  if (sent >= 0 && sent < n)
-    hold(f, buffer + sent, (size_t)(n - sent));
-  return sent < 0 ? (int)sent : 0;
+  size_t sent = give(f, buffer, (size_t)n);
+  if (f->status == 0 && sent < (size_t)n)
+    hold(f, buffer + sent, (size_t)n - sent);
+  return 0;
 }
 
 
@@ -189,19 +200,18 @@ static ssize_t splice_some(int from, int to, size_t n) {
 }
 
 
-static int push_pipe(flow *f) {
+static void push_pipe(flow *f) {
   int to = wire_at(f->to)->watch.fd;
   while (f->inside > 0) {
     ssize_t n = splice_some(f->pipe[0], to, f->inside);
     if (n <= 0 && n != -EAGAIN)
-      f->inside = 0; /* for nobody */
+      fail_target(f, n < 0 ? (int)n : -EPIPE);
     if (n <= 0)
-      return unless_full(n);
+      return;
     f->inside -= (size_t)n;
     count_sent(f, (size_t)n);
     trace_bytes(f->to->stream, TRACE_WRITE, NULL, (size_t)n);
   }
-  return 0;
 }
 
 
@@ -237,7 +247,8 @@ static int splice_on(flow *f) {
   f->from->stream->received += (uint64_t)n;
   f->inside = (size_t)n;
   trace_bytes(f->from->stream, TRACE_READ, NULL, (size_t)n);
-  return push_pipe(f);
+  push_pipe(f);
+  return 0;
 }
 
 
@@ -245,8 +256,11 @@ static int splice_on(flow *f) {
 ** Flowing
 */
 
-static int push(flow *f) {
-  return f->held != NULL ? push_held(f) : push_pipe(f);
+static void push(flow *f) {
+  if (f->held != NULL)
+    push_held(f);
+  else
+    push_pipe(f);
 }
 
 
@@ -276,8 +290,10 @@ static void pass_end(flow *f) {
 
 
 static int advance(flow *f, bool readable) {
-  int status = is_pending(f) ? push(f) : 0;
-  if (status == 0 && readable && !f->ended && !is_pending(f))
+  int status = 0;
+  if (is_pending(f))
+    push(f);
+  if (readable && !f->ended && !is_pending(f))
     status = pull(f);
   if (status == 0 && f->ended && !f->over && !is_pending(f))
     pass_end(f);
@@ -446,5 +462,7 @@ static uint64_t moved(const flow *f) {
 int pump_result(struct relay *r, uint64_t counts[2]) {
   counts[0] = moved(&r->flows[0]);
   counts[1] = moved(&r->flows[1]);
-  return r->status;
+  if (r->status == 0 && r->flows[0].status < 0)
+    return r->flows[0].status;
+  return r->status < 0 ? r->status : r->flows[1].status;
 }

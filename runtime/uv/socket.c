@@ -21,10 +21,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <linux/mptcp.h>
 #include <linux/sctp.h>
+#include <linux/sockios.h>
 
 #include "host/memory.h"
 #include "net/inbox.h"
@@ -331,7 +333,7 @@ void wire_ready(watch *x, uint32_t events) {
   wire *w = (wire *)x;
   stream *s = wire_stream(w);
   loop *l = loop_of(s->host);
-  if (l->quiet)
+  if (l->quiet && s->state == OPEN)
     w->want &= EPOLLOUT;
   if ((events & (EPOLLERR | EPOLLHUP)) != 0)
     events |= EPOLLIN | EPOLLOUT;
@@ -593,6 +595,28 @@ static bool discard(stream *s) {
 }
 
 
+/* The kernel resets a connection to which bytes come that nobody can read any
+ * more, and forgets what it had not sent yet; the peer's may forget what it was
+ * sent and has not read (RFC 9112, 9.6).  Where the script has asked for a reset
+ * on close it gets that; and to half close what others may have would end it for
+ * them. */
+static bool takes_back(stream *s) {
+  struct linger linger = {.l_onoff = 0};
+  socklen_t n = sizeof linger;
+  if (wire_of(s)->adopted)
+    return false;
+  if (wire_of(s)->lingers)
+    getsockopt(wire_fd(s), SOL_SOCKET, SO_LINGER, &linger, &n);
+  return linger.l_onoff == 0 || linger.l_linger > 0;
+}
+
+
+static int unacknowledged(stream *s) {
+  int n = 0;
+  return ioctl(wire_fd(s), SIOCOUTQ, &n) == 0 ? n : 0;
+}
+
+
 static void on_closed(later *x) {
   wire *w = (wire *)((char *)x - offsetof(wire, u.later));
   stream_closed(wire_stream(w));
@@ -684,27 +708,33 @@ int wire_fd(stream *s) {
 }
 
 
-#define WIRE(kind, of, number, write, half_close, forget, passes, collects) \
+#define WIRE(kind, of, number, write, half_close, forget, passes, collects, \
+             takes, lacks) \
   { \
     .name = kind, .scheme = of, .protocol = number, .size = sizeof(wire), \
     .outside = true, .start_read = start_read, .stop_read = stop_read, \
     .try_write = write, .want_write = want_write, .shutdown = half_close, \
-    .discard = forget, .pass = passes, .collect = collects, \
-    .close = close_wire, .set = wire_set, .get = wire_get, \
-    .localaddr = wire_localaddr, .remoteaddr = wire_remoteaddr, .fd = wire_fd, \
+    .discard = forget, .takes_back = takes, .unacknowledged = lacks, \
+    .pass = passes, .collect = collects, .close = close_wire, .set = wire_set, \
+    .get = wire_get, .localaddr = wire_localaddr, \
+    .remoteaddr = wire_remoteaddr, .fd = wire_fd, \
   }
 
-#define SOCKET(name, scheme, protocol) \
-  WIRE(name, scheme, protocol, send_some, shutdown_socket, discard, NULL, NULL)
+#define TCP(name, scheme, protocol) \
+  WIRE(name, scheme, protocol, send_some, shutdown_socket, discard, NULL, \
+       NULL, takes_back, unacknowledged)
 
-const transport socket_tcp = SOCKET("tcp", NULL, IPPROTO_TCP);
-const transport socket_mptcp = SOCKET("mptcp", "tcp", IPPROTO_MPTCP);
-const transport socket_sctp = WIRE("sctp", NULL, IPPROTO_SCTP, send_messages,
-                                   shutdown_sctp, discard, NULL, NULL);
+const transport socket_tcp = TCP("tcp", NULL, IPPROTO_TCP);
+const transport socket_mptcp = TCP("mptcp", "tcp", IPPROTO_MPTCP);
+const transport socket_sctp =
+    WIRE("sctp", NULL, IPPROTO_SCTP, send_messages, shutdown_sctp, discard,
+         NULL, NULL, NULL, NULL);
 const transport socket_unix = WIRE("unix", NULL, 0, send_some, shutdown_socket,
-                                   discard, pass_some, collect);
-const transport socket_vsock = SOCKET("vsock", NULL, 0);
-const transport socket_pipe =
-    WIRE("pipe", NULL, 0, write_some, shutdown_pipe, NULL, NULL, NULL);
-const transport socket_tty =
-    WIRE("tty", NULL, 0, write_some, shutdown_tty, NULL, NULL, NULL);
+                                   discard, pass_some, collect, NULL, NULL);
+const transport socket_vsock =
+    WIRE("vsock", NULL, 0, send_some, shutdown_socket, discard, NULL, NULL,
+         NULL, NULL);
+const transport socket_pipe = WIRE("pipe", NULL, 0, write_some, shutdown_pipe,
+                                   NULL, NULL, NULL, NULL, NULL);
+const transport socket_tty = WIRE("tty", NULL, 0, write_some, shutdown_tty,
+                                  NULL, NULL, NULL, NULL, NULL);

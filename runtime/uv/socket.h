@@ -26,6 +26,7 @@ typedef struct wire {
   bool notified : 1;   /* of SCTP, shut by us: the kernel's messages come too */
   bool shared : 1;     /* blocks: its description is others' too, and could not
                         be opened again */
+  bool adopted : 1;    /* so others may have its descriptor, too */
   bool lingers;        /* SO_LINGER was set here or at its listener */
   union {
     unsigned char peer[sizeof(struct sockaddr_in)]; /* of an ip or vsock one */

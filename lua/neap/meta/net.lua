@@ -428,6 +428,13 @@ function Stream:shutdown() end
 --- program waits for that up to 5 seconds. Tasks that wait for the stream get
 --- ECANCELED. May be called again.
 ---
+--- A TCP connection on which something was sent is half closed then, and what its
+--- peer goes on to send is read and forgotten until its end, or those 10 seconds:
+--- to close it at once could take back what the peer has not read yet (RFC 9112,
+--- 9.6). `linger = 0` asks for that. Where another process got the descriptor,
+--- ours alone is closed; and one that came as `fd:N`, which others may have, is
+--- half closed only if something was left unread.
+---
 --- ```lua
 --- local net = require "neap.net"
 ---
