@@ -120,6 +120,14 @@ describe("layering", function()
     end)
   end
 
+  it("reads the processor's own clock in runtime/uv only", function()
+    for _, path in ipairs(sources) do
+      if not path:find("^runtime/uv/") then
+        assert.is_nil(code(read(path)):match "rdtsc" or code(read(path)):match "cntvct", path)
+      end
+    end
+  end)
+
   it("has one other lua_yield at most, for the script's own coroutine.yield", function()
     for _, path in ipairs(sources) do
       local _, n = code(read(path)):gsub("%f[%w_]lua_yield%s*%(", "")

@@ -2,7 +2,9 @@
 ---
 --- A task is a coroutine that the scheduler runs; whatever in it looks blocking
 --- suspends only it. Until it waits no other task runs, so between two waits
---- nothing changes under its hands. Ready tasks run first in, first out.
+--- nothing changes under its hands. Ready tasks run first in, first out. Who has run
+--- for one or two milliseconds lets the others come first at its next call that might
+--- wait, even if it need not.
 ---
 --- Every task belongs to a scope, which ends when its tasks have ended; the first
 --- failure cancels the others. `task.scope` makes one, and the program is one. A

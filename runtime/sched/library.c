@@ -105,6 +105,8 @@ static int l_join(lua_State *L) {
   if (t == task_current(L))
     return luaL_error(L, "a task cannot join itself");
   wait_enter(L, "join");
+  if (wait_spent(L))
+    return wait_yield(L, 0, join_k);
   return join_k(L, LUA_OK, 0);
 }
 
@@ -244,10 +246,11 @@ static int queue_idle(lua_State *L) {
 }
 
 
-/* Raise if the running task is interrupted: for what need not wait. */
+/* What a wait does that ends at once: raise if the running task is interrupted,
+ * and let others come first when it is their turn. */
 static int l_check(lua_State *L) {
   wait_enter(L, luaL_optstring(L, 1, "wait"));
-  return 0;
+  return wait_spent(L) ? wait_yield(L, 0, woken_k) : 0;
 }
 
 

@@ -116,8 +116,13 @@ struct sched {
   unsigned live;
   uint64_t now;     /* as of the last turn; waits are counted from it */
   unsigned aside;   /* of these, those that the program does not wait for */
-  unsigned credit;  /* verbs left to the running task until it yields */
-  bool spent;       /* one had none left: ask the world soon */
+  uint64_t began;   /* the ticks of when the turn did */
+  uint64_t looked;  /* and when they were looked at last */
+  unsigned steps;   /* left until they are again */
+  unsigned stride;  /* so many they were */
+  unsigned looks;   /* left to the turn */
+  bool spent;       /* it is over: the world, and others, come first */
+  bool crowded;     /* tasks wait for the world to be asked */
   uint8_t haste;    /* so often yet, what a task has written leaves at once */
   unsigned outside; /* waits that the world can end */
   scope *root;

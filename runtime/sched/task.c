@@ -22,18 +22,21 @@
 /* Where things lie on the stack of task_main. */
 enum { SELF = 1, HANDLER, BODY };
 
-/* Ready tasks run in so many rounds before the world is asked again. */
-enum { ROUNDS = 64 };
+/* So long tasks run before the world is asked again, and one task before others
+ * come first: in ticks of the world, some ms. */
+enum { TURN = 4 * 1000 * 1000 };
 
-/* Verbs that a task may do at once before others come first: some hundred
- * microseconds' worth. */
-enum { CREDIT = 1000 };
+/* The ticks are looked at after some *steps*: runs of a task, and verbs that were
+ * done at once.  After each, while a quarter of a turn passes from look to look;
+ * else after ever more of them, up to STRIDE.  So many looks end a turn by
+ * themselves: there are worlds whose time stands still meanwhile. */
+enum { STRIDE = 16, LOOKS = 100 };
 
 /* What tasks write leaves when so many have run: the code of the kernel and
  * that of Lua, which hardly fit into the caches together, are then each run
- * through several times.  Unless they are few, or take so long, in ns, that
+ * through several times.  Unless they are few, or take so long, in ticks, that
  * waiting for each other would be felt. */
-enum { TOGETHER = 16, FEW = 4, LONG_RUN = 20 * 1000 };
+enum { TOGETHER = 16, FEW = 4, LONG_RUN = 50 * 1000 };
 
 /* So many times behind one that took long, the next ones are taken to do so. */
 enum { HASTE = 64 };
@@ -64,6 +67,41 @@ task *task_check(lua_State *L, int index) {
 
 unsigned sched_live(const host *h) {
   return h->sched->live;
+}
+
+
+/*
+** Turns: what runs between two looks at the world
+*/
+
+static uint64_t ticks(const struct sched *s) {
+  return s->host->world->ticks(s->host->outside);
+}
+
+
+static void begin_turn(struct sched *s) {
+  s->began = s->looked = ticks(s);
+  s->steps = s->stride = 1;
+  s->looks = LOOKS;
+  s->spent = false;
+}
+
+
+static void look(struct sched *s) {
+  uint64_t now = ticks(s);
+  if (now - s->looked >= TURN / 4)
+    s->stride = 1;
+  else if (s->stride < STRIDE)
+    s->stride *= 4;
+  s->looked = now;
+  s->steps = s->stride;
+  s->spent |= now - s->began >= TURN || --s->looks == 0;
+}
+
+
+static void step(struct sched *s) {
+  if (--s->steps == 0)
+    look(s);
 }
 
 
@@ -198,18 +236,14 @@ int wait_to_take(lua_State *L) {
 
 void wait_charge(lua_State *L, size_t verbs) {
   struct sched *s = sched_of(L);
-  s->credit -= verbs < s->credit ? (unsigned)verbs : s->credit;
+  s->steps -= verbs < s->steps ? (unsigned)verbs : s->steps - 1;
 }
 
 
 bool wait_spent(lua_State *L) {
   struct sched *s = sched_of(L);
-  if (s->credit > 0)
-    s->credit--;
-  if (s->credit > 0)
-    return false;
-  s->spent = true;
-  return true;
+  step(s);
+  return s->spent;
 }
 
 
@@ -550,7 +584,6 @@ static void run(struct sched *s, task *t) {
     nargs = 0;
   }
   s->current = t;
-  s->credit = CREDIT;
   s->host->base = t->co;
   t->state = RUNNING;
   press_begin(s, t);
@@ -573,6 +606,7 @@ static void run(struct sched *s, task *t) {
     end(s, t, result);
   else if (t->state == RUNNING)
     make_ready(s, t); /* a bare lua_yield of some C module */
+  step(s);
 }
 
 
@@ -624,10 +658,19 @@ static task *next_ready(struct sched *s) {
 }
 
 
+/* May the next task run?  Behind a turn that is over the world comes first, if
+ * there were tasks that it had kept waiting; else each gets a turn. */
+static bool goes_on(struct sched *s) {
+  if (s->spent && !s->crowded)
+    begin_turn(s);
+  return s->ready_count > 0 && !s->spent && !s->stopped;
+}
+
+
 /* Run some tasks, and send what they have written; hasty: each one's before the
  * next one runs. */
 static void run_some(struct sched *s, unsigned n, bool hasty) {
-  for (; n > 0 && s->ready_count > 0 && !s->stopped; n--) {
+  for (; n > 0 && goes_on(s); n--) {
     run(s, next_ready(s));
     if (hasty)
       send_gathered(s);
@@ -639,26 +682,30 @@ static void run_some(struct sched *s, unsigned n, bool hasty) {
 
 /* Where tasks take long, it is felt for some time. */
 static void run_together(struct sched *s, unsigned n) {
-  const host *h = s->host;
-  uint64_t start = h->world->now(h->outside);
+  uint64_t start = ticks(s);
   run_some(s, n, s->haste > 0);
-  if (h->world->now(h->outside) - start > (uint64_t)n * LONG_RUN)
+  if (ticks(s) - start > (uint64_t)n * LONG_RUN)
     s->haste = HASTE;
   else if (s->haste > 0)
     s->haste--;
 }
 
 
-void sched_round(host *h) {
-  struct sched *s = h->sched;
+static void round_of(struct sched *s) {
   release_refs(s);
-  for (unsigned n = s->ready_count, part; n > 0; n -= part) {
+  for (unsigned n = s->ready_count, part; n > 0 && goes_on(s); n -= part) {
     part = n < TOGETHER ? n : TOGETHER;
     if (part < FEW)
       run_some(s, part, true);
     else
       run_together(s, part);
   }
+}
+
+
+void sched_round(host *h) {
+  begin_turn(h->sched);
+  round_of(h->sched);
 }
 
 
@@ -738,9 +785,11 @@ static void summon(struct sched *s) {
 
 
 static void run_ready(struct sched *s) {
-  s->spent = false;
-  for (int i = 0; i < ROUNDS && s->ready_count > 0 && !s->spent; i++)
-    sched_round(s->host);
+  s->crowded = true;
+  begin_turn(s);
+  while (goes_on(s))
+    round_of(s);
+  s->crowded = s->ready_count > 0;
 }
 
 

@@ -24,6 +24,8 @@ struct world {
 
   uint64_t (*now)(void *w);    /* monotonic, never 0 */
   uint64_t (*coarse)(void *w); /* the same, but cheap, and some ms late */
+  uint64_t (*ticks)(void *w);  /* passing time, nearly for nothing: one to
+                                  five in a ns, from any beginning */
   int64_t (*wall)(void *w);    /* since 1970-01-01 UTC */
   uint64_t (*cpu)(void *w);    /* processor time of the process */
   void (*random)(void *w, void *bytes, size_t n);
