@@ -536,15 +536,10 @@ void loop_release(host *h) {
 static void turn_quietly(loop *l, const unsigned *left, uint64_t deadline) {
   l->quiet = true;
   loop_round(l); /* this may be called from one */
-<<<<<<< HEAD
-  while (*left > 0 && now(l) < deadline)
-    poll_loop(l, deadline);
-=======
-  while (l->draining > 0 && now(l) < deadline) {
+  while (*left > 0 && now(l) < deadline) {
     uint64_t next = sched_alarms(l->host);
     poll_loop(l, next < deadline ? next : deadline);
   }
->>>>>>> 290ef92 (net: what was accepted goes out, also while the peer keeps sending)
   l->quiet = false;
 }
 

@@ -64,12 +64,8 @@ struct loop {
   unsigned threads;    /* that run for this host */
   uv_async_t *bell;    /* for other threads to ring; NULL: not hung */
   void (*rang)(host *h);
-<<<<<<< HEAD
-  pthread_t home;    /* the thread that hung it */
-  unsigned draining; /* closed streams whose bytes are still going out */
-=======
+  pthread_t home;             /* the thread that hung it */
   unsigned draining;          /* loop_hold */
->>>>>>> 290ef92 (net: what was accepted goes out, also while the peer keeps sending)
   struct epoll_event *events; /* LOOP_BATCH of them */
   char *buffer;               /* shared by all reads: loop_buffer */
   size_t used; /* of it, by what was delivered and not yet kept */
