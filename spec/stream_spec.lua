@@ -444,6 +444,80 @@ for _, kind in ipairs(transports.names) do
         assert.equal("\2\1\0\3abc", ours:read(7))
       end)
 
+      it("ask for as many bytes as string.unpack takes, no more and no less", function()
+        math.randomseed(11)
+        local function pick(list)
+          return list[math.random(#list)]
+        end
+        local integers = {"b", "B", "h", "H", "i", "I3", "i7", "l", "L", "j", "J", "T", "i16"}
+        local prefixes = {"s1", "s2", "s4", "s", ">s3", "<s"}
+        local marks = {"<", ">", "=", "!1", "!", "!2", "!8", " ", "x", "Xi4", "Xh", "Xd", "Xs8"}
+        local function item(values)
+          local sort = math.random(5)
+          if sort == 1 then
+            return pick(marks)
+          end
+          local text = ("x"):rep(math.random(0, 20))
+          local choices = {
+            nil, {pick(integers), math.random(0, 127)}, {pick {"f", "d", "n"}, 0.5},
+            {pick(prefixes), text}, {pick {"z", "c20"}, text},
+          }
+          values[#values + 1] = choices[sort][2]
+          return choices[sort][1]
+        end
+        for _ = 1, 300 do
+          local values, format = {}, {}
+          for i = 1, math.random(6) do
+            format[i] = item(values)
+          end
+          format = table.concat(format)
+          local ok, bytes = pcall(string.pack, format, table.unpack(values))
+          if ok and #bytes > 0 then
+            theirs:write(bytes)
+            local expected = {string.unpack(format, bytes)}
+            expected[#expected] = nil
+            ours:settimeout(5)
+            assert.same(expected, {ours:unpack(format)}, format)
+          end
+        end
+        theirs:shutdown()
+        assert.is_nil(ours:recv())
+      end)
+
+      it("copy what they wait for once, however it arrives", function()
+        local size = 1 << 20
+        local readers = {
+          ["unpack s4"] = function() return #ours:unpack("s4", size + 4) end,
+          ["unpack z"] = function() return #ours:unpack("z", size + 1) end,
+          ["read(n, 'l')"] = function() return #ours:read(size - 1000, "l") + 1000 end,
+        }
+        for name, read in pairs(readers) do
+          local bytes = ("x"):rep(size)
+          bytes = name == "unpack s4" and string.pack("s4", bytes)
+            or name == "unpack z" and bytes .. "\0" or bytes .. "\n"
+          local writer = aside(function()
+            for i = 1, size - 20000, 16384 do
+              theirs:write(bytes:sub(i, i + 16383))
+              task.yield()
+            end
+            local rest = bytes:sub((size - 20000 - 1) // 16384 * 16384 + 16385)
+            for i = 1, #rest, 100 do
+              theirs:write(rest:sub(i, i + 99))
+              theirs:flush()
+              task.yield()
+            end
+          end)
+          collectgarbage()
+          collectgarbage "stop"
+          local before = collectgarbage "count"
+          assert.equal(size, read(), name)
+          local allocated = (collectgarbage "count" - before) * 1024
+          collectgarbage "restart"
+          writer:join()
+          assert.is_true(allocated < 4 * size, ("%s: %d bytes"):format(name, allocated))
+        end
+      end)
+
       it("leaves what follows", function()
         theirs:write "\1\2\3\4tail"
         assert.equal(0x04030201, ours:unpack "<I4")

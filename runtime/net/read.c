@@ -12,14 +12,12 @@
 #include <string.h>
 
 #include "host/error.h"
+#include "net/format.h"
 #include "net/inbox.h"
 #include "net/net.h"
 #include "net/passing.h"
 
 enum { LINE_MAX_DEFAULT = 64 * 1024, COUNT_MAX = INT32_MAX };
-
-/* Bytes that unpack looks at before it looks at all that are there. */
-enum { UNPACK_FIRST = 256 };
 
 /* A look at the unread bytes, beginning at `at`. */
 typedef struct view {
@@ -28,6 +26,7 @@ typedef struct view {
   size_t size;
   size_t at;    /* how far this call has taken */
   bool end;     /* no more will come */
+  bool dry;     /* only to see whether all is there: a boolean for a string */
   size_t need;  /* out: so many bytes, before a next try makes sense */
   size_t *seen; /* bytes that a search need not look at again */
 } view;
@@ -87,7 +86,10 @@ static size_t rest(const view *v) {
 
 
 static void push_bytes(lua_State *L, view *v, size_t n, size_t skip) {
-  lua_pushlstring(L, v->bytes + v->at, n);
+  if (v->dry)
+    lua_pushboolean(L, true);
+  else
+    lua_pushlstring(L, v->bytes + v->at, n);
   v->at += n + skip;
 }
 
@@ -297,7 +299,7 @@ static int take_format(lua_State *L, view *v, int arg) {
 
 
 /* All formats from index 2 to `last`; after a nil no more are tried. */
-static int take_formats(lua_State *L, view *v, int last) {
+static int take_each(lua_State *L, view *v, int last) {
   for (int i = 2; i <= last; i++) {
     int result = take_format(L, v, i);
     if (result != TAKEN)
@@ -306,6 +308,22 @@ static int take_formats(lua_State *L, view *v, int last) {
       break;
   }
   return TAKEN;
+}
+
+
+/* Several are looked at before the first is pushed: that would be copied again
+ * with each arrival until the last is there. */
+static int take_formats(lua_State *L, view *v, int last) {
+  if (last > 2) {
+    v->dry = true;
+    int result = take_each(L, v, last);
+    v->dry = false;
+    v->at = 0;
+    lua_settop(L, last);
+    if (result != TAKEN)
+      return result;
+  }
+  return take_each(L, v, last);
 }
 
 
@@ -328,19 +346,15 @@ static void check_format(lua_State *L, int arg) {
 */
 
 /* What an error of string.unpack means, which only its text tells (lstrlib.c):
- * bytes are missing, these are no such value, or the format is wrong. */
+ * these bytes are no such value, or the format is wrong. */
 static int unpack_failed(lua_State *L, int arg, int status) {
   const char *message = lua_tostring(L, -1);
-  int result = -EBADMSG;
   if (status != LUA_ERRRUN)
     lua_error(L);
-  if (strstr(message, "too short") != NULL ||
-      strstr(message, "unfinished string") != NULL)
-    result = MORE;
-  else if (strstr(message, "does not fit") == NULL)
+  if (strstr(message, "does not fit") == NULL)
     luaL_argerror(L, arg, message);
   lua_pop(L, 1);
-  return result;
+  return -EBADMSG;
 }
 
 
@@ -358,22 +372,20 @@ static int unpack_some(lua_State *L, view *v, int arg, size_t n) {
 }
 
 
+/* Tried once, when the bytes are there: each try copies them. */
 static int take_unpack(lua_State *L, view *v, int arg) {
   size_t max = (size_t)luaL_optinteger(L, arg + 1, LINE_MAX_DEFAULT);
-  size_t all = rest(v) < max ? rest(v) : max;
-  size_t n = all < UNPACK_FIRST ? all : UNPACK_FIRST;
-  int result = unpack_some(L, v, arg, n);
-  if (result == MORE && n < all && look(v))
-    result = unpack_some(L, v, arg, all);
-  if (result != MORE)
-    return result;
-  if (all == max)
+  const char *format = lua_tostring(L, arg);
+  size_t size = format_size(format, v->bytes, v->size, v->seen);
+  if (size > max)
     return -EMSGSIZE;
-  if (v->end && rest(v) > 0)
+  if (size <= v->size)
+    return unpack_some(L, v, arg, size);
+  if (v->end && v->size > 0)
     return -ENODATA;
   if (v->end)
     return take_last(L, v);
-  v->need = v->size + 1;
+  v->need = size;
   return MORE;
 }
 

@@ -298,7 +298,7 @@ function Stream:peek(n) end
 ---@return any ...  the values, without the position behind them; nil at the end of the
 --- stream
 ---@return neap.Error? err  behind a single nil. ENODATA: the stream ended in the middle;
---- EMSGSIZE: above max; EBADMSG: an integer that does not fit Lua's. Nothing is taken
+--- EMSGSIZE: above max, as soon as that is known; EBADMSG: an integer that does not fit Lua's. Nothing is taken
 function Stream:unpack(fmt, max) end
 
 --- Write all of it, in order. Small writes gather until the task waits, and a few
