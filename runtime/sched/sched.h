@@ -209,6 +209,7 @@ void frame_blame(lua_State *L, frame *f, int err); /* which it is to raise */
  * a scope raises again; trace_take pushes the note and forgets it; trace_note
  * puts one back before an error is raised again. */
 int trace_handler(lua_State *L);
+void trace_init(lua_State *L);
 void trace_take(lua_State *L, int err);
 void trace_note(lua_State *L, int err, int text);
 bool trace_is_interrupt(lua_State *L, int err); /* of the running task */

@@ -862,6 +862,7 @@ int sched_open(lua_State *L) {
   slots_open(L, s);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, "_CLIBS"); /* of loadlib.c */
   s->libraries = luaL_ref(L, LUA_REGISTRYINDEX);
+  trace_init(L);
   frame_open(L);
   scope_open(L);
   report_open(L);

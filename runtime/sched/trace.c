@@ -9,8 +9,28 @@
 #include "host/traceback.h"
 #include "sched/sched.h"
 
-/* Keys of the registry. */
+/* Keys of the registry.  The note must not keep an error, and what that refers
+ * to, which its catcher has dropped: it is in a weak table, at 1. */
 static const char noted_error, noted_text;
+
+
+void trace_init(lua_State *L) {
+  lua_createtable(L, 1, 0);
+  lua_createtable(L, 0, 1);
+  lua_pushliteral(L, "v");
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, -2);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &noted_error);
+}
+
+
+/* Note the error on top, or nil. */
+static void set_noted(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &noted_error);
+  lua_insert(L, -2);
+  lua_rawseti(L, -2, 1);
+  lua_pop(L, 1);
+}
 
 
 /* An interrupt has no place to tell. */
@@ -40,8 +60,9 @@ static bool is_noted(lua_State *L, int err) {
   err = lua_absindex(L, err);
   bool any = lua_rawgetp(L, LUA_REGISTRYINDEX, &noted_text) != LUA_TNIL;
   lua_rawgetp(L, LUA_REGISTRYINDEX, &noted_error);
+  lua_rawgeti(L, -1, 1);
   bool same = any && lua_rawequal(L, err, -1);
-  lua_pop(L, 2);
+  lua_pop(L, 3);
   return same;
 }
 
@@ -63,7 +84,7 @@ void trace_note(lua_State *L, int err, int text) {
   err = lua_absindex(L, err);
   lua_pushvalue(L, text);
   lua_pushvalue(L, err);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &noted_error);
+  set_noted(L);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &noted_text);
 }
 
@@ -76,5 +97,5 @@ void trace_take(lua_State *L, int err) {
   lua_pushnil(L);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &noted_text);
   lua_pushnil(L);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &noted_error);
+  set_noted(L);
 }
