@@ -786,6 +786,128 @@ describe("task.timeout", function()
   end)
 end)
 
+describe("an error that was caught", function()
+  it("is not kept by what it passed", function()
+    local kept = setmetatable({}, {__mode = "k"})
+    local passes = {
+      timeout = function(err) pcall(task.timeout, 1, error, err) end,
+      shield = function(err) pcall(task.shield, error, err) end,
+      scope = function(err) pcall(task.scope, function() error(err) end) end,
+      child = function(err)
+        pcall(task.scope, function(s) s:spawn(error, err) end)
+      end,
+      nested = function(err)
+        pcall(task.scope, function() task.timeout(1, task.shield, error, err) end)
+      end,
+    }
+    for name, pass in pairs(passes) do
+      local err = {}
+      kept[err] = name
+      pass(err)
+      err = nil -- luacheck: ignore 311
+      task.yield()
+      collectgarbage()
+      collectgarbage()
+      assert.is_nil(next(kept), name)
+    end
+  end)
+end)
+
+-- With more results than a C function's stack has room for; Lua's checks, in the
+-- check build, look at each of its places.
+describe("many values", function()
+  local function numbers(n)
+    local list = {}
+    for i = 1, n do
+      list[i] = i
+    end
+    return list
+  end
+
+  it("pass through whatever calls a function", function()
+    local co = coroutine.wrap(function(...)
+      local values = table.pack(...)
+      while true do
+        values = table.pack(coroutine.yield(table.unpack(values, 1, values.n)))
+      end
+    end)
+    local function waiting(...)
+      task.yield()
+      return ...
+    end
+    local calls = {
+      timeout = function(...) return task.timeout(10, waiting, ...) end,
+      ["timeout at once"] = function(...) return task.timeout(10, select, 1, ...) end,
+      shield = function(...) return task.shield(waiting, ...) end,
+      scope = function(...)
+        local list = table.pack(...)
+        return task.scope(function(s)
+          s:spawn(task.yield)
+          return table.unpack(list, 1, list.n)
+        end)
+      end,
+      spawn = function(...) return task.spawn(waiting, ...):join() end,
+      ["spawn in a scope"] = function(...)
+        local list = table.pack(...)
+        return task.scope(function(s)
+          return s:spawn(waiting, table.unpack(list, 1, list.n)):join()
+        end)
+      end,
+      race = function(...)
+        local list = table.pack(...)
+        return task.race {function() return table.unpack(list, 1, list.n) end}
+      end,
+      ["the join of one that has ended"] = function(...)
+        local t = task.spawn(select, 1, ...)
+        task.yield()
+        return t:join()
+      end,
+      pcall = function(...) return select(2, pcall(waiting, ...)) end,
+      xpcall = function(...) return select(2, xpcall(waiting, print, ...)) end,
+      coroutine = co,
+      ["a coroutine that waits"] = coroutine.wrap(function(...)
+        local values = table.pack(waiting(...))
+        while true do
+          values = table.pack(waiting(coroutine.yield(table.unpack(values, 1, values.n))))
+        end
+      end),
+      served = function(...)
+        local got
+        local list = table.pack(...)
+        task.scope(function(s)
+          s:serve(function(_, ...) got = table.pack(...) end, {}, table.unpack(list, 1, list.n))
+        end)
+        return table.unpack(got, 1, got.n)
+      end,
+    }
+    for name, call in pairs(calls) do
+      for n = 0, 300, (stress or neap:find "check") and 7 or 1 do
+        local list = numbers(n)
+        assert.same(list, {call(table.unpack(list))}, name)
+      end
+    end
+  end)
+
+  it("and an error behind them do so, too", function()
+    for n = 0, 300, 50 do
+      local list = numbers(n)
+      local function fail()
+        error(select("#", table.unpack(list)))
+      end
+      for _, call in ipairs {task.timeout, task.shield, task.scope} do
+        local ok, err
+        if call == task.timeout then
+          ok, err = pcall(call, 10, fail, table.unpack(list))
+        else
+          ok, err = pcall(call, fail, table.unpack(list))
+        end
+        assert.is_false(ok)
+        assert.matches(n .. "$", tostring(err))
+      end
+    end
+  end)
+end)
+
 describe("t:cancel", function()
   --- What a task can wait for, and what else it needs.
   local waits = {

@@ -200,6 +200,7 @@ bool frame_raised(lua_State *L, const frame *f, int err) {
 static int framed_k(lua_State *L, int status, lua_KContext ctx) {
   frame *f = lua_touserdata(L, FRAME);
   (void)ctx;
+  luaL_checkstack(L, LUA_MINSTACK, NULL); /* f's results may fill it */
   bool ok = status == LUA_OK || status == LUA_YIELD;
   bool own = !ok && f->fired && frame_raised(L, f, -1);
   frame_leave(L, f);

@@ -199,7 +199,6 @@ static bool add_failure(lua_State *L, lua_Integer i) {
 
 /* Raise the first failure, if there was one. */
 static void raise_failure(lua_State *L, const scope *s) {
-  luaL_checkstack(L, LUA_MINSTACK, NULL);
   lua_getiuservalue(L, SCOPE_AT, FAILURES);
   if (!push_failure(L, 1)) {
     if (!s->failed)
@@ -256,6 +255,7 @@ static int ending_k(lua_State *L, int status, lua_KContext how) {
 static int body_k(lua_State *L, int status, lua_KContext ctx) {
   scope *s = lua_touserdata(L, SCOPE_AT);
   (void)ctx;
+  luaL_checkstack(L, LUA_MINSTACK, NULL); /* f's results may fill it */
   if (status == LUA_OK || status == LUA_YIELD)
     return ending_k(L, LUA_OK, RETURNED);
   if (s->frame.fired && frame_raised(L, &s->frame, -1))

@@ -315,6 +315,7 @@ static void close_served(lua_State *L, const task *t, int index) {
 static int main_k(lua_State *L, int status, lua_KContext ctx) {
   task *t = lua_touserdata(L, SELF);
   (void)ctx;
+  luaL_checkstack(L, LUA_MINSTACK, NULL); /* the results may fill it */
   if (status == LUA_OK || status == LUA_YIELD) {
     t->cancelled = false;
     keep_results(L, t, BODY);

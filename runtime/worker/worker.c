@@ -131,6 +131,7 @@ const char *worker_code(const worker *w, size_t *n) {
 static int body_k(lua_State *L, int status, lua_KContext ctx) {
   worker *w = lua_touserdata(L, lua_upvalueindex(2));
   (void)status, (void)ctx;
+  luaL_checkstack(L, LUA_MINSTACK, NULL); /* the results may fill it */
   w->results = message_encode(L, 1);
   return 0;
 }
