@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "cli/command.h"
@@ -31,16 +30,6 @@ static const char interactive_script[] =
 
 /* The command line; set before the first host is opened. */
 static command program;
-
-
-/* The whole hard limit of descriptors is ours to use. */
-static void raise_descriptor_limit(void) {
-  struct rlimit limit;
-  if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-    limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
-  }
-}
 
 
 /* Each collection frees some messages' worth, and the next messages take it
@@ -283,7 +272,7 @@ int main(int argc, char **argv) {
     fputs(program.text, stdout);
   if (program.verb == VERB_SHOW)
     return host_flush(EXIT_SUCCESS);
-  raise_descriptor_limit();
+  uv_world_descriptors();
   keep_freed_memory();
   return run_program();
 }

@@ -339,6 +339,60 @@ describe("a Process", function()
   end)
 end)
 
+describe("what the parent has left", function()
+  --- Run a script behind a line of sh that ends with exec "$@".
+  local function behind(line, script)
+    local result = task.timeout(10, process.run, {"sh", "-c", line, "sh", neap, "-e", script})
+    return assert(result, "it hangs")
+  end
+
+  it("does not keep a child's end from being told: SIGCHLD blocked", function()
+    local result = behind('exec env --block-signal=CHLD "$@"', [[
+      print(process.run{"sh", "-c", "exit 3"}.code)
+      io.write(process.run{"grep", "SigBlk", "/proc/self/status"}.stdout)
+    ]])
+    assert.same({stdout = "3\nSigBlk:\t0000000000000000\n", stderr = "", code = 0}, result)
+  end)
+
+  local limit = 'ulimit -Sn 64 && exec "$@"'
+
+  it("is a limit of descriptors, which children get and neap raises", function()
+    local result = behind(limit, [[
+      local line = "ulimit -Sn"
+      local ours = assert(io.open "/proc/self/limits"):read "a"
+      print(tonumber(ours:match "Max open files%s+(%d+)") > 64)
+      print((process.run{"sh", "-c", line}.stdout:gsub("\n", "")))
+      print(io.popen(line):read "n")
+      io.stdout:flush()
+      os.execute(line)
+      require "neap.worker".run(function()
+        os.execute "ulimit -Sn"
+        print((require "neap.process".run{"sh", "-c", "ulimit -Sn"}.stdout:gsub("\n", "")))
+      end)
+    ]])
+    assert.same({stdout = "true\n64\n64\n64\n64\n64\n", stderr = "", code = 0}, result)
+  end)
+
+  it("is no bound to a child's start when more are open", function()
+    local result = behind(limit, [[
+      local open = {}
+      for i = 1, 100 do open[i] = assert(io.open "/dev/null") end
+      for _, options in ipairs {
+        {stdout = "pipe", stderr = "stdout"}, {stdout = "null", stderr = "null"},
+        {stdin = "inherit", stdout = "inherit", stderr = "stdout"},
+        {stdin = "null", stdout = io.stderr, stderr = io.stdout},
+      } do
+        options[1], options[2], options[3] = "sh", "-c", "echo to 1; echo to 2 >&2"
+        local p = assert(process.spawn(options))
+        if p.stdout then io.write(p.stdout:read "a") end
+        io.stdout:flush()
+        assert(p:wait() == 0)
+      end
+    ]])
+    assert.same({stdout = "to 1\nto 2\nto 1\nto 2\nto 2\n", stderr = "to 1\n", code = 0}, result)
+  end)
+end)
+
 describe("process.run", function()
   it("feeds and collects", function()
     local result = assert(process.run {"tr", "a-z", "A-Z", input = "shout"})

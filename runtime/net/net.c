@@ -271,6 +271,7 @@ int net_open(lua_State *L) {
   host_module(L, "neap.process.core", luaopen_neap_process_core);
   host_module(L, "neap.signal", luaopen_neap_signal);
   host_module(L, "neap.stdio", luaopen_neap_stdio);
+  shell_replace(L);
   return 0;
 }
 

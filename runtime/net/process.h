@@ -13,6 +13,7 @@
 #include <lua.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "host/host.h"
 #include "net/backend.h"
@@ -97,7 +98,20 @@ typedef struct processes {
   int (*dispose)(host *h, int signal, bool ignore);
 
   int (*raise)(host *h, int signal); /* at this process itself */
+
+  /* Start a command of the shell: its pid, or a negative errno.  With open, *f
+   * is what it reads (writes) or what it writes, for the caller to fclose. */
+  int (*shell)(host *h, const char *command);
+  int (*open)(host *h, const char *command, bool writes, FILE **f);
+
+  /* Wait for it, in this thread, which does nothing else: its pid and *status,
+   * as of waitpid(2), or a negative errno; -EINTR when a signal has come that
+   * ends what runs, or (hurry) when it does not end very soon. */
+  int (*reap)(host *h, int pid, bool hurry, int *status);
 } processes;
+
+/* Put os.execute and io.popen by these in the place of Lua's own. */
+void shell_replace(lua_State *L);
 
 /* Push "SIGHUP" for 1; false, and nothing, for a number without a name. */
 bool signal_push(lua_State *L, int n);

@@ -833,6 +833,11 @@ void sched_interrupt(host *h, int exit_status, const char *reason) {
 }
 
 
+bool sched_is_interrupted(const host *h) {
+  return h->sched->reason != NULL;
+}
+
+
 void sched_on_suspend(host *h, void (*flush)(host *h)) {
   h->sched->flush = flush;
 }

@@ -30,13 +30,16 @@ void sched_round(host *h);
 /* Run until every task has ended: the root scope's, and all below them. */
 void sched_run(host *h);
 
-/* Cancel everything; the process then ends with this status.  Callable from a
+/* Cancel everything; the process then ends with this status (-n: by signal n).  Callable from a
  * backend's callback. */
 void sched_interrupt(host *h, int exit_status, const char *reason);
 
 /* The same, for tasks that did not end: hit them again and again, so that none
  * goes on behind an error that it catches (press.c). */
 void sched_insist(host *h);
+
+/* Has that been done? */
+bool sched_is_interrupted(const host *h);
 
 /* From a signal's handler: have what Lua runs now looked at.  It calls
  * world.hear soon, and raises in the running task if that cancelled it. */

@@ -14,15 +14,18 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "host/memory.h"
 #include "net/stream.h"
 #include "sched/world.h"
+#include "uv/world.h"
 
 typedef struct child {
   uv_process_t uv;
@@ -30,6 +33,43 @@ typedef struct child {
   host *host;
 } child;
 
+
+/*
+** The limit of descriptors
+*/
+
+static struct rlimit inherited;     /* what the process was started with */
+static _Thread_local bool starting; /* this thread forks in order to exec */
+
+
+/* Programs that use select(2) break above 1,024.  So what is raised here is put
+ * back in children, in the one place where libuv lets us. */
+static void in_child(void) {
+  if (starting)
+    setrlimit(RLIMIT_NOFILE, &inherited);
+}
+
+
+int children_fork(void) {
+  starting = true;
+  pid_t pid = fork();
+  starting = false;
+  return pid;
+}
+
+
+void uv_world_descriptors(void) {
+  if (getrlimit(RLIMIT_NOFILE, &inherited) < 0)
+    return;
+  struct rlimit all = {inherited.rlim_max, inherited.rlim_max};
+  if (setrlimit(RLIMIT_NOFILE, &all) == 0)
+    pthread_atfork(NULL, NULL, in_child);
+}
+
+
+/*
+** Starting
+*/
 
 static void on_closed(uv_handle_t *uv) {
   child *c = uv->data;
@@ -97,24 +137,39 @@ static void drop_pipes(process *p) {
 }
 
 
-/* What the child's descriptors are to be, as libuv wants it told. */
-static void fill_stdio(uv_stdio_container_t io[3], const spawnspec *spec,
-                       const int theirs[3]) {
-  for (int i = 0; i < 3; i++) {
-    io[i].flags = spec->io[i].kind == SPAWN_NULL ? UV_IGNORE : UV_INHERIT_FD;
-    switch (spec->io[i].kind) {
-    case SPAWN_PIPE:
-      io[i].data.fd = theirs[i];
-      break;
-    case SPAWN_FD:
-      io[i].data.fd = spec->io[i].fd;
-      break;
-    default:
-      io[i].data.fd = i;
-    }
+/* What the child's descriptor i is made of; -1: nothing. */
+static int source(const spawnspec *spec, const int theirs[3], int i) {
+  if (i == 2 && spec->merge)
+    i = 1;
+  switch (spec->io[i].kind) {
+  case SPAWN_NULL:
+    return -1;
+  case SPAWN_PIPE:
+    return theirs[i];
+  case SPAWN_FD:
+    return spec->io[i].fd;
+  default:
+    return i;
   }
-  if (spec->merge)
-    io[2] = io[1];
+}
+
+
+/* What the child's descriptors are to be, as libuv wants it told.  One that an
+ * earlier one would take the place of is moved away here: in the child, with its
+ * lower limit, there may be no place for it. */
+static int fill_stdio(uv_stdio_container_t io[3], const spawnspec *spec,
+                      int theirs[3]) {
+  for (int i = 0; i < 3; i++) {
+    int fd = source(spec, theirs, i);
+    io[i].flags = fd < 0 ? UV_IGNORE : UV_INHERIT_FD;
+    if (fd >= 0 && fd < i) {
+      fd = theirs[i] = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+      if (fd < 0)
+        return -errno;
+    }
+    io[i].data.fd = fd;
+  }
+  return 0;
 }
 
 
@@ -151,17 +206,20 @@ static const char *find_culprit(const spawnspec *spec) {
 
 /* After a failure too, the handle must be closed: uv_spawn leaves it in the
  * loop's list. */
-static int start(host *h, const spawnspec *spec, process *p,
-                 const int theirs[3]) {
+static int start(host *h, const spawnspec *spec, process *p, int theirs[3]) {
   uv_stdio_container_t io[3];
   uv_process_options_t options = {.stdio = io};
+  int status = fill_stdio(io, spec, theirs);
+  if (status < 0)
+    return status;
   child *c = memory_new(sizeof *c);
   c->uv.data = c;
   c->host = h;
-  fill_stdio(io, spec, theirs);
   fill_options(&options, spec);
   close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
-  int status = uv_spawn(&loop_of(h)->uv, &c->uv, &options);
+  starting = true;
+  status = uv_spawn(&loop_of(h)->uv, &c->uv, &options);
+  starting = false;
   h->handles++;
   if (status < 0) {
     let_go(c);
@@ -239,4 +297,7 @@ const processes uv_processes = {
     .missed = signals_missed,
     .dispose = signals_dispose,
     .raise = signals_raise,
+    .shell = shell_start,
+    .open = shell_open,
+    .reap = shell_wait,
 };

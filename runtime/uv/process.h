@@ -15,6 +15,14 @@ extern const processes uv_processes;
  * last turn of libuv's loop, which frees them. */
 void children_close(loop *l);
 
+/* As fork(2), for a child that is to become another program. */
+int children_fork(void);
+
+/* Commands of the shell: uv/shell.c. */
+int shell_start(host *h, const char *command);
+int shell_open(host *h, const char *command, bool writes, FILE **f);
+int shell_wait(host *h, int pid, bool hurry, int *status);
+
 /* Signals: uv/signal.c. */
 int signals_watch(host *h, sigwatch *w);
 void signals_unwatch(host *h, sigwatch *w);
@@ -24,6 +32,9 @@ int signals_raise(host *h, int signal);
 
 /* Deliver what has come, without running tasks: for the world's hear. */
 void signals_hear(host *h);
+
+/* What runs has been interrupted: for the world's hush. */
+void signals_hush(host *h);
 
 /* Around a write by a stream, which reports EPIPE itself: no SIGPIPE of this
  * thread ends the process. */

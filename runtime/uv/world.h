@@ -21,8 +21,17 @@ int uv_world_open(host *h);
 /* Close everything that is left, check that no handle is, free the loop. */
 void uv_world_close(host *h);
 
-/* Let SIGINT and SIGTERM cancel this host's root scope (exit status 130, 143);
- * the second one ends the process at once.  One host in a process at a time. */
+/* Let this process use the whole hard limit of descriptors.  Its children get
+ * the limit that it was started with. */
+void uv_world_descriptors(void);
+
+/* End the process: as exit(3) or (now) _exit(2) do, or, with a status of -n, of
+ * signal n. */
+_Noreturn void uv_world_exit(int status, bool now);
+
+/* Let SIGINT and SIGTERM cancel this host's root scope (exit status -n);
+ * the second one ends the process at once.  Signals that the parent has left
+ * blocked are so no more.  One host in a process at a time. */
 int uv_world_signals(host *h);
 
 /* Let SIGATTACH summon (sched/task.h): another process asks for a place to

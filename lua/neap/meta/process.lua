@@ -5,7 +5,8 @@
 local process = {}
 
 --- Start a child. It has no descriptor of ours but the three it is given, the
---- default action for every signal, and no signal blocked. Raises for options
+--- default action for every signal, no signal blocked, and the limit of descriptors
+--- that neap was started with. Raises for options
 --- that are wrong or unknown.
 ---
 --- ```lua
