@@ -75,9 +75,14 @@ static bool open_all(host *h) {
 }
 
 
-/* Errors before the first task runs have no traceback to show. */
+/* Errors before the first task runs have no traceback to show.  It may be that a
+ * signal has come. */
 static int start_failed(host *h) {
   const char *text = lua_tostring(h->L, -1);
+  if (h->pressed && h->sched != NULL)
+    h->world->hear(h->outside);
+  if (h->exit_status < 0)
+    return h->exit_status;
   host_tell(h, text, strcspn(text, "\n"));
   return h->exit_status != 0 ? h->exit_status : EXIT_FAILURE;
 }
@@ -258,7 +263,7 @@ static int run_program(void) {
   status = host_flush(status);
   trace_close(&h);
   if (uv_world_busy(&h))
-    _exit(status); /* exit() would wait for a read that nobody wants */
+    uv_world_exit(status, true); /* exit() would wait for a read */
   finish(&h);
   return status;
 }
@@ -274,5 +279,5 @@ int main(int argc, char **argv) {
     return host_flush(EXIT_SUCCESS);
   uv_world_descriptors();
   keep_freed_memory();
-  return run_program();
+  uv_world_exit(run_program(), false);
 }

@@ -430,7 +430,7 @@ describe("a terminal", function()
     s:press "C-c"
     s:find "^C once more ends neap"
     s:press "C-c"
-    s:find "(ended with 130)"
+    s:find "dead (signal 2," -- of which the shell dies with it
   end)
 end)
 

@@ -2,6 +2,8 @@ local process = require "neap.process"
 local signal = require "neap.signal"
 local task = require "neap.task"
 
+local child = require "spec.support.child"
+
 local neap = (os.getenv "NEAP_BUILD" or "build") .. "/neap"
 
 --- A second neap that runs this script, its output a pipe.
@@ -197,6 +199,54 @@ describe("signal.ignore and default", function()
   end)
 end)
 
+describe("a signal that was ignored when neap began", function()
+  local function run(signals, script)
+    return assert(process.run {"sh", "-c", "trap '' " .. signals .. [[; exec "$@"]],
+      "sh", neap, "-e", script})
+  end
+
+  it("is ignored by default (nohup)", function()
+    for _, name in ipairs {"HUP", "TERM", "USR1"} do
+      local result = run(name, ([[
+        local name = "SIG%s"
+        signal.ignore(name)
+        signal.default(name)
+        signal.raise(name)
+        task.sleep(0.01)
+        print "alive"
+      ]]):format(name))
+      assert.same({stdout = "alive\n", stderr = "", code = 0}, result)
+    end
+  end)
+
+  it("may be SIGPIPE, and then print's failure is told", function()
+    local result = assert(process.run {"sh", "-c", [[trap '' PIPE; "$@" | true]], "sh", neap, "-e", [[
+      task.sleep(0.1)
+      for _ = 1, 10 do print "to nobody" end
+      io.stderr:write "alive\n"
+    ]]})
+    assert.equal("alive\nneap: stdout: not all of it was written\n", result.stderr)
+  end)
+end)
+
+it("a signal that a script takes does not end it at its end", function()
+  local script = [[
+    local waits = task.spawn(function() for _ in signal.each "SIGHUP" do end end)
+    task.yield()
+    waits:cancel()
+  ]]
+  local expected = {stdout = "", stderr = "", code = 0}
+  local first = child.strace({"-e", "trace=close"}, script)
+  local calls = first.calls
+  first.calls = nil
+  assert.same(expected, first)
+  for i = #calls - 5, #calls do -- the last is of the loop's own epoll
+    local result = child.strace({"-e", "inject=close:signal=SIGHUP:when=" .. i}, script)
+    result.calls = nil
+    assert.same(expected, result)
+  end
+end)
+
 it("signal.names has the names by number", function()
   assert.equal("SIGHUP", signal.names[1])
   assert.equal("SIGTERM", signal.names[15])
@@ -204,8 +254,8 @@ it("signal.names has the names by number", function()
 end)
 
 describe("SIGINT and SIGTERM", function()
-  it("cancel the program: <close> runs, and it exits with 130 or 143", function()
-    for name, status in pairs {SIGINT = 130, SIGTERM = 143} do
+  it("cancel the program: <close> runs, and then it dies of the signal", function()
+    for _, name in ipairs {"SIGINT", "SIGTERM"} do
       local p <close> = start [[
         local guard <close> = setmetatable({}, {__close = function()
           task.shield(task.sleep, 0.01)
@@ -218,28 +268,31 @@ describe("SIGINT and SIGTERM", function()
       assert.equal("ready", p.stdout:read "l")
       assert.is_true(p:kill(name))
       assert.equal("closed", p.stdout:read "l")
-      local code, by = p:wait()
-      assert.equal(status, code)
-      assert.is_nil(by)
+      assert.equal(name, select(2, p:wait()))
     end
   end)
 
   it("end it in order in an endless loop, too", function()
-    for name, status in pairs {SIGINT = 130, SIGTERM = 143} do
-      local p <close> = start [[
-        local guard <close> = setmetatable({}, {__close = function()
-          print "closed"
-        end})
-        coroutine.wrap(function()
+    for _, name in ipairs {"SIGINT", "SIGTERM"} do
+      for _, call in ipairs {
+        "coroutine.wrap(%s)()",
+        "task.scope(function(s) s:spawn(%s) end)",
+        "task.scope(function() task.scope(function(s) s:spawn(%s) end) end)",
+      } do
+        local p <close> = start([[
+          local guard <close> = setmetatable({}, {__close = function()
+            print "closed"
+          end})
+        ]] .. call:format [[function()
           print "ready"
           io.stdout:flush()
           while true do end
-        end)()
-      ]]
-      assert.equal("ready", p.stdout:read "l")
-      assert.is_true(p:kill(name))
-      assert.equal("closed", p.stdout:read "l")
-      assert.equal(status, (p:wait()))
+        end]])
+        assert.equal("ready", p.stdout:read "l")
+        assert.is_true(p:kill(name))
+        assert.equal("closed", task.timeout(10, p.stdout.read, p.stdout, "l"))
+        assert.equal(name, select(2, p:wait()))
+      end
     end
   end)
 
@@ -258,7 +311,7 @@ describe("SIGINT and SIGTERM", function()
     assert.equal("ready", p.stdout:read "l")
     assert.is_true(p:kill "SIGINT")
     assert.equal("cleaned up", p.stdout:read "l")
-    assert.equal(130, (p:wait()))
+    assert.equal("SIGINT", select(2, p:wait()))
   end)
 
   it("end it at once when they come twice, even if it catches the first", function()
@@ -276,7 +329,7 @@ describe("SIGINT and SIGTERM", function()
     task.sleep(0.05)
     assert.equal("running", p.status)
     assert.is_true(p:kill "SIGTERM")
-    assert.equal(143, (p:wait()))
+    assert.equal("SIGTERM", select(2, p:wait()))
   end)
 
   it("are a script's while it waits for them, and only then (M1)", function()
@@ -298,7 +351,7 @@ describe("SIGINT and SIGTERM", function()
     end
     assert.equal("more", p.stdout:read "l")
     p:kill "SIGINT"
-    assert.equal(130, (p:wait()))
+    assert.equal("SIGINT", select(2, p:wait()))
   end)
 
   it("let a server end in its own way (M10)", function()
@@ -347,6 +400,160 @@ describe("SIGINT and SIGTERM", function()
       print "alive"
     ]]})
     assert.same({stdout = "alive\n", stderr = "", code = 0}, result)
+  end)
+
+  it("leave the last word to an os.exit in the cleaning up", function()
+    local result = assert(process.run {neap, "-e", [[
+      local guard <close> = setmetatable({}, {__close = function() os.exit(5) end})
+      signal.raise "SIGTERM"
+      task.sleep(10)
+    ]]})
+    assert.same({stdout = "", stderr = "", code = 5}, result)
+    assert.same({stdout = "", stderr = "", code = 241}, process.run {neap, "-e", "os.exit(-15)"})
+  end)
+
+  it("end with 128 + the number where they kill nobody: process 1", function()
+    local unshare = {"unshare", "--pid", "--fork", "--map-root-user"}
+    local function run(...)
+      local command = {...}
+      return assert(process.run(table.move(unshare, 1, #unshare, 1,
+        table.move(command, 1, #command, #unshare + 1, {}))))
+    end
+    if run "true".code ~= 0 then
+      pending "no pid namespaces here"
+    end
+    for code, name in pairs {[130] = "SIGINT", [143] = "SIGTERM"} do
+      local result = run(neap, "-e", ([[
+        local guard <close> = setmetatable({}, {__close = function() print "closed" end})
+        signal.raise %q
+        task.sleep(10)
+      ]]):format(name))
+      assert.same({stdout = "closed\n", stderr = "", code = code}, result)
+    end
+  end)
+
+  it("end it though the parent has left them blocked", function()
+    for _, name in ipairs {"SIGINT", "SIGTERM"} do
+      local p <close> = assert(process.spawn {
+        "env", "--block-signal=" .. name:sub(4), neap, "-e", "print 'ready' task.sleep(20)",
+        stdout = "pipe",
+      })
+      assert.equal("ready", p.stdout:read "l")
+      assert.is_true(p:kill(name))
+      assert(task.timeout(10, p.wait, p))
+    end
+  end)
+end)
+
+describe("SIGINT and SIGTERM end what blocks in C:", function()
+  --- Signals that the process catches, or none: it may have ended.
+  local function caught(p)
+    local file <close> = io.open(("/proc/%d/status"):format(p.pid))
+    return tonumber(file and file:read "a":match "SigCgt:%s*(%x+)" or "0", 16)
+  end
+
+  --- Start it, and wait until it is ready; FIFO stands for the path of one.
+  local function blocked(arguments, ready)
+    local fifo <close> = setmetatable({path = os.tmpname()}, {__close = function(self)
+      os.remove(self.path)
+    end})
+    os.remove(fifo.path)
+    assert(process.run({"mkfifo", fifo.path}).code == 0)
+    local command = {neap, stdin = "pipe", stdout = "pipe", stderr = "pipe"}
+    for _, argument in ipairs(arguments) do
+      command[#command + 1] = argument:gsub("FIFO", fifo.path)
+    end
+    local p = assert(process.spawn(command))
+    if ready then
+      assert.equal("ready", p.stdout:read "l")
+    else
+      assert.is_true(await(function()
+        return caught(p) & 1 << 14 ~= 0
+      end))
+    end
+    task.sleep(0.02)
+    return p
+  end
+
+  local function ends(name, ...)
+    local p <close> = blocked(...)
+    assert.is_true(p:kill(name))
+    local code, by = task.timeout(10, p.wait, p)
+    assert(code, "it goes on")
+    assert.equal(name, by)
+    p.stdin:close() -- a command that it has left alone ends, too
+    return p.stderr:read "a"
+  end
+
+  local calls = {
+    "io.read()", "io.read 'a'", "io.stdin:read(1)",
+    "for line in io.lines() do end", "io.stdin:lines()()", "pcall(io.lines())",
+    "coroutine.wrap(io.lines())()",
+    "task.timeout(20, io.lines())",
+    "task.scope(function(s) s:spawn(io.lines()) end)",
+    "io.popen 'cat':read()", "local p <close> = io.popen 'cat' p:read()",
+    "io.popen 'cat':close()", "os.execute 'cat'",
+    "io.open 'FIFO'", "io.lines 'FIFO'", "dofile 'FIFO'", "loadfile 'FIFO'",
+    "require 'neap.trace'.start {to = 'FIFO'}",
+    "while true do io.write(('x'):rep(4096)) end", "while true do print(('x'):rep(4096)) end",
+  }
+  for _, call in ipairs(calls) do
+    it(call, function()
+      for _, name in ipairs {"SIGINT", "SIGTERM"} do
+        local told = ends(name, {"-e", [[
+          local guard <close> = setmetatable({}, {__close = function(_, err)
+            os.execute "echo closed >&2"
+            if err and not tostring(err):find "ECANCELED" then io.stderr:write(tostring(err)) end
+          end})
+          print "ready"
+          io.stdout:flush()
+        ]] .. call}, true)
+        local lost = call:find "^while" and "neap: stdout: not all of it was written\n" or ""
+        assert.equal("closed\n" .. lost, told)
+      end
+    end)
+  end
+
+  for what, arguments in pairs {
+    ["a script from an idle stdin"] = {"-"}, ["a script that is a FIFO"] = {"FIFO"},
+    ["--trace=FIFO"] = {"--trace=FIFO", "-e", "task.sleep(20)"},
+  } do
+    it(what, function()
+      assert.equal("", ends("SIGINT", arguments))
+      assert.equal("", ends("SIGTERM", arguments))
+    end)
+  end
+
+  it("but not what reads while a script takes them", function()
+    local p <close> = blocked({"-e", [[
+      local taken = task.spawn(signal.wait, "SIGTERM")
+      task.yield()
+      print "ready"
+      io.stdout:flush()
+      print(io.read())
+      print(taken:join())
+    ]]}, true)
+    assert.is_true(p:kill "SIGTERM")
+    task.sleep(0.1)
+    p.stdin:write "line\n"
+    assert.equal("line\nSIGTERM\n", p.stdout:read "a")
+    assert.same({0}, {p:wait()})
+  end)
+
+  it("whenever they come", function()
+    for i = 1, 20 do
+      local p <close> = blocked({"-e", [[
+        print "ready"
+        io.stdout:flush()
+        for line in io.lines() do end
+      ]]}, true)
+      for _ = 1, i * 10 do
+        p.stdin:write(("x\n"):rep(10))
+      end
+      assert.is_true(p:kill "SIGTERM")
+      local _, by = task.timeout(10, p.wait, p)
+      assert.equal("SIGTERM", by)
+    end
   end)
 end)
 

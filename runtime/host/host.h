@@ -61,7 +61,7 @@ struct host {
   bool warns;                    /* warn("@on") */
   bool ended;      /* the state is being closed: what a finalizer makes now
                        gets none itself */
-  int exit_status; /* of the process */
+  int exit_status; /* of the process; -n: it ends by signal n */
 };
 
 /* The host that L belongs to. */
@@ -74,14 +74,15 @@ static inline unsigned host_serial(host *h) {
   return ++h->serial;
 }
 
-/* Instructions between two calls of host.hook. */
-enum { HOST_COUNT = 1000 };
+/* When host.hook is called: after so many instructions, and as a function
+ * returns. */
+enum { HOST_COUNT = 1000, HOST_EVENTS = LUA_MASKCOUNT | LUA_MASKRET };
 
 /* Lua goes on in this coroutine. */
 static inline void host_enter(host *h, lua_State *co) {
   h->running = co;
   if (h->pressed || h->held)
-    lua_sethook(co, h->hook, LUA_MASKCOUNT, HOST_COUNT);
+    lua_sethook(co, h->hook, HOST_EVENTS, HOST_COUNT);
 }
 
 /* Register for `require name` a C function that leaves the module. */

@@ -168,11 +168,18 @@ void frame_blame(lua_State *L, frame *f, int err) {
 }
 
 
-void frame_raise(lua_State *L, task *t) {
+void frame_push(lua_State *L, task *t) {
   const frame *f = NULL;
+  const host *h = host_of(L);
   luaL_checkstack(L, 6, NULL);
+  h->world->hush(h->outside);
   frame_interrupts(t, &f);
   push_token(L, t, f);
+}
+
+
+void frame_raise(lua_State *L, task *t) {
+  frame_push(L, t);
   lua_error(L);
   for (;;)
     ; /* lua_error does not return */

@@ -70,7 +70,7 @@ static int l_exit(lua_State *L) {
   if (lua_isboolean(L, 1))
     status = lua_toboolean(L, 1) ? EXIT_SUCCESS : EXIT_FAILURE;
   else
-    status = (int)luaL_optinteger(L, 1, EXIT_SUCCESS);
+    status = (int)(luaL_optinteger(L, 1, EXIT_SUCCESS) & 0xff);
   bool close = lua_toboolean(L, 2) || h->world->leave == NULL;
   if (h->world->leave == NULL && (h->stuck > 0 || !lua_isyieldable(L)))
     return luaL_error(L, "os.exit: a worker cannot end from here");

@@ -14,8 +14,12 @@
 ** what they caught.  So are all tasks of a worker that was asked twice.
 **
 ** Hooks reach Lua code only: a C function that takes long (string.find with a
-** pattern that backtracks) and a finalizer cannot be stopped so.
+** pattern that backtracks) and a finalizer cannot be stopped so.  One that blocks
+** in a system call can: the signal ends that (EINTR), and what the function then
+** returns or raises, the cancellation takes the place of.
 */
+
+#include <errno.h>
 
 #include "sched/sched.h"
 
@@ -54,12 +58,27 @@ static void hit(lua_State *L, struct sched *s, task *t) {
 }
 
 
+/* What interrupts the owner of a scope it passes on to the scope's tasks: when it
+ * runs.  It cannot while one of them does, so this is done here. */
+static void pass_on(task *t) {
+  scope *s = t->scope;
+  task *owner = s->frame.task;
+  if (owner == NULL)
+    return;
+  pass_on(owner);
+  if (is_interrupted(owner))
+    scope_cancel(s);
+}
+
+
 static void hear(struct sched *s) {
   host *h = s->host;
   h->pressed = 0;
   h->held = true;
   s->spare = now(h) + GRACE;
   h->world->hear(h->outside);
+  if (s->current != NULL)
+    pass_on(s->current);
 }
 
 
@@ -75,16 +94,38 @@ static void look_at(lua_State *L, struct sched *s, task *t) {
 }
 
 
-/* The count hook. */
-static void on_count(lua_State *L, lua_Debug *ar) {
+/* A signal has come that nobody has heard yet, in a system call.  Does it
+ * interrupt what runs? */
+static bool overtakes(lua_State *L) {
   host *h = host_of(L);
-  (void)ar;
-  if (h->pressed)
+  const task *t = h->sched->current;
+  if (errno != EINTR || !h->pressed)
+    return false;
+  hear(h->sched);
+  return t != NULL && is_interrupted(t);
+}
+
+
+bool press_overtakes(lua_State *L) {
+  bool does = overtakes(L);
+  if (does)
+    frame_push(L, task_current(L));
+  return does;
+}
+
+
+static void on_event(lua_State *L, lua_Debug *ar) {
+  host *h = host_of(L);
+  if (ar->event == LUA_HOOKRET) {
+    if (overtakes(L))
+      hit(L, h->sched, h->sched->current);
+  } else if (h->pressed) {
     hear(h->sched);
-  else if (h->held && h->sched->current != NULL)
+  } else if (h->held && h->sched->current != NULL) {
     look_at(L, h->sched, h->sched->current);
-  else
+  } else {
     lua_sethook(L, NULL, 0, 0);
+  }
 }
 
 
@@ -92,7 +133,7 @@ void sched_press(host *h) {
   lua_State *L = h->running;
   h->pressed = 1;
   if (L != NULL)
-    lua_sethook(L, h->hook, LUA_MASKCOUNT, HOST_COUNT);
+    lua_sethook(L, h->hook, HOST_EVENTS, HOST_COUNT);
 }
 
 
@@ -152,10 +193,11 @@ void press_end(struct sched *s, task *t) {
 }
 
 
-/* An error was caught: a pressed task must not go on behind it. */
+/* An error was caught: a pressed task must not go on behind it, nor one whose
+ * error is that a signal has come. */
 static void insist(lua_State *L) {
   task *t = task_current(L);
-  if (t != NULL && t->pressed && is_interrupted(t))
+  if (overtakes(L) || (t != NULL && t->pressed && is_interrupted(t)))
     frame_raise(L, t);
 }
 
@@ -199,7 +241,7 @@ static int l_xpcall(lua_State *L) {
 
 void press_open(lua_State *L) {
   host *h = host_of(L);
-  h->hook = on_count;
+  h->hook = on_event;
   h->insist = insist;
   lua_register(L, "pcall", l_pcall);
   lua_register(L, "xpcall", l_xpcall);

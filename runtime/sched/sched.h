@@ -196,6 +196,7 @@ bool frame_interrupts(const task *t, const frame **which);
 void frame_fire(frame *f);
 uint64_t frame_deadline(const task *t);
 bool frame_expire(task *t, uint64_t now);
+void frame_push(lua_State *L, task *t); /* the error that frame_raise raises */
 _Noreturn void frame_raise(lua_State *L, task *t);
 bool frame_raised(lua_State *L, const frame *f, int err);
 void frame_open(lua_State *L);
@@ -219,6 +220,10 @@ void press_open(lua_State *L);
 void press_begin(struct sched *s, task *t);
 void press_end(struct sched *s, task *t);
 void press_all(scope *s);
+
+/* Did a signal come meanwhile that interrupts the running task?  Then push the
+ * error that is to take the place of the one in hand. */
+bool press_overtakes(lua_State *L);
 
 /* Scopes (scope.c) */
 void scope_open(lua_State *L);

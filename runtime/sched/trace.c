@@ -69,7 +69,7 @@ static bool is_noted(lua_State *L, int err) {
 
 int trace_handler(lua_State *L) {
   lua_settop(L, 1);
-  if (trace_is_interrupt(L, 1))
+  if (trace_is_interrupt(L, 1) || press_overtakes(L))
     return 1;
   if (!is_passed_on(L) || !is_noted(L, 1)) {
     traceback_push(L, L, 1);

@@ -42,11 +42,15 @@ struct world {
    * from Lua. */
   void (*hear)(void *w);
 
+  /* What runs has been interrupted.  Until this is called, or poll, a signal that
+   * ends it interrupts its system calls again and again. */
+  void (*hush)(void *w);
+
   /* Let what was closed go out, until it is out or the deadline.  No Lua runs
    * meanwhile. */
   void (*drain)(void *w, uint64_t deadline);
 
-  /* End the process, now.  NULL: it is not this host's to end. */
+  /* End the process, now; a status of -n is death by signal n.  NULL: it is not this host's to end. */
   void (*leave)(void *w, int status);
 
   /* Threads; NULL: there are none.  run(arg) in a thread of its own, and then

@@ -10,9 +10,7 @@
 
 
 int sink_open(sink *s, const char *path) {
-  do
-    s->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-  while (s->fd < 0 && errno == EINTR);
+  s->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   s->owned = s->fd >= 0;
   return s->fd < 0 ? -errno : 0;
 }

@@ -522,6 +522,11 @@ static void hear(void *w) {
 }
 
 
+static void hush(void *w) {
+  signals_hush(((loop *)w)->host);
+}
+
+
 void loop_hold(host *h) {
   loop_of(h)->draining++;
 }
@@ -613,16 +618,14 @@ static void leave(void *w, int status) {
   loop *l = w;
   fflush(NULL);
   terminal_restore();
-  if (uv_world_busy(l->host))
-    _exit(status);
-  exit(status);
+  uv_world_exit(status, uv_world_busy(l->host));
 }
 
 
 #define WORLD(end) \
   { \
     .name = "uv", .now = now, .coarse = coarse, .ticks = ticks, .wall = wall, \
-    .cpu = cpu, .random = draw, .poll = poll_loop, .hear = hear, \
+    .cpu = cpu, .random = draw, .poll = poll_loop, .hear = hear, .hush = hush, \
     .drain = drain, .leave = end, .thread = thread_run, .bell = thread_bell, \
     .ring = thread_ring, .press = thread_press, .join = join, \
     .descriptors = descriptors, .list = list, .net = &uv_backend, \

@@ -12,6 +12,14 @@
 ** from inside the handler, so that it works while Lua is in an endless loop.
 ** Any other stays noted for the next watch.
 **
+** While they end the program these two interrupt system calls, too: a task that
+** blocks in C (io.read) gets an error, and sched/press.c raises the cancellation
+** in its place.  A signal that comes just before such a call would come too
+** early; so the thread is nudged, until somebody has heard.
+**
+** Who is ended by a signal dies of it in the end, having closed everything: so
+** a parent can tell.
+**
 ** SIGATTACH, a realtime signal, asks for a place to attach to (repl/attach.c).
 **
 ** SIGPIPE ends the process when print or io wrote to a standard output that
@@ -21,11 +29,16 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "sched/task.h"
@@ -35,12 +48,23 @@
 
 enum { SIGNALS = 64 };
 
+/* Not the one before it, SIGATTACH. */
+#define SIGNUDGE (SIGRTMIN + 7)
+
+/* Between two nudges, in ns: longer than what sched/press.c gives a task that
+ * computes. */
+#define NUDGE (50 * 1000 * 1000)
+
 /* What the handler touches. */
 static atomic_uint_least64_t noted;  /* come, not delivered yet */
 static atomic_uint_least64_t ending; /* those that end the program */
 static atomic_bool asked;            /* one of them has come */
 static atomic_uint unheard;          /* SIGINTs since the last delivery */
 static atomic_int bell = -1;         /* the eventfd */
+static atomic_int nudger = -1;       /* a timer; -1: not made yet */
+static atomic_bool nudging;          /* it runs */
+static pthread_t keeper;             /* the owner's thread ... */
+static atomic_bool has_keeper;       /* if there is one */
 static _Thread_local volatile sig_atomic_t quiet; /* a stream writes */
 static _Thread_local volatile sig_atomic_t home;  /* the owner's thread */
 
@@ -53,9 +77,98 @@ static struct station {
   uint64_t missed; /* came while nobody watched */
   uint64_t ends;   /* SIGINT and SIGTERM, where they end the program */
   uint64_t ours;   /* those that we have set */
+  uint64_t taken;  /* of these, those that a watch has wanted */
   struct sigaction before[SIGNALS];
 } station;
 
+
+/*
+** The end
+*/
+
+static int fatal; /* the signal that ended the program, or 0 */
+
+
+/* Die of a signal.  Process 1 of a container does not: then by a status that says
+ * the same.  Callable from a handler. */
+static _Noreturn void die(int n) {
+  sigset_t one;
+  signal(n, SIG_DFL);
+  sigemptyset(&one);
+  sigaddset(&one, n);
+  pthread_sigmask(SIG_UNBLOCK, &one, NULL);
+  raise(n);
+  _exit(128 + n);
+}
+
+
+static void on_exit_of_process(void) {
+  if (fatal == 0)
+    return;
+  fflush(NULL);
+  die(fatal);
+}
+
+
+void uv_world_exit(int status, bool now) {
+  if (status < 0)
+    fatal = -status;
+  if (!now)
+    exit(status < 0 ? 128 - status : status);
+  on_exit_of_process();
+  _exit(status);
+}
+
+
+/*
+** Nudging
+*/
+
+static void on_nudge(int n) {
+  (void)n;
+  if (home)
+    sched_press(owner);
+}
+
+
+/* Callable from a handler: a realtime signal and a timer for it are had from the
+ * kernel, in which only this thread is meant. */
+static int make_nudger(void) {
+  struct sigaction action = {.sa_handler = on_nudge};
+  struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID,
+                           .sigev_signo = SIGNUDGE};
+  int timer = -1;
+  event._sigev_un._tid = gettid();
+  sigfillset(&action.sa_mask);
+  if (sigaction(SIGNUDGE, &action, NULL) == 0)
+    syscall(SYS_timer_create, CLOCK_MONOTONIC, &event, &timer);
+  return timer;
+}
+
+
+static void set_nudger(long ns) {
+  struct itimerspec every = {{0, ns}, {0, ns}};
+  syscall(SYS_timer_settime, atomic_load(&nudger), 0, &every, NULL);
+}
+
+
+static void nudge(void) {
+  if (atomic_load(&nudger) < 0)
+    atomic_store(&nudger, make_nudger());
+  atomic_store(&nudging, true);
+  set_nudger(NUDGE);
+}
+
+
+void signals_hush(host *h) {
+  if (owner == h && atomic_exchange(&nudging, false))
+    set_nudger(0);
+}
+
+
+/*
+** Handlers
+*/
 
 /* At the prompt SIGINT ends what runs.  If that cannot be ended (press.c), say
  * so, and then end the process. */
@@ -68,22 +181,34 @@ static void on_impatience(void) {
     (void)told;
   } else if (before >= 2) {
     terminal_restore();
-    _exit(128 + SIGINT);
+    die(SIGINT);
   }
+}
+
+
+/* The kernel may choose any thread, but it is the owner's that may block. */
+static bool is_forwarded(int n) {
+  return !home && atomic_load(&has_keeper) && pthread_kill(keeper, n) == 0;
 }
 
 
 static void on_signal(int n) {
   int kept = errno;
   uint64_t one = 1;
-  if ((atomic_load(&ending) & signal_bit(n)) != 0 &&
-      atomic_exchange(&asked, true)) {
+  if (is_forwarded(n)) {
+    errno = kept;
+    return;
+  }
+  bool ends = (atomic_load(&ending) & signal_bit(n)) != 0;
+  if (ends && atomic_exchange(&asked, true)) {
     terminal_restore();
-    _exit(128 + n);
+    die(n);
   }
   atomic_fetch_or(&noted, signal_bit(n));
   if (home && (n == SIGINT || n == SIGTERM))
     sched_press(owner);
+  if (home && ends)
+    nudge();
   if (home && n == SIGINT && sched_is_prompt(owner))
     on_impatience();
   ssize_t told = write(atomic_load(&bell), &one, sizeof one);
@@ -139,7 +264,9 @@ static int set_action(int n, struct sigaction *action) {
 
 
 static int set(int n, void (*handler)(int)) {
-  struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART};
+  bool ends = (atomic_load(&ending) & signal_bit(n)) != 0;
+  struct sigaction action = {.sa_handler = handler,
+                             .sa_flags = ends ? 0 : SA_RESTART};
   return set_action(n, &action);
 }
 
@@ -152,14 +279,19 @@ static uint64_t watched(void) {
 }
 
 
+/* A change of it sets the signal anew: whether calls are restarted. */
 static void update_ending(void) {
-  atomic_store(&ending, station.ends & ~watched());
+  uint64_t all = station.ends & ~watched();
+  uint64_t changed = atomic_exchange(&ending, all) ^ all;
+  for (int n = 1; n <= SIGNALS; n++)
+    if ((changed & station.ends & signal_bit(n)) != 0)
+      set(n, on_signal);
 }
 
 
 static void deliver_unwatched(host *h, int n) {
   if ((station.ends & signal_bit(n)) != 0)
-    sched_interrupt(h, 128 + n, n == SIGINT ? "interrupted" : "terminated");
+    sched_interrupt(h, -n, n == SIGINT ? "interrupted" : "terminated");
   else
     station.missed |= signal_bit(n);
 }
@@ -202,6 +334,7 @@ static void on_bell(watch *w, uint32_t events) {
   if (read(w->fd, &count, sizeof count) < 0)
     return;
   sched_heard(owner);
+  signals_hush(owner);
   deliver_all(owner);
   loop_round(loop_of(owner));
 }
@@ -233,17 +366,23 @@ static int station_open(host *h) {
     return before == h ? 0 : -EBUSY;
   int status = hang_bell(h);
   home = status == 0;
+  keeper = pthread_self();
+  atomic_store(&has_keeper, home);
   if (status < 0)
     atomic_store(&owner, NULL);
   return status;
 }
 
 
+/* What a script has taken may come until the process has ended, and must not end
+ * it before. */
 void signals_close(host *h) {
   if (owner != h)
     return;
+  signals_hush(h);
+  uint64_t given_back = station.ours & ~station.taken;
   for (int n = 1; n <= SIGNALS; n++)
-    if ((station.ours & signal_bit(n)) != 0)
+    if ((given_back & signal_bit(n)) != 0)
       sigaction(n, &station.before[n - 1], NULL);
   atomic_store(&bell, -1);
   atomic_store(&ending, 0);
@@ -253,15 +392,26 @@ void signals_close(host *h) {
   close(station.watch.fd);
   memset(&station, 0, sizeof station);
   home = 0;
+  atomic_store(&has_keeper, false);
   atomic_store(&owner, NULL);
 }
 
 
-/* Ignored since before neap began (nohup, a shell's background job): who
- * started it wants that. */
+/* What it did before neap began.  Where it was ignored (nohup, a shell's
+ * background job) who started neap wants that. */
 static bool is_ignored(int n) {
-  struct sigaction now;
-  return sigaction(n, NULL, &now) == 0 && now.sa_handler == SIG_IGN;
+  struct sigaction now = station.before[n - 1];
+  bool ours = (station.ours & signal_bit(n)) != 0;
+  return (ours || sigaction(n, NULL, &now) == 0) && now.sa_handler == SIG_IGN;
+}
+
+
+/* Unless it is ignored: to find that out and to set it is one system call. */
+static int catch_first(int n, void (*handler)(int)) {
+  int status = set(n, handler);
+  if (status == 0 && is_ignored(n))
+    sigaction(n, &station.before[n - 1], NULL);
+  return status;
 }
 
 
@@ -273,18 +423,30 @@ int uv_world_attach(host *h) {
 }
 
 
+/* The mask is inherited through execve: a parent may have left us one under
+ * which no signal ends us, and no child's end is told. */
+static void unblock_all(void) {
+  sigset_t none;
+  sigemptyset(&none);
+  pthread_sigmask(SIG_SETMASK, &none, NULL);
+}
+
+
 int uv_world_signals(host *h) {
   static const int ends[] = {SIGINT, SIGTERM};
   int status = station_open(h);
   if (status == 0)
-    status = set(SIGPIPE, on_pipe);
+    status = atexit(on_exit_of_process) == 0 ? 0 : -ENOMEM;
+  if (status == 0)
+    status = catch_first(SIGPIPE, on_pipe);
   for (size_t i = 0; i < sizeof ends / sizeof *ends && status == 0; i++) {
-    if (is_ignored(ends[i]))
-      continue;
-    status = set(ends[i], on_signal);
-    station.ends |= signal_bit(ends[i]);
+    atomic_fetch_or(&ending, signal_bit(ends[i]));
+    status = catch_first(ends[i], on_signal);
+    if (!is_ignored(ends[i]))
+      station.ends |= signal_bit(ends[i]);
   }
   update_ending();
+  unblock_all();
   return status;
 }
 
@@ -308,6 +470,7 @@ int signals_watch(host *h, sigwatch *w) {
     return status;
   w->next = station.list;
   station.list = w;
+  station.taken |= w->wanted;
   update_ending();
   return 0;
 }
@@ -349,17 +512,18 @@ int signals_dispose(host *h, int n, bool ignore) {
     return status;
   if ((watched() & signal_bit(n)) != 0)
     return -EBUSY;
-  void (*handler)(int) = ignore ? SIG_IGN : SIG_DFL;
-  bool ends = !ignore && (n == SIGINT || n == SIGTERM);
+  void (*handler)(int) = ignore || is_ignored(n) ? SIG_IGN : SIG_DFL;
+  bool ends = handler == SIG_DFL && (n == SIGINT || n == SIGTERM);
   if (ends)
     handler = on_signal;
-  else if (!ignore && n == SIGPIPE)
+  else if (handler == SIG_DFL && n == SIGPIPE)
     handler = on_pipe;
   status = set(n, handler);
   if (status < 0)
     return status;
   atomic_fetch_and(&noted, ~signal_bit(n));
   station.missed &= ~signal_bit(n);
+  station.taken &= ~signal_bit(n);
   station.ends &= ~signal_bit(n);
   if (ends)
     station.ends |= signal_bit(n);

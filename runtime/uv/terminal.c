@@ -68,7 +68,8 @@ static void on_stop(int n) {
 
 /* Others' handlers (a sanitizer's, a script's) stay. */
 static void guard(int n, void (*handler)(int)) {
-  struct sigaction now, ours = {.sa_handler = handler};
+  struct sigaction now;
+  struct sigaction ours = {.sa_handler = handler, .sa_flags = SA_RESTART};
   if (sigaction(n, NULL, &now) == 0 && now.sa_handler == SIG_DFL)
     sigaction(n, &ours, NULL);
 }
@@ -116,7 +117,11 @@ static int set_keys(void) {
     guard_all();
   guarded = true;
   changed = 1;
-  return tcsetattr(STDIN_FILENO, TCSADRAIN, &keys) == 0 ? 0 : -errno;
+  int status;
+  do
+    status = tcsetattr(STDIN_FILENO, TCSADRAIN, &keys) == 0 ? 0 : -errno;
+  while (status == -EINTR);
+  return status;
 }
 
 
@@ -228,8 +233,12 @@ static int append(host *h, const char *path, const char *bytes, size_t n,
   int fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
   if (fd < 0)
     return -errno;
-  int status =
-      flock(fd, LOCK_EX) != 0 ? -errno : append_locked(fd, bytes, n, limit);
+  int status;
+  do
+    status = flock(fd, LOCK_EX) != 0 ? -errno : 0;
+  while (status == -EINTR);
+  if (status == 0)
+    status = append_locked(fd, bytes, n, limit);
   close(fd);
   return status;
 }

@@ -11,10 +11,14 @@
 --- waits is kept for the next `wait` or `each`. `default` undoes this.
 ---
 --- SIGINT and SIGTERM end a neap program: they cancel its root scope (a task that
---- computes and does not wait is interrupted where it is, once), and the second one
---- ends the process at once. A task that waits for one of them, or
---- iterates over it, takes it over for that time only. One that was ignored when
---- neap began (nohup, a background job of a shell) stays so.
+--- computes and does not wait is interrupted where it is, once; a call that blocks
+--- all of neap, such as `io.read` or `os.execute`, gives up, and raises that instead
+--- of its result), and the second one ends the process at once. When all is closed
+--- the process dies of that signal, unless `os.exit` says otherwise meanwhile; as
+--- process 1 of a container, which signals do not kill, it exits with 128 + the
+--- number. A task that waits for one of them, or iterates over it, takes it over for
+--- that time only. A signal that was ignored when neap began (nohup, a background
+--- job of a shell) stays so until a task waits for it.
 
 ---@class neap.signal
 ---@field names string[]  by number: `names[15] == "SIGTERM"`
@@ -77,8 +81,8 @@ function signal.each(name, ...) end
 ---@return neap.Error? err  EBUSY while a task waits for it
 function signal.ignore(name) end
 
---- Let a signal do again what it does where no script says otherwise: SIGINT and
---- SIGTERM end the program in order; SIGPIPE ends it when `print` or `io` has
+--- Let a signal do again what it does where no script says otherwise: nothing, if
+--- it was ignored when neap began; else SIGINT and SIGTERM end the program in order; SIGPIPE ends it when `print` or `io` has
 --- written to a standard output that nobody reads any more, and else does nothing
 --- (a stream's write fails with EPIPE); the others do what the system's table says
 --- (signal(7)).
