@@ -94,7 +94,7 @@ task.scope(function(scope)
     if ok and kind == RRQ and mode:lower() == "octet" then
       scope:spawn(serve, from, info.to.ip, name)
     else
-      server:send(string.pack(">I2I2z", ERROR, 4, "only reading, in octet mode"), from)
+      server:send(string.pack(">I2I2z", ERROR, 4, "only reading, in octet mode"), from, info)
     end
   end
 end)

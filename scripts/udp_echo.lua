@@ -13,20 +13,22 @@ local function usage(message)
   os.exit(2)
 end
 
--- A malformed endpoint raises; what the world refuses is returned.
+-- A malformed endpoint raises; what the world refuses is returned. A socket of all
+-- addresses is to know by which one it was asked.
 local function bind(endpoint)
-  local ok, socket, err = pcall(net.bind, endpoint)
+  local ok, socket, err = pcall(net.bind, endpoint,
+    endpoint:find "^udp%d?://%*" and {pktinfo = true} or nil)
   if not ok then
     usage(socket)
   end
   return assert(socket, err)
 end
 
--- What came together is sent back together, by one system call each. A reply
--- that cannot be sent is lost, as on the way; the others go on.
+-- What came together is sent back together, by one system call each, from where it
+-- was sent to. A reply that cannot be sent is lost, as on the way; the others go on.
 local function echo(socket)
-  for data, from in socket:messages() do
-    socket:send(data, from)
+  for data, from, info in socket:messages() do
+    socket:send(data, from, info)
   end
 end
 

@@ -507,3 +507,173 @@ describe("once it is connected", function()
     assert.equal(("friend\ttrue\tETIMEDOUT\n"):rep(4), out)
   end)
 end)
+
+describe("an answer", function()
+  --- Who asks at an address hears from that one only.
+  local function assert_answered(server, ask)
+    local socket = keep(net.connect(ask))
+    for round = 1, 3 do
+      assert(socket:send("question " .. round))
+      local data, from, info = server:recv()
+      assert.equal(socket.remoteaddr.ip, info.localaddr.ip)
+      assert.equal(info.to, info.localaddr)
+      assert(server:send("answer to " .. data, from, info))
+      assert.equal("answer to question " .. round, (socket:recv()))
+    end
+  end
+
+  for _, endpoint in ipairs {"udp4://*:0", "udp://*:0"} do
+    it("of " .. endpoint .. " leaves by the address that was asked", function()
+      local server = bind(endpoint, {pktinfo = true})
+      for _, ip in ipairs {"127.0.0.1", "127.0.0.2", "127.9.8.7"} do
+        assert_answered(server, ("udp://%s:%d"):format(ip, server.localaddr.port))
+      end
+    end)
+  end
+
+  it("of IPv6 leaves by it, too, over a link and of a group", function()
+    local out = child.isolated([[ip addr add fd00::1 dev lo nodad; ip addr add fd00::2 dev lo nodad;
+      ip link add v0 type veth peer name v1; ip link set v0 up; ip link set v1 up;
+      ip -6 addr add fe80::1/64 dev v0 nodad; ip -6 addr add fe80::2/64 dev v0 nodad;
+      ip addr add 10.7.0.1/24 dev v0; ip addr add 10.7.0.2/24 dev v0]], [[
+      local net = require "neap.net"
+      local server = assert(net.bind("udp://*:0", {pktinfo = true})):settimeout(5)
+      local port = server.localaddr.port
+      for _, host in ipairs {
+        "[fd00::1]", "[fd00::2]", "[::1]", "[fe80::1%v0]", "[fe80::2%v0]", "10.7.0.1", "10.7.0.2", "127.0.0.1",
+      } do
+        local socket = assert(net.connect(("udp://%s:%d"):format(host, port))):settimeout(5)
+        for i = 1, 2 do
+          assert(socket:send "question")
+          local data, from, info = server:recv()
+          assert(server:send(info.localaddr.ip .. i, from, info))
+        end
+        print(socket:recv(), (socket:recv()))
+      end
+      assert(server:join("ff02::1:7", {interface = "v0"}))
+      assert(server:join("239.7.7.7", {interface = "v0"}))
+      for _, row in ipairs {
+        {"udp6://[fe80::2%v0]:0", "[ff02::1:7%v0]"}, {"udp4://10.7.0.2:0", "239.7.7.7"},
+        {"udp4://10.7.0.2:0", "10.7.0.255"},
+      } do
+        local asker = assert(net.bind(row[1], {multicast_interface = "v0", broadcast = true})):settimeout(5)
+        assert(asker:send("question", net.address(row[2] .. ":" .. port)))
+        local data, from, info = server:recv()
+        assert(server:send("answer", from, info))
+        local answer, whence = asker:recv()
+        print(answer, info.to.ip, info.localaddr and info.localaddr.ip, whence.port == port)
+      end
+    ]])
+    assert.equal([[
+fd00::11	fd00::12
+fd00::21	fd00::22
+::11	::12
+fe80::11	fe80::12
+fe80::21	fe80::22
+10.7.0.11	10.7.0.12
+10.7.0.21	10.7.0.22
+127.0.0.11	127.0.0.12
+answer	ff02::1:7	nil	true
+answer	239.7.7.7	10.7.0.1	true
+answer	10.7.0.255	10.7.0.1	true
+]], out)
+  end)
+
+  it("of many that leave together each leaves by its own", function()
+    local server = bind("udp://*:0", {pktinfo = true, rcvbuf = 4000000})
+    local clients = {}
+    for i = 1, 3 do
+      clients[i] = keep(net.connect(("udp://127.0.0.%d:%d"):format(i, server.localaddr.port)))
+    end
+    for round = 1, 20 do
+      for i, client in ipairs(clients) do
+        assert(client:sendmany {i .. "a" .. round, i .. "b" .. round})
+      end
+    end
+    local n = 0
+    while n < 120 do
+      local data, from, infos = server:recvmany()
+      assert.equal(#data, #infos)
+      for k = 1, #data do
+        assert(server:send(data[k], from[k], infos[k]))
+      end
+      n = n + #data
+    end
+    for i, client in ipairs(clients) do
+      for round = 1, 20 do
+        assert.equal(i .. "a" .. round, (client:recv()))
+        assert.equal(i .. "b" .. round, (client:recv()))
+      end
+    end
+  end)
+
+  it("to one peer leaves by another address each time, also together", function()
+    local asker, server = bind "udp://127.0.0.1:0", bind "udp4://*:0"
+    for i = 1, 40 do
+      assert(server:send("x", asker.localaddr, "127.0.0." .. i))
+    end
+    assert(server:sendmany({"y", "y"}, asker.localaddr, {localaddr = net.address "127.0.0.41"}))
+    for i = 1, 42 do
+      local _, from = asker:recv()
+      assert.equal("127.0.0." .. math.min(i, 41), from.ip)
+    end
+    assert(server:connect(asker.localaddr))
+    for i = 1, 10 do
+      assert(server:send("z", nil, "127.0.0." .. i))
+      local _, from = asker:recv()
+      assert.equal(net.address("127.0.0." .. i .. ":" .. server.localaddr.port), from)
+    end
+  end)
+
+  it("of raw and ping sockets leaves by it, too", function()
+    local out = child.isolated("echo 0 65535 > /proc/sys/net/ipv4/ping_group_range", [[
+      local net = require "neap.net"
+      local server = assert(net.bind("raw4://0.0.0.0/253", {pktinfo = true})):settimeout(5)
+      local asker = assert(net.connect("raw://127.0.0.5/253", {localaddr = "127.0.0.1"})):settimeout(5)
+      assert(asker:send "question")
+      local _, from, info = server:recv()
+      print(from.ip, info.localaddr)
+      assert(server:send("answer", from, info))
+      print((select(2, asker:recv())))
+      local ping = assert(net.bind("icmp://0.0.0.0", {pktinfo = true})):settimeout(5)
+      assert(ping:send(string.char(8, 0, 0, 0, 0, 0, 0, 1), "127.0.0.1", "127.0.0.9"))
+      print(select(3, ping:recv()).to)
+    ]])
+    assert.equal("127.0.0.1\t127.0.0.5\n127.0.0.5\n127.0.0.9\n", out)
+  end)
+
+  it("takes what there is: nothing, and no address that is not ours", function()
+    local a, u = bind "udp://127.0.0.1:0", bind("unixgram:@", {passcred = true})
+    assert(a:send("x", a.localaddr, nil))
+    local data, from, info = a:recv()
+    assert.is_nil(info)
+    assert(a:send(data, from, info))
+    assert(a:send(data, from, {}))
+    assert(u:send("x", u.localaddr))
+    data, from, info = u:recv()
+    assert.equal("table", type(info))
+    assert(u:send(data, from, info))
+    local any = bind "udp4://*:0"
+    local why = code(any:send("x", a.localaddr, "192.0.2.1"))
+    assert.is_true(why == "EINVAL" or why == "ENETUNREACH", why)
+    assert.equal("EAFNOSUPPORT", code(any:send("x", a.localaddr, "::1")))
+    assert.equal("EAFNOSUPPORT", code(any:sendmany({"x"}, a.localaddr, "::1")))
+    assert.equal("EOPNOTSUPP", code(u:send("x", u.localaddr, "127.0.0.1")))
+    assert.has_error(function() a:send("x", a.localaddr, 5) end)
+    assert.has_error(function() a:send("x", a.localaddr, "nonsense") end)
+    assert.has_error(function() a:send("x", a.localaddr, {localaddr = 1.5}) end)
+  end)
+
+  it("of scripts/udp_echo.lua leaves by it", function()
+    local script <close> = assert(process.spawn {child.neap, "scripts/udp_echo.lua", "udp://*:0",
+      stdout = "pipe"})
+    local port = script.stdout:read "l":match "%d+$"
+    for i = 1, 3 do
+      local socket = keep(net.connect(("udp://127.0.0.%d:%s"):format(i, port)))
+      assert(socket:send "hello")
+      assert.equal("hello", (socket:recv()))
+    end
+    script:kill()
+    script:wait()
+  end)
+end)

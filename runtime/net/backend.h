@@ -132,6 +132,8 @@ struct transport {
  * tell, and the descriptors that came with it. */
 typedef struct extras {
   bool has_to, has_ttl, has_tos, has_time, has_cred, has_link;
+  bool to_us;         /* `to` is an address of ours: an answer leaves by it */
+  struct in_addr us;  /* where it is not, as of IPv4's groups; 0: unknown */
   bool cut;           /* descriptors were lost: the process may not have more */
   address to;         /* it was sent to this address of ours */
   unsigned interface; /* it came in here; 0: unknown */
@@ -169,9 +171,12 @@ typedef struct failure {
 typedef struct outgoing {
   const char *bytes;
   size_t size;
-  const address *to; /* NULL: to whom the socket is connected; of messages in
+  const address *to;  /* NULL: to whom the socket is connected; of messages in
                         one batch to the same destination the same pointer */
-  const int *fds;    /* copies of these go with it */
+  const address *via; /* it leaves by this address of ours; NULL: any.  Also the
+                         same pointer for the same */
+  unsigned interface; /* it leaves by this one; 0: any */
+  const int *fds;     /* copies of these go with it */
   int fd_count;
 } outgoing;
 

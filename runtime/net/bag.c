@@ -18,8 +18,9 @@ struct bag {
   int first, count;
   size_t used;
   outgoing list[DATAGRAM_BATCH];
-  int to_count;
+  int to_count, via_count;
   address to[DATAGRAM_BATCH]; /* one for those that follow each other */
+  address via[DATAGRAM_BATCH];
   char bytes[BAG_BYTES];
 };
 
@@ -93,7 +94,7 @@ static bag *take_bag(datagram *d) {
     n->bags = b->next;
     n->bag_count--;
   }
-  b->first = b->count = b->to_count = 0;
+  b->first = b->count = b->to_count = b->via_count = 0;
   b->used = 0;
   return b;
 }
@@ -164,38 +165,38 @@ static bool is_full(const bag *b, size_t size) {
 
 /* Of messages to the same destination it is the same copy: the transport knows
  * them by that. */
-static const address *copy_of(bag *b, const address *to) {
-  const address *last = last_to(b);
-  if (to == NULL)
+static const address *copy_of(address *list, int *count, const address *a) {
+  if (a == NULL)
     return NULL;
-  if (last != NULL && is_same(last, to))
-    return last;
-  address *copy = &b->to[b->to_count++];
-  copy->length = to->length;
-  memcpy(&copy->u, &to->u, to->length);
+  if (*count > 0 && is_same(&list[*count - 1], a))
+    return &list[*count - 1];
+  address *copy = &list[(*count)++];
+  copy->length = a->length;
+  memcpy(&copy->u, &a->u, a->length);
   return copy;
 }
 
 
-static void put(bag *b, const char *bytes, size_t size, const address *to) {
-  outgoing *o = &b->list[b->count];
-  *o = (outgoing){.bytes = b->bytes + b->used, .size = size};
-  o->to = copy_of(b, to);
-  memcpy(b->bytes + b->used, bytes, size);
-  b->used += size;
-  b->count++;
+static void put(bag *b, const outgoing *o) {
+  outgoing *copy = &b->list[b->count++];
+  *copy = *o;
+  copy->bytes = b->bytes + b->used;
+  copy->to = copy_of(b->to, &b->to_count, o->to);
+  copy->via = copy_of(b->via, &b->via_count, o->via);
+  memcpy(b->bytes + b->used, o->bytes, o->size);
+  b->used += o->size;
 }
 
 
-bool bag_put(datagram *d, const char *bytes, size_t size, const address *to) {
-  if (d->bag != NULL && is_full(d->bag, size)) {
+bool bag_put(datagram *d, const outgoing *o) {
+  if (d->bag != NULL && is_full(d->bag, o->size)) {
     datagram_flush(d);
-    if (d->blocked && datagram_blocked(d, to))
+    if (d->blocked && datagram_blocked(d, o->to))
       return false;
   }
   if (d->bag == NULL)
     d->bag = take_bag(d);
-  put(d->bag, bytes, size, to);
+  put(d->bag, o);
   link_bag(d);
   return true;
 }
@@ -293,7 +294,7 @@ static void set_aside(datagram *d) {
   for (int i = rest; i < b->count; i++) {
     const outgoing *o = &b->list[i];
     if (is_jammed(j, o->to))
-      put(j->bag, o->bytes, o->size, o->to);
+      put(j->bag, o);
     else
       b->list[rest++] = *o;
   }

@@ -27,9 +27,9 @@ enum {
  * socket is connected to)? */
 bool bag_takes(const datagram *d, size_t size, const address *to);
 
-/* Put it in; flush first when it does not fit.  False when the kernel has no
+/* Put a copy in; flush first when it does not fit.  False when the kernel has no
  * room, and nothing happened. */
-bool bag_put(datagram *d, const char *bytes, size_t size, const address *to);
+bool bag_put(datagram *d, const outgoing *o);
 
 /* A destination takes messages, or refuses them. */
 void datagram_know(datagram *d, const address *to);

@@ -158,11 +158,27 @@ static void set_link(lua_State *L, const extras *x) {
 }
 
 
-static void set_extras(lua_State *L, datagram *d, const extras *x) {
-  if (x->has_to) {
-    address_push(L, &x->to);
-    lua_setfield(L, -2, "to");
+/* And where an answer is to leave from, if that is known. */
+static void set_destination(lua_State *L, const extras *x) {
+  address us;
+  address_push(L, &x->to);
+  if (x->to_us) {
+    lua_pushvalue(L, -1);
+    lua_setfield(L, -3, "localaddr");
   }
+  lua_setfield(L, -2, "to");
+  if (x->to_us || x->us.s_addr == INADDR_ANY)
+    return;
+  address_any(&us, AF_INET, 0);
+  us.u.in4.sin_addr = x->us;
+  address_push(L, &us);
+  lua_setfield(L, -2, "localaddr");
+}
+
+
+static void set_extras(lua_State *L, datagram *d, const extras *x) {
+  if (x->has_to)
+    set_destination(L, x);
   set_interface(L, d, x->interface);
   if (x->has_ttl)
     set_integer(L, "ttl", x->ttl);
@@ -218,23 +234,39 @@ static int take_one(lua_State *L, datagram *d, const arrival *m) {
 }
 
 
+/* Into the list on top, or what becomes one when there is something to tell. */
+static void add_info(lua_State *L, datagram *d, const arrival *m,
+                     lua_Integer i) {
+  if (m->extras == NULL && m->size == m->full)
+    return;
+  if (lua_isnil(L, -1)) {
+    lua_pop(L, 1);
+    lua_newtable(L);
+  }
+  push_info(L, d, m, m->size);
+  lua_rawseti(L, -2, i);
+}
+
+
 static int take_many(lua_State *L, datagram *d, const arrival *m) {
   lua_Integer max = luaL_optinteger(L, 2, DATAGRAM_BATCH);
   lua_newtable(L);
   lua_newtable(L);
+  lua_pushnil(L);
   for (lua_Integer i = 1; i <= max && m != NULL; i++) {
     lua_pushlstring(L, m->bytes, m->size);
-    lua_rawseti(L, -3, i);
+    lua_rawseti(L, -4, i);
     push_from(L, d, m);
     if (lua_isnil(L, -1)) {
       lua_pop(L, 1);
       lua_pushboolean(L, false);
     }
-    lua_rawseti(L, -2, i);
+    lua_rawseti(L, -3, i);
+    add_info(L, d, m, i);
     datagram_skip(d);
     m = datagram_first(d);
   }
-  return 2;
+  return 3;
 }
 
 
@@ -382,7 +414,7 @@ static int l_recv(lua_State *L) {
 
 
 /*
-** datagram:recvmany(max?) : {data}, {from} | nil, error
+** datagram:recvmany(max?) : {data}, {from}, {info}? | nil, error
 */
 
 static int l_recvmany(lua_State *L) {

@@ -23,7 +23,7 @@ enum verb { SEND, SENDMANY, SENDFD, FLUSH, CONNECT };
 static const char *const verb_names[] = {"send", "sendmany", "sendfd", "flush",
                                          "connect"};
 
-enum { DEADLINE = 5 }; /* of the stack: behind the arguments of all verbs */
+enum { DEADLINE = 6 }; /* of the stack: behind the arguments of all verbs */
 
 static int send_k(lua_State *L, int status, lua_KContext ctx);
 
@@ -53,7 +53,7 @@ static int send_one(datagram *d, const outgoing *o) {
   if (d->blocked && datagram_blocked(d, o->to))
     return -EAGAIN;
   if (o->fd_count == 0 && bag_takes(d, o->size, o->to))
-    return bag_put(d, o->bytes, o->size, o->to) ? 0 : -EAGAIN;
+    return bag_put(d, o) ? 0 : -EAGAIN;
   return send_now(d, o);
 }
 
@@ -68,28 +68,47 @@ static const address *destination(lua_State *L, int arg) {
 }
 
 
-static int try_send(lua_State *L, datagram *d) {
-  outgoing o = {.to = destination(L, 3)};
-  o.bytes = lua_tolstring(L, 2, &o.size);
-  return send_one(d, &o);
+/* By which address of ours, or interface, as check_source left it at 4. */
+static int set_source(lua_State *L, const datagram *d, outgoing *o) {
+  if (lua_isnil(L, 4))
+    return 0;
+  o->interface = (unsigned)lua_tointeger(L, 4);
+  o->via = lua_touserdata(L, 4);
+  if (d->family != AF_INET && d->family != AF_INET6)
+    return -EOPNOTSUPP;
+  if (o->via == NULL || o->via->u.any.sa_family == AF_INET ||
+      o->via->u.any.sa_family == d->family)
+    return 0;
+  return -EAFNOSUPPORT;
 }
 
 
-/* Index 4 counts those that were sent.  The list may have changed since. */
+static int try_send(lua_State *L, datagram *d) {
+  outgoing o = {.to = destination(L, 3)};
+  int status = set_source(L, d, &o);
+  o.bytes = lua_tolstring(L, 2, &o.size);
+  return status < 0 ? status : send_one(d, &o);
+}
+
+
+/* Index 5 counts those that were sent.  The list may have changed since. */
 static int try_sendmany(lua_State *L, datagram *d) {
   lua_Integer n = (lua_Integer)lua_rawlen(L, 2);
-  for (lua_Integer i = lua_tointeger(L, 4) + 1; i <= n; i++) {
-    outgoing o = {.to = destination(L, 3)};
+  outgoing o = {.to = destination(L, 3)};
+  int status = set_source(L, d, &o);
+  for (lua_Integer i = lua_tointeger(L, 5) + 1; i <= n && status == 0; i++) {
     if (lua_rawgeti(L, 2, i) == LUA_TSTRING)
       o.bytes = lua_tolstring(L, -1, &o.size);
-    int status = o.bytes != NULL ? send_one(d, &o) : -EINVAL;
+    else
+      o.bytes = NULL;
+    status = o.bytes != NULL ? send_one(d, &o) : -EINVAL;
     lua_pop(L, 1);
     if (status < 0)
       return status;
-    lua_settop(L, 3); /* it got on: there is more time */
+    lua_settop(L, 4); /* it got on: there is more time */
     lua_pushinteger(L, i);
   }
-  return 0;
+  return status;
 }
 
 
@@ -152,7 +171,7 @@ static int failed(lua_State *L, const datagram *d, int status,
                   lua_KContext ctx) {
   datagram_fail(L, d, status, verb_names[ctx]);
   if (ctx == SENDMANY) {
-    lua_pushvalue(L, 4);
+    lua_pushvalue(L, 5);
     lua_setfield(L, -2, "sent");
   }
   return 2;
@@ -215,21 +234,43 @@ static void check_destination(lua_State *L, int arg) {
 }
 
 
+/* The source at 4: an address of ours, or what recv told of the message that is
+ * answered.  An Address, an interface's number or nil takes its place. */
+static void check_source(lua_State *L) {
+  lua_settop(L, 4);
+  if (!lua_istable(L, 4)) {
+    check_destination(L, 4);
+    return;
+  }
+  if (lua_getfield(L, 4, "localaddr") == LUA_TNIL &&
+      lua_getfield(L, 4, "to") != LUA_TNIL &&
+      lua_getfield(L, 4, "interface") != LUA_TNIL) {
+    host *h = host_of(L);
+    lua_pushinteger(L, h->world->net->ifindex(h, luaL_checkstring(L, -1)));
+    lua_replace(L, 5);
+  }
+  lua_settop(L, 5);
+  lua_replace(L, 4);
+  if (!lua_isinteger(L, 4))
+    check_destination(L, 4);
+}
+
+
 /*
-** datagram:send(data, to?) : datagram | nil, error
+** datagram:send(data, to?, source?) : datagram | nil, error
 */
 
 static int l_send(lua_State *L) {
   datagram_box_of(L);
   luaL_checkstring(L, 2);
   check_destination(L, 3);
-  lua_settop(L, 3);
+  check_source(L);
   return begin(L, SEND);
 }
 
 
 /*
-** datagram:sendmany({data}, to?) : datagram | nil, error
+** datagram:sendmany({data}, to?, source?) : datagram | nil, error
 */
 
 static int l_sendmany(lua_State *L) {
@@ -241,7 +282,7 @@ static int l_sendmany(lua_State *L) {
     lua_pop(L, 1);
   }
   check_destination(L, 3);
-  lua_settop(L, 3);
+  check_source(L);
   lua_pushinteger(L, 0);
   return begin(L, SENDMANY);
 }

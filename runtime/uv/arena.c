@@ -104,17 +104,23 @@ static void read_pktinfo4(const struct cmsghdr *c, extras *x) {
   x->to.u.in4.sin_addr = info.ipi_addr;
   x->interface = (unsigned)info.ipi_ifindex;
   x->has_to = true;
+  x->us = info.ipi_spec_dst;
+  x->to_us = info.ipi_spec_dst.s_addr == info.ipi_addr.s_addr;
 }
 
 
+/* Of IPv4's message both are told, of which the other knows more. */
 static void read_pktinfo6(const struct cmsghdr *c, extras *x) {
   struct in6_pktinfo info;
   memcpy(&info, CMSG_DATA(c), sizeof info);
+  if (x->has_to)
+    return;
   address_any(&x->to, AF_INET6, 0);
   x->to.u.in6.sin6_addr = info.ipi6_addr;
   x->to.u.in6.sin6_scope_id = info.ipi6_ifindex;
   x->interface = info.ipi6_ifindex;
   x->has_to = true;
+  x->to_us = !IN6_IS_ADDR_MULTICAST(&info.ipi6_addr);
 }
 
 

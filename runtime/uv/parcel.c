@@ -1,6 +1,7 @@
 #include "uv/parcel.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <netinet/udp.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -16,6 +17,8 @@
  * time, and larger ones gain less by more. */
 enum { PARCEL_BYTES = 16 * 1024 };
 
+enum { CONTROL = CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(2) };
+
 /* What one sendmmsg takes. */
 typedef struct shipment {
   struct mmsghdr headers[DATAGRAM_BATCH];
@@ -23,7 +26,7 @@ typedef struct shipment {
   struct sockaddr_in6 mapped[DATAGRAM_BATCH];
   int counts[DATAGRAM_BATCH]; /* messages of each header */
   int size, vector_count;
-  _Alignas(struct cmsghdr) char sizes[DATAGRAM_BATCH / 2][CMSG_SPACE(2)];
+  _Alignas(struct cmsghdr) char control[DATAGRAM_BATCH][CONTROL];
 } shipment;
 
 
@@ -94,6 +97,11 @@ static int send_with_fds(int fd, int family, const outgoing *o) {
 ** Many
 */
 
+static bool is_alike(const outgoing *a, const outgoing *b) {
+  return a->to == b->to && a->via == b->via && a->interface == b->interface;
+}
+
+
 /* How many of v, from the first, may leave as one: all of the first's size,
  * but that the last may be shorter.  To the same destination is told by the
  * pointer, which whoever gathers them sees to. */
@@ -102,7 +110,7 @@ static int as_one(const outgoing *v, int n, uint32_t largest) {
   int i = 1;
   if (size == 0 || size > largest)
     return 1;
-  for (; i < n && v[i].to == v->to && v[i - 1].size == size; i++) {
+  for (; i < n && is_alike(&v[i], v) && v[i - 1].size == size; i++) {
     total += v[i].size;
     if (v[i].size == 0 || v[i].size > size || total > PARCEL_BYTES)
       break;
@@ -125,21 +133,61 @@ static void add_bytes(shipment *s, struct msghdr *m, const outgoing *o) {
 }
 
 
-static void add_size(struct msghdr *m, void *room, uint16_t size) {
-  struct cmsghdr *c = room;
-  memset(room, 0, CMSG_SPACE(sizeof size));
-  *c = (struct cmsghdr){.cmsg_level = IPPROTO_UDP,
-                        .cmsg_type = UDP_SEGMENT,
-                        .cmsg_len = CMSG_LEN(sizeof size)};
-  memcpy(CMSG_DATA(c), &size, sizeof size);
+static void add_control(struct msghdr *m, char *room, int level, int type,
+                        const void *value, size_t size) {
+  char *at = room + m->msg_controllen;
+  struct cmsghdr *c = (void *)at;
+  memset(at, 0, CMSG_SPACE(size));
+  *c = (struct cmsghdr){
+      .cmsg_level = level, .cmsg_type = type, .cmsg_len = CMSG_LEN(size)};
+  memcpy(CMSG_DATA(c), value, size);
   m->msg_control = room;
-  m->msg_controllen = CMSG_SPACE(sizeof size);
+  m->msg_controllen += CMSG_SPACE(size);
+}
+
+
+/* The interface is named only where the address does not tell: routes may lead
+ * elsewhere than where the question came in. */
+static void add_source4(struct msghdr *m, char *room, const outgoing *o) {
+  struct in_pktinfo info = {.ipi_ifindex = (int)o->interface};
+  if (o->via != NULL)
+    info.ipi_spec_dst = o->via->u.in4.sin_addr;
+  add_control(m, room, IPPROTO_IP, IP_PKTINFO, &info, sizeof info);
+}
+
+
+static void add_source6(struct msghdr *m, char *room, const outgoing *o) {
+  struct in6_pktinfo info = {.ipi6_ifindex = o->interface};
+  struct sockaddr_in6 mapped;
+  socklen_t size;
+  if (o->via != NULL) {
+    const struct sockaddr_in6 *via =
+        parcel_name(AF_INET6, o->via, &mapped, &size);
+    info.ipi6_addr = via->sin6_addr;
+    info.ipi6_ifindex = via->sin6_scope_id;
+  }
+  add_control(m, room, IPPROTO_IPV6, IPV6_PKTINFO, &info, sizeof info);
+}
+
+
+static bool has_source(const outgoing *o) {
+  return o->via != NULL || o->interface != 0;
+}
+
+
+static void add_source(struct msghdr *m, char *room, int family,
+                       const outgoing *o) {
+  if (!has_source(o))
+    return;
+  if (family == AF_INET)
+    add_source4(m, room, o);
+  else
+    add_source6(m, room, o);
 }
 
 
 static void pack(shipment *s, int family, const outgoing *v, int n,
                  uint32_t largest) {
-  int large = 0;
   s->size = s->vector_count = 0;
   for (int i = 0; i < n;) {
     struct msghdr *m = &s->headers[s->size].msg_hdr;
@@ -150,8 +198,10 @@ static void pack(shipment *s, int family, const outgoing *v, int n,
           family, v[i].to, &s->mapped[s->size], &m->msg_namelen);
     for (int k = i; k < i + count; k++)
       add_bytes(s, m, &v[k]);
+    add_source(m, s->control[s->size], family, &v[i]);
     if (count > 1)
-      add_size(m, s->sizes[large++], (uint16_t)v[i].size);
+      add_control(m, s->control[s->size], IPPROTO_UDP, UDP_SEGMENT,
+                  &(uint16_t){(uint16_t)v[i].size}, sizeof(uint16_t));
     s->counts[s->size++] = count;
     i += count;
   }
@@ -223,7 +273,7 @@ static int send_many(int fd, int family, parcels *p, const outgoing *v, int n) {
 int parcel_send(int fd, int family, parcels *p, const outgoing *v, int n) {
   if (v->fd_count > 0)
     return send_with_fds(fd, family, v);
-  if (n == 1)
+  if (n == 1 && !has_source(v))
     return send_one(fd, family, v);
   return send_many(fd, family, p, v, n < DATAGRAM_BATCH ? n : DATAGRAM_BATCH);
 }

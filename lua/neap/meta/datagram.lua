@@ -16,6 +16,8 @@
 ---@field size integer?  of the whole, in bytes, when it was truncated
 ---@field to neap.Address?  option `pktinfo`: the address of ours that it was sent to; its
 --- port is 0
+---@field localaddr neap.Address?  option `pktinfo`: the address of ours that an answer is to
+--- leave by: `to`, but where that is a group or broadcast the interface's, if it is known
 ---@field interface string?  option `pktinfo`, and of `packet://`: where it came in
 ---@field ttl integer?  option `recvttl`: hops that were left
 ---@field tos integer?  option `recvtos`
@@ -114,6 +116,8 @@ function Datagram:recv(max) end
 ---@param max? integer  messages; default 64
 ---@return string[]? data  nil alone: the peer of a seqpacket ended
 ---@return (neap.Address|false)[]|neap.Error|nil from
+---@return table<integer, neap.Datagram.Info>? infos  of those of which there is something to
+--- tell; nil when there is nothing
 function Datagram:recvmany(max) end
 
 --- Iterate over `recv`, until the socket is closed or the peer of a seqpacket ends.
@@ -145,12 +149,31 @@ function Datagram:messages() end
 --- print((socket:recv()))  --> to myself
 --- print(select(2, socket:send(("x"):rep(65508), socket.localaddr)).code)  --> EMSGSIZE
 --- ```
+---
+--- A host has several addresses, and who asked one of them waits for its answer. What
+--- is bound to all answers by the one that was asked if it is given what `recv` told,
+--- with the option `pktinfo`:
+---
+--- ```lua
+--- local net = require "neap.net"
+---
+--- local server <close> = assert(net.bind("udp://*:0", {pktinfo = true}))
+--- local client <close> = assert(net.connect("udp://127.0.0.2:" .. server.localaddr.port))
+--- client:send "question"
+--- local data, from, info = server:recv()
+--- server:send("answer to a " .. data, from, info)
+--- print((client:recv()))  --> answer to a question
+--- ```
 ---@async
 ---@param data string|number  may be empty
 ---@param to? string|neap.Address  default: whom it is connected to
+---@param source? string|neap.Address|neap.Datagram.Info  an address of this host that it is to
+--- leave by; or of a message that is answered what `recv` told: its `localaddr`. Default: the
+--- system's choice. Of IP sockets
 ---@return neap.Datagram? socket  itself
----@return neap.Error? err  EMSGSIZE, EDESTADDRREQ, EACCES, ENETUNREACH, ...
-function Datagram:send(data, to) end
+---@return neap.Error? err  EMSGSIZE, EDESTADDRREQ, EACCES, ENETUNREACH, ...; EINVAL or
+--- ENETUNREACH, too, for a source that is not this host's
+function Datagram:send(data, to, source) end
 
 --- Send a list of messages to one destination.
 ---
@@ -164,9 +187,10 @@ function Datagram:send(data, to) end
 ---@async
 ---@param list string[]
 ---@param to? string|neap.Address
+---@param source? string|neap.Address|neap.Datagram.Info  as of `send`
 ---@return neap.Datagram? socket  itself
 ---@return neap.Error? err  `err.sent` is how many were accepted before
-function Datagram:sendmany(list, to) end
+function Datagram:sendmany(list, to, source) end
 
 --- Send what has gathered, and wait until the kernel has taken it.
 ---
