@@ -816,7 +816,8 @@ int port_connect(host *h, const sockspec *spec, datagram **out) {
   *out = make_by_spec(h, fd, spec);
   port_of(*out)->place = p;
   port_of(*out)->addr = spec->local;
-  port_of(*out)->strangers = STRANGERS;
+  if (spec->type != SOCK_SEQPACKET)
+    port_of(*out)->strangers = STRANGERS;
   hear_errors(*out, spec);
   return 0;
 }
