@@ -3,6 +3,7 @@
 ** workers, each in a thread of its own.
 */
 
+#include <errno.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -102,15 +103,17 @@ static int run(host *h, lua_CFunction start, void *about) {
 }
 
 
-static bool begin(host *h, worker *self) {
-  if (uv_world_open(h) < 0)
-    return false;
+/* 0 or -errno. */
+static int begin(host *h, worker *self) {
+  int status = uv_world_open(h);
+  if (status < 0)
+    return status;
   h->busy_poll = (uint64_t)program.busy_poll * 1000;
   h->no_environment = program.no_environment;
   if (self != NULL)
     h->world = &uv_thread_world;
   workers_new(h, live_worker, self);
-  return host_open(h);
+  return host_open(h) ? 0 : -ENOMEM;
 }
 
 
@@ -150,18 +153,20 @@ static int start_worker(lua_State *L) {
   lua_setfield(L, -2, "name");
   int status = worker_begin(w, host_of(L));
   if (status < 0)
-    return luaL_error(L, "cannot start (%s)", error_code(status));
+    return luaL_error(L, "cannot start: %s (%s)", strerrordesc_np(-status),
+                      error_code(status));
   return 0;
 }
 
 
 static void live_worker(worker *w) {
   host h = {0};
-  if (!begin(&h, w)) {
-    worker_end(w, EXIT_FAILURE, "cannot start");
+  int status = begin(&h, w);
+  if (status < 0) {
+    worker_end(w, status, NULL);
     return;
   }
-  int status = run(&h, start_worker, w);
+  status = run(&h, start_worker, w);
   worker_end(w, status, h.told);
   host_close(&h);
   workers_close(&h);
@@ -249,14 +254,16 @@ static int start(lua_State *L) {
 
 static int run_program(void) {
   host h = {0};
-  if (!begin(&h, NULL)) {
-    fputs("neap: cannot start\n", stderr);
+  int status = begin(&h, NULL);
+  if (status < 0) {
+    fprintf(stderr, "neap: cannot start: %s (%s)\n", strerrordesc_np(-status),
+            error_code(status));
     return EXIT_FAILURE;
   }
   uv_world_signals(&h);
   if (may_be_attached())
     uv_world_attach(&h);
-  int status = run(&h, start, NULL);
+  status = run(&h, start, NULL);
   host_close(&h);
   workers_close(&h);
   net_give_up(&h);
@@ -278,6 +285,7 @@ int main(int argc, char **argv) {
   if (program.verb == VERB_SHOW)
     return host_flush(EXIT_SUCCESS);
   uv_world_descriptors();
+  uv_world_explain();
   keep_freed_memory();
   uv_world_exit(run_program(), false);
 }

@@ -430,6 +430,15 @@ describe("the exit status", function()
   end)
 end)
 
+describe("a start without descriptors", function()
+  it("says what is missing", function()
+    for n = 4, 9 do
+      local result = assert(process.run {"sh", "-c", ("ulimit -n %d; ASAN_OPTIONS=detect_leaks=0 exec \"$0\" -e ''"):format(n), child.neap})
+      assert.matches("^neap: [^\n]*EMFILE[^\n]*\n$", result.stderr)
+    end
+  end)
+end)
+
 describe("an error in __gc", function()
   it("is a warning, which is off until it is asked for", function()
     local result = run_script [[

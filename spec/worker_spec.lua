@@ -308,6 +308,34 @@ describe("a worker", function()
     }, results)
   end)
 
+  it("that finds no descriptor, or may not watch any, says so", function()
+    local file = script [[
+      local worker = require "neap.worker"
+      local files = {}
+      for file in function() return (io.open "/dev/null") end do
+        files[#files + 1] = file
+      end
+      print((select(2, pcall(require, "no.such")):match "cannot open [^\n]*such.lua: [^\n]*"))
+      for _ = 1, 4 do
+        print(select(2, worker.run(function() end)).code)
+        table.remove(files):close()
+      end
+    ]]
+    local result = assert(process.run {"sh", "-c", 'ulimit -n 30; exec "$0" "$1"', child.neap, file})
+    assert.equal("", result.stderr)
+    assert.matches("^cannot open .*/such.lua: Too many open files\n", result.stdout)
+    assert.equal(("EMFILE\n"):rep(4), result.stdout:match "\n(.*)")
+    for when = 1, 4 do
+      result = child.strace({"-f", "-e", "trace=epoll_ctl", "-e", "inject=epoll_ctl:error=ENOSPC:when=" .. when},
+        "print(select(2, worker.run(function() end)).code)")
+      if result.code == 0 then
+        assert.equal("ENOSPC\n", result.stdout)
+      else
+        assert.same({1, "neap: cannot start: No space left on device (ENOSPC)\n"}, {result.code, result.stderr})
+      end
+    end
+  end)
+
   it("may have workers of its own", function()
     assert.equal(6, (worker.run(function()
       local inner = require "neap.worker"

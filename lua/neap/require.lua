@@ -11,8 +11,9 @@ local builtin = ...
 local package, type, tostring, error = package, type, tostring, error
 local select, loadfile, setmetatable = select, loadfile, setmetatable
 local concat, insert, format = table.concat, table.insert, string.format
-local searchpath, getinfo = package.searchpath, debug.getinfo
+local searchpath, getinfo, open = package.searchpath, debug.getinfo, io.open
 local loaded = package.loaded
+local ENOENT, ENOTDIR = 2, 20
 local SELF = getinfo(1, "S").source
 
 --- Modules that are being loaded: name -> { name =, task =, queue = }.
@@ -57,6 +58,16 @@ end
 package.searchers[2] = search_lua
 insert(package.searchers, 2, search_builtin)
 
+--- A file that is there, or may be: why was it not found?
+local function explain(path)
+  local file, reason, code = open(path)
+  if file then
+    file:close()
+  elseif code ~= ENOENT and code ~= ENOTDIR then
+    return format("cannot open %s", reason)
+  end
+end
+
 local function find(name)
   local searchers = package.searchers
   if type(searchers) ~= "table" then
@@ -68,7 +79,7 @@ local function find(name)
     i = i + 1
     local searcher = searchers[i]
     if searcher == nil then
-      raise(format("module '%s' not found:%s", name, concat(tried)))
+      raise(format("module '%s' not found:%s", name, (concat(tried):gsub("no file '([^'\n]*)'", explain))))
     end
     local loader, extra = searcher(name)
     if type(loader) == "function" then

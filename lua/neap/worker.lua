@@ -121,7 +121,7 @@ end
 ---@param ... any  its arguments
 ---@return any ...  what it returned; nil when it failed
 ---@return neap.Error? err  EWORKER: it raised (what, is on stderr too) or ended with a status,
---- `err.status`, that is not 0; EAGAIN: no more threads
+--- `err.status`, that is not 0; EAGAIN: no more threads; EMFILE: no more descriptors
 function worker.run(program, ...)
   local w, err
   if type(program) == "string" then

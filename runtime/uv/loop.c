@@ -19,6 +19,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -635,12 +636,65 @@ const world uv_world = WORLD(leave);
 const world uv_thread_world = WORLD(NULL);
 
 
+static void on_abort(int n) {
+  const char *name = errno != 0 ? strerrorname_np(errno) : NULL;
+  char text[80];
+  (void)n;
+  int size =
+      snprintf(text, sizeof text, "neap: aborted; the last error was %s\n",
+               name != NULL ? name : "none");
+  ssize_t told = write(STDERR_FILENO, text, (size_t)size);
+  (void)told;
+}
+
+
+void uv_world_explain(void) {
+  signal(SIGABRT, on_abort);
+}
+
+
+/* The descriptors that libuv watches in its own epoll from its first turn on.  It
+ * takes one that is there already for its own. */
+int loop_ready(loop *l) {
+  const int fds[] = {l->uv.async_io_watcher.fd, l->uv.signal_io_watcher.fd};
+  int epoll = uv_backend_fd(&l->uv);
+  for (size_t i = 0; i < sizeof fds / sizeof *fds && !l->ready; i++) {
+    struct epoll_event e = {.events = EPOLLIN, .data.fd = fds[i]};
+    if (epoll_ctl(epoll, EPOLL_CTL_ADD, fds[i], &e) < 0 && errno != EEXIST)
+      return -errno;
+  }
+  l->ready = true;
+  return 0;
+}
+
+
 /* libuv aborts on a descriptor of its own below 3.  So each of those that is
  * closed gets a device opened the wrong way round: using it still fails. */
 static void fill_standard(void) {
   for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
     if (fcntl(fd, F_GETFD) < 0)
       open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+}
+
+
+/* The lower of the descriptors that a pipe would have, or -errno. */
+static int try_pipe(void) {
+  int fds[2];
+  if (pipe2(fds, O_CLOEXEC) < 0)
+    return -errno;
+  close(fds[0]);
+  close(fds[1]);
+  return fds[0] < fds[1] ? fds[0] : fds[1];
+}
+
+
+/* It also aborts where it cannot have its first pipe. */
+static int prepare(void) {
+  int status = try_pipe();
+  if (status < 0 || status > STDERR_FILENO)
+    return status;
+  fill_standard();
+  return try_pipe();
 }
 
 
@@ -660,9 +714,11 @@ static int open_epoll(loop *l) {
 
 
 int uv_world_open(host *h) {
+  int status = prepare();
+  if (status < 0)
+    return status;
   loop *l = memory_new(sizeof *l);
-  fill_standard();
-  int status = uv_loop_init(&l->uv);
+  status = uv_loop_init(&l->uv);
   if (status == 0 && (status = open_epoll(l)) < 0)
     uv_loop_close(&l->uv);
   if (status < 0) {

@@ -18,6 +18,10 @@ extern const world uv_thread_world;
 /* Create the loop of a host (fills host.world and host.outside); 0 or -errno. */
 int uv_world_open(host *h);
 
+/* From now on an abort() is explained on stderr.  libuv makes one where it cannot
+ * go on, without a word. */
+void uv_world_explain(void);
+
 /* Close everything that is left, check that no handle is, free the loop. */
 void uv_world_close(host *h);
 

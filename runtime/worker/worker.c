@@ -166,7 +166,7 @@ int worker_wrap(lua_State *L, worker *w) {
 int worker_begin(worker *w, host *h) {
   int status = workers_bell(h);
   if (status < 0)
-    return status;
+    return w->status = status;
   pthread_mutex_lock(&w->lock);
   w->began = true;
   w->host = h;
@@ -178,7 +178,8 @@ int worker_begin(worker *w, host *h) {
 
 
 void worker_end(worker *w, int status, const char *error) {
-  w->status = status;
+  if (w->status == 0)
+    w->status = status;
   if (error != NULL)
     w->error = memory_text(error, strlen(error));
 }
@@ -314,14 +315,23 @@ static int l_interrupt(lua_State *L) {
 }
 
 
-static void set_error(lua_State *L, const worker *w) {
+static void push_error(lua_State *L, const worker *w) {
   char text[64];
+  if (w->status < 0) {
+    error_push(L, w->status, "worker", w->name);
+    return;
+  }
   snprintf(text, sizeof text, "it ended with status %d", w->status);
   error_push_message(L, -ECANCELED, "worker", w->name,
                      w->error != NULL ? w->error : text);
   lua_pushliteral(L, "EWORKER");
   lua_setfield(L, -2, "code");
-  lua_pushinteger(L, w->status);
+}
+
+
+static void set_error(lua_State *L, const worker *w) {
+  push_error(L, w);
+  lua_pushinteger(L, w->status < 0 ? EXIT_FAILURE : w->status);
   lua_setfield(L, -2, "status");
   lua_pushboolean(L, w->began);
   lua_setfield(L, -2, "began");

@@ -65,7 +65,8 @@ int worker_wrap(lua_State *L, worker *w);
 /* Its program has begun, and can be interrupted; 0 or -errno. */
 int worker_begin(worker *w, host *h);
 
-/* The last word: its exit status, and the first error that was told. */
+/* The last word: its exit status, and the first error that was told; or why it
+ * could not start, a negative errno. */
 void worker_end(worker *w, int status, const char *error);
 
 #endif

@@ -24,6 +24,9 @@ local function keep(count, ...)
     if not err then
       return
     elseif not err.began then
+      if err.code ~= "EWORKER" then -- it could tell nobody
+        stderr:write(format("neap: %s\n", err))
+      end
       os.exit(err.status, true)
     end
     if time.now() - begun > LONG_LIFE then
