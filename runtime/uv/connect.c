@@ -55,7 +55,8 @@ static void on_attempt_closed(uv_handle_t *timer) {
 
 void attempt_stop(struct attempt *a) {
   loop *l = loop_of(a->stream->host);
-  wire_of(a->stream)->attempting = false;
+  wire *w = stream_part(a->stream); /* it may be being closed */
+  w->attempting = false;
   a->stream = NULL;
   uv_close((uv_handle_t *)&a->timer, on_attempt_closed);
   loop_touch(l);
