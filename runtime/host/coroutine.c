@@ -157,10 +157,11 @@ static int pass(lua_State *L, lua_State *co, int n, lua_KContext how) {
  * says so. */
 static int reset(lua_State *L, lua_State *co) {
   host *h = host_of(L);
+  lua_State *before = h->running;
   h->stuck++;
   host_enter(h, co);
   int status = lua_resetthread(co);
-  host_enter(h, L);
+  host_enter(h, before);
   h->stuck--;
   return status;
 }
@@ -200,12 +201,13 @@ static int go_k(lua_State *L, int status, lua_KContext how) {
 
 static int go(lua_State *L, lua_State *co, int nargs, lua_KContext how) {
   host *h = host_of(L);
+  lua_State *before = h->running;
   int nresults;
-  bool stuck = !lua_isyieldable(L);
+  bool stuck = !host_suspends(L);
   h->stuck += stuck;
   host_enter(h, co);
   int status = lua_resume(co, L, nargs, &nresults);
-  host_enter(h, L);
+  host_enter(h, before);
   h->stuck -= stuck;
   if (status == LUA_YIELD && coroutine_parked(co)) {
     coroutine_push_mark(L);

@@ -78,11 +78,18 @@ static inline unsigned host_serial(host *h) {
  * returns. */
 enum { HOST_COUNT = 1000, HOST_EVENTS = LUA_MASKCOUNT | LUA_MASKRET };
 
-/* Lua goes on in this coroutine. */
+/* Lua goes on in this coroutine; NULL: outside of tasks. */
 static inline void host_enter(host *h, lua_State *co) {
   h->running = co;
-  if (h->pressed || h->held)
+  if ((h->pressed || h->held) && co != NULL)
     lua_sethook(co, h->hook, HOST_EVENTS, HOST_COUNT);
+}
+
+/* Can L give way to the scheduler?  Not from a coroutine that a C library has
+ * resumed by itself: what is given there goes to that library. */
+static inline bool host_suspends(lua_State *L) {
+  const host *h = host_of(L);
+  return h->stuck == 0 && L == h->running && lua_isyieldable(L);
 }
 
 /* Register for `require name` a C function that leaves the module. */

@@ -72,10 +72,9 @@ static int l_exit(lua_State *L) {
   else
     status = (int)(luaL_optinteger(L, 1, EXIT_SUCCESS) & 0xff);
   bool close = lua_toboolean(L, 2) || h->world->leave == NULL;
-  if (h->world->leave == NULL && (h->stuck > 0 || !lua_isyieldable(L)))
+  if (h->world->leave == NULL && !host_suspends(L))
     return luaL_error(L, "os.exit: a worker cannot end from here");
-  if (!close || h->sched->current == NULL || h->stuck > 0 ||
-      !lua_isyieldable(L))
+  if (!close || h->sched->current == NULL || !host_suspends(L))
     leave(h, status, close);
   h->exit_status = status;
   return task_leave(L);

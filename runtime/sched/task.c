@@ -160,13 +160,15 @@ void wait_enter(lua_State *L, const char *op) {
     luaL_error(L, "%s: only a task can wait", op);
   if (t->interrupt && frame_interrupts(t, NULL))
     frame_raise(L, t);
-  if (h->stuck > 0 || !lua_isyieldable(L))
-    luaL_error(L,
-               "%s cannot wait here: Lua cannot suspend inside a comparison of "
-               "table.sort, a replacement of string.gsub, __tostring, __gc, a "
-               "reader of load, coroutine.close or another C function; do it "
-               "before, and pass the result in",
-               op);
+  if (!host_suspends(L))
+    luaL_error(
+        L,
+        "%s cannot wait here: Lua cannot suspend inside a comparison of "
+        "table.sort, a replacement of string.gsub, __tostring, __gc, a "
+        "reader of load, coroutine.close or another C function, nor in a "
+        "coroutine that a C library resumes; do it before, and pass the "
+        "result in",
+        op);
 }
 
 
