@@ -71,6 +71,32 @@ describe("stdio.stdin", function()
     assert.matches("typed", out)
   end)
 
+  it("reads what is written to a terminal of which it is the other side, to its end", function()
+    local result = assert(process.run {
+      "perl", "-MFcntl", "-e", [[
+        sysopen(M, "/dev/ptmx", O_RDWR | O_NOCTTY) or exit 9;
+        my ($number, $unlocked) = (pack("i", 0), pack("i", 0));
+        ioctl(M, 0x40045431, $unlocked) && ioctl(M, 0x80045430, $number) or exit 9;
+        sysopen(S, "/dev/pts/" . unpack("i", $number), O_RDWR | O_NOCTTY) or exit 9;
+        if (fork == 0) {
+          open(STDIN, "<&M");
+          exec @ARGV;
+        }
+        close M;
+        syswrite S, "from a terminal\n";
+        sleep 1;
+        close S;
+        wait;
+        exit($? >> 8);
+      ]], neap, "-e", read_all,
+    })
+    if result.code == 9 then
+      pending "no pseudo-terminals here"
+      return
+    end
+    assert.same({stdout = "from a terminal\r\n", stderr = "", code = 0}, result)
+  end)
+
   it("is empty or an error where there is none (M12)", function()
     local result = redirected([[
       local ok, stream = pcall(function() return require "neap.stdio".stdin end)

@@ -4,6 +4,7 @@ local net = require "neap.net"
 local process = require "neap.process"
 local task = require "neap.task"
 local time = require "neap.time"
+local worker = require "neap.worker"
 
 local code = require "spec.support.child".code
 local missing = require "spec.support.child".missing
@@ -944,6 +945,14 @@ describe("a descriptor from outside", function()
     } do
       refused(each.fd)
     end
+    assert.same({"EBUSY", "EBUSY", "EBUSY"}, worker.run(function(fd)
+      local theirs = require "neap.net"
+      local codes = {}
+      for i, open in ipairs {theirs.connect, theirs.listen, theirs.bind} do
+        codes[i] = select(2, open("fd:" .. fd)).code
+      end
+      return codes
+    end, stream.fd))
     stream:write "still mine\n"
     assert.equal("still mine", accepted:read())
     local fd = fds[1]:take()

@@ -6,21 +6,25 @@
 ** *borrow* one is to leave it as it is, for the C library's stdio uses it, and
 ** its open file description is perhaps the shell's too, which a change of
 ** O_NONBLOCK would confuse.  So a terminal or pipe is opened once more, and
-** anything else is duplicated.
+** anything else is duplicated: a terminal's master, and many another device, would
+** be a new one.
 **
-** What a socket of this host has already is refused: the two would close it
+** What a socket of this process has already is refused: the two would close it
 ** under each other.
 */
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "uv/backend.h"
 #include "uv/file.h"
+#include "uv/owned.h"
 #include "uv/socket.h"
 
 enum kind { KIND_SOCKET, KIND_PIPE, KIND_TTY, KIND_FILE };
@@ -67,17 +71,27 @@ static int kind_of(host *h, int fd) {
 }
 
 
-/* A listening socket has no peer; any other must have one, and be a stream's
- * (datagram.c adopts the others). */
+/* One that was reset has no peer any more; but, unlike one that never had any, an
+ * end. */
+static bool has_ended(int fd) {
+  struct pollfd p = {.fd = fd, .events = POLLRDHUP};
+  return poll(&p, 1, 0) > 0 && (p.revents & POLLRDHUP) != 0;
+}
+
+
+/* A listening socket has no peer; any other must have one, or have had one, and be
+ * a stream's (datagram.c adopts the others). */
 static int check_socket(int fd, address *peer, bool *listening) {
   int type = option_int(fd, SOL_SOCKET, SO_TYPE);
   *listening = option_int(fd, SOL_SOCKET, SO_ACCEPTCONN) > 0;
   if (type != SOCK_STREAM && (type != SOCK_SEQPACKET || !*listening))
     return type < 0 ? type : -EPROTOTYPE;
-  peer->length = sizeof peer->u;
-  if (!*listening && getpeername(fd, &peer->u.any, &peer->length) != 0)
-    return -errno;
-  return 0;
+  *peer = (address){.length = sizeof peer->u};
+  if (*listening || getpeername(fd, &peer->u.any, &peer->length) == 0)
+    return 0;
+  int status = -errno;
+  *peer = (address){.length = 0};
+  return has_ended(fd) ? 0 : status;
 }
 
 
@@ -129,15 +143,25 @@ static int take_socket(host *h, int fd, stream **s, listener **l) {
 }
 
 
-int adopt_take(host *h, int fd, stream **s, listener **l) {
-  int kind = loop_owns(loop_of(h), fd) ? -EBUSY : kind_of(h, fd);
-  if (kind < 0)
-    return kind;
+static int take_kind(host *h, int kind, int fd, stream **s, listener **l) {
   if (kind == KIND_SOCKET)
     return take_socket(h, fd, s, l);
   int status = s != NULL ? make_ours(fd) : -EINVAL;
   if (status == 0)
     *s = other_new(h, kind, fd);
+  return status;
+}
+
+
+int adopt_take(host *h, int fd, stream **s, listener **l) {
+  int kind = owned_has(fd) ? -EBUSY : kind_of(h, fd);
+  if (kind < 0)
+    return kind;
+  if (!owned_add(fd))
+    return -EBUSY;
+  int status = take_kind(h, kind, fd, s, l);
+  if (status < 0)
+    owned_remove(fd);
   return status;
 }
 
@@ -149,6 +173,14 @@ int adopt_take(host *h, int fd, stream **s, listener **l) {
 static int duplicate(int fd) {
   int copy = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
   return copy >= 0 ? copy : -errno;
+}
+
+
+static bool opens_again(int kind, int fd) {
+  struct stat st;
+  unsigned number;
+  return kind == KIND_TTY ? ioctl(fd, TIOCGPTN, &number) != 0
+                          : fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode);
 }
 
 
@@ -176,7 +208,7 @@ static int borrow_socket(host *h, int fd, stream **s) {
 /* Another user's terminal, or a pipe whose other end is closed, can't be
  * opened again. */
 static int borrow_other(host *h, int kind, int fd, bool reading, stream **s) {
-  int copy = kind == KIND_FILE ? -1 : open_again(fd, reading);
+  int copy = opens_again(kind, fd) ? open_again(fd, reading) : -1;
   bool shared = copy < 0;
   if (shared)
     copy = duplicate(fd);
@@ -204,11 +236,13 @@ int adopt_borrow(host *h, int fd, bool reading, stream **s) {
 */
 
 void adopt_yield(host *h, int fd) {
-  loop_disown(loop_of(h), fd);
+  (void)h;
+  owned_remove(fd);
 }
 
 
 void adopt_discard(host *h, int fd) {
-  loop_disown(loop_of(h), fd);
+  (void)h;
+  owned_remove(fd);
   close(fd);
 }

@@ -1,4 +1,5 @@
 #include "uv/arena.h"
+#include "uv/owned.h"
 
 #include <errno.h>
 #include <linux/if_ether.h>
@@ -295,7 +296,7 @@ static uint32_t open_slot(struct arena *a, unsigned i, arrival *m) {
   piece = read_control(g, x);
   x->cut = (g->msg_flags & MSG_CTRUNC) != 0;
   for (int k = 0; k < x->fd_count; k++)
-    loop_own(loop_of(d->host), x->fds[k]);
+    owned_add(x->fds[k]);
   if (d->family == AF_PACKET) {
     read_link(g, x);
     restore_tag(g, m, x);

@@ -33,6 +33,7 @@
 #include "host/memory.h"
 #include "net/datagram.h"
 #include "uv/arena.h"
+#include "uv/owned.h"
 #include "uv/parcel.h"
 #include "uv/place.h"
 #include "uv/socket.h"
@@ -563,7 +564,7 @@ static void close_port(datagram *d) {
     end_pause(p);
   watch_forget(l, &p->watch);
   place_leave(&p->place, &p->addr);
-  loop_disown(l, p->watch.fd);
+  owned_remove(p->watch.fd);
   close(p->watch.fd);
   p->watch.fd = -1;
   p->want = 0;
@@ -669,7 +670,7 @@ static datagram *make(host *h, int fd, int family, int type, int protocol) {
   datagram *d = datagram_new(h, &port_transport, family, type, protocol);
   port *p = port_of(d);
   p->watch = (watch){.fd = fd, .ready = on_ready};
-  loop_own(loop_of(h), fd);
+  owned_add(fd);
   p->expected = FEWEST;
   p->pause = PAUSE_FIRST;
   p->parcels = parcels_of(family, type, protocol);
@@ -855,13 +856,15 @@ static int check_type(int fd) {
 
 int port_adopt(host *h, int fd, datagram **out) {
   address peer = {.length = sizeof peer.u};
-  int type = loop_owns(loop_of(h), fd) ? -EBUSY : check_type(fd);
+  int type = owned_has(fd) ? -EBUSY : check_type(fd);
   int flags = fcntl(fd, F_GETFL);
   if (type < 0)
     return type;
   if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
       fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
     return -errno;
+  if (!owned_add(fd))
+    return -EBUSY; /* another thread was faster */
   *out = make(h, fd, option_int(fd, SOL_SOCKET, SO_DOMAIN), type,
               option_int(fd, SOL_SOCKET, SO_PROTOCOL));
   (*out)->connected = getpeername(fd, &peer.u.any, &peer.length) == 0;

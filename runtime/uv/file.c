@@ -18,6 +18,7 @@
 #include "host/memory.h"
 #include "net/stream.h"
 #include "uv/loop.h"
+#include "uv/owned.h"
 #include "uv/socket.h"
 
 typedef struct file {
@@ -111,7 +112,7 @@ static void deliver(file *f) {
 static void finish(file *f) {
   if (f->busy)
     return;
-  loop_disown(loop_of(stream_of(f)->host), f->wire.watch.fd);
+  owned_remove(f->wire.watch.fd);
   close(f->wire.watch.fd);
   free(f->buffer);
   stream_closed(stream_of(f));
@@ -215,6 +216,6 @@ static const transport file_transport = {
 stream *file_new(host *h, int fd) {
   stream *s = stream_new(h, &file_transport, false);
   file_of(s)->wire.watch.fd = fd;
-  loop_own(loop_of(h), fd);
+  owned_add(fd);
   return s;
 }

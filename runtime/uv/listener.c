@@ -15,6 +15,7 @@
 
 #include "uv/backend.h"
 #include "uv/datagram.h"
+#include "uv/owned.h"
 #include "uv/place.h"
 #include "uv/socket.h"
 
@@ -99,7 +100,7 @@ static listener *make(host *h, int fd, const sockspec *spec,
   }
   acceptor_of(l)->mixed = spec->protocol == IPPROTO_MPTCP;
   acceptor_of(l)->watch = (watch){.fd = fd, .ready = on_ready};
-  loop_own(loop_of(h), fd);
+  owned_add(fd);
   address_local(fd, &l->addr);
   return l;
 }
@@ -218,7 +219,7 @@ void acceptor_close(listener *l) {
   acceptor *a = listener_part(l);
   watch_forget(loop_of(l->host), &a->watch);
   place_leave(&a->place, &l->addr);
-  loop_disown(loop_of(l->host), a->watch.fd);
+  owned_remove(a->watch.fd);
   close(a->watch.fd);
   a->watch.fd = -1;
   loop_later(loop_of(l->host), &a->later, on_closed);

@@ -244,43 +244,6 @@ static void look_closely(loop *l, int n) {
 
 
 /*
-** What is ours
-*/
-
-enum { WORD = 64 };
-
-
-static uint64_t bit(int fd) {
-  return UINT64_C(1) << (fd % WORD);
-}
-
-
-void loop_own(loop *l, int fd) {
-  unsigned word = (unsigned)fd / WORD;
-  if (word >= l->owned_room) {
-    unsigned room = 2 * word + 1;
-    l->owned = memory_grow(l->owned, room * sizeof *l->owned);
-    memset(l->owned + l->owned_room, 0,
-           (room - l->owned_room) * sizeof *l->owned);
-    l->owned_room = room;
-  }
-  l->owned[word] |= bit(fd);
-}
-
-
-void loop_disown(loop *l, int fd) {
-  if (loop_owns(l, fd))
-    l->owned[fd / WORD] &= ~bit(fd);
-}
-
-
-bool loop_owns(const loop *l, int fd) {
-  unsigned word = (unsigned)fd / WORD;
-  return word < l->owned_room && (l->owned[word] & bit(fd)) != 0;
-}
-
-
-/*
 ** Turns
 */
 
@@ -766,7 +729,6 @@ void uv_world_close(host *h) {
   free(l->events);
   free(l->buffer);
   free_pages(l);
-  free(l->owned);
   arena_free(l->arena);
   free(l);
   h->outside = NULL;

@@ -74,8 +74,6 @@ struct loop {
   unsigned delivered_count;
   struct arena *arena;         /* as that, for messages; NULL: not yet used */
   struct resolving *resolving; /* resolve.c's; NULL: not yet used */
-  uint64_t *owned;             /* a bit for each descriptor that is ours */
-  unsigned owned_room;         /* words of it */
 };
 
 static inline loop *loop_of(host *h) {
@@ -111,12 +109,6 @@ void loop_round(loop *l);
  * been delivered to, or the batch is over, and needs no call. */
 char *loop_buffer(loop *l);
 void loop_delivered(loop *l, struct stream *s, size_t n);
-
-/* Note that a descriptor belongs to a socket, a file or a Descriptor of this
- * host, and no longer does: `fd:N` is not to make a second owner of it. */
-void loop_own(loop *l, int fd);
-void loop_disown(loop *l, int fd);
-bool loop_owns(const loop *l, int fd);
 
 /* Count the streams that the end waits for (net/backend.h). */
 void loop_hold(host *h);

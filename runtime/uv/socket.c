@@ -12,6 +12,7 @@
 */
 
 #include "uv/socket.h"
+#include "uv/owned.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -218,11 +219,21 @@ static ssize_t read_shared(int fd, char *bytes, size_t n) {
 }
 
 
+/* EIO is also the end of a terminal whose other side was closed. */
+static ssize_t end_terminal(int fd) {
+  if (is_ready(fd, POLLHUP))
+    return 0;
+  errno = EIO;
+  return -1;
+}
+
+
 static ssize_t read_other(const wire *w, char *bytes, size_t n) {
   int fd = w->watch.fd;
   if (w->notified)
     return recv_notified(fd, bytes, n);
-  return w->shared ? read_shared(fd, bytes, n) : read(fd, bytes, n);
+  ssize_t got = w->shared ? read_shared(fd, bytes, n) : read(fd, bytes, n);
+  return got < 0 && errno == EIO ? end_terminal(fd) : got;
 }
 
 
@@ -305,7 +316,7 @@ static ssize_t read_passed(wire *w, char *bytes, size_t n) {
   x.count = rights_take(&m, x.fds);
   x.cut = (m.msg_flags & MSG_CTRUNC) != 0;
   for (int i = 0; i < x.count; i++)
-    loop_own(loop_of(wire_stream(w)->host), x.fds[i]);
+    owned_add(x.fds[i]);
   stream_passed(wire_stream(w), &x, (size_t)got);
   return got;
 }
@@ -367,7 +378,7 @@ stream *wire_new(host *h, const transport *t, int fd, bool connecting) {
   w->watch.fd = fd;
   w->is_socket = t != &socket_pipe && t != &socket_tty;
   w->watch.ready = wire_ready;
-  loop_own(loop_of(h), fd);
+  owned_add(fd);
   return s;
 }
 
@@ -650,7 +661,7 @@ static void close_wire(stream *s, bool reset) {
     watch_drop(l, &w->watch);
   if (w->is_socket && (reset || w->lingers))
     set_linger(w, reset);
-  loop_disown(l, w->watch.fd);
+  owned_remove(w->watch.fd);
   close(w->watch.fd);
   w->watch.fd = -1;
   w->want = 0;
