@@ -433,7 +433,8 @@ end)
 describe("a start without descriptors", function()
   it("says what is missing", function()
     for n = 4, 9 do
-      local result = assert(process.run {"sh", "-c", ("ulimit -n %d; ASAN_OPTIONS=detect_leaks=0 exec \"$0\" -e ''"):format(n), child.neap})
+      local line = [[ulimit -n %d; ASAN_OPTIONS=detect_leaks=0 exec "$0" -e '']]
+      local result = assert(process.run {"sh", "-c", line:format(n), child.neap})
       assert.matches("^neap: [^\n]*EMFILE[^\n]*\n$", result.stderr)
     end
   end)

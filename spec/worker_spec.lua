@@ -326,8 +326,9 @@ describe("a worker", function()
     assert.matches("^cannot open .*/such.lua: Too many open files\n", result.stdout)
     assert.equal(("EMFILE\n"):rep(4), result.stdout:match "\n(.*)")
     for when = 1, 4 do
-      result = child.strace({"-f", "-e", "trace=epoll_ctl", "-e", "inject=epoll_ctl:error=ENOSPC:when=" .. when},
-        "print(select(2, worker.run(function() end)).code)")
+      result = child.strace({
+        "-f", "-e", "trace=epoll_ctl", "-e", "inject=epoll_ctl:error=ENOSPC:when=" .. when,
+      }, "print(select(2, worker.run(function() end)).code)")
       if result.code == 0 then
         assert.equal("ENOSPC\n", result.stdout)
       else
@@ -435,6 +436,30 @@ describe("a message between workers", function()
     assert.equal(0, #channel)
     channel:send "still good"
     assert.equal("still good", channel:recv())
+  end)
+
+  it("leaves no memory behind, however large it was", function()
+    local result = child.run_lean [[
+      local function used()
+        collectgarbage()
+        collectgarbage()
+        return io.open "/proc/self/statm":read "a":match "^%d+ (%d+)" * 4096 // 2 ^ 20
+      end
+      local SIZE = 2 ^ 26
+      local before = used()
+      local channel = worker.channel()
+      channel:send(("x"):rep(SIZE))
+      assert(#channel:recv() == SIZE)
+      print(used() - before < 32)
+      print(pcall(channel.send, channel, {("x"):rep(SIZE), print}))
+      print(used() - before < 32)
+      print(#worker.run(function(text)
+        return text
+      end, ("x"):rep(SIZE)))
+      print(used() - before < 32)
+    ]]
+    assert.equal("", result.stderr)
+    assert.matches("^true\nfalse\ta function cannot be sent.-\ntrue\n67108864\ntrue\n$", result.stdout)
   end)
 
   it("has a limit", function()

@@ -1,6 +1,7 @@
 #include "worker/message.h"
 
 #include <lauxlib.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -30,9 +31,36 @@ enum {
 ** Encoding
 */
 
+/* What a large message needed goes back. */
+static void begin(scratch *s) {
+  enum { KEPT = 64 * 1024 };
+  while (s->channel_count > 0)
+    channel_drop(s->channels[--s->channel_count]);
+  if (s->room > KEPT) {
+    free(s->bytes);
+    s->bytes = NULL;
+    s->room = 0;
+  }
+  s->size = 0;
+}
+
+
+/* As luaL_error, with nothing left in the scratch. */
+static void refuse(lua_State *L, scratch *s, const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  luaL_where(L, 1);
+  lua_pushvfstring(L, format, arguments);
+  va_end(arguments);
+  lua_concat(L, 2);
+  begin(s);
+  lua_error(L);
+}
+
+
 static void put(lua_State *L, scratch *s, const void *bytes, size_t n) {
   if (n > MESSAGE_LIMIT - s->size)
-    luaL_error(L, "a message has at most %d MiB", MESSAGE_LIMIT >> 20);
+    refuse(L, s, "a message has at most %d MiB", MESSAGE_LIMIT >> 20);
   if (s->size + n > s->room) {
     s->room = (s->size + n) * 2;
     s->bytes = memory_grow(s->bytes, s->room);
@@ -61,7 +89,7 @@ static void put_string(lua_State *L, scratch *s, int index) {
   const char *text = lua_tolstring(L, index, &n);
   uint32_t size = (uint32_t)n;
   if (n > MESSAGE_LIMIT)
-    luaL_error(L, "a message has at most %d MiB", MESSAGE_LIMIT >> 20);
+    refuse(L, s, "a message has at most %d MiB", MESSAGE_LIMIT >> 20);
   put_tag(L, s, STRING);
   put(L, s, &size, sizeof size);
   put(L, s, text, n);
@@ -72,8 +100,8 @@ static void put_channel(lua_State *L, scratch *s, int index) {
   channel *c = channel_test(L, index);
   uint32_t at = s->channel_count;
   if (c == NULL)
-    luaL_error(L, "a %s cannot be sent to another worker",
-               luaL_tolstring(L, index, NULL));
+    refuse(L, s, "a %s cannot be sent to another worker",
+           luaL_tolstring(L, index, NULL));
   if (at == s->channel_room) {
     s->channel_room = at * 2 + 4;
     s->channels =
@@ -91,7 +119,7 @@ static void put_value(lua_State *L, scratch *s, int index, int depth);
 static void put_table(lua_State *L, scratch *s, int index, int depth) {
   bool is_error = error_is(L, index);
   if (!is_error && lua_getmetatable(L, index))
-    luaL_error(L, "a table with a metatable cannot be sent to another worker");
+    refuse(L, s, "a table with a metatable cannot be sent to another worker");
   if (depth == MESSAGE_DEPTH)
     luaL_error(L,
                "a message has at most %d tables inside each other "
@@ -129,16 +157,9 @@ static void put_value(lua_State *L, scratch *s, int index, int depth) {
     put_channel(L, s, index);
     break;
   default:
-    luaL_error(L, "a %s cannot be sent to another worker",
-               luaL_typename(L, index));
+    refuse(L, s, "a %s cannot be sent to another worker",
+           luaL_typename(L, index));
   }
-}
-
-
-static void begin(scratch *s) {
-  while (s->channel_count > 0)
-    channel_drop(s->channels[--s->channel_count]);
-  s->size = 0;
 }
 
 
@@ -153,6 +174,7 @@ static message *finish(scratch *s) {
     memcpy(m->channels, s->channels, size);
   }
   s->channel_count = 0;
+  begin(s);
   return m;
 }
 

@@ -33,8 +33,9 @@ typedef struct scratch {
   unsigned channel_count, channel_room;
 } scratch;
 
-/* Encode the values from index `first` to the top.  Raises; what it had until
- * then stays in the host's scratch, which the next call begins anew. */
+/* Encode the values from index `first` to the top.  Raises; when that is for lack
+ * of memory, what it had until then stays in the host's scratch, which the next
+ * call begins anew. */
 message *message_encode(lua_State *L, int first);
 
 /* Push the values of a message, and return how many they are.  Raises on lack

@@ -151,6 +151,8 @@ int worker_wrap(lua_State *L, worker *w) {
   lua_pushcclosure(L, l_body, 2);
   int first = lua_gettop(L) + 1;
   int n = message_decode(L, w->arguments);
+  message_free(w->arguments);
+  w->arguments = NULL;
   lua_createtable(L, n, 1);
   lua_pushstring(L, w->name);
   lua_rawseti(L, -2, 0);
@@ -338,12 +340,16 @@ static void set_error(lua_State *L, const worker *w) {
 }
 
 
-/* Of one that has ended: its results, or nil and an error. */
+/* Of one that has ended: its results, which it has once, or nil and an error. */
 static int l_results(lua_State *L) {
-  const worker *w = check(L);
+  worker *w = check(L);
   luaL_argcheck(L, w->ended, 1, "a worker that has ended expected");
-  if (w->status == 0)
-    return w->results != NULL ? message_decode(L, w->results) : 0;
+  if (w->status == 0) {
+    int n = w->results != NULL ? message_decode(L, w->results) : 0;
+    message_free(w->results);
+    w->results = NULL;
+    return n;
+  }
   lua_pushnil(L);
   set_error(L, w);
   return 2;
