@@ -838,6 +838,90 @@ for _, kind in ipairs(transports.names) do
   end)
 end
 
+-- What is there already is found however little time there is to wait for it.
+
+--- What comes next runs while the news of a wait are delivered.
+local function with_news()
+  local a <close>, b = net.socketpair()
+  b:write "news"
+  b:close()
+  assert.equal("news", a:recv())
+end
+
+describe("a deadline of zero", function()
+  for _, kind in ipairs(transports.names) do
+    for _, row in ipairs(readers) do
+      local name, read, before, after, taken, to_end = table.unpack(row, 1, 6)
+      if not to_end then -- which takes two looks
+        case(("finds what has arrived: %s (%s)"):format(name, kind), function()
+          local ours <close>, theirs = transports.pair(kind)
+          theirs:settimeout(1)
+          for _, set in ipairs {false, true} do
+            theirs:write(before .. after)
+            theirs:flush()
+            settle()
+            with_news()
+            local got
+            if set then
+              got = read(ours:settimeout(0))
+            else
+              got = task.timeout(0, read, ours)
+            end
+            assert.equal(taken, got)
+            task.timeout(0, ours.recv, ours) -- what is left
+          end
+          assert.equal("ETIMEDOUT", code_of(ours:recv()))
+          theirs:close()
+        end)
+      end
+    end
+  end
+
+  case("finds a connection", function()
+    local listener <close> = assert(net.listen "tcp://127.0.0.1:0")
+    assert.equal("ETIMEDOUT", code_of(task.timeout(0, listener.accept, listener)))
+    local a <close> = assert(net.connect(listener.endpoint))
+    with_news()
+    local b <close> = assert(task.timeout(0, listener.accept, listener))
+    assert_usable(a, b)
+  end)
+
+  case("finds a message", function()
+    local socket <close> = assert(net.bind "udp://127.0.0.1:0")
+    local sender <close> = assert(net.connect("udp://127.0.0.1:" .. socket.localaddr.port))
+    assert.equal("ETIMEDOUT", code_of(task.timeout(0, socket.recv, socket)))
+    for _, set in ipairs {false, true} do
+      sender:send "message"
+      settle()
+      with_news()
+      if set then
+        socket:settimeout(0)
+        assert.equal("message", (socket:recv()))
+      else
+        assert.equal("message", (task.timeout(0, socket.recv, socket)))
+      end
+    end
+    assert.equal("ETIMEDOUT", code_of(socket:recv()))
+  end)
+
+  case("finds a port that is open, and one that is not", function()
+    local listener = assert(net.listen "tcp://127.0.0.1:0")
+    with_news()
+    assert(task.timeout(0, net.connect, listener.endpoint)):close()
+    local endpoint = listener.endpoint
+    listener:close()
+    with_news()
+    assert.equal("ECONNREFUSED", code_of(task.timeout(0, net.connect, endpoint)))
+  end)
+
+  case("ends what only others would end", function()
+    with_news()
+    assert.equal("ETIMEDOUT", code_of(task.timeout(0, task.sleep, 1)))
+    local event = task.event()
+    assert.equal("ETIMEDOUT", code_of(task.timeout(0, event.wait, event)))
+  end)
+end)
+
 describe("interrupting a connect", function()
   --- A listener whose queue is full, so that a connect to it waits, and those that
   --- fill the queue.

@@ -1117,7 +1117,7 @@ for _, kind in ipairs(transports.names) do
         {"unpack"}, {"unpack", {}}, {"unpack", "q"}, {"unpack", "B", 0}, {"unpack", "i17"},
         {"pack", "B", 256}, {"pack", "q"}, {"pack", "B"}, {"pack"},
         {"write", {}}, {"write", true}, {"write", "a", false}, {"write", print},
-        {"lines", "x"}, {"lines", -1}, {"settimeout", "x"}, {"settimeout", 0},
+        {"lines", "x"}, {"lines", -1}, {"settimeout", "x"}, {"settimeout", -1},
         {"set"}, {"set", 1}, {"set", {nosuch = 1}}, {"get"}, {"get", "nosuch"}, {"get", 1},
       }
 

@@ -104,8 +104,10 @@ void property_peer(lua_State *L, int status, const sockopt *peercred) {
 
 uint64_t property_timeout(lua_State *L, int arg) {
   lua_Number seconds = luaL_optnumber(L, arg, 0);
-  luaL_argcheck(L, lua_isnoneornil(L, arg) || seconds > 0, arg,
-                "seconds above 0, or nil for none, expected");
+  if (lua_isnoneornil(L, arg))
+    return 0;
+  luaL_argcheck(L, seconds >= 0, arg,
+                "seconds from 0, or nil for no limit, expected");
   uint64_t timeout = seconds < 1e9 ? (uint64_t)(seconds * 1e9) : 0;
-  return timeout == 0 && seconds > 0 && seconds < 1e9 ? 1 : timeout;
+  return timeout == 0 && seconds < 1e9 ? 1 : timeout;
 }

@@ -226,7 +226,9 @@ int wait_status(lua_State *L) {
 
 bool wait_interrupted(lua_State *L) {
   const task *t = task_current(L);
-  return t->interrupt && frame_interrupts(t, NULL);
+  const frame *f = NULL;
+  return t->interrupt && frame_interrupts(t, &f) &&
+         (f == NULL || f->kind != TIMEOUT);
 }
 
 
@@ -752,13 +754,14 @@ uint64_t sched_alarms(host *h) {
 }
 
 
-static void expire(struct sched *s) {
-  host *h = s->host;
-  if (next_deadline(s) == NEVER) {
-    s->now = h->world->coarse(h->outside);
+/* By the time at which the world was asked: what began to wait since, in a
+ * delivery, has not been looked for yet, also where its deadline is now. */
+static void expire(struct sched *s, uint64_t now) {
+  if (now == 0) {
+    s->now = s->host->world->coarse(s->host->outside);
     return;
   }
-  uint64_t now = s->now = h->world->now(h->outside);
+  s->now = now;
   sound(s, now);
   for (task *t; (t = timer_expired(s, now)) != NULL;)
     task_wake(t, frame_expire(t, now) ? WAIT_INTERRUPTED : -ETIMEDOUT);
@@ -821,8 +824,7 @@ void sched_run(host *h) {
       report_deadlock(s);
       continue;
     }
-    h->world->poll(h->outside, next);
-    expire(s);
+    expire(s, h->world->poll(h->outside, next));
   }
 }
 

@@ -83,7 +83,8 @@ int wait_raise(lua_State *L);
 
 /* Has the running task been cancelled, since it was woken too?  A continuation
  * that would take something which stays there otherwise (bytes, a connection)
- * leaves it then, and raises: nobody may want what it would return. */
+ * leaves it then, and raises: nobody may want what it would return.  A timeout
+ * does: what came before it is taken. */
 bool wait_interrupted(lua_State *L);
 
 /* As wait_status, and raises in that case. */

@@ -35,8 +35,10 @@ struct world {
 
   /* Wait until the deadline (0: do not wait; NEVER: no deadline) or until
    * something happened, deliver what happened to the objects that it
-   * concerns, and call sched_round() after one or a few deliveries. */
-  void (*poll)(void *w, uint64_t deadline);
+   * concerns, and call sched_round() after one or a few deliveries.  Returns
+   * the time behind the waiting and before the first delivery; 0: there was no
+   * deadline. */
+  uint64_t (*poll)(void *w, uint64_t deadline);
 
   /* Deliver the signals and the rings that have come, and nothing else; called
    * from Lua. */

@@ -463,19 +463,23 @@ static int wait_patiently(loop *l, uint64_t ns) {
 
 /* What runs before the wait may let Lua ask for an earlier deadline: then
  * there is no waiting this time.  An interrupted wait is an empty one. */
-static void poll_loop(void *w, uint64_t deadline) {
+static uint64_t poll_loop(void *w, uint64_t deadline) {
   loop *l = w;
   bool busy = run_later(l);
+  uint64_t time = deadline == 0 ? now(l) : 0;
   if (uv_due(l)) {
     run_uv(l);
     busy = true;
   }
   int n = wait_patiently(l, busy ? 0 : patience(l, deadline));
+  if (deadline != NEVER && time == 0)
+    time = now(l);
   l->turn++;
   if (l->doubt && n > 0)
     look_closely(l, n);
   deliver_all(l, n);
   run_later(l);
+  return time;
 }
 
 

@@ -326,7 +326,8 @@ function Datagram:set(options) end
 ---@return neap.Error? err
 function Datagram:get(name) end
 
---- Let every later wait of this socket's methods last so long at most.
+--- Let every later wait of this socket's methods last so long at most; with 0 each
+--- looks at the socket once.
 ---
 --- ```lua
 --- local net = require "neap.net"
@@ -335,7 +336,7 @@ function Datagram:get(name) end
 --- socket:settimeout(0.01)
 --- print(select(2, socket:recv()).code)  --> ETIMEDOUT
 --- ```
----@param seconds? number  above 0; nil: no limit
+---@param seconds? number  from 0; nil: no limit
 ---@return neap.Datagram? socket  itself
 ---@return neap.Error? err  EBADF
 function Datagram:settimeout(seconds) end

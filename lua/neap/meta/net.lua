@@ -496,7 +496,8 @@ function Stream:get(name) end
 
 --- Let every later wait of this stream's methods last so long at most; then they
 --- fail with ETIMEDOUT. A call may wait more than once, a line comes in pieces:
---- `task.timeout` bounds the whole.
+--- `task.timeout` bounds the whole. With 0 each wait looks at the socket once, so a
+--- call gets what has arrived.
 ---
 --- ```lua
 --- local net = require "neap.net"
@@ -504,7 +505,7 @@ function Stream:get(name) end
 --- local a, b = net.socketpair()
 --- print(a:settimeout(0.01):read())  --> nil read unix:unnamed: connection timed out (ETIMEDOUT)
 --- ```
----@param seconds? number  above 0; nil: no limit
+---@param seconds? number  from 0; nil: no limit
 ---@return neap.Stream? stream  itself
 ---@return neap.Error? err  EBADF
 function Stream:settimeout(seconds) end

@@ -86,7 +86,7 @@ function task.yield() end
 --- print(task.timeout(1, b.read, b, "l"))  --> first half and second
 --- ```
 ---@async
----@param seconds number
+---@param seconds number  with 0 a wait looks once for what is there
 ---@param f fun(...): any
 ---@param ... any  its arguments
 ---@return any ...  what `f` returned; nil and an error when the time was up
