@@ -8,6 +8,7 @@
 
 #include "host/coroutine.h"
 #include "host/error.h"
+#include "host/harmless.h"
 #include "host/load.h"
 #include "host/memory.h"
 #include "host/slab.h"
@@ -24,7 +25,18 @@ enum { COLLECTOR_PAUSE = 300 };
 enum { COLLECTOR_GRACE = 256 };
 
 
+/* Of the size that they will have: growing to it takes longer. */
+static void open_tables(lua_State *L) {
+  enum { GLOBALS = 64, LOADED = 32 };
+  lua_createtable(L, 0, GLOBALS);
+  lua_rawseti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
+  lua_createtable(L, 0, LOADED);
+  lua_setfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+}
+
+
 static int open_libraries(lua_State *L) {
+  open_tables(L);
   lua_pushboolean(L, host_of(L)->no_environment);
   lua_setfield(L, LUA_REGISTRYINDEX, "LUA_NOENV"); /* for loadlib.c */
   luaL_openlibs(L);
@@ -45,7 +57,9 @@ static int open_libraries(lua_State *L) {
 /* An error outside every call: abort() follows. */
 static int panic(lua_State *L) {
   const char *message = lua_tostring(L, -1);
-  fprintf(stderr, "neap: %s\n", message != NULL ? message : "no message");
+  fputs("neap: ", stderr);
+  harmless_text(stderr, message != NULL ? message : "no message");
+  fputc('\n', stderr);
   return 0;
 }
 
@@ -60,9 +74,11 @@ static void warn(void *about, const char *message, int to_be_continued) {
       h->warns = false;
     return;
   }
-  if (h->warns)
-    fprintf(stderr, "%s%s%s", h->warning ? "" : "Lua warning: ", message,
-            to_be_continued ? "" : "\n");
+  if (h->warns) {
+    fputs(h->warning ? "" : "Lua warning: ", stderr);
+    harmless_text(stderr, message);
+    fputs(to_be_continued ? "" : "\n", stderr);
+  }
   h->warning = to_be_continued != 0;
 }
 
@@ -91,7 +107,9 @@ bool host_open(host *h) {
   lua_pushcfunction(h->L, open_libraries);
   if (host_call(h, 0, 0))
     return true;
-  fprintf(stderr, "neap: %s\n", lua_tostring(h->L, -1));
+  fputs("neap: ", stderr);
+  harmless_text(stderr, lua_tostring(h->L, -1));
+  fputc('\n', stderr);
   host_close(h);
   return false;
 }
@@ -118,13 +136,12 @@ int host_flush(int status) {
 }
 
 
-/* Zeros may be in it. */
 void host_tell(host *h, const char *text, size_t n) {
   if (h->told == NULL)
     h->told = memory_text(text, n);
   fflush(stdout);
   fprintf(stderr, "%s: ", h->label);
-  fwrite(text, 1, n, stderr);
+  harmless_print(stderr, text, n, HARMLESS_LINES);
   fputc('\n', stderr);
 }
 

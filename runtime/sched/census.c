@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "host/error.h"
+#include "host/harmless.h"
 #include "host/load.h"
 #include "sched/sched.h"
 
@@ -192,12 +193,19 @@ static int l_list(lua_State *L) {
 /*
 ** host.source(name) : text | nil, of a module of neap in Lua
 ** host.modules() : {name}, of those that are built in
+** host.harmless(text, colours?) : text, as harmless.h has it
 */
 
 static const luaL_Reg functions[] = {
-    {"census", l_census},      {"tasks", l_tasks}, {"task", l_task},
-    {"serving", l_serving},    {"list", l_list},   {"source", load_source},
-    {"modules", load_modules}, {NULL, NULL},
+    {"census", l_census},
+    {"tasks", l_tasks},
+    {"task", l_task},
+    {"serving", l_serving},
+    {"list", l_list},
+    {"source", load_source},
+    {"modules", load_modules},
+    {"harmless", harmless_lua},
+    {NULL, NULL},
 };
 
 

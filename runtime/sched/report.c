@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "host/error.h"
+#include "host/harmless.h"
 #include "sched/sched.h"
 
 /* Key of the registry: a weak table, Task -> name. */
@@ -98,22 +99,35 @@ static void print(lua_State *L, int err, int origin) {
   host *h = host_of(L);
   size_t n;
   push_text(L, err);
-  const char *text = lua_tolstring(L, -1, &n); /* zeros may be in it */
+  const char *text = lua_tolstring(L, -1, &n);
   host_tell(h, text, n);
-  fprintf(stderr, "%s\n", lua_tostring(L, origin));
+  harmless_text(stderr, lua_tostring(L, origin));
+  fputc('\n', stderr);
   fflush(stderr);
   lua_pop(L, 1);
+}
+
+
+/* Any text, as a part of a line. */
+static void print_part(const char *text, size_t n) {
+  harmless_print(stderr, text, n, HARMLESS_LINE);
 }
 
 
 /* A connection that broke is no mistake of the script, and any client can
  * break as many as it likes: one line for each. */
 static void print_line(lua_State *L, int err, const task *t) {
+  size_t n;
   push_text(L, err);
   report_push_task(L, t);
   fflush(stdout);
-  fprintf(stderr, "%s: %s (%s)\n", host_of(L)->label, lua_tostring(L, -2),
-          lua_tostring(L, -1));
+  fprintf(stderr, "%s: ", host_of(L)->label);
+  const char *text = lua_tolstring(L, -2, &n);
+  print_part(text, n);
+  fputs(" (", stderr);
+  text = lua_tolstring(L, -1, &n);
+  print_part(text, n);
+  fputs(")\n", stderr);
 }
 
 
@@ -186,15 +200,19 @@ bool report_push_place(lua_State *L, lua_State *co) {
 
 
 static void print_waiting(lua_State *L, const task *t) {
+  size_t n;
   report_push_task(L, t);
-  const char *who = lua_tostring(L, -1);
+  lua_pushfstring(L, " waits for %s", t->op);
   if (report_push_place(L, t->parked)) {
-    fprintf(stderr, "  %s waits for %s at %s\n", who, t->op,
-            lua_tostring(L, -1));
-    lua_pop(L, 1);
-  } else {
-    fprintf(stderr, "  %s waits for %s\n", who, t->op);
+    lua_pushliteral(L, " at ");
+    lua_insert(L, -2);
+    lua_concat(L, 3);
   }
+  lua_concat(L, 2);
+  const char *line = lua_tolstring(L, -1, &n);
+  fputs("  ", stderr);
+  print_part(line, n);
+  fputc('\n', stderr);
   lua_pop(L, 1);
 }
 

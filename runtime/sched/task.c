@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "host/coroutine.h"
+#include "host/harmless.h"
 #include "host/memory.h"
 #include "sched/sched.h"
 #include "sched/time.h"
@@ -784,8 +785,11 @@ static void summon(struct sched *s) {
   if (s->on_summon == NULL)
     return;
   lua_pushcfunction(L, s->on_summon);
-  if (!host_call(s->host, 0, 0))
-    fprintf(stderr, "neap: %s\n", lua_tostring(L, -1));
+  if (!host_call(s->host, 0, 0)) {
+    fputs("neap: ", stderr);
+    harmless_text(stderr, lua_tostring(L, -1));
+    fputc('\n', stderr);
+  }
   lua_settop(L, 0);
 }
 

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "host/error.h"
+#include "host/harmless.h"
 #include "trace/tracer.h"
 
 enum {
@@ -47,15 +48,21 @@ static void colour(tracer *t, const char *how) {
 }
 
 
-/* Names come from outside: what is not printable does not reach the terminal. */
+/* Names come from outside. */
 static void put_name(tracer *t, const char *text) {
-  char *at = sink_room(&t->out, strlen(text));
-  size_t n = 0;
-  for (; text[n] != '\0'; n++) {
-    unsigned char c = (unsigned char)text[n];
-    at[n] = c < ' ' || c == 0x7f ? '?' : (char)c;
+  char escape[HARMLESS_ESCAPE];
+  for (size_t n = strlen(text); n > 0;) {
+    size_t run = harmless_run(text, n, HARMLESS_LINE);
+    sink_put(&t->out, text, run);
+    text += run;
+    n -= run;
+    if (n > 0) {
+      size_t used = harmless_escape(text, n, escape);
+      put(t, escape);
+      text += used;
+      n -= used;
+    }
   }
-  sink_add(&t->out, n);
 }
 
 

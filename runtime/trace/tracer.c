@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "host/error.h"
+#include "host/harmless.h"
 #include "host/memory.h"
 #include "sched/task.h"
 #include "sched/world.h"
@@ -29,8 +30,9 @@ typedef struct tracers {
 
 static void tell_failure(tracer *t) {
   t->told = true;
-  fprintf(stderr, "%s: trace %s: %s; the trace ends here\n", t->host->label,
-          t->path != NULL ? t->path : "to stderr", error_code(t->out.error));
+  fprintf(stderr, "%s: trace ", t->host->label);
+  harmless_text(stderr, t->path != NULL ? t->path : "to stderr");
+  fprintf(stderr, ": %s; the trace ends here\n", error_code(t->out.error));
 }
 
 
