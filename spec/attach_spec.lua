@@ -141,6 +141,95 @@ describe("neap attach", function()
     stop(p)
   end)
 
+  local function is_root()
+    return assert(process.run {"id", "-u"}).stdout == "0\n"
+  end
+
+  --- What an impostor hears who listens in a place before the process does.
+  local function impostor(path, uid)
+    local p = assert(process.spawn {neap, "-e", [[
+      local l = assert(net.listen("unix:" .. ..., {mode = tonumber("666", 8)}))
+      print "up" io.stdout:flush()
+      local wire = require "neap.repl.wire"
+      for s in l:accepts() do
+        wire.send(s, {kind = "welcome", pid = 1})
+        wire.send(s, {kind = "print", text = "forged"})
+        print(wire.receive(s) and "heard something" or "heard nothing")
+        io.stdout:flush()
+      end]], path, stdout = "pipe", uid = uid, gid = uid})
+    assert(p.stdout:read "l")
+    return p
+  end
+
+  it("gives nothing to another user who serves in its place, and takes nothing", function()
+    if not is_root() then
+      pending "only root can become another user"
+      return
+    end
+    local p <close> = start(idle)
+    local path = ("%s/neap/%d.sock"):format(runtime, p.pid)
+    local open = 'mkdir -p -m 700 "$1/neap" && chmod 755 "$1" && chmod 777 "$1/neap"'
+    assert(process.run {"sh", "-c", open, "sh", runtime})
+    local other <close> = impostor(path, 65534)
+    assert(process.run {"sh", "-c", 'chmod 700 "$1" "$1/neap"', "sh", runtime})
+    local result = assert(process.run {neap, "attach", path, input = "counter", env = with()})
+    assert.equal("", result.stdout)
+    assert.matches("is not a folder of user 65534 alone", result.stderr)
+    assert.equal(1, result.code)
+    assert.equal("7\n", attach(p, "counter").stdout) -- there is another place for it
+    other:kill "SIGKILL"
+    assert.matches("^heard nothing\nheard nothing\n[heard nothing\n]*$", other.stdout:read "a")
+    os.remove(path)
+    stop(p)
+  end)
+
+  it("refuses a folder that others may enter, or that a link leads to", function()
+    for _, line in ipairs {'mkdir -m 777 "$1/neap"', 'mkdir -m 700 "$1/elsewhere"; ln -s elsewhere "$1/neap"'} do
+      assert(process.run {"sh", "-c", 'rm -rf "$1/neap" "$1/elsewhere"; ' .. line, "sh", runtime})
+      local p <close> = start(idle, {env = {NEAP_ATTACH = "1"}})
+      local other <close> = impostor(("%s/neap/%d.sock"):format(runtime, p.pid))
+      -- The process itself takes another folder.
+      local result = attach(p, "counter")
+      assert.equal("7\n", result.stdout)
+      stop(p)
+      other:kill "SIGKILL"
+      other:wait()
+    end
+    assert(process.run {"sh", "-c", 'rm -rf "$1/neap" "$1/elsewhere"', "sh", runtime})
+  end)
+
+  it("tells that there is no place in good hands", function()
+    if not is_root() then
+      pending "only root can become another user"
+      return
+    end
+    local p <close> = start(idle, {env = {XDG_RUNTIME_DIR = ""}, uid = 4242, gid = 4242})
+    assert(process.run {"sh", "-c", 'mkdir "/tmp/neap-4242" && chown 65534 "/tmp/neap-4242"'})
+    local result = attach(p, "counter")
+    os.remove "/tmp/neap-4242"
+    assert.equal("", result.stdout)
+    assert.matches("/tmp/neap%-4242 is not a folder of user 4242 alone", result.stderr)
+    assert.equal(1, result.code)
+    stop(p)
+  end)
+
+  it("lets root into another user's process", function()
+    if not is_root() then
+      pending "only root can become another user"
+      return
+    end
+    local p <close> = start(idle, {env = {XDG_RUNTIME_DIR = ""}, uid = 4242, gid = 4242})
+    assert.equal("7\n", attach(p, "counter").stdout)
+    local path = ("/tmp/neap-4242/%d.sock"):format(p.pid)
+    assert.equal("7\n", assert(process.run {neap, "attach", path, input = "counter"}).stdout)
+    assert(process.run {"chmod", "755", "/tmp/neap-4242"})
+    local result = assert(process.run {neap, "attach", path, input = "counter"})
+    assert.matches("is not a folder of user 4242 alone", result.stderr)
+    assert.equal(1, result.code)
+    stop(p)
+    process.run {"rm", "-rf", "/tmp/neap-4242"}
+  end)
+
   it("uses no folder that others could have made", function()
     local p <close> = start(idle, {env = {XDG_RUNTIME_DIR = runtime .. "/open"}})
     assert(process.run {"mkdir", "-p", "-m", "777", runtime .. "/open/neap"})

@@ -35,9 +35,18 @@ typedef struct terminals {
   /* Write all, waiting as print does. */
   int (*write)(host *h, int fd, const char *bytes, size_t n);
 
-  /* A folder with its parents, for this user alone.  -EPERM if there is one
-   * already that is another's, or that others may enter. */
-  int (*folder)(host *h, const char *path);
+  /* Make a folder for this user alone, with those between it and `base`, which
+   * is there.  -EPERM if base is another's, unless nobody may take the place of
+   * others' files in it (/tmp); or if is_private says no. */
+  int (*folder)(host *h, const char *base, const char *path);
+
+  /* 0 for a folder, no symbolic link, that this user has and no other may enter;
+   * -EPERM, -ENOTDIR. */
+  int (*is_private)(host *h, const char *path, unsigned uid);
+
+  /* The last bytes of a file, `most` of them at most; or a negative errno.  As
+   * append, it takes only a regular file of this user's; -EPERM. */
+  ssize_t (*tail)(host *h, const char *path, char *bytes, size_t most);
 
   /* Append to a file for this user alone; what is above twice the limit is
    * cut down to the limit, from the front, at a line's end.  Two processes may

@@ -58,10 +58,36 @@ static int l_mode(lua_State *L) {
 }
 
 
-/* folder(path) : true | nil, error */
+/* folder(base, below) : path | nil, error */
 static int l_folder(lua_State *L) {
+  const char *base = luaL_checkstring(L, 1);
+  const char *path = lua_pushfstring(L, "%s/%s", base, luaL_checkstring(L, 2));
+  int status = terminals_of(L)->folder(host_of(L), base, path);
+  return status < 0 ? fail(L, status, "mkdir", path) : 1;
+}
+
+
+/* is_private(folder, uid) : true | nil, error */
+static int l_is_private(lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
-  return result(L, terminals_of(L)->folder(host_of(L), path), "mkdir", path);
+  unsigned uid = (unsigned)luaL_checkinteger(L, 2);
+  return result(L, terminals_of(L)->is_private(host_of(L), path, uid), "check",
+                path);
+}
+
+
+/* tail(path, most) : the last bytes | nil, error */
+static int l_tail(lua_State *L) {
+  const char *path = luaL_checkstring(L, 1);
+  lua_Integer most = luaL_checkinteger(L, 2);
+  luaL_Buffer b;
+  luaL_argcheck(L, most > 0 && most < INT32_MAX, 2, "a size expected");
+  char *bytes = luaL_buffinitsize(L, &b, (size_t)most);
+  ssize_t n = terminals_of(L)->tail(host_of(L), path, bytes, (size_t)most);
+  if (n < 0)
+    return fail(L, (int)n, "open", path);
+  luaL_pushresultsize(&b, (size_t)n);
+  return 1;
 }
 
 
@@ -124,6 +150,8 @@ static const luaL_Reg functions[] = {
     {"size", l_size},
     {"mode", l_mode},
     {"folder", l_folder},
+    {"is_private", l_is_private},
+    {"tail", l_tail},
     {"append", l_append},
     {"sweep", l_sweep},
     {"knock", l_knock},

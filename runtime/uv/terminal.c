@@ -153,18 +153,30 @@ static int write_all(host *h, int fd, const char *bytes, size_t n) {
 ** Files for this user alone
 */
 
-static int check_folder(const char *path) {
+static int is_private(host *h, const char *path, unsigned user) {
   struct stat st;
+  (void)h;
   if (lstat(path, &st) != 0)
     return -errno;
   if (!S_ISDIR(st.st_mode))
     return -ENOTDIR;
-  return st.st_uid == geteuid() && (st.st_mode & 0077) == 0 ? 0 : -EPERM;
+  return st.st_uid == user && (st.st_mode & 0077) == 0 ? 0 : -EPERM;
 }
 
 
-static int make_parents(char *path) {
-  for (char *slash = path + 1; (slash = strchr(slash, '/')) != NULL; slash++) {
+/* Where this user may leave something: in what is another's, others could put
+ * theirs in its place. */
+static int check_base(const char *path) {
+  struct stat st;
+  if (stat(path, &st) != 0)
+    return -errno;
+  return st.st_uid == geteuid() || (st.st_mode & S_ISVTX) != 0 ? 0 : -EPERM;
+}
+
+
+/* All but the last one, below the first n bytes of the path. */
+static int make_parents(char *path, size_t n) {
+  for (char *slash = path + n; (slash = strchr(slash, '/')) != NULL; slash++) {
     *slash = '\0';
     int status = mkdir(path, 0700) != 0 && errno != EEXIST ? -errno : 0;
     *slash = '/';
@@ -175,14 +187,31 @@ static int make_parents(char *path) {
 }
 
 
-static int folder(host *h, const char *path) {
+static int folder(host *h, const char *base, const char *path) {
+  int status = check_base(base);
+  if (status < 0)
+    return status;
   char *copy = memory_text(path, strlen(path));
-  (void)h;
-  int status = make_parents(copy);
+  status = make_parents(copy, strlen(base) + 1);
   free(copy);
   if (status == 0 && mkdir(path, 0700) != 0 && errno != EEXIST)
     status = -errno;
-  return status < 0 ? status : check_folder(path);
+  return status < 0 ? status : is_private(h, path, geteuid());
+}
+
+
+/* What is no regular file of this user's is not touched, and opening it (a FIFO)
+ * waits for nobody. */
+static int open_own(const char *path, int flags) {
+  struct stat st;
+  int fd =
+      open(path, flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY, 0600);
+  if (fd < 0)
+    return errno == ELOOP ? -EPERM : -errno;
+  if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid())
+    return fd;
+  close(fd);
+  return -EPERM;
 }
 
 
@@ -200,7 +229,8 @@ static ssize_t read_at(int fd, char *bytes, size_t n, off_t from) {
 
 /* Keep the last whole lines within the limit.  The file stays the same one:
  * others have it open, too. */
-static int trim(int fd, off_t all, size_t limit) {
+static int trim(int fd, size_t limit) {
+  off_t all = lseek(fd, 0, SEEK_END);
   char *kept = memory_grow(NULL, limit);
   ssize_t n = read_at(fd, kept, limit, all - (off_t)limit);
   int status = n < 0 ? (int)n : 0;
@@ -215,14 +245,28 @@ static int trim(int fd, off_t all, size_t limit) {
 }
 
 
+static ssize_t tail(host *h, const char *path, char *bytes, size_t most) {
+  (void)h;
+  int fd = open_own(path, O_RDONLY);
+  if (fd < 0)
+    return fd;
+  off_t all = lseek(fd, 0, SEEK_END);
+  off_t from = all > (off_t)most ? all - (off_t)most : 0;
+  ssize_t n = read_at(fd, bytes, most, from);
+  close(fd);
+  return n;
+}
+
+
 static int append_locked(int fd, const char *bytes, size_t n, size_t limit) {
   struct stat st;
-  if (fchmod(fd, 0600) != 0)
+  if (fstat(fd, &st) != 0)
+    return -errno;
+  if ((st.st_mode & 0077) != 0 && fchmod(fd, 0600) != 0)
     return -errno;
   int status = write_all(NULL, fd, bytes, n);
-  if (status == 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
-      (size_t)st.st_size > 2 * limit)
-    status = trim(fd, st.st_size, limit);
+  if (status == 0 && (size_t)st.st_size + n > 2 * limit)
+    status = trim(fd, limit);
   return status;
 }
 
@@ -230,9 +274,9 @@ static int append_locked(int fd, const char *bytes, size_t n, size_t limit) {
 static int append(host *h, const char *path, const char *bytes, size_t n,
                   size_t limit) {
   (void)h;
-  int fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
+  int fd = open_own(path, O_RDWR | O_APPEND | O_CREAT);
   if (fd < 0)
-    return -errno;
+    return fd;
   int status;
   do
     status = flock(fd, LOCK_EX) != 0 ? -errno : 0;
@@ -296,9 +340,13 @@ static int knock(host *h, int pid, enum knock what) {
 
 
 static void sweep(host *h, const char *path) {
-  DIR *d = opendir(path);
-  if (d == NULL)
+  int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+  if (d == NULL) {
+    if (fd >= 0)
+      close(fd);
     return;
+  }
   for (const struct dirent *e; (e = readdir(d)) != NULL;) {
     int pid = 0, n = 0;
     if (sscanf(e->d_name, "%d.sock%n", &pid, &n) == 1 && n > 0 &&
@@ -321,6 +369,8 @@ const terminals uv_terminals = {
     .mode = mode,
     .write = write_all,
     .folder = folder,
+    .is_private = is_private,
+    .tail = tail,
     .append = append,
     .sweep = sweep,
     .knock = knock,

@@ -6,6 +6,7 @@
 --- serves it is aside of the program: nothing waits for it.
 
 local core = require "neap.repl.core"
+local harmless = require "neap.host".harmless
 local net = require "neap.net"
 local task = require "neap.task"
 local tasks = require "neap.prompt.core"
@@ -23,18 +24,21 @@ local LINGER = 5
 --- Seconds that a place may take to open.
 local PATIENCE = 10
 
+--- Seconds after which one that is in others' hands is not waited for.
+local DOUBT = 2
+
 --
 -- The place
 --
 
---- The folders where it may be, the first one that works is taken.
-local function folders()
+--- The folders where a user's place may be, the first one that works is taken: each
+--- as what must be there already, and what is made below it.
+local function folders(uid, runtime)
   local found = {}
-  local runtime = os.getenv "XDG_RUNTIME_DIR"
-  if runtime and runtime:sub(1, 1) == "/" then
-    found[1] = runtime .. "/neap"
+  if runtime and string.find(runtime, "^/") then
+    found[1] = {runtime, "neap"}
   end
-  found[#found + 1] = format("/tmp/neap-%d", core.uid())
+  found[#found + 1] = {"/tmp", format("neap-%d", uid)}
   return found
 end
 
@@ -42,19 +46,22 @@ local function path_in(folder, pid)
   return format("%s/%d.sock", folder, pid)
 end
 
+local function listen_in(base, below)
+  local folder, err = core.folder(base, below)
+  if not folder then
+    return nil, err
+  end
+  core.sweep(folder)
+  return net.listen("unix:" .. path_in(folder, core.pid()), {mode = tonumber("600", 8), unlink_stale = true})
+end
+
 local function listen()
-  local err
-  for _, folder in ipairs(folders()) do
-    local ok, listener
-    ok, err = core.folder(folder)
-    if ok then
-      core.sweep(folder)
-      listener, err = net.listen("unix:" .. path_in(folder, core.pid()),
-        {mode = tonumber("600", 8), unlink_stale = true})
-      if listener then
-        trace.hide(listener) -- a prompt that shows a trace would trace itself
-        return listener
-      end
+  local listener, err
+  for _, folder in ipairs(folders(core.uid(), os.getenv "XDG_RUNTIME_DIR")) do
+    listener, err = listen_in(table.unpack(folder))
+    if listener then
+      trace.hide(listener) -- a prompt that shows a trace would trace itself
+      return listener
     end
   end
   return nil, err
@@ -70,12 +77,13 @@ local place = {visitors = 0}
 
 --- What this process runs, in a few words.
 local function program()
-  local name = arg and arg[0]
+  local arg = rawget(_G, "arg")
+  local name = type(arg) == "table" and rawget(arg, 0)
   if type(name) ~= "string" then
     return "neap"
   end
-  local line = name:match "^[^\n]*"
-  return #line > 40 and line:sub(1, 37) .. "..." or line
+  local line = string.match(name, "^[^\n]*")
+  return #line > 40 and string.sub(line, 1, 37) .. "..." or line
 end
 
 local function receive(stream)
@@ -96,7 +104,7 @@ end
 local function keep_open()
   local listener <close>, err = listen()
   if not listener then
-    io.stderr:write("neap: attach: ", tostring(err), "\n")
+    io.stderr:write("neap: attach: ", harmless(tostring(err)), "\n")
     return
   end
   repeat
@@ -123,7 +131,7 @@ end
 --
 
 local function fail(...)
-  io.stderr:write("neap: ", format(...), "\n")
+  io.stderr:write("neap: ", harmless(format(...)), "\n")
   os.exit(1)
 end
 
@@ -132,30 +140,60 @@ local function wrong(word)
   os.exit(2)
 end
 
---- Where the process's place may be: as for this one, or by its own environment.
-local function places_of(pid)
-  local found = folders()
-  local file = io.open(format("/proc/%d/environ", pid), "rb")
+--- What is in a file of /proc, or "".
+local function about(pid, name)
+  local file = io.open(format("/proc/%d/%s", pid, name), "rb")
+  local text = file and file:read "a" or ""
   if file then
-    local runtime = ("\0" .. file:read "a"):match "%zXDG_RUNTIME_DIR=(/[^%z]*)"
     file:close()
-    if runtime then
-      table.insert(found, 1, runtime .. "/neap")
-    end
   end
-  for i, folder in ipairs(found) do
-    found[i] = path_in(folder, pid)
+  return text
+end
+
+--- Whose the process is: its effective user.
+local function owner_of(pid)
+  return math.tointeger(tonumber(string.match(about(pid, "status"), "\nUid:%s+%d+%s+(%d+)"))) or core.uid()
+end
+
+--- The folders where the process's place may be, by its own environment.
+local function folders_of(pid, owner)
+  local runtime = string.match("\0" .. about(pid, "environ"), "%zXDG_RUNTIME_DIR=(/[^%z]*)")
+    or owner == core.uid() and os.getenv "XDG_RUNTIME_DIR" or nil
+  local found = {}
+  for i, folder in ipairs(folders(owner, runtime)) do
+    found[i] = table.concat(folder, "/")
   end
   return found
 end
 
-local function try(paths)
-  for _, path in ipairs(paths) do
-    local stream = net.connect("unix:" .. path)
-    if stream then
+--- Does this user serve there? What is typed, and what is to be shown, is nobody
+--- else's.
+local function is_served_by(stream, uid)
+  local peer = stream.peercred
+  return peer ~= nil and peer.uid == uid
+end
+
+local function exposed(folder, uid)
+  return format("%s is not a folder of user %d alone", folder, uid)
+end
+
+--- Connect to the owner's place in one of these folders; nil, and what is wrong with
+--- each of those that are not the owner's alone.
+local function try(found, pid, owner)
+  local refused = {}
+  for _, folder in ipairs(found) do
+    local ok, err = core.is_private(folder, owner)
+    local stream = ok and net.connect("unix:" .. path_in(folder, pid))
+    if stream and is_served_by(stream, owner) then
       return stream
+    elseif stream then
+      stream:close()
+      refused[#refused + 1] = path_in(folder, pid) .. " is another user's"
+    elseif not ok and err.code ~= "ENOENT" then
+      refused[#refused + 1] = exposed(folder, owner)
     end
   end
+  return nil, refused
 end
 
 local function knock(pid)
@@ -167,49 +205,66 @@ local function knock(pid)
   end
 end
 
---- A place may be about to close: knock again from time to time.
+--- A place may be about to close: knock again from time to time. One that is in
+--- others' hands is no place; there may be a good one besides, a little later.
 local function visit(pid)
-  local paths = places_of(pid)
+  local owner = owner_of(pid)
+  local found = folders_of(pid, owner)
   local began = time.now()
   local next_knock = 0
-  while time.now() - began < PATIENCE do
-    if time.now() - began >= next_knock then
+  repeat
+    local waited = time.now() - began
+    if waited >= next_knock then
       knock(pid)
       next_knock = next_knock + 1
     end
-    local stream = try(paths)
+    local stream, refused = try(found, pid, owner)
     if stream then
       return stream
+    elseif #refused == #found or #refused > 0 and waited > DOUBT then
+      fail("attach: %s", table.concat(refused, "; "))
     end
     task.sleep(0.005)
-  end
+  until waited > PATIENCE
   fail("process %d does not answer: perhaps it is busy", pid)
+end
+
+--- A place by its path: this user's. Root may name another's, too, if it is in a folder
+--- of that one's alone.
+local function visit_path(path)
+  local stream, err = net.connect("unix:" .. path)
+  if not stream then
+    fail("%s", tostring(err))
+  end
+  local peer = stream.peercred
+  local folder = string.match(path, "^(.*)/[^/]*$") or "."
+  if is_served_by(stream, core.uid()) then
+    return stream
+  elseif core.uid() ~= 0 or not peer then
+    fail("attach: %s is another user's, who does not let this user in", path)
+  elseif not core.is_private(folder, peer.uid) then
+    fail("attach: %s", exposed(folder, peer.uid))
+  end
+  return stream
 end
 
 --- The stream to a process, and its greeting.
 local function reach(word, where)
   local pid = where and math.tointeger(tonumber(where))
-  local stream, err
-  if pid then
-    stream = visit(pid)
-  elseif where and where ~= "" then
-    stream, err = net.connect("unix:" .. where)
-  else
+  if not pid and (where or "") == "" then
     wrong(word)
   end
-  if not stream then
-    fail("%s", tostring(err))
-  end
+  local stream = pid and visit(pid) or visit_path(where)
   local welcome = wire.receive(stream)
   if not welcome or welcome.kind ~= "welcome" then
     fail("process %s does not let this user in", where)
   end
-  return stream, welcome
+  -- The kernel says which process it is: a knock is for that one.
+  return stream, stream.peercred.pid, welcome
 end
 
 --- Have one text run there, and print what it prints.
-local function once(text, stream, welcome)
-  local pid = welcome.pid
+local function once(text, stream, pid)
   local failed = false
   local _ <close> = setmetatable({}, {__close = function()
     if pid then -- it was not seen to its end
@@ -219,7 +274,7 @@ local function once(text, stream, welcome)
   wire.send(stream, {kind = "hello", columns = 100, once = text})
   for message in wire.receive, stream do
     if message.kind == "print" then
-      io.stdout:write(message.text)
+      io.stdout:write(harmless(message.text, true))
     elseif message.kind == "bye" then
       failed = message.failed
       break
@@ -239,16 +294,16 @@ end
 --- `neap attach`
 ---@async
 function attach.attach(where)
-  local stream, welcome = reach("attach", where)
+  local stream, pid, welcome = reach("attach", where)
   if not is_interactive() then
-    return once(io.read "a", stream, welcome)
+    return once(io.read "a", stream, pid)
   end
-  local pid = welcome.pid
-  io.stdout:write(format("process %d, %s; ^D leaves it\n", pid, welcome.script or "neap"))
+  io.stdout:write(format("process %d, %s; ^D leaves it\n", pid, harmless(welcome.script or "neap")))
   local Terminal = require "neap.repl.terminal"
   local terminal = Terminal.new {
     stream = stream,
     prompt = format("neap %d> ", pid),
+    remote = true,
     hangup = true,
     interrupt = function()
       core.knock(pid, "interrupt")

@@ -11,35 +11,41 @@ local ENTRIES = 5000
 local ENTRY = 64 * 1024 -- a longer one is not kept
 
 local function encode(text)
-  return (text:gsub("[\\\n]", {["\\"] = "\\\\", ["\n"] = "\\n"}))
+  return (string.gsub(text, "[\\\n]", {["\\"] = "\\\\", ["\n"] = "\\n"}))
 end
 
 local function decode(line)
-  return (line:gsub("\\(.)", {["\\"] = "\\", n = "\n"}))
+  return (string.gsub(line, "\\(.)", {["\\"] = "\\", n = "\n"}))
 end
 
---- Where it is: `$XDG_STATE_HOME/neap/history`, or below `~/.local/state`.
----@return string? path
+--- Where it is: `$XDG_STATE_HOME/neap`, or `~/.local/state/neap`. What there must be
+--- already is the home; of a state folder elsewhere, the one that it is in.
+---@return string? base
+---@return string? below
 local function place()
-  local state = os.getenv "XDG_STATE_HOME"
-  if not state or state:sub(1, 1) ~= "/" then
-    local home = os.getenv "HOME"
-    if not home or home == "" then
-      return nil
-    end
-    state = home .. "/.local/state"
+  local home, state = os.getenv "HOME", os.getenv "XDG_STATE_HOME"
+  home = home and string.find(home, "^/") and home
+  if not state or not string.find(state, "^/") then
+    return home, ".local/state/neap"
+  elseif home and string.sub(state, 1, #home + 1) == home .. "/" then
+    return home, string.sub(state, #home + 2) .. "/neap"
   end
-  return state .. "/neap"
+  local base, name = string.match(state, "^(.*)/([^/]+)/*$")
+  return base and base .. "/", name and name .. "/neap"
 end
 
+--- The entries of the file's end, as far as it is read.
 local function load_entries(path)
+  local text, err = core.tail(path, 2 * LIMIT)
+  if not text then
+    return {}, err.code ~= "ENOENT" and err or nil
+  end
   local entries = {}
-  local file = io.open(path, "rb")
-  if file then
-    for line in file:lines() do
+  local whole = #text < 2 * LIMIT and 1 or (string.find(text, "\n", 1, true) or #text) + 1
+  for line in string.gmatch(string.sub(text, whole), "[^\n]+") do
+    if #line <= ENTRY then
       entries[#entries + 1] = decode(line)
     end
-    file:close()
   end
   local n = #entries
   if n > ENTRIES then
@@ -56,21 +62,26 @@ History.__index = History
 
 --- The history of this user.
 ---@return neap.repl.History
+---@return neap.Error? err  why there is a file, but none that is used
 function history.open()
-  local folder = place()
   local self = setmetatable({entries = {}}, History)
-  if folder and core.folder(folder) then
-    self.path = folder .. "/history"
-    self.entries = load_entries(self.path)
+  local base, below = place()
+  local folder = base and core.folder(base, below)
+  if not folder then
+    return self
   end
-  return self
+  local path = folder .. "/history"
+  local entries, err = load_entries(path)
+  self.entries = entries
+  self.path = not err and path or nil
+  return self, err
 end
 
 --- Add an entry, unless it is the same as the last one. One that begins with a
 --- space is not kept.
 ---@param text string
 function History:add(text)
-  if text == self.entries[#self.entries] or not text:find "^%S" or #text > ENTRY then
+  if text == self.entries[#self.entries] or not string.find(text, "^%S") or #text > ENTRY then
     return
   end
   self.entries[#self.entries + 1] = text
