@@ -45,9 +45,10 @@ static void keep_freed_memory(void) {
 }
 
 
-static void push_text(lua_State *L, const char *text, const char *name) {
+static void push_own(lua_State *L, const char *text, const char *name) {
   if (luaL_loadbufferx(L, text, strlen(text), name, "t") != LUA_OK)
     lua_error(L);
+  host_own(L);
 }
 
 
@@ -65,8 +66,8 @@ static void live_worker(worker *w);
 
 
 static bool open_all(host *h) {
-  static const lua_CFunction opens[] = {sched_open, net_open, trace_open,
-                                        workers_open, repl_open};
+  static const lua_CFunction opens[] = {sched_open,   net_open,  trace_open,
+                                        workers_open, repl_open, host_seal};
   for (size_t i = 0; i < sizeof opens / sizeof *opens; i++) {
     lua_pushcfunction(h->L, opens[i]);
     if (!host_call(h, 0, 0))
@@ -183,7 +184,7 @@ static void live_worker(worker *w) {
 /* Push the supervisor of workers, which run the program, and what it gets before
  * the program's arguments; returns how many. */
 static int push_supervisor(lua_State *L) {
-  push_text(L, supervisor, "=neap.worker");
+  push_own(L, supervisor, "=neap.worker");
   lua_pushinteger(L, program.workers);
   lua_pushinteger(L, WORKER_PROGRAM);
   lua_pushstring(L, program.verb == VERB_CODE ? "-e"
@@ -207,9 +208,7 @@ static void set_field(lua_State *L, const char *name, const char *value) {
 
 
 static void start_trace(lua_State *L, const command *c) {
-  lua_getglobal(L, "require");
-  lua_pushliteral(L, "neap.trace");
-  lua_call(L, 1, 1);
+  host_require(L, "neap.trace");
   lua_getfield(L, -1, "start");
   lua_newtable(L);
   set_field(L, "to", c->trace_to);
@@ -241,7 +240,7 @@ static int start(lua_State *L) {
   if (program.traces)
     start_trace(L, &program);
   if (program.interactive && program.verb != VERB_PROMPT) {
-    push_text(L, interactive_script, "=neap.repl");
+    push_own(L, interactive_script, "=neap.repl");
     lua_insert(L, -(++n + 1));
   }
   n += program_push_arguments(L, &program);

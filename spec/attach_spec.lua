@@ -147,8 +147,8 @@ describe("neap attach", function()
 
   --- What an impostor hears who listens in a place before the process does.
   local function impostor(path, uid)
-    local p = assert(process.spawn {neap, "-e", [[
-      local l = assert(net.listen("unix:" .. ..., {mode = tonumber("666", 8)}))
+    local p = assert(process.spawn {neap, env = with {PLACE = path}, "-e", [[
+      local l = assert(net.listen("unix:" .. os.getenv "PLACE", {mode = tonumber("666", 8)}))
       print "up" io.stdout:flush()
       local wire = require "neap.repl.wire"
       for s in l:accepts() do
@@ -156,7 +156,7 @@ describe("neap attach", function()
         wire.send(s, {kind = "print", text = "forged"})
         print(wire.receive(s) and "heard something" or "heard nothing")
         io.stdout:flush()
-      end]], path, stdout = "pipe", uid = uid, gid = uid})
+      end]], stdout = "pipe", uid = uid, gid = uid})
     assert(p.stdout:read "l")
     return p
   end

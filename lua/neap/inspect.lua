@@ -10,7 +10,6 @@ local objects = require "neap.repl.objects"
 local smallest = require "neap.repl.smallest"
 local text_of = require "neap.repl.text"
 
--- A script may replace the globals.
 local error, ipairs, next, pcall, rawequal, rawget = error, ipairs, next, pcall, rawequal, rawget
 local rawlen, require, select, type, tonumber = rawlen, require, select, type, tonumber
 local tostring, tointeger, mathtype, huge = tostring, math.tointeger, math.type, math.huge

@@ -15,7 +15,6 @@ local error_object = require "neap.error"
 local prefix = require "neap.prefix"
 local sched = require "neap.task.core"
 
--- A script may replace the globals.
 local error, getmetatable, next = error, getmetatable, next
 local pcall, rawget, require, type = pcall, rawget, require, type
 local tostring, mathtype = tostring, math.type
@@ -334,7 +333,7 @@ local function goes_on(err)
   elseif not is_lack(err) then
     error(err, 0)
   end
-  stderr:write("neap: ", tostring(err), "\n")
+  stderr:write("neap: ", require "neap.host".harmless(tostring(err)), "\n")
   return true
 end
 

@@ -106,18 +106,18 @@ local RAW = 101
 ---@return neap.Packet
 function packet.dissect(bytes, first)
   if type(bytes) ~= "string" then
-    error(("dissect: a string of bytes expected, got %s"):format(type(bytes)), 2)
+    error(string.format("dissect: a string of bytes expected, got %s", type(bytes)), 2)
   end
   if math.type(first) == "integer" then
     if first == RAW then
-      first = (bytes:byte(1) or 0) >> 4 == 6 and "ipv6" or "ip"
+      first = (string.byte(bytes, 1) or 0) >> 4 == 6 and "ipv6" or "ip"
     else
       first = links[first] or "raw"
     end
   elseif first == nil then
     first = "eth"
   elseif not core.kinds[first] then
-    error(("dissect: no layer '%s'"):format(tostring(first)), 2)
+    error(string.format("dissect: no layer '%s'", tostring(first)), 2)
   end
   return core.dissect(bytes, first)
 end
@@ -134,7 +134,7 @@ end
 ---@return integer checksum  16 bits
 function packet.checksum(bytes)
   if type(bytes) ~= "string" then
-    error(("checksum: a string of bytes expected, got %s"):format(type(bytes)), 2)
+    error(string.format("checksum: a string of bytes expected, got %s", type(bytes)), 2)
   end
   return core.fold(core.sum(bytes, 0))
 end

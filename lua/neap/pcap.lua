@@ -74,8 +74,8 @@ local function open(op, file, mode, method)
     local opened, message, number = io.open(file, mode)
     if not opened then
       local code = number == 2 and "ENOENT" or number == 13 and "EACCES" or "EIO"
-      local text = message:sub(1, #file + 2) == file .. ": " and message:sub(#file + 3) or message
-      return nil, errors.new {code = code, op = op, endpoint = file, message = text:lower()}
+      local text = string.sub(message, 1, #file + 2) == file .. ": " and string.sub(message, #file + 3) or message
+      return nil, errors.new {code = code, op = op, endpoint = file, message = string.lower(text)}
     end
     return opened, true
   end
@@ -83,7 +83,7 @@ local function open(op, file, mode, method)
     return file[method]
   end)
   if not ok or not found then
-    error(("%s: a path or an open file expected, got %s"):format(op, type(file)), 3)
+    error(string.format("%s: a path or an open file expected, got %s", op, type(file)), 3)
   end
   return file, false
 end
@@ -109,11 +109,11 @@ Writer.__name = "neap.pcap.Writer"
 local writer_options = {linktype = true, snaplen = true, name = true}
 
 local function option(code, value)
-  return pack("<I2s2", code, value) .. ("\0"):rep(-#value % 4)
+  return pack("<I2s2", code, value) .. string.rep("\0", -#value % 4)
 end
 
 local function block(type, body)
-  body = body .. ("\0"):rep(-#body % 4)
+  body = body .. string.rep("\0", -#body % 4)
   local length = #body + 12
   return pack("<I4I4", type, length) .. body .. pack("<I4", length)
 end
@@ -138,7 +138,7 @@ function pcap.writer(file, opts)
   opts = opts or {}
   for name in pairs(opts) do
     if not writer_options[name] then
-      error(("pcap.writer: no option '%s'"):format(tostring(name)), 2)
+      error(string.format("pcap.writer: no option '%s'", tostring(name)), 2)
     end
   end
   local linktype = opts.linktype or 1
@@ -222,7 +222,7 @@ function Writer:write(bytes, info)
   if packet.is(bytes) then
     bytes = bytes:bytes()
   elseif type(bytes) ~= "string" then
-    error(("pcap: write: bytes or a packet expected, got %s"):format(type(bytes)), 2)
+    error(string.format("pcap: write: bytes or a packet expected, got %s", type(bytes)), 2)
   end
   info = info or {}
   local ns = stamp(info)
@@ -236,7 +236,7 @@ function Writer:write(bytes, info)
     return fail("EBADF", "pcap write", "closed")
   end
   if private.snaplen > 0 and #bytes > private.snaplen then
-    bytes = bytes:sub(1, private.snaplen)
+    bytes = string.sub(bytes, 1, private.snaplen)
   end
   local ok, err = private.out:write(block(ENHANCED,
     pack("<I4I4I4I4I4", 0, ns >> 32, ns & 0xffffffff, #bytes, original) .. bytes))
@@ -352,7 +352,7 @@ local function need(source, n)
   if not bytes then
     return nil, err
   elseif #bytes < n then
-    return fail("ENODATA", "pcap read", ("%d bytes of %d, then the end"):format(#bytes, n))
+    return fail("ENODATA", "pcap read", string.format("%d bytes of %d, then the end", #bytes, n))
   end
   return bytes
 end
@@ -370,7 +370,7 @@ local function skip(source, n)
 end
 
 local function malformed(message, ...)
-  return fail("EBADMSG", "pcap read", message:format(...))
+  return fail("EBADMSG", "pcap read", string.format(message, ...))
 end
 
 
@@ -406,7 +406,7 @@ local function read_options(body, at, endian)
     if code == 0 or at + 3 + length > #body then
       break
     end
-    options[code] = options[code] or body:sub(at + 4, at + 3 + length)
+    options[code] = options[code] or string.sub(body, at + 4, at + 3 + length)
     at = at + 4 + length + -length % 4
   end
   return options
@@ -423,7 +423,7 @@ local function read_interface(state, body)
     linktype = linktype,
     snaplen = snaplen,
     name = options[IF_NAME],
-    resolution = resolution and resolution:byte() or 6,
+    resolution = resolution and string.byte(resolution) or 6,
     offset = offset and #offset == 8 and unpack(state.endian .. "i8", offset) or 0,
   }
   return true
@@ -446,7 +446,7 @@ local function packet_of(state, number, high, low, captured, original, body, at)
     info.ns = to_ns(high << 32 | low, interface.resolution, interface.offset)
     info.time = info.ns / 1e9
   end
-  return body:sub(at, at + captured - 1), info
+  return string.sub(body, at, at + captured - 1), info
 end
 
 --- Readers of the blocks that hold packets.
@@ -536,7 +536,7 @@ local function next_pcapng(state)
       if length < 12 or length % 4 ~= 0 then
         return malformed("a block of %d bytes", length)
       elseif read and length > MAX_BLOCK then
-        return fail("EMSGSIZE", "pcap read", ("a block of %d bytes"):format(length))
+        return fail("EMSGSIZE", "pcap read", string.format("a block of %d bytes", length))
       end
       local body
       if read then
@@ -596,7 +596,7 @@ local function next_pcap(state)
   end
   local seconds, fraction, captured, original = unpack(state.endian .. "I4I4I4I4", head)
   if captured > MAX_BLOCK then
-    return fail("EMSGSIZE", "pcap read", ("a packet of %d bytes"):format(captured))
+    return fail("EMSGSIZE", "pcap read", string.format("a packet of %d bytes", captured))
   end
   local bytes
   bytes, err = need(state.source, captured)

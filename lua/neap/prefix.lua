@@ -37,9 +37,9 @@ Prefix.__name = "neap.Prefix"
 --- The bits of an address: IPv4 has the upper 32 of 64.
 local function bits_of(family, ip)
   if family == "inet" then
-    return (">I4"):unpack(bytes_of.to_ipv4(ip)) << 32, 0
+    return string.unpack(">I4", bytes_of.to_ipv4(ip)) << 32, 0
   end
-  return (">i8i8"):unpack(bytes_of.to_ipv6(ip))
+  return string.unpack(">i8i8", bytes_of.to_ipv6(ip))
 end
 
 --- The masks of so many bits.
@@ -64,22 +64,22 @@ end
 ---@return neap.Prefix
 function prefix.parse(text)
   local function wrong(why)
-    error(("prefix.parse: '%s': %s"):format(tostring(text), why), 3)
+    error(string.format("prefix.parse: '%s': %s", tostring(text), why), 3)
   end
   if type(text) ~= "string" then
     wrong "a string such as 10.0.0.0/8 expected"
   end
-  local ip, digits = text:match "^([%x:.]+)/(%d%d?%d?)$"
+  local ip, digits = string.match(text, "^([%x:.]+)/(%d%d?%d?)$")
   ip = ip or text
   local v4 = bytes_of.to_ipv4(ip)
-  if digits and digits:find "^0%d" or not (v4 or bytes_of.to_ipv6(ip)) then
+  if digits and string.find(digits, "^0%d") or not (v4 or bytes_of.to_ipv6(ip)) then
     wrong "an address, / and a length expected"
   end
   local address = core.address(ip)
   local most = v4 and 32 or 128
   local length = tonumber(digits) or most
   if length > most then
-    wrong(("a length of %d at most expected"):format(most))
+    wrong(string.format("a length of %d at most expected", most))
   elseif address.family == "inet" and not v4 then -- ::ffff:a.b.c.d
     length = length - 96
     if length < 0 then
@@ -89,7 +89,7 @@ function prefix.parse(text)
   local high, low = bits_of(address.family, address.ip)
   local mask_high, mask_low = masks(length)
   if high & ~mask_high ~= 0 or low & ~mask_low ~= 0 then
-    wrong(("bits are set behind the first %d"):format(length))
+    wrong(string.format("bits are set behind the first %d", length))
   end
   return setmetatable({
     family = address.family,
@@ -117,7 +117,7 @@ end
 function Prefix:contains(address)
   local known, found = pcall(core.address, address)
   if not known then
-    error(("contains: an address expected, got '%s'"):format(tostring(address)), 2)
+    error(string.format("contains: an address expected, got '%s'", tostring(address)), 2)
   end
   address = found
   if address.family ~= self.family then
@@ -129,7 +129,7 @@ function Prefix:contains(address)
 end
 
 function Prefix:__tostring()
-  return ("%s/%d"):format(self.ip, self.length)
+  return string.format("%s/%d", self.ip, self.length)
 end
 
 function Prefix.__eq(a, b)

@@ -21,7 +21,6 @@ local core = require "neap.process.core"
 local error_object = require "neap.error"
 local sched = require "neap.task.core"
 
--- A script may replace the globals.
 local error, ipairs, pairs, pcall, type = error, ipairs, pairs, pcall, type
 local tostring, mathtype, concat = tostring, math.type, table.concat
 local format, gsub = string.format, string.gsub

@@ -29,7 +29,7 @@ local function locals_at(co, level)
     local name = debug.getlocal(co, level, i)
     if not name then
       return found
-    elseif not name:find "^%(" then
+    elseif not string.find(name, "^%(") then
       found[name] = i
     end
     i = i + 1

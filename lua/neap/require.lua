@@ -5,12 +5,16 @@
 --- modules that are built into neap are found second, after package.preload;
 --- Lua files are loaded as text only; and while one task loads a module,
 --- another that requires it waits for it.
+---
+--- neap's own modules find each other by a `require` of their own, which
+--- this chunk returns: whatever a script makes of `package`, what is built in is
+--- there.
 
 local builtin = ...
 
 local package, type, tostring, error = package, type, tostring, error
 local select, loadfile, setmetatable = select, loadfile, setmetatable
-local concat, insert, format = table.concat, table.insert, string.format
+local concat, insert, format, gsub = table.concat, table.insert, string.format, string.gsub
 local searchpath, getinfo, open = package.searchpath, debug.getinfo, io.open
 local loaded = package.loaded
 local ENOENT, ENOTDIR = 2, 20
@@ -79,7 +83,7 @@ local function find(name)
     i = i + 1
     local searcher = searchers[i]
     if searcher == nil then
-      raise(format("module '%s' not found:%s", name, (concat(tried):gsub("no file '([^'\n]*)'", explain))))
+      raise(format("module '%s' not found:%s", name, (gsub(concat(tried), "no file '([^'\n]*)'", explain))))
     end
     local loader, extra = searcher(name)
     if type(loader) == "function" then
@@ -90,8 +94,16 @@ local function find(name)
   end
 end
 
-local function load_module(name)
-  local loader, extra = find(name)
+local function find_own(name)
+  local loader, where = builtin(name)
+  if loader then
+    return loader, where
+  end
+  return find(name)
+end
+
+local function load_module(name, find_loader)
+  local loader, extra = find_loader(name)
   local value = loader(name, extra)
   if value ~= nil then
     loaded[name] = value
@@ -138,15 +150,15 @@ end
 
 -- Closing, and not pcall: so an error keeps the place where it was raised. Who
 -- waits for a module that failed tries it anew.
-local function load_alone(name, task)
+local function load_alone(name, find_loader, task)
   local entry <close> = setmetatable({ name = name, task = task }, Entry)
   loading[name] = entry
-  return load_module(name)
+  return load_module(name, find_loader)
 end
 
 local core -- neap.task.core
 
-local function require_name(name)
+local function require_name(name, find_loader)
   local value = loaded[name]
   if value then
     return value
@@ -154,15 +166,15 @@ local function require_name(name)
   core = core or builtin "neap.task.core" ()
   local task = core.current()
   if not task then
-    return load_module(name)
+    return load_module(name, find_loader)
   end
   local entry = loading[name]
   if entry then
     check_circle(entry, task)
     await(entry, core, task)
-    return require_name(name)
+    return require_name(name, find_loader)
   end
-  return load_alone(name, task)
+  return load_alone(name, find_loader, task)
 end
 
 function require(...) -- luacheck: globals require
@@ -173,5 +185,9 @@ function require(...) -- luacheck: globals require
     local got = select("#", ...) == 0 and "no value" or type(name)
     raise(format("bad argument #1 to 'require' (string expected, got %s)", got))
   end
-  return require_name(name)
+  return require_name(name, find)
+end
+
+return function(name)
+  return require_name(name, find_own)
 end

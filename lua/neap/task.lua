@@ -22,7 +22,6 @@
 
 local core = require "neap.task.core"
 
--- A script may replace the globals.
 local error, ipairs, setmetatable, type = error, ipairs, setmetatable, type
 local format, mathtype, pack, unpack = string.format, math.type, table.pack, table.unpack
 

@@ -27,7 +27,7 @@ local holders = {file = true, describe = true, insulate = true, expose = true}
 local Exit = {__name = "neap.test.exit"}
 
 function Exit:__tostring()
-  return ("os.exit(%s) was called in a test"):format(self.code)
+  return string.format("os.exit(%s) was called in a test", self.code)
 end
 
 local function exit(code)
@@ -45,7 +45,7 @@ local function keep_modules(busted)
   function busted.context.pop()
     local ours = {}
     for name, module in pairs(package.loaded) do
-      if type(name) == "string" and name:find "^neap%f[.\0]" then
+      if type(name) == "string" and string.find(name, "^neap%f[.\0]") then
         ours[name] = module
       end
     end
@@ -64,7 +64,7 @@ local function pass_over_ours(busted)
   function busted.getTrace(element, level, message)
     level = level or 3
     local info = getinfo(level, "S")
-    while info and (info.what == "C" or info.source:find "^=neap%.") do
+    while info and (info.what == "C" or string.find(info.source, "^=neap%.")) do
       level = level + 1
       info = getinfo(level, "S")
     end
@@ -97,7 +97,7 @@ local function set_limit(busted, limit, now)
   -- The cancellation arrives here, as the error of the line that waited.
   function busted.rewriteMessage(element, message, trace)
     if deadline and now() >= deadline then
-      message = ("not done after %g s: %s"):format(limit, tostring(message))
+      message = string.format("not done after %g s: %s", limit, tostring(message))
     end
     return rewrite(element, message, trace)
   end
@@ -134,15 +134,16 @@ function test.main(args)
     return busted
   end
 
+  local os <const> = _G.os -- theirs
   local old_exit, old_arg = os.exit, rawget(_G, "arg")
-  os.exit = exit -- luacheck: ignore 122
+  os.exit = exit
   rawset(_G, "arg", {[-1] = executable(old_arg), [0] = "neap test", table.unpack(args)})
   -- busted asks who called it: a chunk of this name, and not by a tail call.
   local start = assert(load("local run = ... run {standalone = false}", "@neap test"))
   local ok, err = xpcall(start, function(err)
     return getmetatable(err) == Exit and err or debug.traceback(tostring(err), 2)
   end, runner)
-  os.exit = old_exit -- luacheck: ignore 122
+  os.exit = old_exit
   rawset(_G, "arg", old_arg)
   package.loaded["busted.core"] = core
 

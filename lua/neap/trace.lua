@@ -77,19 +77,19 @@ local known = {to = true, format = true, filter = true, bytes = true, colour = t
 
 local function check(name, opts)
   if opts ~= nil and type(opts) ~= "table" then
-    error(("%s: options expected, a table, got %s"):format(name, type(opts)), 4)
+    error(string.format("%s: options expected, a table, got %s", name, type(opts)), 4)
   end
   for option, value in pairs(opts or {}) do
     if not known[option] then
-      error(("%s: unknown option '%s'"):format(name, tostring(option)), 4)
+      error(string.format("%s: unknown option '%s'", name, tostring(option)), 4)
     elseif option == "format" and not forms[value] then
-      error(("%s: option 'format': \"text\" or \"pcapng\" expected"):format(name), 4)
+      error(string.format("%s: option 'format': \"text\" or \"pcapng\" expected", name), 4)
     elseif option == "to" and type(value) ~= "string" and type(value) ~= "function" then
-      error(("%s: option 'to': a path or a function expected, got %s"):format(name, type(value)), 4)
+      error(string.format("%s: option 'to': a path or a function expected, got %s", name, type(value)), 4)
     elseif option == "bytes" and (math.type(value) ~= "integer" or value < 0 or value > MOST) then
-      error(("%s: option 'bytes': a whole number from 0 to %d expected"):format(name, MOST), 4)
+      error(string.format("%s: option 'bytes': a whole number from 0 to %d expected", name, MOST), 4)
     elseif option == "colour" and type(value) ~= "boolean" then
-      error(("%s: option 'colour': true or false expected"):format(name), 4)
+      error(string.format("%s: option 'colour': true or false expected", name), 4)
     end
   end
   return opts or {}
@@ -101,7 +101,7 @@ local function form_of(opts)
   elseif type(opts.to) == "function" then
     return "events"
   end
-  return opts.to and opts.to:find "%.pcapn?g?$" and "pcapng" or "text"
+  return opts.to and string.find(opts.to, "%.pcapn?g?$") and "pcapng" or "text"
 end
 
 local function start(opts, form, queue)
@@ -243,16 +243,16 @@ local kinds = {
 }
 
 local function fail(text, why)
-  error(("filter '%s': %s"):format(text, why), 0)
+  error(string.format("filter '%s': %s", text, why), 0)
 end
 
 --- The kind and the family of `tcp6`.
 local function kind_of(text, name)
-  local kind, digit = name:match "^(%a+)([46]?)$"
+  local kind, digit = string.match(name, "^(%a+)([46]?)$")
   if name == "" or name == "*" then
     return nil
   elseif not kinds[kind] then
-    fail(text, ("'%s' is no kind of socket"):format(name))
+    fail(text, string.format("'%s' is no kind of socket", name))
   end
   return kind, digit == "4" and "inet" or digit == "6" and "inet6" or nil
 end
@@ -261,29 +261,29 @@ local function port_of(text, digits)
   if digits == "" or digits == "*" then
     return nil
   end
-  local port = math.tointeger(tonumber(digits:match "^%d+$"))
-  if not port and digits:find "^%a" then
+  local port = math.tointeger(tonumber(string.match(digits, "^%d+$")))
+  if not port and string.find(digits, "^%a") then
     port = require "neap.net.core".service(digits) or require "neap.net.core".service(digits, "udp")
   end
   if not port or port > 65535 then
-    fail(text, ("'%s' is no port"):format(digits))
+    fail(text, string.format("'%s' is no port", digits))
   end
   return port
 end
 
 --- Split host and port; brackets hold an IPv6 address or prefix.
 local function split(text, rest)
-  local host, port = rest:match "^%[([^%]]*)%](.*)$"
-  if not host and select(2, rest:gsub(":", "")) > 1 then
+  local host, port = string.match(rest, "^%[([^%]]*)%](.*)$")
+  if not host and select(2, string.gsub(rest, ":", "")) > 1 then
     host, port = rest, "" -- an IPv6 address alone
   end
   if not host then
-    host, port = rest:match "^([^:]*)(.*)$"
+    host, port = string.match(rest, "^([^:]*)(.*)$")
   end
-  if port ~= "" and port:sub(1, 1) ~= ":" then
+  if port ~= "" and string.sub(port, 1, 1) ~= ":" then
     fail(text, "host:port expected")
   end
-  return host, port:sub(2)
+  return host, string.sub(port, 2)
 end
 
 local function add(found, filter, prefix)
@@ -306,10 +306,10 @@ local function add_host(found, text, host, filter)
     return add(found, {kind = filter.kind, port = filter.port}, parse "::1")
   end
   local good, prefix = pcall(parse, host)
-  if not good and not host:find "^[%x.:]+/?%d*$" then
-    fail(text, ("'%s' is no address (names are not looked up here)"):format(host))
+  if not good and not string.find(host, "^[%x.:]+/?%d*$") then
+    fail(text, string.format("'%s' is no address (names are not looked up here)", host))
   elseif not good then
-    fail(text, (prefix:gsub("^.-: ", "", 1):gsub("^'.-': ", "", 1)))
+    fail(text, (string.gsub(string.gsub(prefix, "^.-: ", "", 1), "^'.-': ", "", 1)))
   elseif filter.family and filter.family ~= prefix.family then
     fail(text, "an address of the other family")
   end
@@ -319,8 +319,8 @@ end
 local named = {unix = true, unixgram = true, seqpacket = true, mem = true}
 
 local function add_path(found, text, kind, path)
-  local beginning = path:sub(-1) == "*"
-  path = beginning and path:sub(1, -2) or path
+  local beginning = string.sub(path, -1) == "*"
+  path = beginning and string.sub(path, 1, -2) or path
   if #path > 107 then
     fail(text, "a path of 107 bytes at most expected")
   end
@@ -328,12 +328,12 @@ local function add_path(found, text, kind, path)
 end
 
 local function add_filter(found, text)
-  local scheme, rest = text:match "^([%w*]*)://(.*)$"
+  local scheme, rest = string.match(text, "^([%w*]*)://(.*)$")
   if not scheme then
-    local name, path = text:match "^(%a+):(.*)$"
+    local name, path = string.match(text, "^(%a+):(.*)$")
     if named[name] then
       return add_path(found, text, name, path)
-    elseif text:find "^%a[%w]*$" and text ~= "localhost" and not text:find "^%x+$" then
+    elseif string.find(text, "^%a[%w]*$") and text ~= "localhost" and not string.find(text, "^%x+$") then
       local kind, family = kind_of(text, text)
       return add(found, {kind = kind, family = family})
     end
@@ -344,7 +344,7 @@ local function add_filter(found, text)
   end
   local kind, family = kind_of(text, scheme)
   if named[kind] then
-    fail(text, ("%s:path expected"):format(kind))
+    fail(text, string.format("%s:path expected", kind))
   end
   local host, port = split(text, rest)
   add_host(found, text, host, {kind = kind, family = family, port = port_of(text, port)})
@@ -357,9 +357,9 @@ function filters_of(filter)
   local good, why = pcall(function()
     for _, text in ipairs(list) do
       if type(text) ~= "string" then
-        error(("filter: a string or a list of them expected, got %s"):format(type(text)), 0)
+        error(string.format("filter: a string or a list of them expected, got %s", type(text)), 0)
       end
-      for part in (text .. ","):gmatch "%s*(.-)%s*," do
+      for part in string.gmatch(text .. ",", "%s*(.-)%s*,") do
         add_filter(found, part)
       end
     end

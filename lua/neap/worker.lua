@@ -24,7 +24,6 @@
 local core = require "neap.worker.core"
 local sched = require "neap.task.core"
 
--- A script may replace the globals.
 local error, pcall, type, format = error, pcall, type, string.format
 local dump, getupvalue, getinfo = string.dump, debug.getupvalue, debug.getinfo
 
@@ -174,7 +173,7 @@ end
 function worker.channel(name, capacity)
   local ok, channel = pcall(core.channel, name, capacity)
   if not ok then
-    error(type(channel) == "string" and channel:gsub("'%?'", "'channel'") or channel, 2)
+    error(type(channel) == "string" and string.gsub(channel, "'%?'", "'channel'") or channel, 2)
   end
   return channel
 end

@@ -34,6 +34,13 @@ static void push_text(lua_State *L, const char *text, const char *name) {
 }
 
 
+/* Of neap itself. */
+static void push_own(lua_State *L, const char *text, const char *name) {
+  push_text(L, text, name);
+  host_own(L);
+}
+
+
 /*
 ** Code and files
 */
@@ -48,10 +55,9 @@ static bool says_any(const char *code, const char *const *words) {
 /* Unless the script has given the name a value of its own. */
 static void set_short_name(lua_State *L, const char *name) {
   if (lua_getglobal(L, name) == LUA_TNIL) {
-    lua_getglobal(L, "require");
-    lua_pushfstring(L, "neap.%s", name);
-    lua_call(L, 1, 1);
+    host_require(L, lua_pushfstring(L, "neap.%s", name));
     lua_setglobal(L, name);
+    lua_pop(L, 1);
   }
   lua_pop(L, 1);
 }
@@ -77,12 +83,13 @@ static void add_folder(lua_State *L, const char *script) {
   else
     lua_pushliteral(L, ".");
   const char *folder = lua_tostring(L, -1);
-  lua_getglobal(L, "package");
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  lua_getfield(L, -1, "package");
   lua_getfield(L, -1, "path");
   lua_pushfstring(L, "%s/?.lua;%s/?/init.lua;%s", folder, folder,
                   lua_tostring(L, -1));
   lua_setfield(L, -3, "path");
-  lua_pop(L, 3);
+  lua_pop(L, 4);
 }
 
 
@@ -103,13 +110,13 @@ static bool push_last(lua_State *L, const command *c) {
   case VERB_CODE:
     return false;
   case VERB_PROMPT:
-    push_text(L, c->interactive ? always_script : prompt_script, "=neap.repl");
+    push_own(L, c->interactive ? always_script : prompt_script, "=neap.repl");
     break;
   case VERB_REMOTE:
-    push_text(L, remote_script, "=neap.repl");
+    push_own(L, remote_script, "=neap.repl");
     break;
   case VERB_TEST:
-    push_text(L, test_script, "=neap.test");
+    push_own(L, test_script, "=neap.test");
     break;
   default:
     program_push_file(L, c->argv[c->program]);

@@ -334,9 +334,14 @@ static const luaL_Reg revealing[] = {{"getregistry", l_getregistry},
                                      {NULL, NULL}};
 
 
+void coroutine_reveal(lua_State *L) {
+  luaL_setfuncs(L, revealing, 0);
+}
+
+
 int luaopen_neap_coroutine(lua_State *L) {
   lua_getglobal(L, LUA_DBLIBNAME);
-  luaL_setfuncs(L, revealing, 0);
+  coroutine_reveal(L);
   lua_pop(L, 1);
   luaL_newlib(L, functions);
   return 1;

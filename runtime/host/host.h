@@ -95,6 +95,20 @@ static inline bool host_suspends(lua_State *L) {
 /* Register for `require name` a C function that leaves the module. */
 void host_module(lua_State *L, const char *name, lua_CFunction open);
 
+/* The standard library is whole, and no script has run: from now on neap's own
+ * code in Lua sees it as it is.  A lua_CFunction. */
+int host_seal(lua_State *L);
+
+/* The main function on top is neap's own: the globals that it sees are those of
+ * host_seal. */
+void host_own(lua_State *L);
+
+/* Push such a global, whatever the script made of its own. */
+void host_global(lua_State *L, const char *name);
+
+/* Push a module, by the `require` of neap's own code. */
+void host_require(lua_State *L, const char *name);
+
 /* Create the lua_State of a zeroed host, with the standard libraries and
  * neap's replacements of parts of them (coroutine.*, require, dofile,
  * loadfile).  False when there is no memory for it. */

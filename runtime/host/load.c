@@ -1,6 +1,10 @@
 /*
 ** Code from files, as text only, and the modules that are built in.
 **
+** The globals, and what is in the standard libraries, are the script's, who may
+** replace any of it at any time.  So neap's own modules, whenever they are
+** loaded, have other globals: copies, made before the script runs.
+**
 ** loadfile without a mode, dofile, and require's search for Lua files refuse
 ** bytecode, which Lua does not verify.  `load`, and loadfile with a mode, stay
 ** as Lua documents them.
@@ -13,8 +17,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/coroutine.h"
 #include "host/embedded.h"
 #include "host/host.h"
+#include "host/traceback.h"
+
+/* Keys of the registry: the globals of neap's own code, once there is such; a list
+ * of what is kept for them; and what is `require` there. */
+static const char own_globals, own_values, own_require;
 
 /* In the registry: C modules by name. */
 #define MODULES "neap.modules"
@@ -70,6 +80,10 @@ static int l_dofile(lua_State *L) {
   lua_callk(L, 0, LUA_MULTRET, 0, dofile_k);
   return dofile_k(L, 0, 0);
 }
+
+
+static const luaL_Reg functions[] = {
+    {"loadfile", l_loadfile}, {"dofile", l_dofile}, {NULL, NULL}};
 
 
 void host_module(lua_State *L, const char *name, lua_CFunction open) {
@@ -173,24 +187,215 @@ int load_modules(lua_State *L) {
 
 
 /*
+** The globals of neap's own code
+**
+** They are made when the first of it is loaded, and a library when it is first
+** used: Lua's own open functions make them anew, whatever the script did to its.
+** What can't be had twice is kept from the start on.
+*/
+
+/* A library, and what is kept of it. */
+static const char *const kept[][10] = {
+    {"_G", "package", "pcall", "print", "xpcall"},
+    {"math", "floor", "huge", "max", "maxinteger", "min", "tointeger", "type"},
+    {"io", "open", "read", "stderr", "stdout", "type"},
+    {"os", "clock", "exit", "getenv"},
+    {"coroutine", "running", "status"}};
+
+enum {
+  KEPT = sizeof kept / sizeof *kept,
+  GLOBALS = 40, /* about so many there are */
+  FIELDS = 8    /* and of a library that is kept */
+};
+
+
+int host_seal(lua_State *L) {
+  lua_createtable(L, KEPT * FIELDS, 0);
+  for (int i = 0, n = 0; i < KEPT; i++) {
+    lua_getglobal(L, kept[i][0]);
+    for (const char *const *name = kept[i] + 1; *name != NULL; name++) {
+      lua_getfield(L, -1, *name);
+      lua_rawseti(L, -3, ++n);
+    }
+    lua_pop(L, 1);
+  }
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &own_values);
+  return 0;
+}
+
+
+/* Open a library when it is first used; what has not been kept is no good. */
+static int l_missing(lua_State *L);
+
+
+/* Set in the table on top the values from number n on. */
+static int put_values(lua_State *L, const char *const *names, int n) {
+  int list = lua_absindex(L, -2);
+  for (; *names != NULL; names++) {
+    lua_rawgeti(L, list, n++);
+    lua_setfield(L, -2, *names);
+  }
+  return n;
+}
+
+
+/* Set in the table on top what host_seal has kept. */
+static void put_kept(lua_State *L) {
+  int own = lua_gettop(L);
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &own_values) != LUA_TTABLE) {
+    lua_pop(L, 1);
+    host_seal(L);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &own_values);
+  }
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, l_missing);
+  lua_setfield(L, -2, "__index");
+  int missing = lua_gettop(L);
+  for (int i = 0, n = 1; i < KEPT; i++) {
+    lua_pushvalue(L, missing - 1);
+    if (i == 0)
+      lua_pushvalue(L, own);
+    else
+      lua_createtable(L, 0, FIELDS);
+    n = put_values(L, kept[i] + 1, n);
+    lua_pushvalue(L, missing);
+    lua_setmetatable(L, -2);
+    if (i > 0)
+      lua_setfield(L, own, kept[i][0]);
+    lua_settop(L, missing);
+  }
+  lua_settop(L, own);
+}
+
+
+/* The methods of strings stay those of the script's library. */
+static int open_string(lua_State *L) {
+  lua_pushliteral(L, "");
+  if (lua_getmetatable(L, -1) == 0)
+    lua_pushnil(L);
+  lua_pushcfunction(L, luaopen_string);
+  int status = lua_pcall(L, 0, 1, 0);
+  lua_insert(L, -3);
+  lua_setmetatable(L, -2);
+  lua_pop(L, 1);
+  return status == LUA_OK ? 1 : lua_error(L);
+}
+
+
+static int open_debug(lua_State *L) {
+  luaopen_debug(L);
+  coroutine_reveal(L);
+  traceback_set(L);
+  return 1;
+}
+
+
+static const luaL_Reg libraries[] = {{LUA_STRLIBNAME, open_string},
+                                     {LUA_TABLIBNAME, luaopen_table},
+                                     {LUA_UTF8LIBNAME, luaopen_utf8},
+                                     {LUA_DBLIBNAME, open_debug},
+                                     {NULL, NULL}};
+
+
+static int l_missing(lua_State *L) {
+  const char *name = luaL_checkstring(L, 2);
+  const luaL_Reg *library = libraries;
+  while (library->name != NULL && strcmp(library->name, name) != 0)
+    library++;
+  if (library->name == NULL)
+    return luaL_error(L, "neap's own code has no '%s' (load.c)", name);
+  lua_pushcfunction(L, library->func);
+  lua_call(L, 0, 1);
+  lua_pushvalue(L, -1);
+  lua_setfield(L, 1, name);
+  return 1;
+}
+
+
+/* luaopen_base fills the globals, whichever they are just then. */
+static void open_base(lua_State *L) {
+  lua_pushglobaltable(L);
+  lua_pushvalue(L, -2);
+  lua_rawseti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
+  lua_pushcfunction(L, luaopen_base);
+  int status = lua_pcall(L, 0, 0, 0);
+  lua_pushvalue(L, status == LUA_OK ? -1 : -2);
+  lua_rawseti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
+  if (status != LUA_OK)
+    lua_error(L);
+  lua_setfield(L, -2, "_G");
+}
+
+
+/* What is loaded stays known; the rest of package is the script's, as it is. */
+static void put_package(lua_State *L) {
+  lua_createtable(L, 0, 1);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  lua_setfield(L, -2, "loaded");
+  lua_createtable(L, 0, 1);
+  lua_getfield(L, -3, "package");
+  lua_setfield(L, -2, "__index");
+  lua_setmetatable(L, -2);
+  lua_setfield(L, -2, "package");
+}
+
+
+static void build(lua_State *L) {
+  lua_createtable(L, 0, GLOBALS);
+  open_base(L);
+  luaL_setfuncs(L, functions, 0);
+  put_kept(L);
+  put_package(L);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &own_require);
+  lua_setfield(L, -2, "require");
+}
+
+
+static void push_own_globals(lua_State *L) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &own_globals) == LUA_TTABLE)
+    return;
+  lua_pop(L, 1);
+  build(L);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &own_globals);
+}
+
+
+void host_own(lua_State *L) {
+  push_own_globals(L);
+  lua_setupvalue(L, -2, 1);
+}
+
+
+void host_global(lua_State *L, const char *name) {
+  push_own_globals(L);
+  lua_getfield(L, -1, name);
+  lua_remove(L, -2);
+}
+
+
+void host_require(lua_State *L, const char *name) {
+  host_global(L, "require");
+  lua_pushstring(L, name);
+  lua_call(L, 1, 1);
+}
+
+
+/*
 ** builtin(name) : loader, where | nil
 */
 
 static int l_builtin(lua_State *L) {
   const char *name = luaL_checkstring(L, 1);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, MODULES);
-  bool found =
-      lua_getfield(L, -1, name) == LUA_TFUNCTION ||
-      (!is_meta(name) && (load_from_folder(L, name) || load_embedded(L, name)));
-  if (!found)
-    return 0;
+  if (lua_getfield(L, -1, name) != LUA_TFUNCTION) {
+    if (is_meta(name) || !(load_from_folder(L, name) || load_embedded(L, name)))
+      return 0;
+    host_own(L);
+  }
   lua_pushliteral(L, ":builtin:");
   return 2;
 }
-
-
-static const luaL_Reg functions[] = {
-    {"loadfile", l_loadfile}, {"dofile", l_dofile}, {NULL, NULL}};
 
 
 void load_open(lua_State *L) {
@@ -200,5 +405,6 @@ void load_open(lua_State *L) {
   if (!load_embedded(L, "neap.require"))
     luaL_error(L, "the library is not built in");
   lua_pushcfunction(L, l_builtin);
-  lua_call(L, 1, 0);
+  lua_call(L, 1, 1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &own_require);
 }

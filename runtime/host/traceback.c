@@ -87,10 +87,14 @@ static int l_traceback(lua_State *L) {
 }
 
 
+void traceback_set(lua_State *L) {
+  lua_pushcfunction(L, l_traceback);
+  lua_setfield(L, -2, "traceback");
+}
+
+
 void traceback_open(lua_State *L) {
-  static const luaL_Reg functions[] = {{"traceback", l_traceback},
-                                       {NULL, NULL}};
   lua_getglobal(L, LUA_DBLIBNAME);
-  luaL_setfuncs(L, functions, 0);
+  traceback_set(L);
   lua_pop(L, 1);
 }

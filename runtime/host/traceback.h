@@ -11,7 +11,8 @@
 /* Push on L the traceback of the stack of `of` from a level on. */
 void traceback_push(lua_State *L, lua_State *of, int level);
 
-/* Replace debug.traceback. */
+/* Replace `traceback` in the table `debug` on top; and in the script's. */
+void traceback_set(lua_State *L);
 void traceback_open(lua_State *L);
 
 #endif

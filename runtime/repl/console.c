@@ -138,7 +138,7 @@ static ssize_t on_output(void *cookie, const char *bytes, size_t n) {
 /* print writes to stdout a word at a time; a line at a time would redraw the
  * prompt for each.  So it is flushed when the running task waits. */
 static void take_file(lua_State *L, console *c, taken *t, const char *name) {
-  lua_getglobal(L, "io");
+  host_global(L, "io");
   lua_getfield(L, -1, name);
   FILE *ours = fopencookie(c, "w", (cookie_io_functions_t){.write = on_output});
   if (ours == NULL)

@@ -180,9 +180,7 @@ int repl_open(lua_State *L) {
 
 /* require("neap.repl.attach").summoned() */
 int repl_summoned(lua_State *L) {
-  lua_getglobal(L, "require");
-  lua_pushliteral(L, "neap.repl.attach");
-  lua_call(L, 1, 1);
+  host_require(L, "neap.repl.attach");
   lua_getfield(L, -1, "summoned");
   lua_call(L, 0, 0);
   return 0;

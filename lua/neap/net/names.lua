@@ -6,7 +6,6 @@ local endpoints = require "neap.endpoint"
 local error_object = require "neap.error"
 local sched = require "neap.task.core"
 
--- A script may replace the globals.
 local error, ipairs, pcall, format = error, ipairs, pcall, string.format
 local max_of, concat = math.max, table.concat
 
@@ -20,7 +19,7 @@ local FAILED, CONNECTED = 1, 2
 
 --- The family of an endpoint's addresses: `udp6` takes those of IPv6.
 local function family_of(scheme)
-  local number = scheme:match "%d$"
+  local number = string.match(scheme, "%d$")
   return number == "4" and "inet" or number == "6" and "inet6" or nil
 end
 

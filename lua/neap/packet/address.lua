@@ -21,7 +21,7 @@ local address = {}
 ---@return string text
 function address.ipv4(bytes, at)
   at = at or 1
-  return ("%d.%d.%d.%d"):format(byte(bytes, at, at + 3))
+  return string.format("%d.%d.%d.%d", byte(bytes, at, at + 3))
 end
 
 --- The 4 bytes of an IPv4 address: four decimal numbers.
@@ -35,8 +35,8 @@ end
 ---@param text string
 ---@return string? bytes  nil for what is no address
 function address.to_ipv4(text)
-  local a, b, c, d = text:match "^(%d%d?%d?)%.(%d%d?%d?)%.(%d%d?%d?)%.(%d%d?%d?)$"
-  if not a or text:find "%f[%d]0%d" then
+  local a, b, c, d = string.match(text, "^(%d%d?%d?)%.(%d%d?%d?)%.(%d%d?%d?)%.(%d%d?%d?)$")
+  if not a or string.find(text, "%f[%d]0%d") then
     return nil
   end
   a, b, c, d = tonumber(a), tonumber(b), tonumber(c), tonumber(d)
@@ -62,7 +62,7 @@ end
 local function hex_groups(groups, from, to)
   local texts = {}
   for i = from, to do
-    texts[#texts + 1] = ("%x"):format(groups[i])
+    texts[#texts + 1] = string.format("%x", groups[i])
   end
   return table.concat(texts, ":")
 end
@@ -80,7 +80,7 @@ end
 ---@return string text
 function address.ipv6(bytes, at)
   at = at or 1
-  local groups = {(">I2I2I2I2I2I2I2I2"):unpack(bytes, at)}
+  local groups = {string.unpack(">I2I2I2I2I2I2I2I2", bytes, at)}
   groups[9] = nil -- the position behind them
   local run, length = longest_run(groups)
   if run == 1 and length == 5 and groups[6] == 0xffff then
@@ -97,8 +97,8 @@ local function group_bytes(text)
     return ""
   end
   local out = {}
-  for group in (text .. ":"):gmatch "([^:]*):" do
-    if not group:find "^%x%x?%x?%x?$" then
+  for group in string.gmatch(text .. ":", "([^:]*):") do
+    if not string.find(group, "^%x%x?%x?%x?$") then
       return nil
     end
     out[#out + 1] = pack(">I2", tonumber(group, 16))
@@ -119,15 +119,15 @@ function address.to_ipv6(text)
   if #text > 45 then
     return nil
   end
-  local rest, decimals = text:match "^(.*:)(%d+%.[%d.]+)$"
+  local rest, decimals = string.match(text, "^(.*:)(%d+%.[%d.]+)$")
   if rest then
     local bytes = address.to_ipv4(decimals)
     if not bytes then
       return nil
     end
-    text = rest .. ("%02x%02x:%02x%02x"):format(byte(bytes, 1, 4))
+    text = rest .. string.format("%02x%02x:%02x%02x", byte(bytes, 1, 4))
   end
-  local left, right = text:match "^(.-)::(.*)$"
+  local left, right = string.match(text, "^(.-)::(.*)$")
   if not left then
     local bytes = group_bytes(text)
     return bytes and #bytes == 16 and bytes or nil
@@ -136,7 +136,7 @@ function address.to_ipv6(text)
   if not left or not right or #left + #right > 14 then
     return nil
   end
-  return left .. ("\0"):rep(16 - #left - #right) .. right
+  return left .. string.rep("\0", 16 - #left - #right) .. right
 end
 
 --- The text of an Ethernet address.
@@ -151,7 +151,7 @@ end
 ---@return string text
 function address.mac(bytes, at)
   at = at or 1
-  return ("%02x:%02x:%02x:%02x:%02x:%02x"):format(byte(bytes, at, at + 5))
+  return string.format("%02x:%02x:%02x:%02x:%02x:%02x", byte(bytes, at, at + 5))
 end
 
 --- The 6 bytes of an Ethernet address: six pairs of hex digits between `:` or `-`.
@@ -164,12 +164,12 @@ end
 ---@param text string
 ---@return string? bytes  nil for what is no address
 function address.to_mac(text)
-  local separator = text:sub(3, 3)
+  local separator = string.sub(text, 3, 3)
   if #text ~= 17 or separator ~= ":" and separator ~= "-" then
     return nil
   end
-  local pattern = "^" .. ("(%x%x)%" .. separator):rep(5) .. "(%x%x)$"
-  local digits = {text:match(pattern)}
+  local pattern = "^" .. string.rep("(%x%x)%" .. separator, 5) .. "(%x%x)$"
+  local digits = {string.match(text, pattern)}
   if #digits ~= 6 then
     return nil
   end

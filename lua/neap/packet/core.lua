@@ -36,7 +36,7 @@ core.kinds = kinds
 
 local function set_of(words)
   local set = {}
-  for word in (words or ""):gmatch "[%w_]+" do
+  for word in string.gmatch(words or "", "[%w_]+") do
     set[word] = true
   end
   return set
@@ -45,9 +45,9 @@ end
 --- The text of any value, for an error's message.
 local function quote(value)
   if type(value) == "string" then
-    local text = #value > 40 and value:sub(1, 40) .. "..." or value
-    return "'" .. text:gsub("[^\x20-\x7e]", function(c)
-      return ("\\x%02x"):format(c:byte())
+    local text = #value > 40 and string.sub(value, 1, 40) .. "..." or value
+    return "'" .. string.gsub(text, "[^\x20-\x7e]", function(c)
+      return string.format("\\x%02x", string.byte(c))
     end) .. "'"
   end
   return tostring(value)
@@ -57,7 +57,7 @@ core.quote = quote
 
 --- Raise for a field. The position is added where the script called.
 local function bad(layer, field, expected)
-  error(("%s.%s: %s expected, got %s"):format(layer.name, field, expected,
+  error(string.format("%s.%s: %s expected, got %s", layer.name, field, expected,
     quote(layer[field])), 0)
 end
 core.bad = bad
@@ -67,7 +67,7 @@ function core.int(layer, field, bits)
   local value = layer[field]
   local n = type(value) == "number" and math.tointeger(value)
   if not n or n < 0 or n >> bits ~= 0 then
-    bad(layer, field, ("0 to %d"):format((1 << bits) - 1))
+    bad(layer, field, string.format("0 to %d", (1 << bits) - 1))
   end
   return n
 end
@@ -168,8 +168,8 @@ function core.flags(names)
         return core.int(layer, field, #names)
       end
       local bits = 0
-      for word in value:gmatch "[^%s,|+]+" do
-        local bit = values[word:upper()]
+      for word in string.gmatch(value, "[^%s,|+]+") do
+        local bit = values[string.upper(word)]
         if not bit then
           bad(layer, field, table.concat(names, ", "))
         end
@@ -182,12 +182,12 @@ end
 
 --- What was short, for a note.
 function core.short(name, from, to, needed)
-  return ("%s: %d bytes of %d"):format(name, to - from + 1, needed)
+  return string.format("%s: %d bytes of %d", name, to - from + 1, needed)
 end
 
 --- Zeros up to a multiple of n bytes.
 function core.pad(bytes, n)
-  return bytes .. ("\0"):rep(-#bytes % n)
+  return bytes .. string.rep("\0", -#bytes % n)
 end
 
 
@@ -208,7 +208,7 @@ local function sum(bytes, total)
     i = i + 2
   end
   if i == n then
-    total = total + (bytes:byte(i) << 8)
+    total = total + (string.byte(bytes, i) << 8)
   end
   return total
 end
@@ -231,9 +231,9 @@ local function final_destination(layers, at, i)
     if layer.name == "routing" and layer.segments_left ~= 0 then
       local data = layer.data or ""
       if layer.type == 4 and #data >= 20 then
-        return data:sub(5, 20)
+        return string.sub(data, 5, 20)
       elseif (layer.type == 0 or layer.type == 2) and #data >= 20 then
-        return data:sub(-16)
+        return string.sub(data, -16)
       end
     end
   end
@@ -316,7 +316,7 @@ function core.kind(kind)
   local name = kind.name
   local known = {note = true}
   local fields = {}
-  for field in kind.fields:gmatch "[%w_]+" do
+  for field in string.gmatch(kind.fields, "[%w_]+") do
     fields[#fields + 1] = field
     known[field] = true
   end
@@ -333,7 +333,7 @@ function core.kind(kind)
 
   function layers.__newindex(layer, field, value)
     if not known[field] then
-      error(("%s: no field '%s'"):format(name, tostring(field)), 2)
+      error(string.format("%s: no field '%s'", name, tostring(field)), 2)
     end
     rawset(layer, field, value)
   end
@@ -341,11 +341,11 @@ function core.kind(kind)
   return function(given)
     local layer = {}
     if given ~= nil and type(given) ~= "table" then
-      error(("%s: a table of fields expected, got %s"):format(name, type(given)), 2)
+      error(string.format("%s: a table of fields expected, got %s", name, type(given)), 2)
     end
     for field, value in pairs(given or {}) do
       if not known[field] then
-        error(("%s: no field '%s'"):format(name, tostring(field)), 2)
+        error(string.format("%s: no field '%s'", name, tostring(field)), 2)
       end
       layer[field] = copy_value(value)
     end
@@ -505,7 +505,7 @@ end
 local function plain(kind, field, value)
   local digits = kind.hex[field]
   if digits and math.type(value) == "integer" then
-    return ("0x%0" .. digits .. "x"):format(value)
+    return string.format("0x%0" .. digits .. "x", value)
   end
   return tostring(value)
 end
@@ -562,7 +562,7 @@ function Packet:verify()
     for _, field in ipairs(kind.fields) do
       local expected = found[layer] and found[layer][field]
       if expected ~= nil then
-        wrong[#wrong + 1] = ("%s.%s: %s, %s expected"):format(layer.name, field,
+        wrong[#wrong + 1] = string.format("%s.%s: %s, %s expected", layer.name, field,
           plain(kind, field, layer[field]), plain(kind, field, expected))
       end
     end
@@ -579,12 +579,12 @@ end
 --- Bytes on one line: as they are when printable, hexadecimal when not.
 local function bytes_text(bytes)
   if #bytes > 32 then
-    return bytes_text(bytes:sub(1, 24)) .. ("... (%d bytes)"):format(#bytes)
-  elseif bytes:find "^[\x20-\x7e]*$" then
+    return bytes_text(string.sub(bytes, 1, 24)) .. string.format("... (%d bytes)", #bytes)
+  elseif string.find(bytes, "^[\x20-\x7e]*$") then
     return '"' .. bytes .. '"'
   end
-  return (bytes:gsub(".", function(c)
-    return ("%02x"):format(c:byte())
+  return (string.gsub(bytes, ".", function(c)
+    return string.format("%02x", string.byte(c))
   end))
 end
 
@@ -615,7 +615,7 @@ local function record_text(record)
     return tostring(a) < tostring(b)
   end)
   for _, key in ipairs(keys) do
-    words[#words + 1] = ("%s=%s"):format(key, item_text(record[key]))
+    words[#words + 1] = string.format("%s=%s", key, item_text(record[key]))
   end
   return table.concat(words, " ")
 end
@@ -624,7 +624,7 @@ function item_text(value)
   if type(value) == "table" then
     return "{" .. record_text(value) .. "}"
   elseif type(value) == "string" then
-    return value:find "^[%w_:.%-/@]+$" and #value <= 80 and value or bytes_text(value)
+    return string.find(value, "^[%w_:.%-/@]+$") and #value <= 80 and value or bytes_text(value)
   end
   return tostring(value)
 end
@@ -632,14 +632,14 @@ end
 function core.hexdump(bytes)
   local lines = {}
   for at = 1, #bytes, 16 do
-    local row = bytes:sub(at, at + 15)
+    local row = string.sub(bytes, at, at + 15)
     local hex = {}
     for i = 1, 16 do
-      local b = row:byte(i)
-      hex[i] = (b and ("%02x"):format(b) or "  ") .. (i == 8 and " " or "")
+      local b = string.byte(row, i)
+      hex[i] = (b and string.format("%02x", b) or "  ") .. (i == 8 and " " or "")
     end
-    lines[#lines + 1] = ("%08x  %s  |%s|"):format(at - 1, table.concat(hex, " "),
-      (row:gsub("[^\x20-\x7e]", ".")))
+    lines[#lines + 1] = string.format("%08x  %s  |%s|", at - 1, table.concat(hex, " "),
+      (string.gsub(row, "[^\x20-\x7e]", ".")))
   end
   return table.concat(lines, "\n")
 end
@@ -649,18 +649,18 @@ local function show_field(lines, kind, field, value, expected)
   if type(value) == "table" then
     for i, item in ipairs(value) do
       item = type(item) == "table" and record_text(item) or item_text(item)
-      lines[#lines + 1] = ("  %-16s %s"):format(i == 1 and field or "", item)
+      lines[#lines + 1] = string.format("  %-16s %s", i == 1 and field or "", item)
     end
     return
   elseif type(value) == "string" then
-    text = value == "" and '""' or value:find "^[\x20-\x7e]+$" and value or bytes_text(value)
+    text = value == "" and '""' or string.find(value, "^[\x20-\x7e]+$") and value or bytes_text(value)
   else
     text = plain(kind, field, value)
   end
   if expected ~= nil then
-    text = ("%s  (%s expected)"):format(text, plain(kind, field, expected))
+    text = string.format("%s  (%s expected)", text, plain(kind, field, expected))
   end
-  lines[#lines + 1] = ("  %-16s %s"):format(field, text)
+  lines[#lines + 1] = string.format("  %-16s %s", field, text)
 end
 
 --- A readable tree: each layer with its fields, what is automatic computed.
@@ -689,11 +689,11 @@ function Packet:show()
   for i = 1, #layers do
     local layer = layers[i]
     local kind = kinds[layer.name]
-    local note = layer.note and ("  (%s)"):format(layer.note) or ""
+    local note = layer.note and string.format("  (%s)", layer.note) or ""
     if kind.dump then
       local data = core.bytes(layer, "data")
-      lines[#lines + 1] = ("%s  %d bytes%s"):format(layer.name, #data, note)
-      for line in core.hexdump(data):gmatch "[^\n]+" do
+      lines[#lines + 1] = string.format("%s  %d bytes%s", layer.name, #data, note)
+      for line in string.gmatch(core.hexdump(data), "[^\n]+") do
         lines[#lines + 1] = "  " .. line
       end
     else
@@ -719,8 +719,7 @@ function packets.__index(packet, key)
 end
 
 function packets.__newindex(_, key)
-  error(("packet: '%s' cannot be set; fields belong to layers, as in p.ip.ttl = 1")
-    :format(tostring(key)), 2)
+  error(string.format("packet: '%s' cannot be set; fields belong to layers, as in p.ip.ttl = 1", tostring(key)), 2)
 end
 
 --- One line: `ip 10.0.0.2 > 10.0.0.1 / udp 7 > 9 / raw 2 bytes`.
@@ -738,7 +737,7 @@ local function layers_of(value, into)
   if type(value) == "string" then
     value = core.raw(value)
   elseif getmetatable(value) ~= packets then
-    error(("packet: a packet or a string expected, got %s"):format(type(value)), 3)
+    error(string.format("packet: a packet or a string expected, got %s", type(value)), 3)
   end
   for i = 1, #value do
     into[#into + 1] = copy_layer(value[i])
@@ -768,7 +767,7 @@ end
 ---@field of string?  the name of the layer behind whose end it is
 
 local function count_bytes(layer)
-  return ("%d bytes"):format(#core.bytes(layer, "data"))
+  return string.format("%d bytes", #core.bytes(layer, "data"))
 end
 
 local function encode_data(layer)
@@ -820,7 +819,7 @@ function core.dissect(bytes, name)
     if not kind or not kind.decode then
       break
     elseif n >= MAX_LAYERS then
-      note = ("more than %d layers"):format(MAX_LAYERS)
+      note = string.format("more than %d layers", MAX_LAYERS)
       break
     end
     local layer, first, last, inside = kind.decode(bytes, from, to, layers)
@@ -831,7 +830,7 @@ function core.dissect(bytes, name)
     n = n + 1
     layers[n] = setmetatable(layer, kind.metatable)
     if last < to then
-      tails[#tails + 1] = {data = bytes:sub(last + 1, to), of = name}
+      tails[#tails + 1] = {data = string.sub(bytes, last + 1, to), of = name}
     end
     from, to, name = first, last, inside
     if from > to then
@@ -840,7 +839,7 @@ function core.dissect(bytes, name)
   end
   if from <= to or n == 0 then
     n = n + 1
-    layers[n] = setmetatable({data = bytes:sub(from, to), note = note}, kinds.raw.metatable)
+    layers[n] = setmetatable({data = string.sub(bytes, from, to), note = note}, kinds.raw.metatable)
   end
   for i = #tails, 1, -1 do
     n = n + 1

@@ -114,7 +114,7 @@ local function escape(c)
   if c == "." or c == "\\" then
     return "\\" .. c
   end
-  return ("\\%03d"):format(c:byte())
+  return string.format("\\%03d", string.byte(c))
 end
 
 --- The name at a place in a message. Where a pointer has led, no more is read
@@ -126,7 +126,7 @@ local function read_name(message, at)
   local first, last, pointers = at, #message, 0
   local after
   while at <= last do
-    local length = message:byte(at)
+    local length = string.byte(message, at)
     if length == 0 then
       local text = #labels > 0 and table.concat(labels, ".") or "."
       return text, after or at + 1
@@ -137,22 +137,22 @@ local function read_name(message, at)
       elseif at + length > last then
         break
       end
-      local label = message:sub(at + 1, at + length)
-      labels[#labels + 1] = label:gsub("[\0-\x20.\\\x7f-\xff]", escape)
+      local label = string.sub(message, at + 1, at + length)
+      labels[#labels + 1] = string.gsub(label, "[\0-\x20.\\\x7f-\xff]", escape)
       at = at + length + 1
     elseif length >= 0xc0 then
       if at == last then
         break
       end
       after = after or at + 2
-      at = ((length & 0x3f) << 8 | message:byte(at + 1)) + 1
+      at = ((length & 0x3f) << 8 | string.byte(message, at + 1)) + 1
       pointers = pointers + 1
       if at >= first or pointers > MAX_POINTERS then
         return nil, "a name that points into itself"
       end
       first, last = at, first - 1
     else
-      return nil, ("a label of type %d"):format(length >> 6)
+      return nil, string.format("a label of type %d", length >> 6)
     end
   end
   return nil, after and "a name that points into itself" or "a name that is cut off"
@@ -167,7 +167,7 @@ end
 local function labels_of(text, where)
   local function check(ok, expected)
     if not ok then
-      error(("%s: %s expected, got %s"):format(where, expected, core.quote(text)), 0)
+      error(string.format("%s: %s expected, got %s", where, expected, core.quote(text)), 0)
     end
   end
   check(type(text) == "string" and text ~= "", "a domain name")
@@ -182,16 +182,16 @@ local function labels_of(text, where)
   end
   local at = text == "." and 2 or 1
   while at <= #text do
-    local plain = text:match("^[^.\\]+", at)
+    local plain = string.match(text, "^[^.\\]+", at)
     if plain then
       label = label .. plain
       at = at + #plain
-    elseif text:byte(at) == 0x2e then
+    elseif string.byte(text, at) == 0x2e then
       finish()
       at = at + 1
     else
-      local digits = text:match("^\\(%d%d%d)", at)
-      local byte = digits and unescape(digits) or text:match("^\\(%D)", at)
+      local digits = string.match(text, "^\\(%d%d%d)", at)
+      local byte = digits and unescape(digits) or string.match(text, "^\\(%D)", at)
       check(byte, "a domain name with sound escapes")
       label = label .. byte
       at = at + (digits and 4 or 2)
@@ -279,7 +279,7 @@ local function put_data(out, record, type)
   end
   local length = out.size - before
   if length > 0xffff then
-    error(("%s: %d bytes of data are too many"):format(record.name, length), 0)
+    error(string.format("%s: %d bytes of data are too many", record.name, length), 0)
   end
   out[place] = pack(">I2", record.rdlength or length)
 end
@@ -294,7 +294,7 @@ end
 --- A table as errors name it: the record's own `name` is a field.
 local function view_of(record, section)
   if type(record) ~= "table" then
-    error(("dns.%s: a list of tables expected"):format(section), 0)
+    error(string.format("dns.%s: a list of tables expected", section), 0)
   end
   local view = {
     name = "dns." .. section,
@@ -338,11 +338,11 @@ end
 local function read_strings(message, at, last)
   local strings = {}
   while at <= last do
-    local length = message:byte(at)
+    local length = string.byte(message, at)
     if at + length > last then
       return nil
     end
-    strings[#strings + 1] = message:sub(at + 1, at + length)
+    strings[#strings + 1] = string.sub(message, at + 1, at + length)
     at = at + 1 + length
   end
   return #strings > 0 and strings or nil, at
@@ -395,7 +395,7 @@ local function read_options(record, message, at, last)
     end
     options[#options + 1] = {
       code = option_codes.name(code),
-      data = message:sub(at + 4, at + 3 + length),
+      data = string.sub(message, at + 4, at + 3 + length),
     }
     at = at + 4 + length
   end
@@ -446,7 +446,7 @@ local function read_record(message, at)
     end
   end
   if not sound then
-    record.rdata = message:sub(first, last)
+    record.rdata = string.sub(message, first, last)
   end
   return record, last + 1
 end
@@ -484,7 +484,7 @@ local function read_message(message)
     for n = 1, layer[counts[i]] do
       local item, after = read(message, at)
       if not item then
-        return nil, ("dns: %s %d: %s"):format(section, n, after)
+        return nil, string.format("dns: %s %d: %s", section, n, after)
       end
       list[n], at = item, after
     end
@@ -615,18 +615,18 @@ local message = core.kind {
     return table.concat(out)
   end,
   decode = function(bytes, from, to)
-    local wire = bytes:sub(from, to)
+    local wire = string.sub(bytes, from, to)
     local layer, after = read_message(wire)
     if not layer then
       return nil, after
     end
-    layer.wire = wire:sub(1, after - 1)
+    layer.wire = string.sub(wire, 1, after - 1)
     return layer, from + after - 1, from + after - 2, nil
   end,
   summary = function(layer)
     local first = layer.question[1]
     local what = layer.qr and tostring(layer.rcode) or tostring(layer.opcode)
-    return first and ("%s %s %s"):format(what, first.name or ".", first.type or "A") or what
+    return first and string.format("%s %s %s", what, first.name or ".", first.type or "A") or what
   end,
 }
 

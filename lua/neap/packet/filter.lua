@@ -35,7 +35,7 @@ local Parser = {}
 Parser.__index = Parser
 
 function Parser:fail(expected)
-  error(("filter '%s': %s expected, got %s"):format(self.text, expected,
+  error(string.format("filter '%s': %s expected, got %s", self.text, expected,
     self.word and "'" .. self.word .. "'" or "the end"), 0)
 end
 
@@ -57,15 +57,15 @@ end
 
 function Parser:number(what, max)
   local n = math.tointeger(tonumber(self.word))
-  if not n or not self.word:find "^%d+$" or n > max then
-    self:fail(("%s, 0 to %d,"):format(what, max))
+  if not n or not string.find(self.word, "^%d+$") or n > max then
+    self:fail(string.format("%s, 0 to %d,", what, max))
   end
   self:next()
   return n
 end
 
 function Parser:port()
-  if self.word and self.word:find "^%a" then
+  if self.word and string.find(self.word, "^%a") then
     local port = net.service(self.word, "tcp") or net.service(self.word, "udp")
     if not port then
       self:fail "a port"
@@ -79,7 +79,7 @@ end
 --- A prefix as words of 32 bits, each with the mask of what counts in it.
 function Parser:prefix(whole)
   local ok, prefix = pcall(prefixes.parse, self.word or "")
-  if not ok or whole and self.word:find "/" then
+  if not ok or whole and string.find(self.word, "/") then
     self:fail(whole and "an IP address" or "a prefix, such as 10.0.0.0/8,")
   end
   self:next()
@@ -142,7 +142,7 @@ end
 
 local function parse(text)
   local words = {}
-  for word in text:gsub("[()!]", " %0 "):gmatch "%S+" do
+  for word in string.gmatch(string.gsub(text, "[()!]", " %0 "), "%S+") do
     words[#words + 1] = word
   end
   local parser = setmetatable({text = text, words = words, at = 1, word = words[1]}, Parser)
@@ -323,9 +323,9 @@ end
 ---@return integer[][] program
 function filter.filter(text, first)
   if type(text) ~= "string" then
-    error(("filter: a text expected, got %s"):format(type(text)), 2)
+    error(string.format("filter: a text expected, got %s", type(text)), 2)
   elseif not LINKS[first or "eth"] then
-    error(("filter: 'eth' or 'raw' expected, got '%s'"):format(tostring(first)), 2)
+    error(string.format("filter: 'eth' or 'raw' expected, got '%s'", tostring(first)), 2)
   end
   local ok, program = pcall(compile, text, first or "eth")
   if not ok then

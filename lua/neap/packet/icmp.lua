@@ -29,7 +29,7 @@ local readers = {
 local function row_size(row)
   local size = 0
   for _, field in ipairs(row) do
-    size = size + (tonumber(field[2]) or tonumber(field[2]:sub(2)))
+    size = size + (tonumber(field[2]) or tonumber(string.sub(field[2], 2)))
   end
   return size
 end
@@ -111,10 +111,10 @@ local errors = {
 local function summary(layer)
   local text = tostring(layer.type)
   if layer.code ~= 0 then
-    text = ("%s code=%s"):format(text, layer.code)
+    text = string.format("%s code=%s", text, layer.code)
   end
   if layer.id then
-    text = ("%s id=%s seq=%s"):format(text, layer.id, layer.seq)
+    text = string.format("%s id=%s seq=%s", text, layer.id, layer.seq)
   end
   return text
 end
@@ -234,8 +234,8 @@ local function encode_flags(layer, letters)
     return value
   end
   local bits = 0
-  for letter in value:gmatch "[^%s,|+]" do
-    local bit = letters[letter:upper()]
+  for letter in string.gmatch(value, "[^%s,|+]") do
+    local bit = letters[string.upper(letter)]
     if not bit then
       core.bad(layer, "flags", "letters of known flags")
     end
@@ -246,7 +246,7 @@ end
 
 local function decode_flags(value, letters)
   local known, words = 0, {}
-  for letter in ("RMSOHLA"):gmatch "." do
+  for letter in string.gmatch("RMSOHLA", ".") do
     local bit = letters[letter]
     if bit and value & bit ~= 0 then
       known = known | bit
@@ -310,7 +310,7 @@ local function encode_option(layer, option)
   else
     body = ""
   end
-  body = body .. ("\0"):rep(-(#body + 2) % 8)
+  body = body .. string.rep("\0", -(#body + 2) % 8)
   local length = (#body + 2) // 8
   if length > 255 then
     core.bad(view, "data", "2038 bytes at most")
@@ -319,7 +319,7 @@ local function encode_option(layer, option)
 end
 
 local function decode_option(bytes, at, last)
-  local number = bytes:byte(at)
+  local number = string.byte(bytes, at)
   local option = {type = option_types.name(number)}
   local size = last - at + 1
   local row = option_rows[option.type]
@@ -329,7 +329,7 @@ local function decode_option(bytes, at, last)
     decode_row(option, row, bytes, at + 2)
     option.flags = option.flags and decode_flags(option.flags, prefix_flags)
   else
-    option.data = bytes:sub(at + 2, last)
+    option.data = string.sub(bytes, at + 2, last)
   end
   return option
 end
@@ -338,10 +338,10 @@ local function decode_options(bytes, from, to)
   local list = {}
   local at = from
   while at <= to do
-    local length = at < to and bytes:byte(at + 1) or 0
+    local length = at < to and string.byte(bytes, at + 1) or 0
     local last = at + length * 8 - 1
     if length == 0 or last > to then
-      list[#list + 1] = {raw = bytes:sub(at, to), note = ("length %d"):format(length * 8)}
+      list[#list + 1] = {raw = string.sub(bytes, at, to), note = string.format("length %d", length * 8)}
       break
     end
     list[#list + 1] = decode_option(bytes, at, last)
@@ -440,7 +440,7 @@ local icmpv6 = core.kind {
     return layer, body, to, errors6[layer.type] and "ipv6" or nil
   end,
   summary = function(layer)
-    return layer.target and ("%s %s"):format(layer.type, layer.target) or summary(layer)
+    return layer.target and string.format("%s %s", layer.type, layer.target) or summary(layer)
   end,
 }
 

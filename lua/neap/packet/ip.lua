@@ -122,11 +122,11 @@ end
 
 --- One option between its first byte and its last.
 local function decode_option(bytes, from, last)
-  local number = bytes:byte(from)
+  local number = string.byte(bytes, from)
   local option = {type = options.name(number)}
   local size = last - from + 1
   if routes[option.type] and size >= 3 and (size - 3) % 4 == 0 then
-    option.pointer = bytes:byte(from + 2)
+    option.pointer = string.byte(bytes, from + 2)
     option.route = {}
     for at = from + 3, last, 4 do
       option.route[#option.route + 1] = address.ipv4(bytes, at)
@@ -134,7 +134,7 @@ local function decode_option(bytes, from, last)
   elseif option.type == "router-alert" and size == 4 then
     option.value = unpack(">I2", bytes, from + 2)
   elseif size > 2 then
-    option.data = bytes:sub(from + 2, last)
+    option.data = string.sub(bytes, from + 2, last)
   end
   return option
 end
@@ -143,18 +143,18 @@ local function decode_options(bytes, from, to)
   local list = {}
   local at = from
   while at <= to do
-    local number, length = bytes:byte(at, at + 1)
+    local number, length = string.byte(bytes, at, at + 1)
     if number == 0 then
-      local rest = bytes:sub(at + 1, to)
-      local padding = #rest <= 3 and not rest:find "[^\0]"
+      local rest = string.sub(bytes, at + 1, to)
+      local padding = #rest <= 3 and not string.find(rest, "[^\0]")
       list[#list + 1] = {type = "eol", data = not padding and rest or nil}
       break
     elseif number == 1 then
       list[#list + 1] = {type = "nop"}
       at = at + 1
     elseif at == to or length < 2 or at + length - 1 > to then
-      local wrong = at == to and "no length" or ("length %d"):format(length)
-      list[#list + 1] = {raw = bytes:sub(at, to), note = wrong}
+      local wrong = at == to and "no length" or string.format("length %d", length)
+      list[#list + 1] = {raw = string.sub(bytes, at, to), note = wrong}
       break
     else
       list[#list + 1] = decode_option(bytes, at, at + length - 1)
@@ -203,7 +203,7 @@ local ipv4 = core.kind {
   encode = function(layer, body, layers, i)
     local opts = encode_options(layer)
     if #opts > 40 and layer.ihl == nil then
-      error(("ip.options: 40 bytes at most expected, got %d"):format(#opts), 0)
+      error(string.format("ip.options: 40 bytes at most expected, got %d", #opts), 0)
     end
     layer.ihl = layer.ihl or 5 + #opts // 4
     layer.total_length = layer.total_length or 20 + #opts + #body
@@ -223,16 +223,16 @@ local ipv4 = core.kind {
       unpack(">BBI2I2I2BBI2", bytes, from)
     local version, ihl = first >> 4, first & 15
     if version ~= 4 then
-      return nil, ("ip: version %d, not 4"):format(version)
+      return nil, string.format("ip: version %d, not 4", version)
     elseif ihl < 5 then
-      return nil, ("ip: a header of %d bytes"):format(ihl * 4)
+      return nil, string.format("ip: a header of %d bytes", ihl * 4)
     elseif to - from + 1 < ihl * 4 then
       return nil, core.short("ip", from, to, ihl * 4)
     end
     local body = from + ihl * 4
     local last, note
     if length < ihl * 4 then -- 0 is what a card that segments leaves in a capture
-      last, note = to, ("ip: total length %d, less than the header's"):format(length)
+      last, note = to, string.format("ip: total length %d, less than the header's", length)
     else
       last, note = ends_at("ip", from, to, length)
     end
@@ -256,7 +256,7 @@ local ipv4 = core.kind {
     }, body, last, offset == 0 and not core.extensions[protocol] and protocol or nil
   end,
   summary = function(layer)
-    return ("%s > %s"):format(layer.src, layer.dst)
+    return string.format("%s > %s", layer.src, layer.dst)
   end,
   partial = function(layer)
     return flags.bits(layer, "flags") & 1 ~= 0 or layer.fragment_offset ~= 0
@@ -313,7 +313,7 @@ local ipv6 = core.kind {
     end
     local first, length, next_header, hop_limit = unpack(">I4I2BB", bytes, from)
     if first >> 28 ~= 6 then
-      return nil, ("ipv6: version %d, not 6"):format(first >> 28)
+      return nil, string.format("ipv6: version %d, not 6", first >> 28)
     end
     next_header = protocols.name(next_header)
     local last, note
@@ -336,7 +336,7 @@ local ipv6 = core.kind {
     }, from + 40, last, next_header
   end,
   summary = function(layer)
-    return ("%s > %s"):format(layer.src, layer.dst)
+    return string.format("%s > %s", layer.src, layer.dst)
   end,
 }
 
@@ -397,7 +397,7 @@ local function encode_option_list(layer)
   if lack == 1 then
     return bytes .. "\0"
   elseif lack > 1 then
-    return bytes .. pack("Bs1", 1, ("\0"):rep(lack - 2))
+    return bytes .. pack("Bs1", 1, string.rep("\0", lack - 2))
   end
   return bytes
 end
@@ -406,12 +406,12 @@ local function decode_option_list(bytes, from, to)
   local list = {}
   local at = from
   while at <= to do
-    local number, length = bytes:byte(at, at + 1)
+    local number, length = string.byte(bytes, at, at + 1)
     if number == 0 then
       list[#list + 1] = {type = "pad1"}
       at = at + 1
     elseif at == to or at + 1 + length > to then
-      list[#list + 1] = {raw = bytes:sub(at, to), note = "cut off"}
+      list[#list + 1] = {raw = string.sub(bytes, at, to), note = "cut off"}
       break
     else
       local option = {type = option_types.name(number)}
@@ -420,7 +420,7 @@ local function decode_option_list(bytes, from, to)
       elseif option.type == "jumbo" and length == 4 then
         option.value = unpack(">I4", bytes, at + 2)
       else
-        option.data = bytes:sub(at + 2, at + 1 + length)
+        option.data = string.sub(bytes, at + 2, at + 1 + length)
       end
       list[#list + 1] = option
       at = at + 2 + length
@@ -435,7 +435,7 @@ local function extension(name, bytes, from, to)
   if to - from < 7 then
     return nil, core.short(name, from, to, 8)
   end
-  local next_header, length = bytes:byte(from, from + 1)
+  local next_header, length = string.byte(bytes, from, from + 1)
   local size = 8 + 8 * length
   if to - from + 1 < size then
     return nil, core.short(name, from, to, size)
@@ -521,7 +521,7 @@ local routing = core.kind {
   automatic = "hdr_ext_len",
   encode = function(layer, _, layers, i)
     local data = core.bytes(layer, "data")
-    data = data .. ("\0"):rep(-(#data + 4) % 8)
+    data = data .. string.rep("\0", -(#data + 4) % 8)
     layer.hdr_ext_len = layer.hdr_ext_len or (#data + 4) // 8 - 1
     return pack("BBBB", fill_protocol(layer, "next_header", layers, i, "none"),
       int(layer, "hdr_ext_len", 8), int(layer, "type", 8), int(layer, "segments_left", 8)) .. data
@@ -531,8 +531,8 @@ local routing = core.kind {
     if not layer then
       return nil, body
     end
-    layer.type, layer.segments_left = bytes:byte(from + 2, from + 3)
-    layer.data = bytes:sub(from + 4, body - 1)
+    layer.type, layer.segments_left = string.byte(bytes, from + 2, from + 3)
+    layer.data = string.sub(bytes, from + 4, body - 1)
     return layer, body, to, layer.next_header
   end,
 }

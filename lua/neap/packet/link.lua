@@ -82,7 +82,7 @@ local eth = core.kind {
     return layer, from + 14, last, inside(type)
   end,
   summary = function(layer)
-    return ("%s > %s"):format(layer.src, layer.dst)
+    return string.format("%s > %s", layer.src, layer.dst)
   end,
 }
 
@@ -174,11 +174,11 @@ local operations = core.enum {
 --- An address of so many bytes: as text, where `convert` reads that.
 local function address_bytes(layer, field, length, convert)
   if layer[field] == nil then
-    return ("\0"):rep(length)
+    return string.rep("\0", length)
   elseif convert then
     return convert(layer, field)
   elseif #core.bytes(layer, field) ~= length then
-    core.bad(layer, field, ("%d bytes"):format(length))
+    core.bad(layer, field, string.format("%d bytes", length))
   end
   return layer[field]
 end
@@ -209,7 +209,7 @@ local arp = core.kind {
     end
     local at = from + 8
     local function take(n, size, text)
-      local value = n == size and text(bytes, at) or bytes:sub(at, at + n - 1)
+      local value = n == size and text(bytes, at) or string.sub(bytes, at, at + n - 1)
       at = at + n
       return value
     end
@@ -226,7 +226,7 @@ local arp = core.kind {
     }, from + length, from + length - 1, nil
   end,
   summary = function(layer)
-    return ("%s %s > %s"):format(layer.op, layer.spa or "0.0.0.0", layer.tpa or "0.0.0.0")
+    return string.format("%s %s > %s", layer.op, layer.spa or "0.0.0.0", layer.tpa or "0.0.0.0")
   end,
 }
 

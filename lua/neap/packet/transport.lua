@@ -16,7 +16,7 @@ local function checksum(layers, i, protocol, bytes)
 end
 
 local function ports(layer)
-  return ("%s > %s"):format(layer.src_port, layer.dst_port)
+  return string.format("%s > %s", layer.src_port, layer.dst_port)
 end
 
 
@@ -56,7 +56,7 @@ local udp = core.kind {
     local src_port, dst_port, length, sum = unpack(">I2I2I2I2", bytes, from)
     local last, note = from + length - 1, nil
     if length < 8 then -- 0 is a jumbogram's (RFC 2675, 4)
-      last, note = to, ("udp: length %d, less than the header's"):format(length)
+      last, note = to, string.format("udp: length %d, less than the header's", length)
     elseif last > to then
       last, note = to, core.short("udp", from, to, length)
     end
@@ -163,12 +163,12 @@ end
 
 --- One option between its first byte and its last.
 local function decode_option(bytes, from, last)
-  local option = {kind = kinds.name(bytes:byte(from))}
+  local option = {kind = kinds.name(string.byte(bytes, from))}
   local kind, size = option.kind, last - from + 1
   if kind == "mss" and size == 4 then
     option.mss = unpack(">I2", bytes, from + 2)
   elseif kind == "window-scale" and size == 3 then
-    option.shift = bytes:byte(last)
+    option.shift = string.byte(bytes, last)
   elseif kind == "timestamps" and size == 10 then
     option.tsval, option.tsecr = unpack(">I4I4", bytes, from + 2)
   elseif kind == "sack" and size > 2 and (size - 2) % 8 == 0 then
@@ -178,7 +178,7 @@ local function decode_option(bytes, from, last)
       option.blocks[#option.blocks + 1] = {left, right}
     end
   elseif size > 2 then
-    option.data = bytes:sub(from + 2, last)
+    option.data = string.sub(bytes, from + 2, last)
   end
   return option
 end
@@ -187,18 +187,18 @@ local function decode_options(bytes, from, to)
   local list = {}
   local at = from
   while at <= to do
-    local number, length = bytes:byte(at, at + 1)
+    local number, length = string.byte(bytes, at, at + 1)
     if number == 0 then
-      local rest = bytes:sub(at + 1, to)
-      local padding = #rest <= 3 and not rest:find "[^\0]"
+      local rest = string.sub(bytes, at + 1, to)
+      local padding = #rest <= 3 and not string.find(rest, "[^\0]")
       list[#list + 1] = {kind = "eol", data = not padding and rest or nil}
       break
     elseif number == 1 then
       list[#list + 1] = {kind = "nop"}
       at = at + 1
     elseif at == to or length < 2 or at + length - 1 > to then
-      local wrong = at == to and "no length" or ("length %d"):format(length)
-      list[#list + 1] = {raw = bytes:sub(at, to), note = wrong}
+      local wrong = at == to and "no length" or string.format("length %d", length)
+      list[#list + 1] = {raw = string.sub(bytes, at, to), note = wrong}
       break
     else
       list[#list + 1] = decode_option(bytes, at, at + length - 1)
@@ -246,7 +246,7 @@ local tcp = core.kind {
   encode = function(layer, body, layers, i)
     local options = encode_options(layer)
     if #options > 40 and layer.data_offset == nil then
-      error(("tcp.options: 40 bytes at most expected, got %d"):format(#options), 0)
+      error(string.format("tcp.options: 40 bytes at most expected, got %d", #options), 0)
     end
     layer.data_offset = layer.data_offset or 5 + #options // 4
     local first = pack(">I2I2I4I4BBI2", int(layer, "src_port", 16), int(layer, "dst_port", 16),
@@ -266,7 +266,7 @@ local tcp = core.kind {
       unpack(">I2I2I4I4BBI2I2I2", bytes, from)
     local size = (offset >> 4) * 4
     if size < 20 then
-      return nil, ("tcp: a header of %d bytes"):format(size)
+      return nil, string.format("tcp: a header of %d bytes", size)
     elseif to - from + 1 < size then
       return nil, core.short("tcp", from, to, size)
     end
@@ -286,7 +286,7 @@ local tcp = core.kind {
   end,
   summary = function(layer)
     local text = ports(layer)
-    return layer.flags == "" and text or ("%s %s"):format(text, layer.flags)
+    return layer.flags == "" and text or string.format("%s %s", text, layer.flags)
   end,
 }
 

@@ -37,11 +37,11 @@ local function blocks(text, path)
   local found = {}
   local block
   local number = 0
-  for line in (text .. "\n"):gmatch "(.-)\n" do
+  for line in string.gmatch(text .. "\n", "(.-)\n") do
     number = number + 1
-    if line:find "^%-%-%-" then
+    if string.find(line, "^%-%-%-") then
       block = block or {path = path, first = number}
-      block[#block + 1] = line:match "^%-%-%- ?(.*)"
+      block[#block + 1] = string.match(line, "^%-%-%- ?(.*)")
     elseif block then
       block.code = line
       found[#found + 1] = block
@@ -53,15 +53,15 @@ end
 
 --- Split "type  description".
 local function split(text)
-  local type, description = text:match "^(.-)  +(.*)$"
+  local type, description = string.match(text, "^(.-)  +(.*)$")
   return type or text, description
 end
 
 --- Split "type name", where the type may have blanks of its own.
 local function split_name(text)
-  local type, name = text:match "^(.*[^,:|%s]) ([%w_]+)$"
+  local type, name = string.match(text, "^(.*[^,:|%s]) ([%w_]+)$")
   if not type then
-    type, name = text:match "^(.*[^,:|%s]) (%.%.%.)$"
+    type, name = string.match(text, "^(.*[^,:|%s]) (%.%.%.)$")
   end
   return type or text, name
 end
@@ -69,15 +69,15 @@ end
 local tags = {}
 
 function tags.class(item, text)
-  text = text:gsub("^%(exact%) ", "")
-  item.class, item.parent = text:match "^([%w_.]+):? ?(.*)$"
+  text = string.gsub(text, "^%(exact%) ", "")
+  item.class, item.parent = string.match(text, "^([%w_.]+):? ?(.*)$")
 end
 
 function tags.field(item, text)
-  local access, rest = text:match "^(private) (.*)$"
-  local name, definition = (rest or text):match "^(%b[]) (.*)$"
+  local access, rest = string.match(text, "^(private) (.*)$")
+  local name, definition = string.match(rest or text, "^(%b[]) (.*)$")
   if not name then
-    name, definition = (rest or text):match "^(%S+) (.*)$"
+    name, definition = string.match(rest or text, "^(%S+) (.*)$")
   end
   local field = {name = name, private = access ~= nil}
   field.type, field.text = split(definition)
@@ -86,7 +86,7 @@ function tags.field(item, text)
 end
 
 function tags.param(item, text)
-  local name, definition = text:match "^(%S+) (.*)$"
+  local name, definition = string.match(text, "^(%S+) (.*)$")
   local param = {name = name}
   param.type, param.text = split(definition)
   item.params[#item.params + 1] = param
@@ -103,7 +103,7 @@ tags["return"] = function(item, text)
 end
 
 function tags.alias(item, text)
-  item.alias, item.type = text:match "^(%S+) (.*)$"
+  item.alias, item.type = string.match(text, "^(%S+) (.*)$")
 end
 
 function tags.async(item)
@@ -122,9 +122,9 @@ local function parse(block)
   local text = {}
   local last
   for i, line in ipairs(block) do
-    local tag, rest = line:match "^@(%w+) ?(.*)$"
+    local tag, rest = string.match(line, "^@(%w+) ?(.*)$")
     if tag then
-      local handler = tags[tag] or error(("%s:%d: unknown tag @%s"):format(
+      local handler = tags[tag] or error(string.format("%s:%d: unknown tag @%s",
         block.path, block.first + i - 1, tag))
       last = handler(item, rest) or {}
     elseif last then
@@ -163,7 +163,7 @@ end
 
 local function add_function(class, item, line, separator, name, arguments)
   item.name, item.separator, item.arguments, item.line = name, separator, {}, line
-  for argument in arguments:gmatch "[%w_.]+" do
+  for argument in string.gmatch(arguments, "[%w_.]+") do
     item.arguments[#item.arguments + 1] = argument
   end
   class.functions[#class.functions + 1] = item
@@ -175,18 +175,18 @@ local function add_file(page, text, path)
   for i, block in ipairs(blocks(text, path)) do
     local item = parse(block)
     local owner, separator, name, arguments =
-      block.code:match "^function ([%w_]+)([.:])([%w_]+)(%b())"
+      string.match(block.code, "^function ([%w_]+)([.:])([%w_]+)(%b())")
     if item.class then
-      local variable = block.code:match "^local ([%w_]+) ="
+      local variable = string.match(block.code, "^local ([%w_]+) =")
       local class = add_class(page, item)
       if variable then
         variables[variable] = class
       end
     elseif item.alias then
       page[#page + 1] = item
-    elseif owner and variables[owner] and name:sub(1, 2) ~= "__" then
+    elseif owner and variables[owner] and string.sub(name, 1, 2) ~= "__" then
       add_function(variables[owner], item, block.first + #block, separator, name, arguments)
-    elseif i <= 2 and #item.text > 0 and not page.header and not block.code:find "%S" then
+    elseif i <= 2 and #item.text > 0 and not page.header and not string.find(block.code, "%S") then
       page.header = item
     end
   end
@@ -219,7 +219,7 @@ end
 function annotations.signature(class, item)
   local optional = {}
   for _, param in ipairs(item.params) do
-    local name = param.name:match "^(.*)%?$"
+    local name = string.match(param.name, "^(.*)%?$")
     if name then
       optional[name] = true
     end
@@ -228,8 +228,8 @@ function annotations.signature(class, item)
   for i, name in ipairs(item.arguments) do
     arguments[i] = optional[name] and name .. "?" or name
   end
-  local owner = class.name:match "[^.]+$":lower()
-  return ("%s%s%s(%s)"):format(owner, item.separator, item.name, table.concat(arguments, ", "))
+  local owner = string.lower(string.match(class.name, "[^.]+$"))
+  return string.format("%s%s%s(%s)", owner, item.separator, item.name, table.concat(arguments, ", "))
 end
 
 return annotations

@@ -29,7 +29,7 @@ local function text_of(module, name, ...)
 end
 
 local function with_newline(text)
-  return text:find "\n$" and text or text .. "\n"
+  return string.find(text, "\n$") and text or text .. "\n"
 end
 
 all.help = {
@@ -43,7 +43,7 @@ all.jobs = {
   text = "inputs that are still running",
   run = function(session)
     for _, job in ipairs(session.jobs) do
-      local first = job.text:match "^[^\n]*"
+      local first = string.match(job.text, "^[^\n]*")
       session:say("[%d]  %6.1f s  %s", job.id, session.now() - job.began, first)
     end
   end,
@@ -51,7 +51,7 @@ all.jobs = {
 
 --- The job that is meant: a number, or the newest one.
 local function job_of(session, rest)
-  local id = tonumber(rest:match "^%[?(%d+)%]?$")
+  local id = tonumber(string.match(rest, "^%[?(%d+)%]?$"))
   local job = id and session:find(id) or rest == "" and session.jobs[#session.jobs]
   if not job then
     session:say("there is no such job; :jobs lists them")
@@ -123,12 +123,12 @@ all.time = {
 local function dump(bytes)
   local lines = {}
   for at = 1, #bytes, 16 do
-    local part = bytes:sub(at, at + 15)
-    local hex = part:gsub(".", function(c)
-      return format("%02x ", c:byte())
+    local part = string.sub(bytes, at, at + 15)
+    local hex = string.gsub(part, ".", function(c)
+      return format("%02x ", string.byte(c))
     end)
-    lines[#lines + 1] = format("%08x  %-49s %s\n", at - 1, hex:sub(1, 24) .. " " .. hex:sub(25),
-      (part:gsub("[^ -~]", ".")))
+    lines[#lines + 1] = format("%08x  %-49s %s\n", at - 1, string.sub(hex, 1, 24) .. " " .. string.sub(hex, 25),
+      (string.gsub(part, "[^ -~]", ".")))
     if #lines == 256 and at + 16 <= #bytes then
       lines[#lines + 1] = format("(%d bytes more)\n", #bytes - at - 15)
       break
@@ -198,7 +198,7 @@ all.save = {
     end
     local n = 0
     for _, text in ipairs(session.inputs) do
-      if not text:find "^%s*:" then
+      if not string.find(text, "^%s*:") then
         file:write(text, "\n")
         n = n + 1
       end
@@ -272,7 +272,7 @@ function commands.doc(session, what)
 end
 
 function commands.trace(session, rest)
-  local word, filter = rest:match "^(%S*)%s*(.-)$"
+  local word, filter = string.match(rest, "^(%S*)%s*(.-)$")
   if session.tracer then
     session.tracer:stop()
     session.tracer = nil
@@ -287,7 +287,7 @@ function commands.trace(session, rest)
     return
   end
   local to
-  if word:find "%.pcapng$" then
+  if string.find(word, "%.pcapng$") then
     to = word
   else
     filter = word == "on" and filter or rest
@@ -330,7 +330,7 @@ end
 ---@param name string  as `commands.names` has it
 ---@return string
 function commands.about(name)
-  return all[name:sub(2)].text
+  return all[string.sub(name, 2)].text
 end
 
 --- Run a command; a beginning of its name that fits no other will do.
@@ -341,7 +341,7 @@ function commands.run(session, name, rest)
   local found = all[name]
   if not found then
     for full, command in pairs(all) do
-      if full:sub(1, #name) == name and name ~= "" then
+      if string.sub(full, 1, #name) == name and name ~= "" then
         found = not found and command or nil
         if not found then
           break

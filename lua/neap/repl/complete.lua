@@ -9,8 +9,7 @@ local found_of = require "neap.repl.found"
 local names = require "neap.repl.names"
 local quoted = require "neap.repl.quoted"
 
--- A script may replace the globals.
-local ipairs, next, rawequal, rawget, require, type = ipairs, next, rawequal, rawget, require, type
+local ipairs, next, rawequal, rawget, type = ipairs, next, rawequal, rawget, type
 local find, gsub, match, sub = string.find, string.gsub, string.match, string.sub
 local getmetatable, insert, tointeger = debug.getmetatable, table.insert, math.tointeger
 local setmetatable, loaded = setmetatable, package.loaded
@@ -100,7 +99,7 @@ end
 --- What a call gives: of `require` the module, if it is loaded; of others the class
 --- that the annotations name.
 local function called(f, class, argument)
-  if f ~= nil and rawequal(f, require) and argument then
+  if f ~= nil and rawequal(f, rawget(_G, "require")) and argument then
     return rawget(loaded, argument)
   elseif class then
     return nil, class.member and doc.class(doc.result_of(class.member) or "")

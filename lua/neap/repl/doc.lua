@@ -8,7 +8,6 @@ local host = require "neap.host"
 local names = require "neap.repl.names"
 local standard = require "neap.repl.standard"
 
--- A script may replace the globals.
 local next, ipairs, rawequal, rawget, type = next, ipairs, rawequal, rawget, type
 local find, format, gmatch, gsub, match = string.find, string.format, string.gmatch, string.gsub, string.match
 local lower, sub, concat, sort = string.lower, string.sub, table.concat, table.sort

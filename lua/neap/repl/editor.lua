@@ -9,6 +9,7 @@
 --- The text may have several lines; it is valid UTF-8, and the cursor a byte
 --- position, 1 to #text + 1, at a character's beginning.
 
+local harmless = require "neap.host".harmless
 local syntax = require "neap.repl.syntax"
 local width = require "neap.repl.width"
 
@@ -97,7 +98,7 @@ end
 local function step(self, move)
   local at = move(self.text, self.cursor)
   while at > 1 and at <= #self.text do
-    local char = self.text:match("^" .. width.char, at)
+    local char = string.match(self.text, "^" .. width.char, at)
     if #char == 1 or width.of(char) > 0 then
       break
     end
@@ -165,7 +166,7 @@ end
 
 local function word_left(self)
   local head = sub(self.text, 1, self.cursor - 1)
-  return #head - #head:match "[%w_\x80-\xFF]*[^%w_\x80-\xFF]*$" + 1
+  return #head - #string.match(head, "[%w_\x80-\xFF]*[^%w_\x80-\xFF]*$") + 1
 end
 
 local function word_right(self)
@@ -207,14 +208,14 @@ local function walk(self, by)
 end
 
 local function column_of(self)
-  return width.text(sub(self.text, line_start(self, self.cursor), self.cursor - 1):gsub("%c", " "))
+  return width.text(string.gsub(sub(self.text, line_start(self, self.cursor), self.cursor - 1), "%c", " "))
 end
 
 --- The place in the line that begins at `start` nearest to a column.
 local function at_column(self, start, column)
   local at, last = start, line_end(self, start)
   while at < last and column > 0 do
-    local char = self.text:match("^" .. width.char, at)
+    local char = string.match(self.text, "^" .. width.char, at)
     column = column - width.of(char)
     at = at + #char
   end
@@ -360,7 +361,7 @@ end
 
 function commands.kill_blank_word(self)
   local head = sub(self.text, 1, self.cursor - 1)
-  kill(self, #head - #head:match "%S*%s*$" + 1, self.cursor - 1)
+  kill(self, #head - #string.match(head, "%S*%s*$") + 1, self.cursor - 1)
 end
 
 function commands.kill_word_left(self)
@@ -458,23 +459,23 @@ end
 
 --- Take the first key off `pending`: its bytes, or nil if it is not whole yet.
 local function take_escape(self, bytes)
-  local sequence = bytes:match "^\27[%[O][0-9;?<>=]*[@-~]"
+  local sequence = string.match(bytes, "^\27[%[O][0-9;?<>=]*[@-~]")
   if sequence then
     return sequence
   elseif find(bytes, "^\27[%[O]?[0-9;?<>=]*$") and #bytes < 64 then
     return self.settled and bytes or nil
   end
-  local char = bytes:match("^\27(" .. width.char .. ")")
+  local char = string.match(bytes, "^\27(" .. width.char .. ")")
   return char and "\27" .. char or "\27"
 end
 
 --- Printable text at the beginning of the bytes, as much as there is.
 local function take_text(self, bytes)
-  local run = bytes:match "^[ -~]+"
+  local run = string.match(bytes, "^[ -~]+")
   if run then
     return run
   end
-  local n = length_of(bytes:byte())
+  local n = length_of(string.byte(bytes))
   if not n then
     return "\u{FFFD}", 1
   elseif #bytes < n and not self.settled and not find(bytes, "[^\x80-\xFF]") then
@@ -509,7 +510,7 @@ end
 
 --- What a paste may bring: newlines and tabs, no other controls.
 local function clean(text)
-  text = text:gsub("\r\n?", "\n"):gsub("[%z\1-\8\11-\31\127]", "")
+  text = string.gsub(string.gsub(text, "\r\n?", "\n"), "[%z\1-\8\11-\31\127]", "")
   return width.valid(text)
 end
 
@@ -529,7 +530,7 @@ local function take_paste(self)
 end
 
 local function command_of(key)
-  return keys[key] or keys[key:match "^\27[%[O](.*)$"]
+  return keys[key] or keys[string.match(key, "^\27[%[O](.*)$")]
 end
 
 local function is_text(key)
@@ -664,7 +665,7 @@ function Rows:add(text, n)
 end
 
 function Rows:add_text(text)
-  for char in text:gmatch(width.char) do
+  for char in string.gmatch(text, width.char) do
     self:add(char, width.of(char))
   end
 end
@@ -680,9 +681,10 @@ end
 
 local function shown(char)
   if char < " " then
-    return char == "\t" and "  " or "^" .. string.char(char:byte() + 64)
+    return char == "\t" and "  " or "^" .. string.char(string.byte(char) + 64)
   end
-  return char == "\127" and "^?" or char
+  local is_joiner = find(char, "^\xe2\x80[\x8b-\x8d]$")
+  return char == "\127" and "^?" or is_joiner and char or harmless(char)
 end
 
 local function heading(self)
@@ -707,9 +709,9 @@ local function draw(self, columns, height)
   out.row[#out.row + 1] = reset
   local at = 1
   local on = ""
-  for char in text:gmatch(width.char) do
+  for char in string.gmatch(text, width.char) do
     if style_at[at] then
-      on = style_at[at]:match "\27%[[%d;]+m$"
+      on = string.match(style_at[at], "\27%[[%d;]+m$")
       out.row[#out.row + 1] = style_at[at]
     end
     if at == cursor then
@@ -723,7 +725,7 @@ local function draw(self, columns, height)
       out.row[#out.row + 1] = reset .. (on ~= reset and on or "")
     else
       local face = shown(char)
-      out:add(face, #char > 1 and width.of(char) or #face)
+      out:add(face, face == char and width.of(char) or #face)
     end
     at = at + #char
   end
@@ -755,7 +757,7 @@ local function cut(line, columns)
     return line
   end
   local out, used = {}, 0
-  for char in line:gmatch(width.char) do
+  for char in string.gmatch(line, width.char) do
     used = used + width.of(char)
     if used >= columns - 1 then
       break

@@ -3,7 +3,6 @@
 
 local smallest = require "neap.repl.smallest"
 
--- A script may replace the globals.
 local ipairs, next, setmetatable, type = ipairs, next, setmetatable, type
 local byte, find, gmatch, sub = string.byte, string.find, string.gmatch, string.sub
 

@@ -3,7 +3,6 @@
 local host = require "neap.host"
 local text_of = require "neap.repl.text"
 
--- A script may replace the globals.
 local ipairs, tostring = ipairs, tostring
 local find, format, gsub, rep = string.find, string.format, string.gsub, string.rep
 local concat, sort, length = table.concat, table.sort, utf8.len

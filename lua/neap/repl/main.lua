@@ -2,6 +2,7 @@
 --- process.
 
 local core = require "neap.repl.core"
+local harmless = require "neap.host".harmless
 local tasks = require "neap.prompt.core"
 
 local main = {}
@@ -10,7 +11,7 @@ local main = {}
 local function plainly(...)
   local f, err = loadfile(nil, "t")
   if not f then
-    io.stderr:write("neap: ", err, "\n")
+    io.stderr:write("neap: ", harmless(err), "\n")
     os.exit(1)
   end
   f(...)
@@ -83,7 +84,7 @@ function main.interactive(program, ...)
   else
     local ok, err = run(program, ...)
     if ok == false then
-      io.stderr:write("neap: ", tostring(err), "\n")
+      io.stderr:write("neap: ", harmless(tostring(err)), "\n")
     end
   end
   main.open()

@@ -3,7 +3,6 @@
 
 local host = require "neap.host"
 
--- A script may replace the globals.
 local next, rawget, type = next, rawget, type
 local find, sub = string.find, string.sub
 local getinfo, getmetatable, getregistry = debug.getinfo, debug.getmetatable, debug.getregistry
@@ -17,16 +16,17 @@ local standard = {}
 
 for _, library in ipairs {"string", "table", "math", "os", "io", "coroutine", "debug", "utf8",
   "package"} do
-  for name, value in next, loaded[library] do
+  local found = rawget(loaded, library)
+  for name, value in next, type(found) == "table" and found or {} do
     if type(value) == "function" then
       standard[value] = {library, name}
     end
   end
 end
 
-for name in ([[assert collectgarbage dofile error getmetatable ipairs load loadfile next pairs
+for name in string.gmatch([[assert collectgarbage dofile error getmetatable ipairs load loadfile next pairs
     pcall print rawequal rawget rawlen rawset require select setmetatable tonumber tostring type
-    warn xpcall]]):gmatch "%a+" do
+    warn xpcall]], "%a+") do
   if rawget(_G, name) then
     standard[rawget(_G, name)] = {"_G", name}
   end
@@ -108,7 +108,7 @@ end
 ---@param owner string
 ---@return string
 function names.short(owner)
-  return (owner:match "[^.]+$":lower())
+  return (string.lower(string.match(owner, "[^.]+$")))
 end
 
 return names

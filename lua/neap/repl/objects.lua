@@ -5,7 +5,6 @@ local host = require "neap.host"
 local names = require "neap.repl.names"
 local text_of = require "neap.repl.text"
 
--- A script may replace the globals.
 local pcall, rawequal, rawget, type = pcall, rawequal, rawget, type
 local find, format, sub, concat = string.find, string.format, string.sub, table.concat
 local getinfo, getmetatable, getregistry = debug.getinfo, debug.getmetatable, debug.getregistry

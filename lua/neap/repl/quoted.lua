@@ -6,8 +6,7 @@ local endpoint = require "neap.endpoint"
 local found_of = require "neap.repl.found"
 local host = require "neap.host"
 
--- A script may replace the globals.
-local ipairs, next, pcall, rawget, tostring, type = ipairs, next, pcall, rawget, tostring, type
+local ipairs, next, pcall, tostring, type = ipairs, next, pcall, tostring, type
 local find, gmatch, gsub, match, sub = string.find, string.gmatch, string.gsub, string.match, string.sub
 local loaded = package.loaded
 
@@ -149,7 +148,7 @@ local function modules(word, first)
     end
   end
   local parent = match(word, "^(.*%.)[^.]*$") or ""
-  local path = rawget(package, "path")
+  local path = package.path
   for template in gmatch(type(path) == "string" and path or "", "[^;]+") do
     add_template(found, template, parent)
   end

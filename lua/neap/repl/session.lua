@@ -12,6 +12,7 @@
 
 local core = require "neap.prompt.core"
 local commands = require "neap.repl.commands"
+local harmless = require "neap.host".harmless
 local inspecting = require "neap.repl.show"
 local syntax = require "neap.repl.syntax"
 local task = require "neap.task"
@@ -125,14 +126,15 @@ function Session:send(message)
   end
 end
 
---- Print; `fresh`: on a line of its own.
+--- Print; `fresh`: on a line of its own. Whatever is in the text, colours are all that
+--- it does to the terminal.
 ---@param text string
 ---@param fresh? boolean
 function Session:print(text, fresh)
   if text == "" then
     return
   end
-  self:send {kind = "print", text = text, fresh = fresh}
+  self:send {kind = "print", text = harmless(text, true), fresh = fresh}
 end
 
 function Session:say(...)
@@ -154,7 +156,7 @@ end
 --
 
 local function is_ours(source)
-  return source:find "^=neap%." ~= nil
+  return string.find(source, "^=neap%.") ~= nil
 end
 
 --- The frames of the input's own code, as debug.traceback writes them.
@@ -217,7 +219,7 @@ local function render(self, job, ok, results)
   end
   local text = inspecting.results(results, self.columns, self.colour)
   if job.background then
-    return format("[%d] done%s\n", job.id, text ~= "" and ": " .. text:gsub("\n$", "") or "")
+    return format("[%d] done%s\n", job.id, text ~= "" and ": " .. string.gsub(text, "\n$", "") or "")
   end
   return text
 end
@@ -334,12 +336,12 @@ end
 
 local function input(self, text)
   self.inputs[#self.inputs + 1] = text
-  local name, rest = text:match "^%s*:(%a*)%s*(.-)%s*$"
+  local name, rest = string.match(text, "^%s*:(%a*)%s*(.-)%s*$")
   if name then
     return commands.run(self, name, rest)
   end
   local code, background = syntax.background(text)
-  if code:find "%S" then
+  if string.find(code, "%S") then
     self:evaluate(code, background)
   else
     self:send {kind = "ready"}
@@ -388,20 +390,20 @@ end
 
 --- The names of commands that begin so.
 local function complete_command(text, cursor)
-  local word = text:match "^%s*(:%a*)$"
+  local word = string.match(text, "^%s*(:%a*)$")
   if not word or cursor <= #text then
     return nil
   end
   local candidates = {}
   for _, name in ipairs(commands.names()) do
-    if name:sub(1, #word) == word then
+    if string.sub(name, 1, #word) == word then
       candidates[#candidates + 1] = {text = name, kind = "command", doc = commands.about(name)}
     end
   end
   local common = candidates[1] and candidates[1].text or word
   for _, c in ipairs(candidates) do
-    while c.text:sub(1, #common) ~= common do
-      common = common:sub(1, -2)
+    while string.sub(c.text, 1, #common) ~= common do
+      common = string.sub(common, 1, -2)
     end
   end
   return {first = #text - #word + 1, candidates = candidates, common = common}

@@ -1,5 +1,7 @@
 --- Results and errors as the prompt shows them.
 
+local harmless = require "neap.host".harmless
+
 local show = {}
 
 local concat, format = table.concat, string.format
@@ -17,7 +19,7 @@ local function inspect(value, options)
   if not good or type(text) ~= "string" then
     return format("(a %s that has no text)", type(value))
   end
-  return type(value) == "string" and format("%q", value) or text
+  return harmless(type(value) == "string" and format("%q", value) or text)
 end
 
 --- A value as one text, on several lines if it is large.
@@ -38,13 +40,13 @@ local function red(text, colour)
   return colour and "\27[31m" .. text .. "\27[0m" or text
 end
 
---- The text of an error: without escapes and other controls that it may hold.
+--- The text of an error, such that it does no harm to the terminal.
 local function message(err)
   local ok, text = pcall(tostring, err) -- its __tostring may fail, or not end
   if not ok or type(text) ~= "string" then
     text = format("(error object is a %s value)", type(err))
   end
-  return (text:gsub("[%z\1-\8\11-\31\127]", "?"))
+  return harmless(text)
 end
 
 --- The results of an input, with a newline; "" for none.
@@ -60,7 +62,7 @@ function show.results(results, columns, colour)
     local text = i == 2 and results[1] == nil and (is_error(value) or type(value) == "string")
       and red(message(value), colour) or show.value(value, columns, colour)
     texts[i] = text
-    lines = lines + (text:find("\n", 1, true) and 1 or 0)
+    lines = lines + (string.find(text, "\n", 1, true) and 1 or 0)
     size = size + #text + 2
   end
   if results.n == 0 then
@@ -75,7 +77,7 @@ end
 ---@param colour boolean
 ---@return string
 function show.failure(err, trace, colour)
-  return red("error: " .. message(err), colour) .. "\n" .. (trace and trace .. "\n" or "")
+  return red("error: " .. message(err), colour) .. "\n" .. (trace and harmless(trace) .. "\n" or "")
 end
 
 --- What a task waits for, as far as it tells.

@@ -147,8 +147,8 @@ local lines
 function standard.find(owner, name)
   if not lines then
     lines = {}
-    for signature, summary in text:gmatch "(%S[^\n]-%))  ([^\n]*)" do
-      lines[signature:match "^[%w_.:]+":gsub(":", ".")] = {signature, summary}
+    for signature, summary in string.gmatch(text, "(%S[^\n]-%))  ([^\n]*)") do
+      lines[string.gsub(string.match(signature, "^[%w_.:]+"), ":", ".")] = {signature, summary}
     end
   end
   local line = lines[owner == "_G" and name or owner .. "." .. name]

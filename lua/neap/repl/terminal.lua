@@ -6,6 +6,7 @@
 
 local core = require "neap.repl.core"
 local Editor = require "neap.repl.editor"
+local harmless = require "neap.host".harmless
 local history = require "neap.repl.history"
 local signal = require "neap.signal"
 local stdio = require "neap.stdio"
@@ -42,17 +43,22 @@ end
 ---@class neap.repl.TerminalOptions
 ---@field stream neap.Stream  to the session
 ---@field prompt string?
+---@field remote boolean?  the session is another process's
 ---@field hangup boolean?  leave in order when the terminal is gone
 ---@field interrupt? fun()  what ^C does besides while an input runs
 
 ---@param options neap.repl.TerminalOptions
 ---@return neap.repl.Terminal
 function Terminal.new(options)
-  local past = history.open()
+  local past, err = history.open()
+  if err then
+    io.stderr:write("neap: no history: ", harmless(tostring(err)), "\n")
+  end
   local colour = has_colour()
   local prompt = options.prompt or "neap> "
   return setmetatable({
     stream = options.stream,
+    remote = options.remote,
     interrupt = options.interrupt,
     signals = {"SIGINT", "SIGWINCH", "SIGCONT", options.hangup and "SIGHUP" or nil},
     history = past,
@@ -60,7 +66,7 @@ function Terminal.new(options)
     dumb = is_dumb(),
     editor = Editor.new {
       entries = past.entries, colour = colour, incomplete = syntax.is_incomplete,
-      prompt = prompt, more = (" "):rep(#prompt - 4) .. "..> ",
+      prompt = prompt, more = string.rep(" ", #prompt - 4) .. "..> ",
     },
     console = core.console(),
     events = task.channel(64),
@@ -139,8 +145,8 @@ local function show_running(self, message)
     return
   end
   local text = format("(running for %d s%s; ^C ends it)", message.seconds // 1,
-    message.what and ", waits for " .. message.what or "")
-  text = text:sub(1, self.columns - 1)
+    message.what and ", waits for " .. harmless(message.what) or "")
+  text = string.sub(text, 1, self.columns - 1)
   if self.colour then
     text = "\27[2m" .. text .. "\27[0m"
   end
@@ -157,9 +163,10 @@ local function hide_running(self)
   end
 end
 
---- Print what the session says: above the prompt, if it stands.
+--- Print what the session says: above the prompt, if it stands. One in another process
+--- may be any program's.
 local function print_text(self, text)
-  stdout:write(text)
+  stdout:write(self.remote and harmless(text, true) or text)
   self.console:flush()
 end
 
@@ -178,7 +185,7 @@ local function submit(self)
   self.idle_interrupts = 0
   commit(self)
   self.editor:reset()
-  if not text:find "%S" then
+  if not string.find(text, "%S") then
     return begin(self)
   end
   self.history:add(text)
@@ -222,7 +229,7 @@ end
 local function take_lines(self)
   local editor = self.editor
   while self.state == "editing" do
-    local line, rest = self.typed:match "^([^\n]*)\n(.*)$"
+    local line, rest = string.match(self.typed, "^([^\n]*)\n(.*)$")
     if not line then
       return
     end
@@ -331,7 +338,7 @@ local function listing(self, message)
     if c.doc then
       about = about .. "  " .. c.doc
     end
-    lines[i] = format("%-20s  %s", c.text, about):gsub("%c", " ")
+    lines[i] = harmless((string.gsub(format("%-20s  %s", c.text, about), "%c", " ")))
   end
   return lines
 end
@@ -343,9 +350,9 @@ function said.completion(self, message)
   local editor = self.editor
   local text, cursor = editor.text, editor.cursor
   local common = message.common or ""
-  local word = text:sub(message.first, cursor - 1)
+  local word = string.sub(text, message.first, cursor - 1)
   if #common > #word or (#message.candidates == 1 and common ~= word) then
-    editor:set(text:sub(1, message.first - 1) .. common .. text:sub(cursor), message.first + #common)
+    editor:set(string.sub(text, 1, message.first - 1) .. common .. string.sub(text, cursor), message.first + #common)
   end
   editor.footer = #message.candidates > 1 and listing(self, message)
     or message.candidates[1] and message.candidates[1].signature and listing(self, message) or {}

@@ -1,8 +1,9 @@
 --- Text that cannot harm a terminal, made of what a script or a peer gave.
 
--- A script may replace the globals.
+local harmless = require "neap.host".harmless
+
 local byte, find, format, gsub, sub = string.byte, string.find, string.format, string.gsub, string.sub
-local codepoint, length = utf8.codepoint, utf8.len
+local length = utf8.len
 
 ---@class neap.repl.text
 local text_of = {}
@@ -21,22 +22,12 @@ function text_of.byte(c)
   return SHORT_ESCAPES[c] or format("\\x%02x", byte(c))
 end
 
-local function escape_point(c)
-  return format("\\u{%x}", codepoint(c))
-end
-
---- Escape what would move the cursor, hide, or turn the direction of the text.
----@param text string  UTF-8
+--- Escape what would move the cursor, hide, or turn the direction, and what is no
+--- UTF-8; and what would end a string in quotes.
+---@param text string
 ---@return string
 function text_of.escaped(text)
-  text = gsub(text, '[%c\\"]', text_of.byte)
-  if find(text, "[\x80-\xff]") then
-    text = gsub(text, "\xc2[\x80-\x9f]", escape_point)
-    text = gsub(text, "\xe2\x80[\x8b-\x8f\xa8-\xae]", escape_point)
-    text = gsub(text, "\xe2\x81[\xa0-\xaf]", escape_point)
-    text = gsub(text, "\xef\xbb\xbf", escape_point)
-  end
-  return text
+  return harmless((gsub(text, '[\n\r\t\\"]', SHORT_ESCAPES)))
 end
 
 --- The first bytes, without a part of a character at their end.

@@ -80,11 +80,11 @@ width.char = "[\0-\x7F\xC2-\xF4][\x80-\xBF]*"
 ---@param text string
 ---@return integer
 function width.text(text)
-  if not text:find "[\x80-\xFF]" then
+  if not string.find(text, "[\x80-\xFF]") then
     return #text
   end
   local n = 0
-  for char in text:gmatch(width.char) do
+  for char in string.gmatch(text, width.char) do
     n = n + width.of(char)
   end
   return n
@@ -103,10 +103,10 @@ function width.valid(text)
   while at <= #text do
     local ok, bad = utf8.len(text, at)
     if ok then
-      out[#out + 1] = text:sub(at)
+      out[#out + 1] = string.sub(text, at)
       break
     end
-    out[#out + 1] = text:sub(at, bad - 1)
+    out[#out + 1] = string.sub(text, at, bad - 1)
     out[#out + 1] = "\u{FFFD}"
     at = bad + 1
   end

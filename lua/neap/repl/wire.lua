@@ -77,7 +77,7 @@ local decoders = {
 }
 
 function decode(bytes, at, depth)
-  local decoder = decoders[bytes:sub(at, at)] or error "a message is malformed"
+  local decoder = decoders[string.sub(bytes, at, at)] or error "a message is malformed"
   return decoder(bytes, at + 1, depth)
 end
 
