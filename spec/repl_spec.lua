@@ -421,6 +421,19 @@ describe("a terminal", function()
     end
   end)
 
+  it("ends by one ^C what blocks in C", function()
+    local s <close> = prompt()
+    for _, call in ipairs {"os.execute(%q)", "io.popen(%q):read()"} do
+      s:enter(call:format "trap '' INT; sleep 30") -- else it ends by itself
+      task.sleep(0.3)
+      s:press "C-c"
+      s:find "cancelled"
+      s:enter "('alive '):rep(2)"
+      s:find "alive alive"
+      s:press "C-l"
+    end
+  end)
+
   it("is not needed by what cannot be stopped: the third ^C ends neap (S3)", function()
     local s <close> = prompt()
     s:enter "string.find(('a'):rep(30), ('a?'):rep(30) .. ('a'):rep(30))"

@@ -74,8 +74,9 @@ static void pass_on(task *t) {
 static void hear(struct sched *s) {
   host *h = s->host;
   h->pressed = 0;
+  if (!h->held) /* the time is counted from the first signal */
+    s->spare = now(h) + GRACE;
   h->held = true;
-  s->spare = now(h) + GRACE;
   h->world->hear(h->outside);
   if (s->current != NULL)
     pass_on(s->current);

@@ -12,10 +12,10 @@
 ** from inside the handler, so that it works while Lua is in an endless loop.
 ** Any other stays noted for the next watch.
 **
-** While they end the program these two interrupt system calls, too: a task that
-** blocks in C (io.read) gets an error, and sched/press.c raises the cancellation
-** in its place.  A signal that comes just before such a call would come too
-** early; so the thread is nudged, until somebody has heard.
+** While they end the program, or what the prompt runs, these two interrupt system
+** calls, too: a task that blocks in C (io.read) gets an error, and sched/press.c
+** raises the cancellation in its place.  A signal that comes just before such a
+** call would come too early; so the thread is nudged, until somebody has heard.
 **
 ** Who is ended by a signal dies of it in the end, having closed everything: so
 ** a parent can tell.
@@ -186,6 +186,13 @@ static void on_impatience(void) {
 }
 
 
+/* Does it end what runs: the program, or at the prompt what that runs? */
+static bool interrupts(int n) {
+  return (atomic_load(&ending) & signal_bit(n)) != 0 ||
+         (n == SIGINT && sched_is_prompt(owner));
+}
+
+
 /* The kernel may choose any thread, but it is the owner's that may block. */
 static bool is_forwarded(int n) {
   return !home && atomic_load(&has_keeper) && pthread_kill(keeper, n) == 0;
@@ -207,7 +214,7 @@ static void on_signal(int n) {
   atomic_fetch_or(&noted, signal_bit(n));
   if (home && (n == SIGINT || n == SIGTERM))
     sched_press(owner);
-  if (home && ends)
+  if (home && interrupts(n))
     nudge();
   if (home && n == SIGINT && sched_is_prompt(owner))
     on_impatience();
@@ -264,9 +271,8 @@ static int set_action(int n, struct sigaction *action) {
 
 
 static int set(int n, void (*handler)(int)) {
-  bool ends = (atomic_load(&ending) & signal_bit(n)) != 0;
   struct sigaction action = {.sa_handler = handler,
-                             .sa_flags = ends ? 0 : SA_RESTART};
+                             .sa_flags = interrupts(n) ? 0 : SA_RESTART};
   return set_action(n, &action);
 }
 
