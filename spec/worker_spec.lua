@@ -445,21 +445,21 @@ describe("a message between workers", function()
         collectgarbage()
         return io.open "/proc/self/statm":read "a":match "^%d+ (%d+)" * 4096 // 2 ^ 20
       end
-      local SIZE = 2 ^ 26
+      local SIZE = 2 ^ 22
       local before = used()
       local channel = worker.channel()
       channel:send(("x"):rep(SIZE))
       assert(#channel:recv() == SIZE)
-      print(used() - before < 32)
+      print(used() - before < 6)
       print(pcall(channel.send, channel, {("x"):rep(SIZE), print}))
-      print(used() - before < 32)
+      print(used() - before < 6)
       print(#worker.run(function(text)
         return text
       end, ("x"):rep(SIZE)))
-      print(used() - before < 32)
+      print(used() - before < 6)
     ]]
     assert.equal("", result.stderr)
-    assert.matches("^true\nfalse\ta function cannot be sent.-\ntrue\n67108864\ntrue\n$", result.stdout)
+    assert.matches("^true\nfalse\ta function cannot be sent.-\ntrue\n4194304\ntrue\n$", result.stdout)
   end)
 
   it("has a limit", function()
