@@ -445,7 +445,7 @@ describe("a message between workers", function()
         collectgarbage()
         return io.open "/proc/self/statm":read "a":match "^%d+ (%d+)" * 4096 // 2 ^ 20
       end
-      local SIZE = 2 ^ 22
+      local SIZE = 2 ^ 23
       local before = used()
       local channel = worker.channel()
       channel:send(("x"):rep(SIZE))
@@ -459,7 +459,7 @@ describe("a message between workers", function()
       print(used() - before < 6)
     ]]
     assert.equal("", result.stderr)
-    assert.matches("^true\nfalse\ta function cannot be sent.-\ntrue\n4194304\ntrue\n$", result.stdout)
+    assert.matches("^true\nfalse\ta function cannot be sent.-\ntrue\n8388608\ntrue\n$", result.stdout)
   end)
 
   it("has a limit", function()
