@@ -122,6 +122,7 @@ struct sched {
   unsigned stride;  /* so many they were */
   unsigned looks;   /* left to the turn */
   bool spent;       /* it is over: the world, and others, come first */
+  bool fresh;       /* the running task has done no verb yet */
   bool crowded;     /* tasks wait for the world to be asked */
   uint8_t haste;    /* so often yet, what a task has written leaves at once */
   unsigned outside; /* waits that the world can end */

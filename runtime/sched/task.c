@@ -247,8 +247,10 @@ void wait_charge(lua_State *L, size_t verbs) {
 
 bool wait_spent(lua_State *L) {
   struct sched *s = sched_of(L);
+  bool first = s->fresh;
+  s->fresh = false;
   step(s);
-  return s->spent;
+  return s->spent && !first;
 }
 
 
@@ -590,6 +592,7 @@ static void run(struct sched *s, task *t) {
     nargs = 0;
   }
   s->current = t;
+  s->fresh = true;
   s->host->base = t->co;
   t->state = RUNNING;
   press_begin(s, t);
