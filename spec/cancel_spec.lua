@@ -1025,6 +1025,8 @@ describe("interrupting a connect", function()
 end)
 
 describe("interrupting a lookup", function()
+  local name = "no-such-host.invalid" -- what the hosts file has is there at once
+
   --- Until it was; a lookup that had ended before proves nothing.
   local function until_interrupted(f)
     for _ = 1, 50 do
@@ -1039,7 +1041,7 @@ describe("interrupting a lookup", function()
     until_interrupted(function()
       local closed, t = {}, nil
       task.scope(function(s)
-        t = s:spawn(guarded, closed, net.resolve, "localhost")
+        t = s:spawn(guarded, closed, net.resolve, name)
         task.yield()
         assert.equal("waiting", t.status)
         t:cancel()
@@ -1054,7 +1056,7 @@ describe("interrupting a lookup", function()
   case("I1: resolve: task.timeout", function()
     until_interrupted(function()
       local closed = {}
-      local found, err = task.timeout(0, guarded, closed, net.resolve, "localhost")
+      local found, err = task.timeout(0, guarded, closed, net.resolve, name)
       assert_closed(closed)
       return not found and err.code == "ETIMEDOUT"
     end)
@@ -1065,14 +1067,14 @@ describe("interrupting a lookup", function()
     task.scope(function(s)
       local asking = {}
       for i = 1, 12 do
-        asking[i] = s:spawn(net.resolve, "localhost", {family = "inet"})
+        asking[i] = s:spawn(net.resolve, name, {family = "inet"})
       end
       task.yield()
       for i = 1, 12, 2 do
         asking[i]:cancel()
       end
       for i = 2, 12, 2 do
-        assert.equal("127.0.0.1", asking[i]:join()[1].ip)
+        assert.matches("^EAI_", select(2, asking[i]:join()).code)
       end
     end)
   end)
