@@ -1,5 +1,6 @@
 local core = require "neap.net.core"
 local host = require "neap.host"
+local child = require "spec.support.child"
 local net = require "neap.net"
 local task = require "neap.task"
 local time = require "neap.time"
@@ -394,4 +395,53 @@ describe("net.listen at a name", function()
     assert.matches("^EAI_", err.code)
     assert.equal("listen", err.op)
   end)
+end)
+
+it("with fastopen_connect a client that reads, shuts or closes first is connected", function()
+  local out = child.isolated("echo 3 > /proc/sys/net/ipv4/tcp_fastopen", [[
+    local net, task = require "neap.net", require "neap.task"
+    local listener = assert(net.listen("tcp://127.0.0.1:0", {fastopen = 5}))
+    local served = task.spawn(function()
+      for stream in listener:accepts() do
+        stream:settimeout(5)
+        stream:write "hello\n"
+        stream:flush()
+        stream:write((stream:read "a"))
+        stream:close()
+      end
+    end)
+    local function connect(port)
+      return assert(net.connect("tcp://127.0.0.1:" .. (port or listener.port), {fastopen_connect = true}))
+        :settimeout(5)
+    end
+    -- The first one gets the cookie, and the others defer their SYN.
+    for i = 1, 3 do
+      local a = connect()
+      print(a:read "l")
+      assert(a:write("bye " .. i))
+      assert(a:shutdown())
+      print(a:read "a")
+      a:close()
+    end
+    local b = connect()
+    assert(b:shutdown())
+    print(b:read "a")
+    b:close()
+    local c = connect()
+    assert(c:write "first")
+    assert(c:shutdown())
+    print(c:read "a")
+    c:close()
+    local d = connect()
+    task.sleep(0.05)
+    assert(d:write "late")
+    assert(d:shutdown())
+    print(d:read "a")
+    d:close()
+    local port = listener.port
+    listener:close()
+    served:join()
+    print(select(2, connect(port):read "l").code)
+  ]])
+  assert.equal("hello\nbye 1\nhello\nbye 2\nhello\nbye 3\nhello\n\nhello\nfirst\nhello\nlate\nECONNREFUSED\n", out)
 end)

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <netinet/ip.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -143,6 +144,44 @@ static void on_answer(watch *x, uint32_t events) {
 }
 
 
+/*
+** TCP Fast Open: the kernel knows the peer, and what is written first goes out
+** with the SYN.  Until then it calls the socket writable: so the loop, which asks
+** when the tasks have run, sends the SYN alone where nobody wrote.
+*/
+
+static bool is_connected(const wire *w) {
+  address peer = {.length = sizeof peer.u};
+  return getpeername(w->watch.fd, &peer.u.any, &peer.length) == 0;
+}
+
+
+static void on_deferred(watch *x, uint32_t events) {
+  wire *w = (wire *)x;
+  if (!is_connected(w) && (events & (EPOLLERR | EPOLLHUP)) == 0) {
+    wire_dial(w);
+    return;
+  }
+  w->deferred = false;
+  x->ready = wire_ready;
+  if (w->half_closed)
+    shutdown(x->fd, SHUT_WR);
+  wire_ready(x, events);
+}
+
+
+static int defer(stream *s) {
+  wire *w = wire_of(s);
+  w->deferred = true;
+  w->want = EPOLLOUT;
+  w->watch.ready = on_deferred;
+  int status = wire_settle(w);
+  if (status < 0)
+    s->transport->close(s, false);
+  return status;
+}
+
+
 /* A port is taken by bind only where one is asked for: connect chooses among
  * those that are free for this peer, which are many more. */
 static int bind_local(int fd, const address *a) {
@@ -171,6 +210,16 @@ static int dial(int fd, const sockspec *spec) {
 }
 
 
+/* Then connect(2) says that it is done before it has begun. */
+static bool is_fast_open(const sockspec *spec) {
+  for (unsigned i = 0; i < spec->option_count; i++)
+    if (spec->options[i].level == IPPROTO_TCP &&
+        spec->options[i].name == TCP_FASTOPEN_CONNECT)
+      return true;
+  return false;
+}
+
+
 static bool is_underway(const sockspec *spec, int status) {
   return status == -EINPROGRESS ||
          (status == -EAGAIN && spec->family == AF_UNIX);
@@ -196,6 +245,8 @@ int connect_begin(host *h, const sockspec *spec, stream **out) {
     return await_answer(s);
   if (status == -EAGAIN)
     attempt_begin(s, &spec->addr);
+  else if (is_fast_open(spec))
+    return defer(s);
   return 0;
 }
 

@@ -407,6 +407,13 @@ static ssize_t written(wire *w, ssize_t n) {
 }
 
 
+void wire_dial(wire *w) {
+  ssize_t n = send(w->watch.fd, "", 0, SENDING);
+  if (n < 0 && errno != EINPROGRESS)
+    written(w, n);
+}
+
+
 static int at_most(int n) {
   return n < IOV_MAX ? n : IOV_MAX;
 }
@@ -548,7 +555,14 @@ static void collect(stream *s) {
 ** Closing
 */
 
+/* While it connects the kernel would give up. */
 static int shutdown_socket(stream *s) {
+  wire *w = wire_of(s);
+  if (w->deferred) {
+    wire_dial(w);
+    w->half_closed = true;
+    return 0;
+  }
   return shutdown(wire_fd(s), SHUT_WR) == 0 ? 0 : -errno;
 }
 
@@ -671,7 +685,8 @@ static void close_wire(stream *s, bool reset) {
 
 
 bool wire_splices(stream *s) {
-  return wire_of(s)->is_socket && s->transport->protocol != IPPROTO_SCTP;
+  return wire_of(s)->is_socket && !wire_of(s)->deferred &&
+         s->transport->protocol != IPPROTO_SCTP;
 }
 
 

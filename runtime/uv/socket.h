@@ -27,7 +27,9 @@ typedef struct wire {
   bool shared : 1;     /* blocks: its description is others' too, and could not
                         be opened again */
   bool adopted : 1;    /* so others may have its descriptor, too */
-  bool lingers;        /* SO_LINGER was set here or at its listener */
+  bool deferred : 1;   /* its first write connects it, and that is not over */
+  bool half_closed : 1; /* to be shut when it is */
+  bool lingers;         /* SO_LINGER was set here or at its listener */
   union {
     unsigned char peer[sizeof(struct sockaddr_in)]; /* of an ip or vsock one */
     void *far_peer;          /* malloc'ed, one that is longer */
@@ -95,6 +97,9 @@ int address_local(int fd, address *a);
 /* socket(2) and the options of spec; what neap sets by default comes first.
  * The descriptor, or a negative errno. */
 int socket_open(const sockspec *spec, bool listening, bool *lingers);
+
+/* Send the SYN of a deferred one, unless a write did. */
+void wire_dial(wire *w);
 
 /* Stop an attempt to connect that waits for room in the peer's queue. */
 void attempt_stop(struct attempt *a);
