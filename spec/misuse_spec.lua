@@ -82,7 +82,9 @@ describe("a finalizer", function()
 
   it("may close the stream in hand", function()
     local before = "s, other = net.socketpair() local far = net.socketpair()"
-    for _, call in ipairs {"s:set {rcvbuf = '1'}", "task.timeout(0.01, net.relay, s, other)", "s:sendfd('x', {other})"} do
+    for _, call in ipairs {
+      "s:set {rcvbuf = '1'}", "task.timeout(0.01, net.relay, s, other)", "s:sendfd('x', {other})",
+    } do
       with_finalizer(before, call, "s:reset() other:reset()")
     end
     with_finalizer([[
