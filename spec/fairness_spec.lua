@@ -193,3 +193,24 @@ for name, load in pairs(loads) do
     end)
   end)
 end
+
+describe("a turn that others have used up", function()
+  it("leaves a task what it needs to come to its first wait", function()
+    for _ = 1, 5 do
+      local channel, sent = task.channel(4), 0
+      local sender = task.spawn(function()
+        for i = 1, 100 do
+          channel:send(i)
+          sent = i
+        end
+      end)
+      local stop = os.clock() + 0.01
+      repeat until os.clock() > stop
+      task.yield()
+      assert.equal(4, sent)
+      assert.equal("waiting", sender.status)
+      sender:cancel()
+      sender:join()
+    end
+  end)
+end)

@@ -557,6 +557,18 @@ describe("SIGINT and SIGTERM end what blocks in C:", function()
   end)
 end)
 
+describe("SIGABRT", function()
+  it("ends it, whoever sends it, and says so", function()
+    for _, script in ipairs {
+      "signal.raise 'SIGABRT'", "os.execute 'kill -ABRT $PPID' task.sleep(10)",
+    } do
+      local result = assert(process.run {"sh", "-c", 'ulimit -c 0; exec "$0" -e "$1"', neap, script})
+      assert.equal("SIGABRT", result.signal)
+      assert.matches("^neap: aborted; the last error was %a+\n$", result.stderr)
+    end
+  end)
+end)
+
 describe("SIGPIPE", function()
   it("is an error of the write, and its default in children (M2)", function()
     local result = assert(process.run {neap, "-e", [[

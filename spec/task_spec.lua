@@ -2010,7 +2010,7 @@ describe("an error that nobody handles", function()
     assert.same({
       "text", "42", "(error object is a table value)", "(error object is a function value)",
       "(error object is a table value)", "1", "fine",
-      "file (ADDRESS)", "a\0b", "(error object is a nil value)", "(error object is a nil value)",
+      "file (ADDRESS)", "a\\x00b", "(error object is a nil value)", "(error object is a nil value)",
     }, told)
   end)
 

@@ -120,9 +120,10 @@ struct sched {
   uint64_t looked;  /* and when they were looked at last */
   unsigned steps;   /* left until they are again */
   unsigned stride;  /* so many they were */
-  unsigned looks;   /* left to the turn */
+  unsigned looks;   /* left to the turn, or to the slice */
+  uint64_t slice;   /* of the running task: its beginning */
+  bool sliced;      /* it has one */
   bool spent;       /* it is over: the world, and others, come first */
-  bool fresh;       /* the running task has done no verb yet */
   bool crowded;     /* tasks wait for the world to be asked */
   uint8_t haste;    /* so often yet, what a task has written leaves at once */
   unsigned outside; /* waits that the world can end */

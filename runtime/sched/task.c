@@ -25,7 +25,7 @@ enum { SELF = 1, HANDLER, BODY };
 
 /* So long tasks run before the world is asked again, and one task before others
  * come first: in ticks of the world, some ms. */
-enum { TURN = 4 * 1000 * 1000 };
+enum { TURN = 4 * 1000 * 1000, SLICE = TURN / 2 };
 
 /* The ticks are looked at after some *steps*: runs of a task, and verbs that were
  * done at once.  After each, while a quarter of a turn passes from look to look;
@@ -245,12 +245,23 @@ void wait_charge(lua_State *L, size_t verbs) {
 }
 
 
+/* A turn that others have used up is not at the expense of the task that runs:
+ * that has a slice, from its first verb behind the turn's end on. */
+static bool slice_is_over(struct sched *s) {
+  uint64_t now = ticks(s);
+  if (!s->sliced) {
+    s->sliced = true;
+    s->slice = now;
+    s->looks = LOOKS;
+  }
+  return now - s->slice >= SLICE || s->looks == 0 || --s->looks == 0;
+}
+
+
 bool wait_spent(lua_State *L) {
   struct sched *s = sched_of(L);
-  bool first = s->fresh;
-  s->fresh = false;
   step(s);
-  return s->spent && !first;
+  return s->spent && slice_is_over(s);
 }
 
 
@@ -592,7 +603,7 @@ static void run(struct sched *s, task *t) {
     nargs = 0;
   }
   s->current = t;
-  s->fresh = true;
+  s->sliced = false;
   s->host->base = t->co;
   t->state = RUNNING;
   press_begin(s, t);

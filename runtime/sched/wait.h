@@ -61,8 +61,8 @@ int wait_park(lua_State *L, waitq *q, const waiting *how, lua_KContext ctx,
 
 /* Has the running task done so much without waiting that others should come
  * first?  Then `return wait_yield(...)`, before trying.  Each verb that may
- * succeed at once asks, so that one busy connection starves nobody.  Not at the
- * first verb of a run: whose turn it was to ask first is served first. */
+ * succeed at once asks, so that one busy connection starves nobody.  Never at the
+ * first verb of a run: who was first to ask is served first. */
 bool wait_spent(lua_State *L);
 
 /* The running task has done as much as so many verbs more. */

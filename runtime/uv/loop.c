@@ -606,12 +606,14 @@ const world uv_thread_world = WORLD(NULL);
 static void on_abort(int n) {
   const char *name = errno != 0 ? strerrorname_np(errno) : NULL;
   char text[80];
-  (void)n;
   int size =
       snprintf(text, sizeof text, "neap: aborted; the last error was %s\n",
                name != NULL ? name : "none");
+  terminal_restore();
   ssize_t told = write(STDERR_FILENO, text, (size_t)size);
   (void)told;
+  signal(n, SIG_DFL);
+  raise(n); /* it may not have been abort() that did */
 }
 
 
