@@ -269,7 +269,7 @@ static int run_program(void) {
   status = host_flush(status);
   trace_close(&h);
   if (uv_world_busy(&h))
-    uv_world_exit(status, true); /* exit() would wait for a read */
+    uv_world_exit(status, true); /* finish() would wait for a read */
   finish(&h);
   return status;
 }

@@ -205,6 +205,20 @@ describe("the objects outside runtime/uv", function()
     table.sort(wrong)
     assert.same({}, wrong)
   end)
+
+  it("and those in it leave libuv's pool of threads alone, which aborts without one", function()
+    if not build then
+      pending "NEAP_BUILD, the build's folder, is not set"
+    end
+    local uv = objects(function(target)
+      return target == "uv"
+    end)
+    assert.is_true(#uv > 0)
+    for name in pairs(symbols("--undefined-only", uv)) do
+      assert(not name:find "^uv_fs_" and not name:find "^uv_get.*info$" and name ~= "uv_queue_work"
+        and name ~= "uv_random", name)
+    end
+  end)
 end)
 
 describe("each public module", function()

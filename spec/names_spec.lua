@@ -51,6 +51,14 @@ describe("net.resolve", function()
     assert.same({stdout = "EMFILE\nEMFILE\n127.0.0.1\n", stderr = "", code = 0}, result)
   end)
 
+  it("tells of a lack of threads", function()
+    local result = child.run_without_threads [[
+      print(select(2, net.resolve "no-such-host.invalid").code)
+      print(select(2, net.connect "tcp://no-such-host.invalid:1").code)
+    ]]
+    assert.same({stdout = "EAGAIN\nEAGAIN\n", stderr = "", code = 0}, result)
+  end)
+
   it("takes ASCII only, and no dot is a dot that is none (H1, G3)", function()
     for _, name in ipairs {
       "127\u{3002}1", "127\u{3002}0.0.1", "127\u{ff0e}0.0.1", "\u{ff11}27.0.0.1", "local\u{ff48}ost",

@@ -1,3 +1,4 @@
+local child = require "spec.support.child"
 local net = require "neap.net"
 local process = require "neap.process"
 
@@ -38,6 +39,17 @@ describe("stdio.stdin", function()
     assert.equal("", result.stderr)
     assert.equal(0, result.code)
     assert.is_true(result.stdout == ("line\n"):rep(50000))
+  end)
+
+  it("reads a file where no thread can be had", function()
+    local result = child.run_without_threads [[
+      local size = io.stdin:seek "end"
+      io.stdin:seek "set"
+      local stdin = require "neap.stdio".stdin
+      local first = stdin:read(1000)
+      print(#first == 1000, 1000 + #stdin:read "a" == size)
+    ]]
+    assert.same({stdout = "true\ttrue\n", stderr = "", code = 0}, result)
   end)
 
   it("reads /dev/null (M12)", function()

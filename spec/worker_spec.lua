@@ -337,6 +337,17 @@ describe("a worker", function()
     end
   end)
 
+  it("for which no thread can be had says so", function()
+    local result = child.run_without_threads [[
+      for _ = 1, 2 do
+        local err = select(2, require "neap.worker".run(function() end))
+        print(err.code, err)
+      end
+    ]]
+    assert.same({"", 0}, {result.stderr, result.code})
+    assert.matches("^EAGAIN\t([^\n]*EAGAIN[^\n]*\n)EAGAIN\t%1$", result.stdout)
+  end)
+
   it("may have workers of its own", function()
     assert.equal(6, (worker.run(function()
       local inner = require "neap.worker"

@@ -1,10 +1,11 @@
 /*
 ** Files: always ready, says the kernel, however long the disk takes.
 **
-** So a thread of libuv's pool reads, one chunk at a time while the stream
-** wants to, into a buffer of the file's own; writing goes to the page cache
-** and is done at once.  What a thread has brought, and what else must not come
-** from inside a call, is told by one later call (on_turn).
+** So a thread of its own reads each chunk that the stream wants, into a buffer of
+** the file's; where there can be none, it is read on the spot, for to wait for the
+** disk is better than to fail.  Writing goes to the page cache and is done at
+** once.  What was brought, and what else must not come from inside a call, is told
+** by one later call (on_turn).
 */
 
 #include "uv/file.h"
@@ -15,20 +16,22 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "host/memory.h"
 #include "net/stream.h"
 #include "uv/loop.h"
 #include "uv/owned.h"
 #include "uv/socket.h"
+#include "uv/thread.h"
+
+/* So much that a thread for it costs little beside the copying. */
+enum { CHUNK = 256 * 1024 };
 
 typedef struct file {
-  wire wire; /* for the descriptor only; it is never watched */
-  uv_fs_t request;
-  char *buffer;   /* LOOP_BUFFER bytes, from the first read on */
+  wire wire;      /* for the descriptor only; it is never watched */
+  char *buffer;   /* CHUNK bytes, from the first read on */
   ssize_t result; /* of the read that has ended */
   later turn;
   bool due;                      /* turn will be called */
-  bool busy;                     /* a thread reads */
+  bool busy;                     /* it is being read */
   bool arrived;                  /* result is not delivered yet */
   bool reading, writing, closed; /* what the stream wants */
 } file;
@@ -61,32 +64,36 @@ static void take_turn(file *f) {
 ** Reading
 */
 
-static void on_read(uv_fs_t *request) {
-  file *f = request->data;
+/* In the thread. */
+static void bring(void *arg) {
+  file *f = arg;
+  do
+    f->result = read(f->wire.watch.fd, f->buffer, CHUNK);
+  while (f->result < 0 && errno == EINTR);
+  if (f->result < 0)
+    f->result = -errno;
+}
+
+
+static void on_brought(void *arg) {
+  file *f = arg;
   f->busy = false;
   f->arrived = true;
-  f->result = request->result;
-  uv_fs_req_cleanup(request);
   take_turn(f);
 }
 
 
-/* Where no thread can be had, the error arrives in the thread's place. */
 static void ask(file *f) {
   loop *l = loop_of(stream_of(f)->host);
-  int fd = f->wire.watch.fd;
   if (f->buffer == NULL)
-    f->buffer = memory_new(LOOP_BUFFER);
-  uv_buf_t room = uv_buf_init(f->buffer, LOOP_BUFFER);
-  f->request.data = f;
-  int status = uv_fs_read(&l->uv, &f->request, fd, &room, 1, -1, on_read);
-  loop_touch(l);
-  f->busy = status == 0;
-  if (!f->busy) {
-    f->arrived = true;
-    f->result = status;
-    take_turn(f);
-  }
+    f->buffer = malloc(CHUNK);
+  f->busy = true;
+  f->result = -ENOMEM;
+  if (f->buffer != NULL && thread_run(l, bring, on_brought, f) == 0)
+    return;
+  if (f->buffer != NULL)
+    bring(f);
+  on_brought(f);
 }
 
 
@@ -189,8 +196,6 @@ static void close_file(stream *s, bool reset) {
   (void)reset;
   f->reading = f->writing = false;
   f->closed = true;
-  if (f->busy)
-    uv_cancel((uv_req_t *)&f->request);
   take_turn(f);
 }
 

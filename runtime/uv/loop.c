@@ -576,12 +576,10 @@ static ssize_t list(void *w, const char *path, char *names, size_t room) {
 
 bool uv_world_busy(host *h) {
   loop *l = loop_of(h);
-  return (l != NULL && (l->uv.active_reqs.count > 0 || l->threads > 0)) ||
-         resolve_busy();
+  return (l != NULL && l->threads > 0) || resolve_busy();
 }
 
 
-/* exit() would wait for a file's read that still runs. */
 static void leave(void *w, int status) {
   loop *l = w;
   fflush(NULL);
@@ -715,11 +713,13 @@ static void on_left(uv_handle_t *handle, void *unused) {
 
 
 /* The calls that are due may close handles, and closed handles may have calls
- * to make. */
+ * to make.  A file may be read yet. */
 void uv_world_close(host *h) {
   loop *l = loop_of(h);
   l->quiet = true;
   run_later(l);
+  while (l->threads > 0)
+    uv_run(&l->uv, UV_RUN_ONCE);
   children_close(l);
   signals_close(h);
   thread_close(l);

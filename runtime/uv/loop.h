@@ -5,8 +5,9 @@
 ** Sockets do not go through uv_poll_t or uv_tcp_t: uv_poll_init and
 ** uv_poll_start cost five system calls a connection and two a change of
 ** interest, uv__io_poll aborts the process when epoll_ctl fails, and splice or
-** an own accept need the bare descriptor.  Signals, children, and the thread
-** pool (files) are libuv's.
+** an own accept need the bare descriptor.  Children, timers, and what other
+** threads send are libuv's.  Nothing here uses its pool of threads: it aborts
+** where it cannot have them.
 */
 
 #ifndef UV_LOOP_H

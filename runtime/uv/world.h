@@ -43,8 +43,7 @@ int uv_world_signals(host *h);
 int uv_world_attach(host *h);
 #define SIGATTACH (SIGRTMIN + 6)
 
-/* May exit() wait for a thread of libuv's pool, or pull the ground from under
- * one of thread.h?  Then leave by _exit. */
+/* Would exit() pull the ground from under a thread?  Then leave by _exit. */
 bool uv_world_busy(host *h);
 
 #endif

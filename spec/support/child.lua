@@ -38,7 +38,8 @@ end
 --- Run a command of neap as a user who owns nothing: by a copy, for a folder above the
 --- executable may be closed to others.
 ---@param command table  as of process.run, without the executable
-function child.run_as_nobody(command)
+---@param before? string[]  what goes before the executable
+function child.run_as_nobody(command, before)
   local path = os.tmpname()
   local _ <close> = setmetatable({}, {__close = function()
     os.remove(path)
@@ -46,8 +47,25 @@ function child.run_as_nobody(command)
   local copied = assert(process.run {"sh", "-c", 'cp "$0" "$1" && chmod 755 "$1"', child.neap, path})
   assert(copied.code == 0, copied.stderr)
   table.insert(command, 1, path)
+  for i, word in ipairs(before or {}) do
+    table.insert(command, i, word)
+  end
   command.uid, command.gid, command.cwd = 65534, 65534, "/"
   return assert(process.run(command))
+end
+
+--- Run a script where no thread can be had, which root always can, with the executable's
+--- file as its stdin.
+---@param script string
+function child.run_without_threads(script)
+  local limited = {"sh", "-c", 'exec prlimit --nproc=1:1 -- "$0" "$@" < "$0"'}
+  local env = env_with "detect_leaks=0" -- for which a thread is made, too
+  if assert(process.run {"id", "-u"}).stdout == "0\n" then
+    return child.run_as_nobody({"-e", script, env = env}, limited)
+  end
+  table.move({child.neap, "-e", script}, 1, 3, #limited + 1, limited)
+  limited.env = env
+  return assert(process.run(limited))
 end
 
 --- A path at which there is nothing.
