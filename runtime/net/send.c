@@ -237,7 +237,10 @@ static void check_destination(lua_State *L, int arg) {
 /* The source at 4: an address of ours, or what recv told of the message that is
  * answered.  An Address, an interface's number or nil takes its place. */
 static void check_source(lua_State *L) {
+  bool given = lua_gettop(L) >= 4;
   lua_settop(L, 4);
+  if (!given)
+    return;
   if (!lua_istable(L, 4)) {
     check_destination(L, 4);
     return;
