@@ -195,6 +195,21 @@ describe("process.spawn", function()
     assert.equal(0, result.code)
   end)
 
+  it("returns it, too, where nothing more may be watched", function()
+    local results = require "spec.support.child".unwatched [[
+      local result, err = process.run {"echo", "x"}
+      print(result and result.stdout or err.code)
+    ]]
+    assert.is_true(#results >= 5)
+    for _, result in ipairs(results) do
+      if result.code == 0 then
+        assert.is_true(result.stdout == "ENOSPC\n" or result.stdout == "x\n\n", result.stdout)
+      else
+        assert.same({1, "neap: cannot start: No space left on device (ENOSPC)\n"}, {result.code, result.stderr})
+      end
+    end
+  end)
+
   it("raises for what is no command (M3, O2)", function()
     for expected, options in pairs {
       ["command: a string at index 1 expected"] = {},

@@ -325,15 +325,11 @@ describe("a worker", function()
     assert.equal("", result.stderr)
     assert.matches("^cannot open .*/such.lua: Too many open files\n", result.stdout)
     assert.equal(("EMFILE\n"):rep(4), result.stdout:match "\n(.*)")
-    for when = 1, 4 do
-      result = child.strace({
-        "-f", "-e", "trace=epoll_ctl", "-e", "inject=epoll_ctl:error=ENOSPC:when=" .. when,
-      }, "print(select(2, worker.run(function() end)).code)")
-      if result.code == 0 then
-        assert.equal("ENOSPC\n", result.stdout)
-      else
-        assert.same({1, "neap: cannot start: No space left on device (ENOSPC)\n"}, {result.code, result.stderr})
-      end
+    local results = child.unwatched "assert(not select(2, worker.run(function() end)))"
+    assert.is_true(#results >= 3)
+    for _, refused in ipairs(results) do
+      assert.same({1, "neap: cannot start: No space left on device (ENOSPC)\n"},
+        {refused.code, refused.stderr})
     end
   end)
 

@@ -620,21 +620,6 @@ void uv_world_explain(void) {
 }
 
 
-/* The descriptors that libuv watches in its own epoll from its first turn on.  It
- * takes one that is there already for its own. */
-int loop_ready(loop *l) {
-  const int fds[] = {l->uv.async_io_watcher.fd, l->uv.signal_io_watcher.fd};
-  int epoll = uv_backend_fd(&l->uv);
-  for (size_t i = 0; i < sizeof fds / sizeof *fds && !l->ready; i++) {
-    struct epoll_event e = {.events = EPOLLIN, .data.fd = fds[i]};
-    if (epoll_ctl(epoll, EPOLL_CTL_ADD, fds[i], &e) < 0 && errno != EEXIST)
-      return -errno;
-  }
-  l->ready = true;
-  return 0;
-}
-
-
 /* libuv aborts on a descriptor of its own below 3.  So each of those that is
  * closed gets a device opened the wrong way round: using it still fails. */
 static void fill_standard(void) {
@@ -665,13 +650,30 @@ static int prepare(void) {
 }
 
 
+/* What libuv would put into its own epoll in its first turn, and abort where that
+ * cannot be.  It takes what is there already for its own. */
+static int fill_epoll(const loop *l) {
+  const int fds[] = {l->uv.async_io_watcher.fd, l->uv.signal_io_watcher.fd};
+  int epoll = uv_backend_fd(&l->uv);
+  for (size_t i = 0; i < sizeof fds / sizeof *fds; i++) {
+    struct epoll_event e = {.events = EPOLLIN, .data.fd = fds[i]};
+    if (epoll_ctl(epoll, EPOLL_CTL_ADD, fds[i], &e) < 0)
+      return -errno;
+  }
+  return 0;
+}
+
+
 /* After uv_loop_init. */
 static int open_epoll(loop *l) {
+  int status = fill_epoll(l);
+  if (status < 0)
+    return status;
   l->epoll = epoll_create1(EPOLL_CLOEXEC);
   if (l->epoll < 0)
     return -errno;
   l->uv_watch = (watch){.fd = uv_backend_fd(&l->uv), .ready = on_uv};
-  int status = watch_set(l, &l->uv_watch, EPOLLIN);
+  status = watch_set(l, &l->uv_watch, EPOLLIN);
   if (status < 0) {
     close(l->epoll);
     free_pages(l);

@@ -51,7 +51,6 @@ struct loop {
   uv_prepare_t anchor; /* does nothing; without an active handle that is
                           referenced uv_run would do nothing either */
   int epoll;
-  bool ready;     /* loop_ready */
   bool touched;   /* libuv has news: run it before the next wait */
   bool quiet;     /* draining or closing: no Lua runs any more */
   bool coarse;    /* the kernel has no epoll_pwait2 */
@@ -93,10 +92,6 @@ void watch_drop(loop *l, watch *w);
 void watch_forget(loop *l, watch *w);
 
 void loop_later(loop *l, later *x, void (*call)(later *x));
-
-/* Have libuv's descriptors watched, before libuv is used for the first time: it
- * would abort where that cannot be.  0 or -errno. */
-int loop_ready(loop *l);
 
 /* Call after every libuv function that starts, stops or closes something. */
 void loop_touch(loop *l);

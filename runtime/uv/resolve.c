@@ -267,9 +267,7 @@ static int open_place(loop *l) {
   if (l->resolving != NULL)
     return 0;
   struct resolving *place = memory_new(sizeof *place);
-  int status = loop_ready(l);
-  if (status == 0)
-    status = uv_async_init(&l->uv, &place->bell, on_bell);
+  int status = uv_async_init(&l->uv, &place->bell, on_bell);
   if (status < 0) {
     free(place);
     return status;

@@ -60,9 +60,7 @@ int thread_run(void *w, void (*run)(void *), void (*done)(void *), void *arg) {
   thread *t = memory_new(sizeof *t);
   *t = (thread){.loop = l, .run = run, .done = done, .arg = arg};
   t->ended.data = t;
-  int status = loop_ready(l);
-  if (status == 0)
-    status = uv_async_init(&l->uv, &t->ended, on_ended);
+  int status = uv_async_init(&l->uv, &t->ended, on_ended);
   if (status < 0) {
     free(t);
     return status;
@@ -127,8 +125,6 @@ int thread_bell(void *w, void (*rang)(host *h)) {
   loop *l = w;
   uv_async_t *bell = memory_new(sizeof *bell);
   int status = catch_press();
-  if (status == 0)
-    status = loop_ready(l);
   if (status == 0)
     status = uv_async_init(&l->uv, bell, on_rung);
   if (status < 0) {

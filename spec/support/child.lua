@@ -103,6 +103,32 @@ function child.strace(options, script)
   return result
 end
 
+--- Run it again and again, each time with another of its descriptors refused by epoll: a
+--- list of results. What epoll has already, it never refuses, so each thread must be
+--- about to add one (strace counts the calls of each for itself).
+---@param script string
+function child.unwatched(script)
+  local counts, spared, most = {}, {}, 0
+  for _, line in ipairs(child.strace({"-f", "-e", "trace=epoll_ctl"}, script).calls) do
+    local thread, call = line:match "^(%d+) +(epoll_ctl.*)"
+    if thread then
+      local n = (counts[thread] or 0) + 1
+      counts[thread] = n
+      most = math.max(most, n)
+      spared[n] = spared[n] or not call:find "CTL_ADD.* = 0$"
+    end
+  end
+  local results = {}
+  for n = 1, most do
+    if not spared[n] then
+      results[#results + 1] = child.strace({
+        "-f", "-e", "trace=epoll_ctl", "-e", "inject=epoll_ctl:error=ENOSPC:when=" .. n,
+      }, script)
+    end
+  end
+  return results
+end
+
 --- Run it in a network of its own, behind what a line of sh does there: its
 --- stdout. Pending where that may not be done.
 ---@param setup string
