@@ -1,9 +1,10 @@
--- What every spec file of neap is held to: it leaves as many tasks, sockets and
--- descriptors as it found, and uses no undeclared global.
+-- What every spec file of neap is held to: it leaves as many tasks, sockets,
+-- descriptors and channels as it found, and uses no undeclared global.
 
 local busted = require "busted"
 local host = require "neap.host"
 local task = require "neap.task"
+local workers = require "neap.worker.core"
 
 
 -- Leaks. busted tells the end of a test before its after_each runs, so a file
@@ -22,11 +23,17 @@ local function more(before, now)
   return #left > 0 and table.concat(left, ", ")
 end
 
+local function census()
+  local now = host.census()
+  now.channels = workers.channels()
+  return now
+end
+
 local at_start
 
 busted.subscribe({"file", "start"}, function()
   collectgarbage()
-  at_start = host.census()
+  at_start = census()
   return nil, true
 end)
 
@@ -34,7 +41,7 @@ busted.subscribe({"file", "end"}, function(file)
   local left
   for _ = 1, 100 do
     collectgarbage()
-    left = more(at_start, host.census())
+    left = more(at_start, census())
     if not left then
       return nil, true
     end

@@ -1,6 +1,7 @@
 -- Workers: what crosses between them, how they end, and that nothing is left.
 
 local child = require "spec.support.child"
+local core = require "neap.worker.core"
 local errors = require "neap.error"
 local host = require "neap.host"
 local net = require "neap.net"
@@ -635,6 +636,295 @@ describe("a channel between workers", function()
     assert.equal("", result.stderr)
     assert.equal(0, result.code)
   end)
+end)
+
+describe("a channel that is in a channel", function()
+  --- How many channels there are, when those have gone that nobody reaches.
+  local function count()
+    collectgarbage()
+    return core.channels()
+  end
+
+  --- What `build` makes and drops leaves nothing.
+  local function leaves_nothing(build)
+    local before = count()
+    build()
+    assert.equal(before, count())
+  end
+
+  it("goes with its last end when it is in itself", function()
+    leaves_nothing(function()
+      local once = worker.channel()
+      once:send(once)
+      local often = worker.channel()
+      for _ = 1, 3 do
+        often:send {often, {"x", inner = {often}}}
+      end
+      often:close()
+    end)
+  end)
+
+  it("goes with all that are in each other", function()
+    leaves_nothing(function()
+      local a, b, c = worker.channel(), worker.channel(), worker.channel()
+      a:send {b, worker.channel()}
+      b:send {a, b}
+      c:send(a)
+      b:send(c)
+    end)
+  end)
+
+  it("stays with all that it leads to while one of them is held", function()
+    leaves_nothing(function()
+      local before = count()
+      local function three()
+        local a, b = worker.channel(), worker.channel()
+        a:send {b, "in a"}
+        b:send {a, "in b"}
+        b:send {worker.channel(), "in b, too"}
+        return b
+      end
+      local function take(b)
+        local a, text = table.unpack(b:recv())
+        assert.equal("in b", text)
+        assert.equal("in a", a:recv()[2])
+        assert.equal("in b, too", b:recv()[2])
+        a:send(b)
+        b:send(a)
+      end
+      local b = three()
+      assert.equal(before + 3, count())
+      take(b)
+      assert.equal(before + 2, count())
+      assert.is_true(b == b:recv():recv())
+    end)
+  end)
+
+  it("stays with a name, until it is taken", function()
+    local before = count()
+    local function send()
+      local named, empty = worker.channel "spec.loop", worker.channel "spec.empty"
+      local other = worker.channel()
+      named:send(other)
+      other:send(named)
+      other:send(empty)
+    end
+    local function take()
+      local other = worker.channel "spec.loop":recv()
+      assert.equal("spec.loop", other:recv().name)
+      assert.equal("spec.empty", other:recv().name)
+      other:send(worker.channel "spec.loop")
+      other:send(other)
+    end
+    send()
+    assert.equal(before + 3, count())
+    take()
+    assert.equal(before, count())
+  end)
+
+  it("goes with the worker that held it", function()
+    leaves_nothing(function()
+      local given = worker.channel()
+      given:send(worker.run(function(outer)
+        local channel = require "neap.worker".channel
+        local a, b = channel(), channel()
+        a:send {a, b}
+        b:send {a, outer}
+        outer:send(a)
+        return b
+      end, given))
+    end)
+  end)
+
+  it("goes with a message that found no room, and with one that nobody took", function()
+    leaves_nothing(function()
+      local full = worker.channel(nil, 1)
+      full:send(full)
+      local sender = task.spawn(full.send, full, {full})
+      task.yield()
+      sender:cancel()
+      pcall(sender.join, sender)
+      full:close()
+      assert.is_nil(full:send {full})
+    end)
+    leaves_nothing(function()
+      local lost = worker.channel()
+      lost:send(lost)
+      task.timeout(0, worker.run, function(c)
+        return c, c:recv()
+      end, lost)
+    end)
+  end)
+
+  it("goes without a deep stack, however long their chain is", function()
+    local p <close> = child.start('ulimit -s 1024; exec "$@"', [[
+      local count = require "neap.worker.core".channels
+      local chain
+      for _ = 1, 100000 do
+        local c = worker.channel(nil, 1)
+        c:send(chain or "the end")
+        chain = c
+      end
+      collectgarbage()
+      print(count())
+      chain = nil
+      collectgarbage()
+      print(count())
+    ]], "pipe")
+    assert.equal("100000\n0\n", p.stdout:read "a")
+    assert.equal("", p.stderr:read "a")
+    assert.equal(0, p:wait())
+  end)
+
+  it("lives just as long as it can be reached", function()
+    local rounds, seed = tonumber(os.getenv "NEAP_GRAPHS" or 200), os.time()
+    leaves_nothing(function()
+      assert.equal("as many as in the model", worker.run(function(start, last)
+        local channel, channels = require "neap.worker".channel, require "neap.worker.core".channels
+        local random = math.random
+        math.randomseed(start)
+        local before = channels()
+        local queues = {} -- by number: lists of messages, which are lists of numbers
+        local names = {}  -- by number
+        local held = {}   -- by number: an end
+
+        local function any()
+          local numbers = {}
+          for number in pairs(held) do
+            numbers[#numbers + 1] = number
+          end
+          return numbers[#numbers > 0 and random(#numbers)], #numbers
+        end
+
+        local function make()
+          local number = #queues + 1
+          queues[number] = {}
+          names[number] = random(8) == 1 and "spec.graph." .. number or nil
+          held[number] = channel(names[number])
+        end
+
+        local function send(to)
+          local message = {numbers = {}, channels = {}}
+          for i = 1, random(0, 3) do
+            local number = any()
+            message.numbers[i], message.channels[i] = number, held[number]
+          end
+          if #queues[to] < 64 then
+            table.insert(queues[to], message.numbers)
+            held[to]:send(message)
+          end
+        end
+
+        local function recv(from)
+          if table.remove(queues[from], 1) then
+            local message = held[from]:recv()
+            for i, number in ipairs(message.numbers) do
+              held[number] = message.channels[i]
+            end
+          end
+        end
+
+        local function drop(number)
+          held[number] = nil
+        end
+
+        local function reachable()
+          local seen, n = {}, 0
+          local function see(number)
+            if seen[number] then
+              return
+            end
+            seen[number], n = true, n + 1
+            for _, numbers in ipairs(queues[number]) do
+              for _, inner in ipairs(numbers) do
+                see(inner)
+              end
+            end
+          end
+          for number in pairs(held) do
+            see(number)
+          end
+          for number in pairs(names) do
+            if #queues[number] > 0 then
+              see(number)
+            end
+          end
+          return n
+        end
+
+        local verbs = {send, send, send, recv, drop}
+        for round = 1, last do
+          for _ = 1, 10 do
+            local number, of = any()
+            if of < random(8) then
+              make()
+            else
+              verbs[random(#verbs)](number)
+            end
+          end
+          collectgarbage()
+          local now, expected = channels() - before, reachable()
+          if now ~= expected then
+            return ("%d channels, not %d, in round %d of seed %d"):format(now, expected, round, start)
+          end
+        end
+        for _, name in pairs(names) do
+          local c = channel(name)
+          while #c > 0 do
+            c:recv()
+          end
+        end
+        return "as many as in the model"
+      end, seed, rounds))
+    end)
+  end)
+
+  --- Graphs of channels in four workers that trade with each other.
+  local function trade_graphs(graphs, part)
+    leaves_nothing(function()
+      local mail = worker.channel(nil, 16)
+      local function trade(common, n, seed)
+        local channel, timeout = require "neap.worker".channel, require "neap.task".timeout
+        local random = math.random
+        math.randomseed(seed)
+        for _ = 1, n do
+          local nodes = {}
+          for i = 1, random(5) do
+            nodes[i] = channel(nil, 8)
+          end
+          local foreign = #common > 0 and timeout(0, common.recv, common)
+          for _, c in ipairs(foreign or {}) do
+            nodes[#nodes + 1] = c
+          end
+          for _ = 1, random(10) do
+            local from, to = nodes[random(#nodes)], nodes[random(#nodes)]
+            if random(4) == 1 then
+              nodes[#nodes + 1] = timeout(0, from.recv, from)
+            else
+              timeout(0, from.send, from, to)
+            end
+          end
+          if random(2) == 1 then
+            timeout(0, common.send, common, {nodes[1], nodes[random(#nodes)]})
+          end
+        end
+        return true
+      end
+      local traders = {}
+      for i = 1, 4 do
+        traders[i] = function()
+          assert(worker.run(trade, mail, graphs // 4, os.time() + 4 * part + i))
+        end
+      end
+      task.all(traders)
+    end)
+  end
+
+  for part = 1, 5 do -- each has its time
+    it("is freed in the end, whoever passes it to whom: part " .. part, function()
+      trade_graphs(2000, part)
+    end)
+  end
 end)
 
 describe("neap -w", function()

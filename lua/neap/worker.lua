@@ -141,8 +141,8 @@ end
 
 --- A channel between workers: a queue of copied values. Whoever asks for the same
 --- name in this process gets the same channel; one without a name is passed on as
---- an argument or in a message. It lives while somebody holds it, and with a name
---- also while there is something in it.
+--- an argument or in a message. It lives while somebody holds it, or can receive
+--- it, and with a name also while there is something in it.
 ---
 --- ```lua
 --- local task = require "neap.task"

@@ -1,5 +1,6 @@
 #include "worker/channel.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <lauxlib.h>
 #include <pthread.h>
@@ -37,10 +38,18 @@ typedef struct box {
 } box;
 
 struct channel {
+  /* Under the registry's lock. */
+  unsigned refs;   /* in boxes and messages */
+  unsigned queued; /* of these, in messages that are in a channel */
+  channel *next;   /* in the registry */
+
+  /* While channel_drop looks, under the same lock. */
+  enum { UNSEEN, SUSPECT, ALIVE } state;
+  unsigned inner; /* references by suspects */
+  channel *next_suspect, *next_alive;
+
+  char *name; /* NULL: it has none */
   pthread_mutex_t lock;
-  unsigned refs; /* under the registry's lock */
-  channel *next; /* in the registry */
-  char *name;    /* NULL: it has none */
   unsigned capacity, count;
   bool closed;
   message *first, *last;
@@ -51,7 +60,8 @@ struct channel {
 static struct {
   pthread_mutex_t lock;
   channel *first;
-} registry = {PTHREAD_MUTEX_INITIALIZER, NULL};
+  unsigned count; /* with those that have no name */
+} registry = {PTHREAD_MUTEX_INITIALIZER, NULL, 0};
 
 
 /*
@@ -62,7 +72,7 @@ static channel *make(const char *name, unsigned capacity) {
   channel *c = memory_new(sizeof *c);
   pthread_mutex_init(&c->lock, NULL);
   c->capacity = capacity;
-  c->refs = 1;
+  registry.count++;
   if (name != NULL) {
     c->name = memory_text(name, strlen(name));
     c->next = registry.first;
@@ -72,16 +82,16 @@ static channel *make(const char *name, unsigned capacity) {
 }
 
 
-/* The one of that name, with one more reference; made where there is none. */
+/* The one of that name, or a new one; the caller gets a reference. */
 static channel *find(const char *name, unsigned capacity) {
-  channel *c;
+  channel *c = NULL;
   pthread_mutex_lock(&registry.lock);
-  for (c = registry.first; c != NULL && strcmp(c->name, name) != 0; c = c->next)
-    ;
-  if (c != NULL)
-    c->refs++;
-  else
+  if (name != NULL)
+    for (c = registry.first; c != NULL && strcmp(c->name, name) != 0;)
+      c = c->next;
+  if (c == NULL)
     c = make(name, capacity);
+  c->refs++;
   pthread_mutex_unlock(&registry.lock);
   return c;
 }
@@ -104,6 +114,125 @@ static void unregister(channel *c) {
 }
 
 
+/*
+** The end of channels, under the registry's lock
+**
+** A channel that only messages in channels refer to may be out of reach, as one
+** that is in itself.  When it has lost its last other reference, it is looked at
+** with all that it leads to and that nobody holds either: the *suspects*.  One
+** that has more references than suspects hold is alive, and so is what it leads
+** to; the others go.  (That is trial deletion: Bacon and Rajan, "Concurrent Cycle
+** Collection in Reference Counted Systems", 2001.)
+**
+** Nobody has an end of a suspect, or gets one meanwhile, so that their queues
+** rest, and need no lock of theirs.  A message is counted as queued before it is,
+** and until it has been taken: what is in it then has a reference more than is
+** found, and stays.
+*/
+
+static bool is_held(const channel *c) {
+  return c->refs > c->queued || (c->name != NULL && c->count > 0);
+}
+
+
+/* Visit what is in a channel, as often as it is. */
+static void each_inside(const channel *c, void (*visit)(channel *, void *),
+                        void *arg) {
+  for (const message *m = c->first; m != NULL; m = m->next)
+    for (unsigned i = 0; i < m->channel_count; i++)
+      visit(m->channels[i], arg);
+}
+
+
+/* The argument is the end of the list. */
+static void suspect(channel *c, void *arg) {
+  channel ***end = arg;
+  if (is_held(c))
+    return;
+  c->inner++;
+  if (c->state != UNSEEN)
+    return;
+  c->state = SUSPECT;
+  **end = c;
+  *end = &c->next_suspect;
+}
+
+
+static void revive(channel *c, void *arg) {
+  channel ***end = arg;
+  if (c->state != SUSPECT)
+    return;
+  c->state = ALIVE;
+  **end = c;
+  *end = &c->next_alive;
+}
+
+
+static channel *suspects_of(channel *c) {
+  channel **end = &c->next_suspect;
+  c->state = SUSPECT;
+  for (const channel *s = c; s != NULL; s = s->next_suspect)
+    each_inside(s, suspect, &end);
+  return c;
+}
+
+
+static void revive_all(channel *suspects) {
+  channel *first = NULL, **end = &first;
+  for (channel *s = suspects; s != NULL; s = s->next_suspect)
+    if (s->refs > s->inner)
+      revive(s, &end);
+  for (const channel *s = first; s != NULL; s = s->next_alive)
+    each_inside(s, revive, &end);
+}
+
+
+/* The dead ones of them, in a list by `next_suspect`. */
+static channel *sort_out(channel *suspects) {
+  channel *dead = NULL, *next;
+  for (channel *s = suspects; s != NULL; s = next) {
+    next = s->next_suspect;
+    s->next_suspect = NULL;
+    if (s->state == SUSPECT) {
+      s->next_suspect = dead;
+      dead = s;
+    }
+    s->state = UNSEEN;
+    s->inner = 0;
+    s->next_alive = NULL;
+  }
+  return dead;
+}
+
+
+static void forsake(channel *c, void *arg) {
+  (void)arg;
+  c->refs--;
+  c->queued--;
+}
+
+
+/* Nothing knows it any more, and it knows no channel. */
+static void cut(channel *c) {
+  each_inside(c, forsake, NULL);
+  for (message *m = c->first; m != NULL; m = m->next)
+    m->channel_count = 0;
+  if (c->name != NULL)
+    unregister(c);
+  registry.count--;
+}
+
+
+static channel *bury(channel *c) {
+  channel *suspects = suspects_of(c);
+  revive_all(suspects);
+  channel *dead = sort_out(suspects);
+  for (channel *d = dead; d != NULL; d = d->next_suspect)
+    cut(d);
+  return dead;
+}
+
+
 static void free_channel(channel *c) {
   while (c->first != NULL) {
     message *m = c->first;
@@ -118,13 +247,27 @@ static void free_channel(channel *c) {
 
 /* With a name, what it holds waits for others. */
 void channel_drop(channel *c) {
+  channel *dead, *next;
   pthread_mutex_lock(&registry.lock);
-  bool last = --c->refs == 0 && (c->name == NULL || c->count == 0);
-  if (last && c->name != NULL)
-    unregister(c);
+  c->refs--;
+  assert(c->refs >= c->queued);
+  dead = is_held(c) ? NULL : bury(c);
   pthread_mutex_unlock(&registry.lock);
-  if (last)
-    free_channel(c);
+  for (; dead != NULL; dead = next) {
+    next = dead->next_suspect;
+    free_channel(dead);
+  }
+}
+
+
+/* What is in a message goes into a channel with it (by 1), or does not (-1). */
+static void count_queued(const message *m, int by) {
+  if (m->channel_count == 0)
+    return;
+  pthread_mutex_lock(&registry.lock);
+  for (unsigned i = 0; i < m->channel_count; i++)
+    m->channels[i]->queued += (unsigned)by;
+  pthread_mutex_unlock(&registry.lock);
 }
 
 
@@ -275,6 +418,7 @@ static void come_back(lua_State *L, box *b, int status) {
 static enum outcome put(box *b, message *m) {
   channel *c = b->channel;
   enum outcome outcome = DONE;
+  count_queued(m, 1);
   pthread_mutex_lock(&c->lock);
   if (c->closed)
     outcome = CLOSED;
@@ -292,6 +436,8 @@ static enum outcome put(box *b, message *m) {
     join_waiting(b, SEND);
   }
   pthread_mutex_unlock(&c->lock);
+  if (outcome != DONE)
+    count_queued(m, -1);
   return outcome;
 }
 
@@ -314,6 +460,8 @@ static enum outcome take(box *b) {
     join_waiting(b, RECV);
   }
   pthread_mutex_unlock(&c->lock);
+  if (outcome == DONE)
+    count_queued(b->taken, -1);
   return outcome;
 }
 
@@ -527,11 +675,7 @@ int channel_lua(lua_State *L) {
   lua_Integer n = luaL_optinteger(L, 2, CAPACITY);
   luaL_argcheck(L, n >= 1 && n <= MOST, 2,
                 "a capacity from 1 to 1048576 expected");
-  if (name == NULL) {
-    channel_push(L, make(NULL, (unsigned)n));
-    return 1;
-  }
-  luaL_argcheck(L, strlen(name) == lua_rawlen(L, 1), 1,
+  luaL_argcheck(L, name == NULL || strlen(name) == lua_rawlen(L, 1), 1,
                 "a name without zero bytes expected");
   channel *c = find(name, (unsigned)n);
   channel_push(L, c);
@@ -540,6 +684,21 @@ int channel_lua(lua_State *L) {
                       (int)c->capacity);
   return 1;
 }
+
+/*
+** {== channels() : how many there are in the process
+*/
+
+int channel_census(lua_State *L) {
+  pthread_mutex_lock(&registry.lock);
+  lua_Integer n = registry.count;
+  pthread_mutex_unlock(&registry.lock);
+  lua_pushinteger(L, n);
+  return 1;
+}
+
+/* ==} */
+
 
 /* Who gets a channel in a message may not have required the module. */
 void channel_push(lua_State *L, channel *c) {

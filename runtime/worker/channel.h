@@ -27,6 +27,8 @@ channel *channel_test(lua_State *L, int index);
 /* Push a new box, which takes over the caller's reference. */
 void channel_push(lua_State *L, channel *c);
 
+/* A channel that only those in it, or in each other, refer to is freed with what it
+ * holds by the drop of the last other reference. */
 channel *channel_hold(channel *c);
 void channel_drop(channel *c);
 
@@ -36,5 +38,6 @@ void channels_rang(host *h);
 /* Leaves the class (metatable). */
 void channel_open(lua_State *L);
 int channel_lua(lua_State *L);
+int channel_census(lua_State *L);
 
 #endif

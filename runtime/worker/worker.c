@@ -405,6 +405,7 @@ static const luaL_Reg methods[] = {{"wait", l_wait},
 
 static const luaL_Reg functions[] = {{"start", l_start},
                                      {"channel", channel_lua},
+                                     {"channels", channel_census},
                                      {"self", l_self},
                                      {NULL, NULL}};
 
