@@ -201,6 +201,24 @@ describe("datagram", function()
     assert.is_true(v:recv() == large)
   end)
 
+  it("receives nothing where there is no memory for it, and then again", function()
+    local sanitized = child.neap:find "build%-" -- then there never is enough
+    local result = child.run_short_of_memory(128, ([[
+      local u = assert(net.bind "udp://127.0.0.1:0")
+      assert(u:send("x", u.localaddr))
+      local hold = {}
+      for _, size in ipairs {1 << 20, 1 << 16} do
+        while #hold < %d and pcall(function() hold[#hold + 1] = ("x"):rep(size) end) do end
+      end
+      local data, err = u:recv()
+      print(data, err and err.code)
+      hold = nil
+      collectgarbage()
+      print((u:recv()))
+    ]]):format(sanitized and 1 or 200))
+    assert.same({"nil\tENOMEM\n" .. (sanitized and "nil" or "x") .. "\n", 0}, {result.stdout, result.code})
+  end)
+
   it("refuses what is too large, in that call only (E3)", function()
     local a = bind "udp://127.0.0.1:0"
     local b = connect(a.endpoint)

@@ -52,6 +52,22 @@ describe("stdio.stdin", function()
     assert.same({stdout = "true\ttrue\n", stderr = "", code = 0}, result)
   end)
 
+  it("reads more than there is memory for: an error, behind what there was", function()
+    local result = child.run_short_of_memory(64, [[
+      local stdin = require "neap.stdio".stdin
+      local all, err = stdin:read "a"
+      local n, chunk, why = 0, nil, nil
+      for _ = 1, 2^16 do
+        chunk, why = stdin:recv(65536)
+        if not chunk then break end
+        n = n + #chunk
+        assert(not chunk:find "[^x]")
+      end
+      print(all, err.code, n >= 1 << 20, chunk, why and why.code)
+    ]], ("x"):rep(80 << 20))
+    assert.same({"nil\tENOMEM\ttrue\tnil\tENOMEM\n", 0}, {result.stdout, result.code})
+  end)
+
   it("reads /dev/null (M12)", function()
     assert.same({stdout = "", stderr = "", code = 0}, run(read_all))
   end)

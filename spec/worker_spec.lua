@@ -345,6 +345,21 @@ describe("a worker", function()
     assert.matches("^EAGAIN\t([^\n]*EAGAIN[^\n]*\n)EAGAIN\t%1$", result.stdout)
   end)
 
+  it("takes no message for which there is no memory", function()
+    local result = child.run_short_of_memory(128, [[
+      local text, big = ("x"):rep(3 << 20), {}
+      for i = 1, 40 do
+        big[i] = text
+      end
+      local c = worker.channel()
+      print(pcall(worker.run, function() end, big))
+      print(pcall(c.send, c, big))
+      print(worker.run(function(...) return ... end, "small"))
+    ]])
+    assert.equal(0, result.code)
+    assert.matches("^false\t[^\n]*not enough memory\nfalse\tnot enough memory\nsmall\n$", result.stdout)
+  end)
+
   it("may have workers of its own", function()
     assert.equal(6, (worker.run(function()
       local inner = require "neap.worker"

@@ -138,7 +138,7 @@ int host_flush(int status) {
 
 void host_tell(host *h, const char *text, size_t n) {
   if (h->told == NULL)
-    h->told = memory_text(text, n);
+    h->told = strndup(text, n);
   fflush(stdout);
   fprintf(stderr, "%s: ", h->label);
   harmless_print(stderr, text, n, HARMLESS_LINES);

@@ -1,6 +1,7 @@
 /*
-** C memory.  Running out of it aborts with a message: only Lua's own
-** allocations fail softly.
+** C memory.  Running out of it aborts with a message: so this is for what is small
+** and of a fixed size.  Where a script or a peer decides the size, it is malloc
+** that is called, and the lack is an error (ENOMEM), as it is in Lua.
 */
 
 #ifndef HOST_MEMORY_H

@@ -119,7 +119,12 @@ static void append(datagram *d, kept *k) {
 static void keep(datagram *d, const arrival *m) {
   size_t fds = m->extras != NULL ? (size_t)m->extras->fd_count : 0;
   size_t tail = fds * sizeof(int) + m->from_size + m->size;
-  kept *k = memory_grow(NULL, sizeof *k + tail);
+  kept *k = malloc(sizeof *k + tail);
+  if (k == NULL) {
+    discard(d, m);
+    datagram_error(d, -ENOMEM);
+    return;
+  }
   char *at = (char *)(k + 1);
   k->next = NULL;
   k->m = *m;

@@ -19,11 +19,12 @@ static inline const char *inbox_bytes(const inbox *in) {
   return in->bytes + in->start;
 }
 
-/* Append n bytes that stay where they are until inbox_keep. */
-void inbox_add(inbox *in, char *bytes, size_t n);
+/* Append n bytes that stay where they are until inbox_keep.  False: there is no
+ * memory for them behind what is there. */
+bool inbox_add(inbox *in, char *bytes, size_t n);
 
-/* Own what is left of them. */
-void inbox_keep(inbox *in);
+/* Own what is left of them.  False: there is no memory, and they are gone. */
+bool inbox_keep(inbox *in);
 
 /* Forget the first n bytes. */
 void inbox_skip(inbox *in, size_t n);

@@ -65,29 +65,6 @@ static void append(stream *s, chunk *c) {
 }
 
 
-static void append_copy(stream *s, const char *bytes, size_t n) {
-  chunk *c = memory_grow(NULL, sizeof *c + n);
-  *c = (chunk){NULL, (char *)(c + 1), n, LUA_NOREF};
-  memcpy(c + 1, bytes, n);
-  append(s, c);
-}
-
-
-static void append_ref(stream *s, const char *bytes, size_t n, int ref) {
-  chunk *c = memory_new(sizeof *c);
-  *c = (chunk){NULL, bytes, n, ref};
-  append(s, c);
-}
-
-
-static void append_piece(stream *s, const struct iovec *v, int ref) {
-  if (ref != LUA_NOREF)
-    append_ref(s, v->iov_base, v->iov_len, ref);
-  else if (v->iov_len > 0)
-    append_copy(s, v->iov_base, v->iov_len);
-}
-
-
 static void remove_first(stream *s) {
   outbox *o = s->out;
   chunk *c = o->first;
@@ -119,6 +96,33 @@ static void failed(stream *s, int status) {
   outbox_drop(s);
   wait_wake_all(&s->writers, 0);
   wait_wake_all(&s->turns, 0);
+}
+
+
+static void append_copy(stream *s, const char *bytes, size_t n) {
+  chunk *c = malloc(sizeof *c + n);
+  if (c == NULL) {
+    failed(s, -ENOMEM);
+    return;
+  }
+  *c = (chunk){NULL, (char *)(c + 1), n, LUA_NOREF};
+  memcpy(c + 1, bytes, n);
+  append(s, c);
+}
+
+
+static void append_ref(stream *s, const char *bytes, size_t n, int ref) {
+  chunk *c = memory_new(sizeof *c);
+  *c = (chunk){NULL, bytes, n, ref};
+  append(s, c);
+}
+
+
+static void append_piece(stream *s, const struct iovec *v, int ref) {
+  if (ref != LUA_NOREF)
+    append_ref(s, v->iov_base, v->iov_len, ref);
+  else if (v->iov_len > 0)
+    append_copy(s, v->iov_base, v->iov_len);
 }
 
 

@@ -5,7 +5,7 @@
 ** GATHER bytes have); then one writev sends them.  What the kernel refuses is
 ** kept in chunks, in order, and goes out as it becomes writable.  A large string
 ** is not copied: its chunk holds a reference, which Lua's side releases
-** afterwards.
+** afterwards.  Where there is no memory for a copy, writing has failed (ENOMEM).
 */
 
 #ifndef NET_OUTBOX_H

@@ -130,6 +130,15 @@ static void forget(stream *s, size_t n) {
 }
 
 
+/* There is no memory for what has arrived.  Behind what is there before it comes
+ * that error, then, and never an end: nobody is to take this for all. */
+static void lose(stream *s) {
+  s->transport->stop_read(s);
+  s->eof = false;
+  stream_error(s, -ENOMEM);
+}
+
+
 void stream_data(stream *s, char *bytes, size_t n) {
   s->received += n;
   trace_read(s, bytes, n);
@@ -137,8 +146,9 @@ void stream_data(stream *s, char *bytes, size_t n) {
     forget(s, n);
     return;
   }
-  inbox_add(&s->in, bytes, n);
-  if (inbox_size(&s->in) >= s->want)
+  if (!inbox_add(&s->in, bytes, n))
+    lose(s);
+  else if (inbox_size(&s->in) >= s->want)
     wake_reader(s);
 }
 
@@ -147,8 +157,9 @@ void stream_data(stream *s, char *bytes, size_t n) {
 void stream_keep(stream *s) {
   if (s->state != OPEN)
     return;
-  inbox_keep(&s->in);
-  if (inbox_size(&s->in) >= HIGH_WATER && wait_idle(&s->readers))
+  if (!inbox_keep(&s->in))
+    lose(s);
+  else if (inbox_size(&s->in) >= HIGH_WATER && wait_idle(&s->readers))
     stop_reading(s);
 }
 
@@ -210,7 +221,7 @@ static void ended(stream *s) {
 
 void stream_eof(stream *s) {
   trace_stream(s, TRACE_END, 0);
-  s->eof = true;
+  s->eof = s->read_error == 0;
   ended(s);
 }
 

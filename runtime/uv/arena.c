@@ -11,7 +11,6 @@
 #include <sys/socket.h>
 #include <time.h>
 
-#include "host/memory.h"
 
 #ifndef UDP_GRO
 #define UDP_GRO 104
@@ -50,11 +49,10 @@ void arena_free(struct arena *a) {
 }
 
 
+/* NULL: there is no memory for it. */
 static struct arena *arena_of(loop *l) {
-  if (l->arena == NULL) {
-    l->arena = memory_grow(NULL, sizeof *l->arena);
+  if (l->arena == NULL && (l->arena = malloc(sizeof *l->arena)) != NULL)
     l->arena->laid_out = 0;
-  }
   return l->arena;
 }
 
@@ -349,6 +347,8 @@ int arena_receive(loop *l, const datagram *d, int fd, unsigned most) {
   struct arena *a = arena_of(l);
   int flags = MSG_DONTWAIT | MSG_TRUNC;
   int n;
+  if (a == NULL)
+    return -ENOMEM;
   if (d->family == AF_UNIX)
     flags |= MSG_CMSG_CLOEXEC; /* packet sockets refuse it */
   if (d->family == AF_UNIX && most > UNIX_SLOTS)

@@ -215,6 +215,16 @@ static void end_strangers(port *p, int n, int asked) {
 }
 
 
+/* A lack of memory stays: whoever asks again looks for himself. */
+static void fail_read(datagram *d, int status) {
+  if (status == -ENOMEM) {
+    d->transport->recv_stop(d);
+    d->receiving = false;
+  }
+  datagram_error(d, status);
+}
+
+
 static void receive(port *p, loop *l) {
   datagram *d = port_datagram(p);
   arrival *list;
@@ -223,7 +233,7 @@ static void receive(port *p, loop *l) {
   end_strangers(p, n, p->expected);
   if (n <= 0) {
     if (n < 0 && n != -EAGAIN)
-      datagram_error(d, n);
+      fail_read(d, n);
     loop_round(l);
     return;
   }

@@ -135,7 +135,11 @@ static void push_held(flow *f) {
 
 
 static void hold(flow *f, const char *bytes, size_t n) {
-  f->held = memory_new(n);
+  f->held = malloc(n);
+  if (f->held == NULL) {
+    fail_target(f, -ENOMEM);
+    return;
+  }
   memcpy(f->held, bytes, n);
   f->start = 0;
   f->end = n;
@@ -405,13 +409,12 @@ static void hand_over(flow *f) {
   if (f->held != NULL)
     stream_send(to, f->held + f->start, f->end - f->start);
   free(f->held);
-  if (f->inside == 0)
-    return;
-  char *bytes = memory_new(f->inside);
-  ssize_t n = read(f->pipe[0], bytes, f->inside);
-  if (n > 0)
+  char bytes[16 * 1024];
+  ssize_t n;
+  while (f->inside > 0 && (n = read(f->pipe[0], bytes, sizeof bytes)) > 0) {
     stream_send(to, bytes, (size_t)n);
-  free(bytes);
+    f->inside -= (size_t)n;
+  }
 }
 
 

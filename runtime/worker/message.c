@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "host/error.h"
-#include "host/memory.h"
 #include "worker/channel.h"
 #include "worker/worker.h"
 
@@ -58,12 +57,22 @@ static void refuse(lua_State *L, scratch *s, const char *format, ...) {
 }
 
 
+/* As realloc, which frees nothing when it fails; raises then. */
+static void *grow(lua_State *L, scratch *s, void *p, size_t size) {
+  void *grown = realloc(p, size);
+  if (grown == NULL)
+    refuse(L, s, "not enough memory");
+  return grown;
+}
+
+
 static void put(lua_State *L, scratch *s, const void *bytes, size_t n) {
   if (n > MESSAGE_LIMIT - s->size)
     refuse(L, s, "a message has at most %d MiB", MESSAGE_LIMIT >> 20);
   if (s->size + n > s->room) {
-    s->room = (s->size + n) * 2;
-    s->bytes = memory_grow(s->bytes, s->room);
+    size_t room = (s->size + n) * 2;
+    s->bytes = grow(L, s, s->bytes, room);
+    s->room = room;
   }
   memcpy(s->bytes + s->size, bytes, n);
   s->size += n;
@@ -103,9 +112,9 @@ static void put_channel(lua_State *L, scratch *s, int index) {
     refuse(L, s, "a %s cannot be sent to another worker",
            luaL_tolstring(L, index, NULL));
   if (at == s->channel_room) {
-    s->channel_room = at * 2 + 4;
-    s->channels =
-        memory_grow(s->channels, s->channel_room * sizeof *s->channels);
+    unsigned room = at * 2 + 4;
+    s->channels = grow(L, s, s->channels, room * sizeof *s->channels);
+    s->channel_room = room;
   }
   s->channels[s->channel_count++] = channel_hold(c);
   put_tag(L, s, CHANNEL);
@@ -164,16 +173,15 @@ static void put_value(lua_State *L, scratch *s, int index, int depth) {
 
 
 /* The references go from the scratch into the message. */
-static message *finish(scratch *s) {
-  message *m = memory_grow(NULL, sizeof *m + s->size);
+static message *finish(lua_State *L, scratch *s) {
+  message *m = grow(L, s, NULL, sizeof *m + s->size);
   *m = (message){.size = s->size, .channel_count = s->channel_count};
   memcpy(m->bytes, s->bytes, s->size);
   if (s->channel_count > 0) {
-    size_t size = s->channel_count * sizeof *m->channels;
-    m->channels = memory_grow(NULL, size);
-    memcpy(m->channels, s->channels, size);
+    m->channels = s->channels;
+    s->channels = NULL;
+    s->channel_room = s->channel_count = 0;
   }
-  s->channel_count = 0;
   begin(s);
   return m;
 }
@@ -186,7 +194,7 @@ message *message_encode(lua_State *L, int first) {
   for (int i = first; i <= top; i++)
     put_value(L, s, i, 0);
   put_tag(L, s, END);
-  return finish(s);
+  return finish(L, s);
 }
 
 

@@ -183,7 +183,7 @@ void worker_end(worker *w, int status, const char *error) {
   if (w->status == 0)
     w->status = status;
   if (error != NULL)
-    w->error = memory_text(error, strlen(error));
+    w->error = strdup(error);
 }
 
 
@@ -238,6 +238,16 @@ static void on_ended(void *arg) {
 }
 
 
+static bool copy_code(worker *w, const char *code, size_t n) {
+  w->code = malloc(n + 1);
+  if (w->code == NULL)
+    return false;
+  memcpy(w->code, code, n);
+  w->code_size = n;
+  return true;
+}
+
+
 /* After all that may raise. */
 static worker *worker_new(lua_State *L, message *arguments) {
   size_t n;
@@ -252,9 +262,6 @@ static worker *worker_new(lua_State *L, message *arguments) {
   w->kind = (enum worker_kind)lua_tointeger(L, KIND);
   w->name = memory_text(name, n);
   snprintf(w->label, sizeof w->label, "neap: worker %d", w->id);
-  const char *code = lua_tolstring(L, CODE, &w->code_size);
-  if (code != NULL)
-    w->code = memory_text(code, w->code_size);
   w->arguments = arguments;
   return w;
 }
@@ -271,8 +278,12 @@ static int l_start(lua_State *L) {
     message_free(arguments);
     return lua_error(L);
   }
+  size_t n;
+  const char *code = lua_tolstring(L, CODE, &n);
   b->worker = worker_new(L, arguments);
-  int status = h->world->thread(h->outside, run, on_ended, b->worker);
+  int status = code == NULL || copy_code(b->worker, code, n) ? 0 : -ENOMEM;
+  if (status == 0)
+    status = h->world->thread(h->outside, run, on_ended, b->worker);
   if (status < 0) {
     free_worker(b->worker);
     b->worker = NULL;

@@ -83,6 +83,22 @@ function child.run_lean(script)
   })
 end
 
+--- Run it where so many MiB of memory are all, or for a sanitizer, which needs much more,
+--- 4 MiB at once.
+---@param size integer
+---@param script string
+---@param input? string
+function child.run_short_of_memory(size, script, input)
+  local line = ([[exec prlimit --as=%d -- "$0" -e "$1"]]):format(size << 20)
+  local env
+  if child.neap:find "build%-" then
+    line = 'exec "$0" -e "$1"'
+    env = env_with "detect_leaks=0:allocator_may_return_null=1:max_allocation_size_mb=4"
+    env.TSAN_OPTIONS = (env.TSAN_OPTIONS or "") .. ":allocator_may_return_null=1:max_allocation_size_mb=4"
+  end
+  return assert(process.run {"sh", "-c", line, child.neap, script, env = env, input = input})
+end
+
 --- Run it under strace with these of its options; the result has the lines of
 --- its log, too.
 ---@param options string[]
