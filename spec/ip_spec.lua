@@ -170,7 +170,7 @@ describe("tcp", function()
     it("is wrong without one (G2)", function()
       need_ipv6()
       for _, open in ipairs {net.connect, net.listen} do
-        local none, err = open "tcp6://[fe80::1]:80"
+        local none, err = open "tcp6://[fe80::1]:7000"
         assert.is_nil(none)
         assert.equal("EINVAL", err.code)
       end

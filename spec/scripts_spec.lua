@@ -570,7 +570,7 @@ describe("nc.lua", function()
       stream:write(stream:read "l")
     end)
     local p <close> = assert(process.spawn {
-      "script", "-qec", ("%s scripts/nc.lua %s"):format(neap, endpoint), "/dev/null",
+      "script", "-qec", ("'%s' scripts/nc.lua %s"):format(neap, endpoint), "/dev/null",
       stdin = "pipe", stdout = "pipe",
     })
     p.stdin:write "typed\n"

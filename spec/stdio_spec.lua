@@ -89,7 +89,7 @@ describe("stdio.stdin", function()
 
   it("reads a terminal (M12)", function()
     local p <close> = assert(process.spawn {
-      "script", "-qec", ("%s -e '%s'"):format(neap, [[
+      "script", "-qec", ("'%s' -e '%s'"):format(neap, [[
         print(require"neap.stdio".stdin:read "l")
       ]]), "/dev/null", stdin = "pipe", stdout = "pipe",
     })

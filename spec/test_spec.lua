@@ -12,7 +12,7 @@ local function run(spec, arguments, environment)
   file:write(spec)
   file:close()
   -- In another folder, for the .busted here is not theirs.
-  local out = assert(io.popen(("%s %s test --output=TAP -C /tmp %s %s </dev/null 2>&1"):format(
+  local out = assert(io.popen(("%s '%s' test --output=TAP -C /tmp %s %s </dev/null 2>&1"):format(
     environment or "", neap, arguments or "", path)))
   local text = out:read "a"
   local _, _, status = out:close()

@@ -156,7 +156,7 @@ function child.isolated(setup, script)
     child.neap, script,
   })
   if result.stderr:find "^unshare:" then
-    pending "no network namespaces here"
+    require "busted".pending "no network namespaces here"
   elseif result.stderr ~= "" then
     error(result.stderr)
   end

@@ -49,7 +49,7 @@ function screen.open(arguments, options)
   for name, value in pairs(options.env or {}) do
     words[#words + 1] = name .. "=" .. quoted(value)
   end
-  words[#words + 1] = options.program or child.neap
+  words[#words + 1] = options.program or quoted(child.neap)
   for _, word in ipairs(arguments or {}) do
     words[#words + 1] = quoted(word)
   end
