@@ -244,6 +244,7 @@ local readers = {
   {"readuntil", function(s) return s:readuntil "\r\n\r\n" end, "a\r\n\r", "\nb", "a"},
   {"peek", function(s) return s:peek(6) end, "abc", "defg", "abcdef"},
   {"unpack", function(s) return s:unpack "<s2" end, "\5\0abc", "defg", "abcde"},
+  {"wait", function(s) return s:wait() end, "", "bytes", "r"},
   {"unpack of a number", function(s) return s:unpack ">I4" end, "\0\1", "\0\2rest", 65538},
 }
 
@@ -390,6 +391,8 @@ for _, kind in ipairs(transports.names) do
           assert.equal(12, result)
         elseif name == "read of several" then
           assert.equal("one", result)
+        elseif name == "wait" then
+          assert.equal("r", result)
         elseif before == "" then
           assert.is_nil(result, name)
           assert.is_nil(err, name)
@@ -520,6 +523,30 @@ for _, kind in ipairs(transports.names) do
         theirs:close()
       end
     end)
+
+    for _, what in ipairs {"w", "rw"} do
+      interrupts(("wait '%s'"):format(what), function()
+        local ours, theirs = narrow_pair(kind)
+        local stuffed = stuff(ours)
+        return function() return ours:wait(what) end, function()
+          local waiter
+          task.scope(function(s)
+            waiter = s:spawn(ours.wait, ours, what)
+            task.yield()
+            s:spawn(function()
+              waiter:join()
+              ours:shutdown()
+            end)
+            assert.equal(stuffed, #read_all(theirs))
+          end)
+          assert.equal("w", waiter:join())
+          theirs:write "back\n"
+          assert.equal("back", ours:read())
+          theirs:close()
+          ours:close()
+        end
+      end)
+    end
 
     for name, wait in pairs {
       write = function(s) return s:write(big) end,
@@ -691,6 +718,7 @@ for _, kind in ipairs(transports.names) do
 
     for name, wait in pairs {
       accept = function(l) return l:accept() end,
+      wait = function(l) return l:wait() end,
       accepts = function(l) return l:accepts()() end,
       serve = function(l) return l:serve(print) end,
     } do
@@ -1103,6 +1131,46 @@ end)
 -- Tasks and what they meet at.
 
 describe("interrupting", function()
+  interrupts("net.wait", function()
+    local fd, theirs, close = transports.foreign()
+    return function() return net.wait(fd) end, function()
+      assert.equal("ETIMEDOUT", code_of(net.wait(fd, "r", 0)))
+      theirs:write "x"
+      assert.equal("r", net.wait(fd))
+      theirs:close()
+      close()
+    end
+  end)
+
+  for _, kind in ipairs {"unixgram", "seqpacket"} do
+    interrupts(("a wait for a message (%s)"):format(kind), function()
+      local ours, theirs = assert(net.socketpair(kind))
+      return function() return ours:wait() end, function()
+        theirs:send "message"
+        assert.equal("r", ours:wait())
+        assert.equal("message", (ours:recv()))
+        theirs:close()
+        ours:close()
+      end
+    end)
+
+    interrupts(("a wait for room (%s)"):format(kind), function()
+      local ours, theirs = assert(net.socketpair(kind))
+      repeat
+        local sent = task.timeout(SOON, ours.send, ours, "message")
+      until not sent
+      return function() return ours:wait(kind == "unixgram" and "w" or "rw") end, function()
+        assert.equal("ETIMEDOUT", code_of(ours:wait("w", 0)))
+        repeat
+          local taken = task.timeout(SOON, theirs.recvmany, theirs)
+        until not taken
+        assert.equal("w", ours:wait "w")
+        theirs:close()
+        ours:close()
+      end
+    end)
+  end
+
   interrupts("sleep", function()
     return function() return task.sleep(10) end
   end)
@@ -1435,6 +1503,9 @@ describe("a task that is interrupted", function()
           sleep = function() task.sleep(1) end,
           yield = task.yield,
           recv = function() ours:recv() end,
+          wait = function() ours:wait "w" end,
+          wait_for_connection = function() listener:wait() end,
+          wait_for_descriptor = function() net.wait(0, "r", 0) end,
           write = function() ours:write "not sent" end,
           flush = function() ours:flush() end,
           accept = function() listener:accept() end,

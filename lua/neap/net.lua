@@ -46,6 +46,7 @@ local net = {
   address = core.address,
   service = core.service,
   interfaces = core.interfaces,
+  wait = core.wait,
   prefix = prefix,
 }
 

@@ -256,6 +256,20 @@ typedef struct netifs {
   size_t count;
 } netifs;
 
+/* What is waited for without taking anything. */
+enum { READABLE = 1, WRITABLE = 2 };
+
+/* A task's wait for a descriptor that is not ours. */
+typedef struct attention attention;
+struct attention {
+  attention *next; /* the backend's */
+  void *watched;   /* the backend's, while it is attended to */
+  int fd;
+  unsigned events;                       /* what for */
+  void (*done)(attention *a, int ready); /* from the loop */
+  void *owner;
+};
+
 /* What a backend gives the sockets of a host.  `w` is host.outside. */
 typedef struct backend backend;
 struct backend {
@@ -266,6 +280,9 @@ struct backend {
    * message socket, and the other is NULL; -EAGAIN when none is there.
    * Aborted connections are skipped. */
   int (*accept)(listener *l, stream **out, datagram **message_socket);
+
+  /* Would accept not wait? */
+  bool (*acceptable)(listener *l);
 
   /* Call listener_ready(l) when accept may succeed; once armed it stays so
    * until listener_rest. */
@@ -302,6 +319,16 @@ struct backend {
   /* A descriptor that was passed is the script's from now on; or close it. */
   void (*yield)(host *h, int fd);
   void (*discard)(host *h, int fd);
+
+  /* Of a descriptor that is not ours: which of these events it has now, all of them
+   * at its end or an error; or -EBADF; -EBUSY: it is ours. */
+  int (*look)(host *h, int fd, unsigned events);
+
+  /* Call a->done with those of a->events that it has, as soon as there are any; with
+   * -EBADF when its number is found to be another's, which need not be found.  It may
+   * be called again, until unattend. */
+  int (*attend)(host *h, attention *a);
+  void (*unattend)(host *h, attention *a);
 
   /* Count a stream while bytes that the kernel refused are not out, or it waits
    * for its peer's end: world.drain waits for none to be left. */

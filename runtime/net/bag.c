@@ -345,7 +345,7 @@ bool datagram_leave(datagram *d) {
         return false;
       end_jam(d, at);
       d->blocked = d->jams != NULL;
-      wait_wake_all(&d->writers, 0);
+      datagram_room(d);
       break;
     }
   return true;

@@ -15,6 +15,7 @@
 #include "host/memory.h"
 #include "net/net.h"
 #include "net/property.h"
+#include "net/ready.h"
 #include "net/trace.h"
 #include "sched/world.h"
 
@@ -262,9 +263,17 @@ void datagram_ended(datagram *d) {
 }
 
 
+void datagram_room(datagram *d) {
+  wait_wake_all(&d->writers, 0);
+  if (d->both)
+    wait_wake_all(&d->readers, 0);
+  d->both = false;
+}
+
+
 void datagram_writable(datagram *d) {
   if (!d->closed && datagram_unblock(d))
-    wait_wake_all(&d->writers, 0);
+    datagram_room(d);
 }
 
 
@@ -373,6 +382,7 @@ void datagram_open(lua_State *L) {
   luaL_setfuncs(L, close_methods, 0);
   luaL_setfuncs(L, datagram_recv_methods, 0);
   luaL_setfuncs(L, datagram_send_methods, 0);
+  luaL_setfuncs(L, datagram_ready_methods, 0);
   luaL_setfuncs(L, datagram_option_methods, 0);
   property_index(L, DATAGRAM_CLASS, datagram_fields);
   lua_pop(L, 1);

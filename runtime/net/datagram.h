@@ -73,6 +73,7 @@ struct datagram {
   uint64_t known[KNOWN]; /* hashes of destinations that take messages */
   unsigned last_interface; /* whose name the box has */
   bool receiving;          /* the transport delivers */
+  bool both;    /* a task among the readers may wait to send, too (ready.c) */
   bool blocked; /* the kernel has no room: wait for datagram_writable */
   bool apart;   /* room is each receiver's own: blocked is a matter of jams */
   bool linked;
@@ -119,6 +120,9 @@ void datagram_failed(datagram *d,
 void datagram_forgive(datagram *d);     /* forget such an error */
 void datagram_ended(datagram *d);       /* seqpacket: the peer sends no more */
 void datagram_writable(datagram *d);
+
+/* Wake those who wait to send. */
+void datagram_room(datagram *d);
 
 /* The transport is done with it: free the body.  The only free. */
 void datagram_closed(datagram *d);

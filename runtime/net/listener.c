@@ -18,6 +18,7 @@
 #include "net/net.h"
 #include "net/options.h"
 #include "net/property.h"
+#include "net/ready.h"
 #include "net/trace.h"
 #include "sched/task.h"
 #include "sched/world.h"
@@ -144,16 +145,23 @@ static bool is_paused(const listener *l) {
 }
 
 
-static int await_connection(lua_State *L, listener *l) {
-  waiting how = {"accept", NEVER, l->outside};
+/* Have it watched, or the deadline be the end of its pause, if that is earlier. */
+static int prepare(listener *l, uint64_t *deadline) {
   int status = 0;
   if (is_paused(l))
-    how.deadline = l->rearm;
+    *deadline = l->rearm < *deadline ? l->rearm : *deadline;
   else if (!l->watched)
     status = l->backend->watch(l);
+  l->watched = status == 0 && !is_paused(l);
+  return status;
+}
+
+
+static int await_connection(lua_State *L, listener *l) {
+  waiting how = {"accept", NEVER, l->outside};
+  int status = prepare(l, &how.deadline);
   if (status < 0)
     return fail_here(L, l, status, "accept");
-  l->watched = how.deadline == NEVER;
   return wait_park(L, &l->acceptors, &how, 0, accept_k);
 }
 
@@ -220,6 +228,58 @@ static int l_accept(lua_State *L) {
   if (wait_spent(L))
     return wait_yield(L, 0, accept_k);
   return accept_k(L, LUA_OK, 0);
+}
+
+
+/*
+** listener:wait(timeout?) : "r" | nil, error
+*/
+
+enum { LIMIT = 2 };
+
+static int wait_k(lua_State *L, int status, lua_KContext ctx);
+
+
+static bool is_late(const listener *l, uint64_t deadline) {
+  const host *h = l->host;
+  return h->world->now(h->outside) >= deadline;
+}
+
+
+static int try_wait(lua_State *L, listener *l) {
+  waiting how = {"wait", ready_deadline(L, LIMIT), l->outside};
+  if (!is_paused(l) && l->backend->acceptable(l))
+    return ready_push(L, READABLE);
+  int status = prepare(l, &how.deadline);
+  if (status < 0)
+    return fail_here(L, l, status, "wait");
+  return wait_park(L, &l->acceptors, &how, 0, wait_k);
+}
+
+
+/* A pause may have ended, or the whole wait. */
+static int wait_k(lua_State *L, int status, lua_KContext ctx) {
+  listener *l = listener_here(L);
+  int result = wait_status(L);
+  (void)status, (void)ctx;
+  if (l == NULL)
+    return fail_here(L, NULL, -ECANCELED, "wait");
+  if (result < 0 &&
+      (result != -ETIMEDOUT || is_late(l, ready_deadline(L, LIMIT))))
+    return fail_here(L, l, result, "wait");
+  return try_wait(L, l);
+}
+
+
+static int l_wait(lua_State *L) {
+  const listener_box *b = check(L);
+  ready_limit(L, LIMIT, 0);
+  wait_enter(L, "wait");
+  if (b->listener == NULL)
+    return fail_here(L, NULL, -EBADF, "wait");
+  if (wait_spent(L))
+    return wait_yield(L, 0, wait_k);
+  return try_wait(L, b->listener);
 }
 
 
@@ -359,8 +419,8 @@ static int l_tostring(lua_State *L) {
 
 
 static const luaL_Reg methods[] = {
-    {"accept", l_accept}, {"close", l_close}, {"set", l_set},
-    {"get", l_get},       {NULL, NULL},
+    {"accept", l_accept}, {"wait", l_wait}, {"close", l_close},
+    {"set", l_set},       {"get", l_get},   {NULL, NULL},
 };
 
 static const luaL_Reg metamethods[] = {{"__close", l_close},

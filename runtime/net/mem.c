@@ -225,6 +225,11 @@ static int accept_mem(listener *l, stream **out, datagram **message_socket) {
 }
 
 
+static bool is_acceptable(listener *l) {
+  return name_of(l)->count > 0;
+}
+
+
 static int watch(listener *l) {
   (void)l;
   return 0;
@@ -268,6 +273,7 @@ static int fd_of_listener(listener *l) {
 
 static const backend mem_backend = {
     .accept = accept_mem,
+    .acceptable = is_acceptable,
     .watch = watch,
     .rest = rest,
     .close_listener = close_listener,

@@ -9,6 +9,7 @@
 #include "net/descriptor.h"
 #include "net/endpoint.h"
 #include "net/process.h"
+#include "net/ready.h"
 #include "net/stdio.h"
 #include "sched/task.h"
 #include "sched/world.h"
@@ -214,19 +215,13 @@ void net_unlink(stream *s) {
 
 
 static const luaL_Reg functions[] = {
-    {"dial", dial_lua},
-    {"listen", listen_lua},
-    {"pair", pair_lua},
-    {"bind", bind_lua},
-    {"resolve", resolve_lua},
-    {"pump", pump_lua},
-    {"moved", moved_lua},
-    {"relay", relay_lua},
-    {"address", address_lua},
-    {"service", service_lua},
-    {"rouse", rouse_lua},
-    {"interfaces", interfaces_lua},
-    {NULL, NULL},
+    {"dial", dial_lua},       {"listen", listen_lua},
+    {"pair", pair_lua},       {"bind", bind_lua},
+    {"resolve", resolve_lua}, {"pump", pump_lua},
+    {"moved", moved_lua},     {"relay", relay_lua},
+    {"address", address_lua}, {"service", service_lua},
+    {"rouse", rouse_lua},     {"interfaces", interfaces_lua},
+    {"wait", wait_lua},       {NULL, NULL},
 };
 
 
@@ -263,6 +258,7 @@ int net_open(lua_State *L) {
   relay_open(L);
   resolve_open(L);
   interfaces_open(L);
+  ready_open(L);
   sched_on_suspend(h, suspended);
   sched_on_leave(h, leave);
   host_module(L, "neap.net.core", open_core);

@@ -144,6 +144,14 @@ int stream_fail(lua_State *L, stream *s, int status, const char *op);
 /* The endpoint as messages name it; pushed on the stack, or nil. */
 const char *stream_push_where(lua_State *L, stream *s);
 
+/* The same for a reader, who is to see why it can't. */
+static inline void stream_start_read(stream *s) {
+  s->reading = true;
+  int status = s->transport->start_read(s);
+  if (status < 0)
+    stream_error(s, status);
+}
+
 /* Raises for a second reader. */
 void stream_check_reader(lua_State *L, stream *s);
 

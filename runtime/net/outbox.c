@@ -96,6 +96,8 @@ static void failed(stream *s, int status) {
   outbox_drop(s);
   wait_wake_all(&s->writers, 0);
   wait_wake_all(&s->turns, 0);
+  if (s->both)
+    wait_wake(&s->readers, 0);
 }
 
 

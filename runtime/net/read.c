@@ -445,10 +445,7 @@ static int await(lua_State *L, stream *s, uint32_t need, lua_KContext ctx) {
   uint32_t before = inbox_size(&s->in);
   s->want = need;
   if (!s->reading) {
-    s->reading = true;
-    int status = s->transport->start_read(s);
-    if (status < 0)
-      stream_error(s, status);
+    stream_start_read(s);
     if (inbox_size(&s->in) != before || s->eof || s->read_error != 0)
       return AGAIN;
   }

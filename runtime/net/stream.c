@@ -20,6 +20,7 @@
 #include "net/outbox.h"
 #include "net/passing.h"
 #include "net/property.h"
+#include "net/ready.h"
 #include "net/trace.h"
 #include "sched/world.h"
 
@@ -503,6 +504,7 @@ void stream_open(lua_State *L) {
   luaL_setfuncs(L, life_methods, 0);
   luaL_setfuncs(L, read_methods, 0);
   luaL_setfuncs(L, write_methods, 0);
+  luaL_setfuncs(L, stream_ready_methods, 0);
   luaL_setfuncs(L, passing_methods, 0);
   luaL_setfuncs(L, option_methods, 0);
   property_index(L, STREAM_CLASS, stream_fields);

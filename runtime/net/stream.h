@@ -73,6 +73,7 @@ struct stream {
   bool hidden : 1;    /* no trace sees it */
   bool shared : 1;    /* its descriptor was given to another process, which goes
                          on with the connection behind our close() */
+  bool both : 1;      /* the reader also waits to write (ready.c) */
   bool spoke : 1;     /* while closing: its peer has, since net.c looked */
 };
 

@@ -154,6 +154,8 @@ static int await(lua_State *L, stream *s, lua_KContext ctx) {
 void stream_next_turn(stream *s) {
   if (!s->called)
     s->called = wait_wake(&s->turns, 0);
+  if (s->both && !s->called)
+    wait_wake(&s->readers, 0);
 }
 
 

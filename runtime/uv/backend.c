@@ -5,6 +5,7 @@
 #include "uv/backend.h"
 
 #include "uv/datagram.h"
+#include "uv/foreign.h"
 #include "uv/loop.h"
 #include "uv/names.h"
 #include "uv/process.h"
@@ -14,6 +15,7 @@
 const backend uv_backend = {
     .listen = acceptor_listen,
     .accept = acceptor_accept,
+    .acceptable = acceptor_acceptable,
     .watch = acceptor_watch,
     .rest = acceptor_rest,
     .close_listener = acceptor_close,
@@ -30,6 +32,9 @@ const backend uv_backend = {
     .pair_datagram = port_pair,
     .yield = adopt_yield,
     .discard = adopt_discard,
+    .look = foreign_look,
+    .attend = foreign_attend,
+    .unattend = foreign_unattend,
     .hold = loop_hold,
     .release = loop_release,
     .resolve = resolve_begin,

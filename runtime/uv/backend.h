@@ -13,6 +13,7 @@ extern const backend uv_backend;
 /* listener.c */
 int acceptor_listen(host *h, const sockspec *spec, listener **out);
 int acceptor_accept(listener *l, stream **out, datagram **message_socket);
+bool acceptor_acceptable(listener *l);
 int acceptor_watch(listener *l);
 void acceptor_rest(listener *l);
 void acceptor_close(listener *l);

@@ -9,6 +9,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -192,6 +193,12 @@ int acceptor_accept(listener *l, stream **out, datagram **message_socket) {
   wire_of(s)->lingers = a->lingers;
   *out = s;
   return 0;
+}
+
+
+bool acceptor_acceptable(listener *l) {
+  struct pollfd p = {.fd = acceptor_of(l)->watch.fd, .events = POLLIN};
+  return poll(&p, 1, 0) > 0;
 }
 
 

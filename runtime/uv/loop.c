@@ -33,6 +33,7 @@
 #include "sched/task.h"
 #include "uv/arena.h"
 #include "uv/backend.h"
+#include "uv/foreign.h"
 #include "uv/process.h"
 #include "uv/resolve.h"
 #include "uv/socket.h"
@@ -70,6 +71,12 @@ static watch **place_of(const loop *l, uint32_t fd) {
   uint32_t page = fd / PAGE;
   bool is_there = page < l->page_count && l->pages[page] != NULL;
   return is_there ? &l->pages[page][fd % PAGE] : NULL;
+}
+
+
+watch *watch_of(const loop *l, int fd) {
+  watch **place = place_of(l, (uint32_t)fd);
+  return place != NULL ? *place : NULL;
 }
 
 
@@ -145,6 +152,14 @@ int watch_set(loop *l, watch *w, uint32_t events) {
 }
 
 
+bool watch_again(loop *l, watch *w, uint32_t events) {
+  if (control(l, EPOLL_CTL_MOD, w, events) < 0)
+    return false;
+  w->events = (uint8_t)events;
+  return true;
+}
+
+
 void watch_drop(loop *l, watch *w) {
   if (w->events != 0)
     control(l, EPOLL_CTL_DEL, w, 0); /* fails only if it is not there */
@@ -203,12 +218,21 @@ static void deliver_all(loop *l, int n) {
 
 static bool enter_all(loop *l) {
   for (uint32_t fd = 0; fd < l->page_count * PAGE; fd++) {
-    watch **place = place_of(l, fd);
-    watch *w = place != NULL ? *place : NULL;
+    watch *w = watch_of(l, (int)fd);
     if (w != NULL && control(l, EPOLL_CTL_ADD, w, w->events) < 0)
       return false;
   }
   return true;
+}
+
+
+/* Only the epoll knows what others have closed. */
+static void leave_out_gone(loop *l) {
+  for (uint32_t fd = 0; fd < l->page_count * PAGE; fd++) {
+    watch *w = watch_of(l, (int)fd);
+    if (w != NULL && foreign_is(w) && !watch_again(l, w, w->events))
+      foreign_gone(l, w);
+  }
 }
 
 
@@ -219,6 +243,7 @@ static void renew(loop *l) {
   int fresh = epoll_create1(EPOLL_CLOEXEC);
   if (fresh < 0)
     return;
+  leave_out_gone(l);
   l->epoll = fresh;
   if (enter_all(l)) {
     close(before);

@@ -80,8 +80,15 @@ static inline loop *loop_of(host *h) {
   return h->outside;
 }
 
+/* The watch of a descriptor, or NULL. */
+watch *watch_of(const loop *l, int fd);
+
 /* Ask for events on w->fd (0: none).  Level-triggered.  0 or -errno. */
 int watch_set(loop *l, watch *w, uint32_t events);
+
+/* The same, of a watch in the epoll whose descriptor others may have closed: false
+ * if what has its number now is not what was watched. */
+bool watch_again(loop *l, watch *w, uint32_t events);
 
 /* Forget w before its descriptor is closed: no event of the current batch
  * reaches it any more.  Its memory must outlive that batch (loop_later). */

@@ -41,4 +41,30 @@ function transports.pair(kind)
   return assert(net.socketpair(kind))
 end
 
+--- A copy of its descriptor, which is no socket of neap's.
+---@param stream neap.Stream
+---@return integer fd
+function transports.copy(stream)
+  local near, far = assert(net.socketpair())
+  assert(near:sendfd("x", {stream}))
+  local _, list = assert(far:recvfd())
+  near:close()
+  far:close()
+  return assert(list[1]:take())
+end
+
+--- A descriptor that is no socket of neap's, as of a C library; a stream to its other
+--- end; and what closes it.
+---@return integer fd
+---@return neap.Stream peer
+---@return fun() close
+function transports.foreign()
+  local theirs, ours = assert(net.socketpair())
+  local fd = transports.copy(ours)
+  ours:close()
+  return fd, theirs, function()
+    assert(net.connect("fd:" .. fd)):close()
+  end
+end
+
 return transports

@@ -341,6 +341,26 @@ function Datagram:get(name) end
 ---@return neap.Error? err  EBADF
 function Datagram:settimeout(seconds) end
 
+--- Wait until `recv`, or `send`, would not wait, and take nothing. An error that `recv`
+--- would tell, and the end of a seqpacket, are something to be received. Another task
+--- may take the message first. Where each receiver has a queue of its own (unixgram),
+--- there is room to send as long as the one that the socket is connected to has some.
+---
+--- ```lua
+--- local net = require "neap.net"
+---
+--- local a, b = net.socketpair "seqpacket"
+--- print(select(2, a:wait("r", 0.01)).code)  --> ETIMEDOUT
+--- b:send "hello"
+--- print(a:wait(), a:wait "rw", a:recv())  --> r rw hello nil nil
+--- ```
+---@async
+---@param what? "r"|"w"|"rw"  to receive (the default), to send, either
+---@param timeout? number  seconds from 0, which looks once; nil: `settimeout`'s
+---@return "r"|"w"|"rw"|nil ready  what would not wait, of what was asked
+---@return neap.Error? err  ETIMEDOUT, ECANCELED, EBADF
+function Datagram:wait(what, timeout) end
+
 --- Half close, of a seqpacket: the peer's messages end behind what was sent.
 ---
 --- ```lua

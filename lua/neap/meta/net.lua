@@ -72,6 +72,33 @@ function net.service(which, proto) end
 ---@return neap.Error? err  EMFILE, ...
 function net.interfaces() end
 
+--- Wait until a descriptor that is not neap's can be read or written, without reading
+--- or writing it: for C libraries that do that themselves and would block, such as
+--- LuaSocket, LuaSec, libpq, curl. Only the calling task waits. At its end, or with an
+--- error, a descriptor is ready for both; a file is always. Any number of tasks may
+--- wait for one.
+---
+--- Who closes the descriptor ends no wait for it: that goes on to its `timeout`, or
+--- ends with EBADF once somebody waits for what has its number next. What a C file
+--- (`io.open`, `io.popen`) has in its own buffer is not seen.
+---
+--- ```lua
+--- local net = require "neap.net"
+---
+--- local child <close> = assert(io.popen("sleep 0.1; echo done"))
+--- print(net.wait(child, "r", 0))  --> nil wait fd:...: connection timed out (ETIMEDOUT)
+--- print(net.wait(child), child:read())  --> r done
+--- ```
+---@async
+---@param fd integer|file*|{getfd: fun(self): integer}  a number, a file, or an object
+--- that tells it, as LuaSocket's do
+---@param what? "r"|"w"|"rw"  to be read (the default), to be written, either
+---@param timeout? number  seconds from 0, which looks once; nil: no limit
+---@return "r"|"w"|"rw"|nil ready  what it is ready for, of what was asked
+---@return neap.Error? err  ETIMEDOUT; EBADF; EBUSY: it is of a socket of neap's, which
+--- has a `wait` of its own
+function net.wait(fd, what, timeout) end
+
 --- Options of `net.connect`; those of the socket are set before it connects.
 ---@class neap.net.ConnectOptions: neap.Options
 ---@field timeout number?  seconds, above 0, for all of it: lookup and every attempt
@@ -510,6 +537,28 @@ function Stream:get(name) end
 ---@return neap.Error? err  EBADF
 function Stream:settimeout(seconds) end
 
+--- Wait until a read, or a write, would not wait, and take nothing: what has arrived is
+--- the next read's. The end of the stream and an error are something to be read; what
+--- fails at once need not wait either.
+---
+--- Who waits to read is this stream's reader meanwhile, as if it read; who waits to
+--- write stands in line with those who write.
+---
+--- ```lua
+--- local net = require "neap.net"
+---
+--- local a, b = net.socketpair()
+--- print(a:wait("r", 0))  --> nil wait unix:unnamed: connection timed out (ETIMEDOUT)
+--- b:write "hello\n"
+--- print(a:wait(), a:wait "rw", a:read())  --> r rw hello
+--- ```
+---@async
+---@param what? "r"|"w"|"rw"  to read (the default), to write, either
+---@param timeout? number  seconds from 0, which looks once; nil: `settimeout`'s
+---@return "r"|"w"|"rw"|nil ready  what would not wait, of what was asked
+---@return neap.Error? err
+function Stream:wait(what, timeout) end
+
 --- A socket that queues connection requests and hands out streams.
 ---
 --- It is closed by `close`, by `local l <close>`, and by the collector; the file
@@ -538,6 +587,23 @@ local Listener = {}
 ---@return neap.Error? err  ECANCELED when it is closed meanwhile; EMFILE, ENFILE, ENOBUFS,
 --- ENOMEM: a lack, which the next call waits out (10 ms, doubling to 1 s)
 function Listener:accept() end
+
+--- Wait until a connection is there, and leave it there. Another task may accept it
+--- first.
+---
+--- ```lua
+--- local net = require "neap.net"
+---
+--- local listener <close> = assert(net.listen "mem:waiting")
+--- print(select(2, listener:wait(0)).code)  --> ETIMEDOUT
+--- local client <close> = assert(net.connect "mem:waiting")
+--- print(listener:wait())  --> r
+--- ```
+---@async
+---@param timeout? number  seconds from 0, which looks once; nil: no limit
+---@return "r"? ready
+---@return neap.Error? err  ETIMEDOUT; ECANCELED when it is closed meanwhile
+function Listener:wait(timeout) end
 
 --- Stop listening: who waits for a connection gets ECANCELED, those in the queue
 --- are refused, accepted streams go on. May be called again.
