@@ -9,6 +9,7 @@ local signal = require "neap.signal"
 local task = require "neap.task"
 local time = require "neap.time"
 local transports = require "spec.support.transports"
+local worker = require "neap.worker"
 
 local neap = (os.getenv "NEAP_BUILD" or "build") .. "/neap"
 
@@ -1496,24 +1497,40 @@ describe("a task that is interrupted", function()
     local codes = {}
     local ours, theirs <close> = transports.pair "unix"
     local listener = assert(net.listen "unix:@")
+    local message <close> = assert(net.bind "udp://127.0.0.1:0")
+    local channel, between <close> = task.channel(), worker.channel()
+    local event = task.event()
+    local done = task.spawn(settle)
+    event:set()
+    channel:send "value"
+    between:send "value"
+    message:send("message", message.localaddr)
+    ours:write "bytes"
+    settle()
     task.scope(function(s)
       local t = s:spawn(function()
         pcall(task.sleep, 10)
         for name, f in pairs {
           sleep = function() task.sleep(1) end,
           yield = task.yield,
+          ["sleep of 0"] = function() task.sleep(0) end,
           recv = function() ours:recv() end,
           wait = function() ours:wait "w" end,
           wait_for_connection = function() listener:wait() end,
           wait_for_descriptor = function() net.wait(0, "r", 0) end,
-          write = function() ours:write "not sent" end,
-          flush = function() ours:flush() end,
+          ["recv of what is there"] = function() theirs:recv(1) end,
+          ["message recv"] = function() message:recv() end,
+          join = function() done:join() end,
+          scope = function() task.scope(print) end,
           accept = function() listener:accept() end,
           connect = function() net.connect(listener.endpoint) end,
           resolve = function() net.resolve "localhost" end,
           relay = function() net.relay(ours, theirs) end,
-          channel = function() task.channel():send(1) end,
-          event = function() task.event():wait() end,
+          channel = function() channel:recv() end,
+          ["channel of a worker"] = function() between:recv() end,
+          mutex = function() task.mutex():lock() end,
+          semaphore = function() task.semaphore(1):acquire() end,
+          event = function() event:wait() end,
           timeout = function() task.timeout(1, print) end,
         } do
           codes[name] = select(2, pcall(f)).code
@@ -1530,7 +1547,158 @@ describe("a task that is interrupted", function()
     for name, code in pairs(codes) do
       assert.equal("ECANCELED", code, name)
     end
-    assert.is_nil(theirs:recv()) -- nothing was written
+    assert.equal("bytes", theirs:read "a")
+    assert.equal("value", channel:recv())
+    assert.equal("value", between:recv())
+    assert.equal("message", message:recv())
+  end)
+
+  --- Call f in a task that was cancelled, as its <close>; is it `cancelled` after?
+  local function when_cancelled(f)
+    local t = task.spawn(function()
+      local _ <close> = setmetatable({}, {__close = f})
+      task.sleep(10)
+    end)
+    task.yield()
+    t:cancel()
+    local _, err = task.timeout(20, t.join, t)
+    assert.equal("ECANCELED", err.code)
+    assert.equal("cancelled", t.status)
+  end
+
+  for _, kind in ipairs(transports.names) do
+    case("says goodbye in its <close>: " .. kind, function()
+      local ours, theirs <close> = transports.pair(kind)
+      when_cancelled(function()
+        assert(ours:write("bye", " ", "now\n"))
+        assert(ours:flush())
+        assert(ours:write(("x"):rep(16 * 1024)))
+        assert(ours:shutdown())
+      end)
+      assert.equal("bye now", theirs:read "l")
+      assert.equal(16 * 1024, #theirs:read "a")
+      ours:close()
+    end)
+
+    case("cannot write to who does not read: " .. kind, function()
+      local ours, theirs = narrow_pair(kind)
+      local size = stuff(ours)
+      local code, flush_code
+      when_cancelled(function()
+        code = select(2, pcall(ours.write, ours, "no room")).code
+        flush_code = select(2, pcall(ours.flush, ours)).code
+      end)
+      assert.equal("ECANCELED", code)
+      assert.equal("ECANCELED", flush_code)
+      ours:close()
+      assert.equal(size, #read_all(theirs))
+      theirs:close()
+    end)
+  end
+
+  case("says goodbye by messages, descriptors and channels", function()
+    local a <close> = assert(net.bind "udp://127.0.0.1:0")
+    local b <close> = assert(net.bind "udp://127.0.0.1:0")
+    local ours, theirs <close> = transports.pair "unix"
+    local channel, between <close> = task.channel(), worker.channel(nil, 1)
+    local refused = {}
+    when_cancelled(function()
+      assert(a:send("one", b.localaddr))
+      assert(a:sendmany({"two", "three"}, b.localaddr))
+      assert(a:flush())
+      assert(ours:sendfd("four", {ours}))
+      assert(channel:send "five")
+      assert(between:send "six")
+      refused[1] = select(2, pcall(channel.send, channel, "full"))
+      refused[2] = select(2, pcall(between.send, between, "full"))
+    end)
+    assert.equal("one two three", ("%s %s %s"):format((b:recv()), (b:recv()), (b:recv())))
+    local bytes, fds = theirs:recvfd()
+    assert.equal("four", bytes)
+    fds[1]:close()
+    assert.equal("five", channel:recv())
+    assert.equal("six", between:recv())
+    assert.equal("ECANCELED", refused[1].code)
+    assert.equal("ECANCELED", refused[2].code)
+    ours:close()
+  end)
+
+  it("ends, though what it puts is always taken", function()
+    local result = assert(process.run {neap, "-e", [[
+      local channel, between = task.channel(4), worker.channel(nil, 8)
+      local message = assert(net.bind "udp://127.0.0.1:0")
+      local ours, theirs = net.socketpair "mem"
+      local function flood(name, put)
+        local done = 0
+        local g <close> = setmetatable({}, {__close = function()
+          print(name, done)
+        end})
+        pcall(task.sleep, 10)
+        while true do
+          put()
+          done = done + 1
+          if done % 4 == 0 then
+            task.shield(task.sleep, 1e-5) -- it is taken meanwhile
+          end
+        end
+      end
+      task.scope(function(s)
+        for _, take in ipairs {
+          function() channel:recv() end,
+          function() between:recv() end,
+          function() theirs:recv() end,
+          function() message:recv() end,
+        } do
+          s:spawn(function()
+            while true do take() end
+          end)
+        end
+        for name, put in pairs {
+          channel = function() channel:send(1) end,
+          ["channel of a worker"] = function() between:send(1) end,
+          stream = function() ours:write "x" end,
+          messages = function() message:send("x", message.localaddr) end,
+        } do
+          local t = task.spawn(flood, name, put)
+          task.yield()
+          t:cancel()
+          print(t:join())
+        end
+        s:cancel()
+      end)
+    ]]})
+    for _, name in ipairs {"channel", "channel of a worker", "stream", "messages"} do
+      assert.matches(("%s\t99\nnil\tcancelled (ECANCELED)\n"):format(name), result.stdout, 1, true)
+    end
+    assert.equal("", result.stderr)
+    assert.equal(0, result.code)
+  end)
+
+  case("lets others run before each wait raises", function()
+    local channel = task.channel(1)
+    channel:send "full"
+    for _, wait in ipairs {
+      task.yield,
+      function() task.sleep(1) end,
+      function() channel:recv() end,
+      function() channel:send "value" end,
+    } do
+      local turns, caught = 0, 0
+      local other = task.spawn(function()
+        while true do
+          turns = turns + 1
+          task.yield()
+        end
+      end)
+      when_cancelled(function()
+        for _ = 1, 50 do
+          caught = caught + (pcall(wait) and 0 or 1)
+        end
+      end)
+      other:cancel()
+      assert.equal(50, caught)
+      assert.is_true(turns >= 50, turns)
+    end
   end)
 
   case("I8: by nested deadlines, the earliest one counts", function()

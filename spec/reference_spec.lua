@@ -214,10 +214,20 @@ local function fits(value, annotated)
   end
   local got = math.type(value) or type(value)
   local class = annotated:match "neap%.[%w.]+"
-  return annotated:find(got, 1, true) or got == "float" and annotated:find "number"
+  return annotated:find "^any" or annotated:find(got, 1, true) or got == "float" and annotated:find "number"
     or type(value) == "string" and annotated:find(('"%s"'):format(value), 1, true)
     or class and (getmetatable(value) or {}).__name == class
     or type(value) == "table" and annotated:find "[{]" or annotated:find "%[%]"
+end
+
+--- What failed, and what was cancelled for that.
+local function failed()
+  local cancelled
+  local _, err = pcall(task.scope, function(s)
+    s:spawn(error, errors.new {code = "E", message = "m"})
+    cancelled = select(2, pcall(task.sleep, 10))
+  end)
+  return err, cancelled
 end
 
 local function sample_tables()
@@ -232,7 +242,7 @@ local function sample_tables()
   local lock = mutex:lock()
   local semaphore = task.semaphore(1)
   return {
-    ["neap.Error"] = {lack, both, unsent, errors.new {code = "E", message = "m"}},
+    ["neap.Error"] = {lack, both, unsent, errors.new {code = "E", message = "m"}, failed()},
     ["neap.Endpoint"] = {
       endpoint.parse "tcp://localhost:80", endpoint.parse "tcp://127.0.0.1:80",
       endpoint.parse "unix:/x", endpoint.parse "mem:x", endpoint.parse "fd:3",

@@ -1,3 +1,4 @@
+local errors = require "neap.error"
 local net = require "neap.net"
 local process = require "neap.process"
 local signal = require "neap.signal"
@@ -245,6 +246,67 @@ describe("task.scope", function()
     end)
     assert.is_false(ok)
     assert.is_nil(err)
+  end)
+
+  it("raises an error object with its task's traceback, as all and race do", function()
+    local function breaks()
+      task.yield()
+      error(errors.new {code = "EPROTO", message = "broken"})
+    end
+    for name, call in pairs {
+      scope = function() task.scope(function(s) s:spawn(breaks) end) end,
+      ["scope in a scope"] = function()
+        task.scope(function(s)
+          s:spawn(task.scope, function(inner) inner:spawn(breaks) end)
+        end)
+      end,
+      ["the body of a scope"] = function() task.scope(breaks) end,
+      all = function() task.all {breaks, function() task.sleep(10) end} end,
+      race = function() task.race {breaks, function() task.sleep(10) end} end,
+    } do
+      local ok, err = pcall(call)
+      assert.is_false(ok)
+      assert.equal("EPROTO: broken", err.code .. ": " .. err.message)
+      assert.matches("^stack traceback:\n", err.traceback, name)
+      assert.matches("in upvalue 'breaks'", err.traceback:gsub("function <[^>]*>", "upvalue 'breaks'"), name)
+    end
+    -- Tables of the script's own are left as they are.
+    local own = setmetatable({}, {__newindex = error})
+    assert.equal(own, failure_of(function(s) s:spawn(error, own) end))
+    assert.is_nil(next(own))
+  end)
+
+  it("tells whom a failure in it cancels why", function()
+    local first = errors.new {code = "EPROTO", message = "first"}
+    local causes = {}
+    local function cause_of(f, ...)
+      local ok, err = pcall(f, ...)
+      assert(not ok and err.code == "ECANCELED")
+      causes[#causes + 1] = err.cause
+    end
+    local err = failure_of(function(s)
+      local t = s:spawn(function()
+        task.sleep(0.005)
+        error(first)
+      end)
+      s:spawn(cause_of, task.sleep, 10)
+      s:spawn(cause_of, t.join, t)
+      s:spawn(cause_of, task.scope, function(inner)
+        inner:spawn(cause_of, task.sleep, 10)
+      end)
+      cause_of(task.sleep, 10)
+    end)
+    assert.equal(first, err)
+    assert.same({first, first, first, first, first}, causes)
+    -- Neither who was cancelled before, nor with nobody failing.
+    causes = {}
+    task.scope(function(s)
+      s:spawn(cause_of, task.sleep, 10)
+      s:spawn(cause_of, task.sleep, 10):cancel()
+      task.yield()
+      s:cancel()
+    end)
+    assert.same({}, causes)
   end)
 
   it("raises the error of its body after its tasks have ended", function()
@@ -731,6 +793,24 @@ describe("task.timeout", function()
     assert.is_nil(result)
     assert.equal("ETIMEDOUT", err.code)
     assert.is_true(slept)
+  end)
+
+  it("ends what catches it again and again, and counts anew the next time", function()
+    local result = run [[
+      for _ = 1, 2 do
+        print(select(2, task.timeout(0.001, function()
+          while true do pcall(task.sleep, 1) end
+        end)).code)
+        print(pcall(error, "caught", 0))
+      end
+      for _ = 1, 300 do
+        task.timeout(0, function() pcall(task.sleep, 1) end)
+      end
+    ]]
+    assert.equal(("ETIMEDOUT\nfalse\tcaught\n"):rep(2), result.stdout)
+    assert.equal(2, count_lines(result.stderr, "goes on though it was told to end"))
+    assert.equal(2, count_lines(result.stderr, "."))
+    assert.equal(0, result.code)
   end)
 
   it("inside a shield works", function()
@@ -1414,10 +1494,11 @@ describe("task.channel", function()
       end
       c:close()
     end)
-    task.yield()
+    repeat -- it may have to let others come first
+      task.yield()
+    until sender.status == "waiting"
     assert.equal(2, sent)
     assert.equal(2, #c)
-    assert.equal("waiting", sender.status)
     local got = {}
     for value in c:each() do
       got[#got + 1] = value
@@ -2154,6 +2235,28 @@ describe("the program", function()
     assert.equal(1, count_lines(result.stderr, "failed"))
   end)
 
+  it("tells who joins the task that failed it why", function()
+    for value, told in pairs {
+      ["'text'"] = "text\n",
+      ["require 'neap.error'.new {code = 'EPROTO', message = 'object'}"] =
+        "object (EPROTO)\nstack traceback:\n",
+    } do
+      local result = run([[
+        local t = task.spawn(function()
+          task.sleep(0.001)
+          error(]] .. value .. [[, 0)
+        end)
+        local ok, err = pcall(t.join, t)
+        print(ok, err)
+        print(err.cause)
+        print(type(err.cause) == "table" and err.cause.traceback)
+      ]])
+      assert.equal("false\tcancelled (ECANCELED)\n" .. told,
+        result.stdout:sub(1, 28 + #told))
+      assert.equal(1, result.code)
+    end
+  end)
+
   it("does not fail with a task that is cancelled (I18)", function()
     local result = run [[
       local t = task.spawn(task.sleep, 10)
@@ -2230,7 +2333,6 @@ describe("SIGINT and SIGTERM", function()
   it("end it at once the second time, whatever it does", function()
     for _, busy in ipairs {
       "while true do end",
-      "while true do pcall(task.sleep, 10) end",
       "task.shield(task.sleep, 10)",
       "coroutine.wrap(function() while true do pcall(error) end end)()",
     } do
@@ -2241,6 +2343,67 @@ describe("SIGINT and SIGTERM", function()
       assert.is_true(p:kill "SIGTERM")
       assert.equal(143, (p:wait()), busy)
     end
+  end)
+
+  it("end what catches them again and again, after the others, and tell it once", function()
+    for _, loop in ipairs {
+      "pcall(function() task.sleep(1) error 'transient' end)",
+      "xpcall(task.yield, print)",
+      "coroutine.resume(coroutine.create(task.sleep), 0)",
+      "pcall(task.timeout, 1, task.sleep, 1)",
+      "pcall(task.scope, function() task.sleep(1) end)",
+      "pcall(c.send, c, 1)",
+    } do
+      local p <close> = start([[
+        task.spawn(function()
+          local g <close> = setmetatable({}, {__close = function()
+            task.shield(task.sleep, 0.001)
+            print "other closed"
+          end})
+          task.sleep(10)
+        end)
+        local c = task.channel(1)
+        local function again(f)
+          local g <close> = setmetatable({}, {__close = function()
+            print "closed"
+          end})
+          while true do f() end
+        end
+        task.yield()
+        print "ready"
+        io.stdout:flush()
+        again(function()
+          ]] .. loop .. [[
+
+        end)
+      ]])
+      assert.is_true(p:kill "SIGTERM")
+      local out, told = task.timeout(20, function()
+        return p.stdout:read "a", p.stderr:read "a"
+      end)
+      assert.is_string(out, loop)
+      out = out:gsub("[^\n]*terminated[^\n]*\n", "") -- by xpcall's print
+      assert.equal("closed\nother closed\n", (out:gsub("^other closed\n(.*)", "%1other closed\n")), loop)
+      assert.equal(1, count_lines(told, "."), told)
+      assert.matches(":%d+: goes on though it was told to end: .*%(task %d+ \"main\"%)\n$", told)
+      assert.equal(143, (p:wait()), loop)
+    end
+  end)
+
+  it("leave a clean-up alone that catches many of its waits", function()
+    local p <close> = start [[
+      print "ready"
+      io.stdout:flush()
+      pcall(task.sleep, 10)
+      for _ = 1, 150 do
+        pcall(task.sleep, 10)
+      end
+      print "cleaned up"
+    ]]
+    assert.is_true(p:kill "SIGTERM")
+    assert.equal("cleaned up\n", p.stdout:read "a")
+    assert.equal("", p.stderr:read "a")
+    assert.equal(143, (p:wait()))
   end)
 
   it("leave a failure in the cleaning up to be told", function()

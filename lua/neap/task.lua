@@ -9,7 +9,8 @@
 --- Every task belongs to a scope, which ends when its tasks have ended; the first
 --- failure cancels the others. `task.scope` makes one, and the program is one. A
 --- cancelled task ends by an error that its next wait raises, with the code
---- ECANCELED, so `<close>` variables run. When all tasks wait for each other, that
+--- ECANCELED, so `<close>` variables run; they can still write and send what there is
+--- room for. When all tasks wait for each other, that
 --- is reported on stderr, and the program ends with status 1.
 ---
 --- Waiters of a channel, semaphore, mutex or event are served in their order, and
@@ -43,7 +44,8 @@ local function check_functions(list, name)
 end
 
 --- Run functions side by side, each in a task of its own, and wait for all.
---- The first that fails cancels the others, and its error is raised.
+--- The first that fails cancels the others, and its error is raised; an error object
+--- has its task's `traceback`.
 ---
 --- ```lua
 --- local task = require "neap.task"
@@ -77,7 +79,8 @@ function task.all(functions)
 end
 
 --- Run functions side by side until the first of them returns; the others are
---- cancelled. If it fails instead, its error is raised.
+--- cancelled. If it fails instead, its error is raised; an error object has its task's
+--- `traceback`.
 ---
 --- ```lua
 --- local task = require "neap.task"
@@ -193,7 +196,7 @@ function Channel:send(value)
   if value == nil then
     error("channel: nil cannot be sent", 2)
   end
-  core.check "channel send"
+  core.check_put "channel send"
   if self.closed then
     return nil
   end

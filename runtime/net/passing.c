@@ -318,7 +318,7 @@ static int l_sendfd(lua_State *L) {
                 "a byte at least expected: descriptors go with it");
   descriptor_check_list(L, 3);
   lua_settop(L, 3);
-  wait_enter(L, "sendfd");
+  wait_enter_put(L, "sendfd");
   stream *s = stream_box(L)->stream; /* a finalizer may have closed it */
   if (s == NULL)
     return failed(L, NULL, -EBADF);

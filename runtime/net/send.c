@@ -218,7 +218,7 @@ static int send_k(lua_State *L, int status, lua_KContext ctx) {
 
 /* Who sends without end lets others come first now and then. */
 static int begin(lua_State *L, enum verb verb) {
-  wait_enter(L, verb_names[verb]);
+  wait_enter_put(L, verb_names[verb]);
   datagram *d = ((datagram_box *)lua_touserdata(L, 1))->datagram;
   if (d == NULL)
     return failed(L, NULL, -EBADF, verb);

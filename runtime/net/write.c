@@ -255,7 +255,7 @@ static bool is_clear(const stream *s) {
 /* Most writes are a few short strings. */
 static int l_write(lua_State *L) {
   const box *b = stream_box(L);
-  wait_enter(L, "write");
+  wait_enter_put(L, "write");
   bool spent = wait_spent(L);
   if (spent || !is_clear(b->stream) || !gather_strings(L, b->stream))
     return write_pieces(L, b, spent);
@@ -291,7 +291,7 @@ static int flush_k(lua_State *L, int status, lua_KContext ctx) {
 static int l_flush(lua_State *L) {
   stream *s = stream_box(L)->stream;
   lua_settop(L, 1);
-  wait_enter(L, "flush");
+  wait_enter_put(L, "flush");
   if (s == NULL)
     return stream_fail(L, NULL, -EBADF, "flush");
   outbox_flush(s);

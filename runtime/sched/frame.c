@@ -33,6 +33,34 @@ void frame_enter(lua_State *L, frame *f, enum frame_kind kind,
 }
 
 
+/* What else the registry has of an interrupt: how often its task went on. */
+static const void *overrun_of(const void *key) {
+  return (const char *)key + 1;
+}
+
+
+void frame_forget(lua_State *L, const void *key) {
+  lua_pushnil(L);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, key);
+  lua_pushnil(L);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, overrun_of(key));
+}
+
+
+lua_Integer frame_overrun(lua_State *L, const task *t) {
+  const frame *f = NULL;
+  luaL_checkstack(L, 2, NULL);
+  frame_interrupts(t, &f);
+  const void *key = overrun_of(f != NULL ? (const void *)f : (const void *)t);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, key);
+  lua_Integer n = lua_tointeger(L, -1) + 1;
+  lua_pushinteger(L, n);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, key);
+  lua_pop(L, 1);
+  return n;
+}
+
+
 /* Some frame or the task itself may still interrupt it. */
 static bool any_fired(const task *t) {
   bool fired = t->cancelled;
@@ -56,9 +84,10 @@ void frame_leave(lua_State *L, frame *f) {
   if (f->kind == TRIAL)
     host_of(L)->sched->trial = NULL;
   if (f->fired) {
-    lua_pushnil(L);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, f);
+    frame_forget(L, f);
     t->interrupt = any_fired(t);
+    if (!t->interrupt)
+      t->pressed = false;
   }
 }
 
@@ -134,7 +163,15 @@ bool frame_expire(task *t, uint64_t now) {
 }
 
 
-static void push_new_token(lua_State *L, const frame *f) {
+/* The scope that cancels, or NULL. */
+static const scope *canceller(const task *t, const frame *f) {
+  if (f == NULL)
+    return t->scope;
+  return f->kind == SCOPE ? (const scope *)f : NULL;
+}
+
+
+static void push_new_token(lua_State *L, const task *t, const frame *f) {
   const char *reason = host_of(L)->sched->reason;
   if (f == NULL)
     error_push_message(L, -ECANCELED, NULL, NULL,
@@ -143,6 +180,8 @@ static void push_new_token(lua_State *L, const frame *f) {
     error_push_message(L, -ETIMEDOUT, "timeout", NULL, "the time is up");
   else
     error_push_message(L, -ECANCELED, "scope", NULL, "the scope is cancelled");
+  scope_push_cause(L, canceller(t, f));
+  lua_setfield(L, -2, "cause");
 }
 
 
@@ -151,7 +190,7 @@ static void push_token(lua_State *L, const task *t, const frame *f) {
   const void *key = f != NULL ? (const void *)f : (const void *)t;
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, key) == LUA_TNIL) {
     lua_pop(L, 1);
-    push_new_token(L, f);
+    push_new_token(L, t, f);
     lua_pushvalue(L, -1);
     lua_rawsetp(L, LUA_REGISTRYINDEX, key);
   }

@@ -246,11 +246,23 @@ static int queue_idle(lua_State *L) {
 }
 
 
+static int take_turn(lua_State *L) {
+  return wait_spent(L) ? wait_yield(L, 0, woken_k) : 0;
+}
+
+
 /* What a wait does that ends at once: raise if the running task is interrupted,
  * and let others come first when it is their turn. */
 static int l_check(lua_State *L) {
   wait_enter(L, luaL_optstring(L, 1, "wait"));
-  return wait_spent(L) ? wait_yield(L, 0, woken_k) : 0;
+  return take_turn(L);
+}
+
+
+/* The same of a put. */
+static int l_check_put(lua_State *L) {
+  wait_enter_put(L, luaL_checkstring(L, 1));
+  return take_turn(L);
 }
 
 
@@ -282,12 +294,19 @@ int library_open(lua_State *L, const char *task_class) {
 
 
 static const luaL_Reg functions[] = {
-    {"spawn", l_spawn},         {"current", l_current},
-    {"sleep", l_sleep},         {"yield", l_yield},
-    {"queue", l_queue},         {"scope", scope_run},
-    {"timeout", frame_timeout}, {"shield", frame_shield},
-    {"check", l_check},         {"interrupted", l_interrupted},
-    {"serve", scope_serve},     {NULL, NULL},
+    {"spawn", l_spawn},
+    {"current", l_current},
+    {"sleep", l_sleep},
+    {"yield", l_yield},
+    {"queue", l_queue},
+    {"scope", scope_run},
+    {"timeout", frame_timeout},
+    {"shield", frame_shield},
+    {"check", l_check},
+    {"check_put", l_check_put},
+    {"serve", scope_serve},
+    {"interrupted", l_interrupted},
+    {NULL, NULL},
 };
 
 

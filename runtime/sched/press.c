@@ -11,7 +11,9 @@
 ** clean up at length; the second signal ends the process anyway.  What the
 ** prompt runs is *pressed*: hit again after each GRACE, which is for its
 ** <close> variables, and until it has ended pcall, xpcall and resume raise
-** what they caught.  So are all tasks of a worker that was asked twice.
+** what they caught.  So are all tasks of a worker that was asked twice, and any
+** task that waits, catches the cancellation, and waits again, once that is more
+** than what a clean-up does that tries one thing after the other.
 **
 ** Hooks reach Lua code only: a C function that takes long (string.find with a
 ** pattern that backtracks) and a finalizer cannot be stopped so.  One that blocks
@@ -31,6 +33,11 @@
 
 /* At the prompt: before a task that only keeps others waiting is hit, too. */
 #define HOGGING (80 * MILLISECONDS)
+
+
+/* So often a task may go on after its interrupt, by a put or by catching what a
+ * wait raised, until its puts raise, too; and until it is pressed. */
+enum { PUTS = 100, PATIENCE = 2 * PUTS };
 
 
 static bool is_interrupted(const task *t) {
@@ -185,6 +192,19 @@ static void press_below(scope *s) {
 
 void sched_insist(host *h) {
   press_below(h->sched->root);
+}
+
+
+bool press_spares(lua_State *L, const task *t) {
+  return frame_overrun(L, t) <= PUTS;
+}
+
+
+void press_swallower(lua_State *L, task *t) {
+  if (frame_overrun(L, t) > PATIENCE && !t->pressed) {
+    t->pressed = true;
+    report_swallower(L, t);
+  }
 }
 
 

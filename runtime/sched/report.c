@@ -177,7 +177,7 @@ void report_failure(lua_State *L, task *t) {
     print_line(L, err, t);
   else if (root || t->served)
     print(L, err, lua_gettop(L));
-  else
+  if (!t->served && !(root && told))
     scope_blame(L, t->scope, err);
   lua_settop(L, err);
   if (trial != NULL && t->scope == h->sched->root && !t->served)
@@ -196,6 +196,26 @@ bool report_push_place(lua_State *L, lua_State *co) {
     }
   }
   return false;
+}
+
+
+void report_swallower(lua_State *L, const task *t) {
+  size_t n;
+  int top = lua_gettop(L);
+  luaL_checkstack(L, 8, NULL);
+  report_push_task(L, t);
+  if (!report_push_place(L, L) && !report_push_place(L, t->co))
+    lua_pushliteral(L, "?");
+  fflush(stdout);
+  lua_pushfstring(L,
+                  "%s: goes on though it was told to end: now pcall passes "
+                  "that on (%s)",
+                  lua_tostring(L, -1), lua_tostring(L, -2));
+  const char *line = lua_tolstring(L, -1, &n);
+  fprintf(stderr, "%s: ", host_of(L)->label);
+  print_part(line, n);
+  fputc('\n', stderr);
+  lua_settop(L, top);
 }
 
 

@@ -96,6 +96,7 @@ struct scope {
   uint16_t site;   /* as a task's */
   bool aside : 1;  /* the program does not wait for its tasks */
   bool failed : 1; /* a child has, even if its error could not be kept */
+  bool broken : 1; /* that, or its owner's failure, is why it is cancelled */
   bool ended : 1;
   uint32_t mark; /* host_mark; at the end */
 };
@@ -201,6 +202,11 @@ bool frame_expire(task *t, uint64_t now);
 void frame_push(lua_State *L, task *t); /* the error that frame_raise raises */
 _Noreturn void frame_raise(lua_State *L, task *t);
 bool frame_raised(lua_State *L, const frame *f, int err);
+
+/* How often a task went on after its interrupt (press.c): once more; and forget
+ * what is known of the interrupt of a frame, or of a task itself. */
+lua_Integer frame_overrun(lua_State *L, const task *t);
+void frame_forget(lua_State *L, const void *which);
 void frame_open(lua_State *L);
 int frame_timeout(lua_State *L); /* task.timeout */
 int frame_shield(lua_State *L);  /* task.shield */
@@ -222,6 +228,9 @@ void press_open(lua_State *L);
 void press_begin(struct sched *s, task *t);
 void press_end(struct sched *s, task *t);
 void press_all(scope *s);
+bool press_spares(lua_State *L,
+                  const task *t);            /* an interrupted one that puts */
+void press_swallower(lua_State *L, task *t); /* a wait is to raise in it */
 
 /* Did a signal come meanwhile that interrupts the running task?  Then push the
  * error that is to take the place of the one in hand. */
@@ -232,6 +241,7 @@ void scope_open(lua_State *L);
 scope *scope_new(lua_State *L);
 void scope_add(scope *s, task *t);
 void scope_blame(lua_State *L, scope *s, int err);
+void scope_push_cause(lua_State *L, const scope *s); /* of its cancelling */
 void scope_child_ended(lua_State *L, task *t);
 void scope_cancel(scope *s);
 void scope_abandon(lua_State *L, scope *s);
@@ -246,6 +256,7 @@ void report_lost(lua_State *L, host *h, int err, int origin);
 void report_helpless(host *h);
 void report_push_other(lua_State *L, int err, int origin);
 void report_deadlock(struct sched *s);
+void report_swallower(lua_State *L, const task *t); /* at work in L */
 void report_push_task(lua_State *L, const task *t);
 void report_set_name(lua_State *L, int t, int name);
 bool report_push_name(lua_State *L, int t);

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "host/error.h"
 #include "sched/sched.h"
 
 #define CLASS "neap.Scope"
@@ -82,10 +83,23 @@ void scope_add(scope *s, task *t) {
 }
 
 
+/* A text has no place for the traceback, and a table of the script's own is its
+ * own. */
+static void add_traceback(lua_State *L, int err, int trace) {
+  if (!error_is(L, err))
+    return;
+  trace = lua_absindex(L, trace);
+  lua_pushliteral(L, "traceback");
+  lua_pushvalue(L, trace);
+  lua_rawset(L, err);
+}
+
+
 /* Keep an error (and the note of where it began, on top) for the owner, who
  * is to raise the first. */
 void scope_blame(lua_State *L, scope *s, int err) {
   err = lua_absindex(L, err);
+  add_traceback(L, err, -1);
   lua_rawgeti(L, LUA_REGISTRYINDEX, s->ref);
   if (lua_getiuservalue(L, -1, FAILURES) != LUA_TTABLE) {
     lua_pop(L, 1);
@@ -140,6 +154,13 @@ void scope_cancel(scope *s) {
 }
 
 
+/* By a failure in it. */
+static void break_scope(scope *s) {
+  s->broken |= !s->frame.fired;
+  scope_cancel(s);
+}
+
+
 /* At the prompt a task's failure is told of, and no more; one in a trial ends
  * that (report_failure). */
 static bool is_lenient(const scope *s) {
@@ -155,7 +176,7 @@ void scope_child_ended(lua_State *L, task *t) {
   remove_child(s, t);
   if (t->failed && !t->served && !is_lenient(s)) {
     s->failed = true;
-    scope_cancel(s);
+    break_scope(s);
   }
   if (s->live <= s->threshold) {
     s->threshold = 0;
@@ -178,6 +199,26 @@ static bool push_failure(lua_State *L, lua_Integer i) {
   lua_getfield(L, -2, "trace");
   lua_remove(L, -3);
   return true;
+}
+
+
+/* Who is cancelled with the scope is so for what failed in it, or in a scope
+ * around it. */
+void scope_push_cause(lua_State *L, const scope *s) {
+  int cause = lua_gettop(L) + 1;
+  luaL_checkstack(L, 6, NULL);
+  lua_pushnil(L);
+  while (s != NULL && !s->broken)
+    s = s->frame.task != NULL ? s->frame.task->scope : NULL;
+  if (s == NULL)
+    return;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, s->ref);
+  lua_getiuservalue(L, -1, FAILURES);
+  if (push_failure(L, 1)) {
+    lua_pop(L, 1);
+    lua_replace(L, cause);
+  }
+  lua_settop(L, cause);
 }
 
 
@@ -242,6 +283,8 @@ static int ending_k(lua_State *L, int status, lua_KContext how) {
   bool interrupted = false;
   if (status == LUA_YIELD)
     wait_peek(L, &interrupted);
+  if (how == FAILED)
+    break_scope(s);
   if (interrupted || how != RETURNED) {
     scope_cancel(s);
     s->frame.kind = ENDING;

@@ -154,13 +154,41 @@ void task_cancel(task *t) {
 ** Waiting
 */
 
-void wait_enter(lua_State *L, const char *op) {
+/* The one yield of a task: to the scheduler, through whatever coroutines the
+ * script has put between. */
+static int suspend(lua_State *L, task *t, lua_KContext ctx, lua_KFunction k) {
+  t->parked = L;
+  coroutine_push_mark(L);
+  return lua_yieldk(L, COROUTINE_MARK, ctx, k);
+}
+
+
+static bool interrupted(const task *t) {
+  return t->interrupt && frame_interrupts(t, NULL);
+}
+
+
+static int raise_k(lua_State *L, int status, lua_KContext ctx) {
+  (void)status, (void)ctx;
+  return wait_raise(L);
+}
+
+
+/* Who catches it and tries again must not keep the others from ending. */
+static void give_way_and_raise(lua_State *L) {
+  if (host_suspends(L))
+    wait_yield(L, 0, raise_k);
+  wait_raise(L);
+}
+
+
+static inline void enter(lua_State *L, const char *op, bool puts) {
   host *h = host_of(L);
   task *t = h->sched->current;
   if (t == NULL)
     luaL_error(L, "%s: only a task can wait", op);
-  if (t->interrupt && frame_interrupts(t, NULL))
-    frame_raise(L, t);
+  if (interrupted(t) && !(puts && press_spares(L, t)))
+    give_way_and_raise(L);
   if (!host_suspends(L))
     luaL_error(
         L,
@@ -173,12 +201,22 @@ void wait_enter(lua_State *L, const char *op) {
 }
 
 
-/* The one yield of a task: to the scheduler, through whatever coroutines the
- * script has put between. */
-static int suspend(lua_State *L, task *t, lua_KContext ctx, lua_KFunction k) {
-  t->parked = L;
-  coroutine_push_mark(L);
-  return lua_yieldk(L, COROUTINE_MARK, ctx, k);
+void wait_enter(lua_State *L, const char *op) {
+  enter(L, op, false);
+}
+
+
+void wait_enter_put(lua_State *L, const char *op) {
+  enter(L, op, true);
+}
+
+
+/* To the end of the ready queue. */
+static void give_way(struct sched *s, task *t, const char *op) {
+  t->op = op;
+  keep_deadline(t);
+  timer_set(s, t);
+  make_ready(s, t);
 }
 
 
@@ -187,9 +225,10 @@ int wait_park(lua_State *L, waitq *q, const waiting *how, lua_KContext ctx,
   struct sched *s = sched_of(L);
   task *t = s->current;
   luaL_checkstack(L, COROUTINE_MARK, NULL);
-  if (t->interrupt && frame_interrupts(t, NULL)) {
-    t->status = WAIT_INTERRUPTED; /* the continuation raises, after undoing */
-    return k(L, LUA_YIELD, ctx);
+  if (interrupted(t)) { /* the continuation raises, after undoing */
+    give_way(s, t, how->op);
+    t->status = WAIT_INTERRUPTED;
+    return suspend(L, t, ctx, k);
   }
   uint64_t limit = frame_deadline(t);
   t->deadline = how->deadline < limit ? how->deadline : limit;
@@ -214,7 +253,9 @@ int wait_peek(lua_State *L, bool *cancelled) {
 
 
 int wait_raise(lua_State *L) {
-  frame_raise(L, task_current(L));
+  task *t = task_current(L);
+  press_swallower(L, t);
+  frame_raise(L, t);
 }
 
 
@@ -270,10 +311,7 @@ int wait_yield(lua_State *L, lua_KContext ctx, lua_KFunction k) {
   task *t = s->current;
   luaL_checkstack(L, COROUTINE_MARK, NULL);
   t->status = 0;
-  t->op = "yield";
-  keep_deadline(t);
-  timer_set(s, t);
-  make_ready(s, t);
+  give_way(s, t, "yield");
   return suspend(L, t, ctx, k);
 }
 
@@ -574,10 +612,8 @@ static void end(struct sched *s, task *t, int result) {
     abandon_frames(L, t);
   t->state = ENDED;
   timer_drop(s, t);
-  if (t->interrupt) {
-    lua_pushnil(L);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, t); /* its cancellation */
-  }
+  if (t->interrupt)
+    frame_forget(L, t); /* its cancellation */
   slot_free(L, s, t->slot, result == LUA_OK ? unknown(L, s, t) : NULL);
   t->co = t->parked = NULL;
   s->live--;

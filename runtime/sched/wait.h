@@ -49,13 +49,20 @@ typedef struct waiting {
                         when only another task can (a channel, mem:) */
 } waiting;
 
-/* The first line of every function that may suspend.  Raises the cancellation
- * of a cancelled task; raises a clear error where Lua cannot suspend. */
+/* The first line of every function that may suspend.  In a cancelled task it
+ * raises the cancellation, once others have run; it raises a clear error where
+ * Lua cannot suspend. */
 void wait_enter(lua_State *L, const char *op);
+
+/* The same for what only hands something over (write, send): while there is room
+ * for it, it succeeds in a cancelled task, too, for a while (press.c), so that
+ * a <close> can say goodbye.  Where it must park its task, wait_park raises. */
+void wait_enter_put(lua_State *L, const char *op);
 
 /* Park the running task at the end of q, and suspend it.  Never returns to
  * the caller: `return wait_park(...)`.  q may be NULL (only a deadline or a
- * cancellation ends the wait).  Nothing may run after it. */
+ * cancellation ends the wait).  A cancelled task only lets others run.  Nothing
+ * may run after it. */
 int wait_park(lua_State *L, waitq *q, const waiting *how, lua_KContext ctx,
               lua_KFunction k);
 

@@ -400,16 +400,17 @@ void channels_rang(host *h) {
 ** Sending and receiving
 */
 
-/* The status of the wait that a task comes back from.  One that is cancelled
- * may have been called. */
-static void come_back(lua_State *L, box *b, int status) {
+/* Has a cancellation ended the wait that a task comes back from? */
+static bool is_cancelled(lua_State *L, int status) {
   bool cancelled = false;
-  if (status == LUA_YIELD) {
+  if (status == LUA_YIELD)
     wait_peek(L, &cancelled);
-    cancelled = cancelled || wait_interrupted(L);
-  }
-  if (!cancelled)
-    return;
+  return cancelled;
+}
+
+
+/* A task that is cancelled may have been called. */
+static void give_up(lua_State *L, box *b) {
   pass_on(b);
   wait_raise(L);
 }
@@ -500,7 +501,8 @@ static int send_k(lua_State *L, int status, lua_KContext ctx) {
   box *b = box_check(L);
   message **m = lua_touserdata(L, 2);
   (void)ctx;
-  come_back(L, b, status);
+  if (is_cancelled(L, status))
+    give_up(L, b);
   enum outcome outcome = put(b, *m);
   if (outcome == FULL)
     return await(L, b, SEND, send_k);
@@ -526,7 +528,7 @@ static int l_send(lua_State *L) {
   box *b = box_check(L);
   luaL_argcheck(L, !lua_isnoneornil(L, 2), 2, "a value expected, got nil");
   lua_settop(L, 2);
-  wait_enter(L, "channel send");
+  wait_enter_put(L, "channel send");
   message *m = message_encode(L, 2);
   if (wait_spent(L))
     return send_later(L, m);
@@ -552,7 +554,8 @@ static int l_send(lua_State *L) {
 static int recv_k(lua_State *L, int status, lua_KContext ctx) {
   box *b = box_check(L);
   (void)ctx;
-  come_back(L, b, status);
+  if (is_cancelled(L, status) || (status == LUA_YIELD && wait_interrupted(L)))
+    give_up(L, b);
   enum outcome outcome = take(b);
   if (outcome == EMPTY)
     return await(L, b, RECV, recv_k);

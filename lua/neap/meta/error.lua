@@ -38,6 +38,10 @@ local error_object = {}
 ---@field attempts neap.Error[]?  of `net.connect` to a name: the error of each address
 ---@field accepted integer?  of `stream:write`: how many bytes of the call were
 --- accepted, and go out if they still can; 0 or all
+---@field cause any?  of an ECANCELED: the first failure in the scope, because of which
+--- it is cancelled
+---@field traceback string?  of an error that a task failed with, or a scope: where it
+--- began, and where the task was spawned
 ---@operator concat(any): string
 
 --- Make an error object of a table. The table itself is it, further fields stay.

@@ -93,8 +93,8 @@ function task.yield() end
 function task.timeout(seconds, f, ...) end
 
 --- Call a function that no cancelling and no timeout from outside interrupts:
---- for what must be done to the end, such as a farewell to the peer in a
---- `__close`. What was asked for meanwhile comes at the next wait behind it.
+--- for what must be done to the end, such as a farewell in a `__close` that waits
+--- for the peer's answer. What was asked for meanwhile comes at the next wait behind it.
 --- Give what is inside a timeout of its own.
 ---
 --- ```lua
@@ -122,7 +122,9 @@ function task.shield(f, ...) end
 ---
 --- The first failure, of the function or of a task, cancels all the others, and
 --- is raised here once they have ended; if nobody handles it, the report tells of
---- the others, too. When the caller is cancelled or its time is up, so are the tasks.
+--- the others, too. If it is an error object, its field `traceback` has that of the
+--- task that failed; a text is raised as it is, and only the report has the traceback.
+--- The ECANCELED that is raised in the others has it as `cause`. When the caller is cancelled or its time is up, so are the tasks.
 --- The tasks of a scope that nobody can come back to (its coroutine was closed)
 --- are cancelled, and the program waits for them.
 ---
@@ -160,8 +162,9 @@ function task.scope(f) end
 local Task = {}
 
 --- Wait until the task has ended, and return its results; at once when it has
---- already. Its error, if it failed, is raised here too. Any number of tasks may
---- join one. Raises for the running task itself.
+--- already. Its error, if it failed, is raised here too; or, where that failure
+--- cancels the caller's scope, an ECANCELED whose `cause` it is. Any number of tasks
+--- may join one. Raises for the running task itself.
 ---
 --- ```lua
 --- local task = require "neap.task"
@@ -176,8 +179,13 @@ function Task:join() end
 
 --- Ask the task to end. From then on whatever waits in it raises an error with
 --- the code ECANCELED, every time, except inside `task.shield`; `<close>`
---- variables run. A task that catches the error and returns has not been
---- cancelled: it is done. Returns at once; `join` waits for the end. Does
+--- variables run. What takes something or gives way (`recv`, `accept`, `join`, `lock`,
+--- `yield`, `sleep`) raises even if it need not wait; what puts something (`write`,
+--- `flush`, `send`) raises only if it has to, so that a `<close>` can say goodbye.
+--- A task that catches the error and returns has not been cancelled: it is done.
+--- One that goes on all the same may put a hundred times, then its puts raise, too;
+--- behind two hundred waits and puts it is reported on stderr, and from then on `pcall`
+--- raises the error again. Returns at once; `join` waits for the end. Does
 --- nothing when it has ended or was cancelled before.
 ---
 --- ```lua
@@ -188,6 +196,17 @@ function Task:join() end
 --- t:cancel "not needed any more"
 --- print(t:join())  --> nil not needed any more (ECANCELED)
 --- print(t.status)  --> cancelled
+---
+--- local channel = task.channel(1)
+--- t = task.spawn(function()
+---   local farewell <close> = setmetatable({}, {__close = function()
+---     channel:send "bye"
+---   end})
+---   task.sleep(10)
+--- end)
+--- task.yield()
+--- t:cancel()
+--- print(channel:recv())  --> bye
 --- ```
 ---@param reason? string  the error's message
 function Task:cancel(reason) end
