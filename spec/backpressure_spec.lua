@@ -610,16 +610,22 @@ describe("a system call", function()
           io.write(tostring(ok), " ", tostring(err))
           os.exit(0, true)
         ]]
-        local whens = call == "epoll_ctl" and {"3", "8", "10+2"}
-          or call == "pipe2" and {"3", "4", "5"}
-          or {"1", "2", "5+3"}
-        for _, when in ipairs(scale < 1 and {whens[2]} or whens) do
-          local result = inject({("%s:error=%s:when=%s"):format(call, code, when)}, script)
-          local where = ("when=%s: %s %s"):format(when, result.stdout, result.stderr)
+        local function check(result, where)
+          where = ("%s: %s %s"):format(where, result.stdout, result.stderr)
           assert.is_nil(result.signal, where)
           assert.is_nil(result.stderr:find "Sanitizer", where)
           assert.is_nil(result.stderr:find "ssertion", where)
           assert.is_nil(result.stdout:find "ETIMEDOUT", where)
+        end
+        if call == "epoll_ctl" then -- of those that the kernel may refuse so
+          for i, result in ipairs(child.unwatched(script)) do
+            check(result, i)
+          end
+          return
+        end
+        local whens = call == "pipe2" and {"3", "4", "5"} or {"1", "2", "5+3"}
+        for _, when in ipairs(scale < 1 and {whens[2]} or whens) do
+          check(inject({("%s:error=%s:when=%s"):format(call, code, when)}, script), "when=" .. when)
         end
       end)
   end
