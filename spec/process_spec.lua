@@ -153,6 +153,17 @@ describe("process.spawn", function()
     end
   end)
 
+  it("leaves no pipe to be closed again at the program's end", function()
+    local result = assert(process.run {"timeout", "-s", "KILL", "8", neap, "-e", [[
+      for _, pipes in ipairs {{stdin = "pipe"}, {stdin = "pipe", stdout = "pipe"}} do
+        pipes[1] = os.tmpname() .. "/none"
+        print(select(2, process.spawn(pipes)).code)
+        os.remove(pipes[1]:match "(.*)/")
+      end
+    ]]})
+    assert.same({stdout = "ENOTDIR\nENOTDIR\n", stderr = "", code = 0}, result)
+  end)
+
   it("returns what the system refuses, and leaves nothing (M3)", function()
     local text = temporary "no program"
     local missing = nowhere()

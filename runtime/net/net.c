@@ -124,7 +124,8 @@ static void set_alarm(struct net *n) {
 static void go_on(struct net *n) {
   n->pause = n->forgotten = 0;
   for (stream *s = n->closing; s != NULL; s = s->link)
-    stream_hear(s);
+    if (!s->shared) /* who else has it reads it */
+      stream_hear(s);
 }
 
 

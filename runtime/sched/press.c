@@ -133,6 +133,8 @@ static void on_event(lua_State *L, lua_Debug *ar) {
     look_at(L, h->sched, h->sched->current);
   } else {
     lua_sethook(L, NULL, 0, 0);
+    if (h->pressed) /* meanwhile */
+      lua_sethook(L, h->hook, HOST_EVENTS, HOST_COUNT);
   }
 }
 

@@ -343,6 +343,11 @@ static int receive(int fd, struct mmsghdr *v, unsigned most, int flags) {
 }
 
 
+unsigned arena_room(const datagram *d) {
+  return d->family == AF_UNIX ? UNIX_SLOTS : DATAGRAM_BATCH;
+}
+
+
 int arena_receive(loop *l, const datagram *d, int fd, unsigned most) {
   struct arena *a = arena_of(l);
   int flags = MSG_DONTWAIT | MSG_TRUNC;
@@ -351,8 +356,6 @@ int arena_receive(loop *l, const datagram *d, int fd, unsigned most) {
     return -ENOMEM;
   if (d->family == AF_UNIX)
     flags |= MSG_CMSG_CLOEXEC; /* packet sockets refuse it */
-  if (d->family == AF_UNIX && most > UNIX_SLOTS)
-    most = UNIX_SLOTS;
   prepare(a, d, most);
   do
     n = receive(fd, a->headers, most, flags);

@@ -15,6 +15,9 @@
 #include "net/datagram.h"
 #include "uv/loop.h"
 
+/* So many messages of a socket at once, at most. */
+unsigned arena_room(const datagram *d);
+
 /* Receive up to `most` times: how often that was done, or a negative errno.
  * What was received is there until the next call. */
 int arena_receive(loop *l, const datagram *d, int fd, unsigned most);

@@ -177,7 +177,7 @@ static int defer(stream *s) {
   w->watch.ready = on_deferred;
   int status = wire_settle(w);
   if (status < 0)
-    s->transport->close(s, false);
+    stream_close(s, true);
   return status;
 }
 
@@ -197,7 +197,7 @@ static int await_answer(stream *s) {
   w->watch.ready = on_answer;
   int status = watch_set(loop_of(s->host), &w->watch, EPOLLOUT);
   if (status < 0)
-    s->transport->close(s, false);
+    stream_close(s, true);
   return status;
 }
 

@@ -172,7 +172,7 @@ static unsigned fewest(port *p, unsigned n) {
 
 /* After a batch of so many, of which each may have been several messages. */
 static void expect(port *p, unsigned n, unsigned messages) {
-  unsigned most = messages > 4 * n ? JOINED_MOST : DATAGRAM_BATCH;
+  unsigned most = messages > 4 * n ? JOINED_MOST : arena_room(port_datagram(p));
   unsigned least = fewest(p, n);
   unsigned next = n > 1 && 2 * n > least ? 2 * n : least;
   p->expected = (uint8_t)(next < most ? next : most);

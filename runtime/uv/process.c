@@ -131,7 +131,7 @@ static int open_pipes(host *h, const spawnspec *spec, process *p,
 static void drop_pipes(process *p) {
   for (int i = 0; i < 3; i++) {
     if (p->io[i] != NULL)
-      p->io[i]->transport->close(p->io[i], true);
+      stream_close(p->io[i], true);
     p->io[i] = NULL;
   }
 }
