@@ -85,7 +85,7 @@ end
 --- when all of that has. When the caller is cancelled or its time is up, so is the
 --- worker, also while it computes; what it still runs a second later is interrupted
 --- again and again, and no `pcall` keeps that to itself. Only a function of C that
---- takes long (a pattern that backtracks) is waited for. A function runs in the other
+--- takes long (a pattern that backtracks) and a finalizer (`__gc`) are waited for. A function runs in the other
 --- state: it has its arguments and globals, but none of the locals around it, and
 --- requires what it needs by itself.
 ---

@@ -13,7 +13,8 @@
 --- SIGINT and SIGTERM end a neap program: they cancel its root scope (a task that
 --- computes and does not wait is interrupted where it is, once; a call that blocks
 --- all of neap, such as `io.read` or `os.execute`, gives up, and raises that instead
---- of its result), and the second one ends the process at once. When all is closed
+--- of its result), and the second one ends the process at once, also where nothing can
+--- interrupt what runs: a C function that takes long, a finalizer (`__gc`). When all is closed
 --- the process dies of that signal, unless `os.exit` says otherwise meanwhile; as
 --- process 1 of a container, which signals do not kill, it exits with 128 + the
 --- number. A task that waits for one of them, or iterates over it, takes it over for
