@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "host/memory.h"
+#include "net/net.h"
 #include "net/stream.h"
 #include "sched/world.h"
 #include "uv/world.h"
