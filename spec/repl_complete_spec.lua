@@ -151,14 +151,15 @@ describe("completion of names", function()
     local result
     for _ = 1, 5 do
       local start = os.clock()
-      for _ in next, big do -- luacheck: ignore 542
+      for key in next, big do -- what it cannot do without
+        assert(type(key) == "string" and key:sub(1, 1) == "k")
       end
       walk = math.min(walk, os.clock() - start)
       start = os.clock()
       result = complete("big.k", nil, {big = big})
       best = math.min(best, os.clock() - start)
     end
-    assert(best < 0.05 or best < 4 * walk, ("%.3f s"):format(best)) -- instrumented, all is slow
+    assert(best < 0.05 or best < 2 * walk, ("%.3f s, %.3f s"):format(best, walk)) -- instrumented, all is slow
     assert.equal(200, #result.candidates)
     assert.equal(99800, result.more)
     assert.equal("key", result.common)
