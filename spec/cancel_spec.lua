@@ -608,23 +608,30 @@ for _, kind in ipairs(transports.names) do
       local ours, theirs = narrow_pair(kind)
       local codes, accepted = {}, {}
       task.scope(function(s)
-        s:spawn(function()
+        local tasks = {}
+        tasks[1] = s:spawn(function()
           codes.reader = code_of(ours:recv())
         end)
         for i = 1, 3 do
-          s:spawn(function()
+          tasks[i + 1] = s:spawn(function()
             local ok, err = ours:write(big)
             assert.is_nil(ok)
             codes[i], accepted[i] = err.code, err.accepted
           end)
         end
-        s:spawn(function()
+        tasks[5] = s:spawn(function()
           task.yield()
           codes.flush = code_of(ours:flush())
         end)
-        settle()
+        for _, t in ipairs(tasks) do
+          repeat
+            task.yield()
+          until t.status == "waiting"
+        end
         ours:close()
-        task.yield()
+        for _, t in ipairs(tasks) do
+          t:join()
+        end
         assert.same({
           "ECANCELED", "ECANCELED", "ECANCELED", reader = "ECANCELED", flush = "ECANCELED",
         }, codes)
