@@ -2432,7 +2432,7 @@ describe("whatever is called with whatever", function()
     closed:close()
     local values = {
       true, false, 0, -1, 1, 2 ^ 31, 1 << 31, 2 ^ 53, math.maxinteger, math.mininteger, 0 / 0,
-      math.huge, -math.huge, 1.5, "", "\0", "a\0b", "1", ("x"):rep(1 << 20), {}, cycle,
+      math.huge, -math.huge, 1.5, "", "\0", "a\0b", "1", ("x"):rep(stress and 1 << 12 or 1 << 18), {}, cycle,
       function() end, coroutine.create(function() end), io.stdout, closed, task.current(),
       task.channel(), task.mutex(), task.semaphore(1), task.event(), core.queue "spec",
       task.spawn(function() end), {function() end}, setmetatable({}, {__index = error, __len = error}),
