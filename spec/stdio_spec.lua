@@ -52,7 +52,7 @@ describe("stdio.stdin", function()
     assert.same({stdout = "true\ttrue\n", stderr = "", code = 0}, result)
   end)
 
-  it("reads more than there is memory for: an error, behind what there was", function()
+  it("reads more than there is memory for: an error, behind what there was #slow", function()
     local result = child.run_short_of_memory(64, [[
       local stdin = require "neap.stdio".stdin
       local all, err = stdin:read "a"
