@@ -1035,10 +1035,12 @@ describe("interrupting a connect", function()
       settle()
       table.remove(waiting, 2):cancel()
       release(listener, queued)
+      -- Any of them may find the room first, also the one that is cancelled.
+      for _ = 1, #waiting do
+        assert(listener:accept()):close()
+      end
       for _, t in ipairs(waiting) do
-        local b <close> = assert(listener:accept())
         local a <close> = assert(t:join())
-        assert.is_truthy(b)
         assert.equal("unix", a.protocol)
       end
     end)
