@@ -7,6 +7,12 @@ local child = {}
 --- The executable under test.
 child.neap = (os.getenv "NEAP_BUILD" or "build") .. "/neap"
 
+--- Does it collect all garbage before each resume?
+child.stress = child.neap:find "stress" ~= nil
+
+--- How many of something are many: sanitizers make a build some ten times slower.
+child.many = child.stress and 100 or child.neap:find "check" and 1000 or 10000
+
 --- Code for `neap -e`, which has no arguments of its own, that finds some in `...`
 --- and `arg`.
 ---@param script string
@@ -66,6 +72,17 @@ function child.run_without_threads(script)
   table.move({child.neap, "-e", script}, 1, 3, #limited + 1, limited)
   limited.env = env
   return assert(process.run(limited))
+end
+
+--- How many lines of what it wrote match.
+---@param text string
+---@param pattern string
+function child.count_lines(text, pattern)
+  local n = 0
+  for line in text:gmatch "[^\n]+" do
+    n = n + (line:find(pattern) and 1 or 0)
+  end
+  return n
 end
 
 --- A path at which there is nothing.
