@@ -2,10 +2,9 @@
 
 local process = require "neap.process"
 local task = require "neap.task"
+local child = require "spec.support.child"
 
-local count_lines = require "spec.support.child".count_lines
-local neap = require "spec.support.child".neap
-local run = require "spec.support.child".run
+local count_lines, neap, run = child.count_lines, child.neap, child.run
 
 describe("the program", function()
   it("goes on until all its tasks have ended (I18)", function()

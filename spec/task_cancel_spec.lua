@@ -6,11 +6,10 @@ local process = require "neap.process"
 local signal = require "neap.signal"
 local task = require "neap.task"
 local time = require "neap.time"
-
 local many = require "spec.support.child".many
-local cancelled = require "spec.support.tasks".cancelled
-local closing = require "spec.support.tasks".closing
-local failure_of = require "spec.support.tasks".failure_of
+local support = require "spec.support.tasks"
+
+local cancelled, closing, failure_of = support.cancelled, support.closing, support.failure_of
 
 describe("t:cancel", function()
   --- What a task can wait for, and what else it needs.

@@ -1,7 +1,6 @@
 -- Channels between the tasks of one host.
 
 local task = require "neap.task"
-
 local many = require "spec.support.child".many
 
 describe("task.channel", function()

@@ -1,7 +1,6 @@
 -- What lets tasks wait for each other.
 
 local task = require "neap.task"
-
 local failure_of = require "spec.support.tasks".failure_of
 
 describe("task.semaphore", function()

@@ -2,13 +2,11 @@
 
 local errors = require "neap.error"
 local task = require "neap.task"
+local child = require "spec.support.child"
+local tasks = require "spec.support.tasks"
 
-local count_lines = require "spec.support.child".count_lines
-local many = require "spec.support.child".many
-local run = require "spec.support.child".run
-local cancelled = require "spec.support.tasks".cancelled
-local closing = require "spec.support.tasks".closing
-local failure_of = require "spec.support.tasks".failure_of
+local count_lines, many, run = child.count_lines, child.many, child.run
+local cancelled, closing, failure_of = tasks.cancelled, tasks.closing, tasks.failure_of
 
 describe("task.scope", function()
   it("returns the body's results when all its tasks have ended", function()

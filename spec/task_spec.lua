@@ -2,10 +2,10 @@
 
 local task = require "neap.task"
 local time = require "neap.time"
-
-local neap = require "spec.support.child".neap
-local stress = require "spec.support.child".stress
+local child = require "spec.support.child"
 local failure_of = require "spec.support.tasks".failure_of
+
+local neap, stress = child.neap, child.stress
 
 describe("task.spawn", function()
   it("starts tasks in their order, and not before its caller waits", function()

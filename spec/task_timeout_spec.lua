@@ -3,10 +3,10 @@
 local net = require "neap.net"
 local task = require "neap.task"
 local time = require "neap.time"
-
-local count_lines = require "spec.support.child".count_lines
-local run = require "spec.support.child".run
+local child = require "spec.support.child"
 local closing = require "spec.support.tasks".closing
+
+local count_lines, run = child.count_lines, child.run
 
 describe("task.timeout", function()
   it("gives the results of what ends in time", function()

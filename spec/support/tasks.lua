@@ -28,4 +28,15 @@ function tasks.cancelled(f, ...)
   return t:join()
 end
 
+--- What `wait` returns, of which nothing is there before `act`.
+---@param act function
+---@param wait function
+function tasks.woken_by(act, wait, ...)
+  local waiter = task.spawn(wait, ...)
+  task.sleep(0.002)
+  assert.equal("waiting", waiter.status)
+  act()
+  return waiter:join()
+end
+
 return tasks

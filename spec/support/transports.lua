@@ -2,6 +2,7 @@
 --- that hold over each of them.
 
 local net = require "neap.net"
+local task = require "neap.task"
 
 local transports = {}
 
@@ -39,6 +40,27 @@ function transports.pair(kind)
     return connected(table.unpack(listening[kind]))
   end
   return assert(net.socketpair(kind))
+end
+
+--- A pair of which the first is soon full, when the second does not read.
+---@param kind string
+---@return neap.Stream ours
+---@return neap.Stream theirs
+function transports.narrow_pair(kind)
+  local ours, theirs = transports.pair(kind)
+  ours:set {sndbuf = 65536}
+  theirs:set {rcvbuf = 65536}
+  return ours, theirs
+end
+
+--- Write far more than the kernel and the stream take; returns how many bytes that was.
+---@param stream neap.Stream
+---@return integer
+function transports.stuff(stream)
+  local bytes = ("s"):rep(1024 * 1024)
+  local ok, err = task.timeout(0.02, stream.write, stream, bytes)
+  assert(ok == nil and err.code == "ETIMEDOUT", err)
+  return #bytes
 end
 
 --- A copy of its descriptor, which is no socket of neap's.

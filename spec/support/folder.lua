@@ -1,0 +1,77 @@
+--- A folder that each test has to itself, for scripts and modules; neap runs in it.
+---
+---     before_each(folder.make)
+---     after_each(folder.remove)
+
+local lfs = require "lfs"
+local process = require "neap.process"
+
+local folder = {}
+
+--- The executable under test, from wherever it is started.
+folder.neap = require "spec.support.child".neap
+if folder.neap:sub(1, 1) ~= "/" then
+  folder.neap = lfs.currentdir() .. "/" .. folder.neap
+end
+
+function folder.make()
+  folder.path = os.tmpname()
+  os.remove(folder.path)
+  assert(lfs.mkdir(folder.path))
+end
+
+local function remove(path)
+  if lfs.symlinkattributes(path, "mode") == "directory" then
+    for name in lfs.dir(path) do
+      if name ~= "." and name ~= ".." then
+        remove(path .. "/" .. name)
+      end
+    end
+    return assert(lfs.rmdir(path))
+  end
+  assert(os.remove(path))
+end
+
+function folder.remove()
+  remove(folder.path)
+end
+
+--- Write a file there.
+---@param name string
+---@param text string
+---@return string path
+function folder.write(name, text)
+  local path = folder.path .. "/" .. name
+  local file <close> = assert(io.open(path, "wb"))
+  assert(file:write(text))
+  return path
+end
+
+--- Run neap in that folder.
+---@param ... string  its arguments
+function folder.run(...)
+  return assert(process.run {folder.neap, cwd = folder.path, ...})
+end
+
+--- Run a script of that text.
+---@param text string
+---@param ... string  its arguments
+function folder.run_script(text, ...)
+  folder.write("script.lua", text)
+  return folder.run("script.lua", ...)
+end
+
+--- Run it behind a shell that redirects.
+---@param line string  'exec "$0" "$@" <&-'
+---@param ... string
+function folder.run_sh(line, ...)
+  return assert(process.run {"sh", "-c", line, folder.neap, cwd = folder.path, ...})
+end
+
+--- A result that is this output, and nothing else.
+---@param stdout string
+function folder.says(stdout)
+  return {stdout = stdout, stderr = "", code = 0}
+end
+
+return folder
