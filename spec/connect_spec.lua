@@ -5,6 +5,7 @@ local net = require "neap.net"
 local task = require "neap.task"
 local time = require "neap.time"
 local aside = require "spec.support.aside"
+local code_of = require "spec.support.code_of"
 
 --- A port of 127.0.0.1 where nobody listens.
 local function closed_port()
@@ -41,10 +42,6 @@ end
 local function descriptors()
   task.sleep(0.001)
   return host.census().descriptors
-end
-
-local function code_of(_, err)
-  return err and err.code
 end
 
 describe("net.connect", function()

@@ -1,50 +1,19 @@
 --- What leaves and arrives together: batches, messages that the kernel joins, and
 --- what becomes of them when something fails.
 
-local child = require "spec.support.child"
 local host = require "neap.host"
 local net = require "neap.net"
 local process = require "neap.process"
 local task = require "neap.task"
+local child = require "spec.support.child"
+local datagrams = require "spec.support.datagrams"
+local code = require "spec.support.failed"
 
 local rounds = tonumber(os.getenv "NEAP_DATAGRAM_ROUNDS") or 10
 
-local open
+local bind, connect, keep, unused = datagrams.bind, datagrams.connect, datagrams.keep, datagrams.unused
 
-local function keep(socket, err)
-  open[#open + 1] = assert(socket, err)
-  socket:settimeout(5)
-  return socket
-end
-
-local function bind(endpoint, opts)
-  return keep(net.bind(endpoint, opts))
-end
-
-local function connect(endpoint, opts)
-  return keep(net.connect(endpoint, opts))
-end
-
-local function code(...)
-  local value, err = ...
-  assert.is_nil(value)
-  return err.code
-end
-
-local function unused()
-  local socket <close> = assert(net.bind "udp://127.0.0.1:0")
-  return socket.endpoint
-end
-
-before_each(function()
-  open = {}
-end)
-
-after_each(function()
-  for _, socket in ipairs(open) do
-    socket:close()
-  end
-end)
+after_each(datagrams.close)
 
 --- Text of a size, that tells its number.
 local function message(i, size)

@@ -1,38 +1,16 @@
 --- Whom messages come from and go to: receivers that are full, peers that a socket
 --- is connected to and no longer, addresses that are asked and answer.
 
-local child = require "spec.support.child"
 local net = require "neap.net"
 local process = require "neap.process"
 local task = require "neap.task"
+local child = require "spec.support.child"
+local datagrams = require "spec.support.datagrams"
+local code = require "spec.support.failed"
 
-local open
+local bind, keep = datagrams.bind, datagrams.keep
 
-local function keep(socket, err)
-  open[#open + 1] = assert(socket, err)
-  socket:settimeout(10)
-  return socket
-end
-
-local function bind(endpoint, opts)
-  return keep(net.bind(endpoint, opts))
-end
-
-local function code(...)
-  local value, err = ...
-  assert.is_nil(value)
-  return err.code
-end
-
-before_each(function()
-  open = {}
-end)
-
-after_each(function()
-  for _, socket in ipairs(open) do
-    socket:close()
-  end
-end)
+after_each(datagrams.close)
 
 describe("a full unix receiver", function()
   local full, socket, sent, sender

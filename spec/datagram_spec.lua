@@ -1,46 +1,13 @@
-local child = require "spec.support.child"
 local net = require "neap.net"
 local process = require "neap.process"
 local task = require "neap.task"
+local child = require "spec.support.child"
+local datagrams = require "spec.support.datagrams"
+local code = require "spec.support.failed"
 
---- Every test ends, and its sockets are closed.
-local open
+local bind, connect, keep, unused = datagrams.bind, datagrams.connect, datagrams.keep, datagrams.unused
 
-local function keep(socket, err)
-  open[#open + 1] = assert(socket, err)
-  socket:settimeout(5)
-  return socket
-end
-
-local function bind(endpoint, opts)
-  return keep(net.bind(endpoint, opts))
-end
-
-local function connect(endpoint, opts)
-  return keep(net.connect(endpoint, opts))
-end
-
-local function code(...)
-  local value, err = ...
-  assert.is_nil(value)
-  return err.code
-end
-
---- A port on which nobody is.
-local function unused()
-  local socket <close> = assert(net.bind "udp://127.0.0.1:0")
-  return socket.endpoint
-end
-
-before_each(function()
-  open = {}
-end)
-
-after_each(function()
-  for _, socket in ipairs(open) do
-    socket:close()
-  end
-end)
+after_each(datagrams.close)
 
 -- A stream's connect makes the stream, so this is the only socket that two tasks
 -- can connect.
@@ -162,7 +129,8 @@ describe("datagram", function()
   it("takes every address, of both families, by one socket", function()
     local a = bind "udp://*:0"
     local port = a.localaddr.port
-    connect("udp://127.0.0.1:" .. port):send "four"
+    local four = connect("udp://127.0.0.1:" .. port)
+    four:send "four"
     local data, from = a:recv()
     assert.equal("four", data)
     assert.equal("inet", from.family)
@@ -171,7 +139,7 @@ describe("datagram", function()
     data, from = a:recv()
     assert.equal("six", data)
     assert.equal("inet6", from.family)
-    assert.equal("reply", (open[2]:recv()))
+    assert.equal("reply", (four:recv()))
   end)
 
   it("says how much was cut (E2)", function()
@@ -301,17 +269,17 @@ describe("datagram", function()
 
   it("tells many senders apart, and keeps the Addresses of some", function()
     local a = bind "udp://127.0.0.1:0"
-    local kept = setmetatable({}, {__mode = "v"})
+    local peers, kept = {}, setmetatable({}, {__mode = "v"})
     for _ = 1, 3 do
       for i = 1, 100 do
-        open[i + 1] = open[i + 1] or assert(net.connect(a.endpoint))
-        assert(open[i + 1]:send(tostring(i)))
-        open[i + 1]:flush()
+        peers[i] = peers[i] or connect(a.endpoint)
+        assert(peers[i]:send(tostring(i)))
+        peers[i]:flush()
       end
       for i = 1, 100 do
         local data, from = a:recv()
         assert.equal(tostring(i), data)
-        assert.equal(open[i + 1].localaddr, from)
+        assert.equal(peers[i].localaddr, from)
         kept[i] = from
       end
     end

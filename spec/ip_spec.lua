@@ -5,6 +5,7 @@ local process = require "neap.process"
 local task = require "neap.task"
 
 local code = require "spec.support.child".code
+local code_of = require "spec.support.failed"
 
 local neap = (os.getenv "NEAP_BUILD" or "build") .. "/neap"
 
@@ -17,11 +18,6 @@ local function need_ipv6()
   if not has_ipv6() then
     pending "no IPv6 here"
   end
-end
-
-local function code_of(ok, err)
-  assert.is_nil(ok)
-  return err.code
 end
 
 --- Connect, accept, exchange; the two addresses of the accepted stream.

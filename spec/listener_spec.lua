@@ -4,10 +4,7 @@ local task = require "neap.task"
 local time = require "neap.time"
 local aside = require "spec.support.aside"
 local child = require "spec.support.child"
-
-local function code_of(_, err)
-  return err and err.code
-end
+local code_of = require "spec.support.code_of"
 
 --- Where to listen, by the kinds that there are.
 local endpoints = {tcp = "tcp://127.0.0.1:0", unix = "unix:@", mem = "mem:listener_spec"}

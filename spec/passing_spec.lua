@@ -7,6 +7,7 @@ local process = require "neap.process"
 local task = require "neap.task"
 
 local code = require "spec.support.child".code
+local code_of = require "spec.support.failed"
 
 local neap = (os.getenv "NEAP_BUILD" or "build") .. "/neap"
 
@@ -15,11 +16,6 @@ local function descriptors()
   collectgarbage()
   task.sleep(0.001)
   return host.census().descriptors
-end
-
-local function code_of(ok, err)
-  assert.is_nil(ok)
-  return err.code
 end
 
 local function close_all(list)

@@ -5,6 +5,7 @@ local host = require "neap.host"
 local net = require "neap.net"
 local process = require "neap.process"
 local task = require "neap.task"
+local code_of = require "spec.support.code_of"
 local transports = require "spec.support.transports"
 
 --- Less under sanitizers.
@@ -24,10 +25,6 @@ local function pattern(n)
 end
 
 local big = pattern(2 * MIB)
-
-local function code_of(_, err)
-  return err and err.code
-end
 
 --- client <-> a, which is to be relayed to b <-> server.
 local function bridge(left, right)

@@ -1,14 +1,9 @@
-local child = require "spec.support.child"
 local host = require "neap.host"
 local net = require "neap.net"
 local process = require "neap.process"
 local task = require "neap.task"
-
-local function code(...)
-  local value, err = ...
-  assert.is_nil(value)
-  return err.code
-end
+local child = require "spec.support.child"
+local code = require "spec.support.failed"
 
 --- A connected pair of message sockets by each way there is.
 local function listened(endpoint)

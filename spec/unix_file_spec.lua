@@ -4,9 +4,10 @@ local net = require "neap.net"
 local process = require "neap.process"
 local task = require "neap.task"
 local neap = require "spec.support.child".neap
+local code_of = require "spec.support.failed"
 local unix = require "spec.support.unix"
 
-local assert_meet, child, code_of, exists = unix.assert_meet, unix.child, unix.code_of, unix.exists
+local assert_meet, child, exists = unix.assert_meet, unix.child, unix.exists
 local kill, mode_of, read_file, sh = unix.kill, unix.mode_of, unix.read_file, unix.sh
 local write_file = unix.write_file
 

@@ -4,10 +4,11 @@ local net = require "neap.net"
 local process = require "neap.process"
 local worker = require "neap.worker"
 local child = require "spec.support.child"
+local code_of = require "spec.support.failed"
 local unix = require "spec.support.unix"
 
 local code, neap = child.code, child.neap
-local code_of, exists, sh = unix.code_of, unix.exists, unix.sh
+local exists, sh = unix.exists, unix.sh
 
 describe("a descriptor from outside", function()
   --- Let perl make a socket, and run neap with it as descriptor 3.

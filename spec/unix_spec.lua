@@ -8,9 +8,10 @@ local code = require "spec.support.child".code
 local missing = require "spec.support.child".missing
 local neap = require "spec.support.child".neap
 local run_as_nobody = require "spec.support.child".run_as_nobody
+local code_of = require "spec.support.failed"
 local unix = require "spec.support.unix"
 
-local assert_meet, child, code_of = unix.assert_meet, unix.child, unix.code_of
+local assert_meet, child = unix.assert_meet, unix.child
 local connected, exists, is_root, sh = unix.connected, unix.exists, unix.is_root, unix.sh
 local write_file = unix.write_file
 

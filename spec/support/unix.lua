@@ -71,10 +71,4 @@ function unix.assert_meet(listener, endpoint)
   b:close()
 end
 
---- The code of the error with which a call has failed.
-function unix.code_of(ok, err)
-  assert.is_nil(ok)
-  return err.code
-end
-
 return unix
