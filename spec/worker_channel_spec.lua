@@ -282,6 +282,32 @@ describe("a channel that is in a channel", function()
     end)
   end)
 
+  it("goes with a message that was refused, whatever for", function()
+    local c, deep = worker.channel(), {}
+    for _ = 1, 200 do
+      deep = {deep}
+    end
+    local nameless, file = assert(io.tmpfile()), getmetatable(io.stdout)
+    local _ <close> = setmetatable({}, {__close = function()
+      debug.setmetatable(nameless, file)
+      nameless:close()
+    end})
+    debug.setmetatable(nameless, {__tostring = function() error "no text" end})
+    for expected, value in pairs {
+      ["inside each other"] = deep,
+      ["with a metatable"] = setmetatable({}, {}),
+      ["a function cannot be sent"] = print,
+      ["cannot be sent"] = io.stdout,
+      ["no text"] = nameless,
+    } do
+      leaves_nothing(function()
+        assert.error_matches(function()
+          c:send {worker.channel(), worker.channel(), value}
+        end, expected)
+      end)
+    end
+  end)
+
   it("goes without a deep stack, however long their chain is", function()
     local p <close> = child.start('ulimit -s 1024; exec "$@"', [[
       local count = require "neap.worker.core".channels

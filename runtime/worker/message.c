@@ -33,14 +33,13 @@ enum {
 /* What a large message needed goes back. */
 static void begin(scratch *s) {
   enum { KEPT = 64 * 1024 };
-  while (s->channel_count > 0)
-    channel_drop(s->channels[--s->channel_count]);
   if (s->room > KEPT) {
     free(s->bytes);
     s->bytes = NULL;
     s->room = 0;
   }
   s->size = 0;
+  s->channel_count = 0;
 }
 
 
@@ -116,7 +115,7 @@ static void put_channel(lua_State *L, scratch *s, int index) {
     s->channels = grow(L, s, s->channels, room * sizeof *s->channels);
     s->channel_room = room;
   }
-  s->channels[s->channel_count++] = channel_hold(c);
+  s->channels[s->channel_count++] = c;
   put_tag(L, s, CHANNEL);
   put(L, s, &at, sizeof at);
 }
@@ -130,10 +129,10 @@ static void put_table(lua_State *L, scratch *s, int index, int depth) {
   if (!is_error && lua_getmetatable(L, index))
     refuse(L, s, "a table with a metatable cannot be sent to another worker");
   if (depth == MESSAGE_DEPTH)
-    luaL_error(L,
-               "a message has at most %d tables inside each other "
-               "(is one in itself?)",
-               MESSAGE_DEPTH);
+    refuse(L, s,
+           "a message has at most %d tables inside each other "
+           "(is one in itself?)",
+           MESSAGE_DEPTH);
   luaL_checkstack(L, LUA_MINSTACK, "message");
   put_tag(L, s, is_error ? ERROR : TABLE);
   for (lua_pushnil(L); lua_next(L, index) != 0; lua_pop(L, 1)) {
@@ -172,15 +171,18 @@ static void put_value(lua_State *L, scratch *s, int index, int depth) {
 }
 
 
-/* The references go from the scratch into the message. */
+/* The list of channels goes from the scratch into the message, which refers to
+ * them from now on: nothing can fail any more. */
 static message *finish(lua_State *L, scratch *s) {
   message *m = grow(L, s, NULL, sizeof *m + s->size);
   *m = (message){.size = s->size, .channel_count = s->channel_count};
   memcpy(m->bytes, s->bytes, s->size);
+  for (unsigned i = 0; i < s->channel_count; i++)
+    channel_hold(s->channels[i]);
   if (s->channel_count > 0) {
     m->channels = s->channels;
     s->channels = NULL;
-    s->channel_room = s->channel_count = 0;
+    s->channel_room = 0;
   }
   begin(s);
   return m;
@@ -312,7 +314,6 @@ void message_free(message *m) {
 
 
 void scratch_free(scratch *s) {
-  begin(s);
   free(s->channels);
   free(s->bytes);
   *s = (scratch){0};

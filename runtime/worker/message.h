@@ -25,7 +25,8 @@ typedef struct message {
   char bytes[];
 } message;
 
-/* What is being encoded.  One a host, used again and again. */
+/* What is being encoded.  One a host, used again and again.  It holds no channel:
+ * the values on the stack do. */
 typedef struct scratch {
   char *bytes;
   size_t size, room;
@@ -33,9 +34,8 @@ typedef struct scratch {
   unsigned channel_count, channel_room;
 } scratch;
 
-/* Encode the values from index `first` to the top.  Raises; when that is for lack
- * of memory, what it had until then stays in the host's scratch, which the next
- * call begins anew. */
+/* Encode the values from index `first` to the top.  Raises; no channel is held by
+ * what did not become a message. */
 message *message_encode(lua_State *L, int first);
 
 /* Push the values of a message, and return how many they are.  Raises on lack
