@@ -104,8 +104,8 @@ end
 --- 4 MiB at once.
 ---@param size integer
 ---@param script string
----@param input? string
-function child.run_short_of_memory(size, script, input)
+---@param source? string  a line of sh that writes what it reads
+function child.run_short_of_memory(size, script, source)
   local line = ([[exec prlimit --as=%d -- "$0" -e "$1"]]):format(size << 20)
   local env
   if child.neap:find "build%-" then
@@ -113,7 +113,10 @@ function child.run_short_of_memory(size, script, input)
     env = env_with "detect_leaks=0:allocator_may_return_null=1:max_allocation_size_mb=4"
     env.TSAN_OPTIONS = (env.TSAN_OPTIONS or "") .. ":allocator_may_return_null=1:max_allocation_size_mb=4"
   end
-  return assert(process.run {"sh", "-c", line, child.neap, script, env = env, input = input})
+  if source then
+    line = source .. " | " .. line
+  end
+  return assert(process.run {"sh", "-c", line, child.neap, script, env = env})
 end
 
 --- Run it under strace with these of its options; the result has the lines of
