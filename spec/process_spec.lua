@@ -117,6 +117,32 @@ describe("process.spawn", function()
     assert.equal(0, (p:wait()))
   end)
 
+  it("gets nothing of ours in the place of what was closed", function()
+    local file, listener = assert(io.tmpfile()), assert(net.listen "tcp://127.0.0.1:0")
+    local datagrams, one, other = assert(net.bind "udp://127.0.0.1:0"), net.socketpair()
+    for what, verb in pairs {
+      [file] = "connect", [one] = "connect", [listener] = "listen", [datagrams] = "bind",
+    } do
+      local result = assert(process.run {
+        neap, "-e", ([[
+          for _, name in ipairs {"fd:0", "fd:1"} do
+            assert(net.%s(name)):close()
+          end
+          task.sleep(0.001)
+          local ours <close> = assert(net.bind "udp://127.0.0.1:0")
+          local p <close> = assert(process.spawn {
+            "sh", "-c", "echo $(readlink /proc/$$/fd/0) >&2",
+            stdin = "inherit", stdout = "null", stderr = "pipe",
+          })
+          io.stderr:write(tostring(ours.fd > 2), " ", p.stderr:read "a")
+        ]]):format(verb), stdin = what, stdout = what,
+      })
+      assert.same({stderr = "true /dev/null\n", code = 0}, result)
+      what:close()
+    end
+    other:close()
+  end)
+
   it("runs in a folder", function()
     assert.equal("/usr\n", process.run({"pwd", cwd = "/usr"}).stdout)
   end)

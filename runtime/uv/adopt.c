@@ -243,6 +243,5 @@ void adopt_yield(host *h, int fd) {
 
 void adopt_discard(host *h, int fd) {
   (void)h;
-  owned_remove(fd);
-  close(fd);
+  owned_close(fd);
 }

@@ -574,8 +574,7 @@ static void close_port(datagram *d) {
     end_pause(p);
   watch_forget(l, &p->watch);
   place_leave(&p->place, &p->addr);
-  owned_remove(p->watch.fd);
-  close(p->watch.fd);
+  owned_close(p->watch.fd);
   p->watch.fd = -1;
   p->want = 0;
   loop_later(l, &p->later, on_closed);

@@ -119,8 +119,7 @@ static void deliver(file *f) {
 static void finish(file *f) {
   if (f->busy)
     return;
-  owned_remove(f->wire.watch.fd);
-  close(f->wire.watch.fd);
+  owned_close(f->wire.watch.fd);
   free(f->buffer);
   stream_closed(stream_of(f));
 }

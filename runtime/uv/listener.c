@@ -226,8 +226,7 @@ void acceptor_close(listener *l) {
   acceptor *a = listener_part(l);
   watch_forget(loop_of(l->host), &a->watch);
   place_leave(&a->place, &l->addr);
-  owned_remove(a->watch.fd);
-  close(a->watch.fd);
+  owned_close(a->watch.fd);
   a->watch.fd = -1;
   loop_later(loop_of(l->host), &a->later, on_closed);
 }

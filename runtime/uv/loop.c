@@ -34,6 +34,7 @@
 #include "uv/arena.h"
 #include "uv/backend.h"
 #include "uv/foreign.h"
+#include "uv/owned.h"
 #include "uv/process.h"
 #include "uv/resolve.h"
 #include "uv/socket.h"
@@ -645,12 +646,11 @@ void uv_world_explain(void) {
 }
 
 
-/* libuv aborts on a descriptor of its own below 3.  So each of those that is
- * closed gets a device opened the wrong way round: using it still fails. */
+/* libuv aborts on a descriptor of its own below 3. */
 static void fill_standard(void) {
   for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
     if (fcntl(fd, F_GETFD) < 0)
-      open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+      owned_occupy(fd);
 }
 
 

@@ -1,9 +1,11 @@
 #include "uv/owned.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "host/memory.h"
 
@@ -52,4 +54,24 @@ void owned_remove(int fd) {
 
 bool owned_has(int fd) {
   return word(fd) != NULL && (atomic_load(word(fd)) & bit(fd)) != 0;
+}
+
+
+bool owned_occupy(int fd) {
+  int mode = fd == STDIN_FILENO ? O_WRONLY : O_RDONLY;
+  int null = open("/dev/null", mode | O_CLOEXEC);
+  if (null < 0)
+    return false;
+  if (null == fd)
+    return fcntl(fd, F_SETFD, 0) == 0;
+  bool done = dup2(null, fd) == fd;
+  close(null);
+  return done;
+}
+
+
+void owned_close(int fd) {
+  owned_remove(fd);
+  if (fd > STDERR_FILENO || !owned_occupy(fd))
+    close(fd);
 }

@@ -8,10 +8,18 @@
 
 #include <stdbool.h>
 
-/* When it is had, and before it is closed or let go.  Of several threads that add
- * one at once one is told that it is the first. */
+/* When it is had, and when it is let go.  Of several threads that add one at once
+ * one is told that it is the first. */
 bool owned_add(int fd);
 void owned_remove(int fd);
 bool owned_has(int fd);
+
+/* Let go of it, and close it.  A standard descriptor stays occupied: what is
+ * opened next would be what print writes to, and what children inherit. */
+void owned_close(int fd);
+
+/* Let a standard descriptor be a device that is opened the wrong way round: using
+ * it still fails.  False: there is none to be had. */
+bool owned_occupy(int fd);
 
 #endif

@@ -12,6 +12,7 @@
 
 #include "uv/process.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -157,13 +158,15 @@ static int source(const spawnspec *spec, const int theirs[3], int i) {
 
 /* What the child's descriptors are to be, as libuv wants it told.  One that an
  * earlier one would take the place of is moved away here: in the child, with its
- * lower limit, there may be no place for it. */
+ * lower limit, there may be no place for it.  It is no pipe of ours, which is
+ * above those. */
 static int fill_stdio(uv_stdio_container_t io[3], const spawnspec *spec,
                       int theirs[3]) {
   for (int i = 0; i < 3; i++) {
     int fd = source(spec, theirs, i);
     io[i].flags = fd < 0 ? UV_IGNORE : UV_INHERIT_FD;
     if (fd >= 0 && fd < i) {
+      assert(theirs[i] < 0);
       fd = theirs[i] = fcntl(fd, F_DUPFD_CLOEXEC, 3);
       if (fd < 0)
         return -errno;
