@@ -143,6 +143,8 @@ static void push_worker(lua_State *L, const worker *w) {
   default:
     push_function(L, code, n);
   }
+  if (worker_kind(w) != WORKER_PROGRAM) /* which says so itself */
+    host_of(L)->begun = true;
 }
 
 
@@ -168,7 +170,7 @@ static void live_worker(worker *w) {
     return;
   }
   status = run(&h, start_worker, w);
-  worker_end(w, status, h.told);
+  worker_end(w, status, &h);
   host_close(&h);
   workers_close(&h);
   net_give_up(&h);

@@ -585,6 +585,40 @@ describe("neap -w", function()
     assert.equal("", result.stderr)
   end)
 
+  it("ends with the error of what comes before the program, which is not begun again", function()
+    local good, bad = script "", script "syntax error"
+    for what, arguments in pairs {
+      ["missing"] = {"-l", "missing", good}, ["broken"] = {"-e", "error 'broken'", good},
+      ["late"] = {"-e", "task = require 'neap.task' task.sleep(0.01) error 'late'", "-W", good},
+      ["gone"] = {"-l", "gone", "-e", "task.sleep(0.01)"}, ["torn"] = {"-e", "error 'torn'", "-e", ""},
+      ["syntax error near"] = {"-e", "", bad},
+    } do
+      local p <close> = assert(process.spawn {
+        child.neap, "-w", "2", stderr = "pipe", table.unpack(arguments),
+      })
+      local code = task.timeout(8, p.wait, p)
+      if not code then
+        p:kill "SIGKILL"
+      end
+      local told = p.stderr:read "a"
+      assert.equal(1, code, what)
+      assert.matches("^neap: worker %d: [^\n]*" .. what, told)
+      assert.is_nil(told:find("it starts again", 1, true))
+    end
+  end)
+
+  it("starts the last -e again, which is the program", function()
+    local result = run_neap("-w", "1", "-e", "local c = worker.channel('lives', 10)", "-W", "-e", [[
+      local lives = worker.channel("lives", 10)
+      lives:send(1)
+      if #lives == 1 then
+        error "the first time"
+      end
+    ]], "-W")
+    assert.matches("neap: worker 1 ended with status 1; it starts again in 0.1 s\n", result.stderr)
+    assert.equal(0, result.code)
+  end)
+
   it("is refused where there is nothing that workers could run", function()
     for _, word in ipairs {"attach", "test", "-v"} do
       local result = run_neap("-w", "2", word)

@@ -14,7 +14,8 @@
 --- itself: the kernel spreads the connections to one port over them
 --- (SO_REUSEPORT, which `net.listen` and `net.bind` then set for TCP and UDP). A
 --- worker that fails is told of on stderr and started again, after 0.1 to 10
---- seconds. Port 0 gives each worker a port of its own; a unix path can be had by
+--- seconds; one that fails before the script itself runs (an option `-l` or `-e`, a
+--- mistake of syntax) ends them all. Port 0 gives each worker a port of its own; a unix path can be had by
 --- one only: `if worker.id == 1 then ... end`.
 ---
 --- Signals, and standard input, are the main program's (`neap.signal` gives EBUSY

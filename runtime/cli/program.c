@@ -161,6 +161,16 @@ static void push_library(lua_State *L, const char *value) {
 }
 
 
+/* Is no step left there? */
+static bool is_last(const command *c, int at) {
+  command_step step;
+  while (command_next(c, &at, &step))
+    if (step.option != 'W')
+      return false;
+  return true;
+}
+
+
 /* Push the next step, or take it here; false: there is none. */
 static bool push_step(lua_State *L, const command *c, int *at) {
   command_step step;
@@ -195,10 +205,13 @@ static int steps_k(lua_State *L, int status, lua_KContext next) {
   int nargs = (int)lua_tointeger(L, lua_upvalueindex(2));
   int at = (int)next;
   (void)status;
-  while (push_step(L, c, &at))
+  while (push_step(L, c, &at)) {
+    host_of(L)->begun = c->verb == VERB_CODE && is_last(c, at);
     lua_callk(L, lua_gettop(L) - nargs - 1, 0, at, steps_k);
+  }
   if (!push_last(L, c))
     return 0;
+  host_of(L)->begun = true;
   lua_insert(L, 1);
   lua_callk(L, nargs, LUA_MULTRET, 0, last_k);
   return lua_gettop(L);
@@ -236,7 +249,8 @@ static int arguments(const command *c) {
 
 
 void program_push(lua_State *L, const command *c) {
-  if (push_only(L, c))
+  host_of(L)->begun = push_only(L, c);
+  if (host_of(L)->begun)
     return;
   lua_pushlightuserdata(L, (void *)c);
   lua_pushinteger(L, arguments(c));

@@ -59,6 +59,8 @@ struct host {
   bool no_environment;           /* Lua's variables are not looked at: -E */
   bool warning;                  /* in the middle of one */
   bool warns;                    /* warn("@on") */
+  bool begun;      /* the program itself has: what the command line runs before
+                      it has ended well */
   bool ended;      /* the state is being closed: what a finalizer makes now
                        gets none itself */
   int exit_status; /* of the process; -n: it ends by signal n */

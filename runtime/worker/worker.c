@@ -170,7 +170,6 @@ int worker_begin(worker *w, host *h) {
   if (status < 0)
     return w->status = status;
   pthread_mutex_lock(&w->lock);
-  w->began = true;
   w->host = h;
   if (w->asked != NOT)
     h->world->press(h->outside);
@@ -179,11 +178,12 @@ int worker_begin(worker *w, host *h) {
 }
 
 
-void worker_end(worker *w, int status, const char *error) {
+void worker_end(worker *w, int status, const host *h) {
   if (w->status == 0)
     w->status = status;
-  if (error != NULL)
-    w->error = strdup(error);
+  w->began = w->status >= 0 && h != NULL && h->begun;
+  if (h != NULL && h->told != NULL)
+    w->error = strdup(h->told);
 }
 
 

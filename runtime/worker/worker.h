@@ -62,11 +62,11 @@ const char *worker_code(const worker *w, size_t *n);
  * its arguments; returns their number. */
 int worker_wrap(lua_State *L, worker *w);
 
-/* Its program has begun, and can be interrupted; 0 or -errno. */
+/* Its first task is there, and can be interrupted; 0 or -errno. */
 int worker_begin(worker *w, host *h);
 
-/* The last word: its exit status, and the first error that was told; or why it
- * could not start, a negative errno. */
-void worker_end(worker *w, int status, const char *error);
+/* The last word: its exit status, and what its host knows of its end; or why it
+ * could not start, a negative errno, and perhaps no host. */
+void worker_end(worker *w, int status, const host *h);
 
 #endif

@@ -1,5 +1,6 @@
 -- The program of `neap -w N`, in the main thread: N workers run the script. One
--- that fails is told of and started again, ever later when it fails at once.
+-- that fails is told of and started again, ever later when it fails at once; but where
+-- the script does not even begin, that is the end.
 
 local core = require "neap.worker.core"
 local task = require "neap.task"
