@@ -33,12 +33,18 @@ static void drop_handlers(void) {
 }
 
 
+/* To itself dup2 copies nothing, and leaves it marked close-on-exec. */
+static bool take(int fd, int as) {
+  return fd == as ? fcntl(fd, F_SETFD, 0) == 0 : dup2(fd, as) >= 0;
+}
+
+
 static _Noreturn void become(const char *command, int fd, int as) {
   sigset_t none;
   drop_handlers();
   sigemptyset(&none);
   pthread_sigmask(SIG_SETMASK, &none, NULL);
-  if (fd < 0 || dup2(fd, as) >= 0)
+  if (fd < 0 || take(fd, as))
     execl("/bin/sh", "sh", "-c", "--", command, (char *)NULL);
   _exit(127);
 }
