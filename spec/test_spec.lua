@@ -55,6 +55,18 @@ describe("neap test", function()
     assert.equal(0, status)
   end)
 
+  it("dies of a signal that ends it, behind busted's summary, and runs no more", function()
+    local out, status = run [[
+      local signal, task = require "neap.signal", require "neap.task"
+      it("is ended", function() signal.raise "SIGTERM" task.sleep(9) end)
+      for i = 1, 300 do it("is another", function() task.sleep(9) end) end
+    ]]
+    assert.matches("not ok 1 %- .*is ended", out)
+    assert.is_nil(out:find("is another", 1, true))
+    assert.is_nil(out:find("goes on", 1, true))
+    assert.equal(15, status & 127) -- the shell's, or its 128 + 15
+  end)
+
   it("cancels a test that takes too long, and goes on", function()
     local out, status = run([[
       local task = require "neap.task"

@@ -91,6 +91,9 @@ local function set_limit(busted, limit, now)
       end, element))
     end)
     deadline = nil
+    if not pcall(task.yield) then -- a signal has come: neither could any other run
+      busted.skipAll = true
+    end
     return table.unpack(results, 1, results.n)
   end
 
@@ -147,6 +150,7 @@ function test.main(args)
   rawset(_G, "arg", old_arg)
   package.loaded["busted.core"] = core
 
+  task.yield() -- the signal has the last word
   if ok then
     return 0
   elseif getmetatable(err) == Exit then
