@@ -540,6 +540,33 @@ describe("SIGINT and SIGTERM end what blocks in C:", function()
     assert.same({0}, {p:wait()})
   end)
 
+  it("and the command that was waited for is reaped when it ends", function()
+    for _, call in ipairs {
+      "os.execute 'exec sleep 0.5'", "local p <close> = io.popen 'exec sleep 0.5' p:read()",
+    } do
+      local p <close> = blocked({"-e", ([[
+        local file = ("/proc/self/task/%%d/children"):format(io.open "/proc/self/stat":read "n")
+        local function children()
+          local f <close> = assert(io.open(file))
+          return f:read "a"
+        end
+        print "ready"
+        io.stdout:flush()
+        print(pcall(function() %s end), children() ~= "")
+        task.shield(function()
+          for _ = 1, 400 do
+            task.sleep(0.01)
+            if children() == "" then break end
+          end
+        end)
+        print(children() == "")
+      ]]):format(call)}, true)
+      assert.is_true(p:kill "SIGTERM")
+      assert.equal("false\ttrue\ntrue\n", p.stdout:read "a")
+      assert.equal("SIGTERM", select(2, p:wait()))
+    end
+  end)
+
   it("whenever they come", function()
     for i = 1, 20 do
       local p <close> = blocked({"-e", [[

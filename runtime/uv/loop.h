@@ -74,6 +74,7 @@ struct loop {
   unsigned delivered_count;
   struct arena *arena;         /* as that, for messages; NULL: not yet used */
   struct resolving *resolving; /* resolve.c's; NULL: not yet used */
+  struct stray *strays;        /* process.c's */
 };
 
 static inline loop *loop_of(host *h) {

@@ -19,8 +19,11 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "host/memory.h"
@@ -275,6 +278,60 @@ static int self(host *h) {
 }
 
 
+/*
+** Those that libuv does not know, and nobody waits for
+*/
+
+typedef struct stray {
+  watch watch; /* of a pidfd, which is readable when the child has ended */
+  later later;
+  struct stray *next;
+  loop *loop;
+  int pid;
+} stray;
+
+
+static void free_stray(later *x) {
+  free((char *)x - offsetof(stray, later));
+}
+
+
+static void drop_stray(stray *s) {
+  stray **at = &s->loop->strays;
+  while (*at != s)
+    at = &(*at)->next;
+  *at = s->next;
+  watch_forget(s->loop, &s->watch);
+  close(s->watch.fd);
+  loop_later(s->loop, &s->later, free_stray);
+}
+
+
+static void on_stray(watch *w, uint32_t events) {
+  stray *s = (stray *)w; /* its first field */
+  (void)events;
+  if (waitpid(s->pid, NULL, WNOHANG) != 0)
+    drop_stray(s);
+}
+
+
+void children_leave(host *h, int pid) {
+  loop *l = loop_of(h);
+  int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+  if (fd < 0)
+    return;
+  stray *s = memory_new(sizeof *s);
+  *s = (stray){{.fd = fd, .ready = on_stray}, {NULL}, l->strays, l, pid};
+  l->strays = s;
+  if (watch_set(l, &s->watch, EPOLLIN) < 0)
+    drop_stray(s);
+}
+
+
+/*
+** The end
+*/
+
 static void close_child(uv_handle_t *uv, void *unused) {
   (void)unused;
   if (uv->type == UV_PROCESS && !uv_is_closing(uv)) {
@@ -288,6 +345,8 @@ static void close_child(uv_handle_t *uv, void *unused) {
 
 void children_close(loop *l) {
   uv_walk(&l->uv, close_child, NULL);
+  while (l->strays != NULL)
+    drop_stray(l->strays);
 }
 
 

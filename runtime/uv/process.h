@@ -18,6 +18,10 @@ void children_close(loop *l);
 /* As fork(2), for a child that is to become another program. */
 int children_fork(void);
 
+/* Reap this child of children_fork when it ends, for nobody waits for it any more.
+ * Where the kernel gives no descriptor for that, nobody does. */
+void children_leave(host *h, int pid);
+
 /* Commands of the shell: uv/shell.c. */
 int shell_start(host *h, const char *command);
 int shell_open(host *h, const char *command, bool writes, FILE **f);

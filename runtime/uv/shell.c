@@ -102,10 +102,9 @@ static int reap(const host *h, int pid, int flags, int *status) {
 }
 
 
-int shell_wait(host *h, int pid, bool hurry, int *status) {
+/* Not for longer than what is about to end takes. */
+static int reap_soon(const host *h, int pid, int *status) {
   enum { STEP = 10, STEPS = 10 }; /* ms */
-  if (!hurry)
-    return reap(h, pid, 0, status);
   int got = 0;
   for (int i = 0; i < STEPS && got == 0; i++) {
     got = reap(h, pid, WNOHANG, status);
@@ -113,4 +112,12 @@ int shell_wait(host *h, int pid, bool hurry, int *status) {
       poll(NULL, 0, STEP);
   }
   return got != 0 ? got : -EINTR;
+}
+
+
+int shell_wait(host *h, int pid, bool hurry, int *status) {
+  int got = hurry ? reap_soon(h, pid, status) : reap(h, pid, 0, status);
+  if (got == -EINTR)
+    children_leave(h, pid);
+  return got;
 }
