@@ -18,6 +18,7 @@
 #include "repl/repl.h"
 #include "sched/task.h"
 #include "sched/world.h"
+#include "sys/system.h"
 #include "trace/trace.h"
 #include "uv/world.h"
 #include "worker/worker.h"
@@ -66,8 +67,9 @@ static void live_worker(worker *w);
 
 
 static bool open_all(host *h) {
-  static const lua_CFunction opens[] = {sched_open,   net_open,  trace_open,
-                                        workers_open, repl_open, host_seal};
+  static const lua_CFunction opens[] = {sched_open, net_open,     sys_open,
+                                        trace_open, workers_open, repl_open,
+                                        host_seal};
   for (size_t i = 0; i < sizeof opens / sizeof *opens; i++) {
     lua_pushcfunction(h->L, opens[i]);
     if (!host_call(h, 0, 0))

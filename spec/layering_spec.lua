@@ -60,15 +60,16 @@ end
 
 -- Who may include from whom, besides each folder from itself.
 local below = {
-  main = "cli worker repl trace net tls uv sim sched host",
+  main = "cli worker repl trace sys net tls uv sim sched host",
   cli = "host",
   worker = "sched host",
-  repl = "trace net tls sched host",
+  repl = "trace sys net tls sched host",
+  sys = "net tls sched host",
   net = "sched host",
   tls = "net sched host",
   trace = "net sched host",
-  uv = "net sched host",
-  sim = "net sched host",
+  uv = "sys net sched host",
+  sim = "sys net sched host",
   sched = "host",
   host = "",
 }

@@ -317,7 +317,7 @@ describe("annotated, and there, are the fields of", function()
       local tracer <close> = assert(trace.events())
       return {tracer}, {}
     end},
-    ["neap.Process"] = {"net/process.c", '{"(%l+)", push_', function()
+    ["neap.Process"] = {"sys/process.c", '{"(%l+)", push_', function()
       local p = process.spawn {
         "sh", "-c", "kill $$", stdin = "pipe", stdout = "pipe", stderr = "pipe",
       }
@@ -354,7 +354,7 @@ describe("annotated, and there, are the fields of", function()
 
   it("neap.stdio", function()
     local there = {}
-    for name in read "runtime/net/stdio.c":match "names%[%] = {(.-)}":gmatch '"(%l+)"' do
+    for name in read "runtime/sys/stdio.c":match "names%[%] = {(.-)}":gmatch '"(%l+)"' do
       there[name] = true
     end
     assert.same(sorted(there), sorted(fields["neap.stdio"]))
@@ -362,10 +362,10 @@ describe("annotated, and there, are the fields of", function()
 end)
 
 describe("annotated, and known, are the options of", function()
-  --- The quoted words in each of what a pattern finds in net/.
-  local function words(pattern)
+  --- The quoted words in each of what a pattern finds in a folder.
+  local function words(folder, pattern)
     local found = {}
-    for list in sources "net":gmatch(pattern) do
+    for list in sources(folder):gmatch(pattern) do
       local set = {}
       for name in list:gmatch '"([%w_]+)"' do
         set[name] = true
@@ -394,7 +394,7 @@ describe("annotated, and known, are the options of", function()
     assert.equal("neap.Options", parents["neap.net.ListenOptions"])
     assert.equal("neap.Options", parents["neap.net.BindOptions"])
     local bind = sorted(fields["neap.net.BindOptions"])
-    assert.same(words "also%[%] = {(.-)}", {
+    assert.same(words("net", "also%[%] = {(.-)}"), {
       {"filter", "mode", "unlink_stale"}, -- net.bind
       {"filter", "localaddr", "mode", "timeout", "unlink_stale"}, -- net.connect, messages
       sorted(fields["neap.net.ConnectOptions"]), sorted(fields["neap.net.ListenOptions"]),
@@ -405,7 +405,7 @@ describe("annotated, and known, are the options of", function()
   it("process.spawn and process.run", function()
     local annotated = sorted(fields["neap.process.Options"])
     assert.equal("[integer]", table.remove(annotated, 1))
-    assert.same(words "known%[%] = {(.-)}", {annotated})
+    assert.same(words("sys", "known%[%] = {(.-)}"), {annotated})
     assert.same({"input", "max"}, sorted(fields["neap.process.RunOptions"]))
   end)
 end)

@@ -14,6 +14,7 @@
 #include "net/net.h"
 #include "sched/task.h"
 #include "sched/world.h"
+#include "sys/system.h"
 #include "uv/world.h"
 
 enum { ROUNDS = 3 };
@@ -25,7 +26,8 @@ static const char *script;
 
 static int open_sched(lua_State *L) {
   sched_open(L);
-  return net_open(L);
+  net_open(L);
+  return sys_open(L);
 }
 
 

@@ -356,9 +356,6 @@ struct backend {
                                           under way goes by stream_send */
   int (*relay_result)(struct relay *r, uint64_t counts[2]); /* its status */
   bool (*may_flow)(stream *from, stream *to); /* a pipe goes one way only */
-
-  const struct processes *processes; /* net/process.h; NULL: there are none */
-  const struct terminals *terminals; /* net/terminal.h; NULL: there are none */
 };
 
 #endif

@@ -8,9 +8,7 @@
 #include "net/bag.h"
 #include "net/descriptor.h"
 #include "net/endpoint.h"
-#include "net/process.h"
 #include "net/ready.h"
-#include "net/stdio.h"
 #include "sched/task.h"
 #include "sched/world.h"
 
@@ -265,10 +263,6 @@ int net_open(lua_State *L) {
   host_module(L, "neap.net.core", open_core);
   host_module(L, "neap.host", luaopen_neap_host_net);
   host_module(L, "neap.endpoint", luaopen_neap_endpoint);
-  host_module(L, "neap.process.core", luaopen_neap_process_core);
-  host_module(L, "neap.signal", luaopen_neap_signal);
-  host_module(L, "neap.stdio", luaopen_neap_stdio);
-  shell_replace(L);
   return 0;
 }
 

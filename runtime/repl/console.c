@@ -20,11 +20,11 @@
 #include <string.h>
 
 #include "host/memory.h"
-#include "net/backend.h"
-#include "net/terminal.h"
 #include "repl/repl.h"
 #include "sched/task.h"
 #include "sched/world.h"
+#include "sys/system.h"
+#include "sys/terminal.h"
 
 #define CLASS "neap.repl.console"
 
@@ -63,7 +63,7 @@ static void add(text *t, const char *bytes, size_t n) {
 
 static void put(console *c, text *t) {
   host *h = c->host;
-  h->world->net->terminals->write(h, 1, t->bytes, t->n);
+  h->world->sys->terminals->write(h, 1, t->bytes, t->n);
   t->n = 0;
 }
 
@@ -178,13 +178,14 @@ static console *check(lua_State *L) {
 int console_open(lua_State *L) {
   static const char *const names[] = {"stdout", "stderr"};
   host *h = host_of(L);
+  const terminals *t = sys_check(L, "terminals")->terminals;
   console *c = lua_newuserdatauv(L, sizeof *c, 2);
   *c = (console){.host = h, .lock = PTHREAD_MUTEX_INITIALIZER};
   c->files[0].name = &stdout;
   c->files[1].name = &stderr;
   luaL_setmetatable(L, CLASS);
   for (int i = 0; i < 2; i++)
-    if (h->world->net->terminals->is_terminal(h, i + 1))
+    if (t->is_terminal(h, i + 1))
       take_file(L, c, &c->files[i], names[i]);
   return 1;
 }
@@ -250,7 +251,7 @@ static int l_close(lua_State *L) {
   free(c->show.bytes);
   free(c->out.bytes);
   c->hide = c->show = c->out = (text){0};
-  c->host->world->net->terminals->mode(c->host, TERMINAL_FOUND);
+  c->host->world->sys->terminals->mode(c->host, TERMINAL_FOUND);
   return 0;
 }
 

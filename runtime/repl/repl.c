@@ -6,18 +6,15 @@
 #include "repl/repl.h"
 
 #include "host/error.h"
-#include "net/backend.h"
-#include "net/process.h"
-#include "net/terminal.h"
 #include "sched/task.h"
 #include "sched/world.h"
+#include "sys/process.h"
+#include "sys/system.h"
+#include "sys/terminal.h"
 
 
 static const terminals *terminals_of(lua_State *L) {
-  const terminals *t = host_of(L)->world->net->terminals;
-  if (t == NULL)
-    luaL_error(L, "there is no terminal in this world");
-  return t;
+  return sys_check(L, "terminals")->terminals;
 }
 
 
@@ -140,7 +137,7 @@ static int l_uid(lua_State *L) {
 /* pid() : integer */
 static int l_pid(lua_State *L) {
   host *h = host_of(L);
-  lua_pushinteger(L, h->world->net->processes->self(h));
+  lua_pushinteger(L, h->world->sys->processes->self(h));
   return 1;
 }
 

@@ -1,7 +1,8 @@
 /*
 ** What the outside world decides: the clocks, chance, the order of ready
 ** tasks, and waiting.  One table a backend, chosen when a host is created.
-** Sockets and names have a table of their own in net/backend.h.
+** Sockets and names have a table of their own in net/backend.h, and so have
+** children, signals and the terminal in sys/system.h.
 **
 ** `w` is the backend's state, host.outside.  Times are nanoseconds.
 */
@@ -79,8 +80,9 @@ struct world {
    * negative errno. */
   ssize_t (*list)(void *w, const char *path, char *names, size_t room);
 
-  /* The functions of net/backend.h. */
-  const struct backend *net;
+  const struct backend *net; /* sockets: net/backend.h */
+  const struct system *sys;  /* sys/system.h; NULL: this host has no children, no
+                                signals and no terminal */
 };
 
 #endif

@@ -8,9 +8,7 @@
 #include "uv/foreign.h"
 #include "uv/loop.h"
 #include "uv/names.h"
-#include "uv/process.h"
 #include "uv/resolve.h"
-#include "uv/terminal.h"
 
 const backend uv_backend = {
     .listen = acceptor_listen,
@@ -49,6 +47,4 @@ const backend uv_backend = {
     .relay_stop = pump_stop,
     .relay_result = pump_result,
     .may_flow = pump_may_flow,
-    .processes = &uv_processes,
-    .terminals = &uv_terminals,
 };

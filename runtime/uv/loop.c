@@ -621,6 +621,7 @@ static void leave(void *w, int status) {
     .drain = drain, .leave = end, .thread = thread_run, .bell = thread_bell, \
     .ring = thread_ring, .press = thread_press, .join = join, \
     .descriptors = descriptors, .list = list, .net = &uv_backend, \
+    .sys = &uv_system, \
   }
 
 const world uv_world = WORLD(leave);

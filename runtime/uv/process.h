@@ -1,15 +1,17 @@
 /*
-** Children and signals on libuv, for the backend's own table.
+** Children on libuv, and signals.
 */
 
 #ifndef UV_PROCESS_H
 #define UV_PROCESS_H
 
-#include "net/process.h"
+#include "sys/process.h"
+#include "sys/signals.h"
+#include "sys/system.h"
 #include "uv/loop.h"
 
-/* For struct backend.processes. */
 extern const processes uv_processes;
+extern const struct system uv_system; /* uv/system.c */
 
 /* Let go of the children that still run.  uv_world_close calls it before the
  * last turn of libuv's loop, which frees them. */

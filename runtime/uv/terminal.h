@@ -1,13 +1,12 @@
 /*
-** The real terminal, for the backend's own table.
+** The real terminal.
 */
 
 #ifndef UV_TERMINAL_H
 #define UV_TERMINAL_H
 
-#include "net/terminal.h"
+#include "sys/terminal.h"
 
-/* For struct backend.terminals. */
 extern const terminals uv_terminals;
 
 /* Leave the terminal as it was found.  Callable from a signal's handler. */

@@ -2,7 +2,7 @@
 ** neap.signal: signals, as something a task waits for.
 **
 ** There are no handlers.  A task waits for the next signal of some, or
-** iterates over them; either holds a watch (process.h), which collects what
+** iterates over them; either holds a watch (signals.h), which collects what
 ** comes meanwhile, one of each.
 */
 
@@ -11,8 +11,9 @@
 #include <string.h>
 
 #include "host/error.h"
-#include "net/process.h"
 #include "sched/world.h"
+#include "sys/signals.h"
+#include "sys/system.h"
 
 #define CLASS "neap.signals"
 
@@ -98,17 +99,14 @@ static uint64_t check_set(lua_State *L) {
 }
 
 
-static const processes *table_of(lua_State *L) {
-  const world *w = host_of(L)->world;
-  if (w->net == NULL || w->net->processes == NULL)
-    luaL_error(L, "there are no signals in the %s world", w->name);
-  return w->net->processes;
+static const struct signals *table_of(lua_State *L) {
+  return sys_check(L, "signals")->signals;
 }
 
 
 /* Push a watch.  It is on, unless the status returned is an error. */
 static int begin(lua_State *L, uint64_t wanted) {
-  const processes *p = table_of(L);
+  const struct signals *p = table_of(L);
   box *b = host_box(L, CLASS, sizeof *b, 0);
   if (b == NULL)
     lua_error(L);

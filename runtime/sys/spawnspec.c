@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "net/net.h"
-#include "net/process.h"
+#include "sys/process.h"
 
 /* Where things lie on the stack of spawn. */
 enum { OPTIONS = 1, KEPT };

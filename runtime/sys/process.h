@@ -1,14 +1,10 @@
 /*
-** Children and signals: the seam below neap.process and neap.signal.
-**
-** A backend fills the table `processes` and names it in its struct backend
-** (net/backend.h).  As with sockets, its callbacks note what happened in the
-** structures below and wake the tasks that wait there; they touch no
-** lua_State.  Functions return 0 or a negative errno.
+** Children and commands of the shell: the seam below neap.process, os.execute and
+** io.popen (sys/system.h).
 */
 
-#ifndef NET_PROCESS_H
-#define NET_PROCESS_H
+#ifndef SYS_PROCESS_H
+#define SYS_PROCESS_H
 
 #include <lua.h>
 #include <stdbool.h>
@@ -55,19 +51,6 @@ spawnspec spawnspec_check(lua_State *L);
 
 extern const char *const spawn_io_names[3]; /* "stdin", ... */
 
-/* Interest in signals: one bit for each, see signal_bit.  Its memory is the
- * owner's, who calls unwatch before it goes. */
-typedef struct sigwatch {
-  struct sigwatch *next;
-  uint64_t wanted;
-  uint64_t caught; /* have come, and were not taken yet */
-  waitq waiters;
-} sigwatch;
-
-static inline uint64_t signal_bit(int n) {
-  return UINT64_C(1) << (n - 1);
-}
-
 typedef struct processes {
   /* Start a child for a zeroed box: fills child, pid and io.  On
    * failure nothing is left, and spec->culprit says what it is about. */
@@ -80,24 +63,6 @@ typedef struct processes {
   void (*forget)(process *p);
 
   int (*self)(host *h); /* the pid of this process */
-
-  /* Collect the wanted signals in w->caught from now on, and wake its waiters.
-   * Watching SIGINT or SIGTERM suspends neap's own answer to it. */
-  int (*watch)(host *h, sigwatch *w);
-
-  /* Stop.  What w->caught still holds passes on: to the next watch of that
-   * signal, or to neap's own answer. */
-  void (*unwatch)(host *h, sigwatch *w);
-
-  /* A signal of the wanted that came after its last watch had ended, and is
-   * taken by this; 0 when there is none. */
-  int (*missed)(host *h, uint64_t wanted);
-
-  /* What a signal does while nobody watches it: nothing (ignore), or what it
-   * did when neap began.  -EBUSY while it is watched. */
-  int (*dispose)(host *h, int signal, bool ignore);
-
-  int (*raise)(host *h, int signal); /* at this process itself */
 
   /* Start a command of the shell: its pid, or a negative errno.  With open, *f
    * is what it reads (writes) or what it writes, for the caller to fclose. */
@@ -113,13 +78,6 @@ typedef struct processes {
 /* Put os.execute and io.popen by these in the place of Lua's own. */
 void shell_replace(lua_State *L);
 
-/* Push "SIGHUP" for 1; false, and nothing, for a number without a name. */
-bool signal_push(lua_State *L, int n);
-
-/* The signal named by the string at arg.  Raises an argument error. */
-int signal_check(lua_State *L, int arg);
-
-int luaopen_neap_signal(lua_State *L);
 int luaopen_neap_process_core(lua_State *L);
 
 #endif

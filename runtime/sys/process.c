@@ -14,9 +14,11 @@
 #include "host/error.h"
 #include "host/memory.h"
 #include "net/net.h"
-#include "net/process.h"
 #include "net/stream.h"
 #include "sched/world.h"
+#include "sys/process.h"
+#include "sys/signals.h"
+#include "sys/system.h"
 
 #define CLASS "neap.Process"
 
@@ -26,10 +28,7 @@ enum { BOX = 3 };
 
 
 static const processes *table_of(lua_State *L) {
-  const world *w = host_of(L)->world;
-  if (w->net == NULL || w->net->processes == NULL)
-    luaL_error(L, "there are no processes in the %s world", w->name);
-  return w->net->processes;
+  return sys_check(L, "processes")->processes;
 }
 
 
@@ -274,8 +273,8 @@ int luaopen_neap_process_core(lua_State *L) {
   host *h = host_of(L);
   open_class(L);
   luaL_newlib(L, functions);
-  if (h->world->net != NULL && h->world->net->processes != NULL) {
-    lua_pushinteger(L, h->world->net->processes->self(h));
+  if (h->world->sys != NULL) {
+    lua_pushinteger(L, h->world->sys->processes->self(h));
     lua_setfield(L, -2, "pid");
   }
   return 1;

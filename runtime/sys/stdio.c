@@ -7,7 +7,7 @@
 ** stream leaves them to print and to io.
 */
 
-#include "net/stdio.h"
+#include "sys/stdio.h"
 
 #include <stdio.h>
 #include <string.h>

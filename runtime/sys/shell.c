@@ -9,10 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "net/net.h"
-#include "net/process.h"
 #include "sched/task.h"
 #include "sched/world.h"
+#include "sys/process.h"
+#include "sys/system.h"
 
 /* A file of io, behind which is a command. */
 typedef struct command {
@@ -23,7 +23,7 @@ typedef struct command {
 
 
 static const processes *table_of(lua_State *L) {
-  return host_of(L)->world->net->processes;
+  return sys_check(L, "processes")->processes;
 }
 
 
@@ -105,9 +105,6 @@ static void replace(lua_State *L, const char *library, const char *name,
 
 
 void shell_replace(lua_State *L) {
-  const world *w = host_of(L)->world;
-  if (w->net == NULL || w->net->processes == NULL)
-    return;
   replace(L, "os", "execute", l_execute);
   replace(L, "io", "popen", l_popen);
 }

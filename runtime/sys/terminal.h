@@ -1,14 +1,11 @@
 /*
 ** The seam below the prompt (repl/): the terminal that this process was
 ** started from, files that only this user may read, and a knock at another
-** neap.
-**
-** A backend fills the table `terminals` and names it in its struct backend
-** (net/backend.h).  Functions return 0 or a negative errno.
+** neap (sys/system.h).
 */
 
-#ifndef NET_TERMINAL_H
-#define NET_TERMINAL_H
+#ifndef SYS_TERMINAL_H
+#define SYS_TERMINAL_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -2,8 +2,8 @@
 ** neap.stdio: the process's own input and outputs as streams.
 */
 
-#ifndef NET_STDIO_H
-#define NET_STDIO_H
+#ifndef SYS_STDIO_H
+#define SYS_STDIO_H
 
 #include <lua.h>
 
