@@ -12,15 +12,18 @@ local neap = child.neap
 local patient = neap:find "build%-" and 5 or 1
 
 local runtime -- stands for XDG_RUNTIME_DIR
+local copy, remove_copy -- of the executable, which other users may run
 
 setup(function()
   runtime = os.tmpname()
   os.remove(runtime)
   assert(process.run {"mkdir", "-m", "700", runtime})
+  copy, remove_copy = child.copy()
 end)
 
 teardown(function()
   process.run {"rm", "-rf", runtime}
+  remove_copy()
 end)
 
 local function with(variables)
@@ -35,7 +38,8 @@ end
 --- Start a script that is to be looked into, once it has said something.
 local function start(script, options)
   options = options or {}
-  local command = {neap, stdout = "pipe", env = with(options.env), uid = options.uid, gid = options.gid}
+  local command = {options.uid and copy or neap, stdout = "pipe", env = with(options.env),
+    uid = options.uid, gid = options.uid, cwd = "/"}
   table.move(options, 1, #options, #command + 1, command)
   command[#command + 1] = "-e"
   command[#command + 1] = script
@@ -147,7 +151,7 @@ describe("neap attach", function()
 
   --- What an impostor hears who listens in a place before the process does.
   local function impostor(path, uid)
-    local p = assert(process.spawn {neap, env = with {PLACE = path}, "-e", [[
+    local p = assert(process.spawn {copy, env = with {PLACE = path}, "-e", [[
       local l = assert(net.listen("unix:" .. os.getenv "PLACE", {mode = tonumber("666", 8)}))
       print "up" io.stdout:flush()
       local wire = require "neap.repl.wire"
@@ -156,7 +160,7 @@ describe("neap attach", function()
         wire.send(s, {kind = "print", text = "forged"})
         print(wire.receive(s) and "heard something" or "heard nothing")
         io.stdout:flush()
-      end]], stdout = "pipe", uid = uid, gid = uid})
+      end]], stdout = "pipe", uid = uid, gid = uid, cwd = "/"})
     assert(p.stdout:read "l")
     return p
   end
@@ -203,7 +207,7 @@ describe("neap attach", function()
       pending "only root can become another user"
       return
     end
-    local p <close> = start(idle, {env = {XDG_RUNTIME_DIR = ""}, uid = 4242, gid = 4242})
+    local p <close> = start(idle, {env = {XDG_RUNTIME_DIR = ""}, uid = 4242})
     assert(process.run {"sh", "-c", 'mkdir "/tmp/neap-4242" && chown 65534 "/tmp/neap-4242"'})
     local result = attach(p, "counter")
     os.remove "/tmp/neap-4242"
@@ -218,7 +222,7 @@ describe("neap attach", function()
       pending "only root can become another user"
       return
     end
-    local p <close> = start(idle, {env = {XDG_RUNTIME_DIR = ""}, uid = 4242, gid = 4242})
+    local p <close> = start(idle, {env = {XDG_RUNTIME_DIR = ""}, uid = 4242})
     assert.equal("7\n", attach(p, "counter").stdout)
     local path = ("/tmp/neap-4242/%d.sock"):format(p.pid)
     assert.equal("7\n", assert(process.run {neap, "attach", path, input = "counter"}).stdout)

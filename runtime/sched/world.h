@@ -81,8 +81,8 @@ struct world {
   ssize_t (*list)(void *w, const char *path, char *names, size_t room);
 
   const struct backend *net; /* sockets: net/backend.h */
-  const struct system *sys;  /* sys/system.h; NULL: this host has no children, no
-                                signals and no terminal */
+  const struct system *sys; /* children, signals, the terminal: sys/system.h; or
+                                NULL */
 };
 
 #endif

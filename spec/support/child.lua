@@ -41,17 +41,27 @@ function child.run(script, ...)
   return assert(process.run {child.neap, "-e", child.code(script, ...)})
 end
 
---- Run a command of neap as a user who owns nothing: by a copy, for a folder above the
---- executable may be closed to others.
+--- A copy of the executable that others may run, too: a folder above the executable
+--- may be closed to them. It has the same name, in a folder of its own; second comes
+--- a function that removes both.
+function child.copy()
+  local folder = os.tmpname()
+  local path = folder .. "/neap"
+  local copied = assert(process.run {"sh", "-c",
+    'rm "$1" && mkdir "$1" && cp "$0" "$1/neap" && chmod 755 "$1" "$1/neap"', child.neap, folder})
+  assert(copied.code == 0, copied.stderr)
+  return path, function()
+    os.remove(path)
+    os.remove(folder)
+  end
+end
+
+--- Run a command of neap as a user who owns nothing.
 ---@param command table  as of process.run, without the executable
 ---@param before? string[]  what goes before the executable
 function child.run_as_nobody(command, before)
-  local path = os.tmpname()
-  local _ <close> = setmetatable({}, {__close = function()
-    os.remove(path)
-  end})
-  local copied = assert(process.run {"sh", "-c", 'cp "$0" "$1" && chmod 755 "$1"', child.neap, path})
-  assert(copied.code == 0, copied.stderr)
+  local path, remove = child.copy()
+  local _ <close> = setmetatable({}, {__close = remove})
   table.insert(command, 1, path)
   for i, word in ipairs(before or {}) do
     table.insert(command, i, word)
