@@ -180,7 +180,7 @@ describe("neap test", function()
 end)
 
 describe("spec/helper.lua", function()
-  local helper = "--helper=" .. lfs.currentdir() .. "/spec/helper.lua"
+  local helper = "'--helper=" .. lfs.currentdir() .. "/spec/helper.lua'"
 
   it("fails a file that leaves a task behind", function()
     local out, status = run([[

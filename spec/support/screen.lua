@@ -53,7 +53,9 @@ function screen.open(arguments, options)
   for _, word in ipairs(arguments or {}) do
     words[#words + 1] = quoted(word)
   end
-  local shell = options.shell or "%s; echo \"(ended with $?)\"; exec sleep 1000"
+  -- A shell of its own that lives on behind ^C: some die of it as what they run does, and
+  -- leave tmux unaware of that now and then.
+  local shell = options.shell or "trap : INT; %s; echo \"(ended with $?)\"; exec sleep 1000"
   local command = shell:format(table.concat(words, " "))
   local result = tmux(self, "new-session", "-d", "-x", tostring(options.columns or 80),
     "-y", tostring(options.rows or 24), command,
