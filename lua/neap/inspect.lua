@@ -91,7 +91,7 @@ local function binary(state, bytes, most, indent)
   if #bytes <= 16 then
     return painted(state, "string", '"' .. gsub(bytes, '[^\x20-\x7e]', escape) .. '"')
   end
-  local dump = require("neap.packet.core").hexdump(sub(bytes, 1, most))
+  local dump = require("neap.packet.show").hexdump(sub(bytes, 1, most))
   local pad = "\n" .. rep(" ", indent + 2)
   local rest = #bytes > most and pad .. format("... %d more", #bytes - most) or ""
   local text = painted(state, "note", format("%d bytes", #bytes)) .. pad

@@ -23,12 +23,14 @@
 --- - A field's name that there is not raises at once; a value that does not fit
 ---   raises from `bytes`.
 
+local sums = require "neap.packet.checksum"
 local core = require "neap.packet.core"
 local dns = require "neap.packet.dns"
 local filter = require "neap.packet.filter"
 local icmp = require "neap.packet.icmp"
 local ip = require "neap.packet.ip"
 local link = require "neap.packet.link"
+local show = require "neap.packet.show"
 local transport = require "neap.packet.transport"
 
 ---@class neap.packet
@@ -136,7 +138,7 @@ function packet.checksum(bytes)
   if type(bytes) ~= "string" then
     error(string.format("checksum: a string of bytes expected, got %s", type(bytes)), 2)
   end
-  return core.fold(core.sum(bytes, 0))
+  return sums.fold(sums.add(bytes, 0))
 end
 
 --- The classic dump: offset, 16 bytes in hexadecimal, and as text.
@@ -150,7 +152,7 @@ end
 ---@param bytes string
 ---@return string text  a line for each 16 bytes, no newline at its end
 function packet.hexdump(bytes)
-  return core.hexdump(bytes)
+  return show.hexdump(bytes)
 end
 
 --- Is this a packet?

@@ -14,7 +14,8 @@
 ---
 --- What `decode` reads, `encode` gives back byte for byte.
 
-local address = require "neap.packet.address"
+local check = require "neap.packet.check"
+local show = require "neap.packet.show"
 
 local core = {}
 
@@ -40,224 +41,6 @@ local function set_of(words)
     set[word] = true
   end
   return set
-end
-
---- The text of any value, for an error's message.
-local function quote(value)
-  if type(value) == "string" then
-    local text = #value > 40 and string.sub(value, 1, 40) .. "..." or value
-    return "'" .. string.gsub(text, "[^\x20-\x7e]", function(c)
-      return string.format("\\x%02x", string.byte(c))
-    end) .. "'"
-  end
-  return tostring(value)
-end
-
-core.quote = quote
-
---- Raise for a field. The position is added where the script called.
-local function bad(layer, field, expected)
-  error(string.format("%s.%s: %s expected, got %s", layer.name, field, expected,
-    quote(layer[field])), 0)
-end
-core.bad = bad
-
---- An integer field of so many bits.
-function core.int(layer, field, bits)
-  local value = layer[field]
-  local n = type(value) == "number" and math.tointeger(value)
-  if not n or n < 0 or n >> bits ~= 0 then
-    bad(layer, field, string.format("0 to %d", (1 << bits) - 1))
-  end
-  return n
-end
-
---- A field of one bit: false and true; 0 and 1 will do.
-function core.bit(layer, field)
-  local value = layer[field]
-  if value == true or value == 1 then
-    return 1
-  elseif not value or value == 0 then
-    return 0
-  end
-  return bad(layer, field, "true or false")
-end
-
---- The text of an address field: a string, or an Address with its `ip`.
-local function text_of(layer, field)
-  local value = layer[field]
-  if type(value) == "userdata" then
-    value = value.ip
-  end
-  return type(value) == "string" and value or ""
-end
-
---- The bytes of an IPv4 address field.
-function core.ipv4(layer, field)
-  return address.to_ipv4(text_of(layer, field)) or bad(layer, field, "an IPv4 address")
-end
-
---- The bytes of an IPv6 address field.
-function core.ipv6(layer, field)
-  return address.to_ipv6(text_of(layer, field)) or bad(layer, field, "an IPv6 address")
-end
-
---- The bytes of an Ethernet address field.
-function core.mac(layer, field)
-  return address.to_mac(text_of(layer, field)) or bad(layer, field, "an Ethernet address")
-end
-
---- A field of bytes; nil counts as none.
-function core.bytes(layer, field)
-  local value = layer[field]
-  if value == nil then
-    return ""
-  elseif type(value) ~= "string" then
-    bad(layer, field, "a string of bytes")
-  end
-  return value
-end
-
---- Numbers with names. `name(n)` is the name, or the number where there is none.
----@param names table<integer, string>
-function core.enum(names)
-  local numbers = {}
-  for number, name in pairs(names) do
-    numbers[name] = number
-  end
-  return {
-    numbers = numbers,
-    name = function(number)
-      return names[number] or number
-    end,
-    number = function(layer, field, bits)
-      local value = layer[field]
-      if type(value) == "string" then
-        return numbers[value] or bad(layer, field, "a name that is known, or a number,")
-      end
-      return core.int(layer, field, bits)
-    end,
-  }
-end
-
---- Bits with names, from the lowest up: a string of the names of those set.
----@param names string[]
-function core.flags(names)
-  local texts, values = {}, {}
-  for i, name in ipairs(names) do
-    values[name] = 1 << (i - 1)
-  end
-  return {
-    text = function(bits)
-      local text = texts[bits]
-      if not text then
-        local words = {}
-        for i, name in ipairs(names) do
-          if bits & (1 << (i - 1)) ~= 0 then
-            words[#words + 1] = name
-          end
-        end
-        text = table.concat(words, " ")
-        texts[bits] = text
-      end
-      return text
-    end,
-    bits = function(layer, field)
-      local value = layer[field]
-      if type(value) ~= "string" then
-        return core.int(layer, field, #names)
-      end
-      local bits = 0
-      for word in string.gmatch(value, "[^%s,|+]+") do
-        local bit = values[string.upper(word)]
-        if not bit then
-          bad(layer, field, table.concat(names, ", "))
-        end
-        bits = bits | bit
-      end
-      return bits
-    end,
-  }
-end
-
---- What was short, for a note.
-function core.short(name, from, to, needed)
-  return string.format("%s: %d bytes of %d", name, to - from + 1, needed)
-end
-
---- Zeros up to a multiple of n bytes.
-function core.pad(bytes, n)
-  return bytes .. string.rep("\0", -#bytes % n)
-end
-
-
--- Checksums.
-
---- The sum of the 16-bit words of some bytes, an odd one padded by a zero. Not
---- folded: 2^16 is 1 modulo 65535, so words of 32 bits do (RFC 1071, 2).
-local function sum(bytes, total)
-  local unpack = string.unpack
-  local i, n = 1, #bytes
-  while i + 31 <= n do
-    local a, b, c, d, e, f, g, h = unpack(">I4I4I4I4I4I4I4I4", bytes, i)
-    total = total + a + b + c + d + e + f + g + h
-    i = i + 32
-  end
-  while i + 1 <= n do
-    total = total + unpack(">I2", bytes, i)
-    i = i + 2
-  end
-  if i == n then
-    total = total + (string.byte(bytes, i) << 8)
-  end
-  return total
-end
-core.sum = sum
-
---- The checksum of a sum: folded to 16 bits, and complemented.
-local function fold(total)
-  while total > 0xffff do
-    total = (total & 0xffff) + (total >> 16)
-  end
-  return ~total & 0xffff
-end
-core.fold = fold
-
---- Where a packet of IPv6 goes in the end: the last address of a routing header
---- that has not been used up (RFC 8200, 8.1; RFC 8754, 2).
-local function final_destination(layers, at, i)
-  for j = at + 1, i - 1 do
-    local layer = layers[j]
-    if layer.name == "routing" and layer.segments_left ~= 0 then
-      local data = layer.data or ""
-      if layer.type == 4 and #data >= 20 then
-        return string.sub(data, 5, 20)
-      elseif (layer.type == 0 or layer.type == 2) and #data >= 20 then
-        return string.sub(data, -16)
-      end
-    end
-  end
-  return core.ipv6(layers[at], "dst")
-end
-
-local extensions = set_of "hopopts routing fragment dstopts"
-core.extensions = extensions
-
---- The sum of the pseudo-header of layers[i] (RFC 9293, 3.1; RFC 8200, 8.1); nil
---- when no IP layer is around it.
-function core.pseudo(layers, i, protocol, length)
-  local at = i - 1
-  while at > 0 and extensions[layers[at].name] do
-    at = at - 1
-  end
-  local ip = layers[at]
-  if not ip then
-    return nil
-  elseif ip.name == "ip" then
-    return sum(core.ipv4(ip, "src") .. core.ipv4(ip, "dst"), protocol + length)
-  elseif ip.name == "ipv6" then
-    return sum(core.ipv6(ip, "src") .. final_destination(layers, at, i), protocol + length)
-  end
 end
 
 
@@ -381,13 +164,13 @@ local function resolve(packet, fresh)
       body = kind.encode(layer, body, layers, i) .. body
       local last = outside[#outside]
       if last and (last.of == layer.name or not last.of and kind.network) then
-        body = body .. core.bytes(last, "data")
+        body = body .. check.bytes(last, "data")
         outside[#outside] = nil
       end
     end
   end
   for i = #outside, 1, -1 do
-    body = body .. core.bytes(outside[i], "data")
+    body = body .. check.bytes(outside[i], "data")
   end
   return body, layers
 end
@@ -501,17 +284,8 @@ function Packet:get(name, n)
   return nil
 end
 
---- Numbers of a field as `show` and `verify` print them.
-local function plain(kind, field, value)
-  local digits = kind.hex[field]
-  if digits and math.type(value) == "integer" then
-    return string.format("0x%0" .. digits .. "x", value)
-  end
-  return tostring(value)
-end
-
---- Fields whose values are not what they would be if they were computed, by
---- layer. Nothing can be said of a layer whose bytes are not all there, nor of
+--- Fields whose values are not what they would be if they were computed, by the index
+--- of their layer. Nothing can be said of a layer whose bytes are not all there, nor of
 --- what is inside one.
 local function mismatches(packet)
   local found = {}
@@ -530,8 +304,8 @@ local function mismatches(packet)
       local fits = value == nil or value == expected
         or kind.optional and kind.optional(field, value)
       if not fits then
-        found[layer] = found[layer] or {}
-        found[layer][field] = expected
+        found[i] = found[i] or {}
+        found[i][field] = expected
       end
     end
     if kind.partial and kind.partial(layer) then
@@ -560,10 +334,10 @@ function Packet:verify()
     local layer = self[i]
     local kind = kinds[layer.name]
     for _, field in ipairs(kind.fields) do
-      local expected = found[layer] and found[layer][field]
+      local expected = found[i] and found[i][field]
       if expected ~= nil then
         wrong[#wrong + 1] = string.format("%s.%s: %s, %s expected", layer.name, field,
-          plain(kind, field, layer[field]), plain(kind, field, expected))
+          show.plain(kind, field, layer[field]), show.plain(kind, field, expected))
       end
     end
   end
@@ -575,93 +349,6 @@ end
 
 
 -- Text.
-
---- Bytes on one line: as they are when printable, hexadecimal when not.
-local function bytes_text(bytes)
-  if #bytes > 32 then
-    return bytes_text(string.sub(bytes, 1, 24)) .. string.format("... (%d bytes)", #bytes)
-  elseif string.find(bytes, "^[\x20-\x7e]*$") then
-    return '"' .. bytes .. '"'
-  end
-  return (string.gsub(bytes, ".", function(c)
-    return string.format("%02x", string.byte(c))
-  end))
-end
-
---- What a record in a list begins with; the rest follows by name.
-local heads = {"kind", "name", "type", "code"}
-
-local item_text
-
---- `kind key=value ...` for an option or a record.
-local function record_text(record)
-  local words, seen, keys = {}, {}, {}
-  for _, key in ipairs(heads) do
-    if record[key] ~= nil then
-      words[#words + 1] = tostring(record[key])
-      seen[key] = true
-    end
-  end
-  for i, value in ipairs(record) do
-    words[#words + 1] = item_text(value)
-    seen[i] = true
-  end
-  for key in pairs(record) do
-    if not seen[key] then
-      keys[#keys + 1] = key
-    end
-  end
-  table.sort(keys, function(a, b)
-    return tostring(a) < tostring(b)
-  end)
-  for _, key in ipairs(keys) do
-    words[#words + 1] = string.format("%s=%s", key, item_text(record[key]))
-  end
-  return table.concat(words, " ")
-end
-
-function item_text(value)
-  if type(value) == "table" then
-    return "{" .. record_text(value) .. "}"
-  elseif type(value) == "string" then
-    return string.find(value, "^[%w_:.%-/@]+$") and #value <= 80 and value or bytes_text(value)
-  end
-  return tostring(value)
-end
-
-function core.hexdump(bytes)
-  local lines = {}
-  for at = 1, #bytes, 16 do
-    local row = string.sub(bytes, at, at + 15)
-    local hex = {}
-    for i = 1, 16 do
-      local b = string.byte(row, i)
-      hex[i] = (b and string.format("%02x", b) or "  ") .. (i == 8 and " " or "")
-    end
-    lines[#lines + 1] = string.format("%08x  %s  |%s|", at - 1, table.concat(hex, " "),
-      (string.gsub(row, "[^\x20-\x7e]", ".")))
-  end
-  return table.concat(lines, "\n")
-end
-
-local function show_field(lines, kind, field, value, expected)
-  local text
-  if type(value) == "table" then
-    for i, item in ipairs(value) do
-      item = type(item) == "table" and record_text(item) or item_text(item)
-      lines[#lines + 1] = string.format("  %-16s %s", i == 1 and field or "", item)
-    end
-    return
-  elseif type(value) == "string" then
-    text = value == "" and '""' or string.find(value, "^[\x20-\x7e]+$") and value or bytes_text(value)
-  else
-    text = plain(kind, field, value)
-  end
-  if expected ~= nil then
-    text = string.format("%s  (%s expected)", text, plain(kind, field, expected))
-  end
-  lines[#lines + 1] = string.format("  %-16s %s", field, text)
-end
 
 --- A readable tree: each layer with its fields, what is automatic computed.
 --- Fields that are not what they should be are marked.
@@ -685,29 +372,7 @@ function Packet:show()
   if not ok then
     layers = self
   end
-  local lines = {}
-  for i = 1, #layers do
-    local layer = layers[i]
-    local kind = kinds[layer.name]
-    local note = layer.note and string.format("  (%s)", layer.note) or ""
-    if kind.dump then
-      local data = core.bytes(layer, "data")
-      lines[#lines + 1] = string.format("%s  %d bytes%s", layer.name, #data, note)
-      for line in string.gmatch(core.hexdump(data), "[^\n]+") do
-        lines[#lines + 1] = "  " .. line
-      end
-    else
-      lines[#lines + 1] = layer.name .. note
-      local wrong = found[self[i]] or {}
-      for _, field in ipairs(kind.fields) do
-        local value = layer[field]
-        if value ~= nil and not (kind.hidden and kind.hidden[field]) then
-          show_field(lines, kind, field, value, wrong[field])
-        end
-      end
-    end
-  end
-  return table.concat(lines, "\n")
+  return show.layers(layers, kinds, found)
 end
 
 function packets.__index(packet, key)
@@ -767,11 +432,11 @@ end
 ---@field of string?  the name of the layer behind whose end it is
 
 local function count_bytes(layer)
-  return string.format("%d bytes", #core.bytes(layer, "data"))
+  return string.format("%d bytes", #check.bytes(layer, "data"))
 end
 
 local function encode_data(layer)
-  return core.bytes(layer, "data")
+  return check.bytes(layer, "data")
 end
 
 local raw = core.kind {

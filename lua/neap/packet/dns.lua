@@ -11,10 +11,11 @@
 --- is otherwise sound.
 
 local address = require "neap.packet.address"
+local check = require "neap.packet.check"
 local core = require "neap.packet.core"
 
 local pack, unpack = string.pack, string.unpack
-local int = core.int
+local int = check.int
 
 ---@class neap.packet
 local dns = {}
@@ -23,7 +24,7 @@ local dns = {}
 --- so the most labels, and pointers between them.
 local MAX_NAME, MAX_LABEL, MAX_POINTERS = 255, 63, 127
 
-local types = core.enum {
+local types = check.enum {
   [1] = "A",
   [2] = "NS",
   [5] = "CNAME",
@@ -51,7 +52,7 @@ local types = core.enum {
   [257] = "CAA",
 }
 
-local classes = core.enum {
+local classes = check.enum {
   [1] = "IN",
   [3] = "CH",
   [4] = "HS",
@@ -59,7 +60,7 @@ local classes = core.enum {
   [255] = "ANY",
 }
 
-local opcodes = core.enum {
+local opcodes = check.enum {
   [0] = "query",
   [1] = "iquery",
   [2] = "status",
@@ -67,7 +68,7 @@ local opcodes = core.enum {
   [5] = "update",
 }
 
-local rcodes = core.enum {
+local rcodes = check.enum {
   [0] = "noerror",
   [1] = "formerr",
   [2] = "servfail",
@@ -82,7 +83,7 @@ local rcodes = core.enum {
 }
 
 --- Codes of EDNS options (IANA).
-local option_codes = core.enum {
+local option_codes = check.enum {
   [3] = "nsid",
   [8] = "client-subnet",
   [10] = "cookie",
@@ -165,18 +166,18 @@ end
 
 --- The labels of a name's text, each behind its length. `where` names the field.
 local function labels_of(text, where)
-  local function check(ok, expected)
+  local function need(ok, expected)
     if not ok then
-      error(string.format("%s: %s expected, got %s", where, expected, core.quote(text)), 0)
+      error(string.format("%s: %s expected, got %s", where, expected, check.quote(text)), 0)
     end
   end
-  check(type(text) == "string" and text ~= "", "a domain name")
+  need(type(text) == "string" and text ~= "", "a domain name")
   local labels, size = {}, 1
   local label = ""
   local function finish()
-    check(label ~= "" and #label <= MAX_LABEL, "a domain name with labels of 1 to 63 bytes")
+    need(label ~= "" and #label <= MAX_LABEL, "a domain name with labels of 1 to 63 bytes")
     size = size + 1 + #label
-    check(size <= MAX_NAME, "a domain name of 255 bytes at most")
+    need(size <= MAX_NAME, "a domain name of 255 bytes at most")
     labels[#labels + 1] = pack("s1", label)
     label = ""
   end
@@ -192,7 +193,7 @@ local function labels_of(text, where)
     else
       local digits = string.match(text, "^\\(%d%d%d)", at)
       local byte = digits and unescape(digits) or string.match(text, "^\\(%D)", at)
-      check(byte, "a domain name with sound escapes")
+      need(byte, "a domain name with sound escapes")
       label = label .. byte
       at = at + (digits and 4 or 2)
     end
@@ -232,11 +233,11 @@ local function put_strings(out, record, field)
   if type(strings) == "string" then
     strings = {strings}
   elseif type(strings) ~= "table" or #strings == 0 then
-    core.bad(record, field, "a list of strings")
+    check.bad(record, field, "a list of strings")
   end
   for _, text in ipairs(strings) do
     if type(text) ~= "string" or #text > 255 then
-      core.bad({name = record.name, [field] = text}, field, "strings of 255 bytes at most")
+      check.bad({name = record.name, [field] = text}, field, "strings of 255 bytes at most")
     end
     put(out, pack("s1", text))
   end
@@ -248,7 +249,7 @@ local function put_field(out, record, field, kind)
   elseif kind == "strings" then
     put_strings(out, record, field)
   elseif kind == "ipv4" or kind == "ipv6" then
-    put(out, core[kind](record, field))
+    put(out, check[kind](record, field))
   else
     put(out, pack(">I" .. kind // 8, int(record, field, kind)))
   end
@@ -257,7 +258,7 @@ end
 local function put_options(out, record)
   for _, option in ipairs(record.options or {}) do
     local view = setmetatable({name = "dns option"}, {__index = option})
-    put(out, pack(">I2s2", option_codes.number(view, "code", 16), core.bytes(view, "data")))
+    put(out, pack(">I2s2", option_codes.number(view, "code", 16), check.bytes(view, "data")))
   end
 end
 
@@ -269,7 +270,7 @@ local function put_data(out, record, type)
   local before = out.size
   local layout = layouts[type]
   if record.rdata then
-    put(out, core.bytes(record, "rdata"))
+    put(out, check.bytes(record, "rdata"))
   elseif type == "OPT" then
     put_options(out, record)
   else
@@ -324,7 +325,7 @@ local function put_record(out, record, section)
     end
     put(out, pack(">I2I2BBI2", number, int(view, "udp_payload_size", 16),
       int(view, "extended_rcode", 8), int(view, "version", 8),
-      core.bit(view, "dnssec_ok") << 15 | int(view, "z", 15)))
+      check.bit(view, "dnssec_ok") << 15 | int(view, "z", 15)))
   else
     put(out, pack(">I2I2I4", number, classes.number(view, "class", 16), int(view, "ttl", 32)))
   end
@@ -457,7 +458,7 @@ local counts = {"qdcount", "ancount", "nscount", "arcount"}
 --- A message's fields, and the position behind it.
 local function read_message(message)
   if #message < 12 then
-    return nil, core.short("dns", 1, #message, 12)
+    return nil, check.short("dns", 1, #message, 12)
   end
   local id, bits, qd, an, ns, ar = unpack(">I2I2I2I2I2I2", message)
   local layer = {
@@ -594,10 +595,10 @@ local message = core.kind {
     if layer.wire and unchanged(layer, layer.wire) then
       return layer.wire
     end
-    local bits = core.bit(layer, "qr") << 15 | opcodes.number(layer, "opcode", 4) << 11
-      | core.bit(layer, "aa") << 10 | core.bit(layer, "tc") << 9 | core.bit(layer, "rd") << 8
-      | core.bit(layer, "ra") << 7 | core.bit(layer, "z") << 6 | core.bit(layer, "ad") << 5
-      | core.bit(layer, "cd") << 4 | rcodes.number(layer, "rcode", 4)
+    local bits = check.bit(layer, "qr") << 15 | opcodes.number(layer, "opcode", 4) << 11
+      | check.bit(layer, "aa") << 10 | check.bit(layer, "tc") << 9 | check.bit(layer, "rd") << 8
+      | check.bit(layer, "ra") << 7 | check.bit(layer, "z") << 6 | check.bit(layer, "ad") << 5
+      | check.bit(layer, "cd") << 4 | rcodes.number(layer, "rcode", 4)
     local out = {size = 0, names = {}}
     put(out, pack(">I2I2", int(layer, "id", 16), bits))
     for i, field in ipairs(counts) do

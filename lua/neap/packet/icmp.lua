@@ -4,10 +4,12 @@
 --- row of the tables here names the fields and their sizes.
 
 local address = require "neap.packet.address"
+local check = require "neap.packet.check"
+local sums = require "neap.packet.checksum"
 local core = require "neap.packet.core"
 
 local pack, unpack = string.pack, string.unpack
-local int = core.int
+local int = check.int
 
 ---@class neap.packet
 local icmp = {}
@@ -39,9 +41,9 @@ local function encode_row(layer, row)
   for i, field in ipairs(row) do
     local name, size = field[1], field[2]
     if size == "a4" then
-      out[i] = core.ipv4(layer, name)
+      out[i] = check.ipv4(layer, name)
     elseif size == "a16" then
-      out[i] = core.ipv6(layer, name)
+      out[i] = check.ipv6(layer, name)
     else
       if layer[name] == nil then
         layer[name] = 0
@@ -67,7 +69,7 @@ end
 
 -- ICMP.
 
-local types = core.enum {
+local types = check.enum {
   [0] = "echo-reply",
   [3] = "destination-unreachable",
   [4] = "source-quench",
@@ -147,19 +149,19 @@ local icmpv4 = core.kind {
     local number = types.number(layer, "type", 8)
     local first = pack("BB", number, int(layer, "code", 8))
     local rest = encode_row(layer, rows[types.name(number)] or REST)
-    layer.checksum = layer.checksum or core.fold(core.sum(first .. rest .. body, 0))
+    layer.checksum = layer.checksum or sums.fold(sums.add(first .. rest .. body, 0))
     return first .. pack(">I2", int(layer, "checksum", 16)) .. rest
   end,
   decode = function(bytes, from, to)
     if to - from < 7 then
-      return nil, core.short("icmp", from, to, 8)
+      return nil, check.short("icmp", from, to, 8)
     end
     local number, code, checksum = unpack(">BBI2", bytes, from)
     local layer = {type = types.name(number), code = code, checksum = checksum}
     local row = rows[layer.type] or REST
     local size = 4 + row_size(row)
     if to - from + 1 < size then
-      return nil, core.short("icmp " .. layer.type, from, to, size)
+      return nil, check.short("icmp " .. layer.type, from, to, size)
     end
     return layer, decode_row(layer, row, bytes, from + 4), to, errors[layer.type] and "ip" or nil
   end,
@@ -184,7 +186,7 @@ end
 
 -- ICMPv6 and neighbour discovery.
 
-local types6 = core.enum {
+local types6 = check.enum {
   [1] = "destination-unreachable",
   [2] = "packet-too-big",
   [3] = "time-exceeded",
@@ -237,7 +239,7 @@ local function encode_flags(layer, letters)
   for letter in string.gmatch(value, "[^%s,|+]") do
     local bit = letters[string.upper(letter)]
     if not bit then
-      core.bad(layer, "flags", "letters of known flags")
+      check.bad(layer, "flags", "letters of known flags")
     end
     bits = bits | bit
   end
@@ -272,7 +274,7 @@ local errors6 = {
 }
 
 --- Neighbour discovery options (RFC 4861, 4.6; RFC 8106).
-local option_types = core.enum {
+local option_types = check.enum {
   [1] = "source-link-layer-address",
   [2] = "target-link-layer-address",
   [3] = "prefix-information",
@@ -291,19 +293,19 @@ local prefix_flags = {L = 0x80, A = 0x40}
 
 local function encode_option(layer, option)
   if type(option) ~= "table" then
-    core.bad(layer, "options", "a list of tables")
+    check.bad(layer, "options", "a list of tables")
   end
   local view = setmetatable({name = "icmpv6 option"}, {__index = option})
   if option.raw then
-    return core.bytes(view, "raw")
+    return check.bytes(view, "raw")
   end
   local number = option_types.number(view, "type", 8)
   local row = option_rows[option_types.name(number)]
   local body
   if option.data then
-    body = core.bytes(view, "data")
+    body = check.bytes(view, "data")
   elseif option.address and (number == 1 or number == 2) then
-    body = core.mac(view, "address")
+    body = check.mac(view, "address")
   elseif row then
     view.flags = type(option.flags) == "string" and encode_flags(view, prefix_flags) or nil
     body = encode_row(view, row)
@@ -313,7 +315,7 @@ local function encode_option(layer, option)
   body = body .. string.rep("\0", -(#body + 2) % 8)
   local length = (#body + 2) // 8
   if length > 255 then
-    core.bad(view, "data", "2038 bytes at most")
+    check.bad(view, "data", "2038 bytes at most")
   end
   return pack("BB", number, length) .. body
 end
@@ -411,22 +413,19 @@ local icmpv6 = core.kind {
       rest[at + 1] = encode_option(layer, option)
     end
     rest = table.concat(rest)
-    if layer.checksum == nil then
-      local pseudo = core.pseudo(layers, i, 58, 4 + #rest + #body)
-      layer.checksum = pseudo and core.fold(core.sum(first .. rest .. body, pseudo)) or 0
-    end
+    layer.checksum = layer.checksum or sums.over(layers, i, 58, first .. "\0\0" .. rest .. body)
     return first .. pack(">I2", int(layer, "checksum", 16)) .. rest
   end,
   decode = function(bytes, from, to)
     if to - from < 7 then
-      return nil, core.short("icmpv6", from, to, 8)
+      return nil, check.short("icmpv6", from, to, 8)
     end
     local number, code, checksum = unpack(">BBI2", bytes, from)
     local layer = {type = types6.name(number), code = code, checksum = checksum}
     local row = rows6[layer.type] or REST
     local size = 4 + row_size(row)
     if to - from + 1 < size then
-      return nil, core.short("icmpv6 " .. layer.type, from, to, size)
+      return nil, check.short("icmpv6 " .. layer.type, from, to, size)
     end
     local body = decode_row(layer, row, bytes, from + 4)
     if flags6[layer.type] then

@@ -1,17 +1,20 @@
 --- IPv4 (RFC 791) and IPv6 with its extension headers (RFC 8200).
 
 local address = require "neap.packet.address"
+local check = require "neap.packet.check"
+local sums = require "neap.packet.checksum"
 local core = require "neap.packet.core"
+local tlv = require "neap.packet.tlv"
 
 local pack, unpack = string.pack, string.unpack
-local int = core.int
+local int = check.int
 
 ---@class neap.packet
 local ip = {}
 
 --- Protocol numbers (IANA). Where a layer of this library reads a protocol, the
 --- name is the layer's.
-local protocols = core.enum {
+local protocols = check.enum {
   [0] = "hopopts",
   [1] = "icmp",
   [2] = "igmp",
@@ -49,23 +52,13 @@ local function fill_protocol(layer, field, layers, i, none)
   return protocols.number(layer, field, 8)
 end
 
---- The end of what a length field announces: the last byte, and a note when
---- there is less.
-local function ends_at(name, from, to, length)
-  local last = from + length - 1
-  if last > to then
-    return to, core.short(name, from, to, length)
-  end
-  return last
-end
-
 
 -- IPv4.
 
-local flags = core.flags {"MF", "DF", "RESERVED"}
+local flags = check.flags {"MF", "DF", "RESERVED"}
 
 --- Option types, with their copied flag (IANA, IP option numbers).
-local options = core.enum {
+local types = check.enum {
   [0] = "eol",
   [1] = "nop",
   [7] = "record-route",
@@ -81,49 +74,24 @@ local routes = {["record-route"] = true, ["loose-source-route"] = true,
   ["strict-source-route"] = true}
 
 --- What an option's fields say, without its type and length.
-local function option_body(option, type)
-  local view = setmetatable({name = "ip option"}, {__index = option})
+local function encode_option(option, type)
   if routes[type] and option.route then
-    view.pointer = option.pointer or 4
-    local out = {pack("B", int(view, "pointer", 8))}
+    option.pointer = option.pointer or 4
+    local out = {pack("B", int(option, "pointer", 8))}
     for i, hop in ipairs(option.route) do
-      out[i + 1] = core.ipv4({name = view.name, route = hop}, "route")
+      out[i + 1] = check.ipv4({name = option.name, route = hop}, "route")
     end
     return table.concat(out)
   elseif type == "router-alert" and option.value then
-    return pack(">I2", int(view, "value", 16))
+    return pack(">I2", int(option, "value", 16))
   end
-  return core.bytes(view, "data")
-end
-
-local function encode_options(layer)
-  local out = {}
-  for i, option in ipairs(layer.options) do
-    if type(option) == "string" then
-      option = {type = option}
-    elseif type(option) ~= "table" then
-      core.bad(layer, "options", "a list of names and tables")
-    end
-    if option.raw then
-      out[i] = core.bytes({name = "ip option", raw = option.raw}, "raw")
-    else
-      local number = options.number({name = "ip option", type = option.type}, "type", 8)
-      local body = option_body(option, options.name(number))
-      if number <= 1 then
-        out[i] = pack("B", number) .. body
-      else
-        local length = option.length or 2 + #body
-        out[i] = pack("BB", number, int({name = "ip option", length = length}, "length", 8)) .. body
-      end
-    end
-  end
-  return core.pad(table.concat(out), 4)
+  return check.bytes(option, "data")
 end
 
 --- One option between its first byte and its last.
 local function decode_option(bytes, from, last)
   local number = string.byte(bytes, from)
-  local option = {type = options.name(number)}
+  local option = {type = types.name(number)}
   local size = last - from + 1
   if routes[option.type] and size >= 3 and (size - 3) % 4 == 0 then
     option.pointer = string.byte(bytes, from + 2)
@@ -139,30 +107,8 @@ local function decode_option(bytes, from, last)
   return option
 end
 
-local function decode_options(bytes, from, to)
-  local list = {}
-  local at = from
-  while at <= to do
-    local number, length = string.byte(bytes, at, at + 1)
-    if number == 0 then
-      local rest = string.sub(bytes, at + 1, to)
-      local padding = #rest <= 3 and not string.find(rest, "[^\0]")
-      list[#list + 1] = {type = "eol", data = not padding and rest or nil}
-      break
-    elseif number == 1 then
-      list[#list + 1] = {type = "nop"}
-      at = at + 1
-    elseif at == to or length < 2 or at + length - 1 > to then
-      local wrong = at == to and "no length" or string.format("length %d", length)
-      list[#list + 1] = {raw = string.sub(bytes, at, to), note = wrong}
-      break
-    else
-      list[#list + 1] = decode_option(bytes, at, at + length - 1)
-      at = at + length
-    end
-  end
-  return list
-end
+local options = {key = "type", types = types, size = "ihl", encode = encode_option,
+  decode = decode_option}
 
 ---@class neap.packet.Ip: neap.Layer
 ---@field version integer  4 bits; default 4
@@ -201,23 +147,20 @@ local ipv4 = core.kind {
   hex = {checksum = 4, tos = 2, id = 4},
   network = true,
   encode = function(layer, body, layers, i)
-    local opts = encode_options(layer)
-    if #opts > 40 and layer.ihl == nil then
-      error(string.format("ip.options: 40 bytes at most expected, got %d", #opts), 0)
-    end
+    local opts = tlv.encode(layer, options)
     layer.ihl = layer.ihl or 5 + #opts // 4
     layer.total_length = layer.total_length or 20 + #opts + #body
     local first = pack(">BBI2I2I2BB", int(layer, "version", 4) << 4 | int(layer, "ihl", 4),
       int(layer, "tos", 8), int(layer, "total_length", 16), int(layer, "id", 16),
       flags.bits(layer, "flags") << 13 | int(layer, "fragment_offset", 13),
       int(layer, "ttl", 8), fill_protocol(layer, "protocol", layers, i, "reserved"))
-    local rest = core.ipv4(layer, "src") .. core.ipv4(layer, "dst") .. opts
-    layer.checksum = layer.checksum or core.fold(core.sum(first, core.sum(rest, 0)))
+    local rest = check.ipv4(layer, "src") .. check.ipv4(layer, "dst") .. opts
+    layer.checksum = layer.checksum or sums.fold(sums.add(first, sums.add(rest, 0)))
     return first .. pack(">I2", int(layer, "checksum", 16)) .. rest
   end,
   decode = function(bytes, from, to)
     if to - from < 19 then
-      return nil, core.short("ip", from, to, 20)
+      return nil, check.short("ip", from, to, 20)
     end
     local first, tos, length, id, fragment, ttl, protocol, checksum =
       unpack(">BBI2I2I2BBI2", bytes, from)
@@ -227,14 +170,14 @@ local ipv4 = core.kind {
     elseif ihl < 5 then
       return nil, string.format("ip: a header of %d bytes", ihl * 4)
     elseif to - from + 1 < ihl * 4 then
-      return nil, core.short("ip", from, to, ihl * 4)
+      return nil, check.short("ip", from, to, ihl * 4)
     end
     local body = from + ihl * 4
     local last, note
     if length < ihl * 4 then -- 0 is what a card that segments leaves in a capture
       last, note = to, string.format("ip: total length %d, less than the header's", length)
     else
-      last, note = ends_at("ip", from, to, length)
+      last, note = check.ends_at("ip", from, to, length)
     end
     local offset = fragment & 0x1fff
     protocol = protocols.name(protocol)
@@ -251,9 +194,9 @@ local ipv4 = core.kind {
       checksum = checksum,
       src = address.ipv4(bytes, from + 12),
       dst = address.ipv4(bytes, from + 16),
-      options = decode_options(bytes, from + 20, body - 1),
+      options = tlv.decode(bytes, from + 20, body - 1, options),
       note = note,
-    }, body, last, offset == 0 and not core.extensions[protocol] and protocol or nil
+    }, body, last, offset == 0 and not sums.extensions[protocol] and protocol or nil
   end,
   summary = function(layer)
     return string.format("%s > %s", layer.src, layer.dst)
@@ -305,11 +248,11 @@ local ipv6 = core.kind {
       int(layer, "version", 4) << 28 | int(layer, "traffic_class", 8) << 20
         | int(layer, "flow_label", 20),
       int(layer, "payload_length", 16), fill_protocol(layer, "next_header", layers, i, "none"),
-      int(layer, "hop_limit", 8)) .. core.ipv6(layer, "src") .. core.ipv6(layer, "dst")
+      int(layer, "hop_limit", 8)) .. check.ipv6(layer, "src") .. check.ipv6(layer, "dst")
   end,
   decode = function(bytes, from, to)
     if to - from < 39 then
-      return nil, core.short("ipv6", from, to, 40)
+      return nil, check.short("ipv6", from, to, 40)
     end
     local first, length, next_header, hop_limit = unpack(">I4I2BB", bytes, from)
     if first >> 28 ~= 6 then
@@ -321,7 +264,7 @@ local ipv6 = core.kind {
       -- A jumbogram, or to be segmented by a card.
       last, note = to, "ipv6: payload length 0"
     else
-      last, note = ends_at("ipv6", from, to, 40 + length)
+      last, note = check.ends_at("ipv6", from, to, 40 + length)
     end
     return {
       version = 6,
@@ -355,7 +298,7 @@ function ip.ipv6(fields)
 end
 
 --- Options of hop-by-hop and destination options (IANA).
-local option_types = core.enum {
+local option_types = check.enum {
   [0] = "pad1",
   [1] = "padn",
   [0x05] = "router-alert",
@@ -367,11 +310,7 @@ local option_types = core.enum {
 local function encode_option_list(layer)
   local out = {}
   for i, option in ipairs(layer.options) do
-    if type(option) == "string" then
-      option = {type = option}
-    elseif type(option) ~= "table" then
-      core.bad(layer, "options", "a list of names and tables")
-    end
+    option = tlv.option(layer, option, "type")
     local view = {name = layer.name .. " option", type = option.type, data = option.data,
       value = option.value}
     if option.raw then
@@ -384,10 +323,10 @@ local function encode_option_list(layer)
       elseif number == 0xc2 and option.value then
         data = pack(">I4", int(view, "value", 32))
       else
-        data = core.bytes(view, "data")
+        data = check.bytes(view, "data")
       end
       if #data > 255 then
-        core.bad(view, "data", "255 bytes at most")
+        check.bad(view, "data", "255 bytes at most")
       end
       out[i] = number == 0 and "\0" or pack("Bs1", number, data)
     end
@@ -433,12 +372,12 @@ end
 --- bytes, without the first. `nil, note` when it is cut off.
 local function extension(name, bytes, from, to)
   if to - from < 7 then
-    return nil, core.short(name, from, to, 8)
+    return nil, check.short(name, from, to, 8)
   end
   local next_header, length = string.byte(bytes, from, from + 1)
   local size = 8 + 8 * length
   if to - from + 1 < size then
-    return nil, core.short(name, from, to, size)
+    return nil, check.short(name, from, to, size)
   end
   return {next_header = protocols.name(next_header), hdr_ext_len = length}, from + size
 end
@@ -520,7 +459,7 @@ local routing = core.kind {
   defaults = {type = 4, segments_left = 0, data = "\0\0\0\0"},
   automatic = "hdr_ext_len",
   encode = function(layer, _, layers, i)
-    local data = core.bytes(layer, "data")
+    local data = check.bytes(layer, "data")
     data = data .. string.rep("\0", -(#data + 4) % 8)
     layer.hdr_ext_len = layer.hdr_ext_len or (#data + 4) // 8 - 1
     return pack("BBBB", fill_protocol(layer, "next_header", layers, i, "none"),
@@ -567,12 +506,12 @@ local fragment = core.kind {
   encode = function(layer, _, layers, i)
     return pack(">BBI2I4", fill_protocol(layer, "next_header", layers, i, "none"),
       int(layer, "reserved", 8),
-      int(layer, "fragment_offset", 13) << 3 | int(layer, "res", 2) << 1 | core.bit(layer, "m"),
+      int(layer, "fragment_offset", 13) << 3 | int(layer, "res", 2) << 1 | check.bit(layer, "m"),
       int(layer, "id", 32))
   end,
   decode = function(bytes, from, to)
     if to - from < 7 then
-      return nil, core.short("fragment", from, to, 8)
+      return nil, check.short("fragment", from, to, 8)
     end
     local next_header, reserved, bits, id = unpack(">BBI2I4", bytes, from)
     local layer = {
@@ -586,7 +525,7 @@ local fragment = core.kind {
     return layer, from + 8, to, layer.fragment_offset == 0 and layer.next_header or nil
   end,
   partial = function(layer)
-    return core.bit(layer, "m") ~= 0 or layer.fragment_offset ~= 0
+    return check.bit(layer, "m") ~= 0 or layer.fragment_offset ~= 0
   end,
 }
 

@@ -1,16 +1,17 @@
 --- Ethernet (IEEE 802.3), VLAN tags (IEEE 802.1Q) and ARP (RFC 826).
 
 local address = require "neap.packet.address"
+local check = require "neap.packet.check"
 local core = require "neap.packet.core"
 
 local pack, unpack = string.pack, string.unpack
-local int = core.int
+local int = check.int
 
 ---@class neap.packet
 local link = {}
 
 --- EtherTypes (IANA, IEEE 802 numbers).
-local ethertypes = core.enum {
+local ethertypes = check.enum {
   [0x0800] = "ip",
   [0x0806] = "arp",
   [0x8100] = "vlan",
@@ -58,12 +59,12 @@ local eth = core.kind {
   defaults = {src = "00:00:00:00:00:00"},
   hex = {type = 4},
   encode = function(layer, _, layers, i)
-    return core.mac(layer, "dst") .. core.mac(layer, "src")
+    return check.mac(layer, "dst") .. check.mac(layer, "src")
       .. pack(">I2", fill_type(layer, layers, i))
   end,
   decode = function(bytes, from, to)
     if to - from < 13 then
-      return nil, core.short("eth", from, to, 14)
+      return nil, check.short("eth", from, to, 14)
     end
     local type = unpack(">I2", bytes, from + 12)
     local layer = {
@@ -75,7 +76,7 @@ local eth = core.kind {
     if type <= MAX_LENGTH then
       last = from + 13 + type
       if last > to then
-        layer.note = core.short("802.3 frame", from + 14, to, type)
+        layer.note = check.short("802.3 frame", from + 14, to, type)
         last = to
       end
     end
@@ -114,12 +115,12 @@ local vlan = core.kind {
   defaults = {pcp = 0, dei = false, vid = 0},
   hex = {type = 4},
   encode = function(layer, _, layers, i)
-    local tag = int(layer, "pcp", 3) << 13 | core.bit(layer, "dei") << 12 | int(layer, "vid", 12)
+    local tag = int(layer, "pcp", 3) << 13 | check.bit(layer, "dei") << 12 | int(layer, "vid", 12)
     return pack(">I2I2", tag, fill_type(layer, layers, i))
   end,
   decode = function(bytes, from, to)
     if to - from < 3 then
-      return nil, core.short("vlan", from, to, 4)
+      return nil, check.short("vlan", from, to, 4)
     end
     local tag, type = unpack(">I2I2", bytes, from)
     return {
@@ -149,7 +150,7 @@ function link.vlan(fields)
 end
 
 --- Operations (IANA, ARP parameters).
-local operations = core.enum {
+local operations = check.enum {
   "request",
   "reply",
   "rarp-request",
@@ -177,8 +178,8 @@ local function address_bytes(layer, field, length, convert)
     return string.rep("\0", length)
   elseif convert then
     return convert(layer, field)
-  elseif #core.bytes(layer, field) ~= length then
-    core.bad(layer, field, string.format("%d bytes", length))
+  elseif #check.bytes(layer, field) ~= length then
+    check.bad(layer, field, string.format("%d bytes", length))
   end
   return layer[field]
 end
@@ -193,19 +194,19 @@ local arp = core.kind {
     local hln, pln = int(layer, "hln", 8), int(layer, "pln", 8)
     return pack(">I2I2BBI2", int(layer, "hrd", 16), ethertypes.number(layer, "pro", 16), hln,
       pln, operations.number(layer, "op", 16))
-      .. address_bytes(layer, "sha", hln, hln == 6 and core.mac)
-      .. address_bytes(layer, "spa", pln, pln == 4 and core.ipv4)
-      .. address_bytes(layer, "tha", hln, hln == 6 and core.mac)
-      .. address_bytes(layer, "tpa", pln, pln == 4 and core.ipv4)
+      .. address_bytes(layer, "sha", hln, hln == 6 and check.mac)
+      .. address_bytes(layer, "spa", pln, pln == 4 and check.ipv4)
+      .. address_bytes(layer, "tha", hln, hln == 6 and check.mac)
+      .. address_bytes(layer, "tpa", pln, pln == 4 and check.ipv4)
   end,
   decode = function(bytes, from, to)
     if to - from < 7 then
-      return nil, core.short("arp", from, to, 8)
+      return nil, check.short("arp", from, to, 8)
     end
     local hrd, pro, hln, pln, op = unpack(">I2I2BBI2", bytes, from)
     local length = 8 + 2 * (hln + pln)
     if to - from + 1 < length then
-      return nil, core.short("arp", from, to, length)
+      return nil, check.short("arp", from, to, length)
     end
     local at = from + 8
     local function take(n, size, text)

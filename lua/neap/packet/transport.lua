@@ -1,19 +1,15 @@
 --- UDP (RFC 768) and TCP (RFC 9293) with its options.
 
+local check = require "neap.packet.check"
+local sums = require "neap.packet.checksum"
 local core = require "neap.packet.core"
+local tlv = require "neap.packet.tlv"
 
 local pack, unpack = string.pack, string.unpack
-local int = core.int
+local int = check.int
 
 ---@class neap.packet
 local transport = {}
-
---- The checksum over the pseudo-header of the IP layer around; 0 where there is
---- none.
-local function checksum(layers, i, protocol, bytes)
-  local pseudo = core.pseudo(layers, i, protocol, #bytes)
-  return pseudo and core.fold(core.sum(bytes, pseudo)) or 0
-end
 
 local function ports(layer)
   return string.format("%s > %s", layer.src_port, layer.dst_port)
@@ -43,22 +39,22 @@ local udp = core.kind {
     local first = pack(">I2I2I2", int(layer, "src_port", 16), int(layer, "dst_port", 16),
       int(layer, "length", 16))
     if layer.checksum == nil then
-      local sum = checksum(layers, i, 17, first .. "\0\0" .. body)
+      local sum = sums.over(layers, i, 17, first .. "\0\0" .. body)
       -- A computed 0 goes out as all ones: 0 says that there is none.
-      layer.checksum = sum == 0 and core.pseudo(layers, i, 17, 0) and 0xffff or sum
+      layer.checksum = sum == 0 and sums.pseudo(layers, i, 17, 0) and 0xffff or sum
     end
     return first .. pack(">I2", int(layer, "checksum", 16))
   end,
   decode = function(bytes, from, to)
     if to - from < 7 then
-      return nil, core.short("udp", from, to, 8)
+      return nil, check.short("udp", from, to, 8)
     end
     local src_port, dst_port, length, sum = unpack(">I2I2I2I2", bytes, from)
-    local last, note = from + length - 1, nil
+    local last, note
     if length < 8 then -- 0 is a jumbogram's (RFC 2675, 4)
       last, note = to, string.format("udp: length %d, less than the header's", length)
-    elseif last > to then
-      last, note = to, core.short("udp", from, to, length)
+    else
+      last, note = check.ends_at("udp", from, to, length)
     end
     return {
       src_port = src_port,
@@ -91,10 +87,10 @@ end
 
 -- TCP.
 
-local flags = core.flags {"FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR"}
+local flags = check.flags {"FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR"}
 
 --- Option kinds (IANA).
-local kinds = core.enum {
+local kinds = check.enum {
   [0] = "eol",
   [1] = "nop",
   [2] = "mss",
@@ -117,6 +113,7 @@ local encoders = {
     return view.shift and pack("B", int(view, "shift", 8))
   end,
   ["timestamps"] = function(view)
+    view.tsecr = view.tsecr or 0
     return view.tsval and pack(">I4I4", int(view, "tsval", 32), int(view, "tsecr", 32))
   end,
   ["sack"] = function(view)
@@ -129,36 +126,9 @@ local encoders = {
   end,
 }
 
-local function encode_option(layer, option)
-  if type(option) == "string" then
-    option = {kind = option}
-  elseif type(option) ~= "table" then
-    core.bad(layer, "options", "a list of names and tables")
-  end
-  local view = setmetatable({name = "tcp option"}, {__index = option})
-  if option.raw then
-    return core.bytes(view, "raw")
-  end
-  local number = kinds.number(view, "kind", 8)
-  local kind = kinds.name(number)
-  if kind == "timestamps" then
-    view.tsecr = option.tsecr or 0
-  end
-  local body = not option.data and encoders[kind] and encoders[kind](view)
-    or core.bytes(view, "data")
-  if number <= 1 then
-    return pack("B", number) .. body
-  end
-  view.length = option.length or 2 + #body
-  return pack("BB", number, int(view, "length", 8)) .. body
-end
-
-local function encode_options(layer)
-  local out = {}
-  for i, option in ipairs(layer.options) do
-    out[i] = encode_option(layer, option)
-  end
-  return core.pad(table.concat(out), 4)
+local function encode_option(option, kind)
+  return not option.data and encoders[kind] and encoders[kind](option)
+    or check.bytes(option, "data")
 end
 
 --- One option between its first byte and its last.
@@ -183,30 +153,8 @@ local function decode_option(bytes, from, last)
   return option
 end
 
-local function decode_options(bytes, from, to)
-  local list = {}
-  local at = from
-  while at <= to do
-    local number, length = string.byte(bytes, at, at + 1)
-    if number == 0 then
-      local rest = string.sub(bytes, at + 1, to)
-      local padding = #rest <= 3 and not string.find(rest, "[^\0]")
-      list[#list + 1] = {kind = "eol", data = not padding and rest or nil}
-      break
-    elseif number == 1 then
-      list[#list + 1] = {kind = "nop"}
-      at = at + 1
-    elseif at == to or length < 2 or at + length - 1 > to then
-      local wrong = at == to and "no length" or string.format("length %d", length)
-      list[#list + 1] = {raw = string.sub(bytes, at, to), note = wrong}
-      break
-    else
-      list[#list + 1] = decode_option(bytes, at, at + length - 1)
-      at = at + length
-    end
-  end
-  return list
-end
+local options = {key = "kind", types = kinds, size = "data_offset", encode = encode_option,
+  decode = decode_option}
 
 ---@class neap.packet.Tcp: neap.Layer
 ---@field src_port integer  16 bits; default 0
@@ -244,23 +192,20 @@ local tcp = core.kind {
   lists = "options",
   hex = {checksum = 4},
   encode = function(layer, body, layers, i)
-    local options = encode_options(layer)
-    if #options > 40 and layer.data_offset == nil then
-      error(string.format("tcp.options: 40 bytes at most expected, got %d", #options), 0)
-    end
-    layer.data_offset = layer.data_offset or 5 + #options // 4
+    local opts = tlv.encode(layer, options)
+    layer.data_offset = layer.data_offset or 5 + #opts // 4
     local first = pack(">I2I2I4I4BBI2", int(layer, "src_port", 16), int(layer, "dst_port", 16),
       int(layer, "seq", 32), int(layer, "ack", 32),
       int(layer, "data_offset", 4) << 4 | int(layer, "reserved", 4), flags.bits(layer, "flags"),
       int(layer, "window", 16))
-    local rest = pack(">I2", int(layer, "urgent_pointer", 16)) .. options
+    local rest = pack(">I2", int(layer, "urgent_pointer", 16)) .. opts
     layer.checksum = layer.checksum
-      or checksum(layers, i, 6, first .. "\0\0" .. rest .. body)
+      or sums.over(layers, i, 6, first .. "\0\0" .. rest .. body)
     return first .. pack(">I2", int(layer, "checksum", 16)) .. rest
   end,
   decode = function(bytes, from, to)
     if to - from < 19 then
-      return nil, core.short("tcp", from, to, 20)
+      return nil, check.short("tcp", from, to, 20)
     end
     local src_port, dst_port, seq, ack, offset, bits, window, sum, urgent =
       unpack(">I2I2I4I4BBI2I2I2", bytes, from)
@@ -268,7 +213,7 @@ local tcp = core.kind {
     if size < 20 then
       return nil, string.format("tcp: a header of %d bytes", size)
     elseif to - from + 1 < size then
-      return nil, core.short("tcp", from, to, size)
+      return nil, check.short("tcp", from, to, size)
     end
     return {
       src_port = src_port,
@@ -281,7 +226,7 @@ local tcp = core.kind {
       window = window,
       checksum = sum,
       urgent_pointer = urgent,
-      options = decode_options(bytes, from + 20, from + size - 1),
+      options = tlv.decode(bytes, from + 20, from + size - 1, options),
     }, from + size, to, nil
   end,
   summary = function(layer)
