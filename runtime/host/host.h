@@ -63,6 +63,7 @@ struct host {
                       it has ended well */
   bool ended;      /* the state is being closed: what a finalizer makes now
                        gets none itself */
+  bool quiet;      /* it drains or closes: no Lua runs any more */
   int exit_status; /* of the process; -n: it ends by signal n */
 };
 

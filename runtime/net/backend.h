@@ -8,7 +8,8 @@
 ** A *transport* moves the bytes of one kind of stream.  The backend allocates
 ** the stream (stream_new of net/stream.h, with room for its own part behind
 ** it) and hands it up open; net/ calls the functions of its transport; the
-** transport calls stream_data, stream_eof, stream_error, stream_writable.
+** transport calls round_hand and its like (net/round.h), stream_eof, stream_error,
+** stream_writable.
 **
 ** All functions return 0 or a count, or a negative errno.
 */
@@ -118,7 +119,7 @@ struct transport {
 
   /* Give the resources back.  `reset`: abortively.  The transport calls
    * stream_closed(s) when no callback can come any more, which frees the
-   * stream: at once or later, never from inside this call. */
+   * stream: later (stream_gone), never from inside this call. */
   void (*close)(stream *s, bool reset);
 
   int (*set)(stream *s, const sockopt *o);

@@ -26,6 +26,7 @@ typedef struct mem {
 /* A listener's own part: the other ends that wait to be accepted. */
 typedef struct mem_name {
   struct mem_name *next;
+  later later;
   listener *listener;
   char *name;
   int backlog, count;
@@ -64,9 +65,7 @@ static size_t deliver(stream *s, stream *peer, char *bytes, size_t n) {
   while (done < n && !mem_of(peer)->paused) {
     size_t size = n - done < HIGH_WATER ? n - done : HIGH_WATER;
     trace_bytes(s, TRACE_WRITE, &(struct iovec){bytes + done, size}, size);
-    stream_data(peer, bytes + done, size);
-    peer->reading = true; /* so that stream_keep can say stop */
-    stream_keep(peer);
+    round_give(peer, bytes + done, size);
     done += size;
   }
   return done;
@@ -103,12 +102,10 @@ static int shut(stream *s) {
 
 
 static void close_mem(stream *s, bool reset) {
-  struct net *n = net_of(s->host);
   mem *m = stream_part(s);
   stream *peer = m->peer;
   m->peer = NULL;
-  s->link = n->dead;
-  n->dead = s;
+  stream_gone(s);
   if (peer == NULL)
     return;
   mem_of(peer)->peer = NULL;
@@ -118,29 +115,6 @@ static void close_mem(stream *s, bool reset) {
     stream_eof(peer);
   if (outbox_pending(peer) > 0)
     stream_writable(peer); /* finds that it is broken */
-}
-
-
-static void free_listener(mem_name *x) {
-  listener_closed(x->listener);
-  free(x->name);
-  free(x);
-}
-
-
-/* Free the closed ones; nothing refers to them between two tasks. */
-void mem_sweep(host *h) {
-  struct net *n = net_of(h);
-  while (n->dead != NULL) {
-    stream *s = n->dead;
-    n->dead = s->link;
-    stream_closed(s);
-  }
-  while (n->dead_names != NULL) {
-    mem_name *x = n->dead_names;
-    n->dead_names = x->next;
-    free_listener(x);
-  }
 }
 
 
@@ -241,13 +215,19 @@ static void rest(listener *l) {
 }
 
 
+static void on_closed(later *x) {
+  mem_name *n = (mem_name *)((char *)x - offsetof(mem_name, later));
+  listener_closed(n->listener);
+  free(n->name);
+  free(n);
+}
+
+
 static void close_listener(listener *l) {
-  struct net *net = net_of(l->host);
   mem_name *n = name_of(l);
   mem_name **at = find(l->host, n->name);
   *at = n->next;
-  n->next = net->dead_names;
-  net->dead_names = n;
+  round_later(l->host, &n->later, on_closed);
   for (int i = 0; i < n->count; i++)
     stream_close(n->queue[i], true);
 }

@@ -70,15 +70,6 @@ void net_flush(host *h) {
 }
 
 
-/* No task runs, so nobody has a body in hand. */
-static void suspended(host *h) {
-  const struct net *n = net_of(h);
-  net_flush(h);
-  if (n->dead != NULL || n->dead_names != NULL)
-    mem_sweep(h);
-}
-
-
 void net_link_dirty(stream *s) {
   struct net *n = net_of(s->host);
   if (s->linked)
@@ -246,6 +237,7 @@ int net_open(lua_State *L) {
   h->net->host = h;
   h->net->closing_end = &h->net->closing;
   h->net->slab = memory_sure(slab_new());
+  round_open(&h->net->rounds);
   lua_getglobal(L, LUA_STRLIBNAME);
   lua_getfield(L, -1, "unpack");
   lua_rawsetp(L, LUA_REGISTRYINDEX, read_methods);
@@ -258,7 +250,7 @@ int net_open(lua_State *L) {
   resolve_open(L);
   interfaces_open(L);
   ready_open(L);
-  sched_on_suspend(h, suspended);
+  sched_on_suspend(h, net_flush);
   sched_on_leave(h, leave);
   host_module(L, "neap.net.core", open_core);
   host_module(L, "neap.host", luaopen_neap_host_net);
@@ -278,13 +270,13 @@ void net_close(host *h) {
   struct net *n = net_of(h);
   if (n == NULL)
     return;
-  mem_sweep(h);
   while (n->outboxes != NULL) {
     outbox *o = n->outboxes;
     n->outboxes = o->next;
     free(o);
   }
   bags_close(h);
+  round_close(&n->rounds);
   slab_free(n->slab);
   free(n);
   h->net = NULL;

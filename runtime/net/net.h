@@ -9,6 +9,7 @@
 
 #include "net/datagram.h"
 #include "net/outbox.h"
+#include "net/round.h"
 #include "net/stream.h"
 
 enum { FREE_OUTBOXES = 16 };
@@ -33,9 +34,8 @@ struct net {
   uint64_t pause;       /* until then they read no more; 0: they do */
   uint64_t look;        /* the program has ended: the next time to see which of
                            them need not be waited for; 0: it goes on */
-  stream *dead;         /* of mem:, to be freed when no one looks */
-  struct mem_name *names;      /* listeners of mem: */
-  struct mem_name *dead_names; /* closed ones, as `dead` */
+  struct mem_name *names; /* listeners of mem: */
+  rounds rounds;
 };
 
 /* Lists by `next` and `at`, what points to an element. */
@@ -131,6 +131,12 @@ void stream_give_up(stream *s);
 /* Another process gets the descriptor of what is at index, perhaps a stream. */
 void stream_share(lua_State *L, int index);
 
+/* Bytes arrived; whoever calls this (round.c) calls stream_keep when they do not
+ * stay any longer where they are, which copies what was not read.  The stream may
+ * have been closed in between. */
+void stream_data(stream *s, char *bytes, size_t n);
+void stream_keep(stream *s);
+
 /* Have the transport deliver. */
 void stream_hear(stream *s);
 
@@ -198,6 +204,5 @@ int luaopen_neap_host_net(lua_State *L);
 int mem_listen(host *h, const char *name, int backlog, listener **out);
 int mem_connect(host *h, const char *name, stream **out);
 int mem_pair(host *h, stream **a, stream **b);
-void mem_sweep(host *h); /* free what was closed */
 
 #endif

@@ -65,6 +65,16 @@ void stream_closed(stream *s) {
 }
 
 
+static void on_gone(later *x) {
+  stream_closed((stream *)((char *)x - offsetof(stream, gone)));
+}
+
+
+void stream_gone(stream *s) {
+  round_later(s->host, &s->gone, on_gone);
+}
+
+
 struct extra *stream_extra(stream *s) {
   if (s->extra == NULL)
     s->extra = memory_new(sizeof *s->extra + 1);

@@ -11,10 +11,11 @@
 #define NET_STREAM_H
 
 #include "net/backend.h"
+#include "net/round.h"
 #include "sched/wait.h"
 
 /* A run of received bytes.  Borrowed: they lie in the loop's shared read
- * buffer, and are copied away (stream_keep) when the round is over. */
+ * buffer, and are copied away when the round is over (round.h). */
 typedef struct inbox {
   char *bytes;
   uint32_t start, end; /* the unread part */
@@ -54,7 +55,13 @@ struct stream {
   inbox in;
   uint64_t received, sent; /* bytes, from and to the transport */
   struct outbox *out;      /* what is to go out; NULL: nothing (outbox.h) */
-  stream *link, **link_at; /* in the list of those that go on behind close() */
+  union {
+    struct {
+      stream *link,
+          **link_at; /* in the list of those that go on behind close() */
+    };
+    later gone; /* of a closed one */
+  };
   uint64_t timeout;    /* of each suspension, ns; while closing the deadline;
                          0: none */
   uint32_t want;       /* the reader is not woken before so many are there */
@@ -100,16 +107,8 @@ static inline void *stream_part(stream *s) {
  * zeroed.  Out of memory aborts, as everywhere in C here. */
 stream *stream_new(host *h, const transport *t, bool connecting);
 
-/* Bytes arrived, in a buffer of the transport's.  The transport then runs
- * sched_round(), perhaps after it has told others of theirs, so that the reader
- * finds them where they lie, and calls stream_keep(), which copies what was not
- * read:
- *   stream_data(s, bytes, n); sched_round(h); stream_keep(s);
- * The stream may have been closed in between; it is freed later, never then. */
-void stream_data(stream *s, char *bytes, size_t n);
-void stream_keep(stream *s);
-
-/* With so many bytes, told of next, came these. */
+/* Its news.  Bytes are told by round_hand and its like (round.h).  With so many
+ * bytes, told of next, came these descriptors. */
 void stream_passed(stream *s, const passed *x, size_t bytes);
 
 void stream_eof(stream *s);
@@ -123,6 +122,10 @@ void stream_send(stream *s, char *bytes, size_t n);
 
 /* The transport is done with it: free the body.  The only free. */
 void stream_closed(stream *s);
+
+/* The same, behind the batch of events: some may name it, or somebody have it in
+ * hand. */
+void stream_gone(stream *s);
 
 /* Listeners: the same, smaller. */
 struct listener {

@@ -141,7 +141,7 @@ static void on_answer(watch *x, uint32_t events) {
     watch_drop(l, x);
   x->ready = wire_ready;
   stream_connected(s, status);
-  loop_round(l);
+  round_run(s->host);
 }
 
 

@@ -189,7 +189,7 @@ static unsigned without_strangers(port *p, arrival *list, unsigned n) {
 }
 
 
-static void deliver(port *p, loop *l, arrival *list, unsigned n) {
+static void deliver(port *p, arrival *list, unsigned n) {
   datagram *d = port_datagram(p);
   bool end;
   unsigned count = until_end(d, list, n, &end);
@@ -199,11 +199,11 @@ static void deliver(port *p, loop *l, arrival *list, unsigned n) {
   if (count > 0)
     datagram_messages(d, list, count);
   do
-    loop_round(l);
+    round_run(d->host);
   while (datagram_keep(d));
   if (end && !d->closed) {
     datagram_ended(d);
-    loop_round(l);
+    round_run(d->host);
   }
 }
 
@@ -234,12 +234,12 @@ static void receive(port *p, loop *l) {
   if (n <= 0) {
     if (n < 0 && n != -EAGAIN)
       fail_read(d, n);
-    loop_round(l);
+    round_run(d->host);
     return;
   }
   while (!d->closed && (count = arena_next(l, &list)) > 0) {
     total += count;
-    deliver(p, l, list, count);
+    deliver(p, list, count);
   }
   if (p->strangers == LAST_STRANGERS)
     p->strangers = NO_STRANGERS;
@@ -310,7 +310,7 @@ static void on_ready(watch *w, uint32_t events) {
   port *p = (port *)w;
   datagram *d = port_datagram(p);
   loop *l = loop_of(d->host);
-  if (l->quiet)
+  if (d->host->quiet)
     p->want &= EPOLLOUT;
   if ((events & (EPOLLERR | EPOLLHUP)) != 0)
     events |= EPOLLIN | EPOLLOUT;
@@ -329,7 +329,7 @@ static void on_ready(watch *w, uint32_t events) {
   if ((events & p->want & EPOLLIN) != 0)
     receive(p, l);
   else
-    loop_round(l);
+    round_run(d->host);
 }
 
 
@@ -577,7 +577,7 @@ static void close_port(datagram *d) {
   owned_close(p->watch.fd);
   p->watch.fd = -1;
   p->want = 0;
-  loop_later(l, &p->later, on_closed);
+  round_later(d->host, &p->later, on_closed);
 }
 
 

@@ -56,7 +56,7 @@ static void take_turn(file *f) {
   if (f->due)
     return;
   f->due = true;
-  loop_later(loop_of(stream_of(f)->host), &f->turn, on_turn);
+  round_later(stream_of(f)->host, &f->turn, on_turn);
 }
 
 
@@ -99,20 +99,15 @@ static void ask(file *f) {
 
 static void deliver(file *f) {
   stream *s = stream_of(f);
-  loop *l = loop_of(s->host);
   f->arrived = false;
-  if (f->result > 0) {
-    stream_data(s, f->buffer, (size_t)f->result);
-    loop_round(l);
-    stream_keep(s);
-    return;
-  }
-  f->reading = false;
-  if (f->result == 0)
+  f->reading &= f->result > 0;
+  if (f->result > 0)
+    round_lend(s, f->buffer, (size_t)f->result);
+  else if (f->result == 0)
     stream_eof(s);
   else
     stream_error(s, (int)f->result);
-  loop_round(l);
+  round_run(s->host);
 }
 
 
@@ -127,14 +122,14 @@ static void finish(file *f) {
 
 static void on_turn(later *x) {
   file *f = (file *)((char *)x - offsetof(file, turn));
-  loop *l = loop_of(stream_of(f)->host);
+  host *h = stream_of(f)->host;
   f->due = false;
   if (f->writing && !f->closed) {
     f->writing = false;
     stream_writable(stream_of(f));
-    loop_round(l);
+    round_run(h);
   }
-  if (f->arrived && f->reading && !l->quiet)
+  if (f->arrived && f->reading && !h->quiet)
     deliver(f);
   if (f->reading && !f->busy && !f->arrived && !f->closed)
     ask(f);

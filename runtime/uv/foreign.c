@@ -50,7 +50,7 @@ static bool is_in_place(const loop *l, const watch *w) {
 
 static void ready(watch *w, uint32_t events) {
   foreign *f = (foreign *)w;
-  if (f->loop->quiet)
+  if (f->loop->host->quiet)
     watch_drop(f->loop, w);
   for (attention *a = f->first; a != NULL; a = a->next) {
     unsigned here = from_epoll(events) & a->events;

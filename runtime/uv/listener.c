@@ -80,11 +80,11 @@ static void on_ready(watch *w, uint32_t events) {
   loop *lp = loop_of(l->host);
   (void)events;
   allow(a, lp->turn);
-  if (lp->quiet)
+  if (l->host->quiet)
     watch_drop(lp, w);
   else
     listener_ready(l);
-  loop_round(lp);
+  round_run(l->host);
 }
 
 
@@ -228,7 +228,7 @@ void acceptor_close(listener *l) {
   place_leave(&a->place, &l->addr);
   owned_close(a->watch.fd);
   a->watch.fd = -1;
-  loop_later(loop_of(l->host), &a->later, on_closed);
+  round_later(l->host, &a->later, on_closed);
 }
 
 

@@ -2,11 +2,9 @@
 ** One epoll_wait a batch.
 **
 ** Each event goes to its watch, which notes what happened.  The woken tasks run
-** (loop_round) before the next event is looked at, or, of streams, when a few
-** more have been read: so a reader finds its bytes where the kernel put them, and
-** the kernel's code and ours push each other out of the caches less often.  What
-** is closed in a batch is freed behind it (loop_later), for its events may still
-** be in the batch.
+** before the next event is looked at, or, of streams, when a few more have been
+** read.  What is closed in a batch is freed behind it, for its events may still be
+** in the batch (net/round.h).
 **
 ** libuv gets its turn when its descriptor is ready, when one of its timers is
 ** due, and when somebody used one of its functions.
@@ -213,7 +211,7 @@ static void deliver_all(loop *l, int n) {
     deliver(l, &l->events[i]);
   }
   if (n > 0)
-    loop_round(l);
+    round_run(l->host);
 }
 
 
@@ -273,54 +271,8 @@ static void look_closely(loop *l, int n) {
 ** Turns
 */
 
-void loop_later(loop *l, later *x, void (*call)(later *x)) {
-  *x = (later){.call = call};
-  if (l->first == NULL)
-    l->first = x;
-  else
-    l->last->next = x;
-  l->last = x;
-}
-
-
-/* Did any call run? */
-static bool run_later(loop *l) {
-  bool any = l->first != NULL;
-  for (later *x; (x = l->first) != NULL;) {
-    l->first = x->next;
-    x->call(x);
-  }
-  return any;
-}
-
-
 void loop_touch(loop *l) {
   l->touched = true;
-}
-
-
-void loop_round(loop *l) {
-  if (!l->quiet)
-    sched_round(l->host);
-  for (unsigned i = 0; i < l->delivered_count; i++)
-    stream_keep(l->delivered[i]);
-  l->delivered_count = 0;
-  l->used = 0;
-}
-
-
-char *loop_buffer(loop *l) {
-  return l->buffer + l->used;
-}
-
-
-/* Each begins in a line of the caches of its own. */
-void loop_delivered(loop *l, stream *s, size_t n) {
-  enum { LINE = 64 };
-  l->delivered[l->delivered_count++] = s;
-  l->used += (n + LINE - 1) / LINE * LINE;
-  if (l->delivered_count == LOOP_GROUP || l->used >= LOOP_GROUP_BYTES)
-    loop_round(l);
 }
 
 
@@ -332,7 +284,7 @@ static bool uv_due(loop *l) {
 static void run_uv(loop *l) {
   l->touched = false;
   uv_run(&l->uv, UV_RUN_NOWAIT);
-  loop_round(l);
+  round_run(l->host);
 }
 
 
@@ -491,7 +443,7 @@ static int wait_patiently(loop *l, uint64_t ns) {
  * there is no waiting this time.  An interrupted wait is an empty one. */
 static uint64_t poll_loop(void *w, uint64_t deadline) {
   loop *l = w;
-  bool busy = run_later(l);
+  bool busy = round_end(l->host);
   uint64_t time = deadline == 0 ? now(l) : 0;
   if (uv_due(l)) {
     run_uv(l);
@@ -504,7 +456,7 @@ static uint64_t poll_loop(void *w, uint64_t deadline) {
   if (l->doubt && n > 0)
     look_closely(l, n);
   deliver_all(l, n);
-  run_later(l);
+  round_end(l->host);
   return time;
 }
 
@@ -533,13 +485,13 @@ void loop_release(host *h) {
 
 /* Turns without Lua, while there are some left of what *left counts. */
 static void turn_quietly(loop *l, const unsigned *left, uint64_t deadline) {
-  l->quiet = true;
-  loop_round(l); /* this may be called from one */
+  l->host->quiet = true;
+  round_run(l->host); /* this may be called from one */
   while (*left > 0 && now(l) < deadline) {
     uint64_t next = sched_alarms(l->host);
     poll_loop(l, next < deadline ? next : deadline);
   }
-  l->quiet = false;
+  l->host->quiet = false;
 }
 
 
@@ -722,7 +674,6 @@ int uv_world_open(host *h) {
   }
   l->host = h;
   l->events = memory_grow(NULL, LOOP_BATCH * sizeof *l->events);
-  l->buffer = memory_grow(NULL, LOOP_GROUP_BYTES + LOOP_BUFFER);
   uv_prepare_init(&l->uv, &l->anchor);
   uv_prepare_start(&l->anchor, on_anchor);
   h->world = &uv_world;
@@ -744,8 +695,8 @@ static void on_left(uv_handle_t *handle, void *unused) {
  * to make.  A file may be read yet. */
 void uv_world_close(host *h) {
   loop *l = loop_of(h);
-  l->quiet = true;
-  run_later(l);
+  l->host->quiet = true;
+  round_end(l->host);
   while (l->threads > 0)
     uv_run(&l->uv, UV_RUN_ONCE);
   children_close(l);
@@ -755,13 +706,12 @@ void uv_world_close(host *h) {
   uv_close((uv_handle_t *)&l->anchor, NULL);
   uv_walk(&l->uv, on_left, NULL);
   uv_run(&l->uv, UV_RUN_DEFAULT);
-  run_later(l);
+  round_end(l->host);
   int status = uv_loop_close(&l->uv);
   assert(status == 0);
   (void)status;
   close(l->epoll);
   free(l->events);
-  free(l->buffer);
   free_pages(l);
   arena_free(l->arena);
   free(l);

@@ -17,17 +17,13 @@
 #include <stdint.h>
 #include <uv.h>
 
-#include "host/host.h"
+#include "net/round.h"
 
 struct epoll_event;
 
-enum { LOOP_BATCH = 256, LOOP_BUFFER = 64 * 1024 };
-
-/* Streams whose readers run together; bytes behind which no more join. */
-enum { LOOP_GROUP = 16, LOOP_GROUP_BYTES = 32 * 1024 };
+enum { LOOP_BATCH = 256 };
 
 typedef struct watch watch;
-typedef struct later later;
 typedef struct loop loop;
 
 /* Interest in a descriptor.  Embedded in what it serves. */
@@ -38,13 +34,6 @@ struct watch {
   void (*ready)(watch *w, uint32_t events); /* EPOLLIN, EPOLLOUT, ... */
 };
 
-/* A call after the current batch of events, when nothing refers to what was
- * closed in it.  Embedded in what is to be freed. */
-struct later {
-  later *next;
-  void (*call)(later *l);
-};
-
 struct loop {
   host *host;
   uv_loop_t uv;
@@ -52,7 +41,6 @@ struct loop {
                           referenced uv_run would do nothing either */
   int epoll;
   bool touched;   /* libuv has news: run it before the next wait */
-  bool quiet;     /* draining or closing: no Lua runs any more */
   bool coarse;    /* the kernel has no epoll_pwait2 */
   bool doubt;     /* an event of the last batch had no watch */
   bool cautious;  /* descriptors do live on elsewhere: watch_forget */
@@ -60,19 +48,14 @@ struct loop {
   watch uv_watch; /* libuv's own backend descriptor */
   watch ***pages; /* what is in the epoll, by descriptor */
   unsigned page_count;
-  unsigned births;     /* the last watch.birth given */
-  later *first, *last; /* calls due when the batch is over, in their order */
-  unsigned threads;    /* that run for this host */
-  uv_async_t *bell;    /* for other threads to ring; NULL: not hung */
+  unsigned births;  /* the last watch.birth given */
+  unsigned threads; /* that run for this host */
+  uv_async_t *bell; /* for other threads to ring; NULL: not hung */
   void (*rang)(host *h);
   pthread_t home;             /* the thread that hung it */
   unsigned draining;          /* loop_hold */
   struct epoll_event *events; /* LOOP_BATCH of them */
-  char *buffer;               /* shared by all reads: loop_buffer */
-  size_t used; /* of it, by what was delivered and not yet kept */
-  struct stream *delivered[LOOP_GROUP]; /* whose that is */
-  unsigned delivered_count;
-  struct arena *arena;         /* as that, for messages; NULL: not yet used */
+  struct arena *arena; /* what messages are read into; NULL: not yet used */
   struct resolving *resolving; /* resolve.c's; NULL: not yet used */
   struct stray *strays;        /* process.c's */
 };
@@ -92,27 +75,15 @@ int watch_set(loop *l, watch *w, uint32_t events);
 bool watch_again(loop *l, watch *w, uint32_t events);
 
 /* Forget w before its descriptor is closed: no event of the current batch
- * reaches it any more.  Its memory must outlive that batch (loop_later). */
+ * reaches it any more.  Its memory must outlive that batch (round_later). */
 void watch_drop(loop *l, watch *w);
 
 /* The same, when the descriptor is closed next.  That takes it out of the epoll
  * too, without a system call, unless it lives on elsewhere. */
 void watch_forget(loop *l, watch *w);
 
-void loop_later(loop *l, later *x, void (*call)(later *x));
-
 /* Call after every libuv function that starts, stops or closes something. */
 void loop_touch(loop *l);
-
-/* Something was delivered: run the tasks that it woke now.  When the batch is
- * over, they run without. */
-void loop_round(loop *l);
-
-/* Room for LOOP_BUFFER bytes, until the next read; or until the next round, for
- * the n of them that were delivered to s: that round comes when some more have
- * been delivered to, or the batch is over, and needs no call. */
-char *loop_buffer(loop *l);
-void loop_delivered(loop *l, struct stream *s, size_t n);
 
 /* Count the streams that the end waits for (net/backend.h). */
 void loop_hold(host *h);

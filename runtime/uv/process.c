@@ -303,7 +303,7 @@ static void drop_stray(stray *s) {
   *at = s->next;
   watch_forget(s->loop, &s->watch);
   close(s->watch.fd);
-  loop_later(s->loop, &s->later, free_stray);
+  round_later(s->loop->host, &s->later, free_stray);
 }
 
 

@@ -167,16 +167,16 @@ static int stop_at(flow *f, ssize_t n) {
 static void count_full(flow *f, ssize_t n) {
   if (f->full == COPY_ONLY)
     return;
-  if (n == LOOP_BUFFER)
+  if (n == ROUND_ROOM)
     f->full++;
-  else if (n < LOOP_BUFFER / 4)
+  else if (n < ROUND_ROOM / 4)
     f->full = 0;
 }
 
 
 static int copy(flow *f) {
-  char *buffer = loop_buffer(f->from->relay->loop);
-  ssize_t n = wire_read(wire_at(f->from), buffer, LOOP_BUFFER);
+  char *buffer = round_room(f->from->stream->host);
+  ssize_t n = wire_read(wire_at(f->from), buffer, ROUND_ROOM);
   if (n <= 0)
     return stop_at(f, n);
   trace_read(f->from->stream, buffer, (size_t)n);
@@ -360,7 +360,7 @@ static void on_ready(watch *w, uint32_t events) {
     return;
   let_go(r);
   r->done(r->owner);
-  loop_round(l);
+  round_run(l->host);
 }
 
 
@@ -452,7 +452,7 @@ void pump_stop(struct relay *r) {
     hand_over(&r->flows[i]);
     close_pipe(&r->flows[i]);
   }
-  loop_later(r->loop, &r->later, on_stopped);
+  round_later(r->loop->host, &r->later, on_stopped);
 }
 
 

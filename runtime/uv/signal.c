@@ -342,7 +342,7 @@ static void on_bell(watch *w, uint32_t events) {
   sched_heard(owner);
   signals_hush(owner);
   deliver_all(owner);
-  loop_round(loop_of(owner));
+  round_run(owner);
 }
 
 

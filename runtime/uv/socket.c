@@ -296,7 +296,7 @@ static void end_read(wire *w, int status) {
  * for more than that lets it grow. */
 static size_t room(const stream *s) {
   size_t unread = inbox_size(&s->in);
-  return unread < HIGH_WATER ? LOOP_BUFFER - unread : LOOP_BUFFER;
+  return unread < HIGH_WATER ? ROUND_ROOM - unread : ROUND_ROOM;
 }
 
 
@@ -324,17 +324,15 @@ static ssize_t read_passed(wire *w, char *bytes, size_t n) {
 
 /* One read.  What did not fit into the buffer makes the next event: other
  * streams have their turn in between. */
-static void read_some(wire *w, loop *l) {
+static void read_some(wire *w) {
   stream *s = wire_stream(w);
-  char *bytes = loop_buffer(l);
+  char *bytes = round_room(s->host);
   ssize_t n = w->collects ? read_passed(w, bytes, room(s))
                           : wire_read(w, bytes, room(s));
-  if (n > 0) {
-    stream_data(s, bytes, (size_t)n);
-    loop_delivered(l, s, (size_t)n);
-  } else if (n != -EAGAIN) {
+  if (n > 0)
+    round_hand(s, (size_t)n);
+  else if (n != -EAGAIN)
     end_read(w, (int)n);
-  }
 }
 
 
@@ -343,8 +341,7 @@ static void read_some(wire *w, loop *l) {
 void wire_ready(watch *x, uint32_t events) {
   wire *w = (wire *)x;
   stream *s = wire_stream(w);
-  loop *l = loop_of(s->host);
-  if (l->quiet && s->state == OPEN)
+  if (s->host->quiet && s->state == OPEN)
     w->want &= EPOLLOUT;
   if ((events & (EPOLLERR | EPOLLHUP)) != 0)
     events |= EPOLLIN | EPOLLOUT;
@@ -358,7 +355,7 @@ void wire_ready(watch *x, uint32_t events) {
     stream_writable(s);
   }
   if ((events & w->want & EPOLLIN) != 0)
-    read_some(w, l);
+    read_some(w);
 }
 
 
@@ -642,12 +639,6 @@ static int unacknowledged(stream *s) {
 }
 
 
-static void on_closed(later *x) {
-  wire *w = (wire *)((char *)x - offsetof(wire, u.later));
-  stream_closed(wire_stream(w));
-}
-
-
 /* close(2) with a positive linger time would hold up the loop.  The kernel
  * sends what was accepted without it, too. */
 static void set_linger(wire *w, bool reset) {
@@ -679,7 +670,7 @@ static void close_wire(stream *s, bool reset) {
   w->watch.fd = -1;
   w->want = 0;
   forget_peer(w);
-  loop_later(l, &w->u.later, on_closed);
+  stream_gone(s);
 }
 
 

@@ -34,7 +34,6 @@ typedef struct wire {
     unsigned char peer[sizeof(struct sockaddr_in)]; /* of an ip or vsock one */
     void *far_peer;          /* malloc'ed, one that is longer */
     struct attempt *attempt; /* of a unix socket: connect.c */
-    later later;             /* of a closed one */
   } u;
 } wire;
 
