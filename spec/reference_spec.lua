@@ -431,11 +431,36 @@ it("docs/ARCHITECTURE.md names what there is", function()
   for name in read "docs/ARCHITECTURE.md":gmatch "`([^`\n]+)`" do
     if name:find "^%l+_[%l_]+$" then
       assert(code:find(name, 1, true), name)
+    elseif name:find "^spec/[%l%d_/]+%.%l+$" or name:find "^lua/[%l_/]+%.lua$" then
+      assert(lfs.attributes(name, "mode") == "file", name)
     elseif name:find "^%l+/%l+%.[ch]$" then
       local path = name:find "^runtime/" and name or "runtime/" .. name
       assert(lfs.attributes(path, "mode") == "file", name)
     end
   end
+end)
+
+it("docs/scenarios.md promises what specs have tags for, and names just those specs", function()
+  local found, wrong = {}, {}
+  for name in lfs.dir "spec" do
+    local spec = name:match "^(.*_spec)%.lua$"
+    for tags in (spec and read("spec/" .. name) or ""):gmatch "%((%u%d[%w, %%]*)%)" do
+      for tag in tags:gmatch "%u%d+" do
+        found[tag .. " " .. spec] = true
+      end
+    end
+  end
+  for tag, specs in read "docs/scenarios.md":gmatch "\n| (%u%d+) | [^|]+ | ([^|]*)|" do
+    for spec in specs:gmatch "`([%w_]+)`" do
+      local row = tag .. " " .. spec
+      wrong[row] = not found[row] and "no test" or nil
+      found[row] = nil
+    end
+  end
+  for row in pairs(found) do
+    wrong[row] = "no row"
+  end
+  assert.same({}, wrong)
 end)
 
 it("every public module is in the reference", function()
