@@ -137,6 +137,52 @@ describe("layering", function()
   end)
 end)
 
+describe("a file has one idea, and at most", function()
+  -- Those that are longer, and why. What need not be here may not.
+  local longer = {
+    ["runtime/net/address.c"] = "addresses as values, and their Lua class",
+    ["runtime/net/endpoint.c"] = "endpoints as values, and their Lua class",
+    ["runtime/net/options.c"] = "the table of options, and what is meant by a wrong name",
+    ["runtime/net/read.c"] = "the takers, and the ways to read by them",
+    ["runtime/net/stream.c"] = "a stream's life, and what scripts see of it",
+    ["runtime/sched/task.c"] = "a task's life, and the loop that runs tasks",
+    ["runtime/trace/pcapng.c"] = "the blocks of a capture, and the invented TCP in them",
+    ["runtime/uv/datagram.c"] = "messages, and how their sockets are made and connected",
+    ["runtime/uv/loop.c"] = "the epoll, and clocks and folders",
+    ["runtime/uv/signal.c"] = "signals for scripts, and those that end the program",
+    ["runtime/uv/socket.c"] = "streams over sockets, and SCTP's",
+    ["runtime/worker/channel.c"] = "channels, and which of them can be reached",
+    ["spec/cancel_spec.lua"] = "every wait, met by every interruption",
+    ["spec/stream_spec.lua"] = "streams over each of their transports",
+  }
+
+  local function too_long(folder, pattern, most)
+    local wrong = {}
+    for _, path in ipairs(files(folder, pattern)) do
+      local _, lines = read(path):gsub("\n", "")
+      if (lines > most) ~= (longer[path] ~= nil) then
+        wrong[path] = ("%d lines, but %s"):format(lines, longer[path] and "in the list" or "not in the list")
+      end
+    end
+    return wrong
+  end
+
+  it("500 lines of C", function()
+    assert.same({}, too_long("runtime", "%.[ch]$", 500))
+    assert.same({}, too_long("spec", "%.[ch]$", 500))
+  end)
+
+  it("800 lines of spec", function()
+    assert.same({}, too_long("spec", "%.lua$", 800))
+  end)
+
+  it("or is in a list of those that there are", function()
+    for path in pairs(longer) do
+      assert.equal("file", lfs.attributes(path, "mode"), path)
+    end
+  end)
+end)
+
 describe("the objects outside runtime/uv", function()
   local build = os.getenv "NEAP_BUILD"
 
