@@ -152,8 +152,6 @@ describe("a file has one idea, and at most", function()
     ["runtime/uv/signal.c"] = "signals for scripts, and those that end the program",
     ["runtime/uv/socket.c"] = "streams over sockets, and SCTP's",
     ["runtime/worker/channel.c"] = "channels, and which of them can be reached",
-    ["spec/cancel_spec.lua"] = "every wait, met by every interruption",
-    ["spec/stream_spec.lua"] = "streams over each of their transports",
   }
 
   local function too_long(folder, pattern, most)

@@ -8,21 +8,14 @@ local task = require "neap.task"
 local code_of = require "spec.support.code_of"
 local transports = require "spec.support.transports"
 
+local pattern = transports.pattern
+
 --- Less under sanitizers.
 local megabytes = (os.getenv "NEAP_BUILD" or "build") == "build" and 64 or 4
 
 local MIB = 1 << 20
 
 local SOON = 0.002
-
---- Bytes that differ everywhere, so that a loss or a swap shows.
-local function pattern(n)
-  local parts = {}
-  for i = 1, n // 8 + 1 do
-    parts[i] = ("%08x"):format(i)
-  end
-  return table.concat(parts):sub(1, n)
-end
 
 local big = pattern(2 * MIB)
 
