@@ -444,9 +444,12 @@ it("docs/scenarios.md promises what specs have tags for, and names just those sp
   local found, wrong = {}, {}
   for name in lfs.dir "spec" do
     local spec = name:match "^(.*_spec)%.lua$"
-    for tags in (spec and read("spec/" .. name) or ""):gmatch "%((%u%d[%w, %%]*)%)" do
-      for tag in tags:gmatch "%u%d+" do
-        found[tag .. " " .. spec] = true
+    local text = spec and read("spec/" .. name) or ""
+    for _, form in ipairs {"%((%u%d[%w, %%]*)%)", '"(%u%d+): '} do
+      for tags in text:gmatch(form) do
+        for tag in tags:gmatch "%u%d+" do
+          found[tag .. " " .. spec] = true
+        end
       end
     end
   end
