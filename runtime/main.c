@@ -106,7 +106,15 @@ static int run(host *h, lua_CFunction start, void *about) {
 }
 
 
-/* 0 or -errno. */
+static void finish(host *h) {
+  uv_world_close(h); /* the last bodies are freed in it */
+  net_close(h);
+  sched_close(h);
+  free(h->told);
+}
+
+
+/* 0; or -errno, and nothing is left. */
 static int begin(host *h, worker *self) {
   int status = uv_world_open(h);
   if (status < 0)
@@ -116,15 +124,11 @@ static int begin(host *h, worker *self) {
   if (self != NULL)
     h->world = &uv_thread_world;
   workers_new(h, live_worker, self);
-  return host_open(h) ? 0 : -ENOMEM;
-}
-
-
-static void finish(host *h) {
-  uv_world_close(h); /* the last bodies are freed in it */
-  net_close(h);
-  sched_close(h);
-  free(h->told);
+  if (host_open(h))
+    return 0;
+  workers_close(h);
+  finish(h);
+  return -ENOMEM;
 }
 
 

@@ -121,29 +121,21 @@ end)
 
 -- A child whose getaddrinfo takes three seconds, but for one name.
 local function with_slow_names(script)
-  local library = os.tmpname()
-  local built = assert(process.run {
-    "cc", "-x", "c", "-shared", "-fPIC", "-o", library, "-", input = [[
-      #include <netdb.h>
-      #include <string.h>
-      #include <unistd.h>
-      int getaddrinfo(const char *n, const char *s, const struct addrinfo *h,
-                      struct addrinfo **out) {
-        if ((h->ai_flags & AI_NUMERICHOST) == 0)
-          usleep(strcmp(n, "quick") == 0   ? 1000
-                 : strcmp(n, "never") == 0 ? 60000000
-                                           : 3000000);
-        return EAI_NONAME;
-      }
-    ]],
-  })
-  assert.equal(0, built.code, built.stderr)
-  local env = process.env()
-  env.LD_PRELOAD = library
-  env.ASAN_OPTIONS = "verify_asan_link_order=0:detect_leaks=0"
+  local env <close> = child.preloading [[
+    #include <netdb.h>
+    #include <string.h>
+    #include <unistd.h>
+    int getaddrinfo(const char *n, const char *s, const struct addrinfo *h,
+                    struct addrinfo **out) {
+      if ((h->ai_flags & AI_NUMERICHOST) == 0)
+        usleep(strcmp(n, "quick") == 0   ? 1000
+               : strcmp(n, "never") == 0 ? 60000000
+                                         : 3000000);
+      return EAI_NONAME;
+    }
+  ]]
   local before = require "neap.time".now()
   local result = assert(process.run {neap, "-e", script, env = env})
-  os.remove(library)
   return result, require "neap.time".now() - before
 end
 

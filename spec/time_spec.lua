@@ -1,6 +1,7 @@
 local process = require "neap.process"
 local task = require "neap.task"
 local time = require "neap.time"
+local child = require "spec.support.child"
 
 describe("time.now", function()
   it("goes forward with what task.sleep waits for", function()
@@ -124,14 +125,7 @@ int clock_gettime(clockid_t clock, struct timespec *t) {
 ]]
 
 it("sleeps and ticks by the monotonic clock when the wall clock jumps (I12)", function()
-  local library = os.tmpname()
-  local built = assert(process.run {
-    "cc", "-x", "c", "-shared", "-fPIC", "-o", library, "-", input = shim,
-  })
-  assert.equal(0, built.code, built.stderr)
-  local env = process.env()
-  env.LD_PRELOAD = library
-  env.ASAN_OPTIONS = "verify_asan_link_order=0:detect_leaks=0"
+  local env <close> = child.preloading(shim)
   local result = assert(process.run {
     (os.getenv "NEAP_BUILD" or "build") .. "/neap", "-e", [[
       local wall, start = time.wall(), time.now()
@@ -145,6 +139,5 @@ it("sleeps and ticks by the monotonic clock when the wall clock jumps (I12)", fu
       assert(took >= 0.05 and took < 2, took)
     ]], env = env,
   })
-  os.remove(library)
   assert.same({code = 0, stdout = "", stderr = ""}, result)
 end)

@@ -344,6 +344,54 @@ describe("a worker", function()
     assert.matches("^EAGAIN\t([^\n]*EAGAIN[^\n]*\n)EAGAIN\t%1$", result.stdout)
   end)
 
+  it("that finds no memory to begin with leaves nothing", function()
+    if child.neap:find "build%-threads" then
+      pending "the thread sanitizer's malloc is not to be replaced"
+      return
+    end
+    local env <close> = child.preloading [[
+      #define _GNU_SOURCE
+      #include <dlfcn.h>
+      #include <stdlib.h>
+      #include <unistd.h>
+      static __attribute__((tls_model("initial-exec"))) _Thread_local int thread;
+      static _Atomic int threads;
+      static long count;
+      /* In the second thread, one of them fails. */
+      void *malloc(size_t n) {
+        static void *(*next)(size_t);
+        if (next == NULL)
+          next = (void *(*)(size_t))dlsym(RTLD_NEXT, "malloc");
+        if (thread == 0)
+          thread = gettid() == getpid() ? -1 : ++threads;
+        if (thread == 2 && ++count == atol(getenv("FAILING")))
+          return NULL;
+        return next(n);
+      }
+    ]]
+    env.ASAN_OPTIONS = "verify_asan_link_order=0" -- with a look for leaks
+    local found = {}
+    for k = 1, 8 do
+      env.FAILING = k
+      local result = assert(process.run {
+        child.neap, "-e", [[
+          local count = require "neap.host".census
+          worker.run(function() end)
+          local before = count().descriptors
+          local _, err = worker.run(function() end)
+          print(err and err.code, count().descriptors - before)
+        ]], env = env,
+      })
+      if result.signal ~= "SIGABRT" then -- what is not Lua's
+        assert.equal(0, result.code, result.stderr)
+        local code, more = result.stdout:match "^(%w+)\t(%d+)\n$"
+        assert.equal("0", more)
+        found[code] = true
+      end
+    end
+    assert.is_true(found.ENOMEM)
+  end)
+
   it("takes no message for which there is no memory", function()
     local result = child.run_short_of_memory(128, [[
       local text, big = ("x"):rep(3 << 20), {}

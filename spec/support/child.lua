@@ -98,6 +98,24 @@ function child.count_lines(text, pattern)
   return n
 end
 
+--- An environment for children in which functions of the C library are these; a variable
+--- that is to be closed.
+---@param source string  in C
+function child.preloading(source)
+  local library = os.tmpname()
+  local env = setmetatable(env_with "verify_asan_link_order=0:detect_leaks=0", {
+    __close = function()
+      os.remove(library)
+    end,
+  })
+  local built = assert(process.run {
+    "cc", "-x", "c", "-shared", "-fPIC", "-o", library, "-", input = source,
+  })
+  assert(built.code == 0, built.stderr)
+  env.LD_PRELOAD = library
+  return env
+end
+
 --- A path at which there is nothing.
 function child.missing()
   local path = os.tmpname()
