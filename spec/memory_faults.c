@@ -9,6 +9,8 @@
 ** has in hand.  The feature may end well or fail: but the host must end, and in
 ** order.
 **
+** The first feature, 0, is that a host opens.
+**
 **   memory_faults SCRIPT [STRIDE [FEATURE [MODE [K]]]]
 */
 
@@ -29,6 +31,8 @@
 
 /* No feature takes so many seconds. */
 enum { LIMIT = 20 };
+
+enum { OPENING }; /* the others are the script's */
 
 enum mode { NEVER_FAIL, ONCE, TWICE, FROM, CLOSE, RESET, MODES };
 
@@ -116,13 +120,21 @@ static int start(lua_State *L) {
 }
 
 
-static bool run(host *h) {
+/* What did not open may be ended all the same: a signal has come. */
+static void run_opening(host *h) {
+  fault.armed = true;
+  lua_pushcfunction(h->L, open_sched);
+  host_call(h, 0, 0);
+  fault.armed = false;
+  if (h->sched != NULL)
+    sched_interrupt(h, EXIT_FAILURE, "ended");
+}
+
+
+static bool run_feature(host *h) {
   lua_pushcfunction(h->L, open_sched);
   if (!host_call(h, 0, 0))
     return false;
-  fault.L = h->L;
-  fault.allocate = lua_getallocf(h->L, &fault.context);
-  lua_setallocf(h->L, allocate, fault.context);
   if (fault.mode >= CLOSE) {
     lua_gc(h->L, LUA_GCINC, PAUSE, SPEED, STEP);
     lua_gc(h->L, LUA_GCCOLLECT);
@@ -133,6 +145,17 @@ static bool run(host *h) {
     return false;
   sched_run(h);
   h->world->drain(h->outside, h->world->now(h->outside) + DRAIN);
+  return true;
+}
+
+
+static bool run(host *h) {
+  fault.L = h->L;
+  fault.allocate = lua_getallocf(h->L, &fault.context);
+  lua_setallocf(h->L, allocate, fault.context);
+  if (fault.feature != OPENING)
+    return run_feature(h);
+  run_opening(h);
   return true;
 }
 
@@ -194,7 +217,7 @@ static void silence(void) {
 
 int main(int argc, char **argv) {
   long stride = number(argc, argv, 2, 1);
-  long only = number(argc, argv, 3, 0);
+  long only = number(argc, argv, 3, -1);
   enum mode mode = (enum mode)number(argc, argv, 4, NEVER_FAIL);
   long k = number(argc, argv, 5, 0);
   if (argc < 2 || stride < 1)
@@ -210,7 +233,7 @@ int main(int argc, char **argv) {
     return EXIT_SUCCESS;
   }
   silence();
-  for (fault.feature = only > 0 ? (int)only : 1;; fault.feature++) {
+  for (fault.feature = only >= 0 ? (int)only : OPENING;; fault.feature++) {
     long total = live(NEVER_FAIL, 0);
     if (fault.over)
       break;
@@ -219,7 +242,7 @@ int main(int argc, char **argv) {
     for (int m = ONCE; m < MODES; m++)
       for (long i = 1 + (fault.feature + m) % stride; i <= total; i += stride)
         live((enum mode)m, i);
-    if (only > 0)
+    if (only >= 0)
       break;
   }
   return EXIT_SUCCESS;

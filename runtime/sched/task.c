@@ -887,7 +887,8 @@ void sched_interrupt(host *h, int exit_status, const char *reason) {
   struct sched *s = h->sched;
   h->exit_status = exit_status;
   s->reason = reason;
-  scope_cancel(s->root);
+  if (s->root != NULL)
+    scope_cancel(s->root);
 }
 
 
