@@ -365,9 +365,9 @@ local features = {
   function() -- many pieces, of which all go or none
     local a, b <close> = net.socketpair()
     local _ <close> = a
-    local pieces, size = {}, 0
+    local piece, pieces, size = ("x"):rep(8192), {}, 0
     for i = 1, 60 do
-      pieces[i] = ("x"):rep(8192)
+      pieces[i] = piece
     end
     local writer = task.spawn(function()
       pcall(a.write, a, table.unpack(pieces))
