@@ -3,12 +3,13 @@
 local net = require "neap.net"
 local process = require "neap.process"
 local task = require "neap.task"
-local neap = require "spec.support.child".neap
+local neaps = require "spec.support.child"
 local code_of = require "spec.support.failed"
 local unix = require "spec.support.unix"
 
 local assert_meet, child, exists = unix.assert_meet, unix.child, unix.exists
 local kill, mode_of, read_file, sh = unix.kill, unix.mode_of, unix.read_file, unix.sh
+local neap = neaps.neap
 local write_file = unix.write_file
 
 local folder
@@ -300,6 +301,20 @@ describe("a unix socket", function()
         return
       end
       assert.same({stdout = "666 770 200 640\n", stderr = "", code = 0}, result)
+    end)
+
+    it("has that mode where no thread, or none with an umask of its own, is to be had", function()
+      for _, refused in ipairs {"unshare:error=EPERM", "clone3,clone:error=EAGAIN"} do
+        local options = {"-f", "-e", "trace=" .. refused:match "[^:]*", "-e", "inject=" .. refused}
+        local result = neaps.strace(options, ([[
+          local listener = assert(net.listen(%q, {mode = 511}))
+          assert(os.rename(%q, %q)) -- so it stays
+          listener:close()
+        ]]):format(endpoint, path, path .. ".kept"))
+        assert.same({0, ""}, {result.code, result.stderr})
+        assert.matches("INJECTED", table.concat(result.calls, "\n"))
+        assert.equal("777", mode_of(path .. ".kept"))
+      end
     end)
 
     it("is not left where descriptors are too few to make the socket", function()

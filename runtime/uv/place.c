@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 
@@ -62,7 +61,7 @@ static int claim_file(place *p, const sockspec *spec) {
   p->inode = st.st_ino;
   if (spec->mode < 0 || (st.st_mode & 0777) == (mode_t)spec->mode)
     return 0;
-  /* The folder has access lists of its own. */
+  /* The folder has access lists of its own, or see bind_with_mode. */
   return fchmodat(AT_FDCWD, path, (mode_t)spec->mode, AT_SYMLINK_NOFOLLOW) == 0
              ? 0
              : -errno;
@@ -93,32 +92,44 @@ static int try_bind(int fd, const address *a) {
 }
 
 
-static int bind_openly(void *arg) {
+static void *bind_openly(void *arg) {
   binding *b = arg;
-  umask(0);
+  if (unshare(CLONE_FS) == 0)
+    umask(0);
   b->status = try_bind(b->fd, b->addr);
-  return 0;
+  return NULL;
+}
+
+
+static int start(pthread_t *id, binding *b) {
+  enum { STACK = 256 * 1024 };
+  pthread_attr_t how;
+  pthread_attr_init(&how);
+  pthread_attr_setstacksize(&how, STACK);
+  int error = pthread_create(id, &how, bind_openly, b);
+  pthread_attr_destroy(&how);
+  return -error;
 }
 
 
 /* The file begins with the socket's own mode, less the umask.  That is the
- * process's, and other threads make files meanwhile: so it is a child that
- * binds, which shares all with us but that.  It must not hear our signals. */
+ * process's, and other threads make files meanwhile: so it is a thread that
+ * binds, with an umask of its own.  It must not hear our signals.  Where there
+ * can be none, or it may not have that, the file begins with less, and
+ * claim_file gives it the rest. */
 static int bind_with_mode(int fd, const sockspec *spec) {
-  _Alignas(16) char stack[16 * 1024];
-  binding b = {fd, -EINTR, &spec->addr};
+  binding b = {fd, 0, &spec->addr};
+  pthread_t id;
   sigset_t all, before;
   if (fchmod(fd, (mode_t)spec->mode) != 0)
     return -errno;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  pid_t pid = clone(bind_openly, stack + sizeof stack,
-                    CLONE_VM | CLONE_VFORK | CLONE_FILES, &b);
-  if (pid < 0)
-    b.status = -errno;
-  while (pid > 0 && waitpid(pid, NULL, __WCLONE) < 0 && errno == EINTR)
-    continue;
+  int status = start(&id, &b);
   pthread_sigmask(SIG_SETMASK, &before, NULL);
+  if (status < 0)
+    return try_bind(fd, &spec->addr);
+  pthread_join(id, NULL);
   return b.status;
 }
 
