@@ -298,7 +298,7 @@ describe("annotated, and there, are the fields of", function()
       local listener, a, b = connected()
       return {listener}, {listener, a, b}
     end},
-    ["neap.Address"] = {"net/address.c", '{"(%l+)", push_', function()
+    ["neap.Address"] = {"net/address_class.c", '{"(%l+)", push_', function()
       return {net.address "127.0.0.1:1", net.address "[fe80::1%lo]:1", net.address "/x",
         net.address "vsock:2:80"}, {}
     end},

@@ -94,6 +94,11 @@ size_t address_print(host *h, const address *a, char *out, size_t size);
  * "". */
 size_t address_print_host(host *h, const address *a, char *out, size_t size);
 
+/* Of an ip address that alone, without scope; of one that has a scope, that with
+ * its %. */
+void address_print_ip(const address *a, char *out, size_t size);
+void address_print_scope(host *h, const address *a, char *out, size_t size);
+
 /* Bring an address as the kernel gave it into its one form. */
 void address_normalise(address *a);
 
@@ -116,9 +121,6 @@ const char *address_family_name(int family);
 void address_any(address *a, int family, int port);
 void address_loopback(address *a, int family, int port);
 bool address_is_any(const address *a);
-
-/* Does it need a scope (an interface) to mean anything, and lacks it? */
-bool address_lacks_scope(const address *a);
 
 /* What a message shows of a script's text: printable and not too long. */
 void address_quote(char out[ADDRESS_QUOTE], const char *text, size_t n);
