@@ -140,7 +140,6 @@ end)
 describe("a file has one idea, and at most", function()
   -- Those that are longer, and why. What need not be here may not.
   local longer = {
-    ["runtime/net/options.c"] = "the table of options, and what is meant by a wrong name",
     ["runtime/net/read.c"] = "the takers, and the ways to read by them",
     ["runtime/net/stream.c"] = "a stream's life, and what scripts see of it",
     ["runtime/sched/task.c"] = "a task's life, and the loop that runs tasks",

@@ -377,7 +377,7 @@ describe("annotated, and known, are the options of", function()
 
   it("sockets", function()
     local options = {}
-    for name in sources "net":match "option options%[%] = {(.-)\n};":gmatch '{"([%w_]+)"' do
+    for name in sources "net":match "option option_table%[%] = {(.-)\n};":gmatch '{"([%w_]+)"' do
       options[#options + 1] = name
     end
     table.sort(options)

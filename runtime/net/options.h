@@ -1,7 +1,7 @@
 /*
 ** Socket options by name.
 **
-** Each option is a row of the table in options.c: its name, level and number
+** Each option is a row of the table in option_table.c: its name, level and number
 ** (which may differ by family), the type and the unit of its value, and
 ** whether it can still be set on an open socket.  Flags are booleans in Lua,
 ** times are seconds, sizes are bytes.  All that can be wrong with a script's
@@ -20,7 +20,7 @@
 typedef struct option option; /* a row of the table */
 
 /* Append to spec->options the options in the table at argument `arg` (none or
- * nil: no options), in the order of the table in options.c whatever the order
+ * nil: no options), in the order of the table in option_table.c whatever the order
  * in Lua's, so that the same script makes the same calls.  `also` (ended by
  * NULL, or NULL) are names that the caller understands itself.  The family
  * chooses among an option's numbers; for AF_UNSPEC it is IPv4's until
