@@ -147,7 +147,6 @@ describe("a file has one idea, and at most", function()
     ["runtime/uv/loop.c"] = "the epoll, and clocks and folders",
     ["runtime/uv/signal.c"] = "signals for scripts, and those that end the program",
     ["runtime/uv/socket.c"] = "streams over sockets, and SCTP's",
-    ["runtime/worker/channel.c"] = "channels, and which of them can be reached",
   }
 
   local function too_long(folder, pattern, most)

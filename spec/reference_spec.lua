@@ -310,7 +310,7 @@ describe("annotated, and there, are the fields of", function()
         return s
       end)}, {}
     end},
-    ["neap.WorkerChannel"] = {"worker/channel.c", 'strcmp%(key, "(%l+)"%)', function()
+    ["neap.WorkerChannel"] = {"worker/channel_class.c", 'strcmp%(key, "(%l+)"%)', function()
       return {worker.channel(), worker.channel "named"}, {}
     end},
     ["neap.Tracer"] = {"trace/library.c", 'strcmp%(key, "(%l+)"%)', function()

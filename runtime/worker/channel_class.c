@@ -1,0 +1,326 @@
+/*
+** Channels as Lua has them: each host's box of one.
+*/
+
+#include <lauxlib.h>
+#include <string.h>
+
+#include "host/error.h"
+#include "sched/world.h"
+#include "worker/channel_parts.h"
+#include "worker/worker.h"
+
+#define CLASS "neap.WorkerChannel"
+
+enum { CAPACITY = 64, MOST = 1 << 20 };
+
+
+/*
+** Boxes: the ends of this host
+*/
+
+static box *box_check(lua_State *L) {
+  box *b = luaL_checkudata(L, 1, CLASS);
+  luaL_argcheck(L, b->channel != NULL, 1, "this channel was collected");
+  return b;
+}
+
+
+channel *channel_test(lua_State *L, int index) {
+  const box *b = luaL_testudata(L, index, CLASS);
+  return b != NULL ? b->channel : NULL;
+}
+
+
+static void link_box(box *b) {
+  struct workshop *w = workshop_of(b->host);
+  b->older = w->channels;
+  if (b->older != NULL)
+    b->older->newer = b;
+  w->channels = b;
+}
+
+
+static void unlink_box(box *b) {
+  if (b->older != NULL)
+    b->older->newer = b->newer;
+  if (b->newer != NULL)
+    b->newer->older = b->older;
+  else
+    workshop_of(b->host)->channels = b->older;
+}
+
+
+/*
+** Sending and receiving
+*/
+
+/* Has a cancellation ended the wait that a task comes back from? */
+static bool is_cancelled(lua_State *L, int status) {
+  bool cancelled = false;
+  if (status == LUA_YIELD)
+    wait_peek(L, &cancelled);
+  return cancelled;
+}
+
+
+/* A task that is cancelled may have been called. */
+static void give_up(lua_State *L, box *b) {
+  channel_pass_on(b);
+  wait_raise(L);
+}
+
+
+static int await(lua_State *L, box *b, int which, lua_KFunction k) {
+  static const char *const ops[] = {"channel recv", "channel send"};
+  waiting how = {ops[which], NEVER, true};
+  return wait_park(L, &b->sides[which].tasks, &how, 0, k);
+}
+
+
+/*
+** {== channel:send(value) : true | nil when it is closed
+*/
+
+/* What is to be sent, on the stack of a task that waits for room. */
+#define PARCEL "neap.parcel"
+
+static int parcel_gc(lua_State *L) {
+  message **m = luaL_checkudata(L, 1, PARCEL);
+  message_free(*m);
+  *m = NULL;
+  return 0;
+}
+
+static int sent(lua_State *L, bool is) {
+  if (is)
+    lua_pushboolean(L, true);
+  else
+    lua_pushnil(L);
+  return 1;
+}
+
+/* The parcel is at 2. */
+static int send_k(lua_State *L, int status, lua_KContext ctx) {
+  box *b = box_check(L);
+  message **m = lua_touserdata(L, 2);
+  (void)ctx;
+  if (is_cancelled(L, status))
+    give_up(L, b);
+  enum outcome outcome = channel_put(b, *m);
+  if (outcome == FULL)
+    return await(L, b, SEND, send_k);
+  if (outcome == DONE)
+    *m = NULL;
+  return sent(L, outcome == DONE);
+}
+
+static int send_later(lua_State *L, message *m) {
+  message **parcel = host_box(L, PARCEL, sizeof *parcel, 0);
+  if (parcel == NULL) {
+    message_free(m);
+    return lua_error(L);
+  }
+  *parcel = m;
+  lua_replace(L, 2);
+  if (wait_spent(L))
+    return wait_yield(L, 0, send_k);
+  return send_k(L, LUA_OK, 0);
+}
+
+static int l_send(lua_State *L) {
+  box *b = box_check(L);
+  luaL_argcheck(L, !lua_isnoneornil(L, 2), 2, "a value expected, got nil");
+  lua_settop(L, 2);
+  wait_enter_put(L, "channel send");
+  message *m = message_encode(L, 2);
+  if (wait_spent(L))
+    return send_later(L, m);
+  switch (channel_put(b, m)) {
+  case DONE:
+    return sent(L, true);
+  case CLOSED:
+    message_free(m);
+    return sent(L, false);
+  default:
+    return send_later(L, m);
+  }
+}
+
+/* ==} */
+
+
+/*
+** {== channel:recv() : value | nil when it is closed and empty
+*/
+
+/* A message that could not be decoded for lack of memory is not lost. */
+static int recv_k(lua_State *L, int status, lua_KContext ctx) {
+  box *b = box_check(L);
+  (void)ctx;
+  if (is_cancelled(L, status) || (status == LUA_YIELD && wait_interrupted(L)))
+    give_up(L, b);
+  enum outcome outcome = channel_take(b);
+  if (outcome == EMPTY)
+    return await(L, b, RECV, recv_k);
+  if (outcome == CLOSED)
+    return sent(L, false);
+  int n = message_decode(L, b->taken);
+  message_free(b->taken);
+  b->taken = NULL;
+  return n;
+}
+
+static int l_recv(lua_State *L) {
+  box_check(L);
+  lua_settop(L, 1);
+  wait_enter(L, "channel recv");
+  if (wait_spent(L))
+    return wait_yield(L, 0, recv_k);
+  return recv_k(L, LUA_OK, 0);
+}
+
+/* each() : recv, channel, nil; what a `for` calls as recv(channel, value) */
+static int l_each(lua_State *L) {
+  box_check(L);
+  lua_pushcfunction(L, l_recv);
+  lua_pushvalue(L, 1);
+  return 2;
+}
+
+/* ==} */
+
+
+/*
+** {== Its life
+*/
+
+static int l_close(lua_State *L) {
+  channel_close(box_check(L)->channel);
+  return 0;
+}
+
+/* Nobody waits any more in a box that the collector has found. */
+static int l_gc(lua_State *L) {
+  box *b = luaL_checkudata(L, 1, CLASS);
+  channel *c = b->channel;
+  if (c == NULL)
+    return 0;
+  channel_leave(b);
+  unlink_box(b);
+  message_free(b->taken);
+  channel_drop(c);
+  b->channel = NULL;
+  return 0;
+}
+
+static int l_len(lua_State *L) {
+  bool closed;
+  lua_pushinteger(L, channel_length(box_check(L)->channel, &closed));
+  return 1;
+}
+
+static int l_index(lua_State *L) {
+  const box *b = box_check(L);
+  const char *key = luaL_checkstring(L, 2);
+  bool closed;
+  if (strcmp(key, "closed") == 0) {
+    channel_length(b->channel, &closed);
+    lua_pushboolean(L, closed);
+  } else if (strcmp(key, "capacity") == 0) {
+    lua_pushinteger(L, b->channel->capacity);
+  } else if (strcmp(key, "name") == 0) {
+    lua_pushstring(L, b->channel->name);
+  } else {
+    lua_getfield(L, lua_upvalueindex(1), key);
+  }
+  return 1;
+}
+
+static int l_tostring(lua_State *L) {
+  const channel *c = box_check(L)->channel;
+  lua_pushfstring(L, "channel%s%s of workers", c->name != NULL ? " " : "",
+                  c->name != NULL ? c->name : "");
+  return 1;
+}
+
+static int l_eq(lua_State *L) {
+  const channel *a = channel_test(L, 1), *b = channel_test(L, 2);
+  lua_pushboolean(L, a != NULL && a == b);
+  return 1;
+}
+
+/* ==} */
+
+
+/*
+** {== channel(name?, capacity?) : Channel
+*/
+
+int channel_lua(lua_State *L) {
+  const char *name = luaL_optstring(L, 1, NULL);
+  lua_Integer n = luaL_optinteger(L, 2, CAPACITY);
+  luaL_argcheck(L, n >= 1 && n <= MOST, 2,
+                "a capacity from 1 to 1048576 expected");
+  luaL_argcheck(L, name == NULL || strlen(name) == lua_rawlen(L, 1), 1,
+                "a name without zero bytes expected");
+  channel *c = channel_find(name, (unsigned)n);
+  channel_push(L, c);
+  if (!lua_isnoneornil(L, 2) && n != c->capacity)
+    return luaL_error(L, "channel '%s' has a capacity of %d", name,
+                      (int)c->capacity);
+  return 1;
+}
+
+/* ==} */
+
+
+/* Who gets a channel in a message may not have required the module. */
+void channel_push(lua_State *L, channel *c) {
+  channel_open(L);
+  lua_pop(L, 1);
+  box *b = host_box(L, CLASS, sizeof *b, 0);
+  if (b == NULL) {
+    channel_drop(c);
+    lua_error(L);
+  }
+  memset(b, 0, sizeof *b);
+  b->host = host_of(L);
+  int status = workers_bell(b->host);
+  if (status < 0) {
+    channel_drop(c);
+    error_push(L, status, "channel", NULL);
+    lua_error(L);
+  }
+  b->channel = c;
+  link_box(b);
+}
+
+static const luaL_Reg metamethods[] = {
+    {"__gc", l_gc}, {"__close", l_close},       {"__len", l_len},
+    {"__eq", l_eq}, {"__tostring", l_tostring}, {NULL, NULL},
+};
+
+static const luaL_Reg methods[] = {{"send", l_send},
+                                   {"recv", l_recv},
+                                   {"each", l_each},
+                                   {"close", l_close},
+                                   {NULL, NULL}};
+
+static const luaL_Reg parcel_metamethods[] = {{"__gc", parcel_gc},
+                                              {NULL, NULL}};
+
+void channel_open(lua_State *L) {
+  luaL_checkstack(L, LUA_MINSTACK, "channel");
+  if (!luaL_newmetatable(L, CLASS))
+    return;
+  luaL_setfuncs(L, metamethods, 0);
+  luaL_newlib(L, methods);
+  lua_pushcclosure(L, l_index, 1);
+  lua_setfield(L, -2, "__index");
+  luaL_newmetatable(L, PARCEL);
+  luaL_setfuncs(L, parcel_metamethods, 0);
+  lua_pop(L, 1);
+}
+
+/* ==} */

@@ -1,0 +1,85 @@
+/*
+** Channels within: the queue and who waits (channel.c), which there are
+** (channel_registry.c), and what Lua has of them (channel_class.c).
+*/
+
+#ifndef WORKER_CHANNEL_PARTS_H
+#define WORKER_CHANNEL_PARTS_H
+
+#include <pthread.h>
+
+#include "sched/wait.h"
+#include "worker/channel.h"
+#include "worker/message.h"
+
+enum outcome { DONE, CLOSED, FULL, EMPTY };
+
+/* Its two sides: who waits for a message, who for room. */
+enum { RECV, SEND, SIDES };
+
+typedef struct side {
+  waitq tasks;        /* of this host */
+  struct box *next;   /* in the channel's list; under the lock */
+  bool waits, called; /* under the lock */
+} side;
+
+typedef struct box {
+  channel *channel; /* NULL: collected */
+  host *host;
+  message *taken;            /* from the channel, not decoded yet */
+  struct box *newer, *older; /* of this host */
+  side sides[SIDES];
+} box;
+
+struct channel {
+  /* Under the registry's lock. */
+  unsigned refs;   /* in boxes and messages */
+  unsigned queued; /* of these, in messages that are in a channel */
+  channel *next;   /* in the registry */
+
+  /* While channel_drop looks, under the same lock. */
+  enum { UNSEEN, SUSPECT, ALIVE } state;
+  unsigned inner; /* references by suspects */
+  channel *next_suspect, *next_alive;
+
+  char *name; /* NULL: it has none */
+  pthread_mutex_t lock;
+  unsigned capacity, count;
+  bool closed;
+  message *first, *last;
+  box *waiting[SIDES]; /* oldest first */
+};
+
+
+/*
+** The registry
+*/
+
+/* The one of that name, or a new one; the caller gets a reference. */
+channel *channel_find(const char *name, unsigned capacity);
+
+/* What is in a message goes into a channel with it (by 1), or does not (-1). */
+void channel_queued(const message *m, int by);
+
+
+/*
+** The queue
+*/
+
+/* DONE: the channel has the message, or b->taken is one; CLOSED; or else the box
+ * waits. */
+enum outcome channel_put(box *b, message *m);
+enum outcome channel_take(box *b);
+
+/* Whoever was called goes away: the next one may want what there is. */
+void channel_pass_on(box *b);
+
+/* The box goes away. */
+void channel_leave(box *b);
+
+void channel_close(channel *c);
+
+/* How many messages it holds. */
+unsigned channel_length(channel *c, bool *closed);
+
+#endif
