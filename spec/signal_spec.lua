@@ -296,6 +296,22 @@ describe("SIGINT and SIGTERM", function()
     end
   end)
 
+  it("take no result from a function that another signal's EINTR came before", function()
+    local p <close> = start [[
+      print "ready"
+      io.stdout:flush()
+      signal.wait "SIGUSR1"
+      local _, got = pcall(signal.raise, "SIGTERM")
+      print(got)
+      task.sleep(10)
+    ]]
+    assert.equal("ready", p.stdout:read "l")
+    task.sleep(0.05)
+    assert.is_true(p:kill "SIGUSR1")
+    assert.equal("true\n", p.stdout:read "a")
+    assert.equal("SIGTERM", select(2, p:wait()))
+  end)
+
   it("leave a program alone that has caught them, and cleans up at length", function()
     local p <close> = start [[
       local time = require "neap.time"

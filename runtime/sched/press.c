@@ -122,10 +122,22 @@ bool press_overtakes(lua_State *L) {
 }
 
 
+/* Does the function return anything?  Then its call did well in the end, and what it
+ * has opened or read is not to be lost. */
+static bool gives(lua_State *L, lua_Debug *ar) {
+  lua_getinfo(L, "r", ar);
+  if (lua_getlocal(L, ar, ar->ftransfer) == NULL)
+    return false;
+  bool any = ar->ntransfer > 0 && lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return any;
+}
+
+
 static void on_event(lua_State *L, lua_Debug *ar) {
   host *h = host_of(L);
   if (ar->event == LUA_HOOKRET) {
-    if (overtakes(L))
+    if (errno == EINTR && !gives(L, ar) && overtakes(L))
       hit(L, h->sched, h->sched->current);
   } else if (h->pressed) {
     hear(h->sched);

@@ -453,6 +453,8 @@ static uint64_t poll_loop(void *w, uint64_t deadline) {
   if (deadline != NEVER && time == 0)
     time = now(l);
   l->turn++;
+  if (n < 0)
+    errno = 0; /* what ended this wait has interrupted nothing else: press.c */
   if (l->doubt && n > 0)
     look_closely(l, n);
   deliver_all(l, n);
