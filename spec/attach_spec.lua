@@ -333,6 +333,39 @@ describe("an attached prompt", function()
     stop(p)
   end)
 
+  it("is interrupted though another thread gets the signal", function()
+    local call = ({x86_64 = 297, aarch64 = 240})[process.run({"uname", "-m"}).stdout:match "%S+"]
+    if not call or not process.run {"perl", "-e", ""} then
+      pending "no rt_tgsigqueueinfo(2) without perl, or on this machine"
+      return
+    end
+    local p <close> = start([[
+      task.spawn(function()
+        require "neap.worker".run(function() require "neap.task".sleep(60) end)
+      end)
+      task.yield()
+    ]] .. idle)
+    local visitor <close> = assert(process.spawn {
+      neap, "attach", tostring(p.pid), stdin = "pipe", stdout = "pipe", env = with(),
+    })
+    visitor.stdin:write "while true do end"
+    visitor.stdin:close()
+    task.sleep(0.5 * patient)
+    local threads = process.run({"ls", ("/proc/%d/task"):format(p.pid)}).stdout
+    local other = threads:gsub(("%%f[%%d]%d\n"):format(p.pid), ""):match "%d+"
+    local sent = assert(process.run {"perl", "-e", [[
+      my ($call, $pid, $thread) = map { $_ + 0 } @ARGV;
+      my $signal = 34 + 6; # SIGATTACH
+      my $info = pack("iiixxxxiiq", $signal, 0, -1, $$, $<, 1); # KNOCK_INTERRUPT
+      $info .= "\0" x (128 - length $info);
+      exit(syscall($call, $pid, $thread, $signal, $info) != 0);
+    ]], tostring(call), tostring(p.pid), other})
+    assert.equal(0, sent.code)
+    assert(task.timeout(8, visitor.wait, visitor), "it goes on")
+    assert.matches("cancelled", visitor.stdout:read "a")
+    stop(p)
+  end)
+
   it("is one of several, and its death disturbs nobody", function()
     local p <close> = start(idle)
     local one <close>, prompt = open(p), ("neap %d>"):format(p.pid)

@@ -145,7 +145,6 @@ describe("a file has one idea, and at most", function()
     ["runtime/sched/task.c"] = "a task's life, and the loop that runs tasks",
     ["runtime/uv/datagram.c"] = "messages, and how their sockets are made and connected",
     ["runtime/uv/loop.c"] = "the epoll, and clocks and folders",
-    ["runtime/uv/signal.c"] = "signals for scripts, and those that end the program",
     ["runtime/uv/socket.c"] = "streams over sockets, and SCTP's",
   }
 

@@ -468,16 +468,23 @@ describe("SIGINT and SIGTERM end what blocks in C:", function()
     return tonumber(file and file:read "a":match "SigCgt:%s*(%x+)" or "0", 16)
   end
 
+  local fifo
+
+  before_each(function()
+    fifo = os.tmpname()
+    os.remove(fifo)
+    assert(process.run({"mkfifo", fifo}).code == 0)
+  end)
+
+  after_each(function()
+    os.remove(fifo)
+  end)
+
   --- Start it, and wait until it is ready; FIFO stands for the path of one.
   local function blocked(arguments, ready)
-    local fifo <close> = setmetatable({path = os.tmpname()}, {__close = function(self)
-      os.remove(self.path)
-    end})
-    os.remove(fifo.path)
-    assert(process.run({"mkfifo", fifo.path}).code == 0)
     local command = {neap, stdin = "pipe", stdout = "pipe", stderr = "pipe"}
     for _, argument in ipairs(arguments) do
-      command[#command + 1] = argument:gsub("FIFO", fifo.path)
+      command[#command + 1] = argument:gsub("FIFO", fifo)
     end
     local p = assert(process.spawn(command))
     if ready then
@@ -581,6 +588,83 @@ describe("SIGINT and SIGTERM end what blocks in C:", function()
       assert.equal("false\ttrue\ntrue\n", p.stdout:read "a")
       assert.equal("SIGTERM", select(2, p:wait()))
     end
+  end)
+
+  for _, call in ipairs {
+    "task.shield(os.execute, 'exec sleep 0.4')",
+    "task.shield(function() return io.popen('exec sleep 0.4'):close() end)",
+    "task.shield(function() return io.popen('sleep 0.4; echo true'):read() end)",
+    "task.shield(pcall, task.scope, function(s) s:spawn(function() shown = os.execute 'exec sleep 0.4' end) end)",
+    "worker.run(function() return require 'neap.task'.shield(os.execute, 'exec sleep 0.4') end)",
+    "task.shield(function() return task.timeout(20, os.execute, 'exec sleep 0.4') end)",
+  } do
+    it("but not what is in a shield: " .. call, function()
+      for _, name in ipairs {"SIGINT", "SIGTERM"} do
+        local p <close> = blocked({"-e", ([[
+          local shown
+          print "ready"
+          io.stdout:flush()
+          pcall(function()
+            local first = %s
+            print(shown or first)
+            task.sleep(10)
+          end)
+          print "over"
+        ]]):format(call)}, true)
+        assert.is_true(p:kill(name))
+        local told = task.timeout(8, p.stdout.read, p.stdout, "a")
+        assert.equal(call:find "^worker" and "over\n" or "true\nover\n", told)
+        assert.equal("", p.stderr:read "a")
+        assert.equal(name, select(2, p:wait()))
+      end
+    end)
+  end
+
+  for what, call in pairs {
+    ["that waits"] = "task.shield(task.sleep, 0.3)",
+    ["that blocks"] = "task.shield(os.execute, 'exec sleep 0.3')",
+    ["that computes"] = "task.shield(function() local t = time.now() repeat until time.now() - t > 0.3 end)",
+    ["that is left by an error"] = "pcall(task.shield, function() task.sleep(0.3) error 'left' end)",
+    ["in a coroutine"] = "coroutine.wrap(function() task.shield(task.sleep, 0.3) end)()",
+    ["in a shield"] = "task.shield(function() task.shield(task.sleep, 0.3) print 'still' end)",
+  } do
+    it("and what comes behind a shield " .. what, function()
+      for _, behind in ipairs {"while true do end", "io.read()", "os.execute 'exec sleep 9 >/dev/null 2>&1'"} do
+        local p <close> = blocked({"-e", ([[
+          local guard <close> = setmetatable({}, {__close = function()
+            os.execute "sleep 0.1; echo closed" -- it is hit once
+          end})
+          print "ready"
+          io.stdout:flush()
+          %s
+          print "behind"
+          io.stdout:flush()
+          %s
+        ]]):format(call, behind)}, true)
+        assert.is_true(p:kill "SIGTERM")
+        local told = task.timeout(8, p.stdout.read, p.stdout, "a")
+        assert.equal((what == "in a shield" and "still\n" or "") .. "behind\nclosed\n", told)
+        assert.equal("SIGTERM", select(2, p:wait()))
+      end
+    end)
+  end
+
+  it("and what a worker blocks in, though not in a shield", function()
+    local p <close> = blocked({"-e", [[
+      local function work()
+        local task = require "neap.task"
+        print "ready"
+        io.stdout:flush()
+        print(task.shield(os.execute, "exec sleep 0.4"))
+        io.stdout:flush()
+        io.read()
+        print "never"
+      end
+      worker.run(work)
+    ]]}, true)
+    assert.is_true(p:kill "SIGTERM")
+    assert.equal("true\texit\t0\n", task.timeout(8, p.stdout.read, p.stdout, "a"))
+    assert.equal("SIGTERM", select(2, p:wait()))
   end)
 
   it("whenever they come", function()

@@ -3,12 +3,15 @@
 **
 ** Both run two_hosts.lua at the same time, one in a thread of its own, and then
 ** again, so that what the first round leaves behind would show.  Only the first
-** host of a round takes the signals, which are the process's.
+** host of a round takes the signals, which are the process's.  In the end a host in
+** this thread, and then one in another thread, are ended by a signal in a system call.
 */
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "host/host.h"
 #include "net/net.h"
@@ -82,6 +85,31 @@ static void *second(void *status) {
 }
 
 
+/* What it blocks in lasts for 9 s. */
+static void *blocked(void *ended) {
+  struct timespec before, after;
+  clock_gettime(CLOCK_MONOTONIC, &before);
+  int status = live("blocked", true);
+  clock_gettime(CLOCK_MONOTONIC, &after);
+  *(bool *)ended = status == -SIGTERM && after.tv_sec - before.tv_sec < 7;
+  return NULL;
+}
+
+
+static bool are_ended(void) {
+  pthread_t thread;
+  bool here = false, there = false;
+  blocked(&here);
+  if (pthread_create(&thread, NULL, blocked, &there) != 0)
+    return false;
+  pthread_join(thread, NULL);
+  if (!here || !there)
+    fprintf(stderr, "two_hosts: a call in %s thread went on\n",
+            here ? "the other" : "this");
+  return here && there;
+}
+
+
 int main(int argc, char **argv) {
   if (argc != 2) {
     fputs("usage: two_hosts SCRIPT\n", stderr);
@@ -101,5 +129,5 @@ int main(int argc, char **argv) {
       return EXIT_FAILURE;
     }
   }
-  return EXIT_SUCCESS;
+  return are_ended() ? EXIT_SUCCESS : EXIT_FAILURE;
 }

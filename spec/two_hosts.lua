@@ -6,6 +6,12 @@ local task = require "neap.task"
 
 local name = ...
 
+if name == "blocked" then
+  require "neap.signal".raise "SIGTERM"
+  io.popen("exec sleep 9 2>&1"):read()
+  return
+end
+
 local function echo(stream)
   for line in stream:lines() do
     assert(stream:write(line, "\n"))

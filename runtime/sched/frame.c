@@ -7,6 +7,7 @@
 */
 
 #include <errno.h>
+#include <stdatomic.h>
 
 #include "host/coroutine.h"
 #include "host/error.h"
@@ -29,6 +30,7 @@ void frame_enter(lua_State *L, frame *f, enum frame_kind kind,
   f->newer = NULL;
   if (t->frames != NULL)
     t->frames->newer = f;
+  atomic_signal_fence(memory_order_release); /* for frame_hides */
   t->frames = f;
 }
 
@@ -89,6 +91,8 @@ void frame_leave(lua_State *L, frame *f) {
     if (!t->interrupt)
       t->pressed = false;
   }
+  if (f->kind >= ENDING)
+    press_behind(L, t);
 }
 
 
@@ -101,6 +105,16 @@ static bool active(const frame *f) {
   if (t->state == RUNNING)
     return lua_status(f->co) == LUA_OK;
   return coroutine_parked(f->co) && coroutine_base(f->co) == t->co;
+}
+
+
+/* A handler cannot look into a coroutine that does not run: that may be as the
+ * collector has just left it. */
+bool frame_hides(const frame *f) {
+  for (; f != NULL; f = f->older)
+    if (f->kind >= ENDING && (f->task->state != RUNNING || active(f)))
+      return true;
+  return false;
 }
 
 
@@ -217,6 +231,18 @@ void frame_push(lua_State *L, task *t) {
 }
 
 
+bool frame_is_raised(lua_State *L, const task *t) {
+  const frame *f = NULL;
+  if (!lua_checkstack(L, 1))
+    return true;
+  frame_interrupts(t, &f);
+  const void *key = f != NULL ? (const void *)f : (const void *)t;
+  bool is = lua_rawgetp(L, LUA_REGISTRYINDEX, key) != LUA_TNIL;
+  lua_pop(L, 1);
+  return is;
+}
+
+
 void frame_raise(lua_State *L, task *t) {
   frame_push(L, t);
   lua_error(L);
@@ -297,7 +323,9 @@ int frame_timeout(lua_State *L) {
 
 
 int frame_shield(lua_State *L) {
+  const host *h = host_of(L);
   luaL_checkany(L, 1);
+  h->world->hush(h->outside);
   return framed(L, SHIELD, NEVER);
 }
 

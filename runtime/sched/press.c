@@ -18,7 +18,11 @@
 ** Hooks reach Lua code only: a C function that takes long (string.find with a
 ** pattern that backtracks) and a finalizer cannot be stopped so.  One that blocks
 ** in a system call can: the signal ends that (EINTR), and what the function then
-** returns or raises, the cancellation takes the place of.
+** returns or raises, the cancellation takes the place of; but if it returns something
+** all the same, that is kept.
+**
+** What is in a shield is left alone, also in a system call.  Behind it the task is
+** pressed.
 */
 
 #include <errno.h>
@@ -99,6 +103,41 @@ static void look_at(lua_State *L, struct sched *s, task *t) {
     press(t);
   if (is_interrupted(t))
     hit(L, s, t);
+}
+
+
+/* A shield has kept from the task that the program ends, or that a signal has come:
+ * it learns of that now, even if it does not wait. */
+void press_behind(lua_State *L, task *t) {
+  host *h = host_of(L);
+  struct sched *s = h->sched;
+  if (t != s->current)
+    return;
+  if (h->pressed)
+    hear(s);
+  bool ends = h->held || (s->reason != NULL && !frame_is_raised(L, t));
+  if (!ends || !is_interrupted(t))
+    return;
+  s->spare = now(h) + GRACE;
+  h->held = true;
+  host_enter(h, h->running);
+  h->world->nudge(h->outside);
+}
+
+
+bool sched_is_shielded(const host *h) {
+  const task *t = h->sched != NULL ? h->sched->current : NULL;
+  const frame *f = t != NULL ? t->frames : NULL;
+  while (t != NULL && !frame_hides(f)) {
+    f = t->scope->frame.older;
+    t = t->scope->frame.task;
+  }
+  return t != NULL;
+}
+
+
+bool sched_ends_call(const host *h) {
+  return h->pressed && !sched_is_shielded(h);
 }
 
 

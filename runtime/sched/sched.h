@@ -196,6 +196,10 @@ void frame_enter(lua_State *L, frame *f, enum frame_kind kind,
                  uint64_t deadline);
 void frame_leave(lua_State *L, frame *f);
 bool frame_interrupts(const task *t, const frame **which);
+bool frame_is_raised(lua_State *L,
+                     const task *t); /* has what interrupts it been? */
+bool frame_hides(
+    const frame *f); /* does it, or an older one?  In a handler, too */
 void frame_fire(frame *f);
 uint64_t frame_deadline(const task *t);
 bool frame_expire(task *t, uint64_t now);
@@ -228,6 +232,7 @@ void press_open(lua_State *L);
 void press_begin(struct sched *s, task *t);
 void press_end(struct sched *s, task *t);
 void press_all(scope *s);
+void press_behind(lua_State *L, task *t); /* t, that runs, has left a shield */
 bool press_spares(lua_State *L,
                   const task *t);            /* an interrupted one that puts */
 void press_swallower(lua_State *L, task *t); /* a wait is to raise in it */

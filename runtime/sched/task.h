@@ -45,6 +45,13 @@ bool sched_is_interrupted(const host *h);
  * world.hear soon, and raises in the running task if that cancelled it. */
 void sched_press(host *h);
 
+/* Is what runs hidden from that by a shield, of its own or of who waits for it?
+ * Callable from a signal's handler. */
+bool sched_is_shielded(const host *h);
+
+/* A system call has ended with EINTR: is it to be left, and not made again? */
+bool sched_ends_call(const host *h);
+
 /* The signals are being delivered without. */
 void sched_heard(host *h);
 

@@ -45,8 +45,10 @@ struct world {
    * from Lua. */
   void (*hear)(void *w);
 
-  /* What runs has been interrupted.  Until this is called, or poll, a signal that
-   * ends it interrupts its system calls again and again. */
+  /* What runs is to be interrupted, also in a system call: if it goes on for a while,
+   * it is pressed and its call ends, again and again.  A signal that ends what runs
+   * does that by itself, but in a shield.  hush(), or poll, is the end of it. */
+  void (*nudge)(void *w);
   void (*hush)(void *w);
 
   /* Let what was closed go out, until it is out or the deadline.  No Lua runs

@@ -64,7 +64,7 @@ static int close_command(lua_State *L) {
   host *h = host_of(L);
   int status = 0;
   fclose(c->stream.f);
-  bool hurry = !c->late && sched_is_interrupted(h);
+  bool hurry = !c->late && sched_is_interrupted(h) && !sched_is_shielded(h);
   int got = table_of(L)->reap(h, c->pid, hurry, &status);
   return push_result(L, got, status);
 }

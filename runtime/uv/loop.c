@@ -32,6 +32,7 @@
 #include "uv/arena.h"
 #include "uv/backend.h"
 #include "uv/foreign.h"
+#include "uv/nudge.h"
 #include "uv/owned.h"
 #include "uv/process.h"
 #include "uv/resolve.h"
@@ -470,11 +471,6 @@ static void hear(void *w) {
 }
 
 
-static void hush(void *w) {
-  signals_hush(((loop *)w)->host);
-}
-
-
 void loop_hold(host *h) {
   loop_of(h)->draining++;
 }
@@ -571,11 +567,11 @@ static void leave(void *w, int status) {
 #define WORLD(end) \
   { \
     .name = "uv", .now = now, .coarse = coarse, .ticks = ticks, .wall = wall, \
-    .cpu = cpu, .random = draw, .poll = poll_loop, .hear = hear, .hush = hush, \
-    .drain = drain, .leave = end, .thread = thread_run, .bell = thread_bell, \
-    .ring = thread_ring, .press = thread_press, .join = join, \
-    .descriptors = descriptors, .list = list, .net = &uv_backend, \
-    .sys = &uv_system, \
+    .cpu = cpu, .random = draw, .poll = poll_loop, .hear = hear, \
+    .nudge = nudge_begin, .hush = nudge_end, .drain = drain, .leave = end, \
+    .thread = thread_run, .bell = thread_bell, .ring = thread_ring, \
+    .press = thread_press, .join = join, .descriptors = descriptors, \
+    .list = list, .net = &uv_backend, .sys = &uv_system, \
   }
 
 const world uv_world = WORLD(leave);
@@ -704,6 +700,7 @@ void uv_world_close(host *h) {
   children_close(l);
   signals_close(h);
   thread_close(l);
+  nudge_leave(h);
   resolve_close(l);
   uv_close((uv_handle_t *)&l->anchor, NULL);
   uv_walk(&l->uv, on_left, NULL);

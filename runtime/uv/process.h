@@ -39,9 +39,6 @@ int signals_raise(host *h, int signal);
 /* Deliver what has come, without running tasks: for the world's hear. */
 void signals_hear(host *h);
 
-/* What runs has been interrupted: for the world's hush. */
-void signals_hush(host *h);
-
 /* Around a write by a stream, which reports EPIPE itself: no SIGPIPE of this
  * thread ends the process. */
 void signals_quiet(bool quiet);

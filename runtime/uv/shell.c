@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "sched/task.h"
 #include "uv/process.h"
 
 
@@ -97,7 +98,7 @@ static int reap(const host *h, int pid, int flags, int *status) {
   pid_t got;
   do
     got = waitpid(pid, status, flags);
-  while (got < 0 && errno == EINTR && !h->pressed);
+  while (got < 0 && errno == EINTR && !sched_ends_call(h));
   return got < 0 ? -errno : got;
 }
 

@@ -13,9 +13,8 @@
 ** Any other stays noted for the next watch.
 **
 ** While they end the program, or what the prompt runs, these two interrupt system
-** calls, too: a task that blocks in C (io.read) gets an error, and sched/press.c
-** raises the cancellation in its place.  A signal that comes just before such a
-** call would come too early; so the thread is nudged, until somebody has heard.
+** calls, too (uv/nudge.h): a task that blocks in C (io.read) gets an error, and
+** sched/press.c raises the cancellation in its place.
 **
 ** Who is ended by a signal dies of it in the end, having closed everything: so
 ** a parent can tell.
@@ -37,23 +36,15 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "sched/task.h"
+#include "uv/nudge.h"
 #include "uv/process.h"
 #include "uv/terminal.h"
 #include "uv/world.h"
 
 enum { SIGNALS = 64 };
-
-/* Not the one before it, SIGATTACH. */
-#define SIGNUDGE (SIGRTMIN + 7)
-
-/* Between two nudges, in ns: longer than what sched/press.c gives a task that
- * computes. */
-#define NUDGE (50 * 1000 * 1000)
 
 /* What the handler touches. */
 static atomic_uint_least64_t noted;  /* come, not delivered yet */
@@ -61,8 +52,6 @@ static atomic_uint_least64_t ending; /* those that end the program */
 static atomic_bool asked;            /* one of them has come */
 static atomic_uint unheard;          /* SIGINTs since the last delivery */
 static atomic_int bell = -1;         /* the eventfd */
-static atomic_int nudger = -1;       /* a timer; -1: not made yet */
-static atomic_bool nudging;          /* it runs */
 static pthread_t keeper;             /* the owner's thread ... */
 static atomic_bool has_keeper;       /* if there is one */
 static _Thread_local volatile sig_atomic_t quiet; /* a stream writes */
@@ -121,52 +110,6 @@ void uv_world_exit(int status, bool now) {
 
 
 /*
-** Nudging
-*/
-
-static void on_nudge(int n) {
-  (void)n;
-  if (home)
-    sched_press(owner);
-}
-
-
-/* Callable from a handler: a realtime signal and a timer for it are had from the
- * kernel, in which only this thread is meant. */
-static int make_nudger(void) {
-  struct sigaction action = {.sa_handler = on_nudge};
-  struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID,
-                           .sigev_signo = SIGNUDGE};
-  int timer = -1;
-  event._sigev_un._tid = gettid();
-  sigfillset(&action.sa_mask);
-  if (sigaction(SIGNUDGE, &action, NULL) == 0)
-    syscall(SYS_timer_create, CLOCK_MONOTONIC, &event, &timer);
-  return timer;
-}
-
-
-static void set_nudger(long ns) {
-  struct itimerspec every = {{0, ns}, {0, ns}};
-  syscall(SYS_timer_settime, atomic_load(&nudger), 0, &every, NULL);
-}
-
-
-static void nudge(void) {
-  if (atomic_load(&nudger) < 0)
-    atomic_store(&nudger, make_nudger());
-  atomic_store(&nudging, true);
-  set_nudger(NUDGE);
-}
-
-
-void signals_hush(host *h) {
-  if (owner == h && atomic_exchange(&nudging, false))
-    set_nudger(0);
-}
-
-
-/*
 ** Handlers
 */
 
@@ -193,16 +136,29 @@ static bool interrupts(int n) {
 }
 
 
-/* The kernel may choose any thread, but it is the owner's that may block. */
-static bool is_forwarded(int n) {
-  return !home && atomic_load(&has_keeper) && pthread_kill(keeper, n) == 0;
+/* The kernel may choose any thread, but it is the owner's that may block.  The
+ * value that was queued with a signal goes with it. */
+static bool is_forwarded(int n, const siginfo_t *info) {
+  if (home || !atomic_load(&has_keeper))
+    return false;
+  if (info->si_code == SI_QUEUE)
+    return pthread_sigqueue(keeper, n, info->si_value) == 0;
+  return pthread_kill(keeper, n) == 0;
 }
 
 
-static void on_signal(int n) {
+/* An attached prompt's ^C. */
+static bool is_impatient(int n, const siginfo_t *info) {
+  return n == SIGATTACH && info->si_code == SI_QUEUE &&
+         info->si_value.sival_int == KNOCK_INTERRUPT;
+}
+
+
+static void on_signal(int n, siginfo_t *info, void *context) {
   int kept = errno;
   uint64_t one = 1;
-  if (is_forwarded(n)) {
+  (void)context;
+  if (is_forwarded(n, info)) {
     errno = kept;
     return;
   }
@@ -212,24 +168,13 @@ static void on_signal(int n) {
     die(n);
   }
   atomic_fetch_or(&noted, signal_bit(n));
-  if (home && (n == SIGINT || n == SIGTERM))
-    sched_press(owner);
-  if (home && interrupts(n))
-    nudge();
+  if (home && (n == SIGINT || n == SIGTERM || is_impatient(n, info)))
+    nudge_press(interrupts(n));
   if (home && n == SIGINT && sched_is_prompt(owner))
     on_impatience();
   ssize_t told = write(atomic_load(&bell), &one, sizeof one);
   (void)told; /* it fails only when it rings already, or no more */
   errno = kept;
-}
-
-
-static void on_knock(int n, siginfo_t *info, void *context) {
-  (void)context;
-  if (home && info->si_code == SI_QUEUE &&
-      info->si_value.sival_int == KNOCK_INTERRUPT)
-    sched_press(owner);
-  on_signal(n);
 }
 
 
@@ -242,8 +187,9 @@ static bool is_output_gone(void) {
 
 /* An ignored SIGPIPE would stay so in children; a handled one does not.  What
  * is raised here comes when the handler has returned. */
-static void on_pipe(int n) {
+static void on_pipe(int n, siginfo_t *info, void *context) {
   int kept = errno;
+  (void)info, (void)context;
   if (!quiet && is_output_gone()) {
     signal(n, SIG_DFL);
     raise(n);
@@ -258,10 +204,10 @@ void signals_quiet(bool on) {
 
 
 /* Set what a signal does; what it did before neap is kept. */
-static int set_action(int n, struct sigaction *action) {
+static int set_action(int n, struct sigaction action) {
   struct sigaction old;
-  sigfillset(&action->sa_mask);
-  if (sigaction(n, action, &old) < 0)
+  sigfillset(&action.sa_mask);
+  if (sigaction(n, &action, &old) < 0)
     return -errno;
   if ((station.ours & signal_bit(n)) == 0)
     station.before[n - 1] = old;
@@ -270,10 +216,11 @@ static int set_action(int n, struct sigaction *action) {
 }
 
 
-static int set(int n, void (*handler)(int)) {
-  struct sigaction action = {.sa_handler = handler,
-                             .sa_flags = interrupts(n) ? 0 : SA_RESTART};
-  return set_action(n, &action);
+typedef void handler(int n, siginfo_t *info, void *context);
+
+static int set(int n, handler *f) {
+  return set_action(n, (struct sigaction){.sa_sigaction = f,
+                                          .sa_flags = SA_RESTART | SA_SIGINFO});
 }
 
 
@@ -285,13 +232,8 @@ static uint64_t watched(void) {
 }
 
 
-/* A change of it sets the signal anew: whether calls are restarted. */
 static void update_ending(void) {
-  uint64_t all = station.ends & ~watched();
-  uint64_t changed = atomic_exchange(&ending, all) ^ all;
-  for (int n = 1; n <= SIGNALS; n++)
-    if ((changed & station.ends & signal_bit(n)) != 0)
-      set(n, on_signal);
+  atomic_store(&ending, station.ends & ~watched());
 }
 
 
@@ -340,7 +282,7 @@ static void on_bell(watch *w, uint32_t events) {
   if (read(w->fd, &count, sizeof count) < 0)
     return;
   sched_heard(owner);
-  signals_hush(owner);
+  nudge_end(NULL);
   deliver_all(owner);
   round_run(owner);
 }
@@ -372,6 +314,8 @@ static int station_open(host *h) {
     return before == h ? 0 : -EBUSY;
   int status = hang_bell(h);
   home = status == 0;
+  if (home)
+    nudge_home(h);
   keeper = pthread_self();
   atomic_store(&has_keeper, home);
   if (status < 0)
@@ -385,7 +329,6 @@ static int station_open(host *h) {
 void signals_close(host *h) {
   if (owner != h)
     return;
-  signals_hush(h);
   uint64_t given_back = station.ours & ~station.taken;
   for (int n = 1; n <= SIGNALS; n++)
     if ((given_back & signal_bit(n)) != 0)
@@ -413,8 +356,8 @@ static bool is_ignored(int n) {
 
 
 /* Unless it is ignored: to find that out and to set it is one system call. */
-static int catch_first(int n, void (*handler)(int)) {
-  int status = set(n, handler);
+static int catch_first(int n, handler *f) {
+  int status = set(n, f);
   if (status == 0 && is_ignored(n))
     sigaction(n, &station.before[n - 1], NULL);
   return status;
@@ -422,10 +365,8 @@ static int catch_first(int n, void (*handler)(int)) {
 
 
 int uv_world_attach(host *h) {
-  struct sigaction action = {.sa_sigaction = on_knock,
-                             .sa_flags = SA_RESTART | SA_SIGINFO};
   int status = station_open(h);
-  return status < 0 ? status : set_action(SIGATTACH, &action);
+  return status < 0 ? status : set(SIGATTACH, on_signal);
 }
 
 
@@ -518,13 +459,15 @@ int signals_dispose(host *h, int n, bool ignore) {
     return status;
   if ((watched() & signal_bit(n)) != 0)
     return -EBUSY;
-  void (*handler)(int) = ignore || is_ignored(n) ? SIG_IGN : SIG_DFL;
-  bool ends = handler == SIG_DFL && (n == SIGINT || n == SIGTERM);
+  ignore = ignore || is_ignored(n);
+  bool ends = !ignore && (n == SIGINT || n == SIGTERM);
   if (ends)
-    handler = on_signal;
-  else if (handler == SIG_DFL && n == SIGPIPE)
-    handler = on_pipe;
-  status = set(n, handler);
+    status = set(n, on_signal);
+  else if (!ignore && n == SIGPIPE)
+    status = set(n, on_pipe);
+  else
+    status = set_action(
+        n, (struct sigaction){.sa_handler = ignore ? SIG_IGN : SIG_DFL});
   if (status < 0)
     return status;
   atomic_fetch_and(&noted, ~signal_bit(n));

@@ -8,6 +8,7 @@
 #include "host/memory.h"
 #include "sched/task.h"
 #include "sched/world.h"
+#include "uv/nudge.h"
 
 /* Lua's nesting of C calls needs half a MiB (200 levels), and C modules may
  * want as much as a program's main thread has. */
@@ -83,20 +84,17 @@ int thread_run(void *w, void (*run)(void *), void (*done)(void *), void *arg) {
  * one of those of uv/signal.c. */
 #define SIGPRESS (SIGRTMIN + 8)
 
-/* Whose Lua runs in this thread. */
-static _Thread_local host *volatile here;
-
 
 static void on_press(int n) {
+  int kept = errno;
   (void)n;
-  if (here != NULL)
-    sched_press(here);
+  nudge_press(true);
+  errno = kept;
 }
 
 
-/* A call that blocks in C (io.read) does not go on behind it. */
 static int catch_press(void) {
-  struct sigaction action = {.sa_handler = on_press};
+  struct sigaction action = {.sa_handler = on_press, .sa_flags = SA_RESTART};
   sigfillset(&action.sa_mask);
   return sigaction(SIGPRESS, &action, NULL) < 0 ? -errno : 0;
 }
@@ -112,6 +110,7 @@ void thread_hear(loop *l) {
 static void on_rung(uv_async_t *bell) {
   loop *l = bell->data;
   sched_heard(l->host);
+  nudge_end(l);
   l->host->world->hear(l);
 }
 
@@ -135,7 +134,7 @@ int thread_bell(void *w, void (*rang)(host *h)) {
   l->rang = rang;
   l->bell = bell;
   l->home = pthread_self();
-  here = l->host;
+  nudge_home(l->host);
   loop_touch(l);
   return 0;
 }
@@ -158,7 +157,6 @@ void thread_press(void *w) {
 void thread_close(loop *l) {
   if (l->bell == NULL)
     return;
-  here = NULL;
   uv_close((uv_handle_t *)l->bell, on_bell_closed);
   l->bell = NULL;
 }

@@ -94,8 +94,9 @@ function task.timeout(seconds, f, ...) end
 
 --- Call a function that no cancelling and no timeout from outside interrupts:
 --- for what must be done to the end, such as a farewell in a `__close` that waits
---- for the peer's answer. What was asked for meanwhile comes at the next wait behind it.
---- Give what is inside a timeout of its own.
+--- for the peer's answer. What was asked for meanwhile comes at the next wait behind it,
+--- and what a signal asked for also where nothing waits. So a command of `os.execute` in a
+--- shield is waited for. Give what is inside a timeout of its own.
 ---
 --- ```lua
 --- local task = require "neap.task"
