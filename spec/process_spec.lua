@@ -550,7 +550,7 @@ it("a program ends though its children run", function()
   assert.same({stdout = "", stderr = "", code = 0}, result)
 end)
 
-it("io.popen works where descriptor 0 was closed, which then is its pipe", function()
+it("io.popen works where descriptor 0 was closed", function()
   local result = assert(process.run {neap, "-e", [[
     assert(net.connect "fd:0"):close()
     task.sleep(0.01)
