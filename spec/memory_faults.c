@@ -27,7 +27,9 @@
 #include "sched/task.h"
 #include "sched/world.h"
 #include "sys/system.h"
+#include "trace/trace.h"
 #include "uv/world.h"
+#include "worker/worker.h"
 
 /* A peer that could not be closed, in the same process, never reads. */
 #define DRAIN (UINT64_C(100000000))
@@ -49,6 +51,7 @@ static struct {
   lua_Alloc allocate;
   void *context;
   bool armed, over; /* over: there is no such feature */
+  bool fatal;       /* the feature ends the program */
   int feature;
   enum mode mode;
   long k, count;
@@ -92,6 +95,7 @@ static void *allocate(void *context, void *p, size_t old, size_t size) {
 static int l_arm(lua_State *L) {
   fault.over = lua_isnil(L, 1);
   fault.armed = !fault.over;
+  fault.fatal = lua_toboolean(L, 2);
   return 0;
 }
 
@@ -103,10 +107,12 @@ static int l_wrong(lua_State *L) {
 }
 
 
-static int open_sched(lua_State *L) {
+static int open_all(lua_State *L) {
   sched_open(L);
   net_open(L);
-  return sys_open(L);
+  sys_open(L);
+  trace_open(L);
+  return workers_open(L);
 }
 
 
@@ -127,7 +133,7 @@ static int start(lua_State *L) {
 /* What did not open may be ended all the same: a signal has come. */
 static void run_opening(host *h) {
   fault.armed = true;
-  lua_pushcfunction(h->L, open_sched);
+  lua_pushcfunction(h->L, open_all);
   host_call(h, 0, 0);
   fault.armed = false;
   if (h->sched != NULL)
@@ -136,7 +142,7 @@ static void run_opening(host *h) {
 
 
 static bool run_feature(host *h) {
-  lua_pushcfunction(h->L, open_sched);
+  lua_pushcfunction(h->L, open_all);
   if (!host_call(h, 0, 0))
     return false;
   if (fault.mode >= CLOSE) {
@@ -164,6 +170,13 @@ static bool run(host *h) {
 }
 
 
+static void tell(const char *what) {
+  printf("memory_faults: %s: feature %d, mode %d, k %ld\n", what, fault.feature,
+         fault.mode, fault.k);
+  fflush(stdout);
+}
+
+
 /* One host's life; how many allocations the feature made. */
 static long live(enum mode mode, long k) {
   host h = {0};
@@ -172,24 +185,27 @@ static long live(enum mode mode, long k) {
   fault.count = 0;
   fault.armed = false;
   alarm(LIMIT);
-  if (uv_world_open(&h) < 0 || !host_open(&h) || !run(&h))
+  if (uv_world_open(&h) < 0)
     abort();
+  workers_new(&h, NULL, NULL);
+  if (!host_open(&h) || !run(&h))
+    abort();
+  if (mode == NEVER_FAIL && h.exit_status != 0 && !fault.fatal &&
+      fault.feature != OPENING) {
+    tell("fails");
+    abort();
+  }
   fault.armed = false;
   host_close(&h);
+  workers_close(&h);
   net_give_up(&h);
+  trace_close(&h);
   uv_world_close(&h);
   net_close(&h);
   sched_close(&h);
   free(h.told);
   alarm(0);
   return fault.count;
-}
-
-
-static void tell(const char *what) {
-  printf("memory_faults: %s: feature %d, mode %d, k %ld\n", what, fault.feature,
-         fault.mode, fault.k);
-  fflush(stdout);
 }
 
 

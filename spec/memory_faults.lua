@@ -70,11 +70,19 @@ local function talk(endpoint)
   assert(line == "one" and word == "two" and number == 2)
   assert(stream:readuntil "three" == "\n")
   assert(stream:recv() == "\n")
-  assert(tostring(stream) and tostring(stream.localaddr) and stream.remoteaddr)
+  assert(tostring(stream) and tostring(stream.localaddr) and tostring(stream.remoteaddr))
   stream:shutdown()
   assert(stream:read "a" == "")
   listener:close()
   server:join()
+end
+
+--- The features that end the program.
+local ends = {}
+
+local function ending(f)
+  ends[f] = true
+  return f
 end
 
 local features = {
@@ -110,10 +118,10 @@ local features = {
     end)
     assert(not ok and err)
   end,
-  function() -- a failure of the program
+  ending(function() -- a failure of the program
     task.spawn(error, {"lost"})
     task.sleep(10)
-  end,
+  end),
   function() -- timeouts, cancelling
     local _, err = task.timeout(0.0001, task.sleep, 10)
     assert(tostring(err))
@@ -395,11 +403,11 @@ local features = {
     end
     t:join()
   end,
-  function() -- a deadlock
+  ending(function() -- a deadlock
     local t = task.spawn(function() task.channel():recv() end)
     t.name = "stuck"
     t:join()
-  end,
+  end),
 }
 
 if which > #features then
@@ -408,5 +416,5 @@ end
 if how then
   setmetatable({}, {__gc = close_held})
 end
-arm(which)
+arm(which, ends[features[which]])
 features[which]()

@@ -24,7 +24,7 @@ typedef struct channel channel;
 /* The channel of the Channel at index; NULL when it is something else. */
 channel *channel_test(lua_State *L, int index);
 
-/* Push a new box, which takes over the caller's reference. */
+/* Push a new box, with a reference of its own.  Raises; the caller holds another. */
 void channel_push(lua_State *L, channel *c);
 
 /* A channel that only those in it, or in each other, refer to is freed with what it

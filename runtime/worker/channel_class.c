@@ -253,6 +253,30 @@ static int l_eq(lua_State *L) {
 /* ==} */
 
 
+/* Who gets a channel in a message may not have required the module.  The box is
+ * empty until all that may raise is done. */
+static box *new_box(lua_State *L) {
+  channel_open(L);
+  lua_pop(L, 1);
+  box *b = host_box(L, CLASS, sizeof *b, 0);
+  if (b == NULL)
+    lua_error(L);
+  memset(b, 0, sizeof *b);
+  b->host = host_of(L);
+  int status = workers_bell(b->host);
+  if (status < 0) {
+    error_push(L, status, "channel", NULL);
+    lua_error(L);
+  }
+  return b;
+}
+
+/* With a reference that is the box's from now on. */
+static void fill(box *b, channel *c) {
+  b->channel = c;
+  link_box(b);
+}
+
 /*
 ** {== channel(name?, capacity?) : Channel
 */
@@ -264,8 +288,9 @@ int channel_lua(lua_State *L) {
                 "a capacity from 1 to 1048576 expected");
   luaL_argcheck(L, name == NULL || strlen(name) == lua_rawlen(L, 1), 1,
                 "a name without zero bytes expected");
+  box *b = new_box(L);
   channel *c = channel_find(name, (unsigned)n);
-  channel_push(L, c);
+  fill(b, c);
   if (!lua_isnoneornil(L, 2) && n != c->capacity)
     return luaL_error(L, "channel '%s' has a capacity of %d", name,
                       (int)c->capacity);
@@ -275,25 +300,9 @@ int channel_lua(lua_State *L) {
 /* ==} */
 
 
-/* Who gets a channel in a message may not have required the module. */
 void channel_push(lua_State *L, channel *c) {
-  channel_open(L);
-  lua_pop(L, 1);
-  box *b = host_box(L, CLASS, sizeof *b, 0);
-  if (b == NULL) {
-    channel_drop(c);
-    lua_error(L);
-  }
-  memset(b, 0, sizeof *b);
-  b->host = host_of(L);
-  int status = workers_bell(b->host);
-  if (status < 0) {
-    channel_drop(c);
-    error_push(L, status, "channel", NULL);
-    lua_error(L);
-  }
-  b->channel = c;
-  link_box(b);
+  box *b = new_box(L);
+  fill(b, channel_hold(c));
 }
 
 static const luaL_Reg metamethods[] = {
@@ -310,17 +319,22 @@ static const luaL_Reg methods[] = {{"send", l_send},
 static const luaL_Reg parcel_metamethods[] = {{"__gc", parcel_gc},
                                               {NULL, NULL}};
 
+/* Registered when it is whole. */
 void channel_open(lua_State *L) {
   luaL_checkstack(L, LUA_MINSTACK, "channel");
-  if (!luaL_newmetatable(L, CLASS))
+  if (luaL_getmetatable(L, CLASS) != LUA_TNIL)
     return;
-  luaL_setfuncs(L, metamethods, 0);
+  luaL_newmetatable(L, PARCEL);
+  luaL_setfuncs(L, parcel_metamethods, 0);
+  lua_pop(L, 2);
+  luaL_newlib(L, metamethods);
+  lua_pushliteral(L, CLASS);
+  lua_setfield(L, -2, "__name");
   luaL_newlib(L, methods);
   lua_pushcclosure(L, l_index, 1);
   lua_setfield(L, -2, "__index");
-  luaL_newmetatable(L, PARCEL);
-  luaL_setfuncs(L, parcel_metamethods, 0);
-  lua_pop(L, 1);
+  lua_pushvalue(L, -1);
+  lua_setfield(L, LUA_REGISTRYINDEX, CLASS);
 }
 
 /* ==} */

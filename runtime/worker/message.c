@@ -257,7 +257,7 @@ static void get_float(cursor *c) {
 static void get_channel(cursor *c) {
   uint32_t i;
   get(c, &i, sizeof i);
-  channel_push(c->L, channel_hold(c->message->channels[i]));
+  channel_push(c->L, c->message->channels[i]);
 }
 
 
