@@ -143,7 +143,6 @@ describe("a file has one idea, and at most", function()
     ["runtime/net/read.c"] = "the takers, and the ways to read by them",
     ["runtime/net/stream.c"] = "a stream's life, and what scripts see of it",
     ["runtime/sched/task.c"] = "a task's life, and the loop that runs tasks",
-    ["runtime/uv/datagram.c"] = "messages, and how their sockets are made and connected",
     ["runtime/uv/loop.c"] = "the epoll, and clocks and folders",
     ["runtime/uv/socket.c"] = "streams over sockets, and SCTP's",
   }

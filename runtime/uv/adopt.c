@@ -80,7 +80,7 @@ static bool has_ended(int fd) {
 
 
 /* A listening socket has no peer; any other must have one, or have had one, and be
- * a stream's (datagram.c adopts the others). */
+ * a stream's (datagram_open.c adopts the others). */
 static int check_socket(int fd, address *peer, bool *listening) {
   int type = option_int(fd, SOL_SOCKET, SO_TYPE);
   *listening = option_int(fd, SOL_SOCKET, SO_ACCEPTCONN) > 0;

@@ -89,7 +89,7 @@ static void on_ready(watch *w, uint32_t events) {
 
 
 /* The body, for a descriptor that listens.  What seqpackets need to tell an
- * empty message from the end (datagram.c) the accepted inherit, so that it holds
+ * empty message from the end (datagram_recv.c) the accepted inherit, so that it holds
  * for their first message. */
 static listener *make(host *h, int fd, const sockspec *spec,
                       const acceptor *a) {
