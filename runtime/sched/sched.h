@@ -16,8 +16,10 @@
 #define SCHED_SCHED_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
+#include "host/heap.h"
 #include "sched/task.h"
 #include "sched/wait.h"
 #include "sched/world.h"
@@ -68,7 +70,7 @@ struct task {
   bool aside : 1;    /* the program does not wait for it */
   bool shown : 1;    /* the script has got its coroutine */
   uint32_t since;    /* of the current wait: sched.now in TICKs */
-  unsigned timer;    /* its place in the heap, from 1; 0: none */
+  heap_place timer;  /* in sched.deadlines */
   int status;        /* what ended the last wait */
   lua_State *co;     /* NULL once it has ended */
   lua_State *parked; /* the innermost coroutine, while it waits */
@@ -100,11 +102,6 @@ struct scope {
   bool ended : 1;
   uint32_t mark; /* host_mark; at the end */
 };
-
-typedef struct timer {
-  uint64_t at;
-  task *task;
-} timer;
 
 /* Of task.slot: none; and so many coroutines are kept. */
 enum { NO_SLOT = -1, IDLE = 64 };
@@ -140,9 +137,8 @@ struct sched {
   int task_class;   /* host_class */
   int idle[IDLE];   /* and those that hold a coroutine */
   unsigned idle_count;
-  int libraries; /* registry: Lua's own list of C libraries */
-  timer *heap;   /* from 1 */
-  unsigned timers, heap_room;
+  int libraries;      /* registry: Lua's own list of C libraries */
+  heap deadlines;     /* timer.c */
   const char **sites; /* source names of spawn sites, from 1 */
   unsigned site_count;
   const char *reason; /* of sched_interrupt */

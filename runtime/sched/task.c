@@ -950,7 +950,7 @@ void sched_close(host *h) {
   for (unsigned i = 1; i <= s->site_count; i++)
     free((char *)s->sites[i]);
   free(s->sites);
-  free(s->heap);
+  heap_free(&s->deadlines);
   free(s->unrefs);
   free(s);
   h->sched = NULL;

@@ -19,6 +19,7 @@
 #include "net/net.h"
 #include "uv/backend.h"
 #include "uv/socket.h"
+#include "uv/timer.h"
 
 #ifndef IP_BIND_ADDRESS_NO_PORT
 #define IP_BIND_ADDRESS_NO_PORT 24
@@ -26,9 +27,11 @@
 
 enum { PAUSE_FIRST = 1, PAUSE_LAST = 50 }; /* between attempts, ms */
 
+#define MILLISECOND UINT64_C(1000000)
+
 struct attempt {
-  uv_timer_t timer;
-  stream *stream; /* NULL: given up */
+  loop_timer timer; /* first: it is how its call finds the attempt */
+  stream *stream;
   unsigned pause;
   address addr;
 };
@@ -50,34 +53,25 @@ static int try_connect(int fd, const address *a) {
 ** Unix sockets: attempts
 */
 
-static void on_attempt_closed(uv_handle_t *timer) {
-  free(timer->data);
-}
-
-
 void attempt_stop(struct attempt *a) {
-  loop *l = loop_of(a->stream->host);
   wire *w = stream_part(a->stream); /* it may be being closed */
   w->attempting = false;
-  a->stream = NULL;
-  uv_close((uv_handle_t *)&a->timer, on_attempt_closed);
-  loop_touch(l);
+  loop_timer_stop(loop_of(a->stream->host), &a->timer);
+  free(a);
 }
 
 
-static void on_pause_over(uv_timer_t *timer);
+static void on_pause_over(loop_timer *timer);
 
 static void attempt_later(struct attempt *a) {
-  loop *l = loop_of(a->stream->host);
-  uv_update_time(&l->uv);
-  uv_timer_start(&a->timer, on_pause_over, a->pause, 0);
-  loop_touch(l);
+  loop_timer_start(loop_of(a->stream->host), &a->timer, a->pause * MILLISECOND,
+                   on_pause_over);
   a->pause = a->pause < PAUSE_LAST / 2 ? a->pause * 2 : PAUSE_LAST;
 }
 
 
-static void on_pause_over(uv_timer_t *timer) {
-  struct attempt *a = timer->data;
+static void on_pause_over(loop_timer *timer) {
+  struct attempt *a = (struct attempt *)timer;
   stream *s = a->stream;
   int status = try_connect(wire_fd(s), &a->addr);
   if (status == -EAGAIN) {
@@ -95,10 +89,8 @@ static void attempt_begin(stream *s, const address *addr) {
   a->stream = s;
   a->addr = *addr;
   a->pause = PAUSE_FIRST;
-  a->timer.data = a;
   w->u.attempt = a;
   w->attempting = true;
-  uv_timer_init(&loop_of(s->host)->uv, &a->timer);
   attempt_later(a);
 }
 

@@ -23,6 +23,8 @@
 #include "uv/owned.h"
 #include "uv/socket.h"
 
+#define MILLISECOND UINT64_C(1000000)
+
 
 int port_peer(int fd, address *a) {
   a->length = sizeof a->u;
@@ -106,41 +108,18 @@ static int send_batch(datagram *d, const outgoing *v, int n) {
 ** Pauses
 */
 
-static void on_pause_closed(uv_handle_t *timer) {
-  free(timer->data);
-}
-
-
-static void end_pause(port *p) {
-  pause_timer *x = p->pausing;
-  loop *l = loop_of(port_datagram(p)->host);
-  p->pausing = NULL;
-  x->datagram = NULL;
-  uv_close((uv_handle_t *)&x->timer, on_pause_closed);
-  loop_touch(l);
-}
-
-
-static void on_pause_over(uv_timer_t *timer) {
-  datagram *d = ((pause_timer *)timer->data)->datagram;
-  end_pause(port_of(d));
-  datagram_writable(d);
+static void on_pause_over(loop_timer *timer) {
+  port *p = (port *)((char *)timer - offsetof(port, timer));
+  datagram_writable(port_datagram(p));
 }
 
 
 static void begin_pause(datagram *d) {
   port *p = port_of(d);
-  loop *l = loop_of(d->host);
-  if (p->pausing != NULL)
+  if (loop_timer_runs(&p->timer))
     return;
-  pause_timer *x = memory_new(sizeof *x);
-  x->datagram = d;
-  x->timer.data = x;
-  p->pausing = x;
-  uv_timer_init(&l->uv, &x->timer);
-  uv_update_time(&l->uv);
-  uv_timer_start(&x->timer, on_pause_over, p->pause, 0);
-  loop_touch(l);
+  loop_timer_start(loop_of(d->host), &p->timer, p->pause * MILLISECOND,
+                   on_pause_over);
   p->pause = p->pause < PAUSE_LAST / 2 ? (uint8_t)(p->pause * 2) : PAUSE_LAST;
 }
 
@@ -166,8 +145,7 @@ static void on_closed(later *x) {
 static void close_port(datagram *d) {
   port *p = datagram_part(d);
   loop *l = loop_of(d->host);
-  if (p->pausing != NULL)
-    end_pause(p);
+  loop_timer_stop(l, &p->timer);
   watch_forget(l, &p->watch);
   place_leave(&p->place, &p->addr);
   owned_close(p->watch.fd);

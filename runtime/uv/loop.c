@@ -6,8 +6,8 @@
 ** read.  What is closed in a batch is freed behind it, for its events may still be
 ** in the batch (net/round.h).
 **
-** libuv gets its turn when its descriptor is ready, when one of its timers is
-** due, and when somebody used one of its functions.
+** libuv gets its turn when its descriptor is ready, and when somebody used one of
+** its functions.
 */
 
 #include "uv/loop.h"
@@ -39,6 +39,7 @@
 #include "uv/socket.h"
 #include "uv/terminal.h"
 #include "uv/thread.h"
+#include "uv/timer.h"
 #include "uv/world.h"
 
 #define SECOND UINT64_C(1000000000)
@@ -379,17 +380,10 @@ static uint64_t until(uint64_t deadline) {
 }
 
 
-/* How long to wait, in ns: for the deadline or libuv's next timer. */
-static uint64_t patience(loop *l, uint64_t deadline) {
-  uint64_t rest = until(deadline);
-  int ms = uv_backend_timeout(&l->uv);
-  if (ms > 0) {
-    uv_update_time(&l->uv);
-    ms = uv_backend_timeout(&l->uv);
-  }
-  if (ms >= 0 && (uint64_t)ms * MILLISECOND < rest)
-    rest = (uint64_t)ms * MILLISECOND;
-  return rest;
+/* How long to wait, in ns: for the deadline or the first timer. */
+static uint64_t patience(const loop *l, uint64_t deadline) {
+  uint64_t first = timers_next(l);
+  return until(first < deadline ? first : deadline);
 }
 
 
@@ -446,6 +440,10 @@ static uint64_t poll_loop(void *w, uint64_t deadline) {
   loop *l = w;
   bool busy = round_end(l->host);
   uint64_t time = deadline == 0 ? now(l) : 0;
+  if (timers_call(l)) {
+    round_run(l->host);
+    busy = true;
+  }
   if (uv_due(l)) {
     run_uv(l);
     busy = true;
@@ -712,6 +710,8 @@ void uv_world_close(host *h) {
   close(l->epoll);
   free(l->events);
   free_pages(l);
+  assert(l->timers.count == 0);
+  heap_free(&l->timers);
   arena_free(l->arena);
   free(l);
   h->outside = NULL;

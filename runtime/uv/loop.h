@@ -5,8 +5,8 @@
 ** Sockets do not go through uv_poll_t or uv_tcp_t: uv_poll_init and
 ** uv_poll_start cost five system calls a connection and two a change of
 ** interest, uv__io_poll aborts the process when epoll_ctl fails, and splice or
-** an own accept need the bare descriptor.  Children, timers, and what other
-** threads send are libuv's.  Nothing here uses its pool of threads: it aborts
+** an own accept need the bare descriptor.  Children, and what other threads send,
+** are libuv's.  Nothing here uses its pool of threads: it aborts
 ** where it cannot have them.
 */
 
@@ -18,6 +18,7 @@
 #include <uv.h>
 
 #include "net/round.h"
+#include "host/heap.h"
 
 struct epoll_event;
 
@@ -49,6 +50,7 @@ struct loop {
   watch ***pages; /* what is in the epoll, by descriptor */
   unsigned page_count;
   unsigned births;  /* the last watch.birth given */
+  heap timers;      /* calls due at a time: timer.c */
   unsigned threads; /* that run for this host */
   uv_async_t *bell; /* for other threads to ring; NULL: not hung */
   void (*rang)(host *h);

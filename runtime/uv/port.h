@@ -15,6 +15,7 @@
 #include "uv/datagram.h"
 #include "uv/parcel.h"
 #include "uv/place.h"
+#include "uv/timer.h"
 
 #ifndef UDP_GRO
 #define UDP_GRO 104
@@ -35,21 +36,16 @@ enum { AS_ASKED, IF_MANY, BY_ITSELF };
  * there. */
 enum { NO_STRANGERS, STRANGERS, LAST_STRANGERS };
 
-typedef struct pause {
-  uv_timer_t timer;
-  datagram *datagram; /* NULL: given up */
-} pause_timer;
-
 typedef struct port {
   watch watch; /* first: it is how ready finds the port */
   later later;
   place place;
-  address addr;         /* of a unix socket with a file */
-  pause_timer *pausing; /* NULL: no */
-  uint8_t want;         /* as a wire's */
-  uint8_t expected;     /* messages in the next batch */
-  uint8_t singles;      /* batches of late that brought one */
-  uint8_t pause;        /* the next one, ms */
+  address addr;     /* of a unix socket with a file */
+  loop_timer timer; /* of a pause */
+  uint8_t want;     /* as a wire's */
+  uint8_t expected; /* messages in the next batch */
+  uint8_t singles;  /* batches of late that brought one */
+  uint8_t pause;    /* the next one, ms */
   uint8_t joining;
   uint8_t strangers;
   bool congested;     /* the last failure was of a lack of buffers */
