@@ -16,6 +16,7 @@
 #include "host/host.h"
 #include "net/net.h"
 #include "repl/repl.h"
+#include "sched/life.h"
 #include "sched/task.h"
 #include "sched/world.h"
 #include "sys/system.h"
@@ -29,9 +30,6 @@ static const char supervisor[] =
 
 static const char interactive_script[] =
     "require('neap.repl.main').interactive(...)";
-
-/* The command line; set before the first host is opened. */
-static command program;
 
 
 /* Each collection frees some messages' worth, and the next messages take it
@@ -60,75 +58,40 @@ static void push_function(lua_State *L, const char *code, size_t n) {
 
 
 /*
-** One host, from its beginning to its end
+** Hosts
 */
 
 static void live_worker(worker *w);
 
-
-static bool open_all(host *h) {
-  static const lua_CFunction opens[] = {sched_open, net_open,     sys_open,
-                                        trace_open, workers_open, repl_open,
-                                        host_seal};
-  for (size_t i = 0; i < sizeof opens / sizeof *opens; i++) {
-    lua_pushcfunction(h->L, opens[i]);
-    if (!host_call(h, 0, 0))
-      return false;
-  }
-  return true;
+/* What print wrote has arrived before the traces end, which may go there, too. */
+static void flush(host *h) {
+  if (h->world->leave != NULL)
+    h->exit_status = host_flush(h->exit_status);
 }
 
 
-/* Errors before the first task runs have no traceback to show.  It may be that a
- * signal has come. */
-static int start_failed(host *h) {
-  const char *text = lua_tostring(h->L, -1);
-  if (h->pressed && h->sched != NULL)
-    h->world->hear(h->outside);
-  if (h->exit_status < 0)
-    return h->exit_status;
-  host_tell(h, text, strcspn(text, "\n"));
-  return h->exit_status != 0 ? h->exit_status : EXIT_FAILURE;
-}
+/* Traces see the sockets close. */
+static const subsystem subsystems[] = {
+    {.open = trace_open, .end = trace_close},
+    {.end = flush},
+    {.open = net_open, .end = net_give_up, .close = net_close},
+    {.open = sys_open},
+    {.open = workers_open, .end = workers_close},
+    {.open = repl_open},
+    {NULL},
+};
 
 
-/* Run the program that start(about) spawns as the first task. */
-static int run(host *h, lua_CFunction start, void *about) {
-  if (!open_all(h))
-    return start_failed(h);
-  lua_pushcfunction(h->L, start);
-  lua_pushlightuserdata(h->L, about);
-  if (!host_call(h, 1, 0))
-    return start_failed(h);
-  sched_run(h);
-  sched_drain(h);
-  return h->exit_status;
-}
-
-
-static void finish(host *h) {
-  uv_world_close(h); /* the last bodies are freed in it */
-  net_close(h);
-  sched_close(h);
-  free(h->told);
-}
-
-
-/* 0; or -errno, and nothing is left. */
-static int begin(host *h, worker *self) {
-  int status = uv_world_open(h);
-  if (status < 0)
-    return status;
-  h->busy_poll = (uint64_t)program.busy_poll * 1000;
-  h->no_environment = program.no_environment;
-  if (self != NULL)
-    h->world = &uv_thread_world;
-  workers_new(h, live_worker, self);
-  if (host_open(h))
-    return 0;
-  workers_close(h);
-  finish(h);
-  return -ENOMEM;
+/* 0 or -errno. */
+static int begin(host *h, int (*make)(host *h), const command *c,
+                 worker *self) {
+  h->busy_poll = (uint64_t)c->busy_poll * 1000;
+  h->no_environment = c->no_environment;
+  h->command = c;
+  int status = life_open(h, make, subsystems);
+  if (status == 0)
+    workers_new(h, live_worker, self);
+  return status;
 }
 
 
@@ -144,7 +107,7 @@ static void push_worker(lua_State *L, const worker *w) {
     program_push_file(L, worker_name(w));
     break;
   case WORKER_PROGRAM:
-    program_push(L, &program);
+    program_push(L, host_of(L)->command);
     break;
   default:
     push_function(L, code, n);
@@ -170,18 +133,16 @@ static int start_worker(lua_State *L) {
 
 static void live_worker(worker *w) {
   host h = {0};
-  int status = begin(&h, w);
+  const command *c = worker_parent(w)->command;
+  int status = begin(&h, uv_world_open_thread, c, w);
   if (status < 0) {
     worker_end(w, status, NULL);
     return;
   }
-  status = run(&h, start_worker, w);
-  worker_end(w, status, &h);
-  host_close(&h);
-  workers_close(&h);
-  net_give_up(&h);
-  trace_close(&h);
-  finish(&h);
+  if (life_start(&h, start_worker, w))
+    life_run(&h);
+  worker_end(w, h.exit_status, &h);
+  life_close(&h);
 }
 
 
@@ -191,21 +152,20 @@ static void live_worker(worker *w) {
 
 /* Push the supervisor of workers, which run the program, and what it gets before
  * the program's arguments; returns how many. */
-static int push_supervisor(lua_State *L) {
+static int push_supervisor(lua_State *L, const command *c) {
   push_own(L, supervisor, "=neap.worker");
-  lua_pushinteger(L, program.workers);
+  lua_pushinteger(L, c->workers);
   lua_pushinteger(L, WORKER_PROGRAM);
-  lua_pushstring(L, program.verb == VERB_CODE ? "-e"
-                                              : program.argv[program.program]);
+  lua_pushstring(L, c->verb == VERB_CODE ? "-e" : c->argv[c->program]);
   lua_pushnil(L);
   return 4;
 }
 
 
-static bool may_be_attached(void) {
+static bool may_be_attached(const command *c) {
   const char *setting = getenv("NEAP_ATTACH");
   bool off = setting != NULL && strcmp(setting, "0") == 0;
-  return !off && !program.no_attach && program.verb != VERB_REMOTE;
+  return !off && !c->no_attach && c->verb != VERB_REMOTE;
 }
 
 
@@ -238,20 +198,21 @@ static void start_trace(lua_State *L, const command *c) {
 
 
 static int start(lua_State *L) {
+  const command *c = host_of(L)->command;
   int n = 0;
-  if (may_be_attached())
+  if (may_be_attached(c))
     sched_on_summon(host_of(L), repl_summoned);
-  if (program.workers > 0)
-    n = push_supervisor(L);
+  if (c->workers > 0)
+    n = push_supervisor(L, c);
   else
-    program_push(L, &program);
-  if (program.traces)
-    start_trace(L, &program);
-  if (program.interactive && program.verb != VERB_PROMPT) {
+    program_push(L, c);
+  if (c->traces)
+    start_trace(L, c);
+  if (c->interactive && c->verb != VERB_PROMPT) {
     push_own(L, interactive_script, "=neap.repl");
     lua_insert(L, -(++n + 1));
   }
-  n += program_push_arguments(L, &program);
+  n += program_push_arguments(L, c);
   task_spawn(L, NULL, n);
   lua_pushliteral(L, "main");
   lua_setfield(L, -2, "name");
@@ -259,31 +220,29 @@ static int start(lua_State *L) {
 }
 
 
-static int run_program(void) {
+static int run_program(const command *c) {
   host h = {0};
-  int status = begin(&h, NULL);
+  int status = begin(&h, uv_world_open, c, NULL);
   if (status < 0) {
     fprintf(stderr, "neap: cannot start: %s (%s)\n", strerrordesc_np(-status),
             error_code(status));
     return EXIT_FAILURE;
   }
   uv_world_signals(&h);
-  if (may_be_attached())
+  if (may_be_attached(c))
     uv_world_attach(&h);
-  status = run(&h, start, NULL);
-  host_close(&h);
-  workers_close(&h);
-  net_give_up(&h);
-  status = host_flush(status);
-  trace_close(&h);
-  if (uv_world_busy(&h))
-    uv_world_exit(status, true); /* finish() would wait for a read */
-  finish(&h);
-  return status;
+  if (life_start(&h, start, NULL))
+    life_run(&h);
+  life_end(&h);
+  if (life_is_busy(&h))
+    uv_world_exit(h.exit_status, true); /* life_close would wait for a read */
+  life_close(&h);
+  return h.exit_status;
 }
 
 
 int main(int argc, char **argv) {
+  command program;
   int status = command_parse(&program, argc, argv);
   if (status != 0)
     return status;
@@ -294,5 +253,5 @@ int main(int argc, char **argv) {
   uv_world_descriptors();
   uv_world_explain();
   keep_freed_memory();
-  uv_world_exit(run_program(), false);
+  uv_world_exit(run_program(&program), false);
 }

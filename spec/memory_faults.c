@@ -24,6 +24,7 @@
 #include "host/host.h"
 #include "host/memory.h"
 #include "net/net.h"
+#include "sched/life.h"
 #include "sched/task.h"
 #include "sched/world.h"
 #include "sys/system.h"
@@ -31,11 +32,10 @@
 #include "uv/world.h"
 #include "worker/worker.h"
 
-/* A peer that could not be closed, in the same process, never reads. */
-#define DRAIN (UINT64_C(100000000))
-
 /* No feature takes so many seconds. */
 enum { LIMIT = 20 };
+
+#define MILLISECOND UINT64_C(1000000)
 
 enum { OPENING }; /* the others are the script's */
 
@@ -107,16 +107,33 @@ static int l_wrong(lua_State *L) {
 }
 
 
-static int open_all(lua_State *L) {
-  sched_open(L);
-  net_open(L);
-  sys_open(L);
-  trace_open(L);
-  return workers_open(L);
+static const subsystem subsystems[] = {
+    {.open = trace_open, .end = trace_close},
+    {.open = net_open, .end = net_give_up, .close = net_close},
+    {.open = sys_open},
+    {.open = workers_open, .end = workers_close},
+    {NULL},
+};
+
+
+static void set_faults(lua_State *L) {
+  fault.L = L;
+  fault.allocate = lua_getallocf(L, &fault.context);
+  lua_setallocf(L, allocate, fault.context);
+}
+
+
+static void set_collector(lua_State *L) {
+  if (fault.mode < CLOSE)
+    return;
+  lua_gc(L, LUA_GCINC, PAUSE, SPEED, STEP);
+  lua_gc(L, LUA_GCCOLLECT);
+  lua_gc(L, LUA_GCSTOP);
 }
 
 
 static int start(lua_State *L) {
+  set_collector(L);
   if (luaL_loadbufferx(L, fault.code, fault.size, "script", "b") != LUA_OK)
     return lua_error(L);
   lua_pushinteger(L, fault.feature);
@@ -130,43 +147,41 @@ static int start(lua_State *L) {
 }
 
 
+static int start_nothing(lua_State *L) {
+  (void)L;
+  return 0;
+}
+
+
 /* What did not open may be ended all the same: a signal has come. */
 static void run_opening(host *h) {
   fault.armed = true;
-  lua_pushcfunction(h->L, open_all);
-  host_call(h, 0, 0);
+  life_start(h, start_nothing, NULL);
   fault.armed = false;
   if (h->sched != NULL)
     sched_interrupt(h, EXIT_FAILURE, "ended");
 }
 
 
-static bool run_feature(host *h) {
-  lua_pushcfunction(h->L, open_all);
-  if (!host_call(h, 0, 0))
-    return false;
-  if (fault.mode >= CLOSE) {
-    lua_gc(h->L, LUA_GCINC, PAUSE, SPEED, STEP);
-    lua_gc(h->L, LUA_GCCOLLECT);
-    lua_gc(h->L, LUA_GCSTOP);
+/* A peer that could not be closed, in the same process, never reads: what goes out
+ * goes at once. */
+static void run_feature(host *h) {
+  enum { TRIES = 100 };
+  uint64_t next, time = 0;
+  if (!life_start(h, start, NULL))
+    abort();
+  for (int draining = 0; draining < TRIES;) {
+    enum turn t = life_turn(h, time, &next);
+    if (t == TURN_ENDED)
+      return;
+    if (t == TURN_STUCK)
+      life_deadlock(h);
+    if (t == TURN_DRAINS) {
+      draining++;
+      next = h->world->now(h->outside) + MILLISECOND;
+    }
+    time = t == TURN_STUCK ? 0 : h->world->poll(h->outside, next);
   }
-  lua_pushcfunction(h->L, start);
-  if (!host_call(h, 0, 0))
-    return false;
-  sched_run(h);
-  h->world->drain(h->outside, h->world->now(h->outside) + DRAIN);
-  return true;
-}
-
-
-static bool run(host *h) {
-  fault.L = h->L;
-  fault.allocate = lua_getallocf(h->L, &fault.context);
-  lua_setallocf(h->L, allocate, fault.context);
-  if (fault.feature != OPENING)
-    return run_feature(h);
-  run_opening(h);
-  return true;
 }
 
 
@@ -185,25 +200,21 @@ static long live(enum mode mode, long k) {
   fault.count = 0;
   fault.armed = false;
   alarm(LIMIT);
-  if (uv_world_open(&h) < 0)
+  if (life_open(&h, uv_world_open, subsystems) < 0)
     abort();
   workers_new(&h, NULL, NULL);
-  if (!host_open(&h) || !run(&h))
-    abort();
+  set_faults(h.L);
+  if (fault.feature == OPENING)
+    run_opening(&h);
+  else
+    run_feature(&h);
   if (mode == NEVER_FAIL && h.exit_status != 0 && !fault.fatal &&
       fault.feature != OPENING) {
     tell("fails");
     abort();
   }
   fault.armed = false;
-  host_close(&h);
-  workers_close(&h);
-  net_give_up(&h);
-  trace_close(&h);
-  uv_world_close(&h);
-  net_close(&h);
-  sched_close(&h);
-  free(h.told);
+  life_close(&h);
   alarm(0);
   return fault.count;
 }

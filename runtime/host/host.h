@@ -30,7 +30,9 @@ struct host {
   lua_State *L;              /* the main thread; no user code runs on it */
   struct slab *slab;         /* its memory */
   const struct world *world; /* what the outside decides: sched/world.h */
-  void *outside;             /* the backend's own state, its first argument */
+  const struct subsystem *subsystems; /* what is opened with it: sched/life.h */
+  const struct command *command; /* of the process: cli/command.h; NULL: none */
+  void *outside;       /* the backend's own state, its first argument */
   uint64_t busy_poll;  /* ns that a real world's poll looks for news before it
                          sleeps */
   struct sched *sched; /* tasks and deadlines: sched/task.h */
@@ -63,7 +65,8 @@ struct host {
                       it has ended well */
   bool ended;      /* the state is being closed: what a finalizer makes now
                        gets none itself */
-  bool quiet;      /* it drains or closes: no Lua runs any more */
+  bool quiet;      /* the program has ended: no task runs any more, and what
+                       arrives is for nobody */
   int exit_status; /* of the process; -n: it ends by signal n */
 };
 

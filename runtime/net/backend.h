@@ -271,7 +271,8 @@ struct attention {
   void *owner;
 };
 
-/* What a backend gives the sockets of a host.  `w` is host.outside. */
+/* What a backend gives the sockets of a host.  No function is NULL, which net_open
+ * checks; of a transport's some may be. */
 typedef struct backend backend;
 struct backend {
   /* socket, options, bind, listen: whole, so that every failure shows here. */
@@ -330,11 +331,6 @@ struct backend {
    * be called again, until unattend. */
   int (*attend)(host *h, attention *a);
   void (*unattend)(host *h, attention *a);
-
-  /* Count a stream while bytes that the kernel refused are not out, or it waits
-   * for its peer's end: world.drain waits for none to be left. */
-  void (*hold)(host *h);
-  void (*release)(host *h);
 
   int (*resolve)(host *h, lookup *l); /* on failure l stays the caller's */
   void (*unresolve)(lookup *l);       /* gives it up, and frees it */

@@ -5,6 +5,7 @@
 
 #include "host/memory.h"
 #include "host/slab.h"
+#include "host/whole.h"
 #include "net/bag.h"
 #include "net/descriptor.h"
 #include "net/endpoint.h"
@@ -182,12 +183,14 @@ bool net_spare(host *h) {
 }
 
 
-/* The program has ended: close what it left open. */
+/* The program has ended, perhaps in the midst of a round: close what it left open.
+ * What Lua has not got, for a lack of memory, is still somebody else's. */
 static void leave(host *h) {
   struct net *n = net_of(h);
+  round_run(h);
   for (stream *s = n->streams, *next; s != NULL; s = next) {
     next = s->next;
-    if (s->state <= OPEN && s->transport->outside)
+    if (s->state <= OPEN && s->transport->outside && s->box != NULL)
       stream_close(s, false);
   }
   n->look = h->world->now(h->outside);
@@ -233,6 +236,8 @@ static int open_core(lua_State *L) {
 
 int net_open(lua_State *L) {
   host *h = host_of(L);
+  const backend *b = h->world->net;
+  whole_check(b, sizeof *b, "the backend", NULL, 0);
   h->net = memory_new(sizeof *h->net);
   h->net->host = h;
   h->net->closing_end = &h->net->closing;

@@ -42,13 +42,13 @@ static void rest(stream *s) {
 /* The process waits at its end for what is pending to the world outside. */
 static void hold(stream *s) {
   if (s->transport->outside)
-    s->host->world->net->hold(s->host);
+    sched_hold(s->host);
 }
 
 
 static void release(stream *s) {
   if (s->transport->outside)
-    s->host->world->net->release(s->host);
+    sched_release(s->host);
 }
 
 

@@ -22,6 +22,7 @@
 #include "net/property.h"
 #include "net/ready.h"
 #include "net/trace.h"
+#include "sched/task.h"
 #include "sched/world.h"
 
 /* How long a closed stream may send what it accepted, and wait for a peer that
@@ -101,14 +102,14 @@ static void wake_reader(stream *s) {
 /* The process waits for it at its end, as it does for what is pending. */
 static void linger(stream *s) {
   s->state = LINGERING;
-  s->host->world->net->hold(s->host);
+  sched_hold(s->host);
 }
 
 
 static void release(stream *s, bool reset) {
   net_unlink(s);
   if (s->state == LINGERING)
-    s->host->world->net->release(s->host);
+    sched_release(s->host);
   trace_stream(s, reset && s->state != CONNECTING ? TRACE_RESET : TRACE_CLOSED,
                0);
   s->state = CLOSED;

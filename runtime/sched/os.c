@@ -52,7 +52,7 @@ static int l_clock(lua_State *L) {
 
 
 static void leave(host *h, int status, bool close) {
-  sched_drain(h);
+  life_drain(h);
   if (close)
     host_close(h);
   if (h->watcher != NULL)

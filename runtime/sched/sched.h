@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "host/heap.h"
+#include "sched/life.h"
 #include "sched/task.h"
 #include "sched/wait.h"
 #include "sched/world.h"
@@ -106,6 +107,8 @@ struct scope {
 /* Of task.slot: none; and so many coroutines are kept. */
 enum { NO_SLOT = -1, IDLE = 64 };
 
+#define TASK_CLASS "neap.Task"
+
 struct sched {
   host *host;
   task *current;
@@ -130,7 +133,8 @@ struct sched {
   task *foreground; /* that SIGINT cancels first; NULL: none */
   frame *trial;     /* the one that runs; NULL: none */
   bool lenient;     /* a failed task is told of, and does not end the program */
-  uint64_t spare;   /* before this time a task in an endless loop is not hit */
+  uint64_t spare;   /* before the thread has computed so long, a task in an
+                       endless loop is not hit */
   int slots;        /* registry: the Tasks that have not ended, slots.c */
   int slot_count;   /* that have been used */
   int free_slot;    /* the first of those that are free, or NO_SLOT */
@@ -153,9 +157,11 @@ struct sched {
   bool (*starved)(host *h);
   int *unrefs;
   unsigned unref_count, unref_room;
-  bool deadlocked;
-  bool leaving; /* the task that just ran has called os.exit */
-  bool stopped; /* that ended this host, not the process */
+  bool deadlocked;   /* and that was reported */
+  bool leaving;      /* the task that just ran has called os.exit */
+  bool stopped;      /* no task runs any more */
+  unsigned held;     /* sched_hold */
+  uint64_t patience; /* until then their release is waited for */
 };
 
 /* Queues (wait.c) */
@@ -177,7 +183,24 @@ void timer_drop(struct sched *s, task *t);
 uint64_t timer_next(struct sched *s);
 task *timer_expired(struct sched *s, uint64_t now);
 
+/* Turns (run.c).  sched_turn: as life_turn, while the program runs.  sched_alarms
+ * makes the calls that are due, and returns when the next one is, or NEVER.
+ * sched_flush sends what small writes gathered. */
+enum turn sched_turn(struct sched *s, uint64_t time, uint64_t *next);
+uint64_t sched_alarms(host *h);
+void sched_flush(struct sched *s);
+
+/* Create the scheduler of an open host, with its root scope, and register its
+ * modules; and free it, after the lua_State. */
+int sched_open(lua_State *L);
+void sched_close(host *h);
+
+/* Which function of a world is missing (world.c)?  Then it is a mistake of who made
+ * it, and the process ends. */
+void world_check(const world *w);
+
 /* Tasks (task.c) */
+void task_run(struct sched *s, task *t); /* until it waits or ends */
 task *task_spawn_served(lua_State *L, scope *into, int nargs);
 task *task_spawn_served_there(lua_State *L, scope *into, int nargs);
 int task_leave(lua_State *L); /* suspend for good, and call os_leave */

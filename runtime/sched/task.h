@@ -2,7 +2,7 @@
 ** Tasks: coroutines that the scheduler owns.  Scopes: the lifetimes that they
 ** are spawned into.
 **
-** Reading order: world.h, wait.h, this, sched.h, task.c.
+** Reading order: world.h, wait.h, this, life.h, sched.h, task.c, run.c.
 */
 
 #ifndef SCHED_TASK_H
@@ -16,19 +16,10 @@
 typedef struct task task;
 typedef struct scope scope;
 
-/* Create the scheduler of an open host, with its root scope, and register its
- * modules.  Raises on lack of memory: call it through host_call. */
-int sched_open(lua_State *L);
-
-/* Free it, after the lua_State. */
-void sched_close(host *h);
-
 /* Run the tasks that are ready now, each once.  The backend calls it after
- * some deliveries, from its poll and from nowhere else. */
+ * some deliveries, from its poll and from nowhere else.  Not where
+ * host.quiet is set. */
 void sched_round(host *h);
-
-/* Run until every task has ended: the root scope's, and all below them. */
-void sched_run(host *h);
 
 /* Cancel everything; the process then ends with this status (-n: by signal n).  Callable from a
  * backend's callback. */
@@ -81,11 +72,13 @@ task *task_current(lua_State *L);
  * called when some tasks have run, and before others are waited for. */
 void sched_on_suspend(host *h, void (*flush)(host *h));
 
-/* The program has ended, and no Lua runs until the state is closed: what sockets
- * accepted goes out, for some seconds at most.  The socket layer's other hook
- * closes them before. */
-void sched_drain(host *h);
+/* The socket layer's other hook: the program has ended, and what sockets accepted
+ * is to go out, before the state is closed.  What the end waits for so, for some
+ * seconds at most, is counted: streams with bytes that the kernel refused, or that
+ * wait for their peer's end. */
 void sched_on_leave(host *h, void (*leave)(host *h));
+void sched_hold(host *h);
+void sched_release(host *h);
 
 /* Call fn(h, now) from the scheduler at that time (NEVER: not at all); set
  * anew each time.  Each has its own, and it keeps no program alive. */
@@ -93,9 +86,6 @@ enum alarm { ALARM_CLOSING, ALARM_TRACE, ALARMS };
 
 void sched_alarm(host *h, enum alarm which, uint64_t at,
                  void (*fn)(host *h, uint64_t now));
-
-/* Make the calls that are due; returns when the next one is, or NEVER. */
-uint64_t sched_alarms(host *h);
 
 /* Called when all tasks wait for each other, before that is reported as a
  * deadlock; true if it has woken one.  Set once. */

@@ -4,12 +4,14 @@
 ** Sockets and names have a table of their own in net/backend.h, and so have
 ** children, signals and the terminal in sys/system.h.
 **
-** `w` is the backend's state, host.outside.  Times are nanoseconds.
+** `w` is the backend's state, host.outside.  Times are nanoseconds.  A function may
+** be NULL only where that is said; life_open checks it (world.c).
 */
 
 #ifndef SCHED_WORLD_H
 #define SCHED_WORLD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -23,12 +25,14 @@ typedef struct world world;
 struct world {
   const char *name;
 
-  uint64_t (*now)(void *w);    /* monotonic, never 0 */
-  uint64_t (*coarse)(void *w); /* the same, but cheap, and some ms late */
-  uint64_t (*ticks)(void *w);  /* passing time, nearly for nothing: one to
+  uint64_t (*now)(void *w);        /* monotonic, never 0 */
+  uint64_t (*coarse)(void *w);     /* the same, but cheap, and some ms late */
+  uint64_t (*ticks)(void *w);      /* passing time, nearly for nothing: one to
                                   five in a ns, from any beginning */
-  int64_t (*wall)(void *w);    /* since 1970-01-01 UTC */
-  uint64_t (*cpu)(void *w);    /* processor time of the process */
+  int64_t (*wall)(void *w);        /* since 1970-01-01 UTC */
+  uint64_t (*cpu)(void *w);        /* processor time of the process */
+  uint64_t (*thread_cpu)(void *w); /* and of the thread that drives the host: by
+                                      it a task computes long (press.c) */
   void (*random)(void *w, void *bytes, size_t n);
 
   /* Which of n ready tasks runs next, 0..n-1.  NULL: first in, first out. */
@@ -38,7 +42,9 @@ struct world {
    * something happened, deliver what happened to the objects that it
    * concerns, and call sched_round() after one or a few deliveries.  Returns
    * the time behind the waiting and before the first delivery; 0: there was no
-   * deadline. */
+   * deadline.  Called between turns, and by what waits for the end of a host.
+   * NULL: who drives the host delivers by himself (life.h); then leave and thread
+   * are NULL, too. */
   uint64_t (*poll)(void *w, uint64_t deadline);
 
   /* Deliver the signals and the rings that have come, and nothing else; called
@@ -51,14 +57,11 @@ struct world {
   void (*nudge)(void *w);
   void (*hush)(void *w);
 
-  /* Let what was closed go out, until it is out or the deadline.  No Lua runs
-   * meanwhile. */
-  void (*drain)(void *w, uint64_t deadline);
-
-  /* End the process, now; a status of -n is death by signal n.  NULL: it is not this host's to end. */
+  /* End the process, now; a status of -n is death by signal n.  NULL: it is not
+   * this host's to end, and os.exit ends the host only. */
   void (*leave)(void *w, int status);
 
-  /* Threads; NULL: there are none.  run(arg) in a thread of its own, and then
+  /* Threads: these four are NULL where there are none.  run(arg) in a thread of its own, and then
    * done(arg) from this host's poll; 0 or -errno. */
   int (*thread)(void *w, void (*run)(void *), void (*done)(void *), void *arg);
 
@@ -69,10 +72,6 @@ struct world {
   void (*ring)(void *w);
   void (*press)(void *w);
 
-  /* Wait until all threads have ended and their done() was called, or until the
-   * deadline.  No Lua runs any more. */
-  void (*join)(void *w, uint64_t deadline);
-
   /* A count of open descriptors, for the census; -1 where the notion has no
    * meaning. */
   int (*descriptors)(void *w);
@@ -81,6 +80,13 @@ struct world {
    * ' ' (another file) before it, and a zero behind it.  The bytes used, or a
    * negative errno. */
   ssize_t (*list)(void *w, const char *path, char *names, size_t room);
+
+  /* Would close() wait for a thread? */
+  bool (*busy)(void *w);
+
+  /* Free what host.outside is, and all that is still open in it, without a call to
+   * the lua_State, which is closed. */
+  void (*close)(struct host *h);
 
   const struct backend *net; /* sockets: net/backend.h */
   const struct system *sys; /* children, signals, the terminal: sys/system.h; or

@@ -11,7 +11,8 @@
 
 #include "host/host.h"
 
-/* A world's, world.sys, has all three. */
+/* A world's, world.sys, has all three, and they have all their functions: sys_open
+ * checks it. */
 struct system {
   const struct processes *processes; /* sys/process.h */
   const struct signals *signals;     /* sys/signals.h */

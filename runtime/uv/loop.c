@@ -29,6 +29,7 @@
 
 #include "host/memory.h"
 #include "sched/task.h"
+#include "sched/world.h"
 #include "uv/arena.h"
 #include "uv/backend.h"
 #include "uv/foreign.h"
@@ -354,6 +355,13 @@ static uint64_t cpu(void *w) {
 }
 
 
+/* Only for what computes: it is a system call. */
+static uint64_t thread_cpu(void *w) {
+  (void)w;
+  return read_clock(CLOCK_THREAD_CPUTIME_ID);
+}
+
+
 static void draw(void *w, void *bytes, size_t n) {
   (void)w;
   for (char *p = bytes; n > 0;) {
@@ -469,40 +477,6 @@ static void hear(void *w) {
 }
 
 
-void loop_hold(host *h) {
-  loop_of(h)->draining++;
-}
-
-
-void loop_release(host *h) {
-  loop_of(h)->draining--;
-}
-
-
-/* Turns without Lua, while there are some left of what *left counts. */
-static void turn_quietly(loop *l, const unsigned *left, uint64_t deadline) {
-  l->host->quiet = true;
-  round_run(l->host); /* this may be called from one */
-  while (*left > 0 && now(l) < deadline) {
-    uint64_t next = sched_alarms(l->host);
-    poll_loop(l, next < deadline ? next : deadline);
-  }
-  l->host->quiet = false;
-}
-
-
-static void drain(void *w, uint64_t deadline) {
-  loop *l = w;
-  turn_quietly(l, &l->draining, deadline);
-}
-
-
-static void join(void *w, uint64_t deadline) {
-  loop *l = w;
-  turn_quietly(l, &l->threads, deadline);
-}
-
-
 /*
 ** The world
 */
@@ -548,32 +522,16 @@ static ssize_t list(void *w, const char *path, char *names, size_t room) {
 }
 
 
-bool uv_world_busy(host *h) {
-  loop *l = loop_of(h);
-  return (l != NULL && l->threads > 0) || resolve_busy();
+static bool busy(void *w) {
+  return ((loop *)w)->threads > 0 || resolve_busy();
 }
 
 
 static void leave(void *w, int status) {
-  loop *l = w;
   fflush(NULL);
   terminal_restore();
-  uv_world_exit(status, uv_world_busy(l->host));
+  uv_world_exit(status, busy(w));
 }
-
-
-#define WORLD(end) \
-  { \
-    .name = "uv", .now = now, .coarse = coarse, .ticks = ticks, .wall = wall, \
-    .cpu = cpu, .random = draw, .poll = poll_loop, .hear = hear, \
-    .nudge = nudge_begin, .hush = nudge_end, .drain = drain, .leave = end, \
-    .thread = thread_run, .bell = thread_bell, .ring = thread_ring, \
-    .press = thread_press, .join = join, .descriptors = descriptors, \
-    .list = list, .net = &uv_backend, .sys = &uv_system, \
-  }
-
-const world uv_world = WORLD(leave);
-const world uv_thread_world = WORLD(NULL);
 
 
 static void on_abort(int n) {
@@ -656,7 +614,7 @@ static int open_epoll(loop *l) {
 }
 
 
-int uv_world_open(host *h) {
+static int open_loop(host *h) {
   int status = prepare();
   if (status < 0)
     return status;
@@ -672,7 +630,6 @@ int uv_world_open(host *h) {
   l->events = memory_grow(NULL, LOOP_BATCH * sizeof *l->events);
   uv_prepare_init(&l->uv, &l->anchor);
   uv_prepare_start(&l->anchor, on_anchor);
-  h->world = &uv_world;
   h->outside = l;
   return 0;
 }
@@ -689,9 +646,8 @@ static void on_left(uv_handle_t *handle, void *unused) {
 
 /* The calls that are due may close handles, and closed handles may have calls
  * to make.  A file may be read yet. */
-void uv_world_close(host *h) {
+static void close_loop(host *h) {
   loop *l = loop_of(h);
-  l->host->quiet = true;
   round_end(l->host);
   while (l->threads > 0)
     uv_run(&l->uv, UV_RUN_ONCE);
@@ -715,4 +671,30 @@ void uv_world_close(host *h) {
   arena_free(l->arena);
   free(l);
   h->outside = NULL;
+}
+
+
+#define WORLD(end) \
+  { \
+    .name = "uv", .now = now, .coarse = coarse, .ticks = ticks, .wall = wall, \
+    .cpu = cpu, .thread_cpu = thread_cpu, .random = draw, .poll = poll_loop, \
+    .hear = hear, .nudge = nudge_begin, .hush = nudge_end, .leave = end, \
+    .thread = thread_run, .bell = thread_bell, .ring = thread_ring, \
+    .press = thread_press, .descriptors = descriptors, .list = list, \
+    .busy = busy, .close = close_loop, .net = &uv_backend, .sys = &uv_system, \
+  }
+
+static const world whole = WORLD(leave);
+static const world thread = WORLD(NULL);
+
+
+int uv_world_open(host *h) {
+  h->world = &whole;
+  return open_loop(h);
+}
+
+
+int uv_world_open_thread(host *h) {
+  h->world = &thread;
+  return open_loop(h);
 }

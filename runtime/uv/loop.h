@@ -17,8 +17,8 @@
 #include <stdint.h>
 #include <uv.h>
 
-#include "net/round.h"
 #include "host/heap.h"
+#include "net/round.h"
 
 struct epoll_event;
 
@@ -55,7 +55,6 @@ struct loop {
   uv_async_t *bell; /* for other threads to ring; NULL: not hung */
   void (*rang)(host *h);
   pthread_t home;             /* the thread that hung it */
-  unsigned draining;          /* loop_hold */
   struct epoll_event *events; /* LOOP_BATCH of them */
   struct arena *arena; /* what messages are read into; NULL: not yet used */
   struct resolving *resolving; /* resolve.c's; NULL: not yet used */
@@ -86,9 +85,5 @@ void watch_forget(loop *l, watch *w);
 
 /* Call after every libuv function that starts, stops or closes something. */
 void loop_touch(loop *l);
-
-/* Count the streams that the end waits for (net/backend.h). */
-void loop_hold(host *h);
-void loop_release(host *h);
 
 #endif

@@ -13,7 +13,7 @@
 extern const processes uv_processes;
 extern const struct system uv_system; /* uv/system.c */
 
-/* Let go of the children that still run.  uv_world_close calls it before the
+/* Let go of the children that still run.  world.close calls it before the
  * last turn of libuv's loop, which frees them. */
 void children_close(loop *l);
 
@@ -43,7 +43,7 @@ void signals_hear(host *h);
  * thread ends the process. */
 void signals_quiet(bool quiet);
 
-/* Give the signals back what they did before; uv_world_close calls it. */
+/* Give the signals back what they did before; world.close calls it. */
 void signals_close(host *h);
 
 #endif

@@ -8,22 +8,15 @@
 #include <signal.h>
 
 #include "host/host.h"
-#include "sched/world.h"
 
-extern const world uv_world;
-
-/* The same for a host that has a thread of a process, not the process. */
-extern const world uv_thread_world;
-
-/* Create the loop of a host (fills host.world and host.outside); 0 or -errno. */
+/* For life_open (sched/life.h): the real world.  One host in a process may be the
+ * one that ends it; the others have a thread, or a part of one. */
 int uv_world_open(host *h);
+int uv_world_open_thread(host *h);
 
 /* From now on an abort() is explained on stderr.  libuv makes one where it cannot
  * go on, without a word. */
 void uv_world_explain(void);
-
-/* Close everything that is left, check that no handle is, free the loop. */
-void uv_world_close(host *h);
 
 /* Let this process use the whole hard limit of descriptors.  Its children get
  * the limit that it was started with. */
@@ -42,8 +35,5 @@ int uv_world_signals(host *h);
  * attach to. */
 int uv_world_attach(host *h);
 #define SIGATTACH (SIGRTMIN + 6)
-
-/* Would exit() pull the ground from under a thread?  Then leave by _exit. */
-bool uv_world_busy(host *h);
 
 #endif

@@ -10,6 +10,7 @@
 
 #include "host/error.h"
 #include "host/memory.h"
+#include "sched/life.h"
 #include "sched/task.h"
 #include "sched/wait.h"
 #include "sched/world.h"
@@ -92,6 +93,8 @@ int workers_bell(host *h) {
   struct workshop *s = workshop_of(h);
   if (s->hung)
     return 0;
+  if (h->world->bell == NULL)
+    return -ENOTSUP;
   int status = h->world->bell(h->outside, rang);
   s->hung = status == 0;
   return status;
@@ -111,6 +114,11 @@ static void interrupt(worker *w, enum asked asked) {
 /*
 ** The thread's side
 */
+
+const host *worker_parent(const worker *w) {
+  return w->parent;
+}
+
 
 enum worker_kind worker_kind(const worker *w) {
   return w->kind;
@@ -449,12 +457,15 @@ void workers_new(host *h, void (*live)(worker *w), worker *self) {
 }
 
 
+static bool any_runs(host *h) {
+  return workshop_of(h)->started != NULL;
+}
+
+
 /* Lua has let go of them all, and so has interrupted them. */
 static void join_all(host *h, struct workshop *s) {
-  for (;;) {
-    h->world->join(h->outside, h->world->now(h->outside) + PATIENCE);
-    if (s->started == NULL)
-      return;
+  while (any_runs(h)) {
+    life_linger(h, any_runs, h->world->now(h->outside) + PATIENCE);
     for (worker *w = s->started; w != NULL; w = w->older)
       interrupt(w, INSIST);
   }

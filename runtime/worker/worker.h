@@ -53,7 +53,9 @@ void workers_close(host *h);
 /* Make sure that the host can be rung; 0 or -errno. */
 int workers_bell(host *h);
 
-/* In the thread: what to run, and under what name. */
+/* In the thread: the host that started it, of which only what is constant may be
+ * looked at; what to run, and under what name. */
+const host *worker_parent(const worker *w);
 enum worker_kind worker_kind(const worker *w);
 const char *worker_name(const worker *w);
 const char *worker_code(const worker *w, size_t *n);

@@ -1,0 +1,23 @@
+#include "sched/world.h"
+
+#include "host/whole.h"
+#include "sched/sched.h"
+
+/* What may be NULL, as world.h says. */
+static const size_t optional[] = {
+    offsetof(world, pick),   offsetof(world, poll), offsetof(world, leave),
+    offsetof(world, thread), offsetof(world, bell), offsetof(world, ring),
+    offsetof(world, press),  offsetof(world, sys),
+};
+
+
+void world_check(const world *w) {
+  bool threads = w->thread != NULL;
+  whole_check(w, sizeof *w, "the world", optional,
+              sizeof optional / sizeof *optional);
+  if ((w->bell != NULL) != threads || (w->ring != NULL) != threads ||
+      (w->press != NULL) != threads)
+    whole_wrong("the world", "threads need thread, bell, ring and press");
+  if (w->poll == NULL && (threads || w->leave != NULL))
+    whole_wrong("the world", "without poll there is no leave and no thread");
+}
