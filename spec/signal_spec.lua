@@ -330,6 +330,30 @@ describe("SIGINT and SIGTERM", function()
     assert.equal("SIGINT", select(2, p:wait()))
   end)
 
+  it("count how long it computes behind them by the processor, not by the clock", function()
+    local p <close> = start [[
+      local function compute(seconds)
+        local began = os.clock()
+        repeat until os.clock() - began > seconds
+      end
+      print "ready"
+      io.stdout:flush()
+      compute(0.02)
+      signal.raise "SIGINT"
+      compute(0.012) -- much less than what it may
+      print "went on"
+    ]]
+    assert.equal("ready", p.stdout:read "l")
+    while p.status == "running" do -- it gets little of the processor, and is late
+      p:kill "SIGSTOP"
+      task.sleep(0.02)
+      p:kill "SIGCONT"
+      task.sleep(0.002)
+    end
+    assert.equal("went on", p.stdout:read "l")
+    assert.equal("SIGINT", select(2, p:wait()))
+  end)
+
   it("end it at once when they come twice, even if it catches the first", function()
     local p <close> = start [[
       print "ready"

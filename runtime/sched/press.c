@@ -32,7 +32,8 @@
 #define MILLISECONDS UINT64_C(1000000)
 
 /* Before a cancelled task that has not waited meanwhile is hit, and between
- * two hits. */
+ * two hits.  This is processor time, as the one below: a machine that is under load
+ * makes no task look as if it computed. */
 #define GRACE (30 * MILLISECONDS)
 
 /* At the prompt: before a task that only keeps others waiting is hit, too. */
@@ -49,8 +50,8 @@ static bool is_interrupted(const task *t) {
 }
 
 
-static uint64_t now(const host *h) {
-  return h->world->now(h->outside);
+static uint64_t spent(const host *h) {
+  return h->world->thread_cpu(h->outside);
 }
 
 
@@ -63,7 +64,7 @@ static void press(task *t) {
 
 
 static void hit(lua_State *L, struct sched *s, task *t) {
-  s->spare = now(s->host) + GRACE;
+  s->spare = spent(s->host) + GRACE;
   s->host->held = t->pressed;
   frame_raise(L, t);
 }
@@ -85,8 +86,8 @@ static void pass_on(task *t) {
 static void hear(struct sched *s) {
   host *h = s->host;
   h->pressed = 0;
-  if (!h->held) /* the time is counted from the first signal */
-    s->spare = now(h) + GRACE;
+  if (!h->held) /* counted from the first signal */
+    s->spare = spent(h) + GRACE;
   h->held = true;
   h->world->hear(h->outside);
   if (s->current != NULL)
@@ -95,7 +96,7 @@ static void hear(struct sched *s) {
 
 
 static void look_at(lua_State *L, struct sched *s, task *t) {
-  uint64_t time = now(s->host);
+  uint64_t time = spent(s->host);
   if (time < s->spare)
     return;
   bool ours = s->lenient || t->aside;
@@ -118,7 +119,7 @@ void press_behind(lua_State *L, task *t) {
   bool ends = h->held || (s->reason != NULL && !frame_is_raised(L, t));
   if (!ends || !is_interrupted(t))
     return;
-  s->spare = now(h) + GRACE;
+  s->spare = spent(h) + GRACE;
   h->held = true;
   host_enter(h, h->running);
   h->world->nudge(h->outside);
@@ -220,7 +221,7 @@ bool sched_is_prompt(const host *h) {
 void press_begin(struct sched *s, task *t) {
   s->host->held = t->pressed;
   if (t->pressed)
-    s->spare = now(s->host) + GRACE;
+    s->spare = spent(s->host) + GRACE;
   host_enter(s->host, t->co);
 }
 

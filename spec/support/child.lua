@@ -44,6 +44,16 @@ function child.run(script, ...)
   return assert(process.run {child.neap, "-e", child.code(script, ...)})
 end
 
+--- How many seconds a process has been ready to run so far, and had no processor: a
+--- busy machine makes it wait, and counts what it computes by that no sooner.
+---@param pid integer
+---@return number
+function child.waited(pid)
+  local file <close> = io.open(("/proc/%d/schedstat"):format(pid))
+  local ns = file and file:read "a":match "^%d+ (%d+)"
+  return ns and ns / 1e9 or 0
+end
+
 --- A copy of the executable that others may run, too: a folder above the executable
 --- may be closed to them. It has the same name, in a folder of its own; second comes
 --- a function that removes both.
