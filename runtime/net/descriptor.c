@@ -4,6 +4,7 @@
 #include <lauxlib.h>
 #include <limits.h>
 
+#include "host/class.h"
 #include "host/error.h"
 #include "net/net.h"
 #include "sched/world.h"
@@ -121,8 +122,7 @@ static int l_take(lua_State *L) {
 
 static int l_index(lua_State *L) {
   const int *slot = check(L);
-  lua_pushvalue(L, 2);
-  if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL)
+  if (class_method(L))
     return 1;
   const char *name = lua_tostring(L, 2);
   if (name != NULL && name[0] == 'f' && name[1] == 'd' && name[2] == '\0' &&
@@ -159,10 +159,5 @@ static const luaL_Reg metamethods[] = {
 
 
 void descriptor_open(lua_State *L) {
-  luaL_newmetatable(L, CLASS);
-  luaL_setfuncs(L, metamethods, 0);
-  luaL_newlib(L, methods);
-  lua_pushcclosure(L, l_index, 1);
-  lua_setfield(L, -2, "__index");
-  lua_pop(L, 1);
+  class_open(L, CLASS, metamethods, methods, l_index);
 }

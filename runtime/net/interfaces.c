@@ -5,6 +5,7 @@
 #include <net/if.h>
 #include <stdlib.h>
 
+#include "host/class.h"
 #include "host/error.h"
 #include "net/net.h"
 #include "sched/world.h"
@@ -145,10 +146,5 @@ int interfaces_lua(lua_State *L) {
 
 
 void interfaces_open(lua_State *L) {
-  luaL_newmetatable(L, CLASS);
-  lua_pushcfunction(L, l_gc);
-  lua_setfield(L, -2, "__gc");
-  lua_pushcfunction(L, l_gc);
-  lua_setfield(L, -2, "__close");
-  lua_pop(L, 1);
+  class_open_closing(L, CLASS, l_gc);
 }

@@ -3,6 +3,8 @@
 #include <lauxlib.h>
 #include <string.h>
 
+#include "host/class.h"
+
 
 /*
 ** Finding
@@ -21,8 +23,7 @@ void property_push(lua_State *L, const property *list, const char *name,
 
 /* The upvalues: methods, fields, the class's name. */
 static int l_index(lua_State *L) {
-  lua_pushvalue(L, 2);
-  if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL)
+  if (class_method(L))
     return 1;
   void *const *box =
       luaL_checkudata(L, 1, lua_tostring(L, lua_upvalueindex(3)));

@@ -14,6 +14,7 @@
 #include <limits.h>
 #include <stdio.h>
 
+#include "host/class.h"
 #include "host/error.h"
 #include "net/bag.h"
 #include "net/inbox.h"
@@ -368,10 +369,5 @@ int wait_lua(lua_State *L) {
 
 
 void ready_open(lua_State *L) {
-  luaL_newmetatable(L, CLASS);
-  lua_pushcfunction(L, l_close);
-  lua_setfield(L, -2, "__close");
-  lua_pushcfunction(L, l_close);
-  lua_setfield(L, -2, "__gc");
-  lua_pop(L, 1);
+  class_open_closing(L, CLASS, l_close);
 }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/class.h"
 #include "host/error.h"
 #include "host/memory.h"
 #include "net/net.h"
@@ -125,10 +126,5 @@ int resolve_lua(lua_State *L) {
 
 
 void resolve_open(lua_State *L) {
-  luaL_newmetatable(L, CLASS);
-  lua_pushcfunction(L, l_close);
-  lua_setfield(L, -2, "__close");
-  lua_pushcfunction(L, l_close);
-  lua_setfield(L, -2, "__gc");
-  lua_pop(L, 1);
+  class_open_closing(L, CLASS, l_close);
 }

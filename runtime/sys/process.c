@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "host/class.h"
 #include "host/error.h"
 #include "host/memory.h"
 #include "net/net.h"
@@ -212,8 +213,7 @@ static int push_field(lua_State *L, const process *p, const char *name) {
 /* Methods, the first upvalue, come first. */
 static int l_index(lua_State *L) {
   process *p = check(L);
-  lua_pushvalue(L, 2);
-  if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL)
+  if (class_method(L))
     return 1;
   return lua_type(L, 2) == LUA_TSTRING ? push_field(L, p, lua_tostring(L, 2))
                                        : 0;
@@ -258,20 +258,9 @@ static const luaL_Reg functions[] = {
     {"spawn", l_spawn}, {"env", l_env}, {NULL, NULL}};
 
 
-static void open_class(lua_State *L) {
-  if (luaL_newmetatable(L, CLASS)) {
-    luaL_setfuncs(L, metamethods, 0);
-    luaL_newlib(L, methods);
-    lua_pushcclosure(L, l_index, 1);
-    lua_setfield(L, -2, "__index");
-  }
-  lua_pop(L, 1);
-}
-
-
 int luaopen_neap_process_core(lua_State *L) {
   host *h = host_of(L);
-  open_class(L);
+  class_open(L, CLASS, metamethods, methods, l_index);
   luaL_newlib(L, functions);
   if (h->world->sys != NULL) {
     lua_pushinteger(L, h->world->sys->processes->self(h));

@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <string.h>
 
+#include "host/class.h"
 #include "host/error.h"
 #include "sched/world.h"
 #include "sys/signals.h"
@@ -270,9 +271,7 @@ static const luaL_Reg functions[] = {
 
 
 int luaopen_neap_signal(lua_State *L) {
-  if (luaL_newmetatable(L, CLASS))
-    luaL_setfuncs(L, metamethods, 0);
-  lua_pop(L, 1);
+  class_open(L, CLASS, metamethods, NULL, NULL);
   luaL_newlib(L, functions);
   lua_createtable(L, LAST, 0);
   for (int n = FIRST; n <= LAST; n++)

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "host/class.h"
 #include "host/error.h"
 #include "host/memory.h"
 #include "net/net.h"
@@ -251,8 +252,7 @@ static int l_next(lua_State *L) {
 */
 
 static int l_index(lua_State *L) {
-  lua_pushvalue(L, 2);
-  if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL)
+  if (class_method(L))
     return 1;
   const tracer *t = check(L)->tracer;
   const char *key = lua_tostring(L, 2);
@@ -312,11 +312,7 @@ static const luaL_Reg metamethods[] = {{"__close", l_stop},
 
 
 static int open_core(lua_State *L) {
-  luaL_newmetatable(L, CLASS);
-  luaL_setfuncs(L, metamethods, 0);
-  luaL_newlib(L, methods);
-  lua_pushcclosure(L, l_index, 1);
-  lua_setfield(L, -2, "__index");
+  class_open(L, CLASS, metamethods, methods, l_index);
   luaL_newlib(L, functions);
   return 1;
 }

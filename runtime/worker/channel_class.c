@@ -5,6 +5,7 @@
 #include <lauxlib.h>
 #include <string.h>
 
+#include "host/class.h"
 #include "host/error.h"
 #include "sched/world.h"
 #include "worker/channel_parts.h"
@@ -319,22 +320,14 @@ static const luaL_Reg methods[] = {{"send", l_send},
 static const luaL_Reg parcel_metamethods[] = {{"__gc", parcel_gc},
                                               {NULL, NULL}};
 
-/* Registered when it is whole. */
 void channel_open(lua_State *L) {
   luaL_checkstack(L, LUA_MINSTACK, "channel");
   if (luaL_getmetatable(L, CLASS) != LUA_TNIL)
     return;
-  luaL_newmetatable(L, PARCEL);
-  luaL_setfuncs(L, parcel_metamethods, 0);
-  lua_pop(L, 2);
-  luaL_newlib(L, metamethods);
-  lua_pushliteral(L, CLASS);
-  lua_setfield(L, -2, "__name");
-  luaL_newlib(L, methods);
-  lua_pushcclosure(L, l_index, 1);
-  lua_setfield(L, -2, "__index");
-  lua_pushvalue(L, -1);
-  lua_setfield(L, LUA_REGISTRYINDEX, CLASS);
+  lua_pop(L, 1);
+  class_open(L, PARCEL, parcel_metamethods, NULL, NULL);
+  class_open(L, CLASS, metamethods, methods, l_index);
+  luaL_getmetatable(L, CLASS);
 }
 
 /* ==} */

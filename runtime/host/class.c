@@ -1,0 +1,35 @@
+#include "host/class.h"
+
+
+/* Push the metatable. */
+static void make(lua_State *L, const char *class, const luaL_Reg *metamethods,
+                 const luaL_Reg *methods, lua_CFunction index) {
+  lua_newtable(L);
+  luaL_setfuncs(L, metamethods, 0);
+  lua_pushstring(L, class);
+  lua_setfield(L, -2, "__name");
+  if (methods == NULL)
+    return;
+  lua_newtable(L);
+  luaL_setfuncs(L, methods, 0);
+  lua_pushcclosure(L, index, 1);
+  lua_setfield(L, -2, "__index");
+}
+
+
+/* Registered when it is whole: one that lacks memory half way is made anew. */
+void class_open(lua_State *L, const char *class, const luaL_Reg *metamethods,
+                const luaL_Reg *methods, lua_CFunction index) {
+  bool is_there = luaL_getmetatable(L, class) != LUA_TNIL;
+  lua_pop(L, 1);
+  if (is_there)
+    return;
+  make(L, class, metamethods, methods, index);
+  lua_setfield(L, LUA_REGISTRYINDEX, class);
+}
+
+
+void class_open_closing(lua_State *L, const char *class, lua_CFunction close) {
+  const luaL_Reg both[] = {{"__close", close}, {"__gc", close}, {NULL, NULL}};
+  class_open(L, class, both, NULL, NULL);
+}
