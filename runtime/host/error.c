@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "host/fields.h"
+
 #define CLASS "neap.Error"
 
 /* The resolver's codes, as getaddrinfo(3) names them. */
@@ -60,14 +62,6 @@ static void push_words(lua_State *L, int status) {
   if (!isupper((unsigned char)text[1]))
     text[0] = (char)tolower((unsigned char)text[0]);
   lua_pushstring(L, text);
-}
-
-
-static void set_text(lua_State *L, const char *key, const char *text) {
-  if (text != NULL) {
-    lua_pushstring(L, text);
-    lua_setfield(L, -2, key);
-  }
 }
 
 

@@ -128,6 +128,9 @@ void address_quote(char out[ADDRESS_QUOTE], const char *text, size_t n);
 /* Push the Address object.  Raises on lack of memory only. */
 void address_push(lua_State *L, const address *a);
 
+/* Set a field of the table on top; none for an address of no length. */
+void address_set(lua_State *L, const char *key, const address *a);
+
 /* The Address at arg, or NULL. */
 const address *address_test(lua_State *L, int arg);
 

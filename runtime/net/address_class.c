@@ -189,6 +189,13 @@ void address_push(lua_State *L, const address *given) {
   lua_pop(L, 1);
 }
 
+void address_set(lua_State *L, const char *key, const address *a) {
+  if (a->length == 0)
+    return;
+  address_push(L, a);
+  lua_setfield(L, -2, key);
+}
+
 const address *address_test(lua_State *L, int arg) {
   return host_marked(L, arg, sizeof(object), &interned);
 }

@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <string.h>
 
+#include "host/fields.h"
 #include "net/bag.h"
 #include "net/inbox.h"
 #include "net/net.h"
@@ -13,24 +14,10 @@
 #include "sched/task.h"
 
 
-static void set_number(lua_State *L, const char *key, uint64_t n) {
-  lua_pushinteger(L, (lua_Integer)n);
-  lua_setfield(L, -2, key);
-}
-
-
-static void set_text(lua_State *L, const char *key, const char *text) {
-  lua_pushstring(L, text);
-  lua_setfield(L, -2, key);
-}
-
-
 static void set_address(lua_State *L, const char *key, int status,
                         const address *a) {
-  if (status < 0 || a->length == 0)
-    return;
-  address_push(L, a);
-  lua_setfield(L, -2, key);
+  if (status >= 0)
+    address_set(L, key, a);
 }
 
 
@@ -42,7 +29,7 @@ static void set_waiters(lua_State *L, const char *key, const waitq *q) {
 
 static void set_descriptor(lua_State *L, int fd) {
   if (fd >= 0)
-    set_number(L, "fd", (uint64_t)fd);
+    set_integer(L, "fd", fd);
 }
 
 
@@ -50,7 +37,7 @@ static void set_descriptor(lua_State *L, int fd) {
 static void set_box(lua_State *L, void *userdata, unsigned serial) {
   if (userdata == NULL)
     return;
-  set_number(L, "id", serial);
+  set_integer(L, "id", serial);
   lua_pushlightuserdata(L, userdata);
   lua_setfield(L, -2, "box");
 }
@@ -94,14 +81,12 @@ static void push_stream(lua_State *L, stream *s) {
   set_text(L, "endpoint", stream_where(s));
   set_text(L, "state", state_of(s));
   set_ends(L, s);
-  set_number(L, "received", s->received);
-  set_number(L, "sent", s->sent);
-  set_number(L, "queued_in", s->state == OPEN ? inbox_size(&s->in) : 0);
-  set_number(L, "queued_out", queued_out(s));
-  lua_pushboolean(L, s->eof);
-  lua_setfield(L, -2, "eof");
-  lua_pushboolean(L, s->shut);
-  lua_setfield(L, -2, "shut");
+  set_integer(L, "received", s->received);
+  set_integer(L, "sent", s->sent);
+  set_integer(L, "queued_in", s->state == OPEN ? inbox_size(&s->in) : 0);
+  set_integer(L, "queued_out", queued_out(s));
+  set_flag(L, "eof", s->eof);
+  set_flag(L, "shut", s->shut);
   set_waiters(L, "readers", &s->readers);
   set_waiters(L, "writers", &s->writers);
   set_waiters(L, "turns", &s->turns);
@@ -123,7 +108,7 @@ static void push_listener(lua_State *L, listener *l) {
   lua_setfield(L, -2, "protocol");
   set_text(L, "endpoint", l->where);
   set_text(L, "state", l->closed ? "closed" : "listening");
-  set_number(L, "accepted", l->accepted);
+  set_integer(L, "accepted", l->accepted);
   set_address(L, "localaddr", 0, &l->addr);
   if (!l->closed)
     set_descriptor(L, l->backend->fd_of_listener(l));
@@ -157,12 +142,12 @@ static void push_datagram(lua_State *L, datagram *d) {
   lua_setfield(L, -2, "protocol");
   set_text(L, "endpoint", d->where);
   set_text(L, "state", d->closed ? "closed" : "open");
-  set_number(L, "received", d->received);
-  set_number(L, "sent", d->sent);
-  set_number(L, "messages_in", d->messages_in);
-  set_number(L, "messages_out", d->messages_out);
-  set_number(L, "queued_in", d->kept_bytes);
-  set_number(L, "queued_out", bag_bytes(d));
+  set_integer(L, "received", d->received);
+  set_integer(L, "sent", d->sent);
+  set_integer(L, "messages_in", d->messages_in);
+  set_integer(L, "messages_out", d->messages_out);
+  set_integer(L, "queued_in", d->kept_bytes);
+  set_integer(L, "queued_out", bag_bytes(d));
   set_waiters(L, "readers", &d->readers);
   set_waiters(L, "writers", &d->writers);
 }

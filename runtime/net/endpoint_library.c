@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "host/error.h"
+#include "host/fields.h"
 #include "net/endpoint_forms.h"
 
 /* Parse, or push the message of the caller's mistake and return -EINVAL. */
@@ -32,38 +33,28 @@ int endpoint_check(lua_State *L, int arg, endpoint *out) {
   return status;
 }
 
-static void set_string(lua_State *L, const char *key, const char *value) {
-  lua_pushstring(L, value);
-  lua_setfield(L, -2, key);
-}
-
 static void push_table(lua_State *L, const endpoint *e) {
   char path[ADDRESS_TEXT];
   endpoint_form form = e->scheme->form;
   lua_createtable(L, 0, 6);
-  set_string(L, "scheme", e->scheme->name);
-  lua_pushboolean(L, e->numeric);
-  lua_setfield(L, -2, "numeric");
+  set_text(L, "scheme", e->scheme->name);
+  set_flag(L, "numeric", e->numeric);
   if (form == ENDPOINT_HOST_PORT || form == ENDPOINT_CID_PORT) {
-    set_string(L, "host", e->host);
-    lua_pushinteger(L, e->port);
-    lua_setfield(L, -2, "port");
+    set_text(L, "host", e->host);
+    set_integer(L, "port", e->port);
   } else if (form == ENDPOINT_HOST) {
-    set_string(L, "host", e->host);
-    if (e->protocol >= 0) {
-      lua_pushinteger(L, e->protocol);
-      lua_setfield(L, -2, "protocol");
-    }
+    set_text(L, "host", e->host);
+    if (e->protocol >= 0)
+      set_integer(L, "protocol", e->protocol);
   } else if (form == ENDPOINT_INTERFACE) {
-    set_string(L, "interface", e->host);
+    set_text(L, "interface", e->host);
   } else if (form == ENDPOINT_PATH) {
     endpoint_forms[form].print(host_of(L), e, path, sizeof path);
-    set_string(L, "path", path);
+    set_text(L, "path", path);
   } else if (form == ENDPOINT_NAME) {
-    set_string(L, "name", e->host);
+    set_text(L, "name", e->host);
   } else {
-    lua_pushinteger(L, e->fd);
-    lua_setfield(L, -2, "fd");
+    set_integer(L, "fd", e->fd);
   }
   if (e->numeric && !e->autobind) {
     address_push(L, &e->addr);

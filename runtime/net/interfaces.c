@@ -7,6 +7,7 @@
 
 #include "host/class.h"
 #include "host/error.h"
+#include "host/fields.h"
 #include "net/net.h"
 #include "sched/world.h"
 
@@ -36,40 +37,24 @@ static const struct flag {
 };
 
 
-static void set_integer(lua_State *L, const char *key, lua_Integer n) {
-  lua_pushinteger(L, n);
-  lua_setfield(L, -2, key);
-}
-
-
 static void set_flags(lua_State *L, unsigned bits) {
   lua_createtable(L, 0, 4);
   for (const struct flag *f = flags; f->name != NULL; f++) {
     if ((bits & f->bit) == 0)
       continue;
-    lua_pushboolean(L, true);
-    lua_setfield(L, -2, f->name);
+    set_flag(L, f->name, true);
   }
   lua_setfield(L, -2, "flags");
 }
 
 
-static void set_address(lua_State *L, const char *key, const address *a) {
-  if (a->length == 0)
-    return;
-  address_push(L, a);
-  lua_setfield(L, -2, key);
-}
-
-
 static void push_address(lua_State *L, const netif_address *a) {
   lua_createtable(L, 0, 4);
-  set_address(L, "address", &a->addr);
+  address_set(L, "address", &a->addr);
   set_integer(L, "prefix_length", a->prefix);
-  set_address(L, "broadcast", &a->broadcast);
-  set_address(L, "peer", &a->peer);
-  lua_pushstring(L, a->scope);
-  lua_setfield(L, -2, "scope");
+  address_set(L, "broadcast", &a->broadcast);
+  address_set(L, "peer", &a->peer);
+  set_text(L, "scope", a->scope);
 }
 
 
@@ -102,8 +87,7 @@ static void set_hwaddr(lua_State *L, const netif *x) {
 
 static void push_interface(lua_State *L, const netif *x) {
   lua_createtable(L, 0, 7);
-  lua_pushstring(L, x->name);
-  lua_setfield(L, -2, "name");
+  set_text(L, "name", x->name);
   set_integer(L, "index", x->index);
   set_integer(L, "mtu", x->mtu);
   set_integer(L, "hwtype", x->hw_type);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "host/error.h"
+#include "host/fields.h"
 #include "host/memory.h"
 #include "net/descriptor.h"
 #include "net/inbox.h"
@@ -165,8 +166,7 @@ static void push_info(lua_State *L, bool cut) {
     return;
   }
   lua_createtable(L, 0, 1);
-  lua_pushboolean(L, true);
-  lua_setfield(L, -2, "lost");
+  set_flag(L, "lost", true);
 }
 
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "host/class.h"
+#include "host/fields.h"
 
 
 /*
@@ -78,12 +79,6 @@ sockopt property_ask_peer(void) {
 }
 
 
-static void set_id(lua_State *L, const char *key, lua_Integer id) {
-  lua_pushinteger(L, id);
-  lua_setfield(L, -2, key);
-}
-
-
 /* The pid of a process in another namespace is 0. */
 void property_peer(lua_State *L, int status, const sockopt *peercred) {
   struct ucred peer;
@@ -93,9 +88,9 @@ void property_peer(lua_State *L, int status, const sockopt *peercred) {
     return;
   }
   lua_createtable(L, 0, 3);
-  set_id(L, "pid", peer.pid);
-  set_id(L, "uid", peer.uid);
-  set_id(L, "gid", peer.gid);
+  set_integer(L, "pid", peer.pid);
+  set_integer(L, "uid", peer.uid);
+  set_integer(L, "gid", peer.gid);
 }
 
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "host/error.h"
+#include "host/fields.h"
 #include "host/memory.h"
 #include "net/bag.h"
 #include "net/datagram.h"
@@ -114,12 +115,6 @@ static void push_from(lua_State *L, datagram *d, const arrival *m) {
 ** What else is known: a table, or nil for nothing
 */
 
-static void set_integer(lua_State *L, const char *key, lua_Integer n) {
-  lua_pushinteger(L, n);
-  lua_setfield(L, -2, key);
-}
-
-
 /* To ask for a name is a system call: the last one is the box's second user
  * value. */
 static void set_interface(lua_State *L, datagram *d, unsigned index) {
@@ -143,18 +138,15 @@ static void set_link(lua_State *L, const extras *x) {
                                       "outgoing"};
   char text[3 * sizeof x->hw + 1] = "";
   set_integer(L, "ethertype", x->ethertype);
-  if (x->packet_kind < sizeof kinds / sizeof *kinds) {
-    lua_pushstring(L, kinds[x->packet_kind]);
-    lua_setfield(L, -2, "kind");
-  }
+  if (x->packet_kind < sizeof kinds / sizeof *kinds)
+    set_text(L, "kind", kinds[x->packet_kind]);
   for (int i = 0; i < x->hw_size; i++) {
     const char *digits = "0123456789abcdef";
     text[3 * i] = digits[x->hw[i] >> 4];
     text[3 * i + 1] = digits[x->hw[i] & 15];
     text[3 * i + 2] = i + 1 < x->hw_size ? ':' : '\0';
   }
-  lua_pushstring(L, text);
-  lua_setfield(L, -2, "hwaddr");
+  set_text(L, "hwaddr", text);
 }
 
 
@@ -184,10 +176,8 @@ static void set_extras(lua_State *L, datagram *d, const extras *x) {
     set_integer(L, "ttl", x->ttl);
   if (x->has_tos)
     set_integer(L, "tos", x->tos);
-  if (x->has_time) {
-    lua_pushnumber(L, (lua_Number)x->time / 1e9);
-    lua_setfield(L, -2, "time");
-  }
+  if (x->has_time)
+    set_number(L, "time", (lua_Number)x->time / 1e9);
   if (x->has_cred) {
     set_integer(L, "pid", x->pid);
     set_integer(L, "uid", x->uid);
@@ -195,10 +185,8 @@ static void set_extras(lua_State *L, datagram *d, const extras *x) {
   }
   if (x->has_link)
     set_link(L, x);
-  if (x->cut) {
-    lua_pushboolean(L, true);
-    lua_setfield(L, -2, "lost");
-  }
+  if (x->cut)
+    set_flag(L, "lost", true);
 }
 
 
@@ -210,8 +198,7 @@ static void push_info(lua_State *L, datagram *d, const arrival *m,
   }
   lua_createtable(L, 0, 4);
   if (size < m->full) {
-    lua_pushboolean(L, true);
-    lua_setfield(L, -2, "truncated");
+    set_flag(L, "truncated", true);
     set_integer(L, "size", m->full);
   }
   if (m->extras != NULL)
@@ -314,18 +301,10 @@ static int failed(lua_State *L, const datagram *d, int status,
 }
 
 
-static void set_address(lua_State *L, const char *key, const address *a) {
-  if (a->length == 0)
-    return;
-  address_push(L, a);
-  lua_setfield(L, -2, key);
-}
-
-
 /* The error on top gets what ICMP told: of which message, and by whom. */
 static void set_details(lua_State *L, const failure *f) {
-  set_address(L, "to", &f->to);
-  set_address(L, "by", &f->by);
+  address_set(L, "to", &f->to);
+  address_set(L, "by", &f->by);
   if (f->icmp) {
     set_integer(L, "icmp_type", f->type);
     set_integer(L, "icmp_code", f->code);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "host/error.h"
+#include "host/fields.h"
 #include "net/bag.h"
 #include "net/datagram.h"
 #include "net/descriptor.h"
@@ -183,8 +184,7 @@ static int failed_earlier(lua_State *L, datagram *d, lua_KContext ctx) {
   int status = d->send_error;
   d->send_error = 0;
   failed(L, d, status, ctx);
-  lua_pushboolean(L, true);
-  lua_setfield(L, -2, "earlier");
+  set_flag(L, "earlier", true);
   return 2;
 }
 

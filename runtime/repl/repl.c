@@ -6,6 +6,7 @@
 #include "repl/repl.h"
 
 #include "host/error.h"
+#include "host/fields.h"
 #include "sched/task.h"
 #include "sched/world.h"
 #include "sys/process.h"
@@ -163,8 +164,7 @@ static const luaL_Reg functions[] = {
 static int open_core(lua_State *L) {
   console_class(L);
   luaL_newlib(L, functions);
-  lua_pushliteral(L, NEAP_VERSION);
-  lua_setfield(L, -2, "version");
+  set_text(L, "version", NEAP_VERSION);
   return 1;
 }
 

@@ -13,6 +13,7 @@
 
 #include "host/class.h"
 #include "host/error.h"
+#include "host/fields.h"
 #include "host/memory.h"
 #include "net/net.h"
 #include "net/stream.h"
@@ -262,9 +263,7 @@ int luaopen_neap_process_core(lua_State *L) {
   host *h = host_of(L);
   class_open(L, CLASS, metamethods, methods, l_index);
   luaL_newlib(L, functions);
-  if (h->world->sys != NULL) {
-    lua_pushinteger(L, h->world->sys->processes->self(h));
-    lua_setfield(L, -2, "pid");
-  }
+  if (h->world->sys != NULL)
+    set_integer(L, "pid", h->world->sys->processes->self(h));
   return 1;
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "host/error.h"
+#include "host/fields.h"
 #include "host/memory.h"
 #include "trace/tracer.h"
 
@@ -138,27 +139,9 @@ void notes_clear(tracer *t) {
 ** Lua tables
 */
 
-static void set_text(lua_State *L, const char *name, const char *text) {
-  if (text == NULL)
-    return;
-  lua_pushstring(L, text);
-  lua_setfield(L, -2, name);
-}
-
-
-static void set_number(lua_State *L, const char *name, uint64_t n) {
-  if (n == 0)
-    return;
-  lua_pushinteger(L, (lua_Integer)n);
-  lua_setfield(L, -2, name);
-}
-
-
-static void set_address(lua_State *L, const char *name, const address *a) {
-  if (a->length == 0)
-    return;
-  address_push(L, a);
-  lua_setfield(L, -2, name);
+static void set_count(lua_State *L, const char *name, uint64_t n) {
+  if (n != 0)
+    set_integer(L, name, (lua_Integer)n);
 }
 
 
@@ -166,8 +149,7 @@ static void set_bytes(lua_State *L, const note *n) {
   bool moved = n->kind == TRACE_READ || n->kind == TRACE_WRITE;
   if (!moved && n->size == 0)
     return;
-  lua_pushinteger(L, (lua_Integer)n->size);
-  lua_setfield(L, -2, "size");
+  set_integer(L, "size", (lua_Integer)n->size);
   if (!moved)
     return;
   lua_pushlstring(L, n->bytes, n->shown);
@@ -190,20 +172,19 @@ bool notes_push(lua_State *L, tracer *t) {
     return false;
   luaL_checkstack(L, 4, NULL);
   lua_createtable(L, 0, 10);
-  lua_pushnumber(L, n->time);
-  lua_setfield(L, -2, "time");
+  set_number(L, "time", n->time);
   set_text(L, "kind", kinds[n->kind]);
   set_text(L, "type", n->type);
-  set_number(L, "serial", n->serial);
-  set_number(L, "listener", n->listener);
-  set_address(L, "localaddr", &n->local);
-  set_address(L, "remoteaddr", &n->remote);
+  set_count(L, "serial", n->serial);
+  set_count(L, "listener", n->listener);
+  address_set(L, "localaddr", &n->local);
+  address_set(L, "remoteaddr", &n->remote);
   set_name(L, n);
   set_bytes(L, n);
-  set_number(L, "full", n->full > n->size ? n->full : 0);
+  set_count(L, "full", n->full > n->size ? n->full : 0);
   set_text(L, "op", n->op);
   set_text(L, "code", n->status != 0 ? error_code(n->status) : NULL);
-  set_number(L, "dropped", n->dropped);
+  set_count(L, "dropped", n->dropped);
   free(take(t));
   return true;
 }
