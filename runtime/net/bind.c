@@ -120,26 +120,17 @@ static void complete_spec(lua_State *L, const endpoint *e, sockspec *spec) {
     spec->protocol = endpoint_protocol(e, spec->family);
   if (e->scheme->form == ENDPOINT_INTERFACE && strcmp(e->host, "*") != 0)
     memcpy(spec->interface, e->host, sizeof spec->interface);
-  if (dial_option(L, "mode") != LUA_TNIL)
-    spec->mode = (int)dial_integer(L, "mode", 0, 0777);
-  spec->unlink_stale = dial_flag(L, "unlink_stale");
+  dial_file(L, spec);
   filter_option(L, spec);
 }
 
 
-/* Every address: one socket for v4 and v6, or for v4 alone without v6. */
 static int bind_any(host *h, endpoint *e, sockspec *spec, datagram **d) {
-  unsigned count = spec->option_count;
-  dial_dual(spec);
+  unsigned count = dial_dual(spec);
   int status = h->world->net->bind(h, spec, d);
-  if (status != -EAFNOSUPPORT && status != -EADDRNOTAVAIL)
-    return status;
-  spec->option_count = count;
-  address_any(&e->addr, AF_INET, e->port);
-  spec->addr = e->addr;
-  spec->family = AF_INET;
-  options_family(spec, AF_INET);
-  return h->world->net->bind(h, spec, d);
+  if (dial_v4_alone(e, spec, count, status))
+    status = h->world->net->bind(h, spec, d);
+  return status;
 }
 
 

@@ -282,8 +282,29 @@ static void add_option(sockspec *spec, int level, int name, int value) {
 }
 
 
-void dial_dual(sockspec *spec) {
+unsigned dial_dual(sockspec *spec) {
+  unsigned count = spec->option_count;
   add_option(spec, IPPROTO_IPV6, IPV6_V6ONLY, 0);
+  return count;
+}
+
+
+bool dial_v4_alone(endpoint *e, sockspec *spec, unsigned count, int status) {
+  if (status != -EAFNOSUPPORT && status != -EADDRNOTAVAIL)
+    return false;
+  spec->option_count = count;
+  address_any(&e->addr, AF_INET, e->port);
+  spec->addr = e->addr;
+  spec->family = AF_INET;
+  options_family(spec, AF_INET);
+  return true;
+}
+
+
+void dial_file(lua_State *L, sockspec *spec) {
+  if (dial_option(L, "mode") != LUA_TNIL)
+    spec->mode = (int)dial_integer(L, "mode", 0, 0777);
+  spec->unlink_stale = dial_flag(L, "unlink_stale");
 }
 
 
@@ -296,19 +317,12 @@ void dial_share(lua_State *L, const endpoint *e, sockspec *spec) {
 }
 
 
-/* The host * is one socket for v4 and v6; v4 alone where there is no v6. */
 static int listen_any(host *h, endpoint *e, sockspec *spec, listener **l) {
-  unsigned count = spec->option_count;
-  dial_dual(spec);
+  unsigned count = dial_dual(spec);
   int status = h->world->net->listen(h, spec, l);
-  if (status != -EAFNOSUPPORT && status != -EADDRNOTAVAIL)
-    return status;
-  spec->option_count = count;
-  address_any(&e->addr, AF_INET, e->port);
-  spec->addr = e->addr;
-  spec->family = AF_INET;
-  options_family(spec, AF_INET);
-  return h->world->net->listen(h, spec, l);
+  if (dial_v4_alone(e, spec, count, status))
+    status = h->world->net->listen(h, spec, l);
+  return status;
 }
 
 
@@ -346,9 +360,7 @@ int listen_lua(lua_State *L) {
   choose_multipath(L, &e, &spec);
   options_parse(L, OPTIONS, spec.family, &spec, also);
   spec.backlog = (int)dial_integer(L, "backlog", BACKLOG, INT32_MAX);
-  if (dial_option(L, "mode") != LUA_TNIL)
-    spec.mode = (int)dial_integer(L, "mode", 0, 0777);
-  spec.unlink_stale = dial_flag(L, "unlink_stale");
+  dial_file(L, &spec);
   dial_share(L, &e, &spec);
   if (!known) {
     lua_pushboolean(L, false);

@@ -27,8 +27,14 @@ bool dial_address(lua_State *L, endpoint *e);
 /* Begin a spec with what the endpoint says. */
 void dial_spec(sockspec *spec, const endpoint *e);
 
-/* Let an IPv6 socket take IPv4 too. */
-void dial_dual(sockspec *spec);
+/* The host * is one socket for IPv4 and IPv6: let that take both, and return how many
+ * options there were before.  Is `status` that of a machine without IPv6?  Then make
+ * the spec one of IPv4 alone. */
+unsigned dial_dual(sockspec *spec);
+bool dial_v4_alone(endpoint *e, sockspec *spec, unsigned count, int status);
+
+/* Of a unix socket's file: mode and unlink_stale. */
+void dial_file(lua_State *L, sockspec *spec);
 
 /* Let the workers that run the same script share a port, unless the options
  * say otherwise. */
