@@ -234,3 +234,10 @@ const address *address_check(lua_State *L, int arg) {
     luaL_argerror(L, arg, lua_tostring(L, -1));
   return a;
 }
+
+/* address(text) : Address */
+int address_lua(lua_State *L) {
+  lua_settop(L, 1);
+  address_check(L, 1);
+  return 1;
+}

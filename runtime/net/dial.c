@@ -1,12 +1,11 @@
 /*
-** Opening: connect, listen, socketpair, and descriptors from outside.
+** Opening: connect, listen, and descriptors from outside.
 **
 ** These take endpoints whose address is known.  A name is resolved, and its
 ** addresses are raced, in lua/neap/net.lua, which then comes back with each.
 */
 
 #include <errno.h>
-#include <netdb.h>
 #include <string.h>
 
 #include "host/error.h"
@@ -21,11 +20,6 @@
 enum { ENDPOINT = DIAL_ENDPOINT, OPTIONS, ADDRESS, STREAM };
 
 enum { BACKLOG = 511 };
-
-
-static const backend *backend_of(lua_State *L) {
-  return host_of(L)->world->net;
-}
 
 
 /* A field of the options; nil where there are none. */
@@ -374,88 +368,4 @@ int listen_lua(lua_State *L) {
     endpoint_set_address(l->host, &e, &l->addr);
   endpoint_print(l->host, &e, where, sizeof where);
   return listener_push(L, l, where);
-}
-
-
-/*
-** pair(kind?) : socket, socket | nil, error
-*/
-
-static int push_streams(lua_State *L, bool mem) {
-  stream *a, *b;
-  int status = mem ? mem_pair(host_of(L), &a, &b)
-                   : backend_of(L)->pair(host_of(L), SOCK_STREAM, &a, &b);
-  if (status < 0)
-    return fail(L, status, "socketpair", NULL);
-  if (!stream_try_push(L, a)) {
-    stream_close(b, true);
-    return lua_error(L);
-  }
-  stream_push(L, b);
-  return 2;
-}
-
-
-static int push_datagrams(lua_State *L, int type) {
-  datagram *a, *b;
-  int status = backend_of(L)->pair_datagram(host_of(L), type, &a, &b);
-  if (status < 0)
-    return fail(L, status, "socketpair", NULL);
-  if (!datagram_try_push(L, a)) {
-    datagram_close(b);
-    return lua_error(L);
-  }
-  datagram_push(L, b);
-  return 2;
-}
-
-
-int pair_lua(lua_State *L) {
-  static const char *const kinds[] = {"unix", "mem", "unixgram", "seqpacket",
-                                      NULL};
-  int kind = luaL_checkoption(L, 1, "unix", kinds);
-  if (kind < 2)
-    return push_streams(L, kind == 1);
-  return push_datagrams(L, kind == 2 ? SOCK_DGRAM : SOCK_SEQPACKET);
-}
-
-
-/*
-** address(text) : Address
-*/
-
-int address_lua(lua_State *L) {
-  lua_settop(L, 1);
-  address_check(L, 1);
-  return 1;
-}
-
-
-/*
-** service(name or port, proto?) : port or name | nil, error
-*/
-
-int service_lua(lua_State *L) {
-  char name[128];
-  size_t n;
-  host *h = host_of(L);
-  const char *proto = luaL_optlstring(L, 2, "tcp", &n);
-  luaL_argcheck(L, strlen(proto) == n, 2, "a name without zero bytes expected");
-  if (lua_type(L, 1) == LUA_TNUMBER) {
-    lua_Integer port = luaL_checkinteger(L, 1);
-    luaL_argcheck(L, port >= 0 && port <= 65535, 1, "a port expected");
-    int status =
-        backend_of(L)->service_name(h, (int)port, proto, name, sizeof name);
-    if (status < 0)
-      return fail(L, ERROR_EAI + EAI_SERVICE, "service", NULL);
-    lua_pushstring(L, name);
-    return 1;
-  }
-  const char *text = luaL_checklstring(L, 1, &n);
-  luaL_argcheck(L, strlen(text) == n, 1, "a name without zero bytes expected");
-  int port = backend_of(L)->service_port(h, text, proto);
-  if (port < 0)
-    return fail(L, ERROR_EAI + EAI_SERVICE, "service", text);
-  lua_pushinteger(L, port);
-  return 1;
 }
