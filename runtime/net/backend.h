@@ -76,12 +76,17 @@ typedef struct passed {
   int fds[PASSED_MAX]; /* the stream's, to be closed */
 } passed;
 
-struct transport {
+/* What a stream is to its script. */
+typedef struct stream_kind {
   const char *name;   /* "tcp", "unix", "pipe", "file", "mem", ... */
   const char *scheme; /* of its endpoints, or NULL: its name */
-  int protocol;       /* of its sockets: IPPROTO_x; 0: none to speak of */
-  size_t size;        /* of the transport's own part of a stream */
+  int protocol;       /* whose options it has: IPPROTO_x; 0: none to speak of */
   bool outside; /* the world, not only this host's tasks, ends its waits */
+} stream_kind;
+
+struct transport {
+  stream_kind kind; /* of its streams, unless they are layers (layer.h) */
+  size_t size;      /* of the transport's own part of a stream */
 
   /* Deliver arriving bytes from now on / stop it.  Both are idempotent, cheap
    * when nothing changes, and called by net/ only while the stream is open. */

@@ -256,7 +256,7 @@ int dial_lua(lua_State *L) {
   stream_push(L, s);
   if (s->state == OPEN)
     return 1;
-  waiting how = {"connect", deadline, s->transport->outside};
+  waiting how = {"connect", deadline, s->outside};
   return wait_park(L, &s->writers, &how, 0, dial_k);
 }
 

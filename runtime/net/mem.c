@@ -144,9 +144,8 @@ static int no_descriptor(stream *s) {
 
 
 static const transport mem_transport = {
-    .name = "mem",
+    .kind = {.name = "mem"},
     .size = sizeof(mem),
-    .outside = false,
     .start_read = start_read,
     .stop_read = stop_read,
     .try_write = try_write,

@@ -190,7 +190,7 @@ static void leave(host *h) {
   round_run(h);
   for (stream *s = n->streams, *next; s != NULL; s = next) {
     next = s->next;
-    if (s->state <= OPEN && s->transport->outside && s->box != NULL)
+    if (s->state <= OPEN && s->outside && s->box != NULL)
       stream_close(s, false);
   }
   n->look = h->world->now(h->outside);

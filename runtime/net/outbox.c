@@ -41,13 +41,13 @@ static void rest(stream *s) {
 
 /* The process waits at its end for what is pending to the world outside. */
 static void hold(stream *s) {
-  if (s->transport->outside)
+  if (s->outside)
     sched_hold(s->host);
 }
 
 
 static void release(stream *s) {
-  if (s->transport->outside)
+  if (s->outside)
     sched_release(s->host);
 }
 

@@ -210,7 +210,7 @@ static int failed(lua_State *L, stream *s, int status) {
 
 
 static int await(lua_State *L, stream *s, lua_KContext ctx) {
-  waiting how = {"sendfd", stream_deadline(s), s->transport->outside};
+  waiting how = {"sendfd", stream_deadline(s), s->outside};
   waitq *q = ctx == WAITING_TURN ? &s->turns : &s->writers;
   return wait_park(L, q, &how, ctx, sendfd_k);
 }

@@ -29,7 +29,7 @@ static int l_set(lua_State *L) {
   sockspec spec;
   spec.option_count = 0;
   spec.type = SOCK_STREAM;
-  spec.protocol = s != NULL ? s->transport->protocol : 0;
+  spec.protocol = s != NULL ? s->kind->protocol : 0;
   luaL_checktype(L, 2, LUA_TTABLE);
   options_parse_open(L, 2, s != NULL ? family_of(s) : AF_INET, &spec);
   s = b->stream; /* a finalizer may have closed it */
@@ -54,7 +54,7 @@ static int l_get(lua_State *L) {
   stream *s = b->stream;
   sockopt o;
   int family = s != NULL ? family_of(s) : AF_INET;
-  int protocol = s != NULL ? s->transport->protocol : 0;
+  int protocol = s != NULL ? s->kind->protocol : 0;
   const option *row = options_ask(L, 2, family, protocol, &o);
   s = b->stream; /* a finalizer may have closed it */
   int status = s != NULL ? s->transport->get(s, &o) : -EBADF;
@@ -112,7 +112,7 @@ static void push_type(lua_State *L, void *body) {
 
 static void push_protocol(lua_State *L, void *body) {
   const stream *s = body;
-  lua_pushstring(L, s->transport->name);
+  lua_pushstring(L, s->kind->name);
 }
 
 

@@ -95,7 +95,7 @@ static unsigned look_at_stream(const stream *s, unsigned what) {
 
 
 static int await_stream(lua_State *L, stream *s, unsigned what) {
-  waiting how = {"wait", ready_deadline(L, LIMIT), s->transport->outside};
+  waiting how = {"wait", ready_deadline(L, LIMIT), s->outside};
   if (what == WRITABLE)
     return wait_park(L, &s->turns, &how, WRITABLE | IN_LINE, stream_k);
   s->read_busy = true;

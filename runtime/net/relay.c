@@ -135,7 +135,7 @@ static int start(lua_State *L, relaying *r) {
   static const waiting waits = {"relay", NEVER, true};
   const backend *net = r->host->world->net;
   stream *a = r->ends[0], *b = r->ends[1];
-  if (a->transport->outside && b->transport->outside)
+  if (a->outside && b->outside)
     r->relay = net->relay(r->host, a, b, on_done, r);
   if (r->relay == NULL) {
     r->handed = true;
@@ -149,7 +149,7 @@ static int start(lua_State *L, relaying *r) {
 static int empty(lua_State *L, relaying *r) {
   for (int i = 0; i < 2; i++) {
     stream *s = r->ends[i];
-    waiting how = {"relay", NEVER, s->transport->outside};
+    waiting how = {"relay", NEVER, s->outside};
     if (s->write_error != 0)
       return failed(L, r, s->write_error);
     if (outbox_pending(s) > 0)
@@ -278,13 +278,13 @@ static int pump_end(stream *to) {
 
 
 static int await_room(lua_State *L, stream *to, lua_KContext i) {
-  waiting how = {"relay", NEVER, to->transport->outside};
+  waiting how = {"relay", NEVER, to->outside};
   return wait_park(L, &to->writers, &how, i, pump_k);
 }
 
 
 static int await_bytes(lua_State *L, stream *from, lua_KContext i) {
-  waiting how = {"relay", NEVER, from->transport->outside};
+  waiting how = {"relay", NEVER, from->outside};
   from->want = 1;
   from->read_busy = true;
   return wait_park(L, &from->readers, &how, i + READING, pump_k);

@@ -46,6 +46,8 @@ stream *stream_new(host *h, const transport *t, bool connecting) {
   stream *s = slab_take(net_of(h)->slab, sizeof *s + t->size);
   s->host = h;
   s->transport = t;
+  s->kind = &t->kind;
+  s->outside = t->kind.outside;
   s->state = connecting ? CONNECTING : OPEN;
   LIST_ADD(net_of(h)->streams, s);
   s->serial = host_serial(h);
@@ -405,10 +407,10 @@ void stream_share(lua_State *L, int index) {
 /* The endpoint of the peer, which an accepted stream has from nobody. */
 static void print_peer(const stream *s, const address *a, char *to, size_t n) {
   char text[ADDRESS_TEXT];
-  const char *scheme = s->transport->scheme;
+  const char *scheme = s->kind->scheme;
   int64_t port = address_port(a);
   if (scheme == NULL)
-    scheme = s->transport->name;
+    scheme = s->kind->name;
   if (port < 0) {
     address_print(s->host, a, text, sizeof text);
     snprintf(to, n, "%s:%s", scheme, text);
@@ -427,7 +429,7 @@ static const char *describe(stream *s, char *text, size_t n) {
     return stream_where(s);
   if (s->state == CLOSED || s->transport->remoteaddr(s, &a) < 0 ||
       a.length == 0)
-    return s->transport->name;
+    return s->kind->name;
   print_peer(s, &a, text, n);
   return text;
 }

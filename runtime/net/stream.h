@@ -44,7 +44,8 @@ enum stream_state { CONNECTING, OPEN, CLOSING, LINGERING, CLOSED };
  * transport's part: that it lies close together is a good part of the speed with
  * many connections. */
 struct stream {
-  stream *next, **at;  /* in the list of all of this host; what points to it */
+  stream *next, **at; /* in the list of all of this host; what points to it */
+  const stream_kind *kind;
   box *box;            /* Lua's; NULL once it has closed or lost the stream */
   waitq writers;       /* until what they wrote has gone, mostly */
   struct extra *extra; /* NULL: nothing of it */
@@ -82,6 +83,7 @@ struct stream {
                          on with the connection behind our close() */
   bool both : 1;      /* the reader also waits to write (ready.c) */
   bool spoke : 1;     /* while closing: its peer has, since net.c looked */
+  bool outside : 1;   /* as its kind has it */
 };
 
 /* Its endpoint, or NULL. */

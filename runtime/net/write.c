@@ -145,7 +145,7 @@ static int failed(lua_State *L, stream *s, int status, lua_KContext ctx) {
 
 
 static int await(lua_State *L, stream *s, lua_KContext ctx) {
-  waiting how = {"write", stream_deadline(s), s->transport->outside};
+  waiting how = {"write", stream_deadline(s), s->outside};
   waitq *q = ctx == WAITING_TURN ? &s->turns : &s->writers;
   return wait_park(L, q, &how, ctx, write_k);
 }
@@ -280,7 +280,7 @@ static int flush_k(lua_State *L, int status, lua_KContext ctx) {
   if (result < 0)
     return stream_fail(L, s, result, "flush");
   if (outbox_pending(s) > 0) {
-    waiting how = {"flush", stream_deadline(s), s->transport->outside};
+    waiting how = {"flush", stream_deadline(s), s->outside};
     return wait_park(L, &s->writers, &how, ctx, flush_k);
   }
   lua_settop(L, 1);

@@ -69,7 +69,7 @@ void flow_ask(flow *f, const trace_event *e) {
 
 static const char *kind_of(const trace_event *e) {
   if (e->stream != NULL)
-    return e->stream->transport->name;
+    return e->stream->kind->name;
   return e->datagram != NULL ? flow_datagram_kind(e->datagram) : "listener";
 }
 

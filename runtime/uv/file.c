@@ -195,9 +195,8 @@ static void close_file(stream *s, bool reset) {
 
 
 static const transport file_transport = {
-    .name = "file",
+    .kind = {.name = "file", .outside = true},
     .size = sizeof(file),
-    .outside = true,
     .start_read = start_read,
     .stop_read = stop_read,
     .try_write = try_write,

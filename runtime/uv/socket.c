@@ -253,7 +253,7 @@ static bool is_passing(int error) {
  * it is shut the socket has an end to be read, as one of TCP has. */
 static int told(wire *w, int status) {
   const stream *s = wire_stream(w);
-  if (s->transport->protocol == IPPROTO_SCTP && !is_passing(-status))
+  if (s->kind->protocol == IPPROTO_SCTP && !is_passing(-status))
     shutdown(w->watch.fd, SHUT_RDWR);
   return status;
 }
@@ -676,7 +676,7 @@ static void close_wire(stream *s, bool reset) {
 
 bool wire_splices(stream *s) {
   return wire_of(s)->is_socket && !wire_of(s)->deferred &&
-         s->transport->protocol != IPPROTO_SCTP;
+         s->kind->protocol != IPPROTO_SCTP;
 }
 
 
@@ -724,14 +724,14 @@ int wire_fd(stream *s) {
 }
 
 
-#define WIRE(kind, of, number, write, half_close, forget, passes, collects, \
+#define WIRE(named, of, number, write, half_close, forget, passes, collects, \
              takes, lacks) \
   { \
-    .name = kind, .scheme = of, .protocol = number, .size = sizeof(wire), \
-    .outside = true, .start_read = start_read, .stop_read = stop_read, \
-    .try_write = write, .want_write = want_write, .shutdown = half_close, \
-    .discard = forget, .takes_back = takes, .unacknowledged = lacks, \
-    .pass = passes, .collect = collects, .close = close_wire, .set = wire_set, \
+    .kind = {named, of, number, true}, .size = sizeof(wire), \
+    .start_read = start_read, .stop_read = stop_read, .try_write = write, \
+    .want_write = want_write, .shutdown = half_close, .discard = forget, \
+    .takes_back = takes, .unacknowledged = lacks, .pass = passes, \
+    .collect = collects, .close = close_wire, .set = wire_set, \
     .get = wire_get, .localaddr = wire_localaddr, \
     .remoteaddr = wire_remoteaddr, .fd = wire_fd, \
   }
