@@ -5,6 +5,7 @@ local child = require "spec.support.child"
 local net = require "neap.net"
 local process = require "neap.process"
 local task = require "neap.task"
+local transports = require "spec.support.transports"
 local worker = require "neap.worker"
 
 --- More than are read together.
@@ -13,13 +14,7 @@ local MANY = 40
 local function pairs_of_streams(kind, count)
   local ours, theirs = {}, {}
   for i = 1, count do
-    if kind == "unix" then
-      ours[i], theirs[i] = assert(net.socketpair())
-    else
-      local listener <close> = assert(net.listen "tcp://127.0.0.1:0")
-      theirs[i] = assert(net.connect(listener.endpoint))
-      ours[i] = assert(listener:accept())
-    end
+    ours[i], theirs[i] = transports.pair(kind)
   end
   return ours, theirs
 end
@@ -41,7 +36,7 @@ local function write_all(streams, text)
   end
 end
 
-for _, kind in ipairs {"tcp", "unix"} do
+for _, kind in ipairs(transports.names) do
   describe("streams that have news at once, " .. kind .. ":", function()
     it("give each reader its bytes, and keep what it left", function()
       local ours, theirs = pairs_of_streams(kind, MANY)

@@ -9,6 +9,7 @@
 #include "host/fields.h"
 #include "net/bag.h"
 #include "net/inbox.h"
+#include "net/layer.h"
 #include "net/net.h"
 #include "net/property.h"
 #include "sched/task.h"
@@ -48,14 +49,16 @@ static void set_box(lua_State *L, void *userdata, unsigned serial) {
 */
 
 static const char *state_of(const stream *s) {
-  static const char *const names[] = {"connecting", "open", "closing",
-                                      "closing", "closed"};
+  static const char *const names[] = {"connecting", "open",    "open",
+                                      "closing",    "closing", "closed"};
   return names[s->state];
 }
 
 
-static uint64_t queued_out(const stream *s) {
-  return s->out != NULL ? s->out->pending + s->out->gathered : 0;
+static uint64_t queued_out(stream *s) {
+  uint64_t own = s->out != NULL ? s->out->pending + s->out->gathered : 0;
+  bool more = s->layered && s->state != CLOSED;
+  return more ? own + queued_out(layer_lower(s)) : own;
 }
 
 
@@ -67,7 +70,8 @@ static void set_ends(lua_State *L, stream *s) {
     return;
   int has_local = s->transport->localaddr(s, &local);
   int has_remote = s->transport->remoteaddr(s, &remote);
-  set_descriptor(L, s->transport->fd(s));
+  stream *bottom = layer_bottom(s);
+  set_descriptor(L, bottom->transport->fd(bottom));
   set_address(L, "localaddr", has_local, &local);
   set_address(L, "remoteaddr", has_remote, &remote);
 }
@@ -205,6 +209,8 @@ static int l_sockets(lua_State *L) {
     lua_rawseti(L, 1, ++i);
   }
   for (stream *s = n->streams; s != NULL && i < most; s = s->next) {
+    if (s->state == UNDER) /* another one stands for it */
+      continue;
     push_stream(L, s);
     lua_rawseti(L, 1, ++i);
   }

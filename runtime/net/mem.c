@@ -75,7 +75,7 @@ static size_t deliver(stream *s, stream *peer, char *bytes, size_t n) {
 static ssize_t try_write(stream *s, const struct iovec *v, int n) {
   stream *peer = mem_of(s)->peer;
   size_t sum = 0;
-  if (peer == NULL || peer->state != OPEN)
+  if (peer == NULL || peer->state > UNDER)
     return -EPIPE;
   for (int i = 0; i < n; i++) {
     size_t size = deliver(s, peer, v[i].iov_base, v[i].iov_len);

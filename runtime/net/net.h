@@ -122,6 +122,19 @@ static inline datagram_box *datagram_box_of(lua_State *L) {
  * told of. */
 int stream_close(stream *s, bool reset);
 
+/* The same without what the script is told, for a layer: its bytes are all there
+ * is to be sent, and the peer's end need not be waited for.  And before that, when
+ * it becomes the layer's: the box is emptied, and so on. */
+void stream_let_go(stream *s, bool reset);
+void stream_leave(stream *s);
+
+/* Has all that was accepted gone out, also of the streams that it is made of? */
+bool layer_is_out(stream *s);
+
+static inline bool stream_is_out(stream *s) {
+  return outbox_pending(s) == 0 && (!s->layered || layer_is_out(s));
+}
+
 /* Half close, once all was written. */
 int stream_shut(stream *s);
 

@@ -90,7 +90,9 @@ void outbox_drop(stream *s) {
 }
 
 
-static void failed(stream *s, int status) {
+void outbox_fail(stream *s, int status) {
+  if (s->write_error != 0)
+    return;
   trace_stream_error(s, "write", status);
   s->write_error = (int16_t)status;
   outbox_drop(s);
@@ -104,7 +106,7 @@ static void failed(stream *s, int status) {
 static void append_copy(stream *s, const char *bytes, size_t n) {
   chunk *c = malloc(sizeof *c + n);
   if (c == NULL) {
-    failed(s, -ENOMEM);
+    outbox_fail(s, -ENOMEM);
     return;
   }
   *c = (chunk){NULL, (char *)(c + 1), n, LUA_NOREF};
@@ -139,7 +141,7 @@ static size_t give(stream *s, const struct iovec *v, int n) {
     return (size_t)taken;
   }
   if (taken != -EAGAIN)
-    failed(s, (int)taken);
+    outbox_fail(s, (int)taken);
   return 0;
 }
 
@@ -185,7 +187,7 @@ static int give_all(stream *s, struct iovec *v, int n) {
 static void want(stream *s) {
   int status = outbox_pending(s) > 0 ? s->transport->want_write(s) : 0;
   if (status < 0)
-    failed(s, status);
+    outbox_fail(s, status);
 }
 
 

@@ -60,6 +60,9 @@ int outbox_pass(stream *s, struct iovec v[2], const int *fds, int n,
 /* The kernel takes bytes again: go on with the chunks. */
 void outbox_pump(stream *s);
 
+/* It takes no more bytes, for this reason. */
+void outbox_fail(stream *s, int status);
+
 /* Forget everything. */
 void outbox_drop(stream *s);
 

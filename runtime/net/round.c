@@ -3,10 +3,19 @@
 #include <stdlib.h>
 
 #include "host/memory.h"
+#include "net/inbox.h"
+#include "net/layer.h"
 #include "net/net.h"
 #include "sched/task.h"
 
-enum { LINE = 64 }; /* of the caches */
+enum {
+  LINE = 64, /* of the caches */
+
+  /* Of `made`: what lent bytes may take; and all, with what layers over each other
+   * have in hand at once, and those of answers to it. */
+  LENT = ROUND_ROOM,
+  MADE = LENT + 2 * LAYERS * LAYER_ROOM
+};
 
 
 static rounds *rounds_of(const host *h) {
@@ -24,7 +33,7 @@ static void keep_all(rounds *r) {
   for (unsigned i = 0; i < r->count; i++)
     stream_keep(r->lent[i]);
   r->count = 0;
-  r->used = 0;
+  r->used = r->made_used = 0;
 }
 
 
@@ -37,13 +46,18 @@ void round_run(host *h) {
 
 
 /* Each begins in a line of the caches of its own. */
+static size_t lines(size_t n) {
+  return (n + LINE - 1) / LINE * LINE;
+}
+
+
 void round_hand(stream *s, size_t n) {
   host *h = s->host;
   rounds *r = rounds_of(h);
   stream_data(s, round_room(h), n);
   r->lent[r->count++] = s;
-  r->used += (n + LINE - 1) / LINE * LINE;
-  if (r->count == ROUND_GROUP || r->used >= ROUND_BYTES)
+  r->used += lines(n);
+  if (r->count >= ROUND_GROUP || r->used >= ROUND_BYTES)
     round_run(h);
 }
 
@@ -57,11 +71,56 @@ void round_lend(stream *s, char *bytes, size_t n) {
 
 /* It delivers, whether it was asked to or not: so that stream_keep can say stop. */
 void round_give(stream *s, char *bytes, size_t n) {
+  rounds *r = rounds_of(s->host);
+  bool before = r->gives;
+  r->gives = true;
   stream_data(s, bytes, n);
+  r->gives = before;
   if (s->state != OPEN)
     return;
   s->reading = true;
   stream_keep(s);
+}
+
+
+char *round_layer_room(host *h) {
+  rounds *r = rounds_of(h);
+  if (r->made == NULL)
+    r->made = memory_grow(NULL, MADE);
+  return r->made_used + LAYER_ROOM <= MADE ? r->made + r->made_used : NULL;
+}
+
+
+/* Who hands up many pieces is lent to once. */
+static bool lend_more(rounds *r, stream *s) {
+  if (s->state != OPEN || r->made_used > LENT ||
+      inbox_size(&s->in) >= HIGH_WATER)
+    return false;
+  if (r->count > 0 && r->lent[r->count - 1] == s)
+    return true;
+  if (r->count == ROUND_GROUP + ROUND_MORE - 1) /* one is who was read */
+    return false;
+  r->lent[r->count++] = s;
+  return true;
+}
+
+
+/* The room is free again, unless these bytes are lent, or what was made of them. */
+void round_pass(stream *s, size_t n) {
+  rounds *r = rounds_of(s->host);
+  char *bytes = r->made + r->made_used;
+  size_t before = r->made_used, after = before + lines(n);
+  r->made_used = after;
+  if (!r->lends) {
+    round_give(s, bytes, n);
+  } else {
+    stream_data(s, bytes, n);
+    if (lend_more(r, s))
+      return;
+    stream_keep(s);
+  }
+  if (r->made_used == after)
+    r->made_used = before;
 }
 
 
@@ -96,4 +155,5 @@ void round_open(rounds *r) {
 
 void round_close(rounds *r) {
   free(r->buffer);
+  free(r->made);
 }

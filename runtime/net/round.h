@@ -25,6 +25,9 @@ enum { ROUND_ROOM = 64 * 1024 }; /* bytes of one read, at most */
 /* Streams whose readers run together; bytes behind which no more join. */
 enum { ROUND_GROUP = 16, ROUND_BYTES = 32 * 1024 };
 
+/* Streams that their lower ones make more at once. */
+enum { ROUND_MORE = 8 };
+
 /* A call behind the current batch of events.  Embedded in what is to be freed. */
 typedef struct later later;
 struct later {
@@ -35,8 +38,12 @@ struct later {
 typedef struct rounds {
   char *buffer;
   size_t used; /* of it, by what was handed up and is not kept yet */
-  struct stream *lent[ROUND_GROUP]; /* whose that is */
+  char *made;  /* as the two above, for what layers hand up; NULL: none has */
+  size_t made_used;
+  struct stream *lent[ROUND_GROUP + ROUND_MORE]; /* whose that is */
   unsigned count;
+  bool gives;          /* what arrives now is to be copied */
+  bool lends;          /* what layers hand up now is followed by a round */
   later *first, *last; /* calls due when the batch is over, in their order */
 } rounds;
 
@@ -53,6 +60,11 @@ void round_lend(struct stream *s, char *bytes, size_t n);
 
 /* These bytes have arrived, and what is to stay of them is copied at once. */
 void round_give(struct stream *s, char *bytes, size_t n);
+
+/* Room for LAYER_ROOM bytes, and the first n of it have arrived over a layer: lent,
+ * if those that they were made of are.  NULL: there is none. */
+char *round_layer_room(host *h);
+void round_pass(struct stream *s, size_t n);
 
 /* Something else has happened: run the tasks that it woke now.  When the batch is
  * over, they run without. */

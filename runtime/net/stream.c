@@ -16,6 +16,7 @@
 #include "host/memory.h"
 #include "host/slab.h"
 #include "net/inbox.h"
+#include "net/layer.h"
 #include "net/net.h"
 #include "net/outbox.h"
 #include "net/passing.h"
@@ -48,6 +49,7 @@ stream *stream_new(host *h, const transport *t, bool connecting) {
   s->transport = t;
   s->kind = &t->kind;
   s->outside = t->kind.outside;
+  s->lingers = t->discard != NULL;
   s->state = connecting ? CONNECTING : OPEN;
   LIST_ADD(net_of(h)->streams, s);
   s->serial = host_serial(h);
@@ -86,7 +88,7 @@ struct extra *stream_extra(stream *s) {
 
 
 void stream_name(stream *s, const char *text, size_t n) {
-  struct extra old = {NULL, NULL};
+  struct extra old = {.relaying = NULL};
   if (s->extra != NULL)
     old = *s->extra;
   s->extra = memory_grow(s->extra, sizeof old + n + 1);
@@ -144,6 +146,14 @@ static void forget(stream *s, size_t n) {
 }
 
 
+static void pass_on(stream *s, char *bytes, size_t n) {
+  if (s->state == UNDER)
+    layer_tell_data(s, bytes, n);
+  else if (s->state != CLOSED)
+    forget(s, n);
+}
+
+
 /* There is no memory for what has arrived.  Behind what is there before it comes
  * that error, then, and never an end: nobody is to take this for all. */
 static void lose(stream *s) {
@@ -157,7 +167,7 @@ void stream_data(stream *s, char *bytes, size_t n) {
   s->received += n;
   trace_read(s, bytes, n);
   if (s->state != OPEN) {
-    forget(s, n);
+    pass_on(s, bytes, n);
     return;
   }
   if (!inbox_add(&s->in, bytes, n))
@@ -205,23 +215,28 @@ int stream_shut(stream *s) {
 /* May the peer send what nobody reads?  Others may, where they have the
  * descriptor. */
 static bool may_linger(const stream *s) {
-  return hears(s) && s->write_error == 0 && s->transport->discard != NULL &&
-         !s->shared;
+  return hears(s) && s->write_error == 0 && s->lingers && !s->shared;
 }
 
 
-/* All that was accepted has gone out, or nothing more ever will.  Closing a
- * TCP socket to which the peer still sends would reset the connection, and
- * with it what we sent last: so the peer's end is awaited (LINGERING). */
-static void sent(stream *s) {
-  if (s->shut && s->write_error == 0 && s->state != LINGERING)
-    stream_shut(s);
-  if (s->state != CLOSING)
-    return;
+/* Closing a TCP socket to which the peer still sends would reset the connection,
+ * and with it what we sent last: so the peer's end is awaited (LINGERING). */
+static void leave(stream *s) {
   if (may_linger(s))
     linger(s);
   else
     release(s, false);
+}
+
+
+/* All that was accepted has gone out, or nothing more ever will. */
+static void sent(stream *s) {
+  if (s->shut && s->write_error == 0 && s->state != LINGERING)
+    stream_shut(s);
+  if (s->state == UNDER)
+    layer_tell_writable(s);
+  else if (s->state == CLOSING)
+    leave(s);
 }
 
 
@@ -237,6 +252,8 @@ void stream_eof(stream *s) {
   trace_stream(s, TRACE_END, 0);
   s->eof = s->read_error == 0;
   ended(s);
+  if (s->state == UNDER)
+    layer_tell_end(s);
 }
 
 
@@ -244,6 +261,8 @@ void stream_error(stream *s, int status) {
   trace_stream_error(s, "read", status);
   s->read_error = (int16_t)status;
   ended(s);
+  if (s->state == UNDER)
+    layer_tell_error(s, status);
 }
 
 
@@ -255,7 +274,7 @@ void stream_writable(stream *s) {
     wait_wake_all(&s->writers, 0);
     stream_next_turn(s);
   }
-  if (outbox_pending(s) == 0)
+  if (stream_is_out(s))
     sent(s);
 }
 
@@ -297,13 +316,20 @@ static void begin_closing(stream *s) {
   trace_stream(s, TRACE_CLOSE, outbox_pending(s));
   if (!s->shared)
     stream_hear(s);
-  if (outbox_pending(s) == 0)
+  if (stream_is_out(s))
     sent(s);
 }
 
 
 static bool takes_back(stream *s) {
   return s->transport->takes_back != NULL && s->transport->takes_back(s);
+}
+
+
+static void drop_all(stream *s) {
+  outbox_drop(s);
+  if (s->layered)
+    drop_all(layer_lower(s));
 }
 
 
@@ -316,29 +342,55 @@ static bool must_linger(stream *s) {
 }
 
 
-int stream_close(stream *s, bool reset) {
-  int status = s->reported ? 0 : s->write_error;
+/* Nobody has it any more. */
+static inline void desert(stream *s) {
   forget_box(s);
   if (s->relayed)
     relay_interrupt(s->extra->relaying);
   wait_wake_all(&s->readers, -ECANCELED);
   wait_wake_all(&s->writers, -ECANCELED);
   wait_wake_all(&s->turns, -ECANCELED);
-  if (!reset && s->state == OPEN)
-    outbox_flush(s);
-  if (reset)
-    outbox_drop(s);
-  net_unlink(s);
-  bool lingers = !reset && must_linger(s);
-  inbox_clear(&s->in);
-  passing_drop(s);
-  if (lingers || outbox_pending(s) > 0) {
+}
+
+
+static inline void let_go(stream *s, bool reset, bool lingers) {
+  if (lingers || !stream_is_out(s)) {
     begin_closing(s);
   } else {
     stop_reading(s);
     release(s, reset);
   }
+}
+
+
+int stream_close(stream *s, bool reset) {
+  int status = s->reported ? 0 : s->write_error;
+  desert(s);
+  if (!reset && s->state == OPEN)
+    outbox_flush(s);
+  else if (reset)
+    drop_all(s);
+  net_unlink(s);
+  bool lingers = !reset && must_linger(s);
+  inbox_clear(&s->in);
+  passing_drop(s);
+  let_go(s, reset, lingers);
   return status;
+}
+
+
+void stream_leave(stream *s) {
+  desert(s);
+  outbox_flush(s);
+  passing_drop(s);
+}
+
+
+void stream_let_go(stream *s, bool reset) {
+  if (reset)
+    drop_all(s);
+  net_unlink(s);
+  let_go(s, reset, false);
 }
 
 
@@ -353,8 +405,8 @@ bool stream_is_settled(stream *s) {
 /* The deadline of a closing stream has passed. */
 void stream_give_up(stream *s) {
   trace_unsent(s, outbox_pending(s));
-  outbox_drop(s);
-  if (hears(s) && s->transport->discard != NULL)
+  drop_all(s);
+  if (hears(s) && s->lingers)
     s->transport->discard(s);
   release(s, false);
 }

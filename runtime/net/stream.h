@@ -33,12 +33,14 @@ typedef struct box {
 /* What few streams have: made when the first of it is needed. */
 struct extra {
   struct relaying *relaying; /* net.relay has it; NULL: no */
+  stream *upper;             /* whose layer has it; NULL: none */
   struct passing *passing; /* descriptors that came along (passing.h); NULL: the
                               script has not asked */
   char where[];            /* its endpoint, for messages; "": it has none */
 };
 
-enum stream_state { CONNECTING, OPEN, CLOSING, LINGERING, CLOSED };
+/* UNDER: open, and another stream is made of it (layer.h). */
+enum stream_state { CONNECTING, OPEN, UNDER, CLOSING, LINGERING, CLOSED };
 
 /* What a message touches is from `host` on, up to the first fields of the
  * transport's part: that it lies close together is a good part of the speed with
@@ -84,6 +86,8 @@ struct stream {
   bool both : 1;      /* the reader also waits to write (ready.c) */
   bool spoke : 1;     /* while closing: its peer has, since net.c looked */
   bool outside : 1;   /* as its kind has it */
+  bool lingers : 1;   /* closing it with unread bytes may cost the peer some */
+  bool layered : 1;   /* it is made of another one (layer.h) */
 };
 
 /* Its endpoint, or NULL. */

@@ -279,7 +279,7 @@ static int flush_k(lua_State *L, int status, lua_KContext ctx) {
   }
   if (result < 0)
     return stream_fail(L, s, result, "flush");
-  if (outbox_pending(s) > 0) {
+  if (!stream_is_out(s)) {
     waiting how = {"flush", stream_deadline(s), s->outside};
     return wait_park(L, &s->writers, &how, ctx, flush_k);
   }
@@ -313,7 +313,7 @@ static int l_shutdown(lua_State *L) {
     return stream_fail(L, s, s->write_error, "shutdown");
   }
   int status = 0;
-  if (!s->shut && outbox_pending(s) == 0)
+  if (!s->shut && stream_is_out(s))
     status = stream_shut(s);
   s->shut = true;
   if (status < 0)

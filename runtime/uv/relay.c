@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "host/memory.h"
+#include "net/layer.h"
 #include "net/trace.h"
 #include "uv/backend.h"
 #include "uv/process.h"
@@ -379,7 +380,8 @@ static void join(struct relay *r, int i, stream *s) {
 
 
 static int flags_of(stream *s) {
-  int fd = s->transport->fd(s);
+  stream *bottom = layer_bottom(s);
+  int fd = bottom->transport->fd(bottom);
   return fd < 0 ? O_RDWR : fcntl(fd, F_GETFL);
 }
 

@@ -31,6 +31,7 @@
 
 #include "host/memory.h"
 #include "net/inbox.h"
+#include "net/layer.h"
 #include "net/outbox.h"
 #include "uv/process.h"
 #include "uv/rights.h"
@@ -341,7 +342,7 @@ static void read_some(wire *w) {
 void wire_ready(watch *x, uint32_t events) {
   wire *w = (wire *)x;
   stream *s = wire_stream(w);
-  if (s->host->quiet && s->state == OPEN)
+  if (s->host->quiet && layer_top(s)->state == OPEN)
     w->want &= EPOLLOUT;
   if ((events & (EPOLLERR | EPOLLHUP)) != 0)
     events |= EPOLLIN | EPOLLOUT;

@@ -7,14 +7,38 @@ local task = require "neap.task"
 local transports = {}
 
 --- Names of the transports, in the order in which to test them. The environment
---- may name those that a kernel may lack: NEAP_TRANSPORTS="sctp vsock".
+--- may name others: those that a kernel may lack, NEAP_TRANSPORTS="sctp vsock", and
+--- layers over them, which the executable `layers` has: "xor:tcp cut:xor:mem".
 transports.names = {"tcp", "unix", "mem"}
 
 local named = os.getenv "NEAP_TRANSPORTS"
 if named then
   transports.names = {}
-  for name in named:gmatch "%w+" do
+  for name in named:gmatch "%S+" do
     table.insert(transports.names, name)
+  end
+end
+
+--- What is at the bottom of layers: the name itself where there are none.
+---@param kind string
+---@return string
+function transports.bottom(kind)
+  return (kind:gsub("^.*:", ""))
+end
+
+--- What its streams say they are.
+---@param kind string
+---@return string
+function transports.protocol(kind)
+  return kind:match "^%w+"
+end
+
+--- Names of the transports that listen: layers do not.
+transports.listening = {}
+
+for _, name in ipairs(transports.names) do
+  if transports.bottom(name) == name then
+    table.insert(transports.listening, name)
   end
 end
 
@@ -32,10 +56,16 @@ local function connected(endpoint, options)
 end
 
 --- Two streams, each the other's peer.
----@param kind "tcp"|"unix"|"mem"|"mptcp"|"sctp"|"vsock"
+---@param kind "tcp"|"unix"|"mem"|"mptcp"|"sctp"|"vsock"|string  or a layer over one
 ---@return neap.Stream a
 ---@return neap.Stream b
 function transports.pair(kind)
+  local layer, lower = kind:match "^(%w+):(.+)$"
+  if layer then
+    local layers = require "layers"
+    local a, b = transports.pair(lower)
+    return layers.over(a, layer), layers.over(b, layer)
+  end
   if listening[kind] then
     return connected(table.unpack(listening[kind]))
   end

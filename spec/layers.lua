@@ -1,0 +1,210 @@
+-- What is particular of a stream that is made of another one. That it is a stream
+-- like any other, stream_spec and its like say, which run over layers, too.
+
+local child = require "spec.support.child"
+local layers = require "layers"
+local net = require "neap.net"
+local task = require "neap.task"
+local trace = require "neap.trace"
+local transports = require "spec.support.transports"
+
+child.neap = child.neap:gsub("neap$", "layers")
+
+local function code_of(_, err)
+  return err and err.code
+end
+
+local turn = {}
+for i = 0, 255 do
+  turn[string.char(i)] = string.char(i ~ 0x5a)
+end
+
+--- What "xor" makes of bytes.
+local function turned(bytes)
+  return (bytes:gsub(".", turn))
+end
+
+for _, kind in ipairs {"tcp", "unix", "mem"} do
+  describe(("a layer over %s"):format(kind), function()
+    local lower, theirs, upper
+
+    before_each(function()
+      lower, theirs = transports.pair(kind)
+    end)
+
+    after_each(function()
+      if upper then
+        upper:reset()
+      end
+      lower:reset()
+      theirs:reset()
+      upper = nil
+    end)
+
+    it("turns what passes, both ways", function()
+      upper = layers.over(lower, "xor")
+      upper:write "there"
+      upper:flush()
+      assert.equal(turned "there", theirs:recv())
+      theirs:write "and back"
+      assert.equal(turned "and back", upper:recv())
+    end)
+
+    it("gets what was read before, and sends what was gathered, in order", function()
+      theirs:write "line\nrest"
+      assert.equal("line", lower:read())
+      lower:write "before "
+      upper = layers.over(lower, "xor")
+      upper:write "after"
+      upper:flush()
+      assert.equal("before " .. turned "after", theirs:read(12))
+      assert.equal(turned "rest", upper:recv())
+    end)
+
+    it("gets the end that had come before", function()
+      theirs:write "last"
+      theirs:close()
+      assert.equal("last", lower:peek(10))
+      upper = layers.over(lower, "xor")
+      assert.equal(turned "last", upper:read "a")
+      assert.is_nil(upper:read(1))
+    end)
+
+    it("closes its lower one for the script, and fails who waits for it", function()
+      local reader = task.spawn(lower.recv, lower)
+      task.yield()
+      upper = layers.over(lower, "xor")
+      assert.equal("ECANCELED", code_of(reader:join()))
+      assert.equal("EBADF", code_of(lower:recv()))
+      assert.equal("EBADF", code_of(lower:write "x"))
+      theirs:write "still there"
+      assert.equal(turned "still there", upper:recv())
+    end)
+
+    it("has the options and addresses of its lower one, and no descriptor", function()
+      local localaddr, family = lower.localaddr, lower.family
+      upper = layers.over(layers.over(lower, "cut"), "xor")
+      assert.equal("xor", upper.protocol)
+      assert.equal(localaddr, upper.localaddr)
+      assert.equal(family, upper.family)
+      assert.is_nil(upper.fd)
+      if kind ~= "mem" then
+        assert(upper:set {rcvbuf = 30000})
+        assert.is_true(upper:get "rcvbuf" >= 30000)
+      else
+        assert.equal("ENOPROTOOPT", code_of(upper:get "rcvbuf"))
+      end
+      assert.equal("EOPNOTSUPP", code_of(upper:sendfd("x", {0})))
+      assert.equal("EOPNOTSUPP", code_of(upper:recvfd()))
+    end)
+
+    it("waits in flush and shutdown for what its lower one keeps", function()
+      lower:set {sndbuf = 16384}
+      upper = layers.over(lower, "xor")
+      local bytes = ("x"):rep(1 << 20)
+      local flushed = false
+      local writer = task.spawn(function()
+        assert(upper:write(bytes))
+        assert(upper:flush())
+        flushed = true
+        assert(upper:shutdown())
+      end)
+      task.sleep(0.01)
+      assert.is_false(flushed)
+      assert.is_true(theirs:read "a" == turned(bytes))
+      writer:join()
+      assert.is_true(flushed)
+    end)
+
+    it("sends all behind its close, and then is gone", function()
+      lower:set {sndbuf = 16384}
+      upper = layers.over(layers.over(lower, "xor"), "cut")
+      local bytes = ("x"):rep(1 << 20)
+      upper:settimeout(0.001)
+      upper:write(bytes)
+      upper:close()
+      assert.is_true(theirs:read "a" == turned(bytes))
+    end)
+
+    it("stops its lower one where nobody reads, and loses nothing", function()
+      local bytes = ("0123456789"):rep(400000)
+      upper = layers.over(lower, "xor")
+      local writer = task.spawn(function()
+        assert(theirs:write(bytes))
+        assert(theirs:shutdown())
+      end)
+      upper:peek(1)
+      task.sleep(0.01)
+      for _, s in ipairs(require "neap.host".sockets()) do
+        assert.is_true((s.queued_in or 0) < 200000, s.queued_in)
+      end
+      assert.equal("waiting", writer.status)
+      assert.is_true(upper:read "a" == turned(bytes))
+      writer:join()
+    end)
+
+    it("is refused above eight others", function()
+      upper = lower
+      for i = 1, 8 do
+        upper = layers.over(upper, i % 2 == 0 and "xor" or "cut")
+      end
+      assert.error_matches(function()
+        layers.over(upper, "xor")
+      end, "too many layers")
+      upper:write "through all"
+      upper:flush()
+      assert.equal("through all", theirs:recv(11))
+      local writer = task.spawn(function()
+        assert(theirs:write(("back"):rep(50000)))
+        assert(theirs:shutdown())
+      end)
+      assert.is_true(upper:read "a" == ("back"):rep(50000))
+      writer:join()
+    end)
+
+    it("is one stream to traces, with its own bytes", function()
+      local tracer = assert(trace.events())
+      local serial = tonumber(tostring(lower):match "%d+")
+      lower:write "first"
+      lower:flush()
+      theirs:recv()
+      upper = layers.over(lower, "xor")
+      assert.equal(serial, tonumber(tostring(upper):match "%d+"))
+      upper:write "plain"
+      upper:flush()
+      theirs:recv()
+      theirs:write(turned "answer")
+      upper:recv()
+      upper:reset()
+      tracer:stop()
+      local seen = {}
+      for event in tracer do
+        if event.serial == serial then
+          seen[#seen + 1] = event.kind .. (event.data and " " .. event.data or "")
+        end
+      end
+      assert.same({"write first", "write plain", "read answer", "reset"}, seen)
+    end)
+  end)
+end
+
+describe("the system calls of a layer", function()
+  it("are one write for the small writes of a run", function()
+    local calls = child.strace({"-e", "trace=sendto,sendmsg"}, [[
+      local layers = require "layers"
+      local a, b = net.socketpair()
+      a = layers.over(layers.over(a, "xor"), "xor")
+      task.yield() -- a turn of its own, which is long enough also for who traces
+      for i = 1, 50 do
+        a:write("line ", i, "\n")
+      end
+      task.yield()
+      a:write("small", ("z"):rep(20000), "more")
+    ]]).calls
+    local sizes = {}
+    for i, line in ipairs(calls) do
+      sizes[i] = line:match "= (%d+)$"
+    end
+    assert.same({"391", "20009"}, sizes)
+  end)
+end)
