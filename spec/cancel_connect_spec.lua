@@ -18,7 +18,7 @@ local listeners = {
   sctp = "sctp://127.0.0.1:0", vsock = "vsock://local:0",
 }
 
-for _, kind in ipairs(transports.names) do
+for _, kind in ipairs(transports.listening) do
   describe(("interrupting a server (%s)"):format(kind), function()
     local function assert_accepts(listener)
       local a <close> = assert(net.connect(listener.endpoint))

@@ -3,7 +3,6 @@
 
 local child = require "spec.support.child"
 local layers = require "layers"
-local net = require "neap.net"
 local task = require "neap.task"
 local trace = require "neap.trace"
 local transports = require "spec.support.transports"

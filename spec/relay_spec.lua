@@ -492,7 +492,7 @@ for _, left in ipairs(transports.names) do
       end)
 
       local function is_copied(kind)
-        return kind ~= "tcp" and kind ~= "unix"
+        return kind == "mem" or kind ~= transports.bottom(kind)
       end
       local copied = is_copied(left) or is_copied(right)
       local size = copied and megabytes // 8 + 1 or megabytes

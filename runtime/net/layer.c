@@ -51,7 +51,8 @@ void layer_tell_data(stream *lower, char *bytes, size_t n) {
     stream_data(top, bytes, n);
     return;
   }
-  if (round_layer_room(s->host) == NULL) { /* an answer to an answer to an answer ... */
+  if (round_layer_room(s->host) ==
+      NULL) { /* an answer to an answer to an answer ... */
     stream_error(s, -ENOBUFS);
     return;
   }

@@ -440,8 +440,7 @@ void stream_check_reader(lua_State *L, stream *s) {
 
 /* Wait until a next try makes sense; AGAIN if that is so already. */
 static int await(lua_State *L, stream *s, uint32_t need, lua_KContext ctx) {
-  waiting how = {verb_names[ctx & VERB], stream_deadline(s),
-                 s->outside};
+  waiting how = {verb_names[ctx & VERB], stream_deadline(s), s->outside};
   uint32_t before = inbox_size(&s->in);
   s->want = need;
   if (!s->reading) {

@@ -115,6 +115,7 @@ void round_pass(stream *s, size_t n) {
     round_give(s, bytes, n);
   } else {
     stream_data(s, bytes, n);
+    s->reading |= s->state == OPEN;
     if (lend_more(r, s))
       return;
     stream_keep(s);
