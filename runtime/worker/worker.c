@@ -8,7 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/class.h"
 #include "host/error.h"
+#include "host/fields.h"
 #include "host/memory.h"
 #include "sched/life.h"
 #include "sched/task.h"
@@ -345,17 +347,14 @@ static void push_error(lua_State *L, const worker *w) {
   snprintf(text, sizeof text, "it ended with status %d", w->status);
   error_push_message(L, -ECANCELED, "worker", w->name,
                      w->error != NULL ? w->error : text);
-  lua_pushliteral(L, "EWORKER");
-  lua_setfield(L, -2, "code");
+  set_text(L, "code", "EWORKER");
 }
 
 
 static void set_error(lua_State *L, const worker *w) {
   push_error(L, w);
-  lua_pushinteger(L, w->status < 0 ? EXIT_FAILURE : w->status);
-  lua_setfield(L, -2, "status");
-  lua_pushboolean(L, w->began);
-  lua_setfield(L, -2, "began");
+  set_integer(L, "status", w->status < 0 ? EXIT_FAILURE : w->status);
+  set_flag(L, "began", w->began);
 }
 
 
@@ -430,11 +429,7 @@ static const luaL_Reg functions[] = {{"start", l_start},
 
 
 static int open_core(lua_State *L) {
-  luaL_newmetatable(L, CLASS);
-  luaL_setfuncs(L, metamethods, 0);
-  luaL_newlib(L, methods);
-  lua_pushcclosure(L, l_index, 1);
-  lua_setfield(L, -2, "__index");
+  class_open(L, CLASS, metamethods, methods, l_index);
   luaL_newlib(L, functions);
   return 1;
 }
