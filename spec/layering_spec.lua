@@ -142,8 +142,6 @@ describe("a file has one idea, and at most", function()
   local longer = {
     ["runtime/net/read.c"] = "the takers, and the ways to read by them",
     ["runtime/net/stream.c"] = "a stream's life, and what scripts see of it",
-    ["runtime/sched/task.c"] = "a task's life, and the loop that runs tasks",
-    ["runtime/uv/loop.c"] = "the epoll, and clocks and folders",
     ["runtime/uv/socket.c"] = "streams over sockets, and SCTP's",
   }
 

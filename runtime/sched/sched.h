@@ -206,6 +206,9 @@ task *task_spawn_served_there(lua_State *L, scope *into, int nargs);
 int task_leave(lua_State *L); /* suspend for good, and call os_leave */
 task *task_check(lua_State *L, int index);
 void task_push(lua_State *L, const task *t); /* one that has not ended */
+void task_ready(struct sched *s, task *t);   /* to the end of the ready queue */
+void task_keep_deadline(task *t);            /* only its frames' */
+int task_suspend(lua_State *L, task *t, lua_KContext ctx, lua_KFunction k);
 void task_wake(task *t, int status);
 void task_cancel(task *t);
 

@@ -10,7 +10,6 @@
 
 #include "sched/task.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,7 +41,7 @@ task *task_check(lua_State *L, int index) {
 }
 
 
-static void make_ready(struct sched *s, task *t) {
+void task_ready(struct sched *s, task *t) {
   t->state = READY;
   queue_add(&s->ready, t);
   s->ready_count++;
@@ -51,7 +50,7 @@ static void make_ready(struct sched *s, task *t) {
 
 /* While a task is ready its frames' deadlines still hold: two tasks that keep
  * each other ready are not exempt from them. */
-static void keep_deadline(task *t) {
+void task_keep_deadline(task *t) {
   t->deadline = t->frames != NULL ? frame_deadline(t) : NEVER;
 }
 
@@ -64,9 +63,9 @@ void task_wake(task *t, int status) {
     queue_remove(t->in, t);
   t->in = NULL;
   t->status = status;
-  keep_deadline(t);
+  task_keep_deadline(t);
   s->outside -= t->outside;
-  make_ready(s, t);
+  task_ready(s, t);
 }
 
 
@@ -86,143 +85,12 @@ void task_cancel(task *t) {
 }
 
 
-/*
-** Waiting
-*/
-
 /* The one yield of a task: to the scheduler, through whatever coroutines the
  * script has put between. */
-static int suspend(lua_State *L, task *t, lua_KContext ctx, lua_KFunction k) {
+int task_suspend(lua_State *L, task *t, lua_KContext ctx, lua_KFunction k) {
   t->parked = L;
   coroutine_push_mark(L);
   return lua_yieldk(L, COROUTINE_MARK, ctx, k);
-}
-
-
-static bool interrupted(const task *t) {
-  return t->interrupt && frame_interrupts(t, NULL);
-}
-
-
-static int raise_k(lua_State *L, int status, lua_KContext ctx) {
-  (void)status, (void)ctx;
-  return wait_raise(L);
-}
-
-
-/* Who catches it and tries again must not keep the others from ending. */
-static void give_way_and_raise(lua_State *L) {
-  if (host_suspends(L))
-    wait_yield(L, 0, raise_k);
-  wait_raise(L);
-}
-
-
-static inline void enter(lua_State *L, const char *op, bool puts) {
-  host *h = host_of(L);
-  task *t = h->sched->current;
-  if (t == NULL)
-    luaL_error(L, "%s: only a task can wait", op);
-  if (interrupted(t) && !(puts && press_spares(L, t)))
-    give_way_and_raise(L);
-  if (!host_suspends(L))
-    luaL_error(
-        L,
-        "%s cannot wait here: Lua cannot suspend inside a comparison of "
-        "table.sort, a replacement of string.gsub, __tostring, __gc, a "
-        "reader of load, coroutine.close or another C function, nor in a "
-        "coroutine that a C library resumes; do it before, and pass the "
-        "result in",
-        op);
-}
-
-
-void wait_enter(lua_State *L, const char *op) {
-  enter(L, op, false);
-}
-
-
-void wait_enter_put(lua_State *L, const char *op) {
-  enter(L, op, true);
-}
-
-
-/* To the end of the ready queue. */
-static void give_way(struct sched *s, task *t, const char *op) {
-  t->op = op;
-  keep_deadline(t);
-  timer_set(s, t);
-  make_ready(s, t);
-}
-
-
-int wait_park(lua_State *L, waitq *q, const waiting *how, lua_KContext ctx,
-              lua_KFunction k) {
-  struct sched *s = sched_of(L);
-  task *t = s->current;
-  luaL_checkstack(L, COROUTINE_MARK, NULL);
-  if (interrupted(t)) { /* the continuation raises, after undoing */
-    give_way(s, t, how->op);
-    t->status = WAIT_INTERRUPTED;
-    return suspend(L, t, ctx, k);
-  }
-  uint64_t limit = frame_deadline(t);
-  t->deadline = how->deadline < limit ? how->deadline : limit;
-  timer_set(s, t);
-  t->op = how->op;
-  t->since = (uint32_t)(s->now / TICK);
-  t->outside = how->outside;
-  s->outside += t->outside;
-  t->state = WAITING;
-  t->in = q;
-  if (q != NULL)
-    queue_add(q, t);
-  return suspend(L, t, ctx, k);
-}
-
-
-int wait_peek(lua_State *L, bool *cancelled) {
-  int status = task_current(L)->status;
-  *cancelled = status == WAIT_INTERRUPTED;
-  return status;
-}
-
-
-int wait_raise(lua_State *L) {
-  task *t = task_current(L);
-  press_swallower(L, t);
-  frame_raise(L, t);
-}
-
-
-int wait_status(lua_State *L) {
-  bool cancelled;
-  int status = wait_peek(L, &cancelled);
-  return cancelled ? wait_raise(L) : status;
-}
-
-
-bool wait_interrupted(lua_State *L) {
-  const task *t = task_current(L);
-  const frame *f = NULL;
-  return t->interrupt && frame_interrupts(t, &f) &&
-         (f == NULL || f->kind != TIMEOUT);
-}
-
-
-int wait_to_take(lua_State *L) {
-  int status = wait_status(L);
-  return wait_interrupted(L) ? wait_raise(L) : status;
-}
-
-
-int wait_yield(lua_State *L, lua_KContext ctx, lua_KFunction k) {
-  struct sched *s = sched_of(L);
-  task *t = s->current;
-  luaL_checkstack(L, COROUTINE_MARK, NULL);
-  t->status = 0;
-  give_way(s, t, "yield");
-  return suspend(L, t, ctx, k);
 }
 
 
@@ -230,7 +98,7 @@ int task_leave(lua_State *L) {
   struct sched *s = sched_of(L);
   luaL_checkstack(L, COROUTINE_MARK, NULL);
   s->leaving = true;
-  return suspend(L, s->current, 0, NULL);
+  return task_suspend(L, s->current, 0, NULL);
 }
 
 
@@ -399,7 +267,7 @@ static task *spawn(lua_State *L, scope *into, int nargs, bool served) {
   t->co = co;
   s->live++;
   s->aside += t->aside;
-  make_ready(s, t);
+  task_ready(s, t);
   return t;
 }
 
@@ -565,5 +433,5 @@ void task_run(struct sched *s, task *t) {
   if (result != LUA_YIELD)
     end(s, t, result);
   else if (t->state == RUNNING)
-    make_ready(s, t); /* a bare lua_yield of some C module */
+    task_ready(s, t); /* a bare lua_yield of some C module */
 }

@@ -1,5 +1,5 @@
 /*
-** Queues of tasks, and waking them.
+** Waiting: queues of tasks, waking them, and how a task parks and goes on.
 */
 
 #include "sched/wait.h"
@@ -72,4 +72,135 @@ uint64_t wait_deadline(lua_State *L, double seconds) {
     return now;
   double ns = ceil(seconds * 1e9);
   return ns >= (double)(INT64_MAX) ? NEVER : now + (uint64_t)ns;
+}
+
+
+/*
+** The running task
+*/
+
+static bool interrupted(const task *t) {
+  return t->interrupt && frame_interrupts(t, NULL);
+}
+
+
+static int raise_k(lua_State *L, int status, lua_KContext ctx) {
+  (void)status, (void)ctx;
+  return wait_raise(L);
+}
+
+
+/* Who catches it and tries again must not keep the others from ending. */
+static void give_way_and_raise(lua_State *L) {
+  if (host_suspends(L))
+    wait_yield(L, 0, raise_k);
+  wait_raise(L);
+}
+
+
+static inline void enter(lua_State *L, const char *op, bool puts) {
+  host *h = host_of(L);
+  task *t = h->sched->current;
+  if (t == NULL)
+    luaL_error(L, "%s: only a task can wait", op);
+  if (interrupted(t) && !(puts && press_spares(L, t)))
+    give_way_and_raise(L);
+  if (!host_suspends(L))
+    luaL_error(
+        L,
+        "%s cannot wait here: Lua cannot suspend inside a comparison of "
+        "table.sort, a replacement of string.gsub, __tostring, __gc, a "
+        "reader of load, coroutine.close or another C function, nor in a "
+        "coroutine that a C library resumes; do it before, and pass the "
+        "result in",
+        op);
+}
+
+
+void wait_enter(lua_State *L, const char *op) {
+  enter(L, op, false);
+}
+
+
+void wait_enter_put(lua_State *L, const char *op) {
+  enter(L, op, true);
+}
+
+
+/* To the end of the ready queue. */
+static void give_way(struct sched *s, task *t, const char *op) {
+  t->op = op;
+  task_keep_deadline(t);
+  timer_set(s, t);
+  task_ready(s, t);
+}
+
+
+int wait_park(lua_State *L, waitq *q, const waiting *how, lua_KContext ctx,
+              lua_KFunction k) {
+  struct sched *s = host_of(L)->sched;
+  task *t = s->current;
+  luaL_checkstack(L, COROUTINE_MARK, NULL);
+  if (interrupted(t)) { /* the continuation raises, after undoing */
+    give_way(s, t, how->op);
+    t->status = WAIT_INTERRUPTED;
+    return task_suspend(L, t, ctx, k);
+  }
+  uint64_t limit = frame_deadline(t);
+  t->deadline = how->deadline < limit ? how->deadline : limit;
+  timer_set(s, t);
+  t->op = how->op;
+  t->since = (uint32_t)(s->now / TICK);
+  t->outside = how->outside;
+  s->outside += t->outside;
+  t->state = WAITING;
+  t->in = q;
+  if (q != NULL)
+    queue_add(q, t);
+  return task_suspend(L, t, ctx, k);
+}
+
+
+int wait_peek(lua_State *L, bool *cancelled) {
+  int status = task_current(L)->status;
+  *cancelled = status == WAIT_INTERRUPTED;
+  return status;
+}
+
+
+int wait_raise(lua_State *L) {
+  task *t = task_current(L);
+  press_swallower(L, t);
+  frame_raise(L, t);
+}
+
+
+int wait_status(lua_State *L) {
+  bool cancelled;
+  int status = wait_peek(L, &cancelled);
+  return cancelled ? wait_raise(L) : status;
+}
+
+
+bool wait_interrupted(lua_State *L) {
+  const task *t = task_current(L);
+  const frame *f = NULL;
+  return t->interrupt && frame_interrupts(t, &f) &&
+         (f == NULL || f->kind != TIMEOUT);
+}
+
+
+int wait_to_take(lua_State *L) {
+  int status = wait_status(L);
+  return wait_interrupted(L) ? wait_raise(L) : status;
+}
+
+
+int wait_yield(lua_State *L, lua_KContext ctx, lua_KFunction k) {
+  struct sched *s = host_of(L)->sched;
+  task *t = s->current;
+  luaL_checkstack(L, COROUTINE_MARK, NULL);
+  t->status = 0;
+  give_way(s, t, "yield");
+  return task_suspend(L, t, ctx, k);
 }

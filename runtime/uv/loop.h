@@ -19,21 +19,13 @@
 
 #include "host/heap.h"
 #include "net/round.h"
+#include "uv/watch.h"
 
 struct epoll_event;
 
 enum { LOOP_BATCH = 256 };
 
-typedef struct watch watch;
 typedef struct loop loop;
-
-/* Interest in a descriptor.  Embedded in what it serves. */
-struct watch {
-  int fd;
-  unsigned events : 8; /* what epoll was asked for; 0: not in the epoll */
-  unsigned birth : 24; /* what tells it from others on this descriptor */
-  void (*ready)(watch *w, uint32_t events); /* EPOLLIN, EPOLLOUT, ... */
-};
 
 struct loop {
   host *host;
@@ -65,25 +57,12 @@ static inline loop *loop_of(host *h) {
   return h->outside;
 }
 
-/* The watch of a descriptor, or NULL. */
-watch *watch_of(const loop *l, int fd);
-
-/* Ask for events on w->fd (0: none).  Level-triggered.  0 or -errno. */
-int watch_set(loop *l, watch *w, uint32_t events);
-
-/* The same, of a watch in the epoll whose descriptor others may have closed: false
- * if what has its number now is not what was watched. */
-bool watch_again(loop *l, watch *w, uint32_t events);
-
-/* Forget w before its descriptor is closed: no event of the current batch
- * reaches it any more.  Its memory must outlive that batch (round_later). */
-void watch_drop(loop *l, watch *w);
-
-/* The same, when the descriptor is closed next.  That takes it out of the epoll
- * too, without a system call, unless it lives on elsewhere. */
-void watch_forget(loop *l, watch *w);
-
 /* Call after every libuv function that starts, stops or closes something. */
 void loop_touch(loop *l);
+
+/* For the world (sched/world.h): fill host.outside, 0 or -errno. */
+int loop_open(host *h);
+uint64_t loop_poll(void *w, uint64_t deadline);
+void loop_close(host *h);
 
 #endif
