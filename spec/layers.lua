@@ -187,6 +187,86 @@ for _, kind in ipairs {"tcp", "unix", "mem"} do
   end)
 end
 
+-- "greet" begins with "g", sends frames "f" with a length, and ends with "b".
+for _, kind in ipairs {"tcp", "unix", "mem"} do
+  describe(("a layer over %s, with a protocol of its own,"):format(kind), function()
+    local lower, theirs
+
+    before_each(function()
+      lower, theirs = transports.pair(kind)
+    end)
+
+    after_each(function()
+      lower:reset()
+      theirs:reset()
+    end)
+
+    it("is open when its peer has answered", function()
+      local opening = task.spawn(layers.over, lower, "greet")
+      assert.equal("g", theirs:read(1))
+      assert.equal("waiting", opening.status)
+      theirs:write "gf\0\5hello"
+      local upper <close> = opening:join()
+      assert.equal("hello", upper:recv())
+      upper:write("one", "two")
+      assert(upper:flush())
+      assert.equal("f\0\6onetwo", theirs:read(9))
+    end)
+
+    it("fails where its peer does not answer so", function()
+      for answer, code in pairs {[""] = "ECONNRESET", x = "EPROTO"} do
+        local mine, other = transports.pair(kind)
+        other:write(answer)
+        other:shutdown()
+        local upper, err = layers.over(mine, "greet")
+        assert.is_nil(upper)
+        assert.equal(code, err.code)
+        assert.equal("EBADF", code_of(mine:recv()))
+        other:close()
+      end
+    end)
+
+    it("can be given up while it waits for that", function()
+      local opening = task.spawn(layers.over, lower, "greet")
+      task.sleep(0.001)
+      opening:cancel()
+      assert.equal("ECANCELED", code_of(opening:join()))
+      assert.equal("g", theirs:read(1))
+    end)
+
+    it("knows an end that was meant from one that was not", function()
+      for word, code in pairs {b = false, [""] = "ECONNRESET"} do
+        local mine, other = transports.pair(kind)
+        other:write("gf\0\4last", word)
+        other:shutdown()
+        local upper <close> = assert(layers.over(mine, "greet"))
+        assert.equal("last", upper:read(4))
+        local bytes, err = upper:recv()
+        assert.is_nil(bytes)
+        assert.equal(code, err and err.code or false)
+        other:close()
+      end
+    end)
+
+    it("has the last word behind all that was written, by shutdown and by close", function()
+      for _, how in ipairs {"shutdown", "close"} do
+        local mine, other = transports.pair(kind)
+        mine:set {sndbuf = 16384}
+        other:write "g"
+        local upper <close> = assert(layers.over(mine, "greet"))
+        upper:settimeout(0.001)
+        upper:write(("x"):rep(1 << 20))
+        upper[how](upper)
+        local got = other:read "a"
+        assert.equal("gf", got:sub(1, 2))
+        assert.equal("xb", got:sub(-2))
+        assert.equal(1 << 20, select(2, got:gsub("x", "")))
+        other:close()
+      end
+    end)
+  end)
+end
+
 describe("the system calls of a layer", function()
   it("are one write for the small writes of a run", function()
     local calls = child.strace({"-e", "trace=sendto,sendmsg"}, [[

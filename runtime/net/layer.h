@@ -85,7 +85,7 @@ typedef struct layer {
 } layer;
 
 /* Make an upper stream of an open one (`connecting`: stream_connected tells when
- * it is), which is its own from now on: the tasks that wait for it fail, the
+ * it is, or will not be; who asks later asks the layer), which is its own from now on: the tasks that wait for it fail, the
  * Stream of the script is closed.  NULL: there are too many layers already. */
 stream *layer_new(stream *lower, const layer *l, bool connecting);
 

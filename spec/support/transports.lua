@@ -64,7 +64,11 @@ function transports.pair(kind)
   if layer then
     local layers = require "layers"
     local a, b = transports.pair(lower)
-    return layers.over(a, layer), layers.over(b, layer)
+    local both = task.all { -- one may wait for the other
+      function() return assert(layers.over(a, layer)) end,
+      function() return assert(layers.over(b, layer)) end,
+    }
+    return both[1], both[2]
   end
   if listening[kind] then
     return connected(table.unpack(listening[kind]))
