@@ -17,7 +17,7 @@
 
 #undef net_open /* main.c calls ours in its place: CMakeLists.txt */
 
-enum { TURN = 0x5a, PORTION = 32 * 1024, CUT_IN = 4096, CUT_OUT = 60 };
+enum { TURN = 0x5a, PORTION = 32 * 1024, CUT_IN = 512, CUT_OUT = 60 };
 
 
 /*

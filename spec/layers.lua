@@ -2,6 +2,7 @@
 -- like any other, stream_spec and its like say, which run over layers, too.
 
 local child = require "spec.support.child"
+local host = require "neap.host"
 local layers = require "layers"
 local task = require "neap.task"
 local trace = require "neap.trace"
@@ -115,6 +116,37 @@ for _, kind in ipairs {"tcp", "unix", "mem"} do
       assert.is_true(flushed)
     end)
 
+    it("has sent all when flush returns", function()
+      lower:set {sndbuf = 16384}
+      upper = layers.over(lower, "xor")
+      local bytes = ("x"):rep(1 << 20)
+      local left
+      local writer = task.spawn(function()
+        assert(upper:write(bytes))
+        assert(upper:flush())
+        left = host.socket(upper).queued_out
+      end)
+      assert.equal(#bytes, #theirs:read(#bytes))
+      writer:join()
+      assert.equal(0, left)
+    end)
+
+    it("fails in flush where its lower one can't send what it keeps", function()
+      lower:set {sndbuf = 16384}
+      upper = layers.over(lower, "xor")
+      repeat
+        upper:write(("x"):rep(1000))
+        task.yield()
+      until host.socket(upper).queued_out > 0
+      local flushing = task.spawn(upper.flush, upper)
+      task.yield()
+      assert.equal("waiting", flushing.status)
+      theirs:reset()
+      local ok, err = flushing:join()
+      assert.is_nil(ok)
+      assert.is_true(err.code == "EPIPE" or err.code == "ECONNRESET", err.code)
+    end)
+
     it("sends all behind its close, and then is gone", function()
       lower:set {sndbuf = 16384}
       upper = layers.over(layers.over(lower, "xor"), "cut")
@@ -134,7 +166,7 @@ for _, kind in ipairs {"tcp", "unix", "mem"} do
       end)
       upper:peek(1)
       task.sleep(0.01)
-      for _, s in ipairs(require "neap.host".sockets()) do
+      for _, s in ipairs(host.sockets()) do
         assert.is_true((s.queued_in or 0) < 200000, s.queued_in)
       end
       assert.equal("waiting", writer.status)
@@ -246,6 +278,23 @@ for _, kind in ipairs {"tcp", "unix", "mem"} do
         assert.equal(code, err and err.code or false)
         other:close()
       end
+    end)
+
+    it("makes nothing of what arrives behind its close", function()
+      if kind ~= "unix" then
+        return -- a close resets, or it is told at once
+      end
+      theirs:write "g"
+      local upper = assert(layers.over(lower, "greet"))
+      theirs:write "f\0\5he"
+      theirs:flush()
+      upper:close()
+      for _ = 1, 3 do -- the rest is no frame any more
+        assert(theirs:write "llo")
+        assert(theirs:flush())
+        task.sleep(0.001)
+      end
+      assert.equal("gb", theirs:read "a")
     end)
 
     it("has the last word behind all that was written, by shutdown and by close", function()
