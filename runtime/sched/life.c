@@ -106,8 +106,10 @@ enum turn life_turn(host *h, uint64_t time, uint64_t *next) {
       return t;
     begin_drain(h);
   }
-  return lingers(h, s->patience, next) && s->held > 0 ? TURN_DRAINS
-                                                      : TURN_ENDED;
+  if (lingers(h, s->patience, next) && s->held > 0)
+    return TURN_DRAINS;
+  *next = NEVER;
+  return TURN_ENDED;
 }
 
 

@@ -55,8 +55,9 @@ enum turn {
 /* Run what is ready, for some ms of the world at most.  `time` is when the world
  * was asked for news last, before it delivered any: what was to be done by then is
  * done.  0: no deadline has passed since the turn before, or this is the first.
- * *next is 0 when tasks are ready: then ask the world without waiting.  NEVER: only
- * the world can wake it; when that will never, call life_deadlock. */
+ * *next is 0 when tasks are ready or stuck: then the world is asked without waiting.
+ * NEVER: only the world can wake it, and when that will never, call life_deadlock; or
+ * it has ended. */
 enum turn life_turn(host *h, uint64_t time, uint64_t *next);
 
 /* By who knows that nothing will ever happen to this host: tell who waits for what,

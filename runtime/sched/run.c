@@ -325,6 +325,7 @@ static bool is_stuck(struct sched *s) {
 
 
 enum turn sched_turn(struct sched *s, uint64_t time, uint64_t *next) {
+  *next = 0;
   expire(s, time);
   run_ready(s);
   if (is_over(s) || s->stopped)
@@ -333,7 +334,8 @@ enum turn sched_turn(struct sched *s, uint64_t time, uint64_t *next) {
     summon(s);
   if (is_stuck(s))
     return TURN_STUCK;
-  *next = s->ready_count > 0 ? 0 : next_deadline(s);
+  if (s->ready_count == 0)
+    *next = next_deadline(s);
   return TURN_WAITS;
 }
 
