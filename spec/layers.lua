@@ -98,6 +98,22 @@ for _, kind in ipairs {"tcp", "unix", "mem"} do
       assert.equal("EOPNOTSUPP", code_of(upper:recvfd()))
     end)
 
+    it("counts once, and is listed once", function()
+      local streams, sockets = host.census().streams, #host.sockets()
+      upper = layers.over(layers.over(lower, "cut"), "xor")
+      assert.equal(streams, host.census().streams)
+      assert.equal(sockets, #host.sockets())
+      upper:reset()
+      theirs:reset()
+      for _ = 1, 1000 do
+        if host.census().streams == 0 then
+          break
+        end
+        task.sleep(0.001)
+      end
+      assert.equal(0, host.census().streams)
+    end)
+
     it("waits in flush and shutdown for what its lower one keeps", function()
       lower:set {sndbuf = 16384}
       upper = layers.over(lower, "xor")

@@ -108,7 +108,7 @@ struct transport {
   ssize_t (*pass)(stream *s, const struct iovec *v, const int *fds, int n);
 
   /* From now on tell stream_passed what comes with each read, before
-   * stream_data; until then what arrives is closed.  NULL as pass. */
+   * its bytes; until then what arrives is closed.  NULL as pass. */
   void (*collect)(stream *s);
 
   /* Read and forget what has arrived; false if there was nothing, or the peer

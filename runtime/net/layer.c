@@ -198,6 +198,7 @@ void layer_close(stream *s, bool reset) {
   stream *lower = x->lower;
   lower->extra->upper = NULL;
   lower->state = OPEN;
+  lower->host->streams++;
   stream_let_go(lower, reset);
   stream_gone(s);
 }
@@ -246,7 +247,8 @@ static int depth_of(stream *s) {
 }
 
 
-/* Traces go on with the same stream: its bytes are the upper's now. */
+/* Traces go on with the same stream: its bytes are the upper's now.  And the two
+ * count as one. */
 static void take_over(stream *s, stream *lower) {
   unsigned serial = s->serial;
   s->serial = lower->serial;
@@ -254,6 +256,7 @@ static void take_over(stream *s, stream *lower) {
   s->hidden = lower->hidden;
   lower->hidden = true;
   s->shared = lower->shared;
+  s->host->streams--;
 }
 
 

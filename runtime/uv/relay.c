@@ -404,7 +404,7 @@ static void check(flow *f) {
 }
 
 
-/* What is under way goes on as if the script had written it.  The loop's buffer
+/* What is under way goes on as if the script had written it.  The host's buffer
  * may hold another stream's bytes now. */
 static void hand_over(flow *f) {
   stream *to = f->to->stream;

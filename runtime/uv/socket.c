@@ -603,7 +603,7 @@ static int shutdown_tty(stream *s) {
 }
 
 
-/* Not into the loop's buffer: another stream's bytes may lie there. */
+/* Not into the host's buffer: another stream's bytes may lie there. */
 static bool discard(stream *s) {
   char bytes[16 * 1024];
   ssize_t n = 0;
