@@ -78,6 +78,31 @@ describe("the command line", function()
       input = "print(x.now and 1)"}))
   end)
 
+  for where, line in pairs {
+    ["behind"] = {"OPTION", "-e", "print 'one'"}, ["before"] = {"-eprint 'one'", "OPTION"},
+    ["between"] = {"-e", "print 'one'", "OPTION", "-e", "print 'two'", "OPTION", "--"},
+  } do
+    it("runs each -e as it is, " .. where .. " any option", function()
+      for _, option in ipairs {
+        {"-w", "2"}, {"-v"}, {"-i"}, {"-E"}, {"-W"}, {"-l", "x=neap.time"}, {"--busy-poll=1"},
+        {"--no-attach"}, {"--trace"}, {"--trace=trace.txt"}, {"--trace-bytes=4"},
+        {"--trace-filter=udp"}, {"--trace-format=text"},
+      } do
+        local words = {}
+        for _, word in ipairs(line) do
+          local more = word == "OPTION" and option or {word}
+          table.move(more, 1, #more, #words + 1, words)
+        end
+        local result = assert(process.run {neap, cwd = folder.path, input = "", table.unpack(words)})
+        local said = table.concat(words, " ")
+        local times = option[1] == "-w" and 2 or 1
+        assert.equal(0, result.code, said .. ": " .. result.stderr)
+        assert.equal(times, select(2, result.stdout:gsub("one\n", "")), said)
+        assert.equal(where == "between" and times or 0, select(2, result.stdout:gsub("two\n", "")), said)
+      end
+    end)
+  end
+
   it("ends at the step that fails, before the script", function()
     write("script.lua", "print 'ran'")
     for _, step in ipairs {"-eerror 'here'", "-e= 1", "-lnosuch"} do

@@ -243,10 +243,12 @@ static int take(command *c, int *at) {
 bool command_next(const command *c, int *at, command_step *step) {
   *at += *at == 0;
   while (*at < c->end) {
-    const option *o = next(c, at, &step->value);
-    step->option = o->name[1];
-    if (o->take == take_code || o->take == take_later)
+    const char *value;
+    const option *o = next(c, at, &value);
+    if (o->take == take_code || o->take == take_later) {
+      *step = (command_step){o->name[1], value};
       return true;
+    }
   }
   return false;
 }

@@ -46,7 +46,8 @@ typedef struct command_step {
   const char *value;
 } command_step;
 
-/* The next step behind *at (at first 0), which moves on; false: there is none. */
+/* The next step behind *at (at first 0), which moves on; false: there is none,
+ * and *step is as it was. */
 bool command_next(const command *c, int *at, command_step *step);
 
 /* Fill in the command.  Returns 0, or the exit status of a wrong use, which
