@@ -74,6 +74,27 @@ describe("neap attach", function()
     assert.equal("", p.stdout:read "a")
   end)
 
+  it("has the script's io, but for what is written", function()
+    local p <close> = start(idle)
+    local result = attach(p, [[
+      local pipe = io.popen "echo x"
+      print(pipe:read(), pipe:close())
+      for name in pairs(_G.io) do
+        assert(name == "write" or io[name] == _G.io[name], name)
+      end
+      local file = io.tmpfile()
+      local before = io.output(file)
+      assert(io.output() == file and io.output(before) == before and io.close(file))
+      assert(io.input() == io.stdin and io.lines "/dev/null"() == nil)
+      io.mine = 1
+      assert(io.write "said\n" == io.stdout)
+      return _G.io.mine]])
+    assert.same({stdout = "x\ttrue\texit\t0\nsaid\n1\n", stderr = "", code = 0}, result)
+    attach(p, "io = nil")
+    assert.equal("said", attach(p, "io.write 'said' return io.stdout").stdout:match "^said")
+    stop(p)
+  end)
+
   it("lists tasks and sockets once (neap ps, neap socks)", function()
     local p <close> = start("l = net.listen 'tcp://127.0.0.1:0' " .. idle)
     local ps = attach(p, nil, "ps")

@@ -98,12 +98,14 @@ function Session:redirect()
     self:print(concat(parts, "\t") .. "\n")
   end
   rawset(self.env, "print", say)
+  local theirs = rawget(_G, "io") -- whole, as `io` in here is not
+  theirs = type(theirs) == "table" and theirs or {}
   rawset(self.env, "io", setmetatable({
     write = function(...)
       self:print(concat({...}))
-      return io.stdout
+      return theirs.stdout
     end,
-  }, {__index = io}))
+  }, {__index = theirs, __newindex = theirs}))
 end
 
 --- Give a name a value that only this session sees.
