@@ -95,6 +95,17 @@ describe("neap attach", function()
     stop(p)
   end)
 
+  it("tells what an error has that is a table", function()
+    local p <close> = start(idle)
+    assert.matches("^error: {code = 1}\n", attach(p, "error {code = 1}").stdout)
+    assert.matches("^error: {1, 2}\n", attach(p, "assert(false, {1, 2})").stdout)
+    assert.matches("^error: told\n",
+      attach(p, "error(setmetatable({}, {__tostring = function() return 'told' end}))").stdout)
+    assert.matches("^error: connect mem:nobody: .*%(ECONNREFUSED%)\n",
+      attach(p, "assert(net.connect 'mem:nobody')").stdout)
+    stop(p)
+  end)
+
   it("lists tasks and sockets once (neap ps, neap socks)", function()
     local p <close> = start("l = net.listen 'tcp://127.0.0.1:0' " .. idle)
     local ps = attach(p, nil, "ps")

@@ -156,7 +156,7 @@ all.load = {
   run = function(session, rest)
     local f, err = loadfile(rest, "t", session.env)
     if not f then
-      session:print(show.failure(err, nil, session.colour))
+      session:print(show.failure(err, nil, session.columns, session.colour))
       return
     end
     session:run(":load " .. rest, f, {keep = true})
@@ -193,7 +193,7 @@ all.save = {
   run = function(session, rest)
     local file, err = io.open(rest, "w")
     if not file then
-      session:print(show.failure(err, nil, session.colour))
+      session:print(show.failure(err, nil, session.columns, session.colour))
       return
     end
     local n = 0
@@ -204,7 +204,8 @@ all.save = {
       end
     end
     local ok, why = file:close()
-    session:print(ok and format("%d inputs are in %s\n", n, rest) or show.failure(why, nil, session.colour))
+    session:print(ok and format("%d inputs are in %s\n", n, rest)
+      or show.failure(why, nil, session.columns, session.colour))
   end,
 }
 
@@ -302,7 +303,7 @@ function commands.trace(session, rest)
     session.tracer = tracer
     session:say("the trace is on; :trace off ends it")
   else
-    session:print(show.failure(good and err or tracer, nil, session.colour))
+    session:print(show.failure(good and err or tracer, nil, session.columns, session.colour))
   end
 end
 

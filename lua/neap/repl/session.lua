@@ -217,7 +217,7 @@ local function render(self, job, ok, results)
   if not ok then
     local failure = results[1]
     local head = job.background and format("[%d] failed: ", job.id) or ""
-    return head .. inspecting.failure(failure.error, failure.trace, self.colour)
+    return head .. inspecting.failure(failure.error, failure.trace, self.columns, self.colour)
   end
   local text = inspecting.results(results, self.columns, self.colour)
   if job.background then
@@ -314,7 +314,7 @@ function Session:compile(text)
   if not f then
     self:set("_err", names)
     self.failed = true
-    self:print(inspecting.failure(names, nil, self.colour))
+    self:print(inspecting.failure(names, nil, self.columns, self.colour))
     return nil
   end
   for _, name in ipairs(names) do

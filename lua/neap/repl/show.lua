@@ -40,8 +40,17 @@ local function red(text, colour)
   return colour and "\27[31m" .. text .. "\27[0m" or text
 end
 
+--- Has it a text of its own, that is more than its type and address?
+local function has_text(value)
+  local meta = debug.getmetatable(value)
+  return type(value) ~= "table" or type(meta) == "table" and rawget(meta, "__tostring") ~= nil
+end
+
 --- The text of an error, such that it does no harm to the terminal.
-local function message(err)
+local function message(err, columns)
+  if not has_text(err) then
+    return show.value(err, columns, false)
+  end
   local ok, text = pcall(tostring, err) -- its __tostring may fail, or not end
   if not ok or type(text) ~= "string" then
     text = format("(error object is a %s value)", type(err))
@@ -60,7 +69,7 @@ function show.results(results, columns, colour)
   for i = 1, results.n do
     local value = results[i]
     local text = i == 2 and results[1] == nil and (is_error(value) or type(value) == "string")
-      and red(message(value), colour) or show.value(value, columns, colour)
+      and red(message(value, columns), colour) or show.value(value, columns, colour)
     texts[i] = text
     lines = lines + (string.find(text, "\n", 1, true) and 1 or 0)
     size = size + #text + 2
@@ -74,10 +83,11 @@ end
 --- An error and where it was raised.
 ---@param err any
 ---@param trace string?
+---@param columns integer
 ---@param colour boolean
 ---@return string
-function show.failure(err, trace, colour)
-  return red("error: " .. message(err), colour) .. "\n" .. (trace and harmless(trace) .. "\n" or "")
+function show.failure(err, trace, columns, colour)
+  return red("error: " .. message(err, columns), colour) .. "\n" .. (trace and harmless(trace) .. "\n" or "")
 end
 
 --- What a task waits for, as far as it tells.
