@@ -400,10 +400,10 @@ local function check_serving(handler, opts)
 end
 
 --- Serve: a task runs `handler(stream)` for each connection, which is closed when
---- the handler returns. A handler's error is reported on stderr, with its
---- traceback, and ends that connection only. Returns when the listener has been
---- closed and its connections have ended; when the task is cancelled, they are
---- cancelled too.
+--- the handler returns. A handler's error is reported on stderr (an error object in
+--- one line, any other with its traceback), and ends that connection only. Returns when
+--- the listener has been closed and its connections have ended; when the task is
+--- cancelled, they are cancelled too.
 ---
 --- ```lua
 --- local net = require "neap.net"
@@ -424,7 +424,7 @@ end
 --- end)
 --- ```
 ---@async
----@param handler fun(stream: neap.Stream)
+---@param handler fun(stream: neap.Stream)  called in a task of its own for each connection
 ---@param opts? { max?: integer, drain?: number }  max: connections at once, others wait
 --- in the backlog; drain: seconds that connections may go on after the listener's end
 function Listener:serve(handler, opts)

@@ -16,6 +16,11 @@
 ---
 --- A command is a program and its arguments, not a line for a shell: nothing in
 --- it is expanded. `{"sh", "-c", line}` asks for a shell.
+---
+--- A child is in our process group: ^C at the terminal, also at the prompt, is a SIGINT
+--- for all children, unless they are `detached`. A program that keeps children going
+--- calls `signal.ignore "SIGPIPE"` if whoever reads its output may go (a logger behind
+--- `2>&1 |`): else the next `print`, or report on stderr, ends it.
 
 local core = require "neap.process.core"
 local error_object = require "neap.error"

@@ -1,4 +1,4 @@
---- Workers: Lua programs side by side in threads, each with its own state, loop
+--- Lua programs side by side in threads (workers), each with its own state, loop
 --- and tasks.
 ---
 --- Two workers share no value: what one gives the other is copied, through the
@@ -12,15 +12,30 @@
 ---
 --- `neap -w 4 server.lua` runs one script in four workers. Each of them listens for
 --- itself: the kernel spreads the connections to one port over them
---- (SO_REUSEPORT, which `net.listen` and `net.bind` then set for TCP and UDP). A
---- worker that fails is told of on stderr and started again, after 0.1 to 10
---- seconds; one that fails before the script itself runs (an option `-l` or `-e`, a
---- mistake of syntax) ends them all. Port 0 gives each worker a port of its own; a unix path can be had by
---- one only: `if worker.id == 1 then ... end`.
+--- (SO_REUSEPORT, which `net.listen` and `net.bind` then set for TCP and UDP; in the
+--- workers of `worker.run` the option `reuseport` does it). Port 0 gives each worker a
+--- port of its own; a unix path can be had by one only: `if worker.id == 1 then ... end`.
 ---
---- Signals, and standard input, are the main program's (`neap.signal` gives EBUSY
---- in a worker). `os.exit` ends the worker that calls it; what is the process's,
---- such as its working folder, is every worker's.
+--- A worker of `-w` that fails is told of on stderr and started again, after 0.1 to 10
+--- seconds; one that fails before the script itself runs (an option `-l` or `-e`, a
+--- mistake of syntax) ends them all. Without a script the `-e` are the program, and a
+--- worker that fails in them is started again.
+---
+--- Signals are the main program's (`neap.signal` gives EBUSY in a worker): SIGINT and
+--- SIGTERM under `-w` cancel all tasks of all workers. A server that is to finish with
+--- its clients starts its workers by `worker.run`, and closes a channel when the signal
+--- comes, for which they wait: so does the guide's first chapter. `os.exit` ends the
+--- worker that calls it.
+---
+--- What is the process's, such as its working folder, is every worker's. So is standard
+--- input: workers that read it race for what comes, and the script of `-w N -`, which is
+--- read from there, goes to one of them only. `arg` has no negative indexes in a worker.
+---
+--- What looks at a process sees its main thread: `neap ps`, `neap socks` and
+--- `neap attach` show none of the workers' tasks and sockets, and `--trace` is refused
+--- beside `-w` (`neap.trace` can be started in the script). A deadlock is told of only
+--- among the tasks of one thread: who waits for a channel of workers that nobody feeds
+--- or closes any more waits silently.
 
 local core = require "neap.worker.core"
 local sched = require "neap.task.core"
@@ -121,7 +136,10 @@ end
 ---@param ... any  its arguments
 ---@return any ...  what it returned; nil when it failed
 ---@return neap.Error? err  EWORKER: it raised (what, is on stderr too) or ended with a status,
---- `err.status`, that is not 0; EAGAIN: no more threads; EMFILE: no more descriptors
+--- `err.status`, that is not 0; EAGAIN: no more threads; EMFILE: no more descriptors. Of an
+--- error object that it raised there is the text, in `err.message`, and neither its code nor
+--- its fields: what the caller is to tell apart the worker returns. `err.began`: whether the
+--- program ran at all; false for a script that cannot be read, or has a mistake of syntax
 function worker.run(program, ...)
   local w, err
   if type(program) == "string" then

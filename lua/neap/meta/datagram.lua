@@ -308,7 +308,7 @@ function Datagram:leave(group, opts) end
 --- local socket <close> = assert(net.bind "udp://127.0.0.1:0")
 --- print(socket:set {ttl = 3} == socket, socket:get "ttl")  --> true 3
 --- ```
----@param options neap.Options
+---@param options neap.Options  by their names
 ---@return neap.Datagram? socket  itself
 ---@return neap.Error? err
 function Datagram:set(options) end
@@ -321,7 +321,7 @@ function Datagram:set(options) end
 --- local socket <close> = assert(net.bind "udp://127.0.0.1:0")
 --- print(socket:get "broadcast", socket:get "drops")  --> false 0
 --- ```
----@param name neap.OptionName
+---@param name neap.OptionName  as in `neap.Options`
 ---@return any value
 ---@return neap.Error? err
 function Datagram:get(name) end

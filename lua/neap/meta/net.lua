@@ -451,16 +451,20 @@ function Stream:recvfd(max) end
 function Stream:shutdown() end
 
 --- Close in order. For the script it is closed at once, and this never waits;
---- what was accepted still goes out, for 10 seconds at most, and the end of the
---- program waits for that up to 5 seconds. Tasks that wait for the stream get
---- ECANCELED. May be called again.
+--- what was accepted still goes out, for 10 seconds at most. Tasks that wait for the
+--- stream get ECANCELED. May be called again.
 ---
 --- A TCP connection on which something was sent is half closed then, and what its
 --- peer goes on to send is read and forgotten until its end, or those 10 seconds:
 --- to close it at once could take back what the peer has not read yet (RFC 9112,
---- 9.6). `linger = 0` asks for that. Where another process got the descriptor,
---- ours alone is closed; and one that came as `fd:N`, which others may have, is
---- half closed only if something was left unread.
+--- 9.6). `linger = 0` asks for that; and when a listener has no descriptor left for a
+--- connection, the oldest one that is so half closed is ended. Where another process got
+--- the descriptor, ours alone is closed; and one that came as `fd:N`, which others may
+--- have, is half closed only if something was left unread.
+---
+--- The end of the program waits for all this up to 5 seconds: until what was accepted
+--- has arrived, and the peer says nothing more for a moment. It does not wait for a
+--- silent peer to close.
 ---
 --- ```lua
 --- local net = require "neap.net"
@@ -501,7 +505,7 @@ function Stream:reset() end
 --- print(a:set {sndbuf = 20000} == a)  --> true
 --- print(select(2, a:set {nodelay = true}).code)  --> EOPNOTSUPP
 --- ```
----@param options neap.Options
+---@param options neap.Options  by their names
 ---@return neap.Stream? stream  itself
 ---@return neap.Error? err  of the first option that the kernel refuses: EPERM, EOPNOTSUPP, ...
 function Stream:set(options) end
@@ -570,8 +574,11 @@ function Stream:wait(what, timeout) end
 ---@field fd integer?  its descriptor, which stays the listener's; nil for `mem:`
 local Listener = {}
 
---- The next connection; waits for it. Any number of tasks may accept, and take
---- their turns. Connections that were aborted in the queue are passed over.
+--- The next connection; waits for it. Any number of tasks may accept. Of those who wait
+--- the one that has waited longest takes what comes, and the others wait anew, behind it
+--- if it is back at once: they take no turns, and one that is never long away may get
+--- all. A task that does something else meanwhile leaves it to the others.
+--- Connections that were aborted in the queue are passed over.
 ---
 --- ```lua
 --- local net = require "neap.net"
@@ -626,7 +633,7 @@ function Listener:close() end
 --- local listener <close> = assert(net.listen "tcp://127.0.0.1:0")
 --- print(listener:set {defer_accept = 1} == listener)  --> true
 --- ```
----@param options neap.Options
+---@param options neap.Options  by their names
 ---@return neap.Listener? listener  itself
 ---@return neap.Error? err
 function Listener:set(options) end
@@ -639,7 +646,7 @@ function Listener:set(options) end
 --- local listener <close> = assert(net.listen "tcp://127.0.0.1:0")
 --- print(listener:get "acceptconn")  --> true
 --- ```
----@param name neap.OptionName
+---@param name neap.OptionName  as in `neap.Options`
 ---@return boolean|number|string|nil value
 ---@return neap.Error? err
 function Listener:get(name) end

@@ -19,7 +19,7 @@ local process = {}
 --- local none, err = process.spawn {"no-such-program"}
 --- print(none, err)  --> nil spawn no-such-program: no such file or directory (ENOENT)
 --- ```
----@param options neap.process.Options
+---@param options neap.process.Options  the program and its arguments, and what it is given
 ---@return neap.Process? child
 ---@return neap.Error? err  ENOENT, EACCES, E2BIG, EPERM, EMFILE, ...; `err.endpoint` is the
 --- program, or the folder when that is to blame
@@ -45,7 +45,8 @@ function process.env() end
 --- goes
 ---@field cwd string?  the folder to run in
 ---@field env table<string, string>?  the whole environment, see `process.env`; default ours
----@field detached boolean?  in a session of its own; closing the Process leaves it alone
+---@field detached boolean?  in a session and process group of its own, which a ^C at our
+--- terminal does not reach; closing the Process leaves it alone
 ---@field uid integer?  user to run as, for root
 ---@field gid integer?  group to run as, for root
 
@@ -82,7 +83,10 @@ local Process = {}
 --- behind nil
 function Process:wait() end
 
---- Send it a signal.
+--- Send it a signal: to this one process. What it has started itself lives on, and may
+--- hold the pipes open, so that a read of `stdout` goes on waiting. One that is
+--- `detached` leads a process group, and `os.execute("kill -- -" .. child.pid)` reaches
+--- all of that, while the child has not ended or others of the group run.
 ---
 --- ```lua
 --- local process = require "neap.process"

@@ -235,8 +235,8 @@ local Scope = {}
 function Scope:spawn(f, ...) end
 
 --- Run a function in a task of its own, as `Listener:serve` does: an error in it
---- is reported on stderr with its traceback and ends that task only, and
---- `object` is closed when the task ends, however it does.
+--- is reported on stderr (an error object in one line, any other with its traceback)
+--- and ends that task only, and `object` is closed when the task ends, however it does.
 ---
 --- ```lua
 --- local net = require "neap.net"

@@ -152,7 +152,7 @@ all.hex = {
 
 all.load = {
   argument = "FILE",
-  text = "run a file as if it were typed; its globals stay",
+  text = "run a file of Lua: statements, no bare expressions; its globals stay",
   run = function(session, rest)
     local f, err = loadfile(rest, "t", session.env)
     if not f then
@@ -189,7 +189,7 @@ all.reload = {
 
 all.save = {
   argument = "FILE",
-  text = "write this session's inputs to a file",
+  text = "write this session's inputs to a file, as typed: also what :load cannot read",
   run = function(session, rest)
     local file, err = io.open(rest, "w")
     if not file then
