@@ -16,6 +16,7 @@
 -- among others. `...` stands for anything; numbers are not compared.
 
 local lfs = require "lfs"
+local net = require "neap.net"
 local process = require "neap.process"
 
 local neap = (os.getenv "NEAP_BUILD" or "build") .. "/neap"
@@ -220,3 +221,26 @@ for _, page in ipairs(pages) do
     end
   end)
 end
+
+describe("the server to keep", function()
+  teardown(stop)
+
+  it("ends a client that does not read", function()
+    local text
+    for _, block in ipairs(blocks "docs/guide/first-server.md") do
+      text = block.text:find "local PATIENCE" and block.text or text
+    end
+    start(text:gsub("PATIENCE = %d+", "PATIENCE = 1"):gsub("CLIENTS = %d+", "CLIENTS = 1"))
+    local endpoint = "tcp://127.0.0.1:" .. port
+    local deaf <close> = assert(net.connect(endpoint))
+    deaf:settimeout(0.5)
+    deaf:write("post ", ("x"):rep(900), "\n")
+    local asking = ("read\n"):rep(10000)
+    repeat until not deaf:write(asking)
+    -- There is room for one: the next is served when that one is not any more.
+    local stream <close> = assert(net.connect(endpoint))
+    stream:settimeout(20)
+    stream:write "steal\n"
+    assert.equal("post TEXT, or read", stream:read())
+  end)
+end)
