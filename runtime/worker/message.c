@@ -30,8 +30,8 @@ enum {
 ** Encoding
 */
 
-/* What a large message needed goes back. */
-static void begin(scratch *s) {
+/* Empty it, for the next message.  What a large one needed goes back. */
+static void reset(scratch *s) {
   enum { KEPT = 64 * 1024 };
   if (s->room > KEPT) {
     free(s->bytes);
@@ -51,7 +51,7 @@ static void refuse(lua_State *L, scratch *s, const char *format, ...) {
   lua_pushvfstring(L, format, arguments);
   va_end(arguments);
   lua_concat(L, 2);
-  begin(s);
+  reset(s);
   lua_error(L);
 }
 
@@ -184,7 +184,7 @@ static message *finish(lua_State *L, scratch *s) {
     s->channels = NULL;
     s->channel_room = 0;
   }
-  begin(s);
+  reset(s);
   return m;
 }
 
@@ -192,7 +192,7 @@ static message *finish(lua_State *L, scratch *s) {
 message *message_encode(lua_State *L, int first) {
   scratch *s = &workshop_of(host_of(L))->scratch;
   int top = lua_gettop(L);
-  begin(s);
+  reset(s);
   for (int i = first; i <= top; i++)
     put_value(L, s, i, 0);
   put_tag(L, s, END);
