@@ -38,8 +38,8 @@ end
 --- Start a script that is to be looked into, once it has said something.
 local function start(script, options)
   options = options or {}
-  local command = {options.uid and copy or neap, stdout = "pipe", env = with(options.env),
-    uid = options.uid, gid = options.uid, cwd = "/"}
+  local command = {options.uid and copy or neap, stdout = "pipe", stderr = options.stderr,
+    env = with(options.env), uid = options.uid, gid = options.uid, cwd = "/"}
   table.move(options, 1, #options, #command + 1, command)
   command[#command + 1] = "-e"
   command[#command + 1] = script
@@ -239,7 +239,7 @@ describe("neap attach", function()
       pending "only root can become another user"
       return
     end
-    local p <close> = start(idle, {env = {XDG_RUNTIME_DIR = ""}, uid = 4242})
+    local p <close> = start(idle, {env = {XDG_RUNTIME_DIR = ""}, uid = 4242, stderr = "pipe"})
     assert(process.run {"sh", "-c", 'mkdir "/tmp/neap-4242" && chown 65534 "/tmp/neap-4242"'})
     local result = attach(p, "counter")
     os.remove "/tmp/neap-4242"
@@ -247,6 +247,7 @@ describe("neap attach", function()
     assert.matches("/tmp/neap%-4242 is not a folder of user 4242 alone", result.stderr)
     assert.equal(1, result.code)
     stop(p)
+    assert.equal("neap: attach: mkdir /tmp/neap-4242: operation not permitted (EPERM)\n", p.stderr:read "a")
   end)
 
   it("lets root into another user's process", function()
