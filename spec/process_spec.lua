@@ -143,6 +143,48 @@ describe("process.spawn", function()
     other:close()
   end)
 
+  it("nor do we, where no other descriptor can be had for that", function()
+    local file, listener = assert(io.tmpfile()), assert(net.listen "tcp://127.0.0.1:0")
+    local datagrams, one, other = assert(net.bind "udp://127.0.0.1:0"), net.socketpair()
+    for what, verb in pairs {
+      [file] = "connect", [one] = "connect", [listener] = "listen", [datagrams] = "bind",
+    } do
+      local result = assert(process.run {
+        "sh", "-c", 'ulimit -n 64; exec "$0" -e "$1"', neap, ([[
+          local adopted, held = assert(net.%s "fd:0"), {}
+          repeat
+            held[#held + 1] = io.open "/dev/null"
+          until #held == 64 or not io.open "/dev/null"
+          adopted:close()
+          task.sleep(0.01)
+          print(#held < 64, (io.open "/etc/passwd"), (io.read "l"))
+        ]]):format(verb), stdin = what,
+      })
+      assert.same({stdout = "true\tnil\tnil\n", stderr = "", code = 0}, result)
+      what:close()
+    end
+    other:close()
+  end)
+
+  it("nor do we, where there are no devices", function()
+    local result = assert(process.run {
+      "unshare", "-rm", "sh", "-c", 'mount -t tmpfs none /dev && exec "$0" -e "$1" <&-', neap, [[
+        local first = assert(net.bind "udp://127.0.0.1:0").fd
+        assert(net.connect "fd:1"):close()
+        task.sleep(0.01)
+        local _ <close> = assert(io.open "/etc/passwd")
+        io.stdout:setvbuf "no"
+        io.stderr:write(tostring(first > 2), " ", tostring(io.read "l"), " ", tostring(io.write "x"), "\n")
+      ]],
+    })
+    if result.stderr:find "^unshare:" or result.stderr:find "^mount:" then
+      pending("no file systems of its own: " .. result.stderr)
+      return
+    end
+    assert.same({stdout = "", stderr = "true nil nil\nneap: stdout: not all of it was written\n", code = 1},
+      result)
+  end)
+
   it("runs in a folder", function()
     assert.equal("/usr\n", process.run({"pwd", cwd = "/usr"}).stdout)
   end)

@@ -242,6 +242,5 @@ void adopt_yield(host *h, int fd) {
 
 
 void adopt_discard(host *h, int fd) {
-  (void)h;
-  owned_close(fd);
+  owned_close(fd, loop_of(h)->epoll);
 }

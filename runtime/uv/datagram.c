@@ -148,7 +148,7 @@ static void close_port(datagram *d) {
   loop_timer_stop(l, &p->timer);
   watch_forget(l, &p->watch);
   place_leave(&p->place, &p->addr);
-  owned_close(p->watch.fd);
+  owned_close(p->watch.fd, l->epoll);
   p->watch.fd = -1;
   p->want = 0;
   round_later(d->host, &p->later, on_closed);

@@ -114,7 +114,7 @@ static void deliver(file *f) {
 static void finish(file *f) {
   if (f->busy)
     return;
-  owned_close(f->wire.watch.fd);
+  owned_close(f->wire.watch.fd, loop_of(stream_of(f)->host)->epoll);
   free(f->buffer);
   stream_closed(stream_of(f));
 }

@@ -226,7 +226,7 @@ void acceptor_close(listener *l) {
   acceptor *a = listener_part(l);
   watch_forget(loop_of(l->host), &a->watch);
   place_leave(&a->place, &l->addr);
-  owned_close(a->watch.fd);
+  owned_close(a->watch.fd, loop_of(l->host)->epoll);
   a->watch.fd = -1;
   round_later(l->host, &a->later, on_closed);
 }

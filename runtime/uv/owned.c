@@ -57,9 +57,13 @@ bool owned_has(int fd) {
 }
 
 
+/* A sandbox may have no devices; what is opened as a path only can be neither read
+ * nor written. */
 bool owned_occupy(int fd) {
   int mode = fd == STDIN_FILENO ? O_WRONLY : O_RDONLY;
   int null = open("/dev/null", mode | O_CLOEXEC);
+  if (null < 0)
+    null = open("/", O_PATH | O_CLOEXEC);
   if (null < 0)
     return false;
   if (null == fd)
@@ -70,8 +74,10 @@ bool owned_occupy(int fd) {
 }
 
 
-void owned_close(int fd) {
+void owned_close(int fd, int epoll) {
   owned_remove(fd);
-  if (fd > STDERR_FILENO || !owned_occupy(fd))
+  if (fd > STDERR_FILENO)
     close(fd);
+  else if (!owned_occupy(fd))
+    dup2(epoll, fd);
 }

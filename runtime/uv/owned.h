@@ -15,11 +15,13 @@ void owned_remove(int fd);
 bool owned_has(int fd);
 
 /* Let go of it, and close it.  A standard descriptor stays occupied: what is
- * opened next would be what print writes to, and what children inherit. */
-void owned_close(int fd);
+ * opened next would be what print writes to, and what children inherit.  Where no
+ * other can be had for that, it becomes the loop's epoll, which can be neither read
+ * nor written. */
+void owned_close(int fd, int epoll);
 
-/* Let a standard descriptor be a device that is opened the wrong way round: using
- * it still fails.  False: there is none to be had. */
+/* Let a standard descriptor be a device that is opened the wrong way round, or the
+ * like: using it still fails.  False: there is no descriptor to be had. */
 bool owned_occupy(int fd);
 
 #endif

@@ -667,7 +667,7 @@ static void close_wire(stream *s, bool reset) {
     watch_drop(l, &w->watch);
   if (w->is_socket && (reset || w->lingers))
     set_linger(w, reset);
-  owned_close(w->watch.fd);
+  owned_close(w->watch.fd, l->epoll);
   w->watch.fd = -1;
   w->want = 0;
   forget_peer(w);
