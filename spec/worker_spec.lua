@@ -264,6 +264,46 @@ describe("a worker", function()
     end)
   end
 
+  for what, body in pairs {
+    ["is waited for by os.execute"] = "os.execute('exec ' .. command)",
+    ["is read by io.popen"] = "local f <close> = io.popen(command) f:read 'a'",
+    ["runs"] = "process.spawn {'sh', '-c', command, stdin = 'inherit'} task.sleep(100)",
+  } do
+    it("that is ended leaves the command that " .. what .. ", which is reaped at its end", function()
+      local begun = marker()
+      local p <close> = assert(process.spawn {"timeout", "-s", "KILL", "60", child.neap, "-e",
+        child.code([[
+          local begun = ...
+          local function soon(holds)
+            local give_up = time.now() + 5
+            while not holds() and time.now() < give_up do task.sleep(0.01) end
+            return holds()
+          end
+          local function there() return io.open(begun) ~= nil end
+          local function commands()
+            local all, found = process.run {"sh", "-c", "cat /proc/$PPID/task/*/children; echo $$"}.stdout, 0
+            local own = all:match "(%d+)\n$"
+            for pid in all:gmatch "%d+" do found = found + (pid ~= own and 1 or 0) end
+            return found
+          end
+          task.race {function()
+            worker.run(function(body, path)
+              local process, task = require "neap.process", require "neap.task"
+              local command = ("sh -c ': >%s; exec cat'"):format(path)
+              load("local command, process, task = ... " .. body)(command, process, task)
+            end, ]] .. ("%q"):format(body) .. [[, begun)
+          end, function() return soon(there) end}
+          print(commands())
+          io.stdout:flush()
+          print(soon(function() return commands() == 0 end))
+        ]], begun), stdin = "pipe", stdout = "pipe"})
+      assert.equal("1", p.stdout:read "l")
+      p.stdin:close()
+      assert.equal("true\n", p.stdout:read "a")
+      assert.equal(0, (p:wait()))
+    end)
+  end
+
   it("has a stack for Lua's deepest nesting in C (J11, J12)", function()
     local results = {worker.run(function()
       local function nested(f)

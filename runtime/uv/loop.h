@@ -50,7 +50,6 @@ struct loop {
   struct epoll_event *events; /* LOOP_BATCH of them */
   struct arena *arena; /* what messages are read into; NULL: not yet used */
   struct resolving *resolving; /* resolve.c's; NULL: not yet used */
-  struct stray *strays;        /* process.c's */
 };
 
 static inline loop *loop_of(host *h) {

@@ -17,12 +17,11 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -30,6 +29,7 @@
 #include "net/net.h"
 #include "net/stream.h"
 #include "sched/world.h"
+#include "uv/thread.h"
 #include "uv/world.h"
 
 typedef struct child {
@@ -279,52 +279,21 @@ static int self(host *h) {
 
 
 /*
-** Those that libuv does not know, and nobody waits for
+** Those that nobody waits for
 */
 
-typedef struct stray {
-  watch watch; /* of a pidfd, which is readable when the child has ended */
-  later later;
-  struct stray *next;
-  loop *loop;
-  int pid;
-} stray;
-
-
-static void free_stray(later *x) {
-  free((char *)x - offsetof(stray, later));
+static void *reap(void *pid) {
+  pid_t got;
+  do
+    got = waitpid((pid_t)(intptr_t)pid, NULL, 0);
+  while (got < 0 && errno == EINTR);
+  return NULL;
 }
 
 
-static void drop_stray(stray *s) {
-  stray **at = &s->loop->strays;
-  while (*at != s)
-    at = &(*at)->next;
-  *at = s->next;
-  watch_forget(s->loop, &s->watch);
-  close(s->watch.fd);
-  round_later(s->loop->host, &s->later, free_stray);
-}
-
-
-static void on_stray(watch *w, uint32_t events) {
-  stray *s = (stray *)w; /* its first field */
-  (void)events;
-  if (waitpid(s->pid, NULL, WNOHANG) != 0)
-    drop_stray(s);
-}
-
-
-void children_leave(host *h, int pid) {
-  loop *l = loop_of(h);
-  int fd = (int)syscall(SYS_pidfd_open, pid, 0);
-  if (fd < 0)
-    return;
-  stray *s = memory_new(sizeof *s);
-  *s = (stray){{.fd = fd, .ready = on_stray}, {NULL}, l->strays, l, pid};
-  l->strays = s;
-  if (watch_set(l, &s->watch, EPOLLIN) < 0)
-    drop_stray(s);
+void children_leave(int pid) {
+  if (waitpid(pid, NULL, WNOHANG) == 0)
+    thread_detach(reap, (void *)(intptr_t)pid);
 }
 
 
@@ -338,6 +307,7 @@ static void close_child(uv_handle_t *uv, void *unused) {
     child *c = uv->data;
     if (c->box != NULL)
       c->box->child = NULL;
+    children_leave(uv_process_get_pid(&c->uv));
     uv_close(uv, on_closed);
   }
 }
@@ -345,8 +315,6 @@ static void close_child(uv_handle_t *uv, void *unused) {
 
 void children_close(loop *l) {
   uv_walk(&l->uv, close_child, NULL);
-  while (l->strays != NULL)
-    drop_stray(l->strays);
 }
 
 

@@ -13,16 +13,16 @@
 extern const processes uv_processes;
 extern const struct system uv_system; /* uv/system.c */
 
-/* Let go of the children that still run.  world.close calls it before the
+/* Leave the children that still run.  world.close calls it before the
  * last turn of libuv's loop, which frees them. */
 void children_close(loop *l);
 
 /* As fork(2), for a child that is to become another program. */
 int children_fork(void);
 
-/* Reap this child of children_fork when it ends, for nobody waits for it any more.
- * Where the kernel gives no descriptor for that, nobody does. */
-void children_leave(host *h, int pid);
+/* Reap this child when it ends, whichever hosts there are by then, for nobody else
+ * waits for it any more.  Where no thread can be had for that, nobody does. */
+void children_leave(int pid);
 
 /* Commands of the shell: uv/shell.c. */
 int shell_start(host *h, const char *command);

@@ -18,7 +18,6 @@
 #include <fcntl.h>
 #include <netdb.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -26,11 +25,11 @@
 #include "host/error.h"
 #include "host/memory.h"
 #include "uv/hosts.h"
+#include "uv/thread.h"
 
 enum {
-  ABREAST = 64,      /* lookups that go on while somebody waits for them */
-  THREADS = 256,     /* in all */
-  STACK = 512 * 1024 /* modules of the system's (nss) run on it */
+  ABREAST = 64, /* lookups that go on while somebody waits for them */
+  THREADS = 256 /* in all */
 };
 
 typedef struct request {
@@ -216,26 +215,9 @@ static void *live(void *first) {
 }
 
 
-/* Signals are for those who run Lua. */
-static int start(request *r) {
-  pthread_t id;
-  pthread_attr_t how;
-  sigset_t all, before;
-  pthread_attr_init(&how);
-  pthread_attr_setstacksize(&how, STACK);
-  pthread_attr_setdetachstate(&how, PTHREAD_CREATE_DETACHED);
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  int error = pthread_create(&id, &how, live, r);
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
-  pthread_attr_destroy(&how);
-  return -error;
-}
-
-
 /* Under the lock. */
 static int run(request *r) {
-  int status = start(r);
+  int status = thread_detach(live, r);
   if (status < 0)
     return status;
   r->state = RUNNING;

@@ -119,6 +119,6 @@ static int reap_soon(const host *h, int pid, int *status) {
 int shell_wait(host *h, int pid, bool hurry, int *status) {
   int got = hurry ? reap_soon(h, pid, status) : reap(h, pid, 0, status);
   if (got == -EINTR)
-    children_leave(h, pid);
+    children_leave(pid);
   return got;
 }

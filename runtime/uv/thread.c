@@ -76,6 +76,23 @@ int thread_run(void *w, void (*run)(void *), void (*done)(void *), void *arg) {
 }
 
 
+int thread_detach(void *(*run)(void *), void *arg) {
+  enum { ENOUGH = 512 * 1024 }; /* modules of the system's (nss) run on it */
+  pthread_t id;
+  pthread_attr_t how;
+  sigset_t all, before;
+  pthread_attr_init(&how);
+  pthread_attr_setstacksize(&how, ENOUGH);
+  pthread_attr_setdetachstate(&how, PTHREAD_CREATE_DETACHED);
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  int error = pthread_create(&id, &how, run, arg);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  pthread_attr_destroy(&how);
+  return -error;
+}
+
+
 /*
 ** Ringing and pressing
 */

@@ -7,6 +7,10 @@
 
 #include "uv/loop.h"
 
+/* Run it in a thread that nobody waits for, and that hears no signal: those are for
+ * who runs Lua.  A call of the C library at most; 0 or -errno. */
+int thread_detach(void *(*run)(void *), void *arg);
+
 /* As sched/world.h says. */
 int thread_run(void *w, void (*run)(void *), void (*done)(void *), void *arg);
 int thread_bell(void *w, void (*rang)(host *h));
