@@ -14,6 +14,7 @@
 #include "cli/program.h"
 #include "host/error.h"
 #include "host/host.h"
+#include "net/closing.h"
 #include "net/net.h"
 #include "repl/repl.h"
 #include "sched/life.h"
@@ -74,7 +75,7 @@ static void flush(host *h) {
 static const subsystem subsystems[] = {
     {.open = trace_open, .end = trace_close},
     {.end = flush},
-    {.open = net_open, .end = net_give_up, .close = net_close},
+    {.open = net_open, .end = closing_give_up, .close = net_close},
     {.open = sys_open},
     {.open = workers_open, .end = workers_close},
     {.open = repl_open},

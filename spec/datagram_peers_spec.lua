@@ -513,7 +513,8 @@ describe("an answer", function()
     local out = child.isolated([[ip addr add fd00::1 dev lo nodad; ip addr add fd00::2 dev lo nodad;
       ip link add v0 type veth peer name v1; ip link set v0 up; ip link set v1 up;
       ip -6 addr add fe80::1/64 dev v0 nodad; ip -6 addr add fe80::2/64 dev v0 nodad;
-      ip addr add 10.7.0.1/24 dev v0; ip addr add 10.7.0.2/24 dev v0]], [[
+      ip addr add 10.7.0.1/24 dev v0; ip addr add 10.7.0.2/24 dev v0
+      until [ $(ip -6 route show table local | grep -c "^local fe80::[12] ") = 2 ]; do sleep .01; done]], [[
       local net = require "neap.net"
       local server = assert(net.bind("udp://*:0", {pktinfo = true})):settimeout(5)
       local port = server.localaddr.port

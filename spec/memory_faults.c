@@ -23,6 +23,7 @@
 
 #include "host/host.h"
 #include "host/memory.h"
+#include "net/closing.h"
 #include "net/net.h"
 #include "sched/life.h"
 #include "sched/task.h"
@@ -109,7 +110,7 @@ static int l_wrong(lua_State *L) {
 
 static const subsystem subsystems[] = {
     {.open = trace_open, .end = trace_close},
-    {.open = net_open, .end = net_give_up, .close = net_close},
+    {.open = net_open, .end = closing_give_up, .close = net_close},
     {.open = sys_open},
     {.open = workers_open, .end = workers_close},
     {NULL},

@@ -16,6 +16,7 @@
 #include <time.h>
 
 #include "host/host.h"
+#include "net/closing.h"
 #include "net/net.h"
 #include "sched/life.h"
 #include "sched/task.h"
@@ -36,7 +37,7 @@ typedef struct program {
 static const char *script;
 
 static const subsystem subsystems[] = {
-    {.open = net_open, .end = net_give_up, .close = net_close},
+    {.open = net_open, .end = closing_give_up, .close = net_close},
     {.open = sys_open},
     {NULL},
 };

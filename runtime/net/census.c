@@ -10,8 +10,10 @@
 #include "net/bag.h"
 #include "net/inbox.h"
 #include "net/layer.h"
+#include "net/listener.h"
 #include "net/net.h"
 #include "net/property.h"
+#include "net/relay.h"
 #include "sched/task.h"
 
 

@@ -6,6 +6,7 @@
 
 #include "host/class.h"
 #include "host/error.h"
+#include "net/listener.h"
 #include "net/net.h"
 #include "sched/world.h"
 

@@ -12,6 +12,8 @@
 #include "host/memory.h"
 #include "net/dial.h"
 #include "net/endpoint.h"
+#include "net/listener.h"
+#include "net/mem.h"
 #include "net/net.h"
 #include "net/options.h"
 #include "net/trace.h"

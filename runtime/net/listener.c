@@ -14,11 +14,14 @@
 
 #include "host/error.h"
 #include "host/memory.h"
+#include "net/closing.h"
 #include "net/endpoint.h"
+#include "net/listener.h"
 #include "net/net.h"
 #include "net/options.h"
 #include "net/property.h"
 #include "net/ready.h"
+#include "net/relay.h"
 #include "net/trace.h"
 #include "sched/task.h"
 #include "sched/world.h"
@@ -121,7 +124,7 @@ static bool lacks_resources(int status) {
 /* What lingers is worth less than a connection. */
 static int take_one(listener *l, stream **s, datagram **d) {
   int status = l->backend->accept(l, s, d);
-  if (status == -EMFILE && net_spare(l->host))
+  if (status == -EMFILE && closing_spare(l->host))
     status = l->backend->accept(l, s, d);
   return status;
 }

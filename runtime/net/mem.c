@@ -12,6 +12,8 @@
 #include <string.h>
 
 #include "host/memory.h"
+#include "net/listener.h"
+#include "net/mem.h"
 #include "net/net.h"
 #include "net/trace.h"
 #include "sched/world.h"

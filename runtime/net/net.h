@@ -12,8 +12,6 @@
 #include "net/round.h"
 #include "net/stream.h"
 
-enum { FREE_OUTBOXES = 16 };
-
 struct net {
   host *host;
   int stream_class;  /* host_class */
@@ -63,34 +61,12 @@ static inline struct net *net_of(host *h) {
 int net_open(lua_State *L);
 void net_close(host *h);
 
-/* Close at once what still sends behind its close(): after the lua_State. */
-void net_give_up(host *h);
-
-/* Outboxes come from a small pool; those with gathered bytes are flushed when
- * the tasks that run together have suspended, by net_flush. */
-outbox *net_take_outbox(host *h);
-void net_give_outbox(host *h, outbox *o);
-void net_link_dirty(stream *s);
-
 /* Send what has gathered, of all tasks: also before a descriptor goes to
  * another process, which may write by it at once. */
 void net_flush(host *h);
 
-/* A stream goes on behind its close(), until it is given up at a deadline. */
-void net_link_closing(stream *s);
-void net_unlink(stream *s);
-
-/* A stream has read n bytes behind its close(): is that enough for now?  Then
- * stream_hear is called when it may go on. */
-bool net_forget(host *h, size_t n);
-
-/* Descriptors are lacking: let go of a stream that only waits for its peer's end.
- * False: there is none. */
-bool net_spare(host *h);
-
 /* Class names, for luaL_checkudata. */
 #define STREAM_CLASS "neap.Stream"
-#define LISTENER_CLASS "neap.Listener"
 
 /* Push the Stream of a new body. */
 void stream_push(lua_State *L, stream *s);
@@ -104,7 +80,7 @@ void stream_push_closed(lua_State *L);
 void stream_fill(box *b, stream *s);
 
 /* host_marked's. */
-extern const char stream_mark, datagram_mark, listener_mark;
+extern const char stream_mark, datagram_mark;
 
 /* The box at argument 1; raises for anything else. */
 static inline box *stream_box(lua_State *L) {
@@ -182,40 +158,22 @@ uint64_t stream_deadline(stream *s);
 
 /* The methods, each file its own. */
 extern const luaL_Reg read_methods[], write_methods[], life_methods[],
-    option_methods[], listener_methods[];
+    option_methods[];
 
-/* The listener at index; NULL for anything else, or a closed one. */
-listener *listener_test(lua_State *L, int index);
-
-int listener_push(lua_State *L, listener *l, const char *where);
-void listener_open(lua_State *L);
 void stream_open(lua_State *L);
 int dial_lua(lua_State *L);
 int listen_lua(lua_State *L);
 int bind_lua(lua_State *L);
 int pair_lua(lua_State *L);
 int resolve_lua(lua_State *L);
-int relay_lua(lua_State *L);
-int pump_lua(lua_State *L);
-int moved_lua(lua_State *L);
-int rouse_lua(lua_State *L);
 int address_lua(lua_State *L);
 int service_lua(lua_State *L);
 int interfaces_lua(lua_State *L);
 
-/* One of its streams is being closed: the relay ends (relay.c). */
-void relay_interrupt(struct relaying *r);
-const waitq *relay_waiter(const struct relaying *r);
-void relay_open(lua_State *L);
 void resolve_open(lua_State *L);
 void interfaces_open(lua_State *L);
 
 /* neap.host, as of sched/, and the sockets (census.c) */
 int luaopen_neap_host_net(lua_State *L);
-
-/* mem: (mem.c) */
-int mem_listen(host *h, const char *name, int backlog, listener **out);
-int mem_connect(host *h, const char *name, stream **out);
-int mem_pair(host *h, stream **a, stream **b);
 
 #endif

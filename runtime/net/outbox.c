@@ -22,9 +22,66 @@ struct chunk {
 };
 
 
+/*
+** The pool, and those with gathered bytes
+*/
+
+static outbox *take(host *h) {
+  struct net *n = net_of(h);
+  outbox *o = n->outboxes;
+  if (o == NULL) {
+    o = memory_grow(NULL, sizeof *o);
+  } else {
+    n->outboxes = o->next;
+    n->outbox_count--;
+  }
+  o->first = o->last = NULL;
+  o->pending = 0;
+  o->gathered = 0;
+  return o;
+}
+
+
+static void give_back(host *h, outbox *o) {
+  struct net *n = net_of(h);
+  if (n->outbox_count == FREE_OUTBOXES) {
+    free(o);
+    return;
+  }
+  o->next = n->outboxes;
+  n->outboxes = o;
+  n->outbox_count++;
+}
+
+
+static void link_dirty(stream *s) {
+  struct net *n = net_of(s->host);
+  if (s->linked)
+    return;
+  if (n->dirty_count == FREE_OUTBOXES)
+    net_flush(s->host); /* no more than so many gather at a time */
+  s->linked = true;
+  n->dirty[n->dirty_count++] = s;
+}
+
+
+void outbox_unlink(stream *s) {
+  struct net *n = net_of(s->host);
+  unsigned i = 0;
+  while (n->dirty[i] != s)
+    i++;
+  n->dirty[i] = NULL;
+  s->linked = false;
+}
+
+
+/*
+** One outbox
+*/
+
 static outbox *open_outbox(stream *s) {
   if (s->out == NULL)
-    s->out = net_take_outbox(s->host);
+    s->out = take(s->host);
   return s->out;
 }
 
@@ -35,7 +92,7 @@ static void rest(stream *s) {
   if (o == NULL || o->pending > 0 || o->gathered > 0)
     return;
   s->out = NULL;
-  net_give_outbox(s->host, o);
+  give_back(s->host, o);
 }
 
 
@@ -201,7 +258,7 @@ char *outbox_room(stream *s, size_t *n) {
 void outbox_gathered(stream *s, size_t n) {
   s->out->gathered += (uint32_t)n;
   if (n > 0)
-    net_link_dirty(s);
+    link_dirty(s);
   else
     rest(s);
 }
@@ -293,4 +350,32 @@ void outbox_pump(stream *s) {
     ;
   want(s);
   rest(s);
+}
+
+
+/*
+** All of a host
+*/
+
+/* In the order in which they were written to. */
+void outboxes_flush(host *h) {
+  struct net *n = net_of(h);
+  for (unsigned i = 0; i < n->dirty_count; i++) {
+    stream *s = n->dirty[i];
+    if (s == NULL)
+      continue;
+    s->linked = false;
+    outbox_flush(s);
+  }
+  n->dirty_count = 0;
+}
+
+
+void outboxes_close(host *h) {
+  struct net *n = net_of(h);
+  while (n->outboxes != NULL) {
+    outbox *o = n->outboxes;
+    n->outboxes = o->next;
+    free(o);
+  }
 }

@@ -17,6 +17,7 @@ enum {
   GATHER = 16 * 1024,     /* bytes gathered before they are sent anyway */
   HIGH_WATER = 64 * 1024, /* bytes kept, in or out, before the peer or the
                              writer is slowed */
+  FREE_OUTBOXES = 16      /* in the pool; and streams that gather at a time */
 };
 
 typedef struct chunk chunk;
@@ -65,5 +66,12 @@ void outbox_fail(stream *s, int status);
 
 /* Forget everything. */
 void outbox_drop(stream *s);
+
+/* A linked stream (stream.linked) has gathered bytes.  Let it be none. */
+void outbox_unlink(stream *s);
+
+/* Send what all streams of the host have gathered; and at its end. */
+void outboxes_flush(host *h);
+void outboxes_close(host *h);
 
 #endif

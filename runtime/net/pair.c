@@ -6,6 +6,7 @@
 
 #include "host/error.h"
 #include "net/datagram.h"
+#include "net/mem.h"
 #include "net/net.h"
 #include "sched/world.h"
 

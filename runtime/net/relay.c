@@ -11,6 +11,7 @@
 
 #include "net/inbox.h"
 #include "net/net.h"
+#include "net/relay.h"
 #include "sched/world.h"
 
 #define CLASS "neap.relay"

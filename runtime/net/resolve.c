@@ -10,6 +10,7 @@
 #include "host/class.h"
 #include "host/error.h"
 #include "host/memory.h"
+#include "net/listener.h"
 #include "net/net.h"
 #include "sched/world.h"
 

@@ -15,6 +15,7 @@
 #include "host/error.h"
 #include "host/memory.h"
 #include "host/slab.h"
+#include "net/closing.h"
 #include "net/inbox.h"
 #include "net/layer.h"
 #include "net/net.h"
@@ -22,6 +23,7 @@
 #include "net/passing.h"
 #include "net/property.h"
 #include "net/ready.h"
+#include "net/relay.h"
 #include "net/trace.h"
 #include "sched/task.h"
 #include "sched/world.h"
@@ -58,10 +60,19 @@ stream *stream_new(host *h, const transport *t, bool connecting) {
 }
 
 
+/* It is in one list, at most, of those that are to be flushed or given up. */
+static void unlink_from(stream *s) {
+  if (s->linked)
+    outbox_unlink(s);
+  else if (s->state == CLOSING || s->state == LINGERING)
+    closing_remove(s);
+}
+
+
 void stream_closed(stream *s) {
   s->host->streams--;
   LIST_REMOVE(s);
-  net_unlink(s);
+  unlink_from(s);
   outbox_drop(s);
   inbox_clear(&s->in);
   passing_drop(s);
@@ -111,7 +122,7 @@ static void linger(stream *s) {
 
 
 static void release(stream *s, bool reset) {
-  net_unlink(s);
+  unlink_from(s);
   if (s->state == LINGERING)
     sched_release(s->host);
   trace_stream(s, reset && s->state != CONNECTING ? TRACE_RESET : TRACE_CLOSED,
@@ -141,7 +152,7 @@ static void forget(stream *s, size_t n) {
     s->want = FORGOTTEN;
   if (is_enough(s))
     release(s, true);
-  else if (net_forget(s->host, n))
+  else if (closing_forget(s->host, n))
     stop_reading(s);
 }
 
@@ -312,7 +323,7 @@ static void begin_closing(stream *s) {
   s->want = 0; /* counts what is forgotten */
   s->spoke = true;
   s->timeout = s->host->world->now(s->host->outside) + LINGER;
-  net_link_closing(s);
+  closing_add(s);
   trace_stream(s, TRACE_CLOSE, outbox_pending(s));
   if (!s->shared)
     stream_hear(s);
@@ -370,7 +381,7 @@ int stream_close(stream *s, bool reset) {
     outbox_flush(s);
   else if (reset)
     drop_all(s);
-  net_unlink(s);
+  unlink_from(s);
   bool lingers = !reset && must_linger(s);
   inbox_clear(&s->in);
   passing_drop(s);
@@ -389,7 +400,7 @@ void stream_leave(stream *s) {
 void stream_let_go(stream *s, bool reset) {
   if (reset)
     drop_all(s);
-  net_unlink(s);
+  unlink_from(s);
   let_go(s, reset, false);
 }
 

@@ -84,7 +84,7 @@ struct stream {
   bool shared : 1;    /* its descriptor was given to another process, which goes
                          on with the connection behind our close() */
   bool both : 1;      /* the reader also waits to write (ready.c) */
-  bool spoke : 1;     /* while closing: its peer has, since net.c looked */
+  bool spoke : 1;     /* while closing: its peer has, since closing.c looked */
   bool outside : 1;   /* as its kind has it */
   bool lingers : 1;   /* closing it with unread bytes may cost the peer some */
   bool layered : 1;   /* it is made of another one (layer.h) */
@@ -132,39 +132,5 @@ void stream_closed(stream *s);
 /* The same, behind the batch of events: some may name it, or somebody have it in
  * hand. */
 void stream_gone(stream *s);
-
-/* Listeners: the same, smaller. */
-struct listener {
-  host *host;
-  listener *next, **at; /* as a stream's */
-  uint64_t accepted;    /* connections */
-  struct listener_box *box;
-  const backend *backend; /* its functions: the world's, or those of mem: */
-  waitq acceptors;
-  const char *where;    /* the endpoint as printed */
-  address addr;         /* bound to */
-  const sockspec *spec; /* its own copy: for what is accepted */
-  uint64_t rearm;       /* after a lack of resources: not before; 0: now */
-  uint64_t backoff;     /* the next such pause, ns */
-  int protocol;         /* as in sockspec */
-  unsigned serial;
-  bool closed, watched, outside;
-  bool hidden; /* no trace sees it, or what it accepts */
-};
-
-typedef struct listener_box {
-  listener *listener; /* NULL: closed */
-  unsigned serial;
-  uint32_t mark; /* host_mark(&listener_mark) */
-} listener_box;
-
-static inline void *listener_part(listener *l) {
-  return l + 1;
-}
-
-listener *listener_new(host *h, size_t part, const sockspec *spec);
-
-void listener_ready(listener *l);  /* accept may succeed */
-void listener_closed(listener *l); /* frees the body */
 
 #endif

@@ -12,6 +12,7 @@
 #define NET_TRACE_H
 
 #include "net/datagram.h"
+#include "net/listener.h"
 #include "net/stream.h"
 
 typedef enum trace_kind {

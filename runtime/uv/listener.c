@@ -14,6 +14,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "net/listener.h"
 #include "uv/backend.h"
 #include "uv/datagram.h"
 #include "uv/owned.h"
