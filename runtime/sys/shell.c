@@ -63,10 +63,11 @@ static int close_command(lua_State *L) {
   command *c = luaL_checkudata(L, 1, LUA_FILEHANDLE);
   host *h = host_of(L);
   int status = 0;
-  fclose(c->stream.f);
+  int lost = fclose(c->stream.f) != 0 ? -errno : 0;
   bool hurry = !c->late && sched_is_interrupted(h) && !sched_is_shielded(h);
   int got = table_of(L)->reap(h, c->pid, hurry, &status);
-  return push_result(L, got, status);
+  bool well = got >= 0 && status == 0;
+  return push_result(L, well && lost < 0 ? lost : got, status);
 }
 
 
