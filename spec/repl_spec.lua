@@ -447,6 +447,20 @@ describe("a terminal", function()
     s:press "C-c"
     s:find "(ended with 130)" -- as the shell calls a death by SIGINT
   end)
+
+  it("is not needed by what runs command after command in the background", function()
+    local s <close> = prompt()
+    s:enter "loop = task.spawn(function() while true do os.execute 'exec sleep 0.3' end end)"
+    task.sleep(0.2)
+    s:press "C-c"
+    task.sleep(0.2) -- two at once would be one
+    s:press "C-c"
+    task.sleep(0.2)
+    s:enter "loop.status"
+    s:find '"cancelled"'
+    s:enter "1 + 1"
+    s:find "\n2\n"
+  end)
 end)
 
 describe("a dumb terminal", function()

@@ -51,16 +51,17 @@ struct host {
   bool base_shown;             /* that was given to the script */
   bool laid_open;              /* the script may have found what is hidden */
   lua_State *volatile running; /* the innermost coroutine that runs now */
-  volatile sig_atomic_t pressed; /* a signal came: `hook` is to look */
+  volatile sig_atomic_t pressed; /* a signal came: `watch` is to look */
+  volatile sig_atomic_t nudged;  /* system calls are ended: sched/world.h */
   bool held;                     /* it is to look on, while this task runs */
-  lua_Hook hook;                 /* sched/press.c */
-  void (*insist)(lua_State *L);  /* an error was caught: raises where the
+  void (*watch)(struct host *h, lua_State *co); /* sched/press.c */
+  void (*insist)(lua_State *L); /* an error was caught: raises where the
                                     running task must not go on behind it */
-  unsigned stuck;                /* calls below which nothing can suspend */
-  unsigned closing;              /* nested coroutine.close */
-  bool no_environment;           /* Lua's variables are not looked at: -E */
-  bool warning;                  /* in the middle of one */
-  bool warns;                    /* warn("@on") */
+  unsigned stuck;               /* calls below which nothing can suspend */
+  unsigned closing;             /* nested coroutine.close */
+  bool no_environment;          /* Lua's variables are not looked at: -E */
+  bool warning;                 /* in the middle of one */
+  bool warns;                   /* warn("@on") */
   bool begun;      /* the program itself has: what the command line runs before
                       it has ended well */
   bool ended;      /* the state is being closed: what a finalizer makes now
@@ -80,7 +81,7 @@ static inline unsigned host_serial(host *h) {
   return ++h->serial;
 }
 
-/* When host.hook is called: after so many instructions, and as a function
+/* When what host.watch sets is called: after so many instructions, and as a function
  * returns. */
 enum { HOST_COUNT = 1000, HOST_EVENTS = LUA_MASKCOUNT | LUA_MASKRET };
 
@@ -88,7 +89,7 @@ enum { HOST_COUNT = 1000, HOST_EVENTS = LUA_MASKCOUNT | LUA_MASKRET };
 static inline void host_enter(host *h, lua_State *co) {
   h->running = co;
   if ((h->pressed || h->held) && co != NULL)
-    lua_sethook(co, h->hook, HOST_EVENTS, HOST_COUNT);
+    h->watch(h, co);
 }
 
 /* Can L give way to the scheduler?  Not from a coroutine that a C library has

@@ -23,6 +23,7 @@ void frame_enter(lua_State *L, frame *f, enum frame_kind kind,
                  uint64_t deadline) {
   task *t = task_current(L);
   f->kind = (uint8_t)kind;
+  f->hidden = kind == SCOPE && frame_shields(t);
   f->deadline = deadline;
   f->co = L;
   f->task = t;
@@ -30,8 +31,11 @@ void frame_enter(lua_State *L, frame *f, enum frame_kind kind,
   f->newer = NULL;
   if (t->frames != NULL)
     t->frames->newer = f;
-  atomic_signal_fence(memory_order_release); /* for frame_hides */
+  atomic_signal_fence(memory_order_release); /* for frame_shields */
   t->frames = f;
+  atomic_signal_fence(memory_order_release); /* a nudge begins here no more */
+  if (kind == SHIELD)
+    press_rest(host_of(L));
 }
 
 
@@ -82,6 +86,7 @@ void frame_leave(lua_State *L, frame *f) {
     t->frames = f->older;
   if (f->older != NULL)
     f->older->newer = f->newer;
+  atomic_signal_fence(memory_order_release); /* for frame_shields */
   f->task = NULL;
   if (f->kind == TRIAL)
     host_of(L)->sched->trial = NULL;
@@ -109,12 +114,15 @@ static bool active(const frame *f) {
 
 
 /* A handler cannot look into a coroutine that does not run: that may be as the
- * collector has just left it. */
-bool frame_hides(const frame *f) {
-  for (; f != NULL; f = f->older)
-    if (f->kind >= ENDING && (f->task->state != RUNNING || active(f)))
+ * collector has just left it.  So of the task that waits in a scope for this one the
+ * scope itself knows. */
+bool frame_shields(const task *t) {
+  const lua_State *next = task_host(t)->running; /* resumed, or soon */
+  for (const frame *f = t->frames; f != NULL; f = f->older)
+    if (f->kind >= ENDING &&
+        (f->co == t->co || f->co == next || lua_status(f->co) == LUA_OK))
       return true;
-  return false;
+  return t->scope->frame.hidden;
 }
 
 
@@ -223,9 +231,8 @@ void frame_blame(lua_State *L, frame *f, int err) {
 
 void frame_push(lua_State *L, task *t) {
   const frame *f = NULL;
-  const host *h = host_of(L);
   luaL_checkstack(L, 6, NULL);
-  h->world->hush(h->outside);
+  press_rest(host_of(L));
   frame_interrupts(t, &f);
   push_token(L, t, f);
 }
@@ -323,9 +330,7 @@ int frame_timeout(lua_State *L) {
 
 
 int frame_shield(lua_State *L) {
-  const host *h = host_of(L);
   luaL_checkany(L, 1);
-  h->world->hush(h->outside);
   return framed(L, SHIELD, NEVER);
 }
 

@@ -68,6 +68,8 @@ bool life_start(host *h, lua_CFunction start, void *about) {
     lua_pushcfunction(h->L, start);
     lua_pushlightuserdata(h->L, about);
     ok = host_call(h, 1, 0);
+    h->sched->phase = RUNS;
+    press_rest(h);
   }
   if (!ok)
     tell_failure(h);
@@ -82,6 +84,7 @@ bool life_start(host *h, lua_CFunction start, void *about) {
 /* The program has ended. */
 static void begin_drain(host *h) {
   struct sched *s = h->sched;
+  press_over(h);
   sched_flush(s);
   h->quiet = true;
   if (s->leave != NULL)
@@ -106,7 +109,7 @@ enum turn life_turn(host *h, uint64_t time, uint64_t *next) {
       return t;
     begin_drain(h);
   }
-  if (lingers(h, s->patience, next) && s->held > 0)
+  if (lingers(h, s->patience, next) && s->holds > 0)
     return TURN_DRAINS;
   *next = NEVER;
   return TURN_ENDED;
@@ -145,7 +148,7 @@ void life_linger(host *h, bool (*more)(host *h), uint64_t deadline) {
 
 
 static bool is_held(host *h) {
-  return h->sched->held > 0;
+  return h->sched->holds > 0;
 }
 
 
@@ -165,6 +168,7 @@ static const subsystem *last(const host *h) {
 
 /* A signal that comes while finalizers run changes no more how it went. */
 void life_end(host *h) {
+  press_over(h);
   int status = h->exit_status;
   host_close(h);
   h->exit_status = status;

@@ -23,6 +23,28 @@
 **
 ** What is in a shield is left alone, also in a system call.  Behind it the task is
 ** pressed.
+**
+** So a signal, and what is made of it, goes through these states.  `pressed` and
+** `held` set the hook; `nudged` ends system calls (world.h), and is for the task that
+** runs and nobody else.
+**
+**   what happens                     pressed  held         nudged
+**   a signal comes                   set      -            set if a task runs that is
+**                                                          in no shield
+**   a task begins to run             -        if the task  set if pressed, but in
+**                                             is pressed   a shield
+**   it is heard: by the hook, by     cleared  set          cleared if it does not
+**   EINTR, at the end of a shield                          interrupt the task
+**   a task is interrupted because    -        set          set
+**   the program ends, and has not
+**   been told: it begins to run, or
+**   a shield ends
+**   the interrupt is raised          -        -            cleared
+**   a shield begins, or a coroutine  -        -            cleared
+**   inside one goes on
+**   a task's run ends                -        -            cleared
+**   the loop hears it                cleared  -            (is clear)
+**   the last task has ended          cleared  cleared      cleared, and not set again
 */
 
 #include <errno.h>
@@ -85,13 +107,20 @@ static void pass_on(task *t) {
 
 static void hear(struct sched *s) {
   host *h = s->host;
+  task *t = s->current;
   h->pressed = 0;
-  if (!h->held) /* counted from the first signal */
+  if (!h->held) { /* counted from the first signal */
     s->spare = spent(h) + GRACE;
+    s->signals = 0;
+  }
+  s->signals++;
   h->held = true;
   h->world->hear(h->outside);
-  if (s->current != NULL)
-    pass_on(s->current);
+  if (t == NULL)
+    return;
+  pass_on(t);
+  if (!is_interrupted(t))
+    press_rest(h);
 }
 
 
@@ -107,8 +136,20 @@ static void look_at(lua_State *L, struct sched *s, task *t) {
 }
 
 
-/* A shield has kept from the task that the program ends, or that a signal has come:
- * it learns of that now, even if it does not wait. */
+/* The running task is to end, and may not have been told: it learns of that now,
+ * even if it does not wait. */
+static void tell(struct sched *s) {
+  host *h = s->host;
+  s->spare = spent(h) + GRACE;
+  h->held = true;
+  host_enter(h, h->running);
+  if (sched_may_nudge(h))
+    h->world->nudge(h->outside);
+}
+
+
+/* A shield has kept from the task that the program ends, or that a signal has
+ * come. */
 void press_behind(lua_State *L, task *t) {
   host *h = host_of(L);
   struct sched *s = h->sched;
@@ -117,23 +158,21 @@ void press_behind(lua_State *L, task *t) {
   if (h->pressed)
     hear(s);
   bool ends = h->held || (s->reason != NULL && !frame_is_raised(L, t));
-  if (!ends || !is_interrupted(t))
-    return;
-  s->spare = spent(h) + GRACE;
-  h->held = true;
-  host_enter(h, h->running);
-  h->world->nudge(h->outside);
+  if (ends && is_interrupted(t))
+    tell(s);
 }
 
 
 bool sched_is_shielded(const host *h) {
   const task *t = h->sched != NULL ? h->sched->current : NULL;
-  const frame *f = t != NULL ? t->frames : NULL;
-  while (t != NULL && !frame_hides(f)) {
-    f = t->scope->frame.older;
-    t = t->scope->frame.task;
-  }
-  return t != NULL;
+  return t != NULL && frame_shields(t);
+}
+
+
+bool sched_may_nudge(const host *h) {
+  if (h->sched == NULL || h->sched->phase == BEGINS)
+    return !h->ended;
+  return h->sched->phase == RUNS && h->running != NULL && !sched_is_shielded(h);
 }
 
 
@@ -143,13 +182,16 @@ bool sched_ends_call(const host *h) {
 
 
 /* A signal has come that nobody has heard yet, in a system call.  Does it
- * interrupt what runs? */
+ * interrupt what runs?  At the prompt the second one does, whatever runs. */
 static bool overtakes(lua_State *L) {
   host *h = host_of(L);
-  const task *t = h->sched->current;
+  struct sched *s = h->sched;
+  task *t = s->current;
   if (errno != EINTR || !h->pressed)
     return false;
-  hear(h->sched);
+  hear(s);
+  if (t != NULL && s->lenient && s->signals > 1 && !is_interrupted(t))
+    press(t);
   return t != NULL && is_interrupted(t);
 }
 
@@ -174,6 +216,14 @@ static bool gives(lua_State *L, lua_Debug *ar) {
 }
 
 
+static void on_event(lua_State *L, lua_Debug *ar);
+
+/* Callable from a signal's handler. */
+static void look_on(lua_State *L) {
+  lua_sethook(L, on_event, HOST_EVENTS, HOST_COUNT);
+}
+
+
 static void on_event(lua_State *L, lua_Debug *ar) {
   host *h = host_of(L);
   if (ar->event == LUA_HOOKRET) {
@@ -186,16 +236,28 @@ static void on_event(lua_State *L, lua_Debug *ar) {
   } else {
     lua_sethook(L, NULL, 0, 0);
     if (h->pressed) /* meanwhile */
-      lua_sethook(L, h->hook, HOST_EVENTS, HOST_COUNT);
+      look_on(L);
   }
 }
 
 
-void sched_press(host *h) {
+void sched_press(host *h, bool urgent) {
   lua_State *L = h->running;
-  h->pressed = 1;
+  if (urgent || !h->pressed)
+    h->pressed = urgent ? URGENT : 1;
   if (L != NULL)
-    lua_sethook(L, h->hook, HOST_EVENTS, HOST_COUNT);
+    look_on(L);
+}
+
+
+/* Lua goes on in this coroutine, which may have been suspended inside a shield, or
+ * have resumed the one that was. */
+static void watch(host *h, lua_State *co) {
+  look_on(co);
+  if (!sched_may_nudge(h))
+    press_rest(h);
+  else if (h->pressed == URGENT && !h->nudged)
+    h->world->nudge(h->outside);
 }
 
 
@@ -218,11 +280,46 @@ bool sched_is_prompt(const host *h) {
 }
 
 
+/* Has the program's end interrupted it, with nothing yet that tells it so? */
+static bool is_untold(struct sched *s, task *t) {
+  if (s->reason == NULL || t->status == WAIT_INTERRUPTED)
+    return false;
+  if (!t->interrupt)
+    pass_on(t);
+  return is_interrupted(t) && !frame_is_raised(s->host->L, t);
+}
+
+
+static void begin_watched(struct sched *s, task *t) {
+  host *h = s->host;
+  if (t->pressed)
+    s->spare = spent(h) + GRACE;
+  host_enter(h, t->co);
+  if (is_untold(s, t))
+    tell(s);
+}
+
+
+/* A task that is pressed is interrupted. */
 void press_begin(struct sched *s, task *t) {
   s->host->held = t->pressed;
-  if (t->pressed)
-    s->spare = spent(s->host) + GRACE;
-  host_enter(s->host, t->co);
+  s->host->running = t->co;
+  if (s->host->pressed || s->reason != NULL || t->interrupt)
+    begin_watched(s, t);
+}
+
+
+/* What is printed goes out as a whole, and a signal that nobody has heard ends the
+ * program as any other. */
+void press_over(host *h) {
+  if (h->sched != NULL && h->sched->phase != OVER) {
+    h->sched->phase = OVER;
+    h->held = false;
+    if (h->pressed)
+      h->world->hear(h->outside);
+    h->pressed = 0;
+  }
+  press_rest(h);
 }
 
 
@@ -316,7 +413,7 @@ static int l_xpcall(lua_State *L) {
 
 void press_open(lua_State *L) {
   host *h = host_of(L);
-  h->hook = on_event;
+  h->watch = watch;
   h->insist = insist;
   lua_register(L, "pcall", l_pcall);
   lua_register(L, "xpcall", l_xpcall);

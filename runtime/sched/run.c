@@ -374,12 +374,12 @@ void sched_on_leave(host *h, void (*leave)(host *h)) {
 
 
 void sched_hold(host *h) {
-  h->sched->held++;
+  h->sched->holds++;
 }
 
 
 void sched_release(host *h) {
-  h->sched->held--;
+  h->sched->holds--;
 }
 
 

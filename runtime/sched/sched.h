@@ -48,6 +48,7 @@ typedef struct frame {
   uint64_t deadline; /* of a timeout; NEVER */
   uint8_t kind;
   bool fired;
+  bool hidden; /* a scope's: it was entered in a shield, whosever that is */
 } frame;
 
 /* What each wait touches is from `state` on. */
@@ -107,6 +108,9 @@ struct scope {
 /* Of task.slot: none; and so many coroutines are kept. */
 enum { NO_SLOT = -1, IDLE = 64 };
 
+/* Before the first task, while there are some, and behind the last. */
+enum phase { BEGINS, RUNS, OVER };
+
 #define TASK_CLASS "neap.Task"
 
 struct sched {
@@ -133,6 +137,7 @@ struct sched {
   task *foreground; /* that SIGINT cancels first; NULL: none */
   frame *trial;     /* the one that runs; NULL: none */
   bool lenient;     /* a failed task is told of, and does not end the program */
+  unsigned signals; /* heard since the running task began */
   uint64_t spare;   /* before the thread has computed so long, a task in an
                        endless loop is not hit */
   int slots;        /* registry: the Tasks that have not ended, slots.c */
@@ -160,8 +165,10 @@ struct sched {
   bool deadlocked;   /* and that was reported */
   bool leaving;      /* the task that just ran has called os.exit */
   bool stopped;      /* no task runs any more */
-  unsigned held;     /* sched_hold */
+  unsigned holds;    /* sched_hold */
   uint64_t patience; /* until then their release is waited for */
+
+  volatile uint8_t phase; /* which a handler looks at */
 };
 
 /* Queues (wait.c) */
@@ -218,16 +225,17 @@ void frame_enter(lua_State *L, frame *f, enum frame_kind kind,
                  uint64_t deadline);
 void frame_leave(lua_State *L, frame *f);
 bool frame_interrupts(const task *t, const frame **which);
-bool frame_is_raised(lua_State *L,
-                     const task *t); /* has what interrupts it been? */
-bool frame_hides(
-    const frame *f); /* does it, or an older one?  In a handler, too */
+bool frame_is_raised(lua_State *L, const task *t); /* what interrupts it */
 void frame_fire(frame *f);
 uint64_t frame_deadline(const task *t);
 bool frame_expire(task *t, uint64_t now);
 void frame_push(lua_State *L, task *t); /* the error that frame_raise raises */
 _Noreturn void frame_raise(lua_State *L, task *t);
 bool frame_raised(lua_State *L, const frame *f, int err);
+
+/* Is what the running task does in a shield, of its own or of who waits for it?
+ * Callable from a signal's handler. */
+bool frame_shields(const task *t);
 
 /* How often a task went on after its interrupt (press.c): once more; and forget
  * what is known of the interrupt of a frame, or of a task itself. */
@@ -249,15 +257,24 @@ void trace_take(lua_State *L, int err);
 void trace_note(lua_State *L, int err, int text);
 bool trace_is_interrupt(lua_State *L, int err); /* of the running task */
 
-/* Ending what does not wait (press.c): around each run of a task */
+/* Ending what does not wait (press.c).  Each run of a task is between press_begin
+ * and press_rest; press_over is behind the last one.  press_end: the task has ended.
+ * press_spares: is a put of an interrupted task let through?  press_swallower: a
+ * wait is to raise in it. */
 void press_open(lua_State *L);
 void press_begin(struct sched *s, task *t);
 void press_end(struct sched *s, task *t);
 void press_all(scope *s);
 void press_behind(lua_State *L, task *t); /* t, that runs, has left a shield */
-bool press_spares(lua_State *L,
-                  const task *t);            /* an interrupted one that puts */
-void press_swallower(lua_State *L, task *t); /* a wait is to raise in it */
+bool press_spares(lua_State *L, const task *t);
+void press_swallower(lua_State *L, task *t);
+void press_over(host *h);
+
+/* What runs from now on is not what a nudge was meant for. */
+static inline void press_rest(host *h) {
+  if (h->nudged)
+    h->world->hush(h->outside);
+}
 
 /* Did a signal come meanwhile that interrupts the running task?  Then push the
  * error that is to take the place of the one in hand. */

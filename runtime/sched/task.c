@@ -424,6 +424,7 @@ void task_run(struct sched *s, task *t) {
   s->host->base = NULL;
   s->host->running = NULL;
   s->current = NULL;
+  press_rest(s->host);
   if (s->lenient)
     fflush(stdout); /* it appears above the prompt */
   if (s->leaving) {

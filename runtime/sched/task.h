@@ -33,8 +33,14 @@ void sched_insist(host *h);
 bool sched_is_interrupted(const host *h);
 
 /* From a signal's handler: have what Lua runs now looked at.  It calls
- * world.hear soon, and raises in the running task if that cancelled it. */
-void sched_press(host *h);
+ * world.hear soon, and raises in the running task if that cancelled it.  An urgent
+ * signal ends system calls, too. */
+enum { URGENT = 2 };
+void sched_press(host *h, bool urgent);
+
+/* May system calls of what runs be ended?  Between two tasks, in a shield and behind
+ * the last task they may not.  Callable from a signal's handler. */
+bool sched_may_nudge(const host *h);
 
 /* Is what runs hidden from that by a shield, of its own or of who waits for it?
  * Callable from a signal's handler. */

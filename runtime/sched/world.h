@@ -52,8 +52,10 @@ struct world {
   void (*hear)(void *w);
 
   /* What runs is to be interrupted, also in a system call: if it goes on for a while,
-   * it is pressed and its call ends, again and again.  A signal that ends what runs
-   * does that by itself, but in a shield.  hush(), or poll, is the end of it. */
+   * it is pressed and its call ends, again and again, until hush().  Meanwhile
+   * host.nudged is set.  A signal that ends what runs does that by itself, where
+   * sched_may_nudge() allows it.  For whom it was meant sched/press.c knows, and
+   * calls hush() before something else runs: also before each poll. */
   void (*nudge)(void *w);
   void (*hush)(void *w);
 

@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -18,33 +20,43 @@
 
 enum { NO_TIMER = -1 };
 
-/* Of this thread: whose Lua runs in it, its timer, and whether that runs. */
+/* Of this thread: whose Lua runs in it, and its timer. */
 static _Thread_local host *volatile here;
 static _Thread_local volatile int timer = NO_TIMER;
-static _Thread_local volatile sig_atomic_t nudging;
+
+/* An itimerspec as the kernel's call has it: libc's may be another on 32 bit. */
+#ifdef SYS_timer_settime64
+enum { SET_TIME = SYS_timer_settime64 };
+typedef int64_t part;
+#else
+enum { SET_TIME = SYS_timer_settime };
+typedef long part;
+#endif
 
 
-static void set_timer(long first, long pause) {
-  struct itimerspec times = {{0, pause}, {0, first}};
-  syscall(SYS_timer_settime, timer, 0, &times, NULL);
+static void set_timer(part first, part pause) {
+  part times[] = {0, pause, 0, first};
+  syscall(SET_TIME, timer, 0, times, NULL);
 }
 
 
+/* No handler runs during start() and stop(): all that call them block all
+ * signals. */
 static void stop(void) {
-  if (nudging)
-    set_timer(0, 0);
-  nudging = false;
+  set_timer(0, 0);
+  if (here != NULL)
+    here->nudged = false;
 }
 
 
-/* Another task may run by now, which is not meant. */
 static void on_nudge(int n) {
   int kept = errno;
   (void)n;
-  if (here == NULL || !(here->pressed || here->held))
-    stop();
+  bool meant = here != NULL && (here->pressed || here->held);
+  if (meant && sched_may_nudge(here))
+    sched_press(here, true);
   else
-    sched_press(here);
+    stop();
   errno = kept;
 }
 
@@ -67,7 +79,7 @@ static void make_timer(void) {
 static void start(long first) {
   if (timer == NO_TIMER)
     make_timer();
-  nudging = true;
+  here->nudged = true;
   set_timer(first, PAUSE);
 }
 
@@ -80,8 +92,8 @@ void nudge_home(host *h) {
 void nudge_leave(host *h) {
   if (here != h)
     return;
-  stop();
   here = NULL;
+  h->nudged = false;
   if (timer != NO_TIMER)
     syscall(SYS_timer_delete, timer);
   timer = NO_TIMER;
@@ -91,20 +103,34 @@ void nudge_leave(host *h) {
 void nudge_press(bool interrupts) {
   if (here == NULL)
     return;
-  sched_press(here);
-  if (interrupts && !sched_is_shielded(here))
+  sched_press(here, interrupts);
+  if (interrupts && sched_may_nudge(here))
     start(AT_ONCE);
 }
 
 
+static sigset_t block(void) {
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  return before;
+}
+
+
+/* The host that a thread is home to is one of some that may live in it. */
 void nudge_begin(void *w) {
-  (void)w;
-  if (here != NULL)
-    start(PAUSE);
+  if (here == NULL || here->outside != w)
+    return;
+  sigset_t before = block();
+  start(PAUSE);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 
 void nudge_end(void *w) {
-  (void)w;
+  if (here == NULL || here->outside != w)
+    return;
+  sigset_t before = block();
   stop();
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
 }

@@ -15,8 +15,8 @@
 void nudge_home(host *h);
 void nudge_leave(host *h);
 
-/* From a signal's handler, in that thread: press what runs (sched/task.h), and, but
- * in a shield, nudge it.  In other threads nothing happens. */
+/* From a signal's handler, in that thread: press what runs (sched/task.h), and nudge
+ * it, where that is allowed.  In other threads nothing happens. */
 void nudge_press(bool interrupts);
 
 /* Nudge what runs if it goes on for a while; and no more. */

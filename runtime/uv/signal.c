@@ -282,7 +282,6 @@ static void on_bell(watch *w, uint32_t events) {
   if (read(w->fd, &count, sizeof count) < 0)
     return;
   sched_heard(owner);
-  nudge_end(NULL);
   deliver_all(owner);
   round_run(owner);
 }
@@ -324,12 +323,22 @@ static int station_open(host *h) {
 }
 
 
+/* One that came behind the last task, while what was printed went out. */
+static void die_late(host *h) {
+  uint64_t late = atomic_load(&noted) & atomic_load(&ending);
+  for (int n = 1; late != 0 && n <= SIGNALS; n++)
+    if ((late & signal_bit(n)) != 0)
+      h->exit_status = -n;
+}
+
+
 /* What a script has taken may come until the process has ended, and must not end
  * it before. */
 void signals_close(host *h) {
   if (owner != h)
     return;
   uint64_t given_back = station.ours & ~station.taken;
+  die_late(h);
   for (int n = 1; n <= SIGNALS; n++)
     if ((given_back & signal_bit(n)) != 0)
       sigaction(n, &station.before[n - 1], NULL);

@@ -127,7 +127,6 @@ void thread_hear(loop *l) {
 static void on_rung(uv_async_t *bell) {
   loop *l = bell->data;
   sched_heard(l->host);
-  nudge_end(l);
   l->host->world->hear(l);
 }
 
