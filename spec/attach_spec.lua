@@ -298,6 +298,26 @@ describe("neap attach", function()
     stop(p)
   end)
 
+  it("ends what a visitor ran that was killed, whatever it does", function()
+    local p <close> = start(idle)
+    for _, code in ipairs {
+      "while true do end", "while true do pcall(function() while true do end end) end", "task.sleep(1000)",
+    } do
+      local visitor <close> = assert(process.spawn {
+        neap, "attach", tostring(p.pid), stdin = "pipe", stdout = "pipe", env = with(),
+      })
+      visitor.stdin:write("io.stdout:write 'begun\\n' io.stdout:flush() " .. code)
+      visitor.stdin:close()
+      assert.equal("begun", p.stdout:read "l")
+      visitor:kill "SIGKILL"
+      visitor:wait()
+      assert.equal("7\n", attach(p, "counter").stdout, code)
+      local left = attach(p, nil, "ps").stdout
+      assert.equal(1, select(2, left:gsub("attached", "")), left)
+    end
+    stop(p)
+  end)
+
   it("leaks nothing in many visits", function()
     local count = tonumber(os.getenv "NEAP_ATTACHES") or (patient > 1 and 50 or 200)
     local p <close> = start(idle)

@@ -120,6 +120,14 @@ static int l_knock(lua_State *L) {
 }
 
 
+/* guard(fd, on) : true | nil, error */
+static int l_guard(lua_State *L) {
+  int fd = (int)luaL_checkinteger(L, 1);
+  bool on = lua_toboolean(L, 2);
+  return result(L, terminals_of(L)->guard(host_of(L), fd, on), "guard", NULL);
+}
+
+
 /* alive(pid) : boolean */
 static int l_alive(lua_State *L) {
   int pid = (int)luaL_checkinteger(L, 1);
@@ -153,6 +161,7 @@ static const luaL_Reg functions[] = {
     {"append", l_append},
     {"sweep", l_sweep},
     {"knock", l_knock},
+    {"guard", l_guard},
     {"alive", l_alive},
     {"uid", l_uid},
     {"pid", l_pid},

@@ -56,6 +56,11 @@ typedef struct terminals {
 
   /* -ESRCH: there is none such; -ENOTSUP: it does not listen to knocks. */
   int (*knock)(host *h, int pid, enum knock what);
+
+  /* While it is on, the death of who is at the socket's other end is as a
+   * KNOCK_INTERRUPT, for no loop hears of it while an input computes.  -EPIPE: it
+   * has died. */
+  int (*guard)(host *h, int fd, bool on);
   unsigned (*uid)(host *h);
   bool (*alive)(host *h, int pid);
 } terminals;

@@ -147,10 +147,18 @@ static bool is_forwarded(int n, const siginfo_t *info) {
 }
 
 
-/* An attached prompt's ^C. */
+/* An attached prompt's ^C, or its death while an input runs. */
 static bool is_impatient(int n, const siginfo_t *info) {
-  return n == SIGATTACH && info->si_code == SI_QUEUE &&
-         info->si_value.sival_int == KNOCK_INTERRUPT;
+  bool is_knock =
+      info->si_code == SI_QUEUE && info->si_value.sival_int == KNOCK_INTERRUPT;
+  return n == SIGATTACH && (is_knock || info->si_code == POLL_HUP);
+}
+
+
+/* Something else moves at a guarded connection (terminal.c): the loop sees it. */
+static bool is_motion(int n, const siginfo_t *info) {
+  return n == SIGATTACH && info->si_code >= POLL_IN &&
+         info->si_code <= POLL_PRI;
 }
 
 
@@ -158,7 +166,7 @@ static void on_signal(int n, siginfo_t *info, void *context) {
   int kept = errno;
   uint64_t one = 1;
   (void)context;
-  if (is_forwarded(n, info)) {
+  if (is_motion(n, info) || is_forwarded(n, info)) {
     errno = kept;
     return;
   }

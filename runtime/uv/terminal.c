@@ -11,6 +11,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -339,6 +340,26 @@ static int knock(host *h, int pid, enum knock what) {
 }
 
 
+static bool has_hung_up(int fd) {
+  struct pollfd p = {.fd = fd};
+  return poll(&p, 1, 0) == 1 && (p.revents & POLLHUP) != 0;
+}
+
+
+/* The kernel sends the signal for whatever moves there; uv/signal.c takes the
+ * POLL_HUP.  It is for this thread, which may be the one that computes. */
+static int guard_end(host *h, int fd, bool on) {
+  struct f_owner_ex here = {F_OWNER_TID, gettid()};
+  int flags = fcntl(fd, F_GETFL);
+  (void)h;
+  if (flags < 0 || fcntl(fd, F_SETOWN_EX, &here) < 0 ||
+      fcntl(fd, F_SETSIG, SIGATTACH) < 0 ||
+      fcntl(fd, F_SETFL, on ? flags | O_ASYNC : flags & ~O_ASYNC) < 0)
+    return -errno;
+  return on && has_hung_up(fd) ? -EPIPE : 0;
+}
+
+
 static void sweep(host *h, const char *path) {
   int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
@@ -374,6 +395,7 @@ const terminals uv_terminals = {
     .append = append,
     .sweep = sweep,
     .knock = knock,
+    .guard = guard_end,
     .uid = uid,
     .alive = alive,
 };

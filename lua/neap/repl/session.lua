@@ -12,6 +12,7 @@
 
 local core = require "neap.prompt.core"
 local commands = require "neap.repl.commands"
+local connections = require "neap.repl.core"
 local harmless = require "neap.host".harmless
 local inspecting = require "neap.repl.show"
 local syntax = require "neap.repl.syntax"
@@ -226,10 +227,24 @@ local function render(self, job, ok, results)
   return text
 end
 
+--- The visitor's death ends its job, also one that never waits.
+local function guard(self, job)
+  local fd = self.stream.fd
+  if not fd then
+    return
+  end
+  local _, err = connections.guard(fd, job ~= nil)
+  if job and err and err.code == "EPIPE" then
+    core.press(job.task)
+  end
+end
+
 --- The job of the foreground, or none: the prompt may come.
 local function foreground(self, job)
   self.front = job
-  if not self.remote then
+  if self.remote then
+    guard(self, job)
+  else
     core.foreground(job and job.task)
   end
 end
