@@ -11,6 +11,23 @@ before_each(folder.make)
 after_each(folder.remove)
 
 describe("require", function()
+  it("lets messages name a function by the module that scripts know it of", function()
+    local result = run("-e", [[
+      for _, name in ipairs {"net.wait", "net.address", "net.service", "task.sleep", "task.spawn",
+        "task.scope", "task.timeout", "task.shield"} do
+        local module, field = name:match "(.*)%.(.*)"
+        local _, message = pcall(require("neap." .. module)[field])
+        local told = message:match "^bad argument #%d to '([^']*)'"
+        if told ~= "neap." .. name then print(name, message) end
+      end
+      for name in pairs(package.loaded) do
+        if name:find "^neap%..*%.core$" then print(name) end
+      end
+      print(require "neap.net.core" == require "neap.net.core")
+    ]])
+    assert.same(says "true\n", result)
+  end)
+
   it("finds modules beside the script, by its path too", function()
     assert(lfs.mkdir(folder.path .. "/sub"))
     assert(lfs.mkdir(folder.path .. "/sub/package"))

@@ -15,10 +15,17 @@ local builtin = ...
 local package, type, tostring, error = package, type, tostring, error
 local select, loadfile, setmetatable = select, loadfile, setmetatable
 local concat, insert, format, gsub = table.concat, table.insert, string.format, string.gsub
+local match = string.match
 local searchpath, getinfo, open = package.searchpath, debug.getinfo, io.open
 local loaded = package.loaded
 local ENOENT, ENOTDIR = 2, 20
+local BUILTIN = ":builtin:"
 local SELF = getinfo(1, "S").source
+
+--- The modules in C below neap's own, by name. Lua looks in package.loaded for the
+--- name of a function that has none where it is called, to tell it in messages, and
+--- would find one of these as often as the public one.
+local cores = {}
 
 --- Modules that are being loaded: name -> { name =, task =, queue = }.
 local loading = {}
@@ -105,6 +112,10 @@ end
 local function load_module(name, find_loader)
   local loader, extra = find_loader(name)
   local value = loader(name, extra)
+  if extra == BUILTIN and match(name, "%.core$") then
+    cores[name] = value
+    return value, extra
+  end
   if value ~= nil then
     loaded[name] = value
   elseif loaded[name] == nil then
@@ -159,7 +170,7 @@ end
 local core -- neap.task.core
 
 local function require_name(name, find_loader)
-  local value = loaded[name]
+  local value = loaded[name] or cores[name]
   if value then
     return value
   end

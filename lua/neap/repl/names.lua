@@ -4,7 +4,7 @@
 local host = require "neap.host"
 
 local next, rawget, type = next, rawget, type
-local find, sub = string.find, string.sub
+local sub = string.sub
 local getinfo, getmetatable, getregistry = debug.getinfo, debug.getmetatable, debug.getregistry
 local loaded = package.loaded
 
@@ -75,7 +75,7 @@ local function library()
   local map = {}
   for _, name in next, host.modules() do
     local module = rawget(loaded, name)
-    if type(module) == "table" and not find(name, "%.core$") then
+    if type(module) == "table" then
       add(map, name, module)
     end
   end
