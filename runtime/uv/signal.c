@@ -157,8 +157,7 @@ static bool is_impatient(int n, const siginfo_t *info) {
 
 /* Something else moves at a guarded connection (terminal.c): the loop sees it. */
 static bool is_motion(int n, const siginfo_t *info) {
-  return n == SIGATTACH && info->si_code >= POLL_IN &&
-         info->si_code <= POLL_PRI;
+  return n == SIGATTACH && info->si_code > 0 && info->si_code != POLL_HUP;
 }
 
 
@@ -166,10 +165,8 @@ static void on_signal(int n, siginfo_t *info, void *context) {
   int kept = errno;
   uint64_t one = 1;
   (void)context;
-  if (is_motion(n, info) || is_forwarded(n, info)) {
-    errno = kept;
+  if (is_motion(n, info) || is_forwarded(n, info)) /* neither sets errno */
     return;
-  }
   bool ends = (atomic_load(&ending) & signal_bit(n)) != 0;
   if (ends && atomic_exchange(&asked, true)) {
     terminal_restore();
