@@ -136,8 +136,7 @@ static bool interrupts(int n) {
 }
 
 
-/* The kernel may choose any thread, but it is the owner's that may block.  The
- * value that was queued with a signal goes with it. */
+/* The kernel may choose any thread; the owner's may block.  Values go along. */
 static bool is_forwarded(int n, const siginfo_t *info) {
   if (home || !atomic_load(&has_keeper))
     return false;
