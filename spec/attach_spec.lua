@@ -321,14 +321,14 @@ describe("neap attach", function()
   it("leaks nothing in many visits", function()
     local count = tonumber(os.getenv "NEAP_ATTACHES") or (patient > 1 and 50 or 200)
     local p <close> = start(idle)
-    local function census()
+    local function stats()
       return attach(p, [[
         collectgarbage() collectgarbage()
-        local c = require "neap.host".census()
+        local c = require "neap.host".stats()
         print(c.tasks, c.streams, c.listeners, c.descriptors, c.handles)]]).stdout
     end
     attach(p, "1")
-    local before = census()
+    local before = stats()
     local path = ("unix:%s/neap/%d.sock"):format(runtime, p.pid)
     for i = 1, count do
       local stream = assert(net.connect(path))
@@ -343,7 +343,7 @@ describe("neap attach", function()
       stream:close()
     end
     task.sleep(0.1 * patient)
-    assert.equal(before, census())
+    assert.equal(before, stats())
     stop(p)
   end)
 end)

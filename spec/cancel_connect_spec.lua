@@ -210,7 +210,7 @@ describe("interrupting a connect", function()
 
     case(("A2: %s: its own timeout is told as connect's"):format(kind), function()
       local listener <close>, queued = full(kind)
-      local before = host.census().descriptors
+      local before = host.stats().descriptors
       local start = time.now()
       local stream, err = net.connect(listener.endpoint, {timeout = 0.02})
       local took = time.now() - start
@@ -219,7 +219,7 @@ describe("interrupting a connect", function()
       assert.equal("connect", err.op)
       assert.equal(listener.endpoint, err.endpoint)
       assert.is_true(took >= 0.02 and took < 0.2)
-      assert.equal(before, host.census().descriptors)
+      assert.equal(before, host.stats().descriptors)
       release(listener, queued)
     end)
   end

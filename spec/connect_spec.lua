@@ -41,7 +41,7 @@ end
 
 local function descriptors()
   task.sleep(0.001)
-  return host.census().descriptors
+  return host.stats().descriptors
 end
 
 describe("net.connect", function()
@@ -75,7 +75,7 @@ describe("net.connect", function()
   it("A2: waits no longer than its timeout", function()
     local listener, waiting <close> = hole()
     task.sleep(0.001)
-    local before = host.census()
+    local before = host.stats()
     for _, seconds in ipairs {0.02, 0.1} do
       local took, stream, err = timed(net.connect, listener.endpoint, {timeout = seconds})
       assert.is_nil(stream)
@@ -86,7 +86,7 @@ describe("net.connect", function()
     end
     assert.is_truthy(waiting)
     task.sleep(1.1) -- the kernel would try again after a second
-    assert.same(before, host.census())
+    assert.same(before, host.stats())
   end)
 
   it("A2: waits no longer than task.timeout", function()
@@ -314,16 +314,16 @@ describe("net.connect to a name", function()
     local silent, waiting <close> = hole()
     addresses = {"127.0.0.1", "127.0.0.1"}
     task.sleep(0.001)
-    local before = host.census()
+    local before = host.stats()
     local pending = task.spawn(net.connect, "tcp://two.test:" .. silent.port)
     task.sleep(0.26)
-    assert.is_true(host.census().tasks >= before.tasks + 3)
+    assert.is_true(host.stats().tasks >= before.tasks + 3)
     pending:cancel()
     local result, err = pending:join()
     assert.is_nil(result)
     assert.equal("ECANCELED", err.code)
     task.sleep(0.001)
-    assert.same(before, host.census())
+    assert.same(before, host.stats())
     assert.is_truthy(waiting)
   end)
 

@@ -23,8 +23,8 @@ local function more(before, now)
   return #left > 0 and table.concat(left, ", ")
 end
 
-local function census()
-  local now = host.census()
+local function stats()
+  local now = host.stats()
   now.channels = workers.channels()
   return now
 end
@@ -33,7 +33,7 @@ local at_start
 
 busted.subscribe({"file", "start"}, function()
   collectgarbage()
-  at_start = census()
+  at_start = stats()
   return nil, true
 end)
 
@@ -41,7 +41,7 @@ busted.subscribe({"file", "end"}, function(file)
   local left
   for _ = 1, 100 do
     collectgarbage()
-    left = more(at_start, census())
+    left = more(at_start, stats())
     if not left then
       return nil, true
     end

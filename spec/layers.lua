@@ -99,19 +99,19 @@ for _, kind in ipairs {"tcp", "unix", "mem"} do
     end)
 
     it("counts once, and is listed once", function()
-      local streams, sockets = host.census().streams, #host.sockets()
+      local streams, sockets = host.stats().streams, #host.sockets()
       upper = layers.over(layers.over(lower, "cut"), "xor")
-      assert.equal(streams, host.census().streams)
+      assert.equal(streams, host.stats().streams)
       assert.equal(sockets, #host.sockets())
       upper:reset()
       theirs:reset()
       for _ = 1, 1000 do
-        if host.census().streams == 0 then
+        if host.stats().streams == 0 then
           break
         end
         task.sleep(0.001)
       end
-      assert.equal(0, host.census().streams)
+      assert.equal(0, host.stats().streams)
     end)
 
     it("waits in flush and shutdown for what its lower one keeps", function()

@@ -725,7 +725,7 @@ describe("a lack of descriptors", function()
       end
       local codes = {}
       local function try(name, f, ...)
-        local before = host.census()
+        local before = host.stats()
         local result, err = f(...)
         codes[#codes + 1] = name .. "=" .. (err and err.code or tostring(result))
       end

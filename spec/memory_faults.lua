@@ -336,7 +336,7 @@ local features = {
   end,
   function() -- what sockets are there
     local host = require "neap.host"
-    local l <close> = assert(net.listen "mem:census")
+    local l <close> = assert(net.listen "mem:stats")
     local a, b <close> = net.socketpair()
     local _ <close> = a
     local d <close> = assert(net.bind "udp://127.0.0.1:0")

@@ -93,7 +93,7 @@ describe("net", function()
         collectgarbage()
         task.sleep(0.02)
       end
-      return host.census().descriptors
+      return host.stats().descriptors
     end
     local before = descriptors()
     local listener = assert(net.listen "tcp4://127.0.0.1:0")

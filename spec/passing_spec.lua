@@ -15,7 +15,7 @@ local function descriptors()
   collectgarbage()
   collectgarbage()
   task.sleep(0.001)
-  return host.census().descriptors
+  return host.stats().descriptors
 end
 
 local function close_all(list)
@@ -517,7 +517,7 @@ os.write(w, data)
       "sh", "-c", 'ulimit -n 40; exec "$0" -e "$1"', neap, [[
         for _, kind in ipairs {"unix", "seqpacket"} do
           local a, b = net.socketpair(kind)
-          local before = require "neap.host".census().descriptors
+          local before = require "neap.host".stats().descriptors
           local list = {}
           for i = 1, 30 do list[i] = a end
           local function receive()
@@ -532,7 +532,7 @@ os.write(w, data)
           data, fds, info = receive()
           assert(data == "y" and #fds == 1 and not (info and info.lost))
           fds[1]:close()
-          assert(before == require "neap.host".census().descriptors)
+          assert(before == require "neap.host".stats().descriptors)
           a:close()
           b:close()
           task.sleep(0.01)

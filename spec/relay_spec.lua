@@ -34,16 +34,16 @@ local function narrow(...)
 end
 
 --- What is open before a test.
-local function census()
+local function stats()
   task.sleep(1e-4) -- what the last one closed goes
-  return host.census()
+  return host.stats()
 end
 
 --- What is open, once what was closed is gone.
 local function settled(before)
   local now
   for i = 1, 100 do
-    now = host.census()
+    now = host.stats()
     local same = true
     for kind, count in pairs(before) do
       same = same and count == now[kind]
@@ -65,7 +65,7 @@ end
 --- A test of bridged streams, which leaves nothing behind.
 local function case(name, left, right, f, wide)
   it(name, function()
-    local before = census()
+    local before = stats()
     local client, a, b, server = bridge(left, right)
     if not wide then
       narrow(client, a, b, server)
@@ -499,7 +499,7 @@ for _, left in ipairs(transports.names) do
 
       test(("moves %d MiB each way at once"):format(size), function(client, a, b, server)
         local blocks = size * 16
-        local before = host.census().descriptors
+        local before = host.stats().descriptors
         task.scope(function(s)
           local relay = s:spawn(net.relay, a, b)
           s:spawn(send_blocks, client, "c", blocks)
@@ -508,30 +508,30 @@ for _, left in ipairs(transports.names) do
           check_blocks(server, "c", blocks)
           assert.same({blocks * 65536, blocks * 65536}, {relay:join()})
         end)
-        assert.equal(before, host.census().descriptors)
+        assert.equal(before, host.stats().descriptors)
       end, true)
 
       if not copied then
         test("splices what is bulk, and only that", function(client, a, b, server)
-          local before = host.census().descriptors
+          local before = host.stats().descriptors
           task.scope(function(s)
             local relay = begin(s, a, b)
             for i = 1, 20 do
               client:write(i, "\n")
               assert.equal(tostring(i), server:read "l")
             end
-            assert.equal(before, host.census().descriptors)
+            assert.equal(before, host.stats().descriptors)
             local most = 0
             s:spawn(send_blocks, client, "c", 512)
             for chunk in server:chunks() do
-              most = math.max(most, host.census().descriptors)
+              most = math.max(most, host.stats().descriptors)
               assert.is_string(chunk)
             end
             assert.equal(before + 2, most) -- the pipe of one flow
             server:shutdown()
             assert(relay:join())
           end)
-          assert.equal(before, host.census().descriptors)
+          assert.equal(before, host.stats().descriptors)
         end, true)
       end
     end)
@@ -568,7 +568,7 @@ describe("relay", function()
 
   for _, kind in ipairs(transports.names) do
     it(("feeds a child, and carries its output away (%s)"):format(kind), function()
-      local before = census()
+      local before = stats()
       do
         local child <close> = assert(process.spawn {"cat", stdin = "pipe", stdout = "pipe"})
         local client, a, b, server = bridge(kind, kind)
@@ -595,7 +595,7 @@ describe("relay", function()
 
   it("carries many pairs at once", function()
     local count = 50
-    local before = census()
+    local before = stats()
     task.scope(function(s)
       for i = 1, count do
         s:spawn(function()

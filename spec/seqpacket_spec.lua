@@ -191,7 +191,7 @@ describe("passing descriptors", function()
   local function descriptors()
     collectgarbage()
     collectgarbage()
-    return host.census().descriptors
+    return host.stats().descriptors
   end
 
   for _, kind in ipairs {"seqpacket", "unixgram"} do

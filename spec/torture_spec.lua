@@ -120,11 +120,11 @@ describe("anything at random", function()
   for seed = 1, 4 do
     it(("to streams shared by tasks leaves nothing behind (seed %d)"):format(seed), function()
       math.randomseed(seed)
-      local before = host.census().tasks
+      local before = host.stats().tasks
       for _ = 1, rounds do
         round()
       end
-      assert.equal(before, host.census().tasks)
+      assert.equal(before, host.stats().tasks)
     end)
   end
 end)

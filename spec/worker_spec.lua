@@ -233,7 +233,7 @@ describe("a worker", function()
         end
         print(select(2, task.timeout(0, worker.run, run, body, path)).code)
         local _, err = task.timeout(0.1, worker.run, run, body, path)
-        print(err.code, io.open(path) ~= nil, require "neap.host".census().handles)
+        print(err.code, io.open(path) ~= nil, require "neap.host".stats().handles)
       ]], busy .. body, (marker()))
       assert.equal("", result.stderr)
       assert.equal("ETIMEDOUT\nETIMEDOUT\ttrue\t0\n", result.stdout)
@@ -415,7 +415,7 @@ describe("a worker", function()
       env.FAILING = k
       local result = assert(process.run {
         child.neap, "-e", [[
-          local count = require "neap.host".census
+          local count = require "neap.host".stats
           worker.run(function() end)
           local before = count().descriptors
           local _, err = worker.run(function() end)
@@ -465,7 +465,7 @@ describe("a worker", function()
 
   it("is started and ended often, and nothing is left (L10)", function()
     local rounds = tonumber(os.getenv "NEAP_WORKERS" or 10)
-    local before = host.census()
+    local before = host.stats()
     for _ = 1, rounds do
       task.scope(function(scope)
         for i = 1, 10 do
@@ -477,7 +477,7 @@ describe("a worker", function()
         end
       end)
     end
-    local after = host.census()
+    local after = host.stats()
     assert.equal(before.handles, after.handles)
     assert.equal(before.tasks, after.tasks)
     assert.equal(before.descriptors, after.descriptors)

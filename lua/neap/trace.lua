@@ -171,7 +171,7 @@ function trace.start(opts)
   end
   local tracer, err = start(opts, form_of(opts), true)
   if tracer then
-    require "neap.prompt.core".aside(function()
+    require "neap.prompt.core".daemon(function()
       for what in tracer do
         opts.to(what)
       end

@@ -21,9 +21,9 @@ typedef struct host host;
 struct trace_event;
 
 /* Who sees what the sockets do: net/trace.h. */
-struct watcher {
-  void (*see)(struct watcher *w, const struct trace_event *e);
-  void (*end)(struct watcher *w); /* the process ends: write what is there */
+struct tap {
+  void (*see)(struct tap *w, const struct trace_event *e);
+  void (*end)(struct tap *w); /* the process ends: write what is there */
 };
 
 struct host {
@@ -40,10 +40,10 @@ struct host {
   struct workshop *workshop; /* threads and channels: worker/worker.h */
   const char *label;         /* who speaks on stderr: "neap" */
   char *told;                /* what was told first; malloc'ed, or NULL */
-  int siblings; /* workers that run the same script beside this host; 0 */
-  struct watcher *watcher; /* sees what the sockets do; NULL: nobody does */
-  unsigned serial;         /* the last number given to a task or socket */
-  unsigned streams;        /* open, for the census */
+  int siblings;     /* workers that run the same script beside this host; 0 */
+  struct tap *tap;  /* sees what the sockets do; NULL: nobody does */
+  unsigned serial;  /* the last number given to a task or socket */
+  unsigned streams; /* open, for the stats */
   unsigned listeners;
   unsigned datagrams;
   unsigned handles;            /* other things of the backend: children, ... */
@@ -51,10 +51,10 @@ struct host {
   bool base_shown;             /* that was given to the script */
   bool laid_open;              /* the script may have found what is hidden */
   lua_State *volatile running; /* the innermost coroutine that runs now */
-  volatile sig_atomic_t pressed; /* a signal came: `watch` is to look */
-  volatile sig_atomic_t nudged;  /* system calls are ended: sched/world.h */
-  bool held;                     /* it is to look on, while this task runs */
-  void (*watch)(struct host *h, lua_State *co); /* sched/press.c */
+  volatile sig_atomic_t preempt_due; /* a signal came: `watch` is to look */
+  volatile sig_atomic_t nudged;      /* system calls are ended: sched/world.h */
+  bool held; /* it is to look on, while this task runs */
+  void (*watch)(struct host *h, lua_State *co); /* sched/preempt.c */
   void (*insist)(lua_State *L); /* an error was caught: raises where the
                                     running task must not go on behind it */
   unsigned stuck;               /* calls below which nothing can suspend */
@@ -88,7 +88,7 @@ enum { HOST_COUNT = 1000, HOST_EVENTS = LUA_MASKCOUNT | LUA_MASKRET };
 /* Lua goes on in this coroutine; NULL: outside of tasks. */
 static inline void host_enter(host *h, lua_State *co) {
   h->running = co;
-  if ((h->pressed || h->held) && co != NULL)
+  if ((h->preempt_due || h->held) && co != NULL)
     h->watch(h, co);
 }
 

@@ -324,7 +324,7 @@ struct backend {
   int (*pair_datagram)(host *h, int type, datagram **a, datagram **b);
 
   /* A descriptor that was passed is the script's from now on; or close it. */
-  void (*yield)(host *h, int fd);
+  void (*disown)(host *h, int fd);
   void (*discard)(host *h, int fd);
 
   /* Of a descriptor that is not ours: which of these events it has now, all of them
@@ -357,7 +357,7 @@ struct backend {
                                           either stream is closed; what is
                                           under way goes by stream_send */
   int (*relay_result)(struct relay *r, uint64_t counts[2]); /* its status */
-  bool (*may_flow)(stream *from, stream *to); /* a pipe goes one way only */
+  bool (*may_relay)(stream *from, stream *to); /* a pipe goes one way only */
 };
 
 #endif

@@ -5,7 +5,7 @@
 ** The functions that a transport calls note and wake; no Lua runs in them.
 */
 
-#include "net/bag.h"
+#include "net/send_batch.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -23,7 +23,7 @@
  * to keep the rest; DATAGRAM_BATCH is the bound of their number. */
 enum { KEPT_BYTES = 256 * 1024 };
 
-/* A message copied out of the arena; its bytes, sender and descriptors are
+/* A message copied out of the receive ring; its bytes, sender and descriptors are
  * right behind it. */
 struct kept {
   kept *next;

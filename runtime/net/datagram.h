@@ -2,11 +2,11 @@
 ** Message sockets: UDP, unix datagrams and seqpackets, ICMP, raw IP, packets.
 **
 ** Box and body as of streams.  A transport hands up what one system call
-** received, a batch in its own arena; tasks take the messages one by one, and
+** received, a batch in its own receive ring; tasks take the messages one by one, and
 ** what they leave is copied (kept), and nothing more is asked for until it is
 ** taken: the kernel's buffer is the queue, and its bound is the bound.
 **
-** What a run of a task sends gathers in a *bag* until the task and perhaps a few
+** What a run of a task sends gathers in a *batch* until the task and perhaps a few
 ** others have suspended, and leaves by one system call.  But the first message to
 ** a destination goes out at once, so that what is wrong with a destination (no
 ** route, no permission) is told by the call that named it; later ones, and
@@ -24,7 +24,7 @@
 
 #define DATAGRAM_CLASS "neap.Datagram"
 
-typedef struct bag bag;
+typedef struct send_batch send_batch;
 typedef struct jam jam;
 typedef struct kept kept;
 
@@ -53,14 +53,14 @@ struct datagram {
   const datagram_transport *transport;
   datagram_box *box;
   waitq readers, writers;
-  const arrival *fresh; /* in the transport's arena, during its delivery */
+  const arrival *fresh; /* in the transport's ring, during its delivery */
   unsigned fresh_count;
   kept *first, *last; /* copies of those that nobody took then */
   unsigned kept_count;
   size_t kept_bytes;
-  bag *bag;       /* gathered, or not yet taken by the kernel */
-  datagram *link; /* of those with a bag to be emptied */
-  jam *jams;      /* destinations without room, where apart */
+  send_batch *batch; /* gathered, or not yet taken by the kernel */
+  datagram *link;    /* of those with a batch to be emptied */
+  jam *jams;         /* destinations without room, where apart */
   unsigned jam_count;
   const char *where;          /* malloc'ed endpoint; may be NULL */
   uint64_t timeout;           /* of each suspension, ns; 0: none */

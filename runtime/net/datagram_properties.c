@@ -6,11 +6,11 @@
 #include <string.h>
 
 #include "host/error.h"
-#include "net/bag.h"
 #include "net/datagram.h"
 #include "net/net.h"
 #include "net/options.h"
 #include "net/property.h"
+#include "net/send_batch.h"
 #include "net/trace.h"
 #include "sched/world.h"
 

@@ -115,7 +115,7 @@ static int l_take(lua_State *L) {
   if (*slot < 0)
     return fail(L, -EBADF, "take", NULL);
   lua_pushinteger(L, *slot);
-  host_of(L)->world->net->yield(host_of(L), *slot);
+  host_of(L)->world->net->disown(host_of(L), *slot);
   *slot = -1;
   return 1;
 }

@@ -6,13 +6,13 @@
 #include "host/memory.h"
 #include "host/slab.h"
 #include "host/whole.h"
-#include "net/bag.h"
 #include "net/closing.h"
 #include "net/descriptor.h"
 #include "net/endpoint.h"
 #include "net/listener.h"
 #include "net/ready.h"
 #include "net/relay.h"
+#include "net/send_batch.h"
 #include "sched/task.h"
 #include "sched/world.h"
 
@@ -21,7 +21,7 @@ void net_flush(host *h) {
   struct net *n = net_of(h);
   outboxes_flush(h);
   if (n->gathered != NULL)
-    bags_flush(h);
+    send_batches_flush(h);
 }
 
 
@@ -87,7 +87,7 @@ void net_close(host *h) {
   if (n == NULL)
     return;
   outboxes_close(h);
-  bags_close(h);
+  send_batches_close(h);
   round_close(&n->rounds);
   slab_free(n->slab);
   free(n);

@@ -23,9 +23,9 @@ struct net {
   unsigned dirty_count;
   outbox *outboxes; /* free ones */
   unsigned outbox_count;
-  datagram *gathered; /* those with gathered messages */
-  struct bag *bags;   /* free ones */
-  unsigned bag_count;
+  datagram *gathered;         /* those with gathered messages */
+  struct send_batch *batches; /* free ones */
+  unsigned batch_count;
   stream *closing; /* those that go on behind their close(), the oldest first */
   stream **closing_end; /* what is to point to the next of them */
   uint64_t forgotten;   /* bytes that these have read since the last pause */
@@ -173,7 +173,7 @@ int interfaces_lua(lua_State *L);
 void resolve_open(lua_State *L);
 void interfaces_open(lua_State *L);
 
-/* neap.host, as of sched/, and the sockets (census.c) */
+/* neap.host, as of sched/, and the sockets (stats.c) */
 int luaopen_neap_host_net(lua_State *L);
 
 #endif

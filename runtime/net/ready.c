@@ -16,10 +16,10 @@
 
 #include "host/class.h"
 #include "host/error.h"
-#include "net/bag.h"
 #include "net/inbox.h"
 #include "net/net.h"
 #include "net/passing.h"
+#include "net/send_batch.h"
 #include "sched/world.h"
 
 /* On the stack of all of them; at LIMIT the deadline, as ready_limit leaves it. */

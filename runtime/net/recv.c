@@ -11,10 +11,10 @@
 #include "host/error.h"
 #include "host/fields.h"
 #include "host/memory.h"
-#include "net/bag.h"
 #include "net/datagram.h"
 #include "net/descriptor.h"
 #include "net/net.h"
+#include "net/send_batch.h"
 #include "sched/world.h"
 
 enum { MAX_SIZE = INT32_MAX };

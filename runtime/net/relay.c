@@ -335,7 +335,7 @@ int pump_lua(lua_State *L) {
   luaL_argcheck(L, i == 0 || i == 1, 2, "a direction, 0 or 1, expected");
   wait_enter(L, "relay");
   if (r->ends[i] != NULL &&
-      !r->host->world->net->may_flow(r->ends[i], r->ends[1 - i]))
+      !r->host->world->net->may_relay(r->ends[i], r->ends[1 - i]))
     return 0;
   return pump_k(L, LUA_OK, i);
 }

@@ -12,10 +12,10 @@
 
 #include "host/error.h"
 #include "host/fields.h"
-#include "net/bag.h"
 #include "net/datagram.h"
 #include "net/descriptor.h"
 #include "net/net.h"
+#include "net/send_batch.h"
 #include "net/trace.h"
 #include "sched/world.h"
 
@@ -53,8 +53,8 @@ static int send_now(datagram *d, const outgoing *o) {
 static int send_one(datagram *d, const outgoing *o) {
   if (d->blocked && datagram_blocked(d, o->to))
     return -EAGAIN;
-  if (o->fd_count == 0 && bag_takes(d, o->size, o->to))
-    return bag_put(d, o) ? 0 : -EAGAIN;
+  if (o->fd_count == 0 && send_batch_takes(d, o->size, o->to))
+    return send_batch_put(d, o) ? 0 : -EAGAIN;
   return send_now(d, o);
 }
 

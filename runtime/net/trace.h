@@ -4,7 +4,7 @@
 ** Every open, movement of bytes, end, error and close of a socket passes one
 ** of the functions below, from wherever it happens: under Lua and in the
 ** backend's callbacks.  That costs one untaken branch while nobody listens
-** (host.watcher is NULL).  A watcher may look at the socket and at the bytes
+** (host.tap is NULL).  A tap may look at the socket and at the bytes
 ** during its call; it runs no Lua, and changes nothing here.
 */
 
@@ -48,11 +48,11 @@ typedef struct trace_event {
 } trace_event;
 
 static inline bool trace_is_on(const host *h) {
-  return h->watcher != NULL;
+  return h->tap != NULL;
 }
 
 static inline void trace_tell(host *h, const trace_event *e) {
-  h->watcher->see(h->watcher, e);
+  h->tap->see(h->tap, e);
 }
 
 static inline void trace_stream(stream *s, trace_kind kind, size_t size) {

@@ -52,7 +52,7 @@ static bool open_all(host *h) {
  * signal has come. */
 static void tell_failure(host *h) {
   const char *text = lua_tostring(h->L, -1);
-  if (h->pressed && h->sched != NULL)
+  if (h->preempt_due && h->sched != NULL)
     h->world->hear(h->outside);
   if (h->exit_status < 0)
     return;
@@ -69,7 +69,7 @@ bool life_start(host *h, lua_CFunction start, void *about) {
     lua_pushlightuserdata(h->L, about);
     ok = host_call(h, 1, 0);
     h->sched->phase = RUNS;
-    press_rest(h);
+    preempt_rest(h);
   }
   if (!ok)
     tell_failure(h);
@@ -84,7 +84,7 @@ bool life_start(host *h, lua_CFunction start, void *about) {
 /* The program has ended. */
 static void begin_drain(host *h) {
   struct sched *s = h->sched;
-  press_over(h);
+  preempt_over(h);
   sched_flush(s);
   h->quiet = true;
   if (s->leave != NULL)
@@ -168,7 +168,7 @@ static const subsystem *last(const host *h) {
 
 /* A signal that comes while finalizers run changes no more how it went. */
 void life_end(host *h) {
-  press_over(h);
+  preempt_over(h);
   int status = h->exit_status;
   host_close(h);
   h->exit_status = status;

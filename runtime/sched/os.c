@@ -55,8 +55,8 @@ static void leave(host *h, int status, bool close) {
   life_drain(h);
   if (close)
     host_close(h);
-  if (h->watcher != NULL)
-    h->watcher->end(h->watcher);
+  if (h->tap != NULL)
+    h->tap->end(h->tap);
   h->world->leave(h->outside, host_flush(status));
 }
 

@@ -163,13 +163,13 @@ void report_failure(lua_State *L, task *t) {
   host *h = host_of(L);
   int err = lua_gettop(L);
   luaL_checkstack(L, 8, NULL);
-  trace_take(L, err);
+  traceback_take(L, err);
   lua_pushliteral(L, "\n");
   report_push_task(L, t);
   lua_concat(L, 3);
   bool side = t->scope == h->sched->side;
   bool root = t->scope == h->sched->root || side;
-  frame *trial = h->sched->trial;
+  cancel_scope *trial = h->sched->trial;
   bool told = t->served || side || h->sched->lenient || trial != NULL;
   if (root && !told && h->exit_status == 0)
     h->exit_status = 1;
@@ -181,7 +181,7 @@ void report_failure(lua_State *L, task *t) {
     scope_blame(L, t->scope, err);
   lua_settop(L, err);
   if (trial != NULL && t->scope == h->sched->root && !t->served)
-    frame_blame(L, trial, err);
+    cancel_scope_blame(L, trial, err);
 }
 
 
@@ -240,7 +240,7 @@ static void print_waiting(lua_State *L, const task *t) {
 static void print_scope(lua_State *L, const scope *s) {
   for (const task *t = s->youngest; t != NULL; t = t->elder) {
     print_waiting(L, t);
-    for (const frame *f = t->frames; f != NULL; f = f->older)
+    for (const cancel_scope *f = t->cancel_scopes; f != NULL; f = f->older)
       if (f->kind == SCOPE || f->kind == ENDING)
         print_scope(L, (const scope *)f);
   }

@@ -267,7 +267,7 @@ static void expire(struct sched *s, uint64_t now) {
   s->now = now;
   sound(s, now);
   for (task *t; (t = timer_expired(s, now)) != NULL;)
-    task_wake(t, frame_expire(t, now) ? WAIT_INTERRUPTED : -ETIMEDOUT);
+    task_wake(t, cancel_scope_expire(t, now) ? WAIT_INTERRUPTED : -ETIMEDOUT);
 }
 
 
@@ -311,8 +311,8 @@ static void run_ready(struct sched *s) {
 
 /* The program has ended: what it does not wait for ends, too. */
 static bool is_over(struct sched *s) {
-  if (s->live > 0 && s->live == s->aside)
-    press_all(s->side);
+  if (s->live > 0 && s->live == s->daemon)
+    preempt_all(s->side);
   return s->live == 0;
 }
 
@@ -394,13 +394,13 @@ int sched_open(lua_State *L) {
   slots_open(L, s);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, "_CLIBS"); /* of loadlib.c */
   s->libraries = luaL_ref(L, LUA_REGISTRYINDEX);
-  trace_init(L);
-  frame_open(L);
+  traceback_init(L);
+  cancel_scope_open(L);
   scope_open(L);
   report_open(L);
   s->task_class = library_open(L, TASK_CLASS);
   os_open(L);
-  press_open(L);
+  preempt_open(L);
   s->root = scope_new(L);
   host_module(L, "neap.task.core", luaopen_neap_task_core);
   host_module(L, "neap.host", luaopen_neap_host);

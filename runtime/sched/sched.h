@@ -6,10 +6,10 @@
 ** older than its task's wait (removing it at each wake would cost more than
 ** leaving it), and is put right when it comes up.
 **
-** A *frame* is a stretch of a task's run that something can end (a timeout, a
-** scope) or that hides such ends (a shield).  Frames form a list, the newest
-** first.  A fired frame, or a cancelled task, *interrupts*: each suspending
-** call inside raises, until the frame is left, unless a shield lies between.
+** A *cancel scope* is a stretch of a task's run that something can end (a timeout, a
+** scope) or that hides such ends (a shield).  Cancel scopes form a list, the newest
+** first.  A fired cancel scope, or a cancelled task, *interrupts*: each suspending
+** call inside raises, until the cancel scope is left, unless a shield lies between.
 */
 
 #ifndef SCHED_SCHED_H
@@ -39,17 +39,17 @@ enum { RESULTS = 1, SERVED };
 
 /* The last two hide interrupts; ENDING is a scope that waits for its tasks.  A
  * TRIAL is what a failure in the root scope ends, instead of the program. */
-enum frame_kind { TIMEOUT, SCOPE, TRIAL, ENDING, SHIELD };
+enum cancel_scope_kind { TIMEOUT, SCOPE, TRIAL, ENDING, SHIELD };
 
-typedef struct frame {
-  struct frame *older, *newer;
+typedef struct cancel_scope {
+  struct cancel_scope *older, *newer;
   task *task;        /* whose list it is in; NULL: in none */
   lua_State *co;     /* the coroutine that entered it */
   uint64_t deadline; /* of a timeout; NEVER */
   uint8_t kind;
   bool fired;
   bool hidden; /* a scope's: it was entered in a shield, whosever that is */
-} frame;
+} cancel_scope;
 
 /* What each wait touches is from `state` on. */
 struct task {
@@ -62,25 +62,25 @@ struct task {
   int line;      /* where it was spawned */
   uint16_t site; /* and its file: an index of sched.sites */
   uint8_t state;
-  bool interrupt : 1; /* perhaps interrupted: look at the frames */
+  bool interrupt : 1; /* perhaps interrupted: look at the cancel scopes */
   bool cancelled : 1;
   bool failed : 1;
-  bool served : 1;   /* an error is reported and ends only this task, and its
+  bool served : 1;    /* an error is reported and ends only this task, and its
                         first argument is closed when it ends */
-  bool outside : 1;  /* the world can end the current wait */
-  bool pressed : 1;  /* it is to end even if it never waits: press.c */
-  bool aside : 1;    /* the program does not wait for it */
-  bool shown : 1;    /* the script has got its coroutine */
-  uint32_t since;    /* of the current wait: sched.now in TICKs */
-  heap_place timer;  /* in sched.deadlines */
-  int status;        /* what ended the last wait */
-  lua_State *co;     /* NULL once it has ended */
-  lua_State *parked; /* the innermost coroutine, while it waits */
-  task *prev, *next; /* in the ready queue or in `in` */
-  waitq *in;         /* the queue it waits in, or NULL */
-  frame *frames;     /* the newest */
-  uint64_t deadline; /* of the current wait; NEVER */
-  const char *op;    /* what it waits for */
+  bool outside : 1;   /* the world can end the current wait */
+  bool preempted : 1; /* it is to end even if it never waits: preempt.c */
+  bool daemon : 1;    /* the program does not wait for it */
+  bool shown : 1;     /* the script has got its coroutine */
+  uint32_t since;     /* of the current wait: sched.now in TICKs */
+  heap_place timer;   /* in sched.deadlines */
+  int status;         /* what ended the last wait */
+  lua_State *co;      /* NULL once it has ended */
+  lua_State *parked;  /* the innermost coroutine, while it waits */
+  task *prev, *next;  /* in the ready queue or in `in` */
+  waitq *in;          /* the queue it waits in, or NULL */
+  cancel_scope *cancel_scopes; /* the newest */
+  uint64_t deadline;           /* of the current wait; NEVER */
+  const char *op;              /* what it waits for */
 };
 
 /* Of a task that has not ended. */
@@ -89,7 +89,7 @@ static inline host *task_host(const task *t) {
 }
 
 struct scope {
-  frame frame;
+  cancel_scope cancel_scope;
   host *host;
   task *youngest;
   unsigned live;      /* children that have not ended */
@@ -98,7 +98,7 @@ struct scope {
   int ref;         /* anchor while children live; LUA_NOREF */
   int line;        /* where its tasks are served; 0: not known yet */
   uint16_t site;   /* as a task's */
-  bool aside : 1;  /* the program does not wait for its tasks */
+  bool daemon : 1; /* the program does not wait for its tasks */
   bool failed : 1; /* a child has, even if its error could not be kept */
   bool broken : 1; /* that, or its owner's failure, is why it is cancelled */
   bool ended : 1;
@@ -120,7 +120,7 @@ struct sched {
   unsigned ready_count;
   unsigned live;
   uint64_t now;     /* as of the last turn; waits are counted from it */
-  unsigned aside;   /* of these, those that the program does not wait for */
+  unsigned daemon;  /* of these, those that the program does not wait for */
   uint64_t began;   /* the ticks of when the turn did */
   uint64_t looked;  /* and when they were looked at last */
   unsigned steps;   /* left until they are again */
@@ -135,11 +135,11 @@ struct sched {
   scope *root;
   scope *side;      /* of what the program does not wait for; NULL: none yet */
   task *foreground; /* that SIGINT cancels first; NULL: none */
-  frame *trial;     /* the one that runs; NULL: none */
+  cancel_scope *trial; /* the one that runs; NULL: none */
   bool lenient;     /* a failed task is told of, and does not end the program */
   unsigned signals; /* heard since the running task began */
   uint64_t spare;   /* before the thread has computed so long, a task in an
-                       endless loop is not hit */
+                       endless loop is not preempted */
   int slots;        /* registry: the Tasks that have not ended, slots.c */
   int slot_count;   /* that have been used */
   int free_slot;    /* the first of those that are free, or NO_SLOT */
@@ -214,71 +214,75 @@ int task_leave(lua_State *L); /* suspend for good, and call os_leave */
 task *task_check(lua_State *L, int index);
 void task_push(lua_State *L, const task *t); /* one that has not ended */
 void task_ready(struct sched *s, task *t);   /* to the end of the ready queue */
-void task_keep_deadline(task *t);            /* only its frames' */
+void task_keep_deadline(task *t);            /* only its cancel scopes' */
 int task_suspend(lua_State *L, task *t, lua_KContext ctx, lua_KFunction k);
 void task_wake(task *t, int status);
 void task_cancel(task *t);
 
-/* Frames (frame.c).  frame_enter links a frame into the running task's list;
+/* Cancel scopes (cancel_scope.c).  cancel_scope_enter links a cancel scope into the running task's list;
  * leaving it twice is harmless. */
-void frame_enter(lua_State *L, frame *f, enum frame_kind kind,
-                 uint64_t deadline);
-void frame_leave(lua_State *L, frame *f);
-bool frame_interrupts(const task *t, const frame **which);
-bool frame_is_raised(lua_State *L, const task *t); /* what interrupts it */
-void frame_fire(frame *f);
-uint64_t frame_deadline(const task *t);
-bool frame_expire(task *t, uint64_t now);
-void frame_push(lua_State *L, task *t); /* the error that frame_raise raises */
-_Noreturn void frame_raise(lua_State *L, task *t);
-bool frame_raised(lua_State *L, const frame *f, int err);
+void cancel_scope_enter(lua_State *L, cancel_scope *f,
+                        enum cancel_scope_kind kind, uint64_t deadline);
+void cancel_scope_leave(lua_State *L, cancel_scope *f);
+bool cancel_scope_interrupts(const task *t, const cancel_scope **which);
+bool cancel_scope_is_raised(lua_State *L,
+                            const task *t); /* what interrupts it */
+void cancel_scope_fire(cancel_scope *f);
+uint64_t cancel_scope_deadline(const task *t);
+bool cancel_scope_expire(task *t, uint64_t now);
+void cancel_scope_push(lua_State *L,
+                       task *t); /* the error that cancel_scope_raise raises */
+_Noreturn void cancel_scope_raise(lua_State *L, task *t);
+bool cancel_scope_raised(lua_State *L, const cancel_scope *f, int err);
 
 /* Is what the running task does in a shield, of its own or of who waits for it?
  * Callable from a signal's handler. */
-bool frame_shields(const task *t);
+bool cancel_scope_shields(const task *t);
 
-/* How often a task went on after its interrupt (press.c): once more; and forget
- * what is known of the interrupt of a frame, or of a task itself. */
-lua_Integer frame_overrun(lua_State *L, const task *t);
-void frame_forget(lua_State *L, const void *which);
-void frame_open(lua_State *L);
-int frame_timeout(lua_State *L); /* task.timeout */
-int frame_shield(lua_State *L);  /* task.shield */
-int frame_trial(lua_State *L);
-void frame_blame(lua_State *L, frame *f, int err); /* which it is to raise */
+/* How often a task went on after its interrupt (preempt.c): once more; and forget
+ * what is known of the interrupt of a cancel scope, or of a task itself. */
+lua_Integer cancel_scope_overrun(lua_State *L, const task *t);
+void cancel_scope_forget(lua_State *L, const void *which);
+void cancel_scope_open(lua_State *L);
+int cancel_scope_timeout(lua_State *L); /* task.timeout */
+int cancel_scope_shield(lua_State *L);  /* task.shield */
+int cancel_scope_trial(lua_State *L);
+void cancel_scope_blame(lua_State *L, cancel_scope *f,
+                        int err); /* which it is to raise */
 
 /* Where errors began (trace.c).  The message handler of every pcallk here
- * notes the traceback of an error, but keeps the note of one that a frame or
- * a scope raises again; trace_take pushes the note and forgets it; trace_note
+ * notes the traceback of an error, but keeps the note of one that a cancel scope or
+ * a scope raises again; traceback_take pushes the note and forgets it; traceback_note
  * puts one back before an error is raised again. */
-int trace_handler(lua_State *L);
-void trace_init(lua_State *L);
-void trace_take(lua_State *L, int err);
-void trace_note(lua_State *L, int err, int text);
-bool trace_is_interrupt(lua_State *L, int err); /* of the running task */
+int traceback_handler(lua_State *L);
+void traceback_init(lua_State *L);
+void traceback_take(lua_State *L, int err);
+void traceback_note(lua_State *L, int err, int text);
+bool traceback_is_interrupt(lua_State *L, int err); /* of the running task */
 
-/* Ending what does not wait (press.c).  Each run of a task is between press_begin
- * and press_rest; press_over is behind the last one.  press_end: the task has ended.
- * press_spares: is a put of an interrupted task let through?  press_swallower: a
+/* Ending what does not wait (preempt.c).  Each run of a task is between preempt_begin
+ * and preempt_rest; preempt_over is behind the last one.  preempt_end: the task has ended.
+ * preempt_spares: is a put of an interrupted task let through?  preempt_swallower: a
  * wait is to raise in it. */
-void press_open(lua_State *L);
-void press_begin(struct sched *s, task *t);
-void press_end(struct sched *s, task *t);
-void press_all(scope *s);
-void press_behind(lua_State *L, task *t); /* t, that runs, has left a shield */
-bool press_spares(lua_State *L, const task *t);
-void press_swallower(lua_State *L, task *t);
-void press_over(host *h);
+void preempt_open(lua_State *L);
+void preempt_begin(struct sched *s, task *t);
+void preempt_end(struct sched *s, task *t);
+void preempt_all(scope *s);
+void preempt_behind(lua_State *L,
+                    task *t); /* t, that runs, has left a shield */
+bool preempt_spares(lua_State *L, const task *t);
+void preempt_swallower(lua_State *L, task *t);
+void preempt_over(host *h);
 
 /* What runs from now on is not what a nudge was meant for. */
-static inline void press_rest(host *h) {
+static inline void preempt_rest(host *h) {
   if (h->nudged)
     h->world->hush(h->outside);
 }
 
 /* Did a signal come meanwhile that interrupts the running task?  Then push the
  * error that is to take the place of the one in hand. */
-bool press_overtakes(lua_State *L);
+bool preempt_overtakes(lua_State *L);
 
 /* Scopes (scope.c) */
 void scope_open(lua_State *L);
@@ -308,7 +312,7 @@ bool report_push_place(lua_State *L, lua_State *co); /* "file.lua:9" */
 
 /* The Lua side (library.c) */
 int luaopen_neap_task_core(lua_State *L);
-int luaopen_neap_prompt_core(lua_State *L);             /* press.c */
+int luaopen_neap_prompt_core(lua_State *L);             /* preempt.c */
 int library_open(lua_State *L, const char *task_class); /* its host_class */
 const char *task_status(const task *t);
 void os_open(lua_State *L); /* os.time, ... and math.random by the world */

@@ -2,7 +2,7 @@
 ** Scopes: task.scope returns when all tasks spawned into it have ended.  The
 ** first failure cancels the rest, and is raised in the scope's owner.
 **
-** A scope is a frame of its owner too: it interrupts the body when a child
+** A scope is a cancel scope of its owner too: it interrupts the body when a child
 ** has failed.  It is anchored in the registry until it has ended and no child
 ** lives, so it survives the owner's coroutine.
 */
@@ -40,9 +40,9 @@ _Static_assert(offsetof(scope, mark) + sizeof(uint32_t) == sizeof(scope),
 scope *scope_new(lua_State *L) {
   scope *s = lua_newuserdatauv(L, sizeof *s, USERVALUES);
   *s = (scope){.host = host_of(L), .ref = LUA_NOREF, .mark = host_mark(&mark)};
-  s->frame.deadline = NEVER;
-  s->frame.kind = SCOPE;
-  s->aside = task_current(L) != NULL && task_current(L)->aside;
+  s->cancel_scope.deadline = NEVER;
+  s->cancel_scope.kind = SCOPE;
+  s->daemon = task_current(L) != NULL && task_current(L)->daemon;
   luaL_setmetatable(L, CLASS);
   lua_pushvalue(L, -1);
   s->ref = luaL_ref(L, LUA_REGISTRYINDEX);
@@ -67,7 +67,7 @@ static void release(lua_State *L, scope *s) {
 
 static void link_child(scope *s, task *t) {
   t->scope = s;
-  t->aside = s->aside;
+  t->daemon = s->daemon;
   t->elder = s->youngest;
   if (s->youngest != NULL)
     s->youngest->younger = t;
@@ -78,7 +78,7 @@ static void link_child(scope *s, task *t) {
 
 void scope_add(scope *s, task *t) {
   link_child(s, t);
-  if (s->frame.fired)
+  if (s->cancel_scope.fired)
     task_cancel(t); /* too late: it starts cancelled */
 }
 
@@ -149,14 +149,14 @@ static int wait_below(lua_State *L, scope *s, unsigned n, lua_KContext ctx,
 void scope_cancel(scope *s) {
   if (s->ended)
     return;
-  frame_fire(&s->frame);
+  cancel_scope_fire(&s->cancel_scope);
   cancel_children(s);
 }
 
 
 /* By a failure in it. */
 static void break_scope(scope *s) {
-  s->broken |= !s->frame.fired;
+  s->broken |= !s->cancel_scope.fired;
   scope_cancel(s);
 }
 
@@ -209,7 +209,7 @@ void scope_push_cause(lua_State *L, const scope *s) {
   luaL_checkstack(L, 6, NULL);
   lua_pushnil(L);
   while (s != NULL && !s->broken)
-    s = s->frame.task != NULL ? s->frame.task->scope : NULL;
+    s = s->cancel_scope.task != NULL ? s->cancel_scope.task->scope : NULL;
   if (s == NULL)
     return;
   lua_rawgeti(L, LUA_REGISTRYINDEX, s->ref);
@@ -249,7 +249,7 @@ static void raise_failure(lua_State *L, const scope *s) {
   }
   for (lua_Integer i = 2; i <= TOLD && add_failure(L, i); i++)
     ;
-  trace_note(L, -2, -1);
+  traceback_note(L, -2, -1);
   lua_pop(L, 1);
   lua_error(L);
 }
@@ -257,8 +257,8 @@ static void raise_failure(lua_State *L, const scope *s) {
 
 static int finish(lua_State *L, scope *s, lua_KContext how) {
   int top = lua_gettop(L);
-  bool interrupted = s->frame.kind == ENDING;
-  frame_leave(L, &s->frame);
+  bool interrupted = s->cancel_scope.kind == ENDING;
+  cancel_scope_leave(L, &s->cancel_scope);
   s->ended = true;
   release(L, s);
   raise_failure(L, s);
@@ -266,7 +266,7 @@ static int finish(lua_State *L, scope *s, lua_KContext how) {
   if (how == RAISED)
     return lua_error(L);
   task *t = task_current(L);
-  if (interrupted && t->interrupt && frame_interrupts(t, NULL))
+  if (interrupted && t->interrupt && cancel_scope_interrupts(t, NULL))
     return wait_raise(L);
   if (how == RETURNED)
     return top - HANDLER;
@@ -287,7 +287,7 @@ static int ending_k(lua_State *L, int status, lua_KContext how) {
     break_scope(s);
   if (interrupted || how != RETURNED) {
     scope_cancel(s);
-    s->frame.kind = ENDING;
+    s->cancel_scope.kind = ENDING;
   }
   if (s->live == 0)
     return finish(L, s, how);
@@ -301,11 +301,11 @@ static int body_k(lua_State *L, int status, lua_KContext ctx) {
   luaL_checkstack(L, LUA_MINSTACK, NULL); /* f's results may fill it */
   if (status == LUA_OK || status == LUA_YIELD)
     return ending_k(L, LUA_OK, RETURNED);
-  if (s->frame.fired && frame_raised(L, &s->frame, -1))
+  if (s->cancel_scope.fired && cancel_scope_raised(L, &s->cancel_scope, -1))
     return ending_k(L, LUA_OK, INTERRUPTED);
-  if (trace_is_interrupt(L, -1))
+  if (traceback_is_interrupt(L, -1))
     return ending_k(L, LUA_OK, RAISED);
-  trace_take(L, -1);
+  traceback_take(L, -1);
   scope_blame(L, s, -2);
   return ending_k(L, LUA_OK, FAILED);
 }
@@ -316,13 +316,13 @@ int scope_run(lua_State *L) {
   lua_settop(L, 1);
   wait_enter(L, "scope");
   scope *s = scope_new(L);
-  lua_pushthread(L); /* the frame points to it */
+  lua_pushthread(L); /* the cancel scope points to it */
   lua_setiuservalue(L, -2, OWNER);
   lua_insert(L, SCOPE_AT);
-  lua_pushcfunction(L, trace_handler);
+  lua_pushcfunction(L, traceback_handler);
   lua_insert(L, HANDLER);
   lua_toclose(L, SCOPE_AT);
-  frame_enter(L, &s->frame, SCOPE, NEVER);
+  cancel_scope_enter(L, &s->cancel_scope, SCOPE, NEVER);
   lua_pushvalue(L, SCOPE_AT);
   return body_k(L, lua_pcallk(L, 1, LUA_MULTRET, HANDLER, 0, body_k), 0);
 }
@@ -429,12 +429,12 @@ static void tell_failures(lua_State *L, scope *s) {
 void scope_abandon(lua_State *L, scope *s) {
   if (s->ended || s == s->host->sched->root)
     return;
-  frame_leave(L, &s->frame);
+  cancel_scope_leave(L, &s->cancel_scope);
   s->ended = true;
   cancel_children(s);
   for (task *t; (t = s->youngest) != NULL;) {
     remove_child(s, t);
-    link_child(t->aside ? s->host->sched->side : s->host->sched->root, t);
+    link_child(t->daemon ? s->host->sched->side : s->host->sched->root, t);
   }
   wait_wake_all(&s->below, 0);
   tell_failures(L, s);

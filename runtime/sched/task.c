@@ -48,10 +48,10 @@ void task_ready(struct sched *s, task *t) {
 }
 
 
-/* While a task is ready its frames' deadlines still hold: two tasks that keep
+/* While a task is ready its cancel scopes' deadlines still hold: two tasks that keep
  * each other ready are not exempt from them. */
 void task_keep_deadline(task *t) {
-  t->deadline = t->frames != NULL ? frame_deadline(t) : NEVER;
+  t->deadline = t->cancel_scopes != NULL ? cancel_scope_deadline(t) : NEVER;
 }
 
 
@@ -80,7 +80,7 @@ void task_cancel(task *t) {
     return;
   t->cancelled = true;
   t->interrupt = true;
-  if (frame_interrupts(t, NULL))
+  if (cancel_scope_interrupts(t, NULL))
     task_wake(t, WAIT_INTERRUPTED);
 }
 
@@ -240,7 +240,7 @@ static lua_State *push_coroutine(lua_State *L, task *t, int body, int nargs) {
   lua_pushcfunction(co, task_main);
   lua_pushvalue(L, -2);
   lua_xmove(L, co, SELF);
-  lua_pushcfunction(co, trace_handler);
+  lua_pushcfunction(co, traceback_handler);
   for (int i = 0; i <= nargs; i++)
     lua_pushvalue(L, body + i);
   lua_xmove(L, co, nargs + 1);
@@ -266,7 +266,7 @@ static task *spawn(lua_State *L, scope *into, int nargs, bool served) {
   scope_add(into != NULL ? into : s->root, t);
   t->co = co;
   s->live++;
-  s->aside += t->aside;
+  s->daemon += t->daemon;
   task_ready(s, t);
   return t;
 }
@@ -344,20 +344,20 @@ static void end_badly(lua_State *L, task *t) {
 }
 
 
-/* Frames are left of coroutines that the task has not finished. */
+/* Cancel scopes are left of coroutines that the task has not finished. */
 static int l_abandon(lua_State *L) {
   task *t = lua_touserdata(L, 1);
-  for (frame *f; (f = t->frames) != NULL;) {
+  for (cancel_scope *f; (f = t->cancel_scopes) != NULL;) {
     if (f->kind == SCOPE || f->kind == ENDING)
       scope_abandon(L, (scope *)f);
     else
-      frame_leave(L, f);
+      cancel_scope_leave(L, f);
   }
   return 0;
 }
 
 
-static void abandon_frames(lua_State *L, task *t) {
+static void abandon_cancel_scopes(lua_State *L, task *t) {
   lua_pushcfunction(L, l_abandon);
   lua_pushlightuserdata(L, t);
   host_call(host_of(L), 1, 0);
@@ -386,17 +386,17 @@ static void end(struct sched *s, task *t, int result) {
   lua_State *L = s->host->L;
   if (result != LUA_OK)
     end_badly(L, t);
-  if (t->frames != NULL)
-    abandon_frames(L, t);
+  if (t->cancel_scopes != NULL)
+    abandon_cancel_scopes(L, t);
   t->state = ENDED;
   timer_drop(s, t);
   if (t->interrupt)
-    frame_forget(L, t); /* its cancellation */
+    cancel_scope_forget(L, t); /* its cancellation */
   slot_free(L, s, t->slot, result == LUA_OK ? unknown(L, s, t) : NULL);
   t->co = t->parked = NULL;
   s->live--;
-  s->aside -= t->aside;
-  press_end(s, t);
+  s->daemon -= t->daemon;
+  preempt_end(s, t);
   wait_wake_all(&t->joiners, 0);
   scope_child_ended(L, t);
 }
@@ -414,7 +414,7 @@ void task_run(struct sched *s, task *t) {
   s->sliced = false;
   s->host->base = t->co;
   t->state = RUNNING;
-  press_begin(s, t);
+  preempt_begin(s, t);
 #ifdef NEAP_STRESS
   lua_gc(L, LUA_GCCOLLECT);
 #endif
@@ -424,7 +424,7 @@ void task_run(struct sched *s, task *t) {
   s->host->base = NULL;
   s->host->running = NULL;
   s->current = NULL;
-  press_rest(s->host);
+  preempt_rest(s->host);
   if (s->lenient)
     fflush(stdout); /* it appears above the prompt */
   if (s->leaving) {

@@ -25,8 +25,8 @@ void sched_round(host *h);
  * backend's callback. */
 void sched_interrupt(host *h, int exit_status, const char *reason);
 
-/* The same, for tasks that did not end: hit them again and again, so that none
- * goes on behind an error that it catches (press.c). */
+/* The same, for tasks that did not end: preempt them again and again, so that none
+ * goes on behind an error that it catches (preempt.c). */
 void sched_insist(host *h);
 
 /* Has that been done? */
@@ -36,7 +36,7 @@ bool sched_is_interrupted(const host *h);
  * world.hear soon, and raises in the running task if that cancelled it.  An urgent
  * signal ends system calls, too. */
 enum { URGENT = 2 };
-void sched_press(host *h, bool urgent);
+void sched_preempt(host *h, bool urgent);
 
 /* May system calls of what runs be ended?  Between two tasks, in a shield and behind
  * the last task they may not.  Callable from a signal's handler. */
@@ -54,7 +54,7 @@ void sched_heard(host *h);
 
 /* SIGINT came: cancel what runs at the prompt, whatever it does.  False when
  * nothing does. */
-bool sched_hit(host *h);
+bool sched_preempt_foreground(host *h);
 
 /* Is this host at a prompt?  Callable from a signal's handler. */
 bool sched_is_prompt(const host *h);
@@ -108,7 +108,7 @@ void sched_unref(host *h, int ref);
 /* Push the ids of the tasks that wait in q, a list, or nil. */
 void sched_push_waiters(lua_State *L, const waitq *q);
 
-/* neap.host, which net/ adds to (census.c). */
+/* neap.host, which net/ adds to (stats.c). */
 int luaopen_neap_host(lua_State *L);
 
 /* Tasks that have not ended. */

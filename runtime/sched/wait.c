@@ -80,7 +80,7 @@ uint64_t wait_deadline(lua_State *L, double seconds) {
 */
 
 static bool interrupted(const task *t) {
-  return t->interrupt && frame_interrupts(t, NULL);
+  return t->interrupt && cancel_scope_interrupts(t, NULL);
 }
 
 
@@ -103,7 +103,7 @@ static inline void enter(lua_State *L, const char *op, bool puts) {
   task *t = h->sched->current;
   if (t == NULL)
     luaL_error(L, "%s: only a task can wait", op);
-  if (interrupted(t) && !(puts && press_spares(L, t)))
+  if (interrupted(t) && !(puts && preempt_spares(L, t)))
     give_way_and_raise(L);
   if (!host_suspends(L))
     luaL_error(
@@ -146,7 +146,7 @@ int wait_park(lua_State *L, waitq *q, const waiting *how, lua_KContext ctx,
     t->status = WAIT_INTERRUPTED;
     return task_suspend(L, t, ctx, k);
   }
-  uint64_t limit = frame_deadline(t);
+  uint64_t limit = cancel_scope_deadline(t);
   t->deadline = how->deadline < limit ? how->deadline : limit;
   timer_set(s, t);
   t->op = how->op;
@@ -170,8 +170,8 @@ int wait_peek(lua_State *L, bool *cancelled) {
 
 int wait_raise(lua_State *L) {
   task *t = task_current(L);
-  press_swallower(L, t);
-  frame_raise(L, t);
+  preempt_swallower(L, t);
+  cancel_scope_raise(L, t);
 }
 
 
@@ -184,8 +184,8 @@ int wait_status(lua_State *L) {
 
 bool wait_interrupted(lua_State *L) {
   const task *t = task_current(L);
-  const frame *f = NULL;
-  return t->interrupt && frame_interrupts(t, &f) &&
+  const cancel_scope *f = NULL;
+  return t->interrupt && cancel_scope_interrupts(t, &f) &&
          (f == NULL || f->kind != TIMEOUT);
 }
 

@@ -55,7 +55,7 @@ typedef struct waiting {
 void wait_enter(lua_State *L, const char *op);
 
 /* The same for what only hands something over (write, send): while there is room
- * for it, it succeeds in a cancelled task, too, for a while (press.c), so that
+ * for it, it succeeds in a cancelled task, too, for a while (preempt.c), so that
  * a <close> can say goodbye.  Where it must park its task, wait_park raises. */
 void wait_enter_put(lua_State *L, const char *op);
 

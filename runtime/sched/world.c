@@ -5,9 +5,9 @@
 
 /* What may be NULL, as world.h says. */
 static const size_t optional[] = {
-    offsetof(world, pick),   offsetof(world, poll), offsetof(world, leave),
-    offsetof(world, thread), offsetof(world, bell), offsetof(world, ring),
-    offsetof(world, press),  offsetof(world, sys),
+    offsetof(world, pick),    offsetof(world, poll), offsetof(world, leave),
+    offsetof(world, thread),  offsetof(world, bell), offsetof(world, ring),
+    offsetof(world, preempt), offsetof(world, sys),
 };
 
 
@@ -16,8 +16,8 @@ void world_check(const world *w) {
   whole_check(w, sizeof *w, "the world", optional,
               sizeof optional / sizeof *optional);
   if ((w->bell != NULL) != threads || (w->ring != NULL) != threads ||
-      (w->press != NULL) != threads)
-    whole_wrong("the world", "threads need thread, bell, ring and press");
+      (w->preempt != NULL) != threads)
+    whole_wrong("the world", "threads need thread, bell, ring and preempt");
   if (w->poll == NULL && (threads || w->leave != NULL))
     whole_wrong("the world", "without poll there is no leave and no thread");
 }

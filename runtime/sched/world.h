@@ -32,7 +32,7 @@ struct world {
   int64_t (*wall)(void *w);        /* since 1970-01-01 UTC */
   uint64_t (*cpu)(void *w);        /* processor time of the process */
   uint64_t (*thread_cpu)(void *w); /* and of the thread that drives the host: by
-                                      it a task computes long (press.c) */
+                                      it a task computes long (preempt.c) */
   void (*random)(void *w, void *bytes, size_t n);
 
   /* Which of n ready tasks runs next, 0..n-1.  NULL: first in, first out. */
@@ -52,9 +52,9 @@ struct world {
   void (*hear)(void *w);
 
   /* What runs is to be interrupted, also in a system call: if it goes on for a while,
-   * it is pressed and its call ends, again and again, until hush().  Meanwhile
+   * it is preempted and its call ends, again and again, until hush().  Meanwhile
    * host.nudged is set.  A signal that ends what runs does that by itself, where
-   * sched_may_nudge() allows it.  For whom it was meant sched/press.c knows, and
+   * sched_may_nudge() allows it.  For whom it was meant sched/preempt.c knows, and
    * calls hush() before something else runs: also before each poll. */
   void (*nudge)(void *w);
   void (*hush)(void *w);
@@ -68,13 +68,13 @@ struct world {
   int (*thread)(void *w, void (*run)(void *), void (*done)(void *), void *arg);
 
   /* From bell() on any thread may ring(), until the host ends: soon rang(h) is
-   * called from poll, or from hear, once for all that rang before.  press() also
-   * presses what Lua runs in the host's thread (sched/task.h). */
+   * called from poll, or from hear, once for all that rang before.  preempt() also
+   * preempts what Lua runs in the host's thread (sched/task.h). */
   int (*bell)(void *w, void (*rang)(struct host *h));
   void (*ring)(void *w);
-  void (*press)(void *w);
+  void (*preempt)(void *w);
 
-  /* A count of open descriptors, for the census; -1 where the notion has no
+  /* A count of open descriptors, of the stats; -1 where the notion has no
    * meaning. */
   int (*descriptors)(void *w);
 

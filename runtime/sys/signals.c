@@ -22,10 +22,10 @@
 enum { FIRST = 1, LAST = 31 };
 
 /* A watch, as Lua owns it. */
-typedef struct box {
-  sigwatch watch;
+typedef struct subscriber {
+  subscription watch;
   bool on;
-} box;
+} subscriber;
 
 
 bool signal_push(lua_State *L, int n) {
@@ -108,17 +108,17 @@ static const struct signals *table_of(lua_State *L) {
 /* Push a watch.  It is on, unless the status returned is an error. */
 static int begin(lua_State *L, uint64_t wanted) {
   const struct signals *p = table_of(L);
-  box *b = host_box(L, CLASS, sizeof *b, 0);
+  subscriber *b = host_box(L, CLASS, sizeof *b, 0);
   if (b == NULL)
     lua_error(L);
-  *b = (box){.watch = {.wanted = wanted}};
+  *b = (subscriber){.watch = {.wanted = wanted}};
   int status = p->watch(host_of(L), &b->watch);
   b->on = status == 0;
   return status;
 }
 
 
-static void end(lua_State *L, box *b) {
+static void end(lua_State *L, subscriber *b) {
   if (b->on)
     table_of(L)->unwatch(host_of(L), &b->watch);
   b->on = false;
@@ -126,7 +126,7 @@ static void end(lua_State *L, box *b) {
 
 
 /* A signal that was noted before, or that the watch caught; 0: none yet. */
-static int take(lua_State *L, box *b) {
+static int take(lua_State *L, subscriber *b) {
   int n = table_of(L)->missed(host_of(L), b->watch.wanted);
   for (int i = FIRST; n == 0 && i <= LAST; i++)
     if ((b->watch.caught & signal_bit(i)) != 0)
@@ -145,7 +145,7 @@ static const waiting how = {"wait for a signal", NEVER, true};
 */
 
 static int wait_k(lua_State *L, int yielded, lua_KContext at) {
-  box *b = lua_touserdata(L, (int)at);
+  subscriber *b = lua_touserdata(L, (int)at);
   bool cancelled = false;
   int status = yielded == LUA_YIELD ? wait_peek(L, &cancelled) : 0;
   cancelled = cancelled || (yielded == LUA_YIELD && wait_interrupted(L));
@@ -177,7 +177,7 @@ static int l_wait(lua_State *L) {
 */
 
 static int next_k(lua_State *L, int yielded, lua_KContext ctx) {
-  box *b = lua_touserdata(L, 1);
+  subscriber *b = lua_touserdata(L, 1);
   int status = yielded == LUA_YIELD ? wait_to_take(L) : 0;
   if (!b->on)
     return 0;
@@ -212,7 +212,7 @@ static int l_each(lua_State *L) {
 
 /* Another task that iterates over it ends its loop. */
 static int l_close(lua_State *L) {
-  box *b = luaL_checkudata(L, 1, CLASS);
+  subscriber *b = luaL_checkudata(L, 1, CLASS);
   end(L, b);
   wait_wake_all(&b->watch.waiters, 0);
   return 0;
@@ -221,7 +221,7 @@ static int l_close(lua_State *L) {
 
 /* Nobody iterates any more, so nobody missed what it had caught. */
 static int l_gc(lua_State *L) {
-  box *b = luaL_checkudata(L, 1, CLASS);
+  subscriber *b = luaL_checkudata(L, 1, CLASS);
   b->watch.caught = 0;
   end(L, b);
   return 0;

@@ -14,12 +14,12 @@
 
 /* Interest in signals: one bit for each, see signal_bit.  Its memory is the
  * owner's, who calls unwatch before it goes. */
-typedef struct sigwatch {
-  struct sigwatch *next;
+typedef struct subscription {
+  struct subscription *next;
   uint64_t wanted;
   uint64_t caught; /* have come, and were not taken yet */
   waitq waiters;
-} sigwatch;
+} subscription;
 
 static inline uint64_t signal_bit(int n) {
   return UINT64_C(1) << (n - 1);
@@ -28,11 +28,11 @@ static inline uint64_t signal_bit(int n) {
 struct signals {
   /* Collect the wanted signals in w->caught from now on, and wake its waiters.
    * Watching SIGINT or SIGTERM suspends neap's own answer to it. */
-  int (*watch)(host *h, sigwatch *w);
+  int (*watch)(host *h, subscription *w);
 
   /* Stop.  What w->caught still holds passes on: to the next watch of that
    * signal, or to neap's own answer. */
-  void (*unwatch)(host *h, sigwatch *w);
+  void (*unwatch)(host *h, subscription *w);
 
   /* A signal of the wanted that came after its last watch had ended, and is
    * taken by this; 0 when there is none. */

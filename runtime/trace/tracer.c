@@ -17,7 +17,7 @@
 
 /* All of a host.  It is there from the first tracer on until the host ends. */
 typedef struct tracers {
-  struct watcher watcher; /* first: it is how `see` finds the rest */
+  struct tap tap; /* first: it is how `see` finds the rest */
   host *host;
   tracer *list;
   unsigned count;
@@ -196,7 +196,7 @@ static bool flush_all(tracers *all) {
 static void arm(tracers *all, uint64_t now);
 
 static void on_alarm(host *h, uint64_t now) {
-  tracers *all = (tracers *)h->watcher;
+  tracers *all = (tracers *)h->tap;
   sched_alarm(h, ALARM_TRACE, NEVER, on_alarm);
   if (all == NULL)
     return;
@@ -213,7 +213,7 @@ static void arm(tracers *all, uint64_t now) {
 }
 
 
-static void see(struct watcher *w, const trace_event *e) {
+static void see(struct tap *w, const trace_event *e) {
   tracers *all = (tracers *)w;
   const host *h = all->host;
   address peer, local;
@@ -230,7 +230,7 @@ static void see(struct watcher *w, const trace_event *e) {
 }
 
 
-static void end(struct watcher *w) {
+static void end(struct tap *w) {
   flush_all((tracers *)w);
 }
 
@@ -240,19 +240,19 @@ static void end(struct watcher *w) {
 */
 
 static tracers *open_tracers(host *h) {
-  tracers *all = (tracers *)h->watcher;
+  tracers *all = (tracers *)h->tap;
   if (all == NULL) {
     all = memory_new(sizeof *all);
-    all->watcher = (struct watcher){see, end};
+    all->tap = (struct tap){see, end};
     all->host = h;
-    h->watcher = &all->watcher;
+    h->tap = &all->tap;
   }
   return all;
 }
 
 
 int tracer_start(host *h, tracer *t) {
-  const tracers *now = (tracers *)h->watcher;
+  const tracers *now = (tracers *)h->tap;
   if (now != NULL && now->count == TRACERS)
     return -EBUSY;
   tracers *all = open_tracers(h);
@@ -280,7 +280,7 @@ static void forget_flows(tracer *t) {
 
 /* The hook is one branch again when the last one has gone. */
 static void leave_list(tracer *t) {
-  tracers *all = (tracers *)t->host->watcher;
+  tracers *all = (tracers *)t->host->tap;
   tracer **at = &all->list;
   while (*at != t)
     at = &(*at)->next;
@@ -288,7 +288,7 @@ static void leave_list(tracer *t) {
   if (--all->count > 0)
     return;
   sched_alarm(t->host, ALARM_TRACE, NEVER, on_alarm);
-  t->host->watcher = NULL;
+  t->host->tap = NULL;
   free(all);
 }
 
@@ -318,7 +318,7 @@ void tracer_free(tracer *t) {
 
 
 bool tracer_starved(host *h) {
-  const tracers *all = (tracers *)h->watcher;
+  const tracers *all = (tracers *)h->tap;
   bool any = false;
   for (tracer *t = all != NULL ? all->list : NULL, *next; t != NULL; t = next) {
     next = t->next;
@@ -332,8 +332,8 @@ bool tracer_starved(host *h) {
 
 
 void trace_close(host *h) {
-  while (h->watcher != NULL) {
-    tracer *t = ((tracers *)h->watcher)->list;
+  while (h->tap != NULL) {
+    tracer *t = ((tracers *)h->tap)->list;
     tracer_stop(t);
     tracer_free(t);
   }

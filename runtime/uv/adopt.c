@@ -235,7 +235,7 @@ int adopt_borrow(host *h, int fd, bool reading, stream **s) {
 ** Descriptors that were passed
 */
 
-void adopt_yield(host *h, int fd) {
+void adopt_disown(host *h, int fd) {
   (void)h;
   owned_remove(fd);
 }

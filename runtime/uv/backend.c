@@ -28,7 +28,7 @@ const backend uv_backend = {
     .connect_datagram = port_connect,
     .adopt_datagram = port_adopt,
     .pair_datagram = port_pair,
-    .yield = adopt_yield,
+    .disown = adopt_disown,
     .discard = adopt_discard,
     .look = foreign_look,
     .attend = foreign_attend,
@@ -44,5 +44,5 @@ const backend uv_backend = {
     .relay = pump_begin,
     .relay_stop = pump_stop,
     .relay_result = pump_result,
-    .may_flow = pump_may_flow,
+    .may_relay = pump_may_relay,
 };

@@ -31,7 +31,7 @@ int connect_pair(host *h, int type, stream **a, stream **b);
 /* adopt.c */
 int adopt_take(host *h, int fd, stream **s, listener **l);
 int adopt_borrow(host *h, int fd, bool reading, stream **s);
-void adopt_yield(host *h, int fd);
+void adopt_disown(host *h, int fd);
 void adopt_discard(host *h, int fd);
 
 /* relay.c */
@@ -39,6 +39,6 @@ struct relay *pump_begin(host *h, stream *a, stream *b, void (*done)(void *),
                          void *owner);
 void pump_stop(struct relay *r);
 int pump_result(struct relay *r, uint64_t counts[2]);
-bool pump_may_flow(stream *from, stream *to);
+bool pump_may_relay(stream *from, stream *to);
 
 #endif

@@ -90,11 +90,11 @@ static void recv_stop(datagram *d) {
 */
 
 /* Where there are too few buffers, it is as if there were no room. */
-static int send_batch(datagram *d, const outgoing *v, int n) {
+static int give_messages(datagram *d, const outgoing *v, int n) {
   port *p = port_of(d);
-  int status = parcel_send(p->watch.fd, d->family, &p->parcels, v, n);
+  int status = gso_send(p->watch.fd, d->family, &p->gso, v, n);
   if (status < 0 && status != -EAGAIN && port_was_anothers(p, status))
-    status = parcel_send(p->watch.fd, d->family, &p->parcels, v, n);
+    status = gso_send(p->watch.fd, d->family, &p->gso, v, n);
   if (status > 0 && !d->blocked) /* others may have room where one has none */
     p->pause = PAUSE_FIRST;
   if (status >= 0)
@@ -147,7 +147,7 @@ static void close_port(datagram *d) {
   loop *l = loop_of(d->host);
   loop_timer_stop(l, &p->timer);
   watch_forget(l, &p->watch);
-  place_leave(&p->place, &p->addr);
+  bound_path_leave(&p->path, &p->addr);
   owned_close(p->watch.fd, l->epoll);
   p->watch.fd = -1;
   p->want = 0;
@@ -224,7 +224,7 @@ const datagram_transport port_transport = {
     .size = sizeof(port),
     .recv_start = recv_start,
     .recv_stop = recv_stop,
-    .send = send_batch,
+    .send = give_messages,
     .want_send = want_send,
     .connect = port_set_peer,
     .join = port_change_group,

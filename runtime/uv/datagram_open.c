@@ -30,7 +30,7 @@ static datagram *make(host *h, int fd, int family, int type, int protocol) {
   owned_add(fd);
   p->expected = FEWEST;
   p->pause = PAUSE_FIRST;
-  p->parcels = parcels_of(family, type, protocol);
+  p->gso = gso_of(family, type, protocol);
   if (type == SOCK_SEQPACKET)
     setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &(int){1}, sizeof(int));
   if (family == AF_PACKET)
@@ -41,7 +41,7 @@ static datagram *make(host *h, int fd, int family, int type, int protocol) {
 
 static datagram *make_by_spec(host *h, int fd, const sockspec *spec) {
   datagram *d = make(h, fd, spec->family, spec->type, spec->protocol);
-  if (parcels_of(spec->family, spec->type, spec->protocol).largest > 0 &&
+  if (gso_of(spec->family, spec->type, spec->protocol).largest > 0 &&
       spec->filter_count == 0)
     port_of(d)->joining = IF_MANY; /* a filter is to see each message */
   for (unsigned i = 0; i < spec->option_count; i++) {
@@ -91,29 +91,29 @@ static int bind_packet(int fd, const sockspec *spec) {
 }
 
 
-static int bind_by_spec(int fd, const sockspec *spec, place *p) {
+static int bind_by_spec(int fd, const sockspec *spec, bound_path *p) {
   int status = attach_filter(fd, spec);
   if (status < 0)
     return status;
   return spec->family == AF_PACKET ? bind_packet(fd, spec)
-                                   : place_take(fd, spec, p);
+                                   : bound_path_take(fd, spec, p);
 }
 
 
 int port_bind(host *h, const sockspec *spec, datagram **out) {
   bool lingers;
-  place p = {0};
+  bound_path p = {0};
   int fd = socket_open(spec, false, &lingers);
   if (fd < 0)
     return fd;
   int status = bind_by_spec(fd, spec, &p);
   if (status < 0) {
-    place_leave(&p, &spec->addr);
+    bound_path_leave(&p, &spec->addr);
     close(fd);
     return status;
   }
   *out = make_by_spec(h, fd, spec);
-  port_of(*out)->place = p;
+  port_of(*out)->path = p;
   port_of(*out)->addr = spec->addr;
   return 0;
 }
@@ -121,7 +121,7 @@ int port_bind(host *h, const sockspec *spec, datagram **out) {
 
 /* A unix socket gets a name, where none was given, so that it can be
  * answered. */
-static int bind_local(int fd, const sockspec *spec, place *p) {
+static int bind_local(int fd, const sockspec *spec, bound_path *p) {
   sockspec local = *spec;
   local.addr = spec->local;
   if (local.addr.length == 0 && spec->family != AF_UNIX)
@@ -130,11 +130,11 @@ static int bind_local(int fd, const sockspec *spec, place *p) {
     local.addr.u.any.sa_family = AF_UNIX;
     local.addr.length = sizeof local.addr.u.any.sa_family;
   }
-  return place_take(fd, &local, p);
+  return bound_path_take(fd, &local, p);
 }
 
 
-static int dial(int fd, const sockspec *spec, place *p) {
+static int dial(int fd, const sockspec *spec, bound_path *p) {
   int status = attach_filter(fd, spec);
   if (status == 0)
     status = bind_local(fd, spec, p);
@@ -162,18 +162,18 @@ static void hear_errors(datagram *d, const sockspec *spec) {
 
 int port_connect(host *h, const sockspec *spec, datagram **out) {
   bool lingers;
-  place p = {0};
+  bound_path p = {0};
   int fd = socket_open(spec, false, &lingers);
   if (fd < 0)
     return fd;
   int status = dial(fd, spec, &p);
   if (status < 0) {
-    place_leave(&p, &spec->local);
+    bound_path_leave(&p, &spec->local);
     close(fd);
     return status;
   }
   *out = make_by_spec(h, fd, spec);
-  port_of(*out)->place = p;
+  port_of(*out)->path = p;
   port_of(*out)->addr = spec->local;
   if (spec->type != SOCK_SEQPACKET)
     port_of(*out)->strangers = STRANGERS;

@@ -24,7 +24,7 @@ int port_connect_to(int fd, int family, int type, int protocol,
                     const address *to) {
   struct sockaddr_in6 mapped;
   address name;
-  const void *bytes = parcel_name(family, to, &mapped, &name.length);
+  const void *bytes = gso_name(family, to, &mapped, &name.length);
   memcpy(&name.u, bytes, name.length);
   if (!datagram_has_ports(type, protocol))
     address_set_port(&name, protocol);

@@ -5,8 +5,8 @@
 #include <errno.h>
 #include <sys/socket.h>
 
-#include "uv/arena.h"
 #include "uv/port.h"
+#include "uv/recv_ring.h"
 
 enum {
   SINGLE = 4,      /* batches that brought one, before only one is asked for */
@@ -66,7 +66,8 @@ static unsigned fewest(port *p, unsigned n) {
 
 /* After a batch of so many, of which each may have been several messages. */
 static void expect(port *p, unsigned n, unsigned messages) {
-  unsigned most = messages > 4 * n ? JOINED_MOST : arena_room(port_datagram(p));
+  unsigned most =
+      messages > 4 * n ? JOINED_MOST : recv_ring_room(port_datagram(p));
   unsigned least = fewest(p, n);
   unsigned next = n > 1 && 2 * n > least ? 2 * n : least;
   p->expected = (uint8_t)(next < most ? next : most);
@@ -123,7 +124,7 @@ void port_receive(port *p, loop *l) {
   datagram *d = port_datagram(p);
   arrival *list;
   unsigned count, total = 0;
-  int n = arena_receive(l, d, p->watch.fd, p->expected);
+  int n = recv_ring_receive(l, d, p->watch.fd, p->expected);
   end_strangers(p, n, p->expected);
   if (n <= 0) {
     if (n < 0 && n != -EAGAIN)
@@ -131,7 +132,7 @@ void port_receive(port *p, loop *l) {
     round_run(d->host);
     return;
   }
-  while (!d->closed && (count = arena_next(l, &list)) > 0) {
+  while (!d->closed && (count = recv_ring_next(l, &list)) > 0) {
     total += count;
     deliver(p, list, count);
   }

@@ -16,9 +16,9 @@
 
 #include "net/listener.h"
 #include "uv/backend.h"
+#include "uv/bound_path.h"
 #include "uv/datagram.h"
 #include "uv/owned.h"
-#include "uv/place.h"
 #include "uv/socket.h"
 
 enum {
@@ -29,7 +29,7 @@ enum {
 typedef struct acceptor {
   watch watch; /* first: it is how ready finds the acceptor */
   later later;
-  place place;
+  bound_path path;
   uint32_t turn; /* of the loop, of the last event */
   uint8_t limit; /* connections that it was good for */
   uint8_t left;  /* of these */
@@ -55,7 +55,7 @@ static listener *listener_of(acceptor *a) {
 */
 
 static int bind_and_listen(int fd, const sockspec *spec, acceptor *a) {
-  int status = place_take(fd, spec, &a->place);
+  int status = bound_path_take(fd, spec, &a->path);
   if (status == 0 && listen(fd, spec->backlog) != 0)
     status = -errno;
   return status;
@@ -115,7 +115,7 @@ int acceptor_listen(host *h, const sockspec *spec, listener **out) {
     return fd;
   int status = bind_and_listen(fd, spec, &a);
   if (status < 0) {
-    place_leave(&a.place, &spec->addr);
+    bound_path_leave(&a.path, &spec->addr);
     close(fd);
     return status;
   }
@@ -143,7 +143,7 @@ int acceptor_adopt(host *h, int fd, listener **out) {
 */
 
 /* These are the new connection's, not the listener's: accept(2). */
-static bool is_passing(int error) {
+static bool is_transient(int error) {
   static const int passing[] = {
       EINTR,     ECONNABORTED, EPROTO,       ENETDOWN,   ENOPROTOOPT,
       EHOSTDOWN, ENONET,       EHOSTUNREACH, EOPNOTSUPP, ENETUNREACH,
@@ -163,7 +163,7 @@ static int take(int fd, address *peer) {
         accept4(fd, &peer->u.any, &peer->length, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (taken >= 0)
       return taken;
-    if (!is_passing(errno))
+    if (!is_transient(errno))
       return -errno;
   }
   return -EAGAIN;
@@ -226,7 +226,7 @@ static void on_closed(later *x) {
 void acceptor_close(listener *l) {
   acceptor *a = listener_part(l);
   watch_forget(loop_of(l->host), &a->watch);
-  place_leave(&a->place, &l->addr);
+  bound_path_leave(&a->path, &l->addr);
   owned_close(a->watch.fd, loop_of(l->host)->epoll);
   a->watch.fd = -1;
   round_later(l->host, &a->later, on_closed);

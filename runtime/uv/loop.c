@@ -23,11 +23,11 @@
 
 #include "host/memory.h"
 #include "sched/world.h"
-#include "uv/arena.h"
 #include "uv/clock.h"
 #include "uv/nudge.h"
 #include "uv/owned.h"
 #include "uv/process.h"
+#include "uv/recv_ring.h"
 #include "uv/resolve.h"
 #include "uv/thread.h"
 #include "uv/timer.h"
@@ -153,7 +153,8 @@ uint64_t loop_poll(void *w, uint64_t deadline) {
     time = clock_now(l);
   l->turn++;
   if (n < 0)
-    errno = 0; /* what ended this wait has interrupted nothing else: press.c */
+    errno =
+        0; /* what ended this wait has interrupted nothing else: preempt.c */
   watch_look_closely(l, n);
   watch_deliver(l, n);
   round_end(l->host);
@@ -280,7 +281,7 @@ void loop_close(host *h) {
   watch_free_pages(l);
   assert(l->timers.count == 0);
   heap_free(&l->timers);
-  arena_free(l->arena);
+  recv_ring_free(l->recv_ring);
   free(l);
   h->outside = NULL;
 }

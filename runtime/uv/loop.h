@@ -48,7 +48,8 @@ struct loop {
   void (*rang)(host *h);
   pthread_t home;             /* the thread that hung it */
   struct epoll_event *events; /* LOOP_BATCH of them */
-  struct arena *arena; /* what messages are read into; NULL: not yet used */
+  struct recv_ring
+      *recv_ring; /* what messages are read into; NULL: not yet used */
   struct resolving *resolving; /* resolve.c's; NULL: not yet used */
 };
 

@@ -13,7 +13,7 @@
 /* Not one of those of uv/signal.c and uv/thread.c. */
 #define SIGNUDGE (SIGRTMIN + 7)
 
-/* Before the first nudge, and between two, in ns: longer than what sched/press.c
+/* Before the first nudge, and between two, in ns: longer than what sched/preempt.c
  * gives a task that computes. */
 #define AT_ONCE (1 * 1000 * 1000)
 #define PAUSE (50 * 1000 * 1000)
@@ -52,9 +52,9 @@ static void stop(void) {
 static void on_nudge(int n) {
   int kept = errno;
   (void)n;
-  bool meant = here != NULL && (here->pressed || here->held);
+  bool meant = here != NULL && (here->preempt_due || here->held);
   if (meant && sched_may_nudge(here))
-    sched_press(here, true);
+    sched_preempt(here, true);
   else
     stop();
   errno = kept;
@@ -103,7 +103,7 @@ void nudge_leave(host *h) {
 void nudge_press(bool interrupts) {
   if (here == NULL)
     return;
-  sched_press(here, interrupts);
+  sched_preempt(here, interrupts);
   if (interrupts && sched_may_nudge(here))
     start(AT_ONCE);
 }

@@ -15,7 +15,7 @@
 void nudge_home(host *h);
 void nudge_leave(host *h);
 
-/* From a signal's handler, in that thread: press what runs (sched/task.h), and nudge
+/* From a signal's handler, in that thread: preempt what runs (sched/task.h), and nudge
  * it, where that is allowed.  In other threads nothing happens. */
 void nudge_press(bool interrupts);
 

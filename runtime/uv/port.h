@@ -12,9 +12,9 @@
 #include <netinet/udp.h>
 
 #include "net/datagram.h"
+#include "uv/bound_path.h"
 #include "uv/datagram.h"
-#include "uv/parcel.h"
-#include "uv/place.h"
+#include "uv/gso.h"
 #include "uv/timer.h"
 
 #ifndef UDP_GRO
@@ -39,7 +39,7 @@ enum { NO_STRANGERS, STRANGERS, LAST_STRANGERS };
 typedef struct port {
   watch watch; /* first: it is how ready finds the port */
   later later;
-  place place;
+  bound_path path;
   address addr;     /* of a unix socket with a file */
   loop_timer timer; /* of a pause */
   uint8_t want;     /* as a wire's */
@@ -51,7 +51,7 @@ typedef struct port {
   bool congested;     /* the last failure was of a lack of buffers */
   bool tells_cred;    /* the script asked for passcred */
   bool queues_errors; /* recverr is on */
-  parcels parcels;
+  gso gso;
 } port;
 
 extern const datagram_transport port_transport;
@@ -94,7 +94,7 @@ void port_ready(watch *w, uint32_t events);
 /* Receive one batch, and hand it up. */
 void port_receive(port *p, loop *l);
 
-/* Let the kernel put messages of one sender together; the arena cuts them
+/* Let the kernel put messages of one sender together; the receive ring cuts them
  * apart again. */
 int port_join(port *p, bool on);
 

@@ -30,8 +30,8 @@ int shell_open(host *h, const char *command, bool writes, FILE **f);
 int shell_wait(host *h, int pid, bool hurry, int *status);
 
 /* Signals: uv/signal.c. */
-int signals_watch(host *h, sigwatch *w);
-void signals_unwatch(host *h, sigwatch *w);
+int signals_watch(host *h, subscription *w);
+void signals_unwatch(host *h, subscription *w);
 int signals_missed(host *h, uint64_t wanted);
 int signals_dispose(host *h, int signal, bool ignore);
 int signals_raise(host *h, int signal);

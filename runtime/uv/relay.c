@@ -1,9 +1,9 @@
 /*
 ** Relays: bytes from one descriptor to another and back, below Lua.
 **
-** Each direction is a *flow*.  It reads once an event, into the loop's shared
+** Each direction is a *direction*.  It reads once an event, into the loop's shared
 ** buffer, and writes at once; what its target did not take it holds, and reads
-** no more until that is out.  A flow that fills the buffer time after time is
+** no more until that is out.  A direction that fills the buffer time after time is
 ** a bulk transfer: where both ends are sockets it goes on through a pipe by
 ** splice, without copying.
 **
@@ -28,7 +28,7 @@
 enum {
   BULK = 8,          /* so many full buffers in a row */
   PIPE = 256 * 1024, /* its size, and at most so much an event */
-  COPY_ONLY = 255    /* flow.full of one that can't be spliced */
+  COPY_ONLY = 255    /* direction.full of one that can't be spliced */
 };
 
 typedef struct side {
@@ -37,7 +37,7 @@ typedef struct side {
   stream *stream;
 } side;
 
-typedef struct flow {
+typedef struct direction {
   side *from, *to;
   char *held; /* what `to` did not take, malloc'ed; NULL: nothing */
   size_t start, end;
@@ -48,12 +48,12 @@ typedef struct flow {
   int status;     /* why `to` takes no more; 0: it does */
   bool ended;     /* `from` has no more */
   bool over;      /* and `to` was told so */
-} flow;
+} direction;
 
 struct relay {
   loop *loop;
   side sides[2];
-  flow flows[2]; /* flows[i] is from sides[i] */
+  direction directions[2]; /* directions[i] is from sides[i] */
   later later;
   void (*done)(void *owner);
   void *owner;
@@ -62,13 +62,13 @@ struct relay {
 };
 
 
-static flow *away_from(const side *x) {
-  return &x->relay->flows[x - x->relay->sides];
+static direction *away_from(const side *x) {
+  return &x->relay->directions[x - x->relay->sides];
 }
 
 
-static flow *towards(const side *x) {
-  return &x->relay->flows[1 - (x - x->relay->sides)];
+static direction *towards(const side *x) {
+  return &x->relay->directions[1 - (x - x->relay->sides)];
 }
 
 
@@ -77,7 +77,7 @@ static wire *wire_at(const side *x) {
 }
 
 
-static bool is_pending(const flow *f) {
+static bool is_pending(const direction *f) {
   return f->held != NULL || f->inside > 0;
 }
 
@@ -88,7 +88,7 @@ static int unless_full(ssize_t status) {
 }
 
 
-static void count_sent(flow *f, size_t n) {
+static void count_sent(direction *f, size_t n) {
   f->count += n;
   f->to->stream->sent += n;
 }
@@ -101,7 +101,7 @@ static void count_sent(flow *f, size_t n) {
 /* The target takes nothing more.  It may still have something for the other side,
  * which is to arrive: a server answers and closes while it is sent to.  So only
  * this direction is over. */
-static void fail_target(flow *f, int status) {
+static void fail_target(direction *f, int status) {
   trace_stream_error(f->to->stream, "write", status);
   f->status = status;
   f->ended = f->over = true;
@@ -112,7 +112,7 @@ static void fail_target(flow *f, int status) {
 
 
 /* What the target takes of these bytes. */
-static size_t give(flow *f, char *bytes, size_t n) {
+static size_t give(direction *f, char *bytes, size_t n) {
   stream *to = f->to->stream;
   struct iovec v = {bytes, n};
   ssize_t sent = to->transport->try_write(to, &v, 1);
@@ -126,7 +126,7 @@ static size_t give(flow *f, char *bytes, size_t n) {
 }
 
 
-static void push_held(flow *f) {
+static void push_held(direction *f) {
   f->start += give(f, f->held + f->start, f->end - f->start);
   if (f->status == 0 && f->start == f->end) {
     free(f->held);
@@ -135,7 +135,7 @@ static void push_held(flow *f) {
 }
 
 
-static void hold(flow *f, const char *bytes, size_t n) {
+static void hold(direction *f, const char *bytes, size_t n) {
   f->held = malloc(n);
   if (f->held == NULL) {
     fail_target(f, -ENOMEM);
@@ -149,7 +149,7 @@ static void hold(flow *f, const char *bytes, size_t n) {
 
 /* Nothing was read: the end, a failure, or not yet.  The kernel tells a reset
  * only once: keep it for the stream. */
-static int stop_at(flow *f, ssize_t n) {
+static int stop_at(direction *f, ssize_t n) {
   wire *w = wire_at(f->from);
   if (n == 0 && w->failed != 0)
     n = w->failed;
@@ -165,7 +165,7 @@ static int stop_at(flow *f, ssize_t n) {
 
 
 /* What is left of a unix socket's queue, behind full buffers, is bulk too. */
-static void count_full(flow *f, ssize_t n) {
+static void count_full(direction *f, ssize_t n) {
   if (f->full == COPY_ONLY)
     return;
   if (n == ROUND_ROOM)
@@ -175,7 +175,7 @@ static void count_full(flow *f, ssize_t n) {
 }
 
 
-static int copy(flow *f) {
+static int copy(direction *f) {
   char *buffer = round_room(f->from->stream->host);
   ssize_t n = wire_read(wire_at(f->from), buffer, ROUND_ROOM);
   if (n <= 0)
@@ -205,7 +205,7 @@ static ssize_t splice_some(int from, int to, size_t n) {
 }
 
 
-static void push_pipe(flow *f) {
+static void push_pipe(direction *f) {
   int to = wire_at(f->to)->watch.fd;
   while (f->inside > 0) {
     ssize_t n = splice_some(f->pipe[0], to, f->inside);
@@ -220,8 +220,8 @@ static void push_pipe(flow *f) {
 }
 
 
-/* Without a pipe the flow is copied on. */
-static void open_pipe(flow *f) {
+/* Without a pipe the direction is copied on. */
+static void open_pipe(direction *f) {
   if (pipe2(f->pipe, O_NONBLOCK | O_CLOEXEC) != 0) {
     f->pipe[0] = f->pipe[1] = -1;
     f->full = COPY_ONLY;
@@ -231,7 +231,7 @@ static void open_pipe(flow *f) {
 }
 
 
-static void close_pipe(flow *f) {
+static void close_pipe(direction *f) {
   if (f->pipe[0] < 0)
     return;
   close(f->pipe[0]);
@@ -240,7 +240,7 @@ static void close_pipe(flow *f) {
 }
 
 
-static int splice_on(flow *f) {
+static int splice_on(direction *f) {
   ssize_t n = splice_some(wire_at(f->from)->watch.fd, f->pipe[1], PIPE);
   if (n == -EINVAL) { /* this kind of socket can't */
     close_pipe(f);
@@ -261,7 +261,7 @@ static int splice_on(flow *f) {
 ** Flowing
 */
 
-static void push(flow *f) {
+static void push(direction *f) {
   if (f->held != NULL)
     push_held(f);
   else
@@ -269,7 +269,7 @@ static void push(flow *f) {
 }
 
 
-static bool may_splice(flow *f) {
+static bool may_splice(direction *f) {
   if (f->full == BULK && f->pipe[0] < 0)
     open_pipe(f);
   return f->pipe[0] >= 0;
@@ -277,7 +277,7 @@ static bool may_splice(flow *f) {
 
 
 /* A trace is to see the bytes. */
-static int pull(flow *f) {
+static int pull(direction *f) {
   bool splices = !trace_is_on(f->from->relay->loop->host) && may_splice(f);
   return splices ? splice_on(f) : copy(f);
 }
@@ -285,7 +285,7 @@ static int pull(flow *f) {
 
 /* The end passes through, behind the bytes.  A target that is gone by then has
  * nothing to be told. */
-static void pass_end(flow *f) {
+static void pass_end(direction *f) {
   stream *to = f->to->stream;
   f->over = true;
   watch_drop(f->to->relay->loop, &f->to->watch);
@@ -294,7 +294,7 @@ static void pass_end(flow *f) {
 }
 
 
-static int advance(flow *f, bool readable) {
+static int advance(direction *f, bool readable) {
   int status = 0;
   if (is_pending(f))
     push(f);
@@ -307,7 +307,7 @@ static int advance(flow *f, bool readable) {
 
 
 static int settle(side *x) {
-  const flow *f = away_from(x);
+  const direction *f = away_from(x);
   uint32_t events = !f->ended && !is_pending(f) ? EPOLLIN : 0;
   if (is_pending(towards(x)))
     events |= EPOLLOUT;
@@ -326,7 +326,7 @@ static int settle_both(struct relay *r) {
 */
 
 static bool is_finished(const struct relay *r) {
-  return r->flows[0].over && r->flows[1].over;
+  return r->directions[0].over && r->directions[1].over;
 }
 
 
@@ -371,7 +371,7 @@ static void join(struct relay *r, int i, stream *s) {
       .relay = r,
       .stream = s,
   };
-  r->flows[i] = (flow){
+  r->directions[i] = (direction){
       .from = &r->sides[i],
       .to = &r->sides[1 - i],
       .pipe = {-1, -1},
@@ -386,17 +386,17 @@ static int flags_of(stream *s) {
 }
 
 
-bool pump_may_flow(stream *from, stream *to) {
+bool pump_may_relay(stream *from, stream *to) {
   return (flags_of(from) & O_ACCMODE) != O_WRONLY &&
          (flags_of(to) & O_ACCMODE) != O_RDONLY;
 }
 
 
-/* A flow that can't be is over from the start.  A description that blocks may
+/* A direction that can't be is over from the start.  A description that blocks may
  * be read and written with care, not spliced. */
-static void check(flow *f) {
+static void check(direction *f) {
   stream *from = f->from->stream, *to = f->to->stream;
-  if (!pump_may_flow(from, to))
+  if (!pump_may_relay(from, to))
     f->ended = f->over = true;
   if (!wire_splices(from) || !wire_splices(to) ||
       (flags_of(from) & flags_of(to) & O_NONBLOCK) == 0)
@@ -406,7 +406,7 @@ static void check(flow *f) {
 
 /* What is under way goes on as if the script had written it.  The host's buffer
  * may hold another stream's bytes now. */
-static void hand_over(flow *f) {
+static void hand_over(direction *f) {
   stream *to = f->to->stream;
   if (f->held != NULL)
     stream_send(to, f->held + f->start, f->end - f->start);
@@ -435,8 +435,8 @@ struct relay *pump_begin(host *h, stream *a, stream *b, void (*done)(void *),
   r->owner = owner;
   join(r, 0, a);
   join(r, 1, b);
-  check(&r->flows[0]);
-  check(&r->flows[1]);
+  check(&r->directions[0]);
+  check(&r->directions[1]);
   watch_drop(r->loop, &wire_of(a)->watch);
   watch_drop(r->loop, &wire_of(b)->watch);
   if (is_finished(r) || settle_both(r) < 0) {
@@ -451,23 +451,23 @@ void pump_stop(struct relay *r) {
   if (!r->over)
     let_go(r);
   for (int i = 0; i < 2; i++) {
-    hand_over(&r->flows[i]);
-    close_pipe(&r->flows[i]);
+    hand_over(&r->directions[i]);
+    close_pipe(&r->directions[i]);
   }
   round_later(r->loop->host, &r->later, on_stopped);
 }
 
 
 /* With what pump_stop hands over. */
-static uint64_t moved(const flow *f) {
+static uint64_t moved(const direction *f) {
   return f->count + f->inside + (f->held != NULL ? f->end - f->start : 0);
 }
 
 
 int pump_result(struct relay *r, uint64_t counts[2]) {
-  counts[0] = moved(&r->flows[0]);
-  counts[1] = moved(&r->flows[1]);
-  if (r->status == 0 && r->flows[0].status < 0)
-    return r->flows[0].status;
-  return r->status < 0 ? r->status : r->flows[1].status;
+  counts[0] = moved(&r->directions[0]);
+  counts[1] = moved(&r->directions[1]);
+  if (r->status == 0 && r->directions[0].status < 0)
+    return r->directions[0].status;
+  return r->status < 0 ? r->status : r->directions[1].status;
 }

@@ -14,7 +14,7 @@
 **
 ** While they end the program, or what the prompt runs, these two interrupt system
 ** calls, too (uv/nudge.h): a task that blocks in C (io.read) gets an error, and
-** sched/press.c raises the cancellation in its place.
+** sched/preempt.c raises the cancellation in its place.
 **
 ** Who is ended by a signal dies of it in the end, having closed everything: so
 ** a parent can tell.
@@ -62,7 +62,7 @@ static _Atomic(host *) owner;
 
 static struct station {
   watch watch; /* of the eventfd */
-  sigwatch *list;
+  subscription *list;
   uint64_t missed; /* came while nobody watched */
   uint64_t ends;   /* SIGINT and SIGTERM, where they end the program */
   uint64_t ours;   /* those that we have set */
@@ -113,7 +113,7 @@ void uv_world_exit(int status, bool now) {
 ** Handlers
 */
 
-/* At the prompt SIGINT ends what runs.  If that cannot be ended (press.c), say
+/* At the prompt SIGINT ends what runs.  If that cannot be ended (preempt.c), say
  * so, and then end the process. */
 static void on_impatience(void) {
   static const char text[] =
@@ -230,7 +230,7 @@ static int set(int n, handler *f) {
 
 static uint64_t watched(void) {
   uint64_t all = 0;
-  for (const sigwatch *w = station.list; w != NULL; w = w->next)
+  for (const subscription *w = station.list; w != NULL; w = w->next)
     all |= w->wanted;
   return all;
 }
@@ -250,14 +250,14 @@ static void deliver_unwatched(host *h, int n) {
 
 
 static void deliver(host *h, int n) {
-  bool taken = n == SIGINT && sched_hit(h);
+  bool taken = n == SIGINT && sched_preempt_foreground(h);
   if (taken)
     return;
   if (n == SIGATTACH) {
     sched_summon(h);
     return;
   }
-  for (sigwatch *w = station.list; w != NULL; w = w->next) {
+  for (subscription *w = station.list; w != NULL; w = w->next) {
     if ((w->wanted & signal_bit(n)) != 0) {
       w->caught |= signal_bit(n);
       wait_wake_all(&w->waiters, 0);
@@ -422,7 +422,7 @@ static int handle(uint64_t wanted) {
 }
 
 
-int signals_watch(host *h, sigwatch *w) {
+int signals_watch(host *h, subscription *w) {
   int status = station_open(h);
   if (status == 0)
     status = handle(w->wanted);
@@ -436,8 +436,8 @@ int signals_watch(host *h, sigwatch *w) {
 }
 
 
-void signals_unwatch(host *h, sigwatch *w) {
-  sigwatch **at = &station.list;
+void signals_unwatch(host *h, subscription *w) {
+  subscription **at = &station.list;
   if (owner != h)
     return;
   while (*at != NULL && *at != w)

@@ -245,7 +245,7 @@ static ssize_t read_once(const wire *w, char *bytes, size_t n) {
 }
 
 
-static bool is_passing(int error) {
+static bool is_transient(int error) {
   return error == EAGAIN || error == ENOMEM || error == ENOBUFS;
 }
 
@@ -254,7 +254,7 @@ static bool is_passing(int error) {
  * it is shut the socket has an end to be read, as one of TCP has. */
 static int told(wire *w, int status) {
   const stream *s = wire_stream(w);
-  if (s->kind->protocol == IPPROTO_SCTP && !is_passing(-status))
+  if (s->kind->protocol == IPPROTO_SCTP && !is_transient(-status))
     shutdown(w->watch.fd, SHUT_RDWR);
   return status;
 }
@@ -399,7 +399,7 @@ static void stop_read(stream *s) {
 static ssize_t written(wire *w, ssize_t n) {
   if (n >= 0)
     return n;
-  if (w->is_socket && errno != EPIPE && !is_passing(errno))
+  if (w->is_socket && errno != EPIPE && !is_transient(errno))
     w->failed = (int16_t)-errno;
   return -errno;
 }

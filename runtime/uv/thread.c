@@ -94,15 +94,15 @@ int thread_detach(void *(*run)(void *), void *arg) {
 
 
 /*
-** Ringing and pressing
+** Ringing and preempting
 */
 
-/* By it a thread is pressed, for that must happen in the thread itself.  Not
+/* By it a thread is preempted, for that must happen in the thread itself.  Not
  * one of those of uv/signal.c. */
-#define SIGPRESS (SIGRTMIN + 8)
+#define SIGPREEMPT (SIGRTMIN + 8)
 
 
-static void on_press(int n) {
+static void on_preempt(int n) {
   int kept = errno;
   (void)n;
   nudge_press(true);
@@ -110,10 +110,10 @@ static void on_press(int n) {
 }
 
 
-static int catch_press(void) {
-  struct sigaction action = {.sa_handler = on_press, .sa_flags = SA_RESTART};
+static int catch_preempt(void) {
+  struct sigaction action = {.sa_handler = on_preempt, .sa_flags = SA_RESTART};
   sigfillset(&action.sa_mask);
-  return sigaction(SIGPRESS, &action, NULL) < 0 ? -errno : 0;
+  return sigaction(SIGPREEMPT, &action, NULL) < 0 ? -errno : 0;
 }
 
 
@@ -139,7 +139,7 @@ static void on_bell_closed(uv_handle_t *bell) {
 int thread_bell(void *w, void (*rang)(host *h)) {
   loop *l = w;
   uv_async_t *bell = memory_new(sizeof *bell);
-  int status = catch_press();
+  int status = catch_preempt();
   if (status == 0)
     status = uv_async_init(&l->uv, bell, on_rung);
   if (status < 0) {
@@ -163,9 +163,9 @@ void thread_ring(void *w) {
 
 /* In this order, what was waiting hears the ring before anything runs that the
  * signal would have looked at. */
-void thread_press(void *w) {
+void thread_preempt(void *w) {
   loop *l = w;
-  pthread_kill(l->home, SIGPRESS);
+  pthread_kill(l->home, SIGPREEMPT);
   thread_ring(l);
 }
 

@@ -108,7 +108,7 @@ void uv_world_explain(void) {
     .thread_cpu = clock_thread_cpu, .random = chance_draw, .poll = loop_poll, \
     .hear = hear, .nudge = nudge_begin, .hush = nudge_end, .leave = end, \
     .thread = thread_run, .bell = thread_bell, .ring = thread_ring, \
-    .press = thread_press, .descriptors = descriptors, .list = list, \
+    .preempt = thread_preempt, .descriptors = descriptors, .list = list, \
     .busy = busy, .close = loop_close, .net = &uv_backend, .sys = &uv_system, \
   }
 

@@ -11,8 +11,8 @@
 ** Waiting and calling, under the channel's lock
 */
 
-static void join_waiting(box *b, int which) {
-  box **at = &b->channel->waiting[which];
+static void join_waiting(channel_end *b, int which) {
+  channel_end **at = &b->channel->waiting[which];
   if (b->sides[which].waits)
     return;
   while (*at != NULL)
@@ -23,8 +23,8 @@ static void join_waiting(box *b, int which) {
 }
 
 
-static void leave_waiting(box *b, int which) {
-  box **at = &b->channel->waiting[which];
+static void leave_waiting(channel_end *b, int which) {
+  channel_end **at = &b->channel->waiting[which];
   if (!b->sides[which].waits)
     return;
   while (*at != b)
@@ -41,7 +41,7 @@ static bool is_possible(const channel *c, int which) {
 
 /* Call the oldest of those who wait for what is possible now. */
 static void call(channel *c, int which) {
-  box *b = c->waiting[which];
+  channel_end *b = c->waiting[which];
   if (b == NULL || !is_possible(c, which))
     return;
   leave_waiting(b, which);
@@ -52,7 +52,7 @@ static void call(channel *c, int which) {
 
 /* Is the host's end called?  Then one of its tasks is to be woken, or all when
  * the channel is closed. */
-static bool take_call(box *b, int which, bool *closed) {
+static bool take_call(channel_end *b, int which, bool *closed) {
   pthread_mutex_lock(&b->channel->lock);
   bool called = b->sides[which].called;
   b->sides[which].called = false;
@@ -63,7 +63,7 @@ static bool take_call(box *b, int which, bool *closed) {
 
 
 /* Others of this host may wait on the same side: their end joins again. */
-static void go_on(box *b) {
+static void go_on(channel_end *b) {
   for (int which = 0; which < SIDES; which++)
     if (!wait_idle(&b->sides[which].tasks))
       join_waiting(b, which);
@@ -72,7 +72,7 @@ static void go_on(box *b) {
 }
 
 
-void channel_pass_on(box *b) {
+void channel_pass_on(channel_end *b) {
   pthread_mutex_lock(&b->channel->lock);
   go_on(b);
   pthread_mutex_unlock(&b->channel->lock);
@@ -81,7 +81,7 @@ void channel_pass_on(box *b) {
 
 void channels_rang(host *h) {
   bool closed;
-  for (box *b = workshop_of(h)->channels; b != NULL; b = b->older) {
+  for (channel_end *b = workshop_of(h)->channels; b != NULL; b = b->older) {
     for (int which = 0; which < SIDES; which++) {
       waitq *q = &b->sides[which].tasks;
       if (!take_call(b, which, &closed))
@@ -99,7 +99,7 @@ void channels_rang(host *h) {
 ** Messages go in and out
 */
 
-enum outcome channel_put(box *b, message *m) {
+enum outcome channel_put(channel_end *b, message *m) {
   channel *c = b->channel;
   enum outcome outcome = DONE;
   channel_queued(m, 1);
@@ -126,7 +126,7 @@ enum outcome channel_put(box *b, message *m) {
 }
 
 
-enum outcome channel_take(box *b) {
+enum outcome channel_take(channel_end *b) {
   channel *c = b->channel;
   enum outcome outcome = DONE;
   if (b->taken != NULL)
@@ -160,7 +160,7 @@ void channel_close(channel *c) {
 }
 
 
-void channel_leave(box *b) {
+void channel_leave(channel_end *b) {
   channel *c = b->channel;
   pthread_mutex_lock(&c->lock);
   for (int which = 0; which < SIDES; which++) {

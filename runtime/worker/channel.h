@@ -38,6 +38,6 @@ void channels_rang(host *h);
 /* Leaves the class (metatable). */
 void channel_open(lua_State *L);
 int channel_lua(lua_State *L);
-int channel_census(lua_State *L);
+int channel_stats(lua_State *L);
 
 #endif

@@ -20,20 +20,20 @@ enum { CAPACITY = 64, MOST = 1 << 20 };
 ** Boxes: the ends of this host
 */
 
-static box *box_check(lua_State *L) {
-  box *b = luaL_checkudata(L, 1, CLASS);
+static channel_end *end_check(lua_State *L) {
+  channel_end *b = luaL_checkudata(L, 1, CLASS);
   luaL_argcheck(L, b->channel != NULL, 1, "this channel was collected");
   return b;
 }
 
 
 channel *channel_test(lua_State *L, int index) {
-  const box *b = luaL_testudata(L, index, CLASS);
+  const channel_end *b = luaL_testudata(L, index, CLASS);
   return b != NULL ? b->channel : NULL;
 }
 
 
-static void link_box(box *b) {
+static void link_end(channel_end *b) {
   struct workshop *w = workshop_of(b->host);
   b->older = w->channels;
   if (b->older != NULL)
@@ -42,7 +42,7 @@ static void link_box(box *b) {
 }
 
 
-static void unlink_box(box *b) {
+static void unlink_end(channel_end *b) {
   if (b->older != NULL)
     b->older->newer = b->newer;
   if (b->newer != NULL)
@@ -66,13 +66,13 @@ static bool is_cancelled(lua_State *L, int status) {
 
 
 /* A task that is cancelled may have been called. */
-static void give_up(lua_State *L, box *b) {
+static void give_up(lua_State *L, channel_end *b) {
   channel_pass_on(b);
   wait_raise(L);
 }
 
 
-static int await(lua_State *L, box *b, int which, lua_KFunction k) {
+static int await(lua_State *L, channel_end *b, int which, lua_KFunction k) {
   static const char *const ops[] = {"channel recv", "channel send"};
   waiting how = {ops[which], NEVER, true};
   return wait_park(L, &b->sides[which].tasks, &how, 0, k);
@@ -84,10 +84,10 @@ static int await(lua_State *L, box *b, int which, lua_KFunction k) {
 */
 
 /* What is to be sent, on the stack of a task that waits for room. */
-#define PARCEL "neap.parcel"
+#define HELD "neap.held"
 
-static int parcel_gc(lua_State *L) {
-  message **m = luaL_checkudata(L, 1, PARCEL);
+static int held_gc(lua_State *L) {
+  message **m = luaL_checkudata(L, 1, HELD);
   message_free(*m);
   *m = NULL;
   return 0;
@@ -101,9 +101,9 @@ static int sent(lua_State *L, bool is) {
   return 1;
 }
 
-/* The parcel is at 2. */
+/* The held message is at 2. */
 static int send_k(lua_State *L, int status, lua_KContext ctx) {
-  box *b = box_check(L);
+  channel_end *b = end_check(L);
   message **m = lua_touserdata(L, 2);
   (void)ctx;
   if (is_cancelled(L, status))
@@ -117,12 +117,12 @@ static int send_k(lua_State *L, int status, lua_KContext ctx) {
 }
 
 static int send_later(lua_State *L, message *m) {
-  message **parcel = host_box(L, PARCEL, sizeof *parcel, 0);
-  if (parcel == NULL) {
+  message **held = host_box(L, HELD, sizeof *held, 0);
+  if (held == NULL) {
     message_free(m);
     return lua_error(L);
   }
-  *parcel = m;
+  *held = m;
   lua_replace(L, 2);
   if (wait_spent(L))
     return wait_yield(L, 0, send_k);
@@ -130,7 +130,7 @@ static int send_later(lua_State *L, message *m) {
 }
 
 static int l_send(lua_State *L) {
-  box *b = box_check(L);
+  channel_end *b = end_check(L);
   luaL_argcheck(L, !lua_isnoneornil(L, 2), 2, "a value expected, got nil");
   lua_settop(L, 2);
   wait_enter_put(L, "channel send");
@@ -157,7 +157,7 @@ static int l_send(lua_State *L) {
 
 /* A message that could not be decoded for lack of memory is not lost. */
 static int recv_k(lua_State *L, int status, lua_KContext ctx) {
-  box *b = box_check(L);
+  channel_end *b = end_check(L);
   (void)ctx;
   if (is_cancelled(L, status) || (status == LUA_YIELD && wait_interrupted(L)))
     give_up(L, b);
@@ -173,7 +173,7 @@ static int recv_k(lua_State *L, int status, lua_KContext ctx) {
 }
 
 static int l_recv(lua_State *L) {
-  box_check(L);
+  end_check(L);
   lua_settop(L, 1);
   wait_enter(L, "channel recv");
   if (wait_spent(L))
@@ -183,7 +183,7 @@ static int l_recv(lua_State *L) {
 
 /* each() : recv, channel, nil; what a `for` calls as recv(channel, value) */
 static int l_each(lua_State *L) {
-  box_check(L);
+  end_check(L);
   lua_pushcfunction(L, l_recv);
   lua_pushvalue(L, 1);
   return 2;
@@ -197,18 +197,18 @@ static int l_each(lua_State *L) {
 */
 
 static int l_close(lua_State *L) {
-  channel_close(box_check(L)->channel);
+  channel_close(end_check(L)->channel);
   return 0;
 }
 
 /* Nobody waits any more in a box that the collector has found. */
 static int l_gc(lua_State *L) {
-  box *b = luaL_checkudata(L, 1, CLASS);
+  channel_end *b = luaL_checkudata(L, 1, CLASS);
   channel *c = b->channel;
   if (c == NULL)
     return 0;
   channel_leave(b);
-  unlink_box(b);
+  unlink_end(b);
   message_free(b->taken);
   channel_drop(c);
   b->channel = NULL;
@@ -217,12 +217,12 @@ static int l_gc(lua_State *L) {
 
 static int l_len(lua_State *L) {
   bool closed;
-  lua_pushinteger(L, channel_length(box_check(L)->channel, &closed));
+  lua_pushinteger(L, channel_length(end_check(L)->channel, &closed));
   return 1;
 }
 
 static int l_index(lua_State *L) {
-  const box *b = box_check(L);
+  const channel_end *b = end_check(L);
   const char *key = luaL_checkstring(L, 2);
   bool closed;
   if (strcmp(key, "closed") == 0) {
@@ -239,7 +239,7 @@ static int l_index(lua_State *L) {
 }
 
 static int l_tostring(lua_State *L) {
-  const channel *c = box_check(L)->channel;
+  const channel *c = end_check(L)->channel;
   lua_pushfstring(L, "channel%s%s of workers", c->name != NULL ? " " : "",
                   c->name != NULL ? c->name : "");
   return 1;
@@ -256,10 +256,10 @@ static int l_eq(lua_State *L) {
 
 /* Who gets a channel in a message may not have required the module.  The box is
  * empty until all that may raise is done. */
-static box *new_box(lua_State *L) {
+static channel_end *new_box(lua_State *L) {
   channel_open(L);
   lua_pop(L, 1);
-  box *b = host_box(L, CLASS, sizeof *b, 0);
+  channel_end *b = host_box(L, CLASS, sizeof *b, 0);
   if (b == NULL)
     lua_error(L);
   memset(b, 0, sizeof *b);
@@ -273,9 +273,9 @@ static box *new_box(lua_State *L) {
 }
 
 /* With a reference that is the box's from now on. */
-static void fill(box *b, channel *c) {
+static void fill(channel_end *b, channel *c) {
   b->channel = c;
-  link_box(b);
+  link_end(b);
 }
 
 /*
@@ -289,7 +289,7 @@ int channel_lua(lua_State *L) {
                 "a capacity from 1 to 1048576 expected");
   luaL_argcheck(L, name == NULL || strlen(name) == lua_rawlen(L, 1), 1,
                 "a name without zero bytes expected");
-  box *b = new_box(L);
+  channel_end *b = new_box(L);
   channel *c = channel_find(name, (unsigned)n);
   fill(b, c);
   if (!lua_isnoneornil(L, 2) && n != c->capacity)
@@ -302,7 +302,7 @@ int channel_lua(lua_State *L) {
 
 
 void channel_push(lua_State *L, channel *c) {
-  box *b = new_box(L);
+  channel_end *b = new_box(L);
   fill(b, channel_hold(c));
 }
 
@@ -317,15 +317,14 @@ static const luaL_Reg methods[] = {{"send", l_send},
                                    {"close", l_close},
                                    {NULL, NULL}};
 
-static const luaL_Reg parcel_metamethods[] = {{"__gc", parcel_gc},
-                                              {NULL, NULL}};
+static const luaL_Reg held_metamethods[] = {{"__gc", held_gc}, {NULL, NULL}};
 
 void channel_open(lua_State *L) {
   luaL_checkstack(L, LUA_MINSTACK, "channel");
   if (luaL_getmetatable(L, CLASS) != LUA_TNIL)
     return;
   lua_pop(L, 1);
-  class_open(L, PARCEL, parcel_metamethods, NULL, NULL);
+  class_open(L, HELD, held_metamethods, NULL, NULL);
   class_open(L, CLASS, metamethods, methods, l_index);
   luaL_getmetatable(L, CLASS);
 }

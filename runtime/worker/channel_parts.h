@@ -18,18 +18,18 @@ enum outcome { DONE, CLOSED, FULL, EMPTY };
 enum { RECV, SEND, SIDES };
 
 typedef struct side {
-  waitq tasks;        /* of this host */
-  struct box *next;   /* in the channel's list; under the lock */
-  bool waits, called; /* under the lock */
+  waitq tasks;              /* of this host */
+  struct channel_end *next; /* in the channel's list; under the lock */
+  bool waits, called;       /* under the lock */
 } side;
 
-typedef struct box {
+typedef struct channel_end {
   channel *channel; /* NULL: collected */
   host *host;
-  message *taken;            /* from the channel, not decoded yet */
-  struct box *newer, *older; /* of this host */
+  message *taken;                    /* from the channel, not decoded yet */
+  struct channel_end *newer, *older; /* of this host */
   side sides[SIDES];
-} box;
+} channel_end;
 
 struct channel {
   /* Under the registry's lock. */
@@ -47,7 +47,7 @@ struct channel {
   unsigned capacity, count;
   bool closed;
   message *first, *last;
-  box *waiting[SIDES]; /* oldest first */
+  channel_end *waiting[SIDES]; /* oldest first */
 };
 
 
@@ -68,14 +68,14 @@ void channel_queued(const message *m, int by);
 
 /* DONE: the channel has the message, or b->taken is one; CLOSED; or else the box
  * waits. */
-enum outcome channel_put(box *b, message *m);
-enum outcome channel_take(box *b);
+enum outcome channel_put(channel_end *b, message *m);
+enum outcome channel_take(channel_end *b);
 
 /* Whoever was called goes away: the next one may want what there is. */
-void channel_pass_on(box *b);
+void channel_pass_on(channel_end *b);
 
 /* The box goes away. */
-void channel_leave(box *b);
+void channel_leave(channel_end *b);
 
 void channel_close(channel *c);
 

@@ -223,7 +223,7 @@ void channel_queued(const message *m, int by) {
 
 
 /* channels() : how many there are in the process */
-int channel_census(lua_State *L) {
+int channel_stats(lua_State *L) {
   pthread_mutex_lock(&registry.lock);
   lua_Integer n = registry.count;
   pthread_mutex_unlock(&registry.lock);

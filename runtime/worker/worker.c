@@ -108,7 +108,7 @@ static void interrupt(worker *w, enum asked asked) {
   if (w->asked < asked)
     w->asked = asked;
   if (w->host != NULL)
-    w->host->world->press(w->host->outside);
+    w->host->world->preempt(w->host->outside);
   pthread_mutex_unlock(&w->lock);
 }
 
@@ -182,7 +182,7 @@ int worker_begin(worker *w, host *h) {
   pthread_mutex_lock(&w->lock);
   w->host = h;
   if (w->asked != NOT)
-    h->world->press(h->outside);
+    h->world->preempt(h->outside);
   pthread_mutex_unlock(&w->lock);
   return 0;
 }
@@ -423,7 +423,7 @@ static const luaL_Reg methods[] = {{"wait", l_wait},
 
 static const luaL_Reg functions[] = {{"start", l_start},
                                      {"channel", channel_lua},
-                                     {"channels", channel_census},
+                                     {"channels", channel_stats},
                                      {"self", l_self},
                                      {NULL, NULL}};
 

@@ -28,11 +28,11 @@ enum worker_kind {
 
 /* What workers and channels need of a host. */
 struct workshop {
-  worker *self;           /* the worker whose host it is; NULL: none's */
-  struct box *channels;   /* its ends of channels, the newest first */
-  void (*live)(worker *); /* see workers_open */
-  bool hung;              /* there is a bell to ring */
-  worker *started;        /* by this host, and not ended */
+  worker *self;                 /* the worker whose host it is; NULL: none's */
+  struct channel_end *channels; /* its ends of channels, the newest first */
+  void (*live)(worker *);       /* see workers_open */
+  bool hung;                    /* there is a bell to ring */
+  worker *started;              /* by this host, and not ended */
   scratch scratch;
 };
 

@@ -12,12 +12,12 @@ local interrupting = {}
 local SOON = 0.001
 interrupting.SOON = SOON
 
---- What the census counts beyond `before`, once what was closed is gone.
+--- What the stats count beyond `before`, once what was closed is gone.
 local function left_since(before)
   local left
   for i = 1, 200 do
     left = {}
-    for kind, count in pairs(host.census()) do
+    for kind, count in pairs(host.stats()) do
       if count > before[kind] then
         left[#left + 1] = ("%s: %d, was %d"):format(kind, count, before[kind])
       end
@@ -36,7 +36,7 @@ end
 --- A test that leaves nothing behind.
 function interrupting.case(name, f)
   it(name, function()
-    local before = host.census()
+    local before = host.stats()
     f()
     assert.equal("", left_since(before))
   end)

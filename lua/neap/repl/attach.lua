@@ -3,7 +3,7 @@
 --- A process opens its place, a unix socket that is this user's alone, when it is
 --- knocked at by a signal, and closes it when nobody has been there for a while. So
 --- a program that nobody looks into has no socket, no file and no task for it. What
---- serves it is aside of the program: nothing waits for it.
+--- serves it is a daemon: nothing waits for it.
 
 local core = require "neap.repl.core"
 local harmless = require "neap.host".harmless
@@ -112,7 +112,7 @@ local function keep_open()
     local stream = task.timeout(LINGER, listener.accept, listener)
     if stream then
       place.visitors = place.visitors + 1
-      tasks.aside(pcall, receive, stream).name = "attached"
+      tasks.daemon(pcall, receive, stream).name = "attached"
     end
   until not stream and not place.knocked and place.visitors == 0
 end
@@ -121,7 +121,7 @@ end
 function attach.summoned()
   place.knocked = true
   if not place.task or place.task.status ~= "waiting" and place.task.status ~= "ready" then
-    place.task = tasks.aside(pcall, keep_open)
+    place.task = tasks.daemon(pcall, keep_open)
     place.task.name = "attach"
   end
 end

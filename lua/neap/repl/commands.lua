@@ -77,7 +77,7 @@ all.kill = {
   run = function(session, rest)
     local job = job_of(session, rest)
     if job then
-      core.press(job.task)
+      core.preempt(job.task)
     end
   end,
 }

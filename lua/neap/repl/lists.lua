@@ -147,7 +147,7 @@ function lists.ps(opts)
     }
   end
   local lines = table_text({">ID", "TASK", "STATE", "WAITS FOR", ">SINCE", "AT", "SPAWNED AT"}, rows)
-  return finish(lines, host.census().tasks - #rows, "tasks")
+  return finish(lines, host.stats().tasks - #rows, "tasks")
 end
 
 -- Sockets
@@ -201,7 +201,7 @@ function lists.socks(opts)
   end
   local lines = table_text({">ID", "KIND", "STATE", ">QUEUE-IN", ">QUEUE-OUT", ">IN", ">OUT", "LOCAL",
     "REMOTE", ">FD", "TASKS"}, rows)
-  local open = host.census()
+  local open = host.stats()
   return finish(lines, open.listeners + open.datagrams + open.streams - #rows, "sockets")
 end
 

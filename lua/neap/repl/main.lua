@@ -58,7 +58,7 @@ function main.open(prepare)
   if prepare then
     prepare(session)
   end
-  tasks.aside(session.serve, session).name = "prompt session"
+  tasks.daemon(session.serve, session).name = "prompt session"
   Terminal.new {stream = ours}:run()
 end
 
@@ -66,7 +66,7 @@ end
 local function run(program, ...)
   local arguments = table.pack(...)
   local ok, err
-  local running = tasks.aside(function()
+  local running = tasks.daemon(function()
     ok, err = xpcall(program, debug.traceback, table.unpack(arguments, 1, arguments.n))
   end)
   running.name = "main"

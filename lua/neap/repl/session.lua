@@ -235,7 +235,7 @@ local function guard(self, job)
   end
   local _, err = connections.guard(fd, job ~= nil)
   if job and err and err.code == "EPIPE" then
-    core.press(job.task)
+    core.preempt(job.task)
   end
 end
 
@@ -287,7 +287,7 @@ end
 local function body(self, job, f)
   local ok, results, text
   local _ <close> = setmetatable({}, {__close = function()
-    core.aside(ended, self, job, ok, results, text)
+    core.daemon(ended, self, job, ok, results, text)
   end})
   if self.before then
     self.before()
@@ -309,7 +309,7 @@ function Session:run(text, f, options)
     id = self.count, text = text, began = self.now(), keep = options.keep,
     background = options.background or false,
   }
-  job.task = core.aside(body, self, job, f)
+  job.task = core.daemon(body, self, job, f)
   job.task.name = format("input %d", job.id)
   self.jobs[#self.jobs + 1] = job
   if job.background then
@@ -401,7 +401,7 @@ end
 
 function handlers.interrupt(self)
   if self.front then
-    core.press(self.front.task)
+    core.preempt(self.front.task)
   end
 end
 

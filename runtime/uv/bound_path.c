@@ -1,4 +1,4 @@
-#include "uv/place.h"
+#include "uv/bound_path.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -51,7 +51,7 @@ static bool is_same(const struct stat *a, const struct stat *b) {
 
 
 /* What was made here. */
-static int claim_file(place *p, const sockspec *spec) {
+static int claim_file(bound_path *p, const sockspec *spec) {
   const char *path = spec->addr.u.un.sun_path;
   struct stat st;
   if (lstat(path, &st) != 0)
@@ -68,7 +68,7 @@ static int claim_file(place *p, const sockspec *spec) {
 }
 
 
-void place_leave(const place *p, const address *a) {
+void bound_path_leave(const bound_path *p, const address *a) {
   const char *path = a->u.un.sun_path;
   struct stat st;
   if (p->owns_file && lstat(path, &st) == 0 && st.st_dev == p->device &&
@@ -228,7 +228,7 @@ static int take_over(int fd, const sockspec *spec) {
 }
 
 
-static int take_file(int fd, const sockspec *spec, place *p) {
+static int take_file(int fd, const sockspec *spec, bound_path *p) {
   int status = bind_file(fd, spec);
   int dead =
       status == -EADDRINUSE && spec->unlink_stale ? is_dead(spec) : false;
@@ -238,7 +238,7 @@ static int take_file(int fd, const sockspec *spec, place *p) {
 }
 
 
-int place_take(int fd, const sockspec *spec, place *p) {
+int bound_path_take(int fd, const sockspec *spec, bound_path *p) {
   return has_file(&spec->addr) ? take_file(fd, spec, p)
                                : try_bind(fd, &spec->addr);
 }

@@ -7,13 +7,13 @@
 #include <string.h>
 
 #include "host/fields.h"
-#include "net/bag.h"
 #include "net/inbox.h"
 #include "net/layer.h"
 #include "net/listener.h"
 #include "net/net.h"
 #include "net/property.h"
 #include "net/relay.h"
+#include "net/send_batch.h"
 #include "sched/task.h"
 
 
@@ -153,7 +153,7 @@ static void push_datagram(lua_State *L, datagram *d) {
   set_integer(L, "messages_in", d->messages_in);
   set_integer(L, "messages_out", d->messages_out);
   set_integer(L, "queued_in", d->kept_bytes);
-  set_integer(L, "queued_out", bag_bytes(d));
+  set_integer(L, "queued_out", send_batch_bytes(d));
   set_waiters(L, "readers", &d->readers);
   set_waiters(L, "writers", &d->writers);
 }

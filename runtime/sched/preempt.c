@@ -1,15 +1,15 @@
 /*
-** Pressing: ending a task that does not wait.
+** Preempting: ending a task that does not wait.
 **
 ** A cancelled task learns of it when it waits.  One that computes for ever
 ** never does, and keeps the loop from hearing the signal, too.  So a signal's
-** handler presses: it sets a count hook on the coroutine that runs.  The hook
+** handler preempts: it sets a count hook on the coroutine that runs.  The hook
 ** has the signals delivered, and if they cancelled what runs, it raises the
 ** cancellation there and then.
 **
-** A program's task is hit once: it may have caught the error on purpose, to
+** A program's task is preempted once: it may have caught the error on purpose, to
 ** clean up at length; the second signal ends the process anyway.  What the
-** prompt runs is *pressed*: hit again after each GRACE, which is for its
+** prompt runs is preempted *for good*: again after each GRACE, which is for its
 ** <close> variables, and until it has ended pcall, xpcall and resume raise
 ** what they caught.  So are all tasks of a worker that was asked twice, and any
 ** task that waits, catches the cancellation, and waits again, once that is more
@@ -22,17 +22,17 @@
 ** all the same, that is kept.
 **
 ** What is in a shield is left alone, also in a system call.  Behind it the task is
-** pressed.
+** preempted.
 **
-** So a signal, and what is made of it, goes through these states.  `pressed` and
+** So a signal, and what is made of it, goes through these states.  `preempted` and
 ** `held` set the hook; `nudged` ends system calls (world.h), and is for the task that
 ** runs and nobody else.
 **
-**   what happens                     pressed  held         nudged
+**   what happens                     preempted  held         nudged
 **   a signal comes                   set      -            set if a task runs that is
 **                                                          in no shield
-**   a task begins to run             -        if the task  set if pressed, but in
-**                                             is pressed   a shield
+**   a task begins to run             -        if the task  set if preempted, but in
+**                                             is preempted   a shield
 **   it is heard: by the hook, by     cleared  set          cleared if it does not
 **   EINTR, at the end of a shield                          interrupt the task
 **   a task is interrupted because    -        set          set
@@ -53,22 +53,22 @@
 
 #define MILLISECONDS UINT64_C(1000000)
 
-/* Before a cancelled task that has not waited meanwhile is hit, and between
- * two hits.  This is processor time, as the one below: a machine that is under load
+/* Before a cancelled task that has not waited meanwhile is preempted, and between
+ * two raises.  This is processor time, as the one below: a machine that is under load
  * makes no task look as if it computed. */
 #define GRACE (30 * MILLISECONDS)
 
-/* At the prompt: before a task that only keeps others waiting is hit, too. */
+/* At the prompt: before a task that only keeps others waiting is preempted, too. */
 #define HOGGING (80 * MILLISECONDS)
 
 
 /* So often a task may go on after its interrupt, by a put or by catching what a
- * wait raised, until its puts raise, too; and until it is pressed. */
+ * wait raised, until its puts raise, too; and until it is preempted. */
 enum { PUTS = 100, PATIENCE = 2 * PUTS };
 
 
 static bool is_interrupted(const task *t) {
-  return t->interrupt && frame_interrupts(t, NULL);
+  return t->interrupt && cancel_scope_interrupts(t, NULL);
 }
 
 
@@ -77,18 +77,18 @@ static uint64_t spent(const host *h) {
 }
 
 
-static void press(task *t) {
-  t->pressed = true;
+static void preempt(task *t) {
+  t->preempted = true;
   if (t->state == RUNNING)
     task_host(t)->held = true;
   task_cancel(t);
 }
 
 
-static void hit(lua_State *L, struct sched *s, task *t) {
+static void raise_in(lua_State *L, struct sched *s, task *t) {
   s->spare = spent(s->host) + GRACE;
-  s->host->held = t->pressed;
-  frame_raise(L, t);
+  s->host->held = t->preempted;
+  cancel_scope_raise(L, t);
 }
 
 
@@ -96,7 +96,7 @@ static void hit(lua_State *L, struct sched *s, task *t) {
  * runs.  It cannot while one of them does, so this is done here. */
 static void pass_on(task *t) {
   scope *s = t->scope;
-  task *owner = s->frame.task;
+  task *owner = s->cancel_scope.task;
   if (owner == NULL)
     return;
   pass_on(owner);
@@ -108,7 +108,7 @@ static void pass_on(task *t) {
 static void hear(struct sched *s) {
   host *h = s->host;
   task *t = s->current;
-  h->pressed = 0;
+  h->preempt_due = 0;
   if (!h->held) { /* counted from the first signal */
     s->spare = spent(h) + GRACE;
     s->signals = 0;
@@ -120,7 +120,7 @@ static void hear(struct sched *s) {
     return;
   pass_on(t);
   if (!is_interrupted(t))
-    press_rest(h);
+    preempt_rest(h);
 }
 
 
@@ -128,11 +128,11 @@ static void look_at(lua_State *L, struct sched *s, task *t) {
   uint64_t time = spent(s->host);
   if (time < s->spare)
     return;
-  bool ours = s->lenient || t->aside;
+  bool ours = s->lenient || t->daemon;
   if (!is_interrupted(t) && ours && time >= s->spare + HOGGING)
-    press(t);
+    preempt(t);
   if (is_interrupted(t))
-    hit(L, s, t);
+    raise_in(L, s, t);
 }
 
 
@@ -150,14 +150,14 @@ static void tell(struct sched *s) {
 
 /* A shield has kept from the task that the program ends, or that a signal has
  * come. */
-void press_behind(lua_State *L, task *t) {
+void preempt_behind(lua_State *L, task *t) {
   host *h = host_of(L);
   struct sched *s = h->sched;
   if (t != s->current)
     return;
-  if (h->pressed)
+  if (h->preempt_due)
     hear(s);
-  bool ends = h->held || (s->reason != NULL && !frame_is_raised(L, t));
+  bool ends = h->held || (s->reason != NULL && !cancel_scope_is_raised(L, t));
   if (ends && is_interrupted(t))
     tell(s);
 }
@@ -165,7 +165,7 @@ void press_behind(lua_State *L, task *t) {
 
 bool sched_is_shielded(const host *h) {
   const task *t = h->sched != NULL ? h->sched->current : NULL;
-  return t != NULL && frame_shields(t);
+  return t != NULL && cancel_scope_shields(t);
 }
 
 
@@ -177,7 +177,7 @@ bool sched_may_nudge(const host *h) {
 
 
 bool sched_ends_call(const host *h) {
-  return h->pressed && !sched_is_shielded(h);
+  return h->preempt_due && !sched_is_shielded(h);
 }
 
 
@@ -187,19 +187,19 @@ static bool overtakes(lua_State *L) {
   host *h = host_of(L);
   struct sched *s = h->sched;
   task *t = s->current;
-  if (errno != EINTR || !h->pressed)
+  if (errno != EINTR || !h->preempt_due)
     return false;
   hear(s);
   if (t != NULL && s->lenient && s->signals > 1 && !is_interrupted(t))
-    press(t);
+    preempt(t);
   return t != NULL && is_interrupted(t);
 }
 
 
-bool press_overtakes(lua_State *L) {
+bool preempt_overtakes(lua_State *L) {
   bool does = overtakes(L);
   if (does)
-    frame_push(L, task_current(L));
+    cancel_scope_push(L, task_current(L));
   return does;
 }
 
@@ -228,23 +228,23 @@ static void on_event(lua_State *L, lua_Debug *ar) {
   host *h = host_of(L);
   if (ar->event == LUA_HOOKRET) {
     if (errno == EINTR && !gives(L, ar) && overtakes(L))
-      hit(L, h->sched, h->sched->current);
-  } else if (h->pressed) {
+      raise_in(L, h->sched, h->sched->current);
+  } else if (h->preempt_due) {
     hear(h->sched);
   } else if (h->held && h->sched->current != NULL) {
     look_at(L, h->sched, h->sched->current);
   } else {
     lua_sethook(L, NULL, 0, 0);
-    if (h->pressed) /* meanwhile */
+    if (h->preempt_due) /* meanwhile */
       look_on(L);
   }
 }
 
 
-void sched_press(host *h, bool urgent) {
+void sched_preempt(host *h, bool urgent) {
   lua_State *L = h->running;
-  if (urgent || !h->pressed)
-    h->pressed = urgent ? URGENT : 1;
+  if (urgent || !h->preempt_due)
+    h->preempt_due = urgent ? URGENT : 1;
   if (L != NULL)
     look_on(L);
 }
@@ -255,22 +255,22 @@ void sched_press(host *h, bool urgent) {
 static void watch(host *h, lua_State *co) {
   look_on(co);
   if (!sched_may_nudge(h))
-    press_rest(h);
-  else if (h->pressed == URGENT && !h->nudged)
+    preempt_rest(h);
+  else if (h->preempt_due == URGENT && !h->nudged)
     h->world->nudge(h->outside);
 }
 
 
 void sched_heard(host *h) {
-  h->pressed = 0;
+  h->preempt_due = 0;
 }
 
 
-bool sched_hit(host *h) {
+bool sched_preempt_foreground(host *h) {
   task *t = h->sched->foreground;
   if (t == NULL || t->state == ENDED)
     return false;
-  press(t);
+  preempt(t);
   return true;
 }
 
@@ -286,13 +286,13 @@ static bool is_untold(struct sched *s, task *t) {
     return false;
   if (!t->interrupt)
     pass_on(t);
-  return is_interrupted(t) && !frame_is_raised(s->host->L, t);
+  return is_interrupted(t) && !cancel_scope_is_raised(s->host->L, t);
 }
 
 
 static void begin_watched(struct sched *s, task *t) {
   host *h = s->host;
-  if (t->pressed)
+  if (t->preempted)
     s->spare = spent(h) + GRACE;
   host_enter(h, t->co);
   if (is_untold(s, t))
@@ -300,77 +300,77 @@ static void begin_watched(struct sched *s, task *t) {
 }
 
 
-/* A task that is pressed is interrupted. */
-void press_begin(struct sched *s, task *t) {
-  s->host->held = t->pressed;
+/* A task that is preempted is interrupted. */
+void preempt_begin(struct sched *s, task *t) {
+  s->host->held = t->preempted;
   s->host->running = t->co;
-  if (s->host->pressed || s->reason != NULL || t->interrupt)
+  if (s->host->preempt_due || s->reason != NULL || t->interrupt)
     begin_watched(s, t);
 }
 
 
 /* What is printed goes out as a whole, and a signal that nobody has heard ends the
  * program as any other. */
-void press_over(host *h) {
+void preempt_over(host *h) {
   if (h->sched != NULL && h->sched->phase != OVER) {
     h->sched->phase = OVER;
     h->held = false;
-    if (h->pressed)
+    if (h->preempt_due)
       h->world->hear(h->outside);
-    h->pressed = 0;
+    h->preempt_due = 0;
   }
-  press_rest(h);
+  preempt_rest(h);
 }
 
 
-void press_all(scope *s) {
+void preempt_all(scope *s) {
   scope_cancel(s);
   for (task *t = s->youngest; t != NULL; t = t->elder)
-    press(t);
+    preempt(t);
 }
 
 
 /* The tasks of a scope, and those of the scopes that they are in. */
-static void press_below(scope *s) {
+static void preempt_below(scope *s) {
   for (task *t = s->youngest; t != NULL; t = t->elder) {
-    press(t);
-    for (frame *f = t->frames; f != NULL; f = f->older)
+    preempt(t);
+    for (cancel_scope *f = t->cancel_scopes; f != NULL; f = f->older)
       if (f->kind == SCOPE || f->kind == ENDING)
-        press_below((scope *)f);
+        preempt_below((scope *)f);
   }
 }
 
 
 void sched_insist(host *h) {
-  press_below(h->sched->root);
+  preempt_below(h->sched->root);
 }
 
 
-bool press_spares(lua_State *L, const task *t) {
-  return frame_overrun(L, t) <= PUTS;
+bool preempt_spares(lua_State *L, const task *t) {
+  return cancel_scope_overrun(L, t) <= PUTS;
 }
 
 
-void press_swallower(lua_State *L, task *t) {
-  if (frame_overrun(L, t) > PATIENCE && !t->pressed) {
-    t->pressed = true;
+void preempt_swallower(lua_State *L, task *t) {
+  if (cancel_scope_overrun(L, t) > PATIENCE && !t->preempted) {
+    t->preempted = true;
     report_swallower(L, t);
   }
 }
 
 
-void press_end(struct sched *s, task *t) {
+void preempt_end(struct sched *s, task *t) {
   if (s->foreground == t)
     s->foreground = NULL;
 }
 
 
-/* An error was caught: a pressed task must not go on behind it, nor one whose
+/* An error was caught: a preempted task must not go on behind it, nor one whose
  * error is that a signal has come. */
 static void insist(lua_State *L) {
   task *t = task_current(L);
-  if (overtakes(L) || (t != NULL && t->pressed && is_interrupted(t)))
-    frame_raise(L, t);
+  if (overtakes(L) || (t != NULL && t->preempted && is_interrupted(t)))
+    cancel_scope_raise(L, t);
 }
 
 
@@ -411,7 +411,7 @@ static int l_xpcall(lua_State *L) {
 }
 
 
-void press_open(lua_State *L) {
+void preempt_open(lua_State *L) {
   host *h = host_of(L);
   h->watch = watch;
   h->insist = insist;
@@ -434,13 +434,13 @@ static int l_lenient(lua_State *L) {
 }
 
 
-/* aside(f, ...) : Task, that the program does not wait for */
-static int l_aside(lua_State *L) {
+/* daemon(f, ...) : Task, that the program does not wait for */
+static int l_daemon(lua_State *L) {
   struct sched *s = host_of(L)->sched;
   luaL_checkany(L, 1);
   if (s->side == NULL) {
     s->side = scope_new(L);
-    s->side->aside = true;
+    s->side->daemon = true;
     lua_pop(L, 1);
   }
   task_spawn(L, s->side, lua_gettop(L) - 1);
@@ -464,20 +464,20 @@ static int l_foreground(lua_State *L) {
 }
 
 
-/* press(task): cancel it, whatever it does */
-static int l_press(lua_State *L) {
-  press(task_check(L, 1));
+/* preempt(task): cancel it, whatever it does */
+static int l_preempt(lua_State *L) {
+  preempt(task_check(L, 1));
   return 0;
 }
 
 
 static const luaL_Reg functions[] = {
     {"foreground", l_foreground},
-    {"press", l_press},
+    {"preempt", l_preempt},
     {"lenient", l_lenient},
-    {"aside", l_aside},
+    {"daemon", l_daemon},
     {"finish", l_finish},
-    {"trial", frame_trial},
+    {"trial", cancel_scope_trial},
     {NULL, NULL},
 };
 

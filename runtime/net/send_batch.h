@@ -2,34 +2,34 @@
 ** Messages on their way out.
 **
 ** Those of one run of a task, or of a few tasks that run together, gather in a
-** bag, which is emptied by one system call when these have run or the bag is
+** batch, which is emptied by one system call when these have run or the batch is
 ** full.  What the kernel has no room for stays in it, and senders wait: so a
-** socket holds one bag at most.  A message that the kernel refuses is left out,
+** socket holds one batch at most.  A message that the kernel refuses is left out,
 ** and its error is kept for the next call that sends.
 **
 ** But where each receiver has a queue of his own (datagram.apart), a full one is
-** a *jam*: what had gathered for him is set aside, in a bag of its own, and who
+** a *jam*: what had gathered for him is set aside, in a batch of its own, and who
 ** sends to him waits; the messages to others go on.  With many such jams
 ** nothing gathers any more, so that what a socket holds is bounded.
 */
 
-#ifndef NET_BAG_H
-#define NET_BAG_H
+#ifndef NET_SEND_BATCH_H
+#define NET_SEND_BATCH_H
 
 #include "net/datagram.h"
 
 enum {
-  BAG_BYTES = 64 * 1024,
-  BAG_SMALL = 8 * 1024, /* larger messages never gather */
+  BATCH_BYTES = 64 * 1024,
+  BATCH_SMALL = 8 * 1024, /* larger messages never gather */
 };
 
 /* May a message of so many bytes gather, for that destination (NULL: whom the
  * socket is connected to)? */
-bool bag_takes(const datagram *d, size_t size, const address *to);
+bool send_batch_takes(const datagram *d, size_t size, const address *to);
 
 /* Put a copy in; flush first when it does not fit.  False when the kernel has no
  * room, and nothing happened. */
-bool bag_put(datagram *d, const outgoing *o);
+bool send_batch_put(datagram *d, const outgoing *o);
 
 /* A destination takes messages, or refuses them. */
 void datagram_know(datagram *d, const address *to);
@@ -64,10 +64,10 @@ bool datagram_waits(const datagram *d);
 unsigned datagram_drop(datagram *d);
 
 /* Bytes that wait in it. */
-size_t bag_bytes(const datagram *d);
+size_t send_batch_bytes(const datagram *d);
 
 /* Those of all sockets of this host; and at its end. */
-void bags_flush(host *h);
-void bags_close(host *h);
+void send_batches_flush(host *h);
+void send_batches_close(host *h);
 
 #endif

@@ -1,4 +1,4 @@
-#include "uv/arena.h"
+#include "uv/recv_ring.h"
 #include "uv/owned.h"
 
 #include <errno.h>
@@ -28,7 +28,7 @@ enum {
   UNIX_CONTROL = CONTROL * DATAGRAM_BATCH / UNIX_SLOTS
 };
 
-struct arena {
+struct recv_ring {
   struct mmsghdr headers[DATAGRAM_BATCH];
   struct iovec vectors[DATAGRAM_BATCH];
   struct sockaddr_storage names[DATAGRAM_BATCH];
@@ -44,21 +44,22 @@ struct arena {
 };
 
 
-void arena_free(struct arena *a) {
+void recv_ring_free(struct recv_ring *a) {
   free(a);
 }
 
 
 /* NULL: there is no memory for it. */
-static struct arena *arena_of(loop *l) {
-  if (l->arena == NULL && (l->arena = malloc(sizeof *l->arena)) != NULL)
-    l->arena->laid_out = 0;
-  return l->arena;
+static struct recv_ring *recv_ring_of(loop *l) {
+  if (l->recv_ring == NULL &&
+      (l->recv_ring = malloc(sizeof *l->recv_ring)) != NULL)
+    l->recv_ring->laid_out = 0;
+  return l->recv_ring;
 }
 
 
 /* The slots of one size, each with its place. */
-static void lay_out(struct arena *a, size_t slot, size_t control) {
+static void lay_out(struct recv_ring *a, size_t slot, size_t control) {
   for (size_t i = 0; i < DATAGRAM_BATCH * SLOT / slot; i++) {
     a->vectors[i] = (struct iovec){a->bytes + i * slot + HEAD, slot - HEAD};
     a->headers[i].msg_hdr = (struct msghdr){
@@ -72,7 +73,7 @@ static void lay_out(struct arena *a, size_t slot, size_t control) {
 }
 
 
-static void prepare(struct arena *a, const datagram *d, unsigned n) {
+static void prepare(struct recv_ring *a, const datagram *d, unsigned n) {
   bool large = d->family == AF_UNIX;
   size_t slot = large ? UNIX_SLOT : SLOT;
   size_t control = large ? UNIX_CONTROL : CONTROL;
@@ -275,7 +276,7 @@ static bool has_sender(const datagram *d) {
 
 
 /* The slot as one message, and the size of the messages that it holds. */
-static uint32_t open_slot(struct arena *a, unsigned i, arrival *m) {
+static uint32_t open_slot(struct recv_ring *a, unsigned i, arrival *m) {
   const datagram *d = a->of;
   struct msghdr *g = &a->headers[i].msg_hdr;
   uint32_t length = a->headers[i].msg_len, piece = 0;
@@ -305,7 +306,7 @@ static uint32_t open_slot(struct arena *a, unsigned i, arrival *m) {
 
 
 /* The next message of the rest.  All have the same sender and extras. */
-static void cut(struct arena *a, arrival *m) {
+static void cut(struct recv_ring *a, arrival *m) {
   arrival *rest = &a->rest;
   uint32_t full = rest->full < a->piece ? rest->full : a->piece;
   uint32_t size = rest->size < full ? rest->size : full;
@@ -318,8 +319,8 @@ static void cut(struct arena *a, arrival *m) {
 }
 
 
-unsigned arena_next(loop *l, arrival **list) {
-  struct arena *a = l->arena;
+unsigned recv_ring_next(loop *l, arrival **list) {
+  struct recv_ring *a = l->recv_ring;
   unsigned n = 0;
   while (n < DATAGRAM_BATCH && (a->rest.full > 0 || a->slot < a->slots)) {
     if (a->rest.full == 0)
@@ -343,13 +344,13 @@ static int receive(int fd, struct mmsghdr *v, unsigned most, int flags) {
 }
 
 
-unsigned arena_room(const datagram *d) {
+unsigned recv_ring_room(const datagram *d) {
   return d->family == AF_UNIX ? UNIX_SLOTS : DATAGRAM_BATCH;
 }
 
 
-int arena_receive(loop *l, const datagram *d, int fd, unsigned most) {
-  struct arena *a = arena_of(l);
+int recv_ring_receive(loop *l, const datagram *d, int fd, unsigned most) {
+  struct recv_ring *a = recv_ring_of(l);
   int flags = MSG_DONTWAIT | MSG_TRUNC;
   int n;
   if (a == NULL)

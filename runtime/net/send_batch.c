@@ -1,4 +1,4 @@
-#include "net/bag.h"
+#include "net/send_batch.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -9,27 +9,27 @@
 #include "net/trace.h"
 
 enum {
-  FREE_BAGS = 16,
+  FREE_BATCHES = 16,
   JAMS = 16 /* with so many nothing gathers any more */
 };
 
-struct bag {
-  bag *next; /* in the pool of free ones */
+struct send_batch {
+  send_batch *next; /* in the pool of free ones */
   int first, count;
   size_t used;
   outgoing list[DATAGRAM_BATCH];
   int to_count, via_count;
   address to[DATAGRAM_BATCH]; /* one for those that follow each other */
   address via[DATAGRAM_BATCH];
-  char bytes[BAG_BYTES];
+  char bytes[BATCH_BYTES];
 };
 
 
 /* A destination without room. */
 struct jam {
   jam *next;
-  bag *bag;     /* what had gathered for it; NULL: nothing */
-  bool to_peer; /* it is whom the socket is connected to */
+  send_batch *batch; /* what had gathered for it; NULL: nothing */
+  bool to_peer;      /* it is whom the socket is connected to */
   address to;
 };
 
@@ -82,17 +82,17 @@ void datagram_doubt(datagram *d, const address *to) {
 
 
 /*
-** Bags
+** Batches
 */
 
-static bag *take_bag(datagram *d) {
+static send_batch *take_batch(datagram *d) {
   struct net *n = net_of(d->host);
-  bag *b = n->bags;
+  send_batch *b = n->batches;
   if (b == NULL) {
     b = memory_grow(NULL, sizeof *b);
   } else {
-    n->bags = b->next;
-    n->bag_count--;
+    n->batches = b->next;
+    n->batch_count--;
   }
   b->first = b->count = b->to_count = b->via_count = 0;
   b->used = 0;
@@ -100,7 +100,7 @@ static bag *take_bag(datagram *d) {
 }
 
 
-static void unlink_bag(datagram *d) {
+static void unlink_batch(datagram *d) {
   datagram **at = &net_of(d->host)->gathered;
   if (!d->linked)
     return;
@@ -111,19 +111,19 @@ static void unlink_bag(datagram *d) {
 }
 
 
-static void give_bag(datagram *d, bag *b) {
+static void give_batch(datagram *d, send_batch *b) {
   struct net *n = net_of(d->host);
-  if (n->bag_count == FREE_BAGS) {
+  if (n->batch_count == FREE_BATCHES) {
     free(b);
     return;
   }
-  b->next = n->bags;
-  n->bags = b;
-  n->bag_count++;
+  b->next = n->batches;
+  n->batches = b;
+  n->batch_count++;
 }
 
 
-static void link_bag(datagram *d) {
+static void link_batch(datagram *d) {
   struct net *n = net_of(d->host);
   if (d->linked)
     return;
@@ -138,14 +138,14 @@ static bool is_same(const address *a, const address *b) {
 }
 
 
-/* The bag's last destination, if it has one. */
-static const address *last_to(const bag *b) {
+/* The batch's last destination, if it has one. */
+static const address *last_to(const send_batch *b) {
   return b != NULL && b->to_count > 0 ? &b->to[b->to_count - 1] : NULL;
 }
 
 
 static bool is_known(const datagram *d, const address *to) {
-  const address *last = last_to(d->bag);
+  const address *last = last_to(d->batch);
   if (last != NULL && to != NULL && is_same(last, to))
     return true;
   uint64_t h = hash(to);
@@ -153,13 +153,13 @@ static bool is_known(const datagram *d, const address *to) {
 }
 
 
-bool bag_takes(const datagram *d, size_t size, const address *to) {
-  return d->gathers && size <= BAG_SMALL && is_known(d, to);
+bool send_batch_takes(const datagram *d, size_t size, const address *to) {
+  return d->gathers && size <= BATCH_SMALL && is_known(d, to);
 }
 
 
-static bool is_full(const bag *b, size_t size) {
-  return b->count == DATAGRAM_BATCH || size > BAG_BYTES - b->used;
+static bool is_full(const send_batch *b, size_t size) {
+  return b->count == DATAGRAM_BATCH || size > BATCH_BYTES - b->used;
 }
 
 
@@ -177,7 +177,7 @@ static const address *copy_of(address *list, int *count, const address *a) {
 }
 
 
-static void put(bag *b, const outgoing *o) {
+static void put(send_batch *b, const outgoing *o) {
   outgoing *copy = &b->list[b->count++];
   *copy = *o;
   copy->bytes = b->bytes + b->used;
@@ -188,16 +188,16 @@ static void put(bag *b, const outgoing *o) {
 }
 
 
-bool bag_put(datagram *d, const outgoing *o) {
-  if (d->bag != NULL && is_full(d->bag, o->size)) {
+bool send_batch_put(datagram *d, const outgoing *o) {
+  if (d->batch != NULL && is_full(d->batch, o->size)) {
     datagram_flush(d);
     if (d->blocked && datagram_blocked(d, o->to))
       return false;
   }
-  if (d->bag == NULL)
-    d->bag = take_bag(d);
-  put(d->bag, o);
-  link_bag(d);
+  if (d->batch == NULL)
+    d->batch = take_batch(d);
+  put(d->batch, o);
+  link_batch(d);
   return true;
 }
 
@@ -211,7 +211,7 @@ static void note(datagram *d, int status, const address *to) {
 
 /* The error may be an earlier message's, told by ICMP: so the same message is
  * tried again, once. */
-static void refuse(datagram *d, bag *b, int status, int *retried) {
+static void refuse(datagram *d, send_batch *b, int status, int *retried) {
   note(d, status, b->list[b->first].to);
   if (*retried != b->first) {
     *retried = b->first;
@@ -230,7 +230,7 @@ void datagram_sent(datagram *d, const outgoing *v, int n) {
 
 /* True when all of it is out; false: there is no room for the first of the
  * rest. */
-static bool empty(datagram *d, bag *b) {
+static bool empty(datagram *d, send_batch *b) {
   int retried = -1;
   while (b->first < b->count) {
     int n = d->transport->send(d, b->list + b->first, b->count - b->first);
@@ -286,15 +286,15 @@ void datagram_block(datagram *d, const address *to) {
 
 /* The messages to whom the first of the rest is for: the others go on. */
 static void set_aside(datagram *d) {
-  bag *b = d->bag;
+  send_batch *b = d->batch;
   int rest = b->first;
   datagram_block(d, b->list[rest].to);
   jam *j = d->jams;
-  j->bag = take_bag(d);
+  j->batch = take_batch(d);
   for (int i = rest; i < b->count; i++) {
     const outgoing *o = &b->list[i];
     if (is_jammed(j, o->to))
-      put(j->bag, o);
+      put(j->batch, o);
     else
       b->list[rest++] = *o;
   }
@@ -305,8 +305,8 @@ static void set_aside(datagram *d) {
 static void end_jam(datagram *d, jam **at) {
   jam *j = *at;
   *at = j->next;
-  if (j->bag != NULL)
-    give_bag(d, j->bag);
+  if (j->batch != NULL)
+    give_batch(d, j->batch);
   free(j);
   d->gathers = --d->jam_count < JAMS;
 }
@@ -317,7 +317,7 @@ static bool end_jams(datagram *d) {
   bool any = false;
   for (jam **at = &d->jams; *at != NULL;) {
     jam *j = *at;
-    if (j->bag == NULL || empty(d, j->bag)) {
+    if (j->batch == NULL || empty(d, j->batch)) {
       end_jam(d, at);
       any = true;
     } else {
@@ -341,7 +341,7 @@ bool datagram_unblock(datagram *d) {
 bool datagram_leave(datagram *d) {
   for (jam **at = &d->jams; *at != NULL; at = &(*at)->next)
     if ((*at)->to_peer) {
-      if ((*at)->bag != NULL)
+      if ((*at)->batch != NULL)
         return false;
       end_jam(d, at);
       d->blocked = d->jams != NULL;
@@ -353,32 +353,32 @@ bool datagram_leave(datagram *d) {
 
 
 bool datagram_flush(datagram *d) {
-  if (d->bag == NULL || (d->blocked && !d->apart))
-    return d->bag == NULL;
-  while (!empty(d, d->bag)) {
+  if (d->batch == NULL || (d->blocked && !d->apart))
+    return d->batch == NULL;
+  while (!empty(d, d->batch)) {
     if (!d->apart) {
-      unlink_bag(d);
+      unlink_batch(d);
       datagram_block(d, NULL);
       return false;
     }
     set_aside(d);
   }
-  give_bag(d, d->bag);
-  unlink_bag(d);
-  d->bag = NULL;
+  give_batch(d, d->batch);
+  unlink_batch(d);
+  d->batch = NULL;
   return true;
 }
 
 
 bool datagram_waits(const datagram *d) {
   const jam *j = d->jams;
-  while (j != NULL && j->bag == NULL)
+  while (j != NULL && j->batch == NULL)
     j = j->next;
-  return d->bag != NULL || j != NULL;
+  return d->batch != NULL || j != NULL;
 }
 
 
-static size_t bytes_in(const bag *b) {
+static size_t bytes_in(const send_batch *b) {
   size_t sum = 0;
   for (int i = b != NULL ? b->first : 0; b != NULL && i < b->count; i++)
     sum += b->list[i].size;
@@ -386,30 +386,30 @@ static size_t bytes_in(const bag *b) {
 }
 
 
-size_t bag_bytes(const datagram *d) {
-  size_t sum = bytes_in(d->bag);
+size_t send_batch_bytes(const datagram *d) {
+  size_t sum = bytes_in(d->batch);
   for (const jam *j = d->jams; j != NULL; j = j->next)
-    sum += bytes_in(j->bag);
+    sum += bytes_in(j->batch);
   return sum;
 }
 
 
-static unsigned drop(datagram *d, bag *b) {
+static unsigned drop(datagram *d, send_batch *b) {
   if (b == NULL)
     return 0;
   unsigned n = (unsigned)(b->count - b->first);
-  give_bag(d, b);
+  give_batch(d, b);
   return n;
 }
 
 
 unsigned datagram_drop(datagram *d) {
-  unsigned n = drop(d, d->bag);
-  d->bag = NULL;
-  unlink_bag(d);
+  unsigned n = drop(d, d->batch);
+  d->batch = NULL;
+  unlink_batch(d);
   while (d->jams != NULL) {
-    n += drop(d, d->jams->bag);
-    d->jams->bag = NULL;
+    n += drop(d, d->jams->batch);
+    d->jams->batch = NULL;
     end_jam(d, &d->jams);
   }
   return n;
@@ -429,7 +429,7 @@ static void turn_round(datagram **list) {
 
 
 /* In the order in which they were first sent to. */
-void bags_flush(host *h) {
+void send_batches_flush(host *h) {
   struct net *n = net_of(h);
   turn_round(&n->gathered);
   while (n->gathered != NULL) {
@@ -441,11 +441,11 @@ void bags_flush(host *h) {
 }
 
 
-void bags_close(host *h) {
+void send_batches_close(host *h) {
   struct net *n = net_of(h);
-  while (n->bags != NULL) {
-    bag *b = n->bags;
-    n->bags = b->next;
+  while (n->batches != NULL) {
+    send_batch *b = n->batches;
+    n->batches = b->next;
     free(b);
   }
 }

@@ -1,6 +1,6 @@
 /*
 ** neap.host: what a host tells of itself.  The tasks as plain tables, taken
-** from what the scheduler has anyway; net/census.c adds the sockets.
+** from what the scheduler has anyway; net/stats.c adds the sockets.
 */
 
 #include <limits.h>
@@ -13,7 +13,7 @@
 
 
 /*
-** host.census() : {tasks=, streams=, listeners=, datagrams=,
+** host.stats() : {tasks=, streams=, listeners=, datagrams=,
 **                  handles=, descriptors=}
 */
 
@@ -23,7 +23,7 @@ static void set_count(lua_State *L, const char *key, lua_Integer n) {
 }
 
 
-static int l_census(lua_State *L) {
+static int l_stats(lua_State *L) {
   const host *h = host_of(L);
   lua_createtable(L, 0, 6);
   set_count(L, "tasks", sched_live(h));
@@ -106,8 +106,8 @@ static void push_row(lua_State *L, int index) {
     lua_pushfstring(L, "%s:%d", s->sites[t->site], t->line);
     lua_setfield(L, -2, "site");
   }
-  if (t->state != ENDED && t->scope->frame.task != NULL)
-    set_count(L, "parent", t->scope->frame.task->serial);
+  if (t->state != ENDED && t->scope->cancel_scope.task != NULL)
+    set_count(L, "parent", t->scope->cancel_scope.task->serial);
   if (t->state == WAITING)
     set_wait(L, t);
   sched_push_waiters(L, &t->joiners);
@@ -197,7 +197,7 @@ static int l_list(lua_State *L) {
 */
 
 static const luaL_Reg functions[] = {
-    {"census", l_census},
+    {"stats", l_stats},
     {"tasks", l_tasks},
     {"task", l_task},
     {"serving", l_serving},

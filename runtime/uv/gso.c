@@ -1,4 +1,4 @@
-#include "uv/parcel.h"
+#include "uv/gso.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -12,10 +12,10 @@
 #define UDP_SEGMENT 103
 #endif
 
-/* A shaper that cuts a parcel and has no room for all of it drops the rest, and
- * nobody is told.  So parcels are short: messages of 64 bytes still leave 64 at a
+/* A shaper that cuts such a packet and has no room for all of it drops the rest, and
+ * nobody is told.  So they are short: messages of 64 bytes still leave 64 at a
  * time, and larger ones gain less by more. */
-enum { PARCEL_BYTES = 16 * 1024 };
+enum { GSO_BYTES = 16 * 1024 };
 
 enum { CONTROL = CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(2) };
 
@@ -30,15 +30,15 @@ typedef struct shipment {
 } shipment;
 
 
-parcels parcels_of(int family, int type, int protocol) {
+gso gso_of(int family, int type, int protocol) {
   bool udp = (family == AF_INET || family == AF_INET6) && type == SOCK_DGRAM &&
              protocol == IPPROTO_UDP;
-  return (parcels){.largest = udp ? PARCEL_BYTES / 2 : 0};
+  return (gso){.largest = udp ? GSO_BYTES / 2 : 0};
 }
 
 
-const void *parcel_name(int family, const address *to,
-                        struct sockaddr_in6 *mapped, socklen_t *size) {
+const void *gso_name(int family, const address *to, struct sockaddr_in6 *mapped,
+                     socklen_t *size) {
   *size = to->length;
   if (family != AF_INET6 || to->u.any.sa_family != AF_INET)
     return &to->u;
@@ -66,7 +66,7 @@ static int send_one(int fd, int family, const outgoing *o) {
   socklen_t size = 0;
   ssize_t n;
   if (o->to != NULL)
-    name = parcel_name(family, o->to, &mapped, &size);
+    name = gso_name(family, o->to, &mapped, &size);
   do
     n = sendto(fd, o->bytes, o->size, MSG_DONTWAIT | MSG_NOSIGNAL, name, size);
   while (n < 0 && errno == EINTR);
@@ -84,7 +84,7 @@ static int send_with_fds(int fd, int family, const outgoing *o) {
     return -EOPNOTSUPP; /* the kernel would send without them */
   if (o->to != NULL)
     m.msg_name =
-        (void *)(uintptr_t)parcel_name(family, o->to, &mapped, &m.msg_namelen);
+        (void *)(uintptr_t)gso_name(family, o->to, &mapped, &m.msg_namelen);
   rights_put(&r, &m, o->fds, o->fd_count);
   do
     n = sendmsg(fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -112,7 +112,7 @@ static int as_one(const outgoing *v, int n, uint32_t largest) {
     return 1;
   for (; i < n && is_alike(&v[i], v) && v[i - 1].size == size; i++) {
     total += v[i].size;
-    if (v[i].size == 0 || v[i].size > size || total > PARCEL_BYTES)
+    if (v[i].size == 0 || v[i].size > size || total > GSO_BYTES)
       break;
   }
   return i;
@@ -161,8 +161,7 @@ static void add_source6(struct msghdr *m, char *room, const outgoing *o) {
   struct sockaddr_in6 mapped;
   socklen_t size;
   if (o->via != NULL) {
-    const struct sockaddr_in6 *via =
-        parcel_name(AF_INET6, o->via, &mapped, &size);
+    const struct sockaddr_in6 *via = gso_name(AF_INET6, o->via, &mapped, &size);
     info.ipi6_addr = via->sin6_addr;
     info.ipi6_ifindex = via->sin6_scope_id;
   }
@@ -194,7 +193,7 @@ static void pack(shipment *s, int family, const outgoing *v, int n,
     int count = as_one(v + i, n - i, largest);
     *m = (struct msghdr){.msg_iov = &s->vectors[s->vector_count]};
     if (v[i].to != NULL)
-      m->msg_name = (void *)(uintptr_t)parcel_name(
+      m->msg_name = (void *)(uintptr_t)gso_name(
           family, v[i].to, &s->mapped[s->size], &m->msg_namelen);
     for (int k = i; k < i + count; k++)
       add_bytes(s, m, &v[k]);
@@ -225,7 +224,7 @@ static int ship(int fd, shipment *s) {
 */
 
 /* A kernel that does not know UDP_SEGMENT would send one large message. */
-static uint32_t largest_of(int fd, parcels *p) {
+static uint32_t largest_of(int fd, gso *p) {
   int value;
   socklen_t size = sizeof value;
   if (p->largest > 0 && !p->asked) {
@@ -248,7 +247,7 @@ static bool may_be_refusal(int status) {
  * theirs, but of the path's (too large for it: EINVAL, in newer kernels
  * EMSGSIZE), of the device's, or of a short queue's (ENOBUFS), where what leaves
  * one by one is refused one by one, and so not lost. */
-static void learn(parcels *p, int status, size_t size) {
+static void learn(gso *p, int status, size_t size) {
   if (status == -EINVAL || status == -EMSGSIZE)
     p->largest = (uint32_t)size - 1;
   else if (status != -ENOMEM)
@@ -256,7 +255,7 @@ static void learn(parcels *p, int status, size_t size) {
 }
 
 
-static int send_many(int fd, int family, parcels *p, const outgoing *v, int n) {
+static int send_many(int fd, int family, gso *p, const outgoing *v, int n) {
   shipment s;
   pack(&s, family, v, n, largest_of(fd, p));
   int status = ship(fd, &s);
@@ -270,7 +269,7 @@ static int send_many(int fd, int family, parcels *p, const outgoing *v, int n) {
 }
 
 
-int parcel_send(int fd, int family, parcels *p, const outgoing *v, int n) {
+int gso_send(int fd, int family, gso *p, const outgoing *v, int n) {
   if (v->fd_count > 0)
     return send_with_fds(fd, family, v);
   if (n == 1 && !has_source(v))

@@ -14,7 +14,7 @@
 static const char noted_error, noted_text;
 
 
-void trace_init(lua_State *L) {
+void traceback_init(lua_State *L) {
   lua_createtable(L, 1, 0);
   lua_createtable(L, 0, 1);
   lua_pushliteral(L, "v");
@@ -34,11 +34,11 @@ static void set_noted(lua_State *L) {
 
 
 /* An interrupt has no place to tell. */
-bool trace_is_interrupt(lua_State *L, int err) {
-  const frame *f;
+bool traceback_is_interrupt(lua_State *L, int err) {
+  const cancel_scope *f;
   const task *t = task_current(L);
-  return t != NULL && t->interrupt && frame_interrupts(t, &f) &&
-         frame_raised(L, f, err);
+  return t != NULL && t->interrupt && cancel_scope_interrupts(t, &f) &&
+         cancel_scope_raised(L, f, err);
 }
 
 
@@ -51,7 +51,7 @@ static bool is_passed_on(lua_State *L) {
   lua_getinfo(L, "f", &ar);
   lua_CFunction raiser = lua_tocfunction(L, -1);
   lua_pop(L, 1);
-  return raiser == frame_timeout || raiser == frame_shield ||
+  return raiser == cancel_scope_timeout || raiser == cancel_scope_shield ||
          raiser == scope_run;
 }
 
@@ -67,20 +67,20 @@ static bool is_noted(lua_State *L, int err) {
 }
 
 
-int trace_handler(lua_State *L) {
+int traceback_handler(lua_State *L) {
   lua_settop(L, 1);
-  if (trace_is_interrupt(L, 1) || press_overtakes(L))
+  if (traceback_is_interrupt(L, 1) || preempt_overtakes(L))
     return 1;
   if (!is_passed_on(L) || !is_noted(L, 1)) {
     traceback_push(L, L, 1);
-    trace_note(L, 1, 2);
+    traceback_note(L, 1, 2);
   }
   lua_settop(L, 1);
   return 1;
 }
 
 
-void trace_note(lua_State *L, int err, int text) {
+void traceback_note(lua_State *L, int err, int text) {
   err = lua_absindex(L, err);
   lua_pushvalue(L, text);
   lua_pushvalue(L, err);
@@ -89,7 +89,7 @@ void trace_note(lua_State *L, int err, int text) {
 }
 
 
-void trace_take(lua_State *L, int err) {
+void traceback_take(lua_State *L, int err) {
   if (is_noted(L, err))
     lua_rawgetp(L, LUA_REGISTRYINDEX, &noted_text);
   else
