@@ -100,6 +100,31 @@ describe("layering", function()
     assert.same({}, wrong)
   end)
 
+  it("has headers that include each other in no circle", function()
+    local includes, state = {}, {}
+    for _, path in ipairs(sources) do
+      includes[path] = {}
+      for name in ("\n" .. read(path)):gmatch '\n%s*#%s*include%s*"([^"]*)"' do
+        table.insert(includes[path], "runtime/" .. name)
+      end
+    end
+    local function visit(path, from)
+      assert(state[path] ~= "open", ("%s includes %s, which includes it"):format(from, path))
+      if not state[path] then
+        state[path] = "open"
+        for _, name in ipairs(includes[path] or {}) do
+          visit(name, path)
+        end
+        state[path] = "done"
+      end
+    end
+    for _, path in ipairs(sources) do
+      if path:find "%.h$" then
+        visit(path)
+      end
+    end
+  end)
+
   it("includes uv.h below runtime/uv only", function()
     local wrong = {}
     for _, path in ipairs(sources) do
