@@ -188,7 +188,7 @@ describe("SIGINT and SIGTERM end what blocks in C:", function()
       for _, behind in ipairs {"while true do end", "io.read()", "os.execute 'exec sleep 9 >/dev/null 2>&1'"} do
         local p <close> = blocked({"-e", ([[
           local guard <close> = setmetatable({}, {__close = function()
-            os.execute "sleep 0.1; echo closed" -- it is hit once
+            os.execute "sleep 0.1; echo closed" -- it is preempted once
           end})
           print "ready"
           io.stdout:flush()

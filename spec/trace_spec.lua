@@ -495,7 +495,7 @@ describe("filters of a trace", function()
 end)
 
 describe("off", function()
-  it("a trace costs nothing: no watcher is left when the last has stopped", function()
+  it("a trace costs nothing: no tap is left when the last has stopped", function()
     local tracer = assert(trace.events())
     tracer:stop()
     local a, b = net.socketpair "mem"

@@ -292,7 +292,7 @@ struct backend {
   bool (*acceptable)(listener *l);
 
   /* Call listener_ready(l) when accept may succeed; once armed it stays so
-   * until listener_rest. */
+   * until rest. */
   int (*watch)(listener *l);
   void (*rest)(listener *l);
   void (*close_listener)(listener *l); /* calls listener_closed(l) later */

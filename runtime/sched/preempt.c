@@ -24,27 +24,27 @@
 ** What is in a shield is left alone, also in a system call.  Behind it the task is
 ** preempted.
 **
-** So a signal, and what is made of it, goes through these states.  `preempted` and
-** `held` set the hook; `nudged` ends system calls (world.h), and is for the task that
+** So a signal, and what is made of it, goes through these states of the host.
+** `preempt_due` and `held` set the hook; `nudged` ends system calls (world.h), and is for the task that
 ** runs and nobody else.
 **
-**   what happens                     preempted  held         nudged
-**   a signal comes                   set      -            set if a task runs that is
-**                                                          in no shield
-**   a task begins to run             -        if the task  set if preempted, but in
-**                                             is preempted   a shield
-**   it is heard: by the hook, by     cleared  set          cleared if it does not
-**   EINTR, at the end of a shield                          interrupt the task
-**   a task is interrupted because    -        set          set
+**   what happens                     due      held          nudged
+**   a signal comes                   set      -             set if a task runs that is
+**                                                           in no shield
+**   a task begins to run             -        if the task   set if due, but not in
+**                                             is preempted  a shield
+**   it is heard: by the hook, by     cleared  set           cleared if it does not
+**   EINTR, at the end of a shield                           interrupt the task
+**   a task is interrupted because    -        set           set
 **   the program ends, and has not
 **   been told: it begins to run, or
 **   a shield ends
-**   the interrupt is raised          -        -            cleared
-**   a shield begins, or a coroutine  -        -            cleared
+**   the interrupt is raised          -        -             cleared
+**   a shield begins, or a coroutine  -        -             cleared
 **   inside one goes on
-**   a task's run ends                -        -            cleared
-**   the loop hears it                cleared  -            (is clear)
-**   the last task has ended          cleared  cleared      cleared, and not set again
+**   a task's run ends                -        -             cleared
+**   the loop hears it                cleared  -             (is clear)
+**   the last task has ended          cleared  cleared       cleared, and not set again
 */
 
 #include <errno.h>

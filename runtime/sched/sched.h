@@ -250,7 +250,7 @@ int cancel_scope_trial(lua_State *L);
 void cancel_scope_blame(lua_State *L, cancel_scope *f,
                         int err); /* which it is to raise */
 
-/* Where errors began (trace.c).  The message handler of every pcallk here
+/* Where errors began (traceback.c).  The message handler of every pcallk here
  * notes the traceback of an error, but keeps the note of one that a cancel scope or
  * a scope raises again; traceback_take pushes the note and forgets it; traceback_note
  * puts one back before an error is raised again. */

@@ -19,7 +19,7 @@
 ** Who is ended by a signal dies of it in the end, having closed everything: so
 ** a parent can tell.
 **
-** SIGATTACH, a realtime signal, asks for a place to attach to (repl/attach.c).
+** SIGATTACH, a realtime signal, asks for a place to attach to (lua/neap/repl/attach.lua).
 **
 ** SIGPIPE ends the process when print or io wrote to a standard output that
 ** nobody reads any more, as it ends other programs in a pipeline.  A stream's
