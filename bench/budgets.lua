@@ -9,9 +9,9 @@ return {
   echo = {instructions = 2490, calls = 2.1},
   lines = {instructions = 1270, calls = 0.15},
   unix = {instructions = 2490, calls = 2.1},
-  connect = {instructions = 8250, calls = 7.8},
+  connect = {instructions = 8400, calls = 7.8},
   udp = {instructions = 1750, calls = 0.2},
   idle = {bytes = 1650}, -- of resident memory a connection: bench/idle.lua
-  start = {instructions = 735000, calls = 84},
-  start_net = {instructions = 1060000, calls = 84},
+  start = {instructions = 750000, calls = 84},
+  start_net = {instructions = 1080000, calls = 84},
 }

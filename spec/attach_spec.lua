@@ -242,12 +242,13 @@ describe("neap attach", function()
     local p <close> = start(idle, {env = {XDG_RUNTIME_DIR = ""}, uid = 4242, stderr = "pipe"})
     assert(process.run {"sh", "-c", 'mkdir "/tmp/neap-4242" && chown 65534 "/tmp/neap-4242"'})
     local result = attach(p, "counter")
+    local told = p.stderr:read "L"
     os.remove "/tmp/neap-4242"
     assert.equal("", result.stdout)
+    assert.equal("neap: attach: mkdir /tmp/neap-4242: operation not permitted (EPERM)\n", told)
     assert.matches("/tmp/neap%-4242 is not a folder of user 4242 alone", result.stderr)
     assert.equal(1, result.code)
     stop(p)
-    assert.equal("neap: attach: mkdir /tmp/neap-4242: operation not permitted (EPERM)\n", p.stderr:read "a")
   end)
 
   it("lets root into another user's process", function()
