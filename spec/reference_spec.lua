@@ -289,7 +289,7 @@ describe("annotated, and there, are the fields of", function()
 
   --- What C gives by name: where the names are, and samples.
   local by_name = {
-    ["neap.Stream"] = {"net/properties.c", '{"(%l+)", push_', function()
+    ["neap.Stream"] = {"net/stream_properties.c", '{"(%l+)", push_', function()
       local listener, a, b = connected()
       local c, d = net.socketpair()
       return {a, c}, {listener, a, b, c, d}

@@ -60,7 +60,7 @@ static void append(struct passing *p, const passed *x) {
 }
 
 
-/* A reader that waits for more than has arrived has to be told (read.c). */
+/* A reader that waits for more than has arrived has to be told (stream_read.c). */
 static void stop(stream *s) {
   if (s->reading)
     s->transport->stop_read(s);

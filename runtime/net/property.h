@@ -19,7 +19,7 @@ typedef struct property {
   void (*push)(lua_State *L, void *body);
 } property;
 
-/* properties.c, datagram_properties.c */
+/* stream_properties.c, datagram_properties.c */
 extern const property stream_fields[], datagram_fields[];
 
 /* On the stack are the metatable of a class and its methods: let both methods
