@@ -404,6 +404,7 @@ describe("SIGINT and SIGTERM", function()
       print(listener.port)
       io.stdout:flush()
       listener:serve(function(stream)
+        stream:write "welcome\n"
         for line in stream:lines() do
           task.sleep(0.05)
           stream:write(line, "\n")
@@ -419,7 +420,9 @@ describe("SIGINT and SIGTERM", function()
       clients[i]:write("hello\n")
       clients[i]:shutdown()
     end
-    task.sleep(0.02)
+    for i = 1, 20 do
+      assert.equal("welcome", clients[i]:read "l") -- it has been accepted
+    end
     assert.is_true(p:kill "SIGTERM")
     for i = 1, 20 do
       assert.equal("hello", clients[i]:read "l")
