@@ -180,27 +180,40 @@ function child.strace(options, script)
   return result
 end
 
+--- Was each refusal one that epoll could have made? What it has already, it never refuses.
+local function is_possible(calls)
+  local there = {}
+  for _, line in ipairs(calls) do
+    local set, what, fd, answer = line:match "epoll_ctl%((%d+), EPOLL_CTL_(%u+), (%d+),.* = (%-?%d+)"
+    local pair = set and set .. " " .. fd
+    if line:find "INJECTED" and (what ~= "ADD" or there[pair]) then
+      return false
+    elseif pair and answer == "0" then
+      there[pair] = what ~= "DEL"
+    end
+  end
+  return true
+end
+
 --- Run it again and again, each time with another of its descriptors refused by epoll: a
---- list of results. What epoll has already, it never refuses, so each thread must be
---- about to add one (strace counts the calls of each for itself).
+--- list of results. In which order they are added need not be the same each time.
 ---@param script string
 function child.unwatched(script)
-  local counts, spared, most = {}, {}, 0
+  local counts, most = {}, 0
   for _, line in ipairs(child.strace({"-f", "-e", "trace=epoll_ctl"}, script).calls) do
-    local thread, call = line:match "^(%d+) +(epoll_ctl.*)"
+    local thread = line:match "^(%d+) +epoll_ctl" -- strace counts for each by itself
     if thread then
-      local n = (counts[thread] or 0) + 1
-      counts[thread] = n
-      most = math.max(most, n)
-      spared[n] = spared[n] or not call:find "CTL_ADD.* = 0$"
+      counts[thread] = (counts[thread] or 0) + 1
+      most = math.max(most, counts[thread])
     end
   end
   local results = {}
   for n = 1, most do
-    if not spared[n] then
-      results[#results + 1] = child.strace({
-        "-f", "-e", "trace=epoll_ctl", "-e", "inject=epoll_ctl:error=ENOSPC:when=" .. n,
-      }, script)
+    local result = child.strace({
+      "-f", "-e", "trace=epoll_ctl", "-e", "inject=epoll_ctl:error=ENOSPC:when=" .. n,
+    }, script)
+    if is_possible(result.calls) then
+      results[#results + 1] = result
     end
   end
   return results
