@@ -270,6 +270,9 @@ describe("a worker", function()
     ["runs"] = "process.spawn {'sh', '-c', command, stdin = 'inherit'} task.sleep(100)",
   } do
     it("that is ended leaves the command that " .. what .. ", which is reaped at its end", function()
+      if child.neap:find "build%-threads" and what ~= "runs" then
+        pending "the thread sanitizer puts handlers of signals off while a call blocks"
+      end
       local begun = marker()
       local p <close> = assert(process.spawn {"timeout", "-s", "KILL", "60", child.neap, "-e",
         child.code([[
