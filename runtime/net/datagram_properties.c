@@ -25,42 +25,45 @@ static int done(lua_State *L, const datagram *d, int status, const char *op) {
 
 
 /*
-** datagram:set{name = value, ...} : datagram | nil, error
+** Options
 */
 
-static int l_set(lua_State *L) {
-  const datagram_box *b = datagram_box_of(L);
-  datagram *d = b->datagram;
-  sockspec spec;
-  spec.option_count = 0;
-  spec.type = d != NULL ? d->type : SOCK_DGRAM;
-  spec.protocol = 0;
-  options_parse_open(L, 2, d != NULL ? d->family : AF_INET, &spec);
-  d = b->datagram; /* a finalizer may have closed it */
-  int status = d != NULL ? 0 : -EBADF;
-  if (d != NULL)
-    datagram_flush(d); /* what was sent before goes out as it was then */
-  for (unsigned i = 0; i < spec.option_count && status == 0; i++)
-    status = d->transport->set(d, &spec.options[i]);
-  return done(L, d, status, "set");
+static sockspec about(void *body) {
+  const datagram *d = body;
+  return (sockspec){.family = d != NULL ? d->family : AF_INET,
+                    .type = d != NULL ? d->type : SOCK_DGRAM};
 }
 
 
-/*
-** datagram:get(name) : value | nil, error
-*/
+/* What was sent before goes out as it was then. */
+static int set_one(void *body, const sockopt *o) {
+  datagram *d = body;
+  datagram_flush(d);
+  return d->transport->set(d, o);
+}
+
+
+static int get_one(void *body, sockopt *o) {
+  datagram *d = body;
+  return d->transport->get(d, o);
+}
+
+
+static int failed(lua_State *L, void *body, int status, const char *op) {
+  return datagram_fail(L, body, status, op);
+}
+
+
+static const optioned options = {about, set_one, get_one, failed};
+
+
+static int l_set(lua_State *L) {
+  return property_set(L, (void *const *)datagram_box_of(L), &options);
+}
+
 
 static int l_get(lua_State *L) {
-  const datagram_box *b = datagram_box_of(L);
-  datagram *d = b->datagram;
-  sockopt o;
-  const option *row = options_ask(L, 2, d != NULL ? d->family : AF_INET, 0, &o);
-  d = b->datagram; /* a finalizer may have closed it */
-  int status = d != NULL ? d->transport->get(d, &o) : -EBADF;
-  if (status < 0)
-    return datagram_fail(L, d, status, "get");
-  options_push(L, row, &o);
-  return 1;
+  return property_get(L, (void *const *)datagram_box_of(L), &options);
 }
 
 

@@ -338,40 +338,43 @@ static int l_close(lua_State *L) {
 }
 
 
+static sockspec about(void *body) {
+  const listener *l = body;
+  if (l == NULL)
+    return (sockspec){.family = AF_INET, .type = SOCK_STREAM};
+  return (sockspec){.family = l->addr.u.any.sa_family,
+                    .type = SOCK_STREAM,
+                    .protocol = l->protocol};
+}
+
+
+static int set_one(void *body, const sockopt *o) {
+  listener *l = body;
+  return l->backend->set_listener(l, o);
+}
+
+
+static int get_one(void *body, sockopt *o) {
+  listener *l = body;
+  return l->backend->get_listener(l, o);
+}
+
+
+static int failed(lua_State *L, void *body, int status, const char *op) {
+  return fail_here(L, body, status, op);
+}
+
+
+static const optioned options = {about, set_one, get_one, failed};
+
+
 static int l_set(lua_State *L) {
-  const listener_box *b = check(L);
-  listener *l = b->listener;
-  sockspec spec;
-  spec.option_count = 0;
-  spec.type = SOCK_STREAM;
-  spec.protocol = l != NULL ? l->protocol : 0;
-  luaL_checktype(L, 2, LUA_TTABLE);
-  int family = l != NULL ? l->addr.u.any.sa_family : AF_INET;
-  options_parse_open(L, 2, family, &spec);
-  l = b->listener; /* a finalizer may have closed it */
-  int status = l != NULL ? 0 : -EBADF;
-  for (unsigned i = 0; i < spec.option_count && status == 0; i++)
-    status = l->backend->set_listener(l, &spec.options[i]);
-  if (status < 0)
-    return fail_here(L, l, status, "set");
-  lua_settop(L, 1);
-  return 1;
+  return property_set(L, (void *const *)check(L), &options);
 }
 
 
 static int l_get(lua_State *L) {
-  const listener_box *b = check(L);
-  listener *l = b->listener;
-  sockopt o;
-  int family = l != NULL ? l->addr.u.any.sa_family : AF_INET;
-  int protocol = l != NULL ? l->protocol : 0;
-  const option *row = options_ask(L, 2, family, protocol, &o);
-  l = b->listener; /* a finalizer may have closed it */
-  int status = l != NULL ? l->backend->get_listener(l, &o) : -EBADF;
-  if (status < 0)
-    return fail_here(L, l, status, "get");
-  options_push(L, row, &o);
-  return 1;
+  return property_get(L, (void *const *)check(L), &options);
 }
 
 

@@ -1,10 +1,12 @@
 #include "net/property.h"
 
+#include <errno.h>
 #include <lauxlib.h>
 #include <string.h>
 
 #include "host/class.h"
 #include "host/fields.h"
+#include "net/options.h"
 
 
 /*
@@ -106,4 +108,36 @@ uint64_t property_timeout(lua_State *L, int arg) {
                 "seconds from 0, or nil for no limit, expected");
   uint64_t timeout = seconds < 1e9 ? (uint64_t)(seconds * 1e9) : 0;
   return timeout == 0 && seconds < 1e9 ? 1 : timeout;
+}
+
+
+/*
+** Options
+*/
+
+/* A finalizer may close the body while arguments are checked: so it is fetched
+ * again behind that. */
+int property_set(lua_State *L, void *const *box, const optioned *how) {
+  sockspec spec = how->about(*box);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  options_parse_open(L, 2, spec.family, &spec);
+  int status = *box != NULL ? 0 : -EBADF;
+  for (unsigned i = 0; i < spec.option_count && status == 0; i++)
+    status = how->set(*box, &spec.options[i]);
+  if (status < 0)
+    return how->fail(L, *box, status, "set");
+  lua_settop(L, 1);
+  return 1;
+}
+
+
+int property_get(lua_State *L, void *const *box, const optioned *how) {
+  sockspec spec = how->about(*box);
+  sockopt o;
+  const option *row = options_ask(L, 2, spec.family, spec.protocol, &o);
+  int status = *box != NULL ? how->get(*box, &o) : -EBADF;
+  if (status < 0)
+    return how->fail(L, *box, status, "get");
+  options_push(L, row, &o);
+  return 1;
 }

@@ -41,6 +41,22 @@ void property_peer(lua_State *L, int status, const sockopt *peercred);
 /* The question whose answer property_peer takes. */
 sockopt property_ask_peer(void);
 
+/* A class whose objects have socket options, and begin with the pointer to their body,
+ * NULL while it is closed: what a body is (of NULL: something to check arguments by),
+ * how it is set and asked, and how a failure is told. */
+typedef struct optioned {
+  sockspec (*about)(void *body); /* family, type and protocol */
+  int (*set)(void *body, const sockopt *o);
+  int (*get)(void *body, sockopt *o);
+  int (*fail)(lua_State *L, void *body, int status, const char *op);
+} optioned;
+
+/* self:set{name = value, ...} : self | nil, error */
+int property_set(lua_State *L, void *const *box, const optioned *how);
+
+/* self:get(name) : value | nil, error */
+int property_get(lua_State *L, void *const *box, const optioned *how);
+
 /* settimeout(seconds?): in ns; 0 for none.  Raises for anything else. */
 uint64_t property_timeout(lua_State *L, int arg);
 

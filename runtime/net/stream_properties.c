@@ -6,7 +6,6 @@
 
 #include "host/error.h"
 #include "net/net.h"
-#include "net/options.h"
 #include "net/property.h"
 #include "sched/world.h"
 
@@ -20,48 +19,46 @@ static int family_of(stream *s) {
 
 
 /*
-** stream:set{name = value, ...} : stream | nil, error
+** Options
 */
 
-static int l_set(lua_State *L) {
-  const box *b = stream_box(L);
-  stream *s = b->stream;
-  sockspec spec;
-  spec.option_count = 0;
-  spec.type = SOCK_STREAM;
-  spec.protocol = s != NULL ? s->kind->protocol : 0;
-  luaL_checktype(L, 2, LUA_TTABLE);
-  options_parse_open(L, 2, s != NULL ? family_of(s) : AF_INET, &spec);
-  s = b->stream; /* a finalizer may have closed it */
+static sockspec about(void *body) {
+  stream *s = body;
   if (s == NULL)
-    return stream_fail(L, NULL, -EBADF, "set");
-  for (unsigned i = 0; i < spec.option_count; i++) {
-    int status = s->transport->set(s, &spec.options[i]);
-    if (status < 0)
-      return stream_fail(L, s, status, "set");
-  }
-  lua_settop(L, 1);
-  return 1;
+    return (sockspec){.family = AF_INET, .type = SOCK_STREAM};
+  return (sockspec){.family = family_of(s),
+                    .type = SOCK_STREAM,
+                    .protocol = s->kind->protocol};
 }
 
 
-/*
-** stream:get(name) : value | nil, error
-*/
+static int set_one(void *body, const sockopt *o) {
+  stream *s = body;
+  return s->transport->set(s, o);
+}
+
+
+static int get_one(void *body, sockopt *o) {
+  stream *s = body;
+  return s->transport->get(s, o);
+}
+
+
+static int failed(lua_State *L, void *body, int status, const char *op) {
+  return stream_fail(L, body, status, op);
+}
+
+
+static const optioned options = {about, set_one, get_one, failed};
+
+
+static int l_set(lua_State *L) {
+  return property_set(L, (void *const *)stream_box(L), &options);
+}
+
 
 static int l_get(lua_State *L) {
-  const box *b = stream_box(L);
-  stream *s = b->stream;
-  sockopt o;
-  int family = s != NULL ? family_of(s) : AF_INET;
-  int protocol = s != NULL ? s->kind->protocol : 0;
-  const option *row = options_ask(L, 2, family, protocol, &o);
-  s = b->stream; /* a finalizer may have closed it */
-  int status = s != NULL ? s->transport->get(s, &o) : -EBADF;
-  if (status < 0)
-    return stream_fail(L, s, status, "get");
-  options_push(L, row, &o);
-  return 1;
+  return property_get(L, (void *const *)stream_box(L), &options);
 }
 
 
