@@ -90,6 +90,28 @@ static const layer xor_layer = {
 
 
 /*
+** What cut and greet write with
+*/
+
+/* Give the bytes to `give`, at most so many at a time. */
+static ssize_t by_portions(stream *s, const struct iovec *v, int n, size_t most,
+                           int (*give)(stream *s, const struct iovec *v)) {
+  size_t sum = 0;
+  for (int i = 0; i < n; i++)
+    for (size_t k = 0, size; k < v[i].iov_len; k += size, sum += size) {
+      int status = layer_ready(s);
+      if (status < 0)
+        return sum > 0 ? (ssize_t)sum : status;
+      size = v[i].iov_len - k < most ? v[i].iov_len - k : most;
+      status = give(s, &(struct iovec){(char *)v[i].iov_base + k, size});
+      if (status < 0)
+        return status;
+    }
+  return (ssize_t)sum;
+}
+
+
+/*
 ** cut
 */
 
@@ -118,20 +140,13 @@ static int cut_long(stream *s, const struct iovec *v) {
 }
 
 
+static int cut_portion(stream *s, const struct iovec *v) {
+  return v->iov_len <= CUT_OUT ? cut_short(s, v) : cut_long(s, v);
+}
+
+
 static ssize_t cut_write(stream *s, const struct iovec *v, int n) {
-  size_t sum = 0;
-  for (int i = 0; i < n; i++)
-    for (size_t k = 0, size; k < v[i].iov_len; k += size, sum += size) {
-      int status = layer_ready(s);
-      if (status < 0)
-        return sum > 0 ? (ssize_t)sum : status;
-      size = v[i].iov_len - k < PORTION ? v[i].iov_len - k : PORTION;
-      struct iovec part = {(char *)v[i].iov_base + k, size};
-      status = size <= CUT_OUT ? cut_short(s, &part) : cut_long(s, &part);
-      if (status < 0)
-        return status;
-    }
-  return (ssize_t)sum;
+  return by_portions(s, v, n, PORTION, cut_portion);
 }
 
 
@@ -237,22 +252,15 @@ static void greet_end(stream *s) {
 }
 
 
+static int greet_portion(stream *s, const struct iovec *v) {
+  char head[] = {FRAME, (char)(v->iov_len >> 8), (char)v->iov_len};
+  struct iovec pieces[] = {{NULL, 0}, {head, sizeof head}, *v};
+  return layer_send(s, pieces, 2);
+}
+
+
 static ssize_t greet_write(stream *s, const struct iovec *v, int n) {
-  size_t sum = 0;
-  for (int i = 0; i < n; i++)
-    for (size_t k = 0, size; k < v[i].iov_len; k += size, sum += size) {
-      int status = layer_ready(s);
-      if (status < 0)
-        return sum > 0 ? (ssize_t)sum : status;
-      size = v[i].iov_len - k < FRAME_MAX ? v[i].iov_len - k : FRAME_MAX;
-      char head[] = {FRAME, (char)(size >> 8), (char)size};
-      struct iovec pieces[] = {
-          {NULL, 0}, {head, sizeof head}, {(char *)v[i].iov_base + k, size}};
-      status = layer_send(s, pieces, 2);
-      if (status < 0)
-        return status;
-    }
-  return (ssize_t)sum;
+  return by_portions(s, v, n, FRAME_MAX, greet_portion);
 }
 
 
