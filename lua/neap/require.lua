@@ -15,7 +15,7 @@ local builtin = ...
 local package, type, tostring, error = package, type, tostring, error
 local select, loadfile, setmetatable = select, loadfile, setmetatable
 local concat, insert, format, gsub = table.concat, table.insert, string.format, string.gsub
-local match = string.match
+local sub = string.sub
 local searchpath, getinfo, open = package.searchpath, debug.getinfo, io.open
 local loaded = package.loaded
 local ENOENT, ENOTDIR = 2, 20
@@ -112,7 +112,7 @@ end
 local function load_module(name, find_loader)
   local loader, extra = find_loader(name)
   local value = loader(name, extra)
-  if extra == BUILTIN and match(name, "%.core$") then
+  if extra == BUILTIN and sub(name, -5) == ".core" then
     cores[name] = value
     return value, extra
   end
