@@ -33,3 +33,11 @@ void class_open_closing(lua_State *L, const char *class, lua_CFunction close) {
   const luaL_Reg both[] = {{"__close", close}, {"__gc", close}, {NULL, NULL}};
   class_open(L, class, both, NULL, NULL);
 }
+
+
+int class_concat(lua_State *L) {
+  luaL_tolstring(L, 1, NULL);
+  luaL_tolstring(L, 2, NULL);
+  lua_concat(L, 2);
+  return 1;
+}

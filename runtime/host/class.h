@@ -19,6 +19,9 @@ void class_open(lua_State *L, const char *class, const luaL_Reg *metamethods,
  * when they are collected. */
 void class_open_closing(lua_State *L, const char *class, lua_CFunction close);
 
+/* A __concat, of both as texts. */
+int class_concat(lua_State *L);
+
 /* In such an __index: push the method of that name, or nil and return false. */
 static inline bool class_method(lua_State *L) {
   lua_pushvalue(L, 2);

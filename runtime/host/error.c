@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "host/class.h"
 #include "host/fields.h"
 
 #define CLASS "neap.Error"
@@ -136,14 +137,6 @@ static int l_tostring(lua_State *L) {
 }
 
 
-static int l_concat(lua_State *L) {
-  luaL_tolstring(L, 1, NULL);
-  luaL_tolstring(L, 2, NULL);
-  lua_concat(L, 2);
-  return 1;
-}
-
-
 /*
 ** error.new{code=, message=, op=, endpoint=, ...} : err
 */
@@ -173,16 +166,14 @@ static int l_is(lua_State *L) {
 
 
 static const luaL_Reg metamethods[] = {
-    {"__tostring", l_tostring}, {"__concat", l_concat}, {NULL, NULL}};
+    {"__tostring", l_tostring}, {"__concat", class_concat}, {NULL, NULL}};
 
 static const luaL_Reg functions[] = {
     {"new", l_new}, {"is", l_is}, {NULL, NULL}};
 
 
 int luaopen_neap_error(lua_State *L) {
-  if (luaL_newmetatable(L, CLASS))
-    luaL_setfuncs(L, metamethods, 0);
-  lua_pop(L, 1);
+  class_open(L, CLASS, metamethods, NULL, NULL);
   luaL_newlib(L, functions);
   return 1;
 }

@@ -11,6 +11,7 @@
 #include <lauxlib.h>
 #include <string.h>
 
+#include "host/class.h"
 #include "net/net.h"
 
 #define CLASS "neap.Address"
@@ -104,13 +105,6 @@ static int l_tostring(lua_State *L) {
   return 1;
 }
 
-static int l_concat(lua_State *L) {
-  luaL_tolstring(L, 1, NULL);
-  luaL_tolstring(L, 2, NULL);
-  lua_concat(L, 2);
-  return 1;
-}
-
 static int l_eq(lua_State *L) {
   const address *a = address_test(L, 1), *b = address_test(L, 2);
   lua_pushboolean(L, a != NULL && b != NULL && address_equal(a, b));
@@ -136,7 +130,7 @@ static const luaL_Reg methods[] = {
     {"__index", l_index},
     {"__newindex", l_newindex},
     {"__tostring", l_tostring},
-    {"__concat", l_concat},
+    {"__concat", class_concat},
     {"__eq", l_eq},
     {"__lt", l_lt},
     {"__le", l_le},

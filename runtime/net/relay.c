@@ -9,6 +9,7 @@
 
 #include <errno.h>
 
+#include "host/class.h"
 #include "net/inbox.h"
 #include "net/net.h"
 #include "net/relay.h"
@@ -358,10 +359,5 @@ int moved_lua(lua_State *L) {
 
 
 void relay_open(lua_State *L) {
-  luaL_newmetatable(L, CLASS);
-  lua_pushcfunction(L, l_close);
-  lua_setfield(L, -2, "__close");
-  lua_pushcfunction(L, l_close);
-  lua_setfield(L, -2, "__gc");
-  lua_pop(L, 1);
+  class_open_closing(L, CLASS, l_close);
 }

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdatomic.h>
 
+#include "host/class.h"
 #include "host/coroutine.h"
 #include "host/error.h"
 #include "sched/sched.h"
@@ -368,10 +369,5 @@ static int l_close(lua_State *L) {
 
 
 void cancel_scope_open(lua_State *L) {
-  luaL_newmetatable(L, CLASS);
-  lua_pushcfunction(L, l_close);
-  lua_setfield(L, -2, "__close");
-  lua_pushcfunction(L, l_close);
-  lua_setfield(L, -2, "__gc");
-  lua_pop(L, 1);
+  class_open_closing(L, CLASS, l_close);
 }

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "host/class.h"
 #include "host/error.h"
 #include "sched/sched.h"
 
@@ -464,10 +465,5 @@ static const luaL_Reg metamethods[] = {
 
 
 void scope_open(lua_State *L) {
-  luaL_newmetatable(L, CLASS);
-  luaL_setfuncs(L, metamethods, 0);
-  luaL_newlib(L, methods);
-  lua_pushcclosure(L, l_index, 1);
-  lua_setfield(L, -2, "__index");
-  lua_pop(L, 1);
+  class_open(L, CLASS, metamethods, methods, l_index);
 }
