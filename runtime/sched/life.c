@@ -173,8 +173,8 @@ void life_end(host *h) {
   host_close(h);
   h->exit_status = status;
   h->quiet = true;
-  for (const subsystem *s = last(h); s-- > h->subsystems;)
-    if (s->end != NULL)
+  for (const subsystem *s = last(h); s > h->subsystems;)
+    if ((--s)->end != NULL)
       s->end(h);
 }
 
@@ -188,8 +188,8 @@ void life_close(host *h) {
   if (!h->ended)
     life_end(h);
   h->world->close(h); /* the last bodies are freed in it */
-  for (const subsystem *s = last(h); s-- > h->subsystems;)
-    if (s->close != NULL)
+  for (const subsystem *s = last(h); s > h->subsystems;)
+    if ((--s)->close != NULL)
       s->close(h);
   sched_close(h);
   free(h->told);
