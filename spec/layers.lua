@@ -28,17 +28,15 @@ for _, kind in ipairs {"tcp", "unix", "mem"} do
   describe(("a layer over %s"):format(kind), function()
     local lower, theirs, upper
 
-    before_each(function()
-      lower, theirs = transports.pair(kind)
-    end)
-
     after_each(function()
       if upper then
         upper:reset()
       end
-      lower:reset()
-      theirs:reset()
       upper = nil
+    end)
+
+    transports.each_test(kind, function(a, b)
+      lower, theirs = a, b
     end)
 
     it("turns what passes, both ways", function()
@@ -240,13 +238,8 @@ for _, kind in ipairs {"tcp", "unix", "mem"} do
   describe(("a layer over %s, with a protocol of its own,"):format(kind), function()
     local lower, theirs
 
-    before_each(function()
-      lower, theirs = transports.pair(kind)
-    end)
-
-    after_each(function()
-      lower:reset()
-      theirs:reset()
+    transports.each_test(kind, function(a, b)
+      lower, theirs = a, b
     end)
 
     it("is open when its peer has answered", function()

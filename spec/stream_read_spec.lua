@@ -13,21 +13,9 @@ for _, kind in ipairs(transports.names) do
   describe(("a stream (%s)"):format(kind), function()
     local ours, theirs
 
-    before_each(function()
-      ours, theirs = transports.pair(kind)
+    local renew = transports.each_test(kind, function(a, b)
+      ours, theirs = a, b
     end)
-
-    after_each(function()
-      ours:reset()
-      theirs:reset()
-    end)
-
-    --- Two more ends in the place of those that a test has used up.
-    local function renew()
-      ours:reset()
-      theirs:reset()
-      ours, theirs = transports.pair(kind)
-    end
 
     describe("reads as an io file does:", function()
       local texts = {

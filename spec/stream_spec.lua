@@ -19,21 +19,9 @@ for _, kind in ipairs(transports.names) do
   describe(("a stream (%s)"):format(kind), function()
     local ours, theirs
 
-    before_each(function()
-      ours, theirs = transports.pair(kind)
+    local renew = transports.each_test(kind, function(a, b)
+      ours, theirs = a, b
     end)
-
-    after_each(function()
-      ours:reset()
-      theirs:reset()
-    end)
-
-    --- Two more ends in the place of those that a test has used up.
-    local function renew()
-      ours:reset()
-      theirs:reset()
-      ours, theirs = transports.pair(kind)
-    end
 
     describe("settimeout", function()
       it("limits each later wait", function()
@@ -199,11 +187,12 @@ for _, kind in ipairs(transports.names) do
       end)
 
       it("J1: happens when nothing refers to it any more", function()
-        ours:write "last words"
-        ours = net.socketpair() -- luacheck: ignore 311
+        local mine, other <close> = transports.pair(kind)
+        mine:write "last words"
+        mine = nil -- luacheck: ignore 311
         collectgarbage()
         collectgarbage()
-        assert.equal("last words", theirs:read "a")
+        assert.equal("last words", other:read "a")
       end)
 
       it("J2: does not happen while a task waits for it", function()

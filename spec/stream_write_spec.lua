@@ -16,13 +16,8 @@ for _, kind in ipairs(transports.names) do
   describe(("a stream (%s)"):format(kind), function()
     local ours, theirs
 
-    before_each(function()
-      ours, theirs = transports.pair(kind)
-    end)
-
-    after_each(function()
-      ours:reset()
-      theirs:reset()
+    transports.each_test(kind, function(a, b)
+      ours, theirs = a, b
     end)
 
     describe("write", function()

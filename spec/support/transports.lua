@@ -1,6 +1,7 @@
 --- Connected pairs of streams, by every transport that is a stream: for specs
 --- that hold over each of them.
 
+local busted = require "busted"
 local net = require "neap.net"
 local task = require "neap.task"
 
@@ -74,6 +75,31 @@ function transports.pair(kind)
     return connected(table.unpack(listening[kind]))
   end
   return assert(net.socketpair(kind))
+end
+
+--- Pairs for a `describe`: each of its tests is given one of its own, which is gone after it.
+---@param kind string
+---@param give fun(a: neap.Stream, b: neap.Stream)
+---@return fun() renew  gives two more, in the place of those that a test has used up
+function transports.each_test(kind, give)
+  local a, b
+
+  local function open()
+    a, b = transports.pair(kind)
+    give(a, b)
+  end
+
+  local function reset()
+    a:reset()
+    b:reset()
+  end
+
+  busted.before_each(open)
+  busted.after_each(reset)
+  return function()
+    reset()
+    open()
+  end
 end
 
 --- A pair of which the first is soon full, when the second does not read.
