@@ -9,7 +9,7 @@ local time = require "neap.time"
 local wire = require "neap.repl.wire"
 
 local neap = child.neap
-local patient = neap:find "build%-" and 5 or 1
+local patient = child.sanitized and 5 or 1
 
 local runtime -- stands for XDG_RUNTIME_DIR
 local copy, remove_copy -- of the executable, which other users may run

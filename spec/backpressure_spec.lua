@@ -8,12 +8,12 @@ local time = require "neap.time"
 
 local child = require "spec.support.child"
 
-local neap = (os.getenv "NEAP_BUILD" or "build") .. "/neap"
+local neap = child.neap
 
 local MiB = 1 << 20
 
 --- How much of the full number a slower build does.
-local scale = neap:find "stress" and 0.02 or neap:find "check" and 0.2 or 1
+local scale = child.stress and 0.02 or child.kind == "check" and 0.2 or 1
 
 --- Found by each script below. The peak of memory is the kernel's own, from
 --- when it was last reset.

@@ -2,7 +2,7 @@
 
 local net = require "neap.net"
 local task = require "neap.task"
-local neap = require "spec.support.child".neap
+local child = require "spec.support.child"
 local closing = require "spec.support.tasks".closing
 
 describe("a wait inside coroutines", function()
@@ -309,7 +309,7 @@ describe("a wait inside coroutines", function()
     f()
     collectgarbage()
     local before = collectgarbage "count"
-    for _ = 1, neap:find "stress" and 100 or 20000 do
+    for _ = 1, child.stress and 100 or 20000 do
       f()
     end
     collectgarbage()
@@ -429,7 +429,7 @@ describe("the collector", function()
     it("may be " .. name .. " (J18)", function()
       collectgarbage()
       set()
-      local n = neap:find "stress" and 20 or 200
+      local n = child.stress and 20 or 200
       local got = 0
       task.scope(function(s)
         for i = 1, n do

@@ -4,7 +4,7 @@ local net = require "neap.net"
 local process = require "neap.process"
 local task = require "neap.task"
 
-local neap = (os.getenv "NEAP_BUILD" or "build") .. "/neap"
+local neap = require "spec.support.child".neap
 
 --- Start a script that serves, and wait for its `lines` first lines.
 local function start(lines, ...)

@@ -19,7 +19,7 @@ local lfs = require "lfs"
 local net = require "neap.net"
 local process = require "neap.process"
 
-local neap = (os.getenv "NEAP_BUILD" or "build") .. "/neap"
+local neap = require "spec.support.child".neap
 local port = 20000 + process.pid % 10000
 
 local pages = {"README.md"}

@@ -3,7 +3,7 @@
 local net = require "neap.net"
 local process = require "neap.process"
 
-local neap = (os.getenv "NEAP_BUILD" or "build") .. "/neap"
+local neap = require "spec.support.child".neap
 
 --- Compares net.interfaces with `ip -json addr`: prints one line for each difference.
 local compare = [[

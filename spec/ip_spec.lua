@@ -7,7 +7,7 @@ local task = require "neap.task"
 local code = require "spec.support.child".code
 local code_of = require "spec.support.failed"
 
-local neap = (os.getenv "NEAP_BUILD" or "build") .. "/neap"
+local neap = require "spec.support.child".neap
 
 local function has_ipv6()
   local listener = net.listen "tcp6://[::1]:0"

@@ -198,7 +198,7 @@ describe("a file has one idea, and at most", function()
 end)
 
 describe("the objects outside runtime/uv", function()
-  local build = os.getenv "NEAP_BUILD"
+  local build = require "spec.support.child".build
 
   --- The global symbols of some objects, without the marks of _FORTIFY_SOURCE.
   local function symbols(which, objects)
@@ -278,6 +278,24 @@ describe("the objects outside runtime/uv", function()
     for name in pairs(symbols("--undefined-only", uv)) do
       assert(not name:find "^uv_fs_" and not name:find "^uv_get.*info$" and name ~= "uv_queue_work"
         and name ~= "uv_random", name)
+    end
+  end)
+end)
+
+describe("a spec", function()
+  it("asks spec/support/child.lua which build it tests, which alone reads that", function()
+    local readers = {}
+    for _, path in ipairs(files("spec", "%.lua$")) do
+      readers[#readers + 1] = read(path):find 'getenv%s*%(?%s*["\']NEAP_BUILD' and path
+    end
+    assert.same({"spec/support/child.lua"}, readers)
+  end)
+
+  it("asks it for the kind of that build, and not for its path", function()
+    for _, path in ipairs(files("spec", "%.lua$")) do
+      for _, verb in ipairs {"find", "match"} do
+        assert.is_nil(read(path):match("%f[%w]neap:" .. verb), path)
+      end
     end
   end)
 end)

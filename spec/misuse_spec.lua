@@ -9,7 +9,7 @@ local trace = require "neap.trace"
 local worker = require "neap.worker"
 local core = require "neap.task.core"
 
-local neap = (os.getenv "NEAP_BUILD" or "build") .. "/neap"
+local neap = require "spec.support.child".neap
 
 local function run(script)
   return assert(process.run {neap, "-e", script, stderr = "stdout"})

@@ -5,7 +5,7 @@ local net = require "neap.net"
 local process = require "neap.process"
 local task = require "neap.task"
 
-local neap = (os.getenv "NEAP_BUILD" or "build") .. "/neap"
+local neap = child.neap
 
 describe("net.resolve", function()
   it("knows localhost, and gives each address once", function()

@@ -10,10 +10,7 @@ local task = require "neap.task"
 
 local code = require "spec.support.child".code
 
-local neap = (os.getenv "NEAP_BUILD" or "build") .. "/neap"
-if not neap:find "^/" then
-  neap = lfs.currentdir() .. "/" .. neap
-end
+local neap = require "spec.support.child".neap
 
 local row, reason
 

@@ -5,7 +5,7 @@ local time = require "neap.time"
 
 local nowhere = require "spec.support.child".missing
 
-local neap = (os.getenv "NEAP_BUILD" or "build") .. "/neap"
+local neap = require "spec.support.child".neap
 
 local function sh(line, options)
   options = options or {}

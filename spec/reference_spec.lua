@@ -494,7 +494,7 @@ end)
 -- Examples: each is a program of its own, in an empty folder, that says what its
 -- comments `--> ...` say, nothing on stderr, and ends well.
 
-local neap = (os.getenv "NEAP_BUILD" or lfs.currentdir() .. "/build") .. "/neap"
+local neap = require "spec.support.child".neap
 
 --- Run it in a new folder, which must be empty again behind it.
 local function run(example)

@@ -11,7 +11,7 @@ local transports = require "spec.support.transports"
 local pattern = transports.pattern
 
 --- Less under sanitizers.
-local megabytes = (os.getenv "NEAP_BUILD" or "build") == "build" and 64 or 4
+local megabytes = require "spec.support.child".sanitized and 4 or 64
 
 local MIB = 1 << 20
 

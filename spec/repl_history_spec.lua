@@ -96,7 +96,7 @@ describe("the prompt's history", function()
     sh [[cd "$1/.local/state/neap" && truncate -s 300M history && printf '\nlast\n' >> history]]
     local said, most = history()
     assert.equal("2\tlast\tadded\tnil\n", said)
-    assert(most < 100 * 1024 * (child.neap:find "build%-" and 8 or 1), most)
+    assert(most < 100 * 1024 * (child.sanitized and 8 or 1), most)
     sh [[cd "$1/.local/state/neap" && head -c 100000 /dev/zero | tr '\0' x > history; printf '\nlast\n' >> history]]
     assert.equal("2\tlast\tadded\tnil\n", (history()))
   end)

@@ -6,8 +6,8 @@ local screen = require "spec.support.screen"
 local task = require "neap.task"
 local time = require "neap.time"
 
-local neap = (os.getenv "NEAP_BUILD" or "build") .. "/neap"
-local patient = neap:find "build%-" and 5 or 1 -- a sanitizer slows things down
+local neap = child.neap
+local patient = child.sanitized and 5 or 1 -- a sanitizer slows things down
 
 local function need_tmux()
   if not screen.is_there() then

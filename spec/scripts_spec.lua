@@ -7,7 +7,7 @@ local process = require "neap.process"
 local task = require "neap.task"
 local time = require "neap.time"
 
-local neap = (os.getenv "NEAP_BUILD" or "build") .. "/neap"
+local neap = require "spec.support.child".neap
 
 -- Where to listen, for each kind of stream; v6 only where there is some.
 local has_v6 = net.listen "tcp://[::1]:0"

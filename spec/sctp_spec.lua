@@ -212,7 +212,7 @@ end)
 
 --- Why the virtual machine is not to be started here; nil: it is.
 local function why_not()
-  if child.neap:match "([^/]+)/neap$" ~= "build" then
+  if child.kind ~= "release" then
     return "only the release build starts a virtual machine"
   elseif (os.getenv "LD_PRELOAD" or ""):find "valgrind" then
     return "a virtual machine is not started under valgrind"

@@ -4,7 +4,7 @@
 local process = require "neap.process"
 local task = require "neap.task"
 
-local neap = (os.getenv "NEAP_BUILD" or "build") .. "/neap"
+local neap = require "spec.support.child".neap
 
 --- Run until the condition holds, for two seconds at most.
 local function await(condition)

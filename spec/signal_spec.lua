@@ -4,7 +4,7 @@ local task = require "neap.task"
 
 local child = require "spec.support.child"
 
-local neap = (os.getenv "NEAP_BUILD" or "build") .. "/neap"
+local neap = child.neap
 
 --- A second neap that runs this script, its output a pipe.
 local function start(script)

@@ -2,7 +2,7 @@ local child = require "spec.support.child"
 local net = require "neap.net"
 local process = require "neap.process"
 
-local neap = (os.getenv "NEAP_BUILD" or "build") .. "/neap"
+local neap = child.neap
 
 local read_all = [[
   local text, err = require "neap.stdio".stdin:read "a"

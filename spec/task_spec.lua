@@ -5,7 +5,7 @@ local time = require "neap.time"
 local child = require "spec.support.child"
 local failure_of = require "spec.support.tasks".failure_of
 
-local neap, stress = child.neap, child.stress
+local stress = child.stress
 
 describe("task.spawn", function()
   it("starts tasks in their order, and not before its caller waits", function()
@@ -293,7 +293,7 @@ describe("many values", function()
       end,
     }
     for name, call in pairs(calls) do
-      for n = 0, 300, (stress or neap:find "check") and 7 or 1 do
+      for n = 0, 300, (stress or child.kind == "check") and 7 or 1 do
         local list = numbers(n)
         assert.same(list, {call(table.unpack(list))}, name)
       end

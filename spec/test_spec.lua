@@ -3,7 +3,7 @@ local task = require "neap.task"
 
 -- Specs that are run by a second neap, whose output and status are looked at.
 
-local neap = os.getenv "NEAP_BUILD" and os.getenv "NEAP_BUILD" .. "/neap" or "build/neap"
+local neap = require "spec.support.child".neap
 
 local function run(spec, arguments, environment)
   local name = os.tmpname()

@@ -1,5 +1,6 @@
 --- A second neap, for what is not to happen to the one that tests.
 
+local lfs = require "lfs"
 local process = require "neap.process"
 
 -- The one that a spec finds in a test; what `require "busted"` has begins a test.
@@ -7,14 +8,28 @@ local pending = require "busted.core"().pending
 
 local child = {}
 
---- The executable under test.
-child.neap = (os.getenv "NEAP_BUILD" or "build") .. "/neap"
+--- The folder of the build under test, where the environment names it.
+child.build = os.getenv "NEAP_BUILD"
+
+local build = child.build or "build"
+if build:sub(1, 1) ~= "/" then
+  build = lfs.currentdir() .. "/" .. build
+end
+
+--- The executable under test, from wherever it is started.
+child.neap = build .. "/neap"
+
+--- What build that is, as its folder says: "release", "check", "threads", "stress".
+child.kind = build:match "/build%-([^/]+)/*$" or "release"
+
+--- Does a sanitizer make it slower, and its memory more?
+child.sanitized = child.kind ~= "release"
 
 --- Does it collect all garbage before each resume?
-child.stress = child.neap:find "stress" ~= nil
+child.stress = child.kind == "stress"
 
 --- How many of something are many: sanitizers make a build some ten times slower.
-child.many = child.stress and 100 or child.neap:find "check" and 1000 or 10000
+child.many = child.stress and 100 or child.kind == "check" and 1000 or 10000
 
 --- Code for `neap -e`, which has no arguments of its own, that finds some in `...`
 --- and `arg`.
@@ -149,7 +164,7 @@ end
 function child.run_short_of_memory(size, script, source)
   local line = ([[exec prlimit --as=%d -- "$0" -e "$1"]]):format(size << 20)
   local env
-  if child.neap:find "build%-" then
+  if child.sanitized then
     line = 'exec "$0" -e "$1"'
     env = env_with "detect_leaks=0:allocator_may_return_null=1:max_allocation_size_mb=4"
     env.TSAN_OPTIONS = (env.TSAN_OPTIONS or "") .. ":allocator_may_return_null=1:max_allocation_size_mb=4"

@@ -8,11 +8,7 @@ local process = require "neap.process"
 
 local folder = {}
 
---- The executable under test, from wherever it is started.
 folder.neap = require "spec.support.child".neap
-if folder.neap:sub(1, 1) ~= "/" then
-  folder.neap = lfs.currentdir() .. "/" .. folder.neap
-end
 
 function folder.make()
   folder.path = os.tmpname()
