@@ -5,6 +5,7 @@ local process = require "neap.process"
 local task = require "neap.task"
 local neaps = require "spec.support.child"
 local code_of = require "spec.support.failed"
+local folder = require "spec.support.folder"
 local unix = require "spec.support.unix"
 
 local assert_meet, child, exists = unix.assert_meet, unix.child, unix.exists
@@ -12,28 +13,16 @@ local kill, mode_of, read_file, sh = unix.kill, unix.mode_of, unix.read_file, un
 local neap = neaps.neap
 local write_file = unix.write_file
 
-local folder
-
 describe("a unix socket", function()
-  setup(function()
-    folder = sh "mktemp -d /tmp/neapXXXXXX"
-    assert(os.execute("chmod 755 " .. folder))
-  end)
-
-  teardown(function()
-    os.execute("rm -r " .. folder)
-  end)
+  before_each(folder.make)
+  after_each(folder.remove)
 
   describe("'s file", function()
     local path, endpoint
 
     before_each(function()
-      path = folder .. "/file"
+      path = folder.path .. "/file"
       endpoint = "unix:" .. path
-    end)
-
-    after_each(function()
-      os.execute(("rm -rf %s/*"):format(folder))
     end)
 
     --- Leave a socket's file whose owner was killed.
@@ -263,7 +252,7 @@ describe("a unix socket", function()
           starters[i].stdin:close()
           starters[i]:wait()
         end
-        assert.equal("", sh("ls -A " .. folder))
+        assert.equal("", sh("ls -A " .. folder.path))
       end)
     end
 

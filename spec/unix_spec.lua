@@ -9,6 +9,7 @@ local missing = require "spec.support.child".missing
 local neap = require "spec.support.child".neap
 local run_as_nobody = require "spec.support.child".run_as_nobody
 local code_of = require "spec.support.failed"
+local folder = require "spec.support.folder"
 local unix = require "spec.support.unix"
 
 local assert_meet, child = unix.assert_meet, unix.child
@@ -27,21 +28,13 @@ local function kernel_names()
   return names
 end
 
-local folder
-
 describe("a unix socket", function()
-  setup(function()
-    folder = sh "mktemp -d /tmp/neapXXXXXX"
-    assert(os.execute("chmod 755 " .. folder))
-  end)
-
-  teardown(function()
-    os.execute("rm -r " .. folder)
-  end)
+  before_each(folder.make)
+  after_each(folder.remove)
 
   describe("at a path", function()
     it("of 107 bytes is there, and nowhere else (F1)", function()
-      local path = folder .. "/" .. ("p"):rep(107 - #folder - 1)
+      local path = folder.path .. "/" .. ("p"):rep(107 - #folder.path - 1)
       assert.equal(107, #path)
       do
         local listener <close> = assert(net.listen("unix:" .. path))
@@ -56,20 +49,20 @@ describe("a unix socket", function()
 
     for _, length in ipairs {108, 200, 5000} do
       it(("of %d bytes is refused, not cut short (F1)"):format(length), function()
-        local path = folder .. "/" .. ("p"):rep(length - #folder - 1)
+        local path = folder.path .. "/" .. ("p"):rep(length - #folder.path - 1)
         for _, open in ipairs {net.listen, net.connect} do
           local none, err = open("unix:" .. path)
           assert.equal("ENAMETOOLONG", code_of(none, err))
         end
-        assert.equal("", sh('ls -A "$1"', folder))
+        assert.equal("", sh('ls -A "$1"', folder.path))
       end)
     end
 
     it("that is empty or has a zero in it is a mistake (F1)", function()
       for text, why in pairs {
         ["unix:"] = "the path is empty",
-        ["unix:" .. folder .. "/a\0b"] = "zero byte",
-        ["unix:\0" .. folder] = "zero byte",
+        ["unix:" .. folder.path .. "/a\0b"] = "zero byte",
+        ["unix:\0" .. folder.path] = "zero byte",
       } do
         for _, open in ipairs {net.listen, net.connect} do
           assert.error_matches(function()
@@ -77,20 +70,20 @@ describe("a unix socket", function()
           end, why)
         end
       end
-      assert.equal("", sh('ls -A "$1"', folder))
+      assert.equal("", sh('ls -A "$1"', folder.path))
     end)
 
     it("may be relative, and hold any byte but zero", function()
       local name = "r\xff \n:%" .. process.pid
-      local listener = assert(net.listen("unix:./../../../../../../../.." .. folder .. "/" .. name))
-      assert.is_true(exists(folder .. "/" .. name))
-      assert_meet(listener, "unix:" .. folder .. "/" .. name)
+      local listener = assert(net.listen("unix:./../../../../../../../.." .. folder.path .. "/" .. name))
+      assert.is_true(exists(folder.path .. "/" .. name))
+      assert_meet(listener, "unix:" .. folder.path .. "/" .. name)
       listener:close()
-      assert.is_false(exists(folder .. "/" .. name))
+      assert.is_false(exists(folder.path .. "/" .. name))
     end)
 
     it("has the path as its address at all ends but the client's own", function()
-      local path = folder .. "/ends"
+      local path = folder.path .. "/ends"
       local listener <close> = assert(net.listen("unix:" .. path))
       local a, b = connected(listener)
       assert.equal(path, tostring(a.remoteaddr))
@@ -104,11 +97,10 @@ describe("a unix socket", function()
     end)
 
     it("is not made where there is no folder, or no permission", function()
-      assert.equal("ENOENT", code_of(net.listen("unix:" .. folder .. "/none/x")))
-      write_file(folder .. "/plain", "")
-      assert.equal("ENOTDIR", code_of(net.listen("unix:" .. folder .. "/plain/x")))
-      assert.equal("EADDRINUSE", code_of(net.listen("unix:" .. folder)))
-      os.remove(folder .. "/plain")
+      assert.equal("ENOENT", code_of(net.listen("unix:" .. folder.path .. "/none/x")))
+      write_file(folder.path .. "/plain", "")
+      assert.equal("ENOTDIR", code_of(net.listen("unix:" .. folder.path .. "/plain/x")))
+      assert.equal("EADDRINUSE", code_of(net.listen("unix:" .. folder.path)))
     end)
   end)
 
@@ -199,12 +191,8 @@ describe("a unix socket", function()
     local path, endpoint
 
     before_each(function()
-      path = folder .. "/to"
+      path = folder.path .. "/to"
       endpoint = "unix:" .. path
-    end)
-
-    after_each(function()
-      os.execute(("rm -rf %s/*"):format(folder))
     end)
 
     --- What nobody gets from connecting.
@@ -234,7 +222,7 @@ describe("a unix socket", function()
       write_file(path, "")
       assert.equal("ECONNREFUSED", code_of(net.connect(endpoint)))
       assert.equal("ENOTDIR", code_of(net.connect(endpoint .. "/further")))
-      assert.equal("ECONNREFUSED", code_of(net.connect("unix:" .. folder)))
+      assert.equal("ECONNREFUSED", code_of(net.connect("unix:" .. folder.path)))
     end)
 
     it("may be reached through a link", function()
