@@ -166,7 +166,6 @@ describe("a file has one idea, and at most", function()
   -- Those that are longer, and why. What need not be here may not.
   local longer = {
     ["runtime/net/stream_read.c"] = "the takers, and the ways to read by them",
-    ["runtime/net/stream.c"] = "a stream's life, and what scripts see of it",
     ["runtime/uv/socket.c"] = "streams over sockets, and SCTP's",
   }
 

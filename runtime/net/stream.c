@@ -8,11 +8,9 @@
 #include "net/stream.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "host/error.h"
 #include "host/memory.h"
 #include "host/slab.h"
 #include "net/closing.h"
@@ -21,8 +19,6 @@
 #include "net/net.h"
 #include "net/outbox.h"
 #include "net/passing.h"
-#include "net/property.h"
-#include "net/ready.h"
 #include "net/relay.h"
 #include "net/trace.h"
 #include "sched/task.h"
@@ -36,13 +32,6 @@
  * nobody reads: after that it is reset, so that a writer without end learns of
  * the close. */
 enum { FORGOTTEN = 256 * 1024 };
-
-/* Room for the endpoint of a peer. */
-enum { PEER_TEXT = ADDRESS_TEXT + 32 };
-
-/* Room for methods and fields.  They are a quarter of that: so few lookups meet
- * another name first. */
-enum { METHODS = 128 };
 
 
 stream *stream_new(host *h, const transport *t, bool connecting) {
@@ -423,166 +412,7 @@ void stream_give_up(stream *s) {
 }
 
 
-/*
-** The Lua side of it
-*/
-
-const char stream_mark = 0;
-
-
-void stream_push_closed(lua_State *L) {
-  box *b = lua_newuserdatauv(L, sizeof *b, 0);
-  *b = (box){NULL, 0, host_mark(&stream_mark)};
-  host_set_class(L, net_of(host_of(L))->stream_class);
-}
-
-
-void stream_fill(box *b, stream *s) {
-  *b = (box){s, s->serial, host_mark(&stream_mark)};
-  s->box = b;
-  trace_stream(s, s->state == CONNECTING ? TRACE_CONNECT : TRACE_OPEN, 0);
-}
-
-
-bool stream_try_push(lua_State *L, stream *s) {
-  box *b = host_box(L, STREAM_CLASS, sizeof *b, 0);
-  if (b != NULL)
-    stream_fill(b, s);
-  else
-    stream_close(s, true);
-  return b != NULL;
-}
-
-
-void stream_push(lua_State *L, stream *s) {
-  if (!stream_try_push(L, s))
-    lua_error(L);
-}
-
-
-void stream_share(lua_State *L, int index) {
-  const box *b = luaL_testudata(L, index, STREAM_CLASS);
-  if (b != NULL && b->stream != NULL)
-    b->stream->shared = true;
-}
-
-
-/* The endpoint of the peer, which an accepted stream has from nobody. */
-static void print_peer(const stream *s, const address *a, char *to, size_t n) {
-  char text[ADDRESS_TEXT];
-  const char *scheme = s->kind->scheme;
-  int64_t port = address_port(a);
-  if (scheme == NULL)
-    scheme = s->kind->name;
-  if (port < 0) {
-    address_print(s->host, a, text, sizeof text);
-    snprintf(to, n, "%s:%s", scheme, text);
-    return;
-  }
-  address_print_host(s->host, a, text, sizeof text);
-  snprintf(to, n, strchr(text, ':') ? "%s://[%s]:%d" : "%s://%s:%d", scheme,
-           text, (int)port);
-}
-
-
-/* As messages name it, in `text` or elsewhere; valid for as long as its body. */
-static const char *describe(stream *s, char *text, size_t n) {
-  address a;
-  if (stream_where(s) != NULL)
-    return stream_where(s);
-  if (s->state == CLOSED || s->transport->remoteaddr(s, &a) < 0 ||
-      a.length == 0)
-    return s->kind->name;
-  print_peer(s, &a, text, n);
-  return text;
-}
-
-
-const char *stream_push_where(lua_State *L, stream *s) {
-  char text[PEER_TEXT];
-  return lua_pushstring(L, s != NULL ? describe(s, text, sizeof text) : NULL);
-}
-
-
-int stream_fail(lua_State *L, stream *s, int status, const char *op) {
-  luaL_checkstack(L, 6, NULL);
-  const char *where = stream_push_where(L, s);
-  return fail(L, status, op, where);
-}
-
-
 uint64_t stream_deadline(stream *s) {
   const host *h = s->host;
   return s->timeout > 0 ? h->world->now(h->outside) + s->timeout : NEVER;
-}
-
-
-/*
-** stream:close() : true | nil, error
-*/
-
-static int l_close(lua_State *L) {
-  box *b = stream_box(L);
-  stream *s = b->stream;
-  if (s == NULL) {
-    lua_pushboolean(L, true);
-    return 1;
-  }
-  char text[PEER_TEXT];
-  const char *where = NULL;
-  outbox_flush(s);
-  if (s->write_error != 0 && !s->reported)
-    where = describe(s, text, sizeof text);
-  int status = stream_close(s, false);
-  if (status < 0)
-    return fail(L, status, "close", where);
-  lua_pushboolean(L, true);
-  return 1;
-}
-
-
-/*
-** stream:reset() : true
-*/
-
-static int l_reset(lua_State *L) {
-  box *b = stream_box(L);
-  if (b->stream != NULL)
-    stream_close(b->stream, true);
-  lua_pushboolean(L, true);
-  return 1;
-}
-
-
-static int l_tostring(lua_State *L) {
-  box *b = stream_box(L);
-  const char *where =
-      b->stream != NULL ? stream_push_where(L, b->stream) : "closed";
-  lua_pushfstring(L, "stream %d (%s)", (int)b->serial, where);
-  return 1;
-}
-
-
-const luaL_Reg life_methods[] = {
-    {"close", l_close}, {"reset", l_reset}, {NULL, NULL}};
-
-static const luaL_Reg metamethods[] = {{"__close", l_close},
-                                       {"__gc", l_close},
-                                       {"__tostring", l_tostring},
-                                       {NULL, NULL}};
-
-
-void stream_open(lua_State *L) {
-  luaL_newmetatable(L, STREAM_CLASS);
-  net_of(host_of(L))->stream_class = host_class(L);
-  luaL_setfuncs(L, metamethods, 0);
-  lua_createtable(L, 0, METHODS);
-  luaL_setfuncs(L, life_methods, 0);
-  luaL_setfuncs(L, read_methods, 0);
-  luaL_setfuncs(L, write_methods, 0);
-  luaL_setfuncs(L, stream_ready_methods, 0);
-  luaL_setfuncs(L, passing_methods, 0);
-  luaL_setfuncs(L, option_methods, 0);
-  property_index(L, STREAM_CLASS, stream_fields);
-  lua_pop(L, 1);
 }
