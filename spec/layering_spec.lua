@@ -165,7 +165,6 @@ end)
 describe("a file has one idea, and at most", function()
   -- Those that are longer, and why. What need not be here may not.
   local longer = {
-    ["runtime/net/stream_read.c"] = "the takers, and the ways to read by them",
     ["runtime/uv/socket.c"] = "streams over sockets, and SCTP's",
   }
 

@@ -1,0 +1,69 @@
+/*
+** Takers: functions that look at the bytes that are there and take a value out of
+** them, which they push, or say that they need more.  They consume nothing: that
+** is for the loop around them (stream_read.c), once the call can be answered.
+*/
+
+#ifndef NET_STREAM_TAKE_H
+#define NET_STREAM_TAKE_H
+
+#include "net/inbox.h"
+
+enum { LINE_MAX_DEFAULT = 64 * 1024, COUNT_MAX = INT32_MAX };
+
+/* A look at the unread bytes, beginning at `at`. */
+typedef struct view {
+  const box *box;
+  const char *bytes;
+  size_t size;
+  size_t at;    /* how far this call has taken */
+  bool end;     /* no more will come */
+  bool dry;     /* only to see whether all is there: a boolean for a string */
+  size_t need;  /* out: so many bytes, before a next try makes sense */
+  size_t *seen; /* bytes that a search need not look at again */
+} view;
+
+/* What a taker says; or a negative errno. */
+enum { TAKEN, MORE };
+
+/* Look at what is there now; false when the stream is closed.  For each push
+ * may run a finalizer, and that may close the stream, or the other end of a
+ * mem: pair, which sends its last bytes then. */
+static inline bool view_look(view *v) {
+  const stream *s = v->box->stream;
+  if (s == NULL)
+    return false;
+  v->size = inbox_size(&s->in);
+  v->bytes = v->size > 0 ? inbox_bytes(&s->in) : "";
+  v->end = s->eof;
+  return true;
+}
+
+typedef int taker(lua_State *L, view *v, int arg);
+
+/* Nothing but the end of the stream. */
+taker take_none;
+
+/* The formats of read from index 2 to arg, each a value: take_check_format has
+ * seen them. */
+taker take_formats;
+
+/* Up to the delimiter at index arg; behind it the limit, or nothing. */
+taker take_delimited;
+
+/* The count of bytes at index arg, and none is taken. */
+taker take_peek;
+
+/* What the format of string.unpack at index arg says; behind it the limit. */
+taker take_unpack;
+
+/* Bytes, at most as many as at index arg, up to descriptors, and these. */
+taker take_passed;
+
+/* A line; arg: 1 with its end, 0 without. */
+taker take_line;
+
+/* Raises for what is no format of read. */
+void take_check_format(lua_State *L, int arg);
+
+#endif
