@@ -8,6 +8,7 @@ local task = require "neap.task"
 local time = require "neap.time"
 local child = require "spec.support.child"
 local connections = require "spec.support.connections"
+local transports = require "spec.support.transports"
 
 local in_machine = os.getenv "NEAP_VM" ~= nil
 
@@ -132,7 +133,7 @@ describe("sctp", function()
 
   it("reads what was under way when it was shut, and then the end", function()
     local client, server, _ <close> = pair()
-    server:write(connections.pattern(30000))
+    server:write(transports.pattern(30000))
     server:flush()
     client:shutdown()
     assert.equal(30000, #client:read "a")

@@ -7,7 +7,7 @@ local streams = require "spec.support.streams"
 local transports = require "spec.support.transports"
 
 local trickle, pour, exhaust = streams.trickle, streams.pour, streams.exhaust
-local pattern = streams.pattern
+local pattern = transports.pattern
 
 for _, kind in ipairs(transports.names) do
   describe(("a stream (%s)"):format(kind), function()

@@ -9,7 +9,7 @@ local code_of = require "spec.support.code_of"
 local streams = require "spec.support.streams"
 local transports = require "spec.support.transports"
 
-local pour, pattern, call = streams.pour, streams.pattern, streams.call
+local pour, pattern, call = streams.pour, transports.pattern, streams.call
 local litter, narrow = streams.litter, streams.narrow
 
 -- What a reset peer looks like: a unix socket's reset is its end.

@@ -10,7 +10,7 @@ local code_of = require "spec.support.code_of"
 local streams = require "spec.support.streams"
 local transports = require "spec.support.transports"
 
-local pour, pattern, narrow = streams.pour, streams.pattern, streams.narrow
+local pour, pattern, narrow = streams.pour, transports.pattern, streams.narrow
 
 for _, kind in ipairs(transports.names) do
   describe(("a stream (%s)"):format(kind), function()

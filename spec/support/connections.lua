@@ -4,25 +4,9 @@
 local assert = require "luassert"
 local net = require "neap.net"
 local task = require "neap.task"
+local transports = require "spec.support.transports"
 
-local connections = {}
-
-local filler = {}
-for i = 1, 63 do
-  filler[i] = ("%08x"):format(i * 0x01234567 & 0xffffffff)
-end
-filler = table.concat(filler)
-
---- Bytes that differ everywhere, so that a loss or a swap shows.
----@param n integer
----@return string
-function connections.pattern(n)
-  local parts = {}
-  for i = 1, n // 512 + 1 do
-    parts[i] = ("%08x"):format(i) .. filler
-  end
-  return table.concat(parts):sub(1, n)
-end
+local connections, pattern = {}, transports.pattern
 
 --- A variable to close that closes these streams.
 ---@param ... neap.Stream
@@ -100,7 +84,7 @@ local function backpressure(it, protocol)
   it("carries a megabyte both ways at once, and waits for who reads slowly", function()
     local client, server = pair(protocol, {sndbuf = 131072, rcvbuf = 131072})
     local _ <close> = closing(client, server)
-    local bytes = connections.pattern(1 << 20)
+    local bytes = pattern(1 << 20)
     local written = false
     task.all {
       function()
@@ -151,7 +135,7 @@ local function ends(it, protocol)
   it("tells the end behind what was written, by close", function()
     local client, server = pair(protocol)
     local _ <close> = closing(client, server)
-    client:write(connections.pattern(100000))
+    client:write(pattern(100000))
     client:close()
     assert.equal(100000, #server:read "a")
     assert.is_nil(server:read())
@@ -188,7 +172,7 @@ local function ends(it, protocol)
       end
     end)
     assert.equal(5, #server:read(5))
-    server:write(connections.pattern(20000))
+    server:write(pattern(20000))
     server:close()
     assert.equal(20000, #client:read(20000))
     writer:join()
@@ -298,7 +282,7 @@ end
 local function relays(it, protocol)
   for _, kind in ipairs {"tcp", "mem", "itself"} do
     it("is relayed to " .. kind .. " and back, in bulk", function()
-      local bytes = connections.pattern(2 << 20)
+      local bytes = pattern(2 << 20)
       local client, a = pair(protocol)
       local _ <close> = closing(client, a)
       local b, server
@@ -335,7 +319,7 @@ end
 
 local function interrupts(it, protocol)
   it("is relayed now and then, and loses nothing", function()
-    local bytes = connections.pattern(1 << 20)
+    local bytes = pattern(1 << 20)
     local client, a = pair(protocol)
     local b, server = pair(protocol)
     local _ <close> = closing(client, a, b, server)

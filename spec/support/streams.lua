@@ -29,23 +29,6 @@ function streams.exhaust(f, n)
   return all
 end
 
---- 1,000 bytes in an order that does not repeat.
-local filler = {}
-for i = 1, 200 do
-  filler[i] = ("%05d"):format(i * i % 100000)
-end
-filler = table.concat(filler)
-
---- Bytes of which each run of a kilobyte is another, so that a loss or a swap
---- shows.
-function streams.pattern(n)
-  local parts = {}
-  for i = 1, n // 1008 + 1 do
-    parts[i] = ("%08x"):format(i) .. filler
-  end
-  return table.concat(parts):sub(1, n)
-end
-
 --- Call a method as scripts do: so that errors know its name.
 function streams.call(stream, name, ...)
   return load("local s = ... return s:" .. name .. "(select(2, ...))")(stream, ...)
