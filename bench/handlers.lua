@@ -1,4 +1,4 @@
---- What the servers of the benchmarks do with a connection.
+--- What the servers of the benchmarks do with a connection, or a message socket.
 
 local handlers = {}
 
@@ -23,6 +23,16 @@ end
 function handlers.lines(stream)
   for line in stream:lines "L" do
     stream:write(line)
+  end
+end
+
+--- An empty datagram is the last one.
+function handlers.datagrams(socket)
+  for data, from in socket:messages() do
+    socket:send(data, from)
+    if data == "" then
+      return
+    end
   end
 end
 

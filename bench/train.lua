@@ -81,11 +81,7 @@ end
 
 local function datagrams(depth, rounds)
   local socket <close> = assert(net.bind "udp://127.0.0.1:0")
-  local server = task.spawn(function()
-    for data, from in socket:messages() do
-      socket:send(data, from)
-    end
-  end)
+  local server = task.spawn(handlers.datagrams, socket)
   local client <close> = assert(net.connect(socket.endpoint))
   for _ = 1, rounds do
     for _ = 1, depth do
@@ -95,8 +91,8 @@ local function datagrams(depth, rounds)
       client:recv()
     end
   end
-  server:cancel()
-  pcall(server.join, server)
+  client:send ""
+  server:join()
 end
 
 local function tasks()

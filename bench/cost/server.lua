@@ -13,22 +13,12 @@ function handlers.connect(stream)
   stream:write(stream:recv())
 end
 
---- An empty datagram is the last one.
-local function echo_datagrams(socket)
-  for data, from in socket:messages() do
-    socket:send(data, from)
-    if data == "" then
-      return
-    end
-  end
-end
-
 local open = path == "udp" and net.bind or net.listen
 local served = assert(open(endpoint))
 print(served.endpoint)
 io.stdout:flush()
 if path == "udp" then
-  echo_datagrams(served)
+  handlers.datagrams(served)
 else
   local handler = handlers[path]
   served:serve(function(stream)

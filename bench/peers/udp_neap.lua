@@ -2,9 +2,9 @@
 
 local net = require "neap.net"
 
+local handlers = dofile(arg[0]:match "^(.*)peers/" .. "handlers.lua")
+
 local socket = assert(net.bind "udp://127.0.0.1:0")
 print(socket.localaddr)
 io.stdout:flush()
-for data, from in socket:messages() do
-  socket:send(data, from)
-end
+handlers.datagrams(socket)
