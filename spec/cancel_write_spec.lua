@@ -10,6 +10,16 @@ local interrupts, read_all = interrupting.interrupts, interrupting.read_all
 local settle = interrupting.settle
 local narrow_pair, pattern, stuff = transports.narrow_pair, transports.pattern, transports.stuff
 
+--- All that it reads while f runs, and until its end.
+local function read_while(stream, f)
+  local got
+  task.scope(function(s)
+    s:spawn(f)
+    got = read_all(stream)
+  end)
+  return got
+end
+
 for _, kind in ipairs(transports.names) do
   describe(("interrupting a writer (%s)"):format(kind), function()
     local big = pattern(1024 * 1024)
@@ -38,13 +48,9 @@ for _, kind in ipairs(transports.names) do
       local ours, theirs = narrow_pair(kind)
       local stuffed = stuff(ours)
       return function() return ours:write "never accepted" end, function()
-        local got
-        task.scope(function(s)
-          s:spawn(function()
-            assert(ours:write "the next")
-            ours:shutdown()
-          end)
-          got = read_all(theirs)
+        local got = read_while(theirs, function()
+          assert(ours:write "the next")
+          ours:shutdown()
         end)
         assert.equal(stuffed + #"the next", #got)
         assert.equal("ssthe next", got:sub(-10))
@@ -57,17 +63,11 @@ for _, kind in ipairs(transports.names) do
       local ours, theirs = narrow_pair(kind)
       local stuffed = stuff(ours)
       return function() return ours:flush() end, function()
-        local got = 0
-        task.scope(function(s)
-          s:spawn(function()
-            assert(ours:flush())
-            ours:shutdown()
-          end)
-          for chunk in theirs:chunks() do
-            got = got + #chunk
-          end
+        local got = read_while(theirs, function()
+          assert(ours:flush())
+          ours:shutdown()
         end)
-        assert.equal(stuffed, got)
+        assert.equal(stuffed, #got)
         ours:close()
         theirs:close()
       end

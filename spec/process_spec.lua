@@ -117,12 +117,21 @@ describe("process.spawn", function()
     assert.equal(0, (p:wait()))
   end)
 
-  it("gets nothing of ours in the place of what was closed", function()
+  --- Call f with each thing that a child may be given and adopt, and the verb for that.
+  local function each_adoptable(f)
     local file, listener = assert(io.tmpfile()), assert(net.listen "tcp://127.0.0.1:0")
     local datagrams, one, other = assert(net.bind "udp://127.0.0.1:0"), net.socketpair()
     for what, verb in pairs {
       [file] = "connect", [one] = "connect", [listener] = "listen", [datagrams] = "bind",
     } do
+      f(what, verb)
+      what:close()
+    end
+    other:close()
+  end
+
+  it("gets nothing of ours in the place of what was closed", function()
+    each_adoptable(function(what, verb)
       local result = assert(process.run {
         neap, "-e", ([[
           for _, name in ipairs {"fd:0", "fd:1"} do
@@ -138,17 +147,11 @@ describe("process.spawn", function()
         ]]):format(verb), stdin = what, stdout = what,
       })
       assert.same({stderr = "true /dev/null\n", code = 0}, result)
-      what:close()
-    end
-    other:close()
+    end)
   end)
 
   it("nor do we, where no other descriptor can be had for that", function()
-    local file, listener = assert(io.tmpfile()), assert(net.listen "tcp://127.0.0.1:0")
-    local datagrams, one, other = assert(net.bind "udp://127.0.0.1:0"), net.socketpair()
-    for what, verb in pairs {
-      [file] = "connect", [one] = "connect", [listener] = "listen", [datagrams] = "bind",
-    } do
+    each_adoptable(function(what, verb)
       local result = assert(process.run {
         "sh", "-c", 'ulimit -n 64; exec "$0" -e "$1"', neap, ([[
           local adopted, held = assert(net.%s "fd:0"), {}
@@ -161,9 +164,7 @@ describe("process.spawn", function()
         ]]):format(verb), stdin = what,
       })
       assert.same({stdout = "true\tnil\tnil\n", stderr = "", code = 0}, result)
-      what:close()
-    end
-    other:close()
+    end)
   end)
 
   it("nor do we, where there are no devices", function()

@@ -5,17 +5,7 @@ local process = require "neap.process"
 local task = require "neap.task"
 
 local neap = require "spec.support.child".neap
-
---- Run until the condition holds, for two seconds at most.
-local function await(condition)
-  for _ = 1, 2000 do
-    if condition() then
-      return true
-    end
-    task.sleep(0.001)
-  end
-  return false
-end
+local await = require "spec.support.tasks".await
 
 describe("SIGINT and SIGTERM end what blocks in C:", function()
   --- Signals that the process catches, or none: it may have ended.

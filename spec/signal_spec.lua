@@ -3,23 +3,13 @@ local signal = require "neap.signal"
 local task = require "neap.task"
 
 local child = require "spec.support.child"
+local await = require "spec.support.tasks".await
 
 local neap = child.neap
 
 --- A second neap that runs this script, its output a pipe.
 local function start(script)
   return assert(process.spawn {neap, "-e", script, stdout = "pipe"})
-end
-
---- Run until the condition holds, for two seconds at most.
-local function await(condition)
-  for _ = 1, 2000 do
-    if condition() then
-      return true
-    end
-    task.sleep(0.001)
-  end
-  return false
 end
 
 describe("signal.wait", function()

@@ -2,6 +2,7 @@
 
 local task = require "neap.task"
 local many = require "spec.support.child".many
+local left_by_block = require "spec.support.tasks".left_by_block
 
 describe("task.channel", function()
   it("hands values over in order, one sender suspended when it is full", function()
@@ -100,12 +101,7 @@ describe("task.channel", function()
   end)
 
   it("is closed at the end of a block", function()
-    local kept
-    do
-      local c <close> = task.channel()
-      kept = c
-    end
-    assert.is_true(kept.closed)
+    assert.is_true(left_by_block(task.channel).closed)
   end)
 
   it("keeps a value whose receiver is cancelled (I1)", function()

@@ -3,6 +3,17 @@
 local task = require "neap.task"
 local failure_of = require "spec.support.tasks".failure_of
 
+--- Two wait for it; the first is given it, and is cancelled before it runs.
+local function assert_passes_on(lock, wait, give)
+  local first, second = task.spawn(wait, lock), task.spawn(wait, lock)
+  task.yield()
+  give(lock)
+  first:cancel()
+  first:join()
+  assert.equal("cancelled", first.status)
+  assert.is_table((task.timeout(1, second.join, second)))
+end
+
 describe("task.semaphore", function()
   it("bounds how many do something at once", function()
     local slots = task.semaphore(3)
@@ -55,13 +66,7 @@ describe("task.semaphore", function()
 
   it("passes on what a waiter was given that is cancelled before it runs", function()
     local slots = task.semaphore(0)
-    local first, second = task.spawn(slots.acquire, slots), task.spawn(slots.acquire, slots)
-    task.yield()
-    slots:release()
-    first:cancel()
-    first:join()
-    assert.equal("cancelled", first.status)
-    assert.is_table((task.timeout(1, second.join, second)))
+    assert_passes_on(slots, slots.acquire, slots.release)
     local third = task.spawn(slots.acquire, slots)
     task.yield()
     slots:release()
@@ -172,13 +177,7 @@ describe("task.mutex", function()
   it("goes to the next one where the first is cancelled before it runs", function()
     local m = task.mutex()
     m:lock()
-    local first, second = task.spawn(m.lock, m), task.spawn(m.lock, m)
-    task.yield()
-    m:unlock()
-    first:cancel()
-    first:join()
-    assert.equal("cancelled", first.status)
-    assert.is_table((task.timeout(1, second.join, second)))
+    assert_passes_on(m, m.lock, m.unlock)
   end)
 
   it("raises for a second lock by its owner, and an unlock by another", function()

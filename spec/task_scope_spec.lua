@@ -8,6 +8,15 @@ local tasks = require "spec.support.tasks"
 local count_lines, many, run = child.count_lines, child.many, child.run
 local cancelled, closing, failure_of = tasks.cancelled, tasks.closing, tasks.failure_of
 
+--- A task that takes so many seconds to end when it is cancelled, and then calls `ended`.
+local function end_late(seconds, ended)
+  local _ <close> = closing(function()
+    task.shield(task.sleep, seconds)
+    ended()
+  end)
+  task.sleep(10)
+end
+
 describe("task.scope", function()
   it("returns the body's results when all its tasks have ended", function()
     local ended = 0
@@ -123,13 +132,7 @@ describe("task.scope", function()
   it("raises the error of its body after its tasks have ended", function()
     local ended = false
     local err = failure_of(function(s)
-      s:spawn(function()
-        local _ <close> = closing(function()
-          task.shield(task.sleep, 0.005)
-          ended = true
-        end)
-        task.sleep(10)
-      end)
+      s:spawn(end_late, 0.005, function() ended = true end)
       task.yield()
       error("body", 0)
     end)
@@ -330,13 +333,7 @@ describe("task.scope", function()
     local ended
     local co = coroutine.create(function()
       task.scope(function(s)
-        s:spawn(function()
-          local _ <close> = closing(function()
-            task.shield(task.sleep, 0.001)
-            ended = true
-          end)
-          task.sleep(10)
-        end)
+        s:spawn(end_late, 0.001, function() ended = true end)
         task.yield()
         coroutine.yield "inside"
       end)

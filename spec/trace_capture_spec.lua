@@ -8,6 +8,7 @@ local task = require "neap.task"
 local trace = require "neap.trace"
 local child = require "spec.support.child"
 local traces = require "spec.support.traces"
+local pattern = require "spec.support.transports".pattern
 
 local ask, conversation, echo, traced = traces.ask, traces.conversation, traces.echo, traces.traced
 
@@ -59,14 +60,6 @@ describe("trace, as a capture", function()
     return table.concat(found, ", ")
   end
 
-  local function random(size)
-    local parts = {}
-    for i = 1, size // 8 do
-      parts[i] = ("%08d"):format(i)
-    end
-    return table.concat(parts)
-  end
-
   for _, endpoint in ipairs {"tcp://127.0.0.1:0", "tcp://[::1]:0", "unix:@trace-capture"} do
     it("has handshake, bytes and ends, at " .. endpoint, function()
       local bytes = traced({format = "pcapng", filter = endpoint:match "^%a+"}, function()
@@ -88,7 +81,7 @@ describe("trace, as a capture", function()
   end
 
   it("has large writes in order, in segments, both ways #slow", function()
-    local large = random(1 << 20)
+    local large = pattern(1 << 20)
     local bytes = traced({format = "pcapng", filter = "tcp"}, function()
       conversation("tcp://127.0.0.1:0", function(stream)
         stream:write(stream:read(#large))
@@ -178,16 +171,7 @@ describe("trace, as a capture", function()
       net.connect "tcp://127.0.0.1:1"
     end)
     assert.equal("SYN, RST ACK", flags(packets(bytes)))
-    bytes = traced({format = "pcapng"}, function()
-      conversation("tcp://127.0.0.1:0", function(stream)
-        stream:recv()
-        stream:recv()
-      end, function(stream)
-        stream:write "x"
-        task.sleep(0.01)
-        stream:reset()
-      end)
-    end)
+    bytes = traced({format = "pcapng"}, traces.reset_tcp)
     assert.equal("SYN, SYN ACK, ACK, PSH ACK, RST ACK", flags(packets(bytes)))
   end)
 
@@ -322,7 +306,7 @@ describe("trace, as a capture", function()
         pending "tshark is not installed"
         return
       end
-      local large = random(200000)
+      local large = pattern(200000)
       local tracer = assert(trace.start {to = path, format = "pcapng"})
       conversation("tcp://127.0.0.1:0", echo, function(stream)
         local writer = task.spawn(stream.write, stream, large)

@@ -44,6 +44,19 @@ local meeting = "unix:@neap." .. process.pid .. ".meeting"
 --- more than the peer reads before this host has ended, which goes out nevertheless.
 local big, last = ("x"):rep(1 << 20), ("y"):rep(1 << 19)
 
+--- Send it, and get as much, beside what else there is to do.
+local function swap(stream, beside)
+  task.all {
+    function()
+      assert(stream:write(big))
+    end,
+    function()
+      assert(stream:read(#big) == big)
+    end,
+    beside,
+  }
+end
+
 local parts = {}
 
 function parts.serve()
@@ -53,18 +66,10 @@ function parts.serve()
   local visitor <close> = assert(meeting_point:accept())
   assert(visitor:write(listener.port, " ", socket.localaddr.port, "\n"))
   local stream = assert(listener:accept())
-  task.all {
-    function()
-      assert(stream:write(big))
-    end,
-    function()
-      assert(stream:read(#big) == big)
-    end,
-    function()
-      local message, from = assert(socket:recv())
-      assert(socket:send(message:upper(), from))
-    end,
-  }
+  swap(stream, function()
+    local message, from = assert(socket:recv())
+    assert(socket:send(message:upper(), from))
+  end)
   assert(stream:write(last))
 end
 
@@ -80,14 +85,7 @@ function parts.ask()
   local socket <close> = assert(net.connect("udp://127.0.0.1:" .. datagrams))
   assert(socket:send "shout")
   assert(socket:recv() == "SHOUT")
-  task.all {
-    function()
-      assert(stream:write(big))
-    end,
-    function()
-      assert(stream:read(#big) == big)
-    end,
-  }
+  swap(stream)
   task.sleep(0.05)
   assert(stream:read "a" == last)
 end

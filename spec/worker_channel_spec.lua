@@ -4,6 +4,7 @@ local core = require "neap.worker.core"
 local task = require "neap.task"
 local worker = require "neap.worker"
 local child = require "spec.support.child"
+local left_by_block = require "spec.support.tasks".left_by_block
 
 describe("a channel between workers", function()
   it("is bounded, in order, and makes a sender wait", function()
@@ -137,12 +138,7 @@ describe("a channel between workers", function()
   end)
 
   it("is closed by the end of its block", function()
-    local kept
-    do
-      local channel <close> = worker.channel()
-      kept = channel
-    end
-    assert.is_true(kept.closed)
+    assert.is_true(left_by_block(worker.channel).closed)
   end)
 
   it("with a name keeps what it holds until somebody takes it", function()

@@ -28,6 +28,29 @@ function tasks.cancelled(f, ...)
   return t:join()
 end
 
+--- Let others run until the condition holds, for two seconds at most: does it?
+---@param condition function
+function tasks.await(condition)
+  for _ = 1, 2000 do
+    if condition() then
+      return true
+    end
+    task.sleep(0.001)
+  end
+  return false
+end
+
+--- What a block opened and left.
+---@param open function
+function tasks.left_by_block(open)
+  local left
+  do
+    local it <close> = open()
+    left = it
+  end
+  return left
+end
+
 --- What `wait` returns, of which nothing is there before `act`.
 ---@param act function
 ---@param wait function

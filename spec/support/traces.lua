@@ -68,6 +68,18 @@ function traces.conversation(endpoint, server, client)
   listener:close()
 end
 
+--- A connection that its client resets when a byte has come.
+function traces.reset_tcp()
+  traces.conversation("tcp://127.0.0.1:0", function(stream)
+    stream:recv()
+    stream:recv()
+  end, function(stream)
+    stream:write "x"
+    task.sleep(0.01)
+    stream:reset()
+  end)
+end
+
 --- Give back what comes.
 ---@param stream neap.Stream
 function traces.echo(stream)
