@@ -26,6 +26,7 @@
 #include "uv/file.h"
 #include "uv/owned.h"
 #include "uv/socket.h"
+#include "uv/sockopt.h"
 
 enum kind { KIND_SOCKET, KIND_PIPE, KIND_TTY, KIND_FILE };
 

@@ -19,6 +19,7 @@
 #include "net/net.h"
 #include "uv/backend.h"
 #include "uv/socket.h"
+#include "uv/sockopt.h"
 #include "uv/timer.h"
 
 #ifndef IP_BIND_ADDRESS_NO_PORT

@@ -21,7 +21,7 @@
 
 #include "host/memory.h"
 #include "uv/owned.h"
-#include "uv/socket.h"
+#include "uv/sockopt.h"
 
 #define MILLISECOND UINT64_C(1000000)
 

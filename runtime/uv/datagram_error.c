@@ -10,7 +10,7 @@
 #include <linux/errqueue.h> /* wants time.h before it */
 
 #include "uv/port.h"
-#include "uv/socket.h"
+#include "uv/sockopt.h"
 
 
 static const struct sock_extended_err *find_error(struct msghdr *m) {

@@ -20,7 +20,7 @@
 #include "host/memory.h"
 #include "uv/owned.h"
 #include "uv/port.h"
-#include "uv/socket.h"
+#include "uv/sockopt.h"
 
 
 static datagram *make(host *h, int fd, int family, int type, int protocol) {

@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 
 #include "uv/port.h"
-#include "uv/socket.h"
+#include "uv/sockopt.h"
 
 
 static int connect_fd(int fd, const void *to, socklen_t size) {

@@ -20,6 +20,7 @@
 #include "uv/datagram.h"
 #include "uv/owned.h"
 #include "uv/socket.h"
+#include "uv/sockopt.h"
 
 enum {
   SKIP_LIMIT = 64, /* aborted connections skipped in one call */

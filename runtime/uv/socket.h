@@ -86,17 +86,6 @@ int wire_localaddr(stream *s, address *a);
 int wire_remoteaddr(stream *s, address *a);
 int wire_fd(stream *s);
 
-/* The same for a bare descriptor.  option_set notes in *lingers that closing
- * may block (see wire.lingers). */
-int option_set(int fd, const sockopt *o, bool *lingers);
-int option_get(int fd, sockopt *o);
-int option_int(int fd, int level, int name); /* its value, or -errno */
-int address_local(int fd, address *a);
-
-/* socket(2) and the options of spec; what neap sets by default comes first.
- * The descriptor, or a negative errno. */
-int socket_open(const sockspec *spec, bool listening, bool *lingers);
-
 /* Send the SYN of a deferred one, unless a write did. */
 void wire_dial(wire *w);
 
