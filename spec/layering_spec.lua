@@ -60,13 +60,14 @@ end
 
 -- Who may include from whom, besides each folder from itself.
 local below = {
-  main = "cli worker repl trace sys net tls uv sim sched host",
+  main = "cli worker repl trace sys net tls crypto uv sim sched host",
   cli = "host",
   worker = "sched host",
   repl = "trace sys net tls sched host",
   sys = "net tls sched host",
   net = "sched host",
-  tls = "net sched host",
+  crypto = "sched host",
+  tls = "crypto net sched host",
   trace = "net sched host",
   uv = "sys net sched host",
   sim = "sys net sched host",
@@ -129,6 +130,16 @@ describe("layering", function()
     local wrong = {}
     for _, path in ipairs(sources) do
       if layer(path) ~= "uv" and read(path):find "#%s*include%s*<uv" then
+        wrong[#wrong + 1] = path
+      end
+    end
+    assert.same({}, wrong)
+  end)
+
+  it("includes OpenSSL's headers by crypto/openssl.h only, which loads it", function()
+    local wrong = {}
+    for _, path in ipairs(sources) do
+      if path ~= "runtime/crypto/openssl.h" and read(path):find "#%s*include%s*<openssl/" then
         wrong[#wrong + 1] = path
       end
     end

@@ -66,19 +66,25 @@ static void push_words(lua_State *L, int status) {
 }
 
 
-void error_push_message(lua_State *L, int status, const char *op,
-                        const char *where, const char *message) {
+void error_push_code(lua_State *L, const char *code, const char *op,
+                     const char *where, const char *message) {
   luaL_checkstack(L, 4, "error object");
   lua_createtable(L, 0, 4);
-  set_text(L, "code", error_code(status));
-  if (message != NULL)
-    lua_pushstring(L, message);
-  else
-    push_words(L, status);
-  lua_setfield(L, -2, "message");
+  set_text(L, "code", code);
+  set_text(L, "message", message);
   set_text(L, "op", op);
   set_text(L, "endpoint", where);
   luaL_setmetatable(L, CLASS);
+}
+
+
+void error_push_message(lua_State *L, int status, const char *op,
+                        const char *where, const char *message) {
+  error_push_code(L, error_code(status), op, where, message);
+  if (message != NULL)
+    return;
+  push_words(L, status);
+  lua_setfield(L, -2, "message");
 }
 
 

@@ -27,6 +27,10 @@ void error_push(lua_State *L, int status, const char *op, const char *where);
 void error_push_message(lua_State *L, int status, const char *op,
                         const char *where, const char *message);
 
+/* One whose code is no errno's: that of a library (crypto/openssl.h). */
+void error_push_code(lua_State *L, const char *code, const char *op,
+                     const char *where, const char *message);
+
 /* Push nil and an error object; returns 2, for `return fail(...)`. */
 int fail(lua_State *L, int status, const char *op, const char *where);
 

@@ -1,0 +1,212 @@
+/*
+** The functions of OpenSSL that neap calls, a line each: X(name).  A new one is
+** added here, and that is all; the build makes crypto/openssl_names.h of it, so
+** that `name(...)` in the code is a call of what was loaded.
+**
+** Each must be a function of OpenSSL 3.0 itself: the name of one that is a macro for
+** another there (SSL_get_peer_certificate) or of several (SSL_CTX_set_mode) is used,
+** and the function below it listed.
+*/
+
+#ifndef CRYPTO_OPENSSL_FUNCTIONS_H
+#define CRYPTO_OPENSSL_FUNCTIONS_H
+
+/* Of libcrypto.so.3. */
+#define OPENSSL_CRYPTO_FUNCTIONS(X) \
+  X(ASN1_INTEGER_to_BN) \
+  X(ASN1_STRING_get0_data) \
+  X(ASN1_STRING_length) \
+  X(ASN1_STRING_to_UTF8) \
+  X(ASN1_TIME_to_tm) \
+  X(BIO_clear_flags) \
+  X(BIO_ctrl) \
+  X(BIO_free) \
+  X(BIO_get_data) \
+  X(BIO_get_new_index) \
+  X(BIO_meth_free) \
+  X(BIO_meth_new) \
+  X(BIO_meth_set_create) \
+  X(BIO_meth_set_ctrl) \
+  X(BIO_meth_set_destroy) \
+  X(BIO_meth_set_read_ex) \
+  X(BIO_meth_set_write_ex) \
+  X(BIO_new) \
+  X(BIO_new_mem_buf) \
+  X(BIO_s_mem) \
+  X(BIO_set_data) \
+  X(BIO_set_flags) \
+  X(BIO_set_init) \
+  X(BIO_up_ref) \
+  X(BN_bn2hex) \
+  X(BN_free) \
+  X(CRYPTO_free) \
+  X(CRYPTO_malloc) \
+  X(CRYPTO_memcmp) \
+  X(ERR_clear_error) \
+  X(ERR_error_string_n) \
+  X(ERR_get_error) \
+  X(ERR_lib_error_string) \
+  X(ERR_peek_error) \
+  X(ERR_peek_error_data) \
+  X(ERR_peek_last_error) \
+  X(ERR_reason_error_string) \
+  X(EVP_MD_CTX_free) \
+  X(EVP_MD_CTX_new) \
+  X(EVP_MD_fetch) \
+  X(EVP_MD_free) \
+  X(EVP_PKEY_free) \
+  X(EVP_PKEY_up_ref) \
+  X(GENERAL_NAMES_free) \
+  X(OPENSSL_cleanse) \
+  X(OPENSSL_init_crypto) \
+  X(OPENSSL_sk_free) \
+  X(OPENSSL_sk_new_null) \
+  X(OPENSSL_sk_num) \
+  X(OPENSSL_sk_pop_free) \
+  X(OPENSSL_sk_push) \
+  X(OPENSSL_sk_value) \
+  X(OpenSSL_version) \
+  X(OpenSSL_version_num) \
+  X(PEM_read_bio_PrivateKey) \
+  X(PEM_read_bio_X509) \
+  X(PEM_read_bio_X509_AUX) \
+  X(PEM_read_bio_X509_CRL) \
+  X(PEM_write_bio_X509) \
+  X(RAND_bytes) \
+  X(X509_CRL_free) \
+  X(X509_NAME_oneline) \
+  X(X509_STORE_CTX_get0_cert) \
+  X(X509_STORE_CTX_get0_chain) \
+  X(X509_STORE_CTX_get_current_cert) \
+  X(X509_STORE_CTX_get_error) \
+  X(X509_STORE_CTX_get_error_depth) \
+  X(X509_STORE_CTX_get_ex_data) \
+  X(X509_STORE_CTX_set_error) \
+  X(X509_STORE_add_cert) \
+  X(X509_STORE_add_crl) \
+  X(X509_STORE_free) \
+  X(X509_STORE_load_file) \
+  X(X509_STORE_load_path) \
+  X(X509_STORE_new) \
+  X(X509_STORE_set_default_paths) \
+  X(X509_STORE_set_flags) \
+  X(X509_STORE_up_ref) \
+  X(X509_VERIFY_PARAM_set1_host) \
+  X(X509_VERIFY_PARAM_set1_ip) \
+  X(X509_VERIFY_PARAM_set1_ip_asc) \
+  X(X509_VERIFY_PARAM_set_flags) \
+  X(X509_VERIFY_PARAM_set_hostflags) \
+  X(X509_VERIFY_PARAM_set_purpose) \
+  X(X509_VERIFY_PARAM_set_time) \
+  X(X509_check_host) \
+  X(X509_check_ip) \
+  X(X509_check_private_key) \
+  X(X509_digest) \
+  X(X509_free) \
+  X(X509_get0_notAfter) \
+  X(X509_get0_notBefore) \
+  X(X509_get0_serialNumber) \
+  X(X509_get_ext_d2i) \
+  X(X509_get_issuer_name) \
+  X(X509_get_subject_name) \
+  X(X509_up_ref) \
+  X(X509_verify_cert_error_string)
+
+/* Of libssl.so.3. */
+#define OPENSSL_SSL_FUNCTIONS(X) \
+  X(OPENSSL_init_ssl) \
+  X(SSL_CIPHER_get_name) \
+  X(SSL_CTX_add_client_CA) \
+  X(SSL_CTX_callback_ctrl) \
+  X(SSL_CTX_check_private_key) \
+  X(SSL_CTX_ctrl) \
+  X(SSL_CTX_free) \
+  X(SSL_CTX_get0_param) \
+  X(SSL_CTX_get_cert_store) \
+  X(SSL_CTX_new) \
+  X(SSL_CTX_sess_set_new_cb) \
+  X(SSL_CTX_set1_cert_store) \
+  X(SSL_CTX_set_alpn_protos) \
+  X(SSL_CTX_set_alpn_select_cb) \
+  X(SSL_CTX_set_cert_cb) \
+  X(SSL_CTX_set_cert_store) \
+  X(SSL_CTX_set_cipher_list) \
+  X(SSL_CTX_set_ciphersuites) \
+  X(SSL_CTX_set_client_hello_cb) \
+  X(SSL_CTX_set_default_passwd_cb) \
+  X(SSL_CTX_set_default_passwd_cb_userdata) \
+  X(SSL_CTX_set_default_verify_paths) \
+  X(SSL_CTX_set_info_callback) \
+  X(SSL_CTX_set_keylog_callback) \
+  X(SSL_CTX_set_num_tickets) \
+  X(SSL_CTX_set_options) \
+  X(SSL_CTX_set_session_id_context) \
+  X(SSL_CTX_set_timeout) \
+  X(SSL_CTX_set_tlsext_ticket_key_evp_cb) \
+  X(SSL_CTX_set_verify) \
+  X(SSL_CTX_up_ref) \
+  X(SSL_CTX_use_PrivateKey) \
+  X(SSL_CTX_use_cert_and_key) \
+  X(SSL_CTX_use_certificate) \
+  X(SSL_SESSION_free) \
+  X(SSL_SESSION_get_time) \
+  X(SSL_SESSION_get_timeout) \
+  X(SSL_SESSION_is_resumable) \
+  X(SSL_SESSION_up_ref) \
+  X(SSL_accept) \
+  X(SSL_alert_desc_string_long) \
+  X(SSL_client_hello_get0_ext) \
+  X(SSL_clear_options) \
+  X(SSL_connect) \
+  X(SSL_ctrl) \
+  X(SSL_do_handshake) \
+  X(SSL_free) \
+  X(SSL_get0_alpn_selected) \
+  X(SSL_get0_param) \
+  X(SSL_get0_peer_certificate) \
+  X(SSL_get0_verified_chain) \
+  X(SSL_get1_session) \
+  X(SSL_get_SSL_CTX) \
+  X(SSL_get_current_cipher) \
+  X(SSL_get_error) \
+  X(SSL_get_ex_data) \
+  X(SSL_get_ex_data_X509_STORE_CTX_idx) \
+  X(SSL_get_peer_cert_chain) \
+  X(SSL_get_servername) \
+  X(SSL_get_shutdown) \
+  X(SSL_get_state) \
+  X(SSL_get_verify_result) \
+  X(SSL_get_version) \
+  X(SSL_has_pending) \
+  X(SSL_is_init_finished) \
+  X(SSL_load_client_CA_file) \
+  X(SSL_new) \
+  X(SSL_pending) \
+  X(SSL_read) \
+  X(SSL_read_ex) \
+  X(SSL_session_reused) \
+  X(SSL_set0_rbio) \
+  X(SSL_set0_wbio) \
+  X(SSL_set1_host) \
+  X(SSL_set_SSL_CTX) \
+  X(SSL_set_accept_state) \
+  X(SSL_set_alpn_protos) \
+  X(SSL_set_bio) \
+  X(SSL_set_connect_state) \
+  X(SSL_set_ex_data) \
+  X(SSL_set_info_callback) \
+  X(SSL_set_session) \
+  X(SSL_set_verify) \
+  X(SSL_shutdown) \
+  X(SSL_use_PrivateKey) \
+  X(SSL_use_cert_and_key) \
+  X(SSL_use_certificate) \
+  X(SSL_version) \
+  X(SSL_want) \
+  X(SSL_write) \
+  X(SSL_write_ex) \
+  X(TLS_client_method) \
+  X(TLS_method) \
+  X(TLS_server_method)
+
+#endif
