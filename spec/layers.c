@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "net/layer.h"
-#include "net/net.h"
+#include "net/stream_methods.h"
 #include "net/outbox.h"
 #include "net/trace.h"
 #include "sched/world.h"

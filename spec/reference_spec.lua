@@ -294,7 +294,7 @@ describe("annotated, and there, are the fields of", function()
       local c, d = net.socketpair()
       return {a, c}, {listener, a, b, c, d}
     end},
-    ["neap.Listener"] = {"net/listener.c", '{"(%l+)", push_', function()
+    ["neap.Listener"] = {"net/listener_class.c", '{"(%l+)", push_', function()
       local listener, a, b = connected()
       return {listener}, {listener, a, b}
     end},

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "host/class.h"
-#include "net/net.h"
+#include "net/functions.h"
 
 #define CLASS "neap.Address"
 

@@ -9,7 +9,7 @@
 #include "host/memory.h"
 #include "net/datagram.h"
 #include "net/dial.h"
-#include "net/net.h"
+#include "net/functions.h"
 #include "net/options.h"
 #include "net/trace.h"
 #include "sched/world.h"

@@ -1,6 +1,7 @@
 #include "net/closing.h"
 
-#include "net/net.h"
+#include "net/round.h"
+#include "net/state.h"
 #include "sched/task.h"
 #include "sched/world.h"
 

@@ -131,6 +131,14 @@ void datagram_closed(datagram *d);
  * and that nobody was told of.  The body stays until the task suspends. */
 int datagram_close(datagram *d);
 
+extern const char datagram_mark; /* host_marked's */
+
+/* The box at argument 1; raises for anything else. */
+static inline datagram_box *datagram_box_of(lua_State *L) {
+  datagram_box *b = host_marked(L, 1, sizeof *b, &datagram_mark);
+  return b != NULL ? b : luaL_checkudata(L, 1, DATAGRAM_CLASS);
+}
+
 /* Push the Datagram of a new body. */
 void datagram_push(lua_State *L, datagram *d);
 bool datagram_try_push(lua_State *L, datagram *d); /* as stream_try_push */

@@ -7,7 +7,6 @@
 
 #include "host/error.h"
 #include "net/datagram.h"
-#include "net/net.h"
 #include "net/options.h"
 #include "net/property.h"
 #include "net/send_batch.h"

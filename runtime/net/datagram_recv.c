@@ -13,7 +13,6 @@
 #include "host/memory.h"
 #include "net/datagram.h"
 #include "net/descriptor.h"
-#include "net/net.h"
 #include "net/send_batch.h"
 #include "sched/world.h"
 

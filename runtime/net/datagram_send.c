@@ -14,8 +14,8 @@
 #include "host/fields.h"
 #include "net/datagram.h"
 #include "net/descriptor.h"
-#include "net/net.h"
 #include "net/send_batch.h"
+#include "net/state.h"
 #include "net/trace.h"
 #include "sched/world.h"
 

@@ -6,8 +6,9 @@
 
 #include "host/class.h"
 #include "host/error.h"
+#include "net/datagram.h"
 #include "net/listener.h"
-#include "net/net.h"
+#include "net/stream_methods.h"
 #include "sched/world.h"
 
 #define CLASS "neap.Descriptor"

@@ -12,10 +12,11 @@
 #include "host/memory.h"
 #include "net/dial.h"
 #include "net/endpoint.h"
+#include "net/functions.h"
 #include "net/listener.h"
 #include "net/mem.h"
-#include "net/net.h"
 #include "net/options.h"
+#include "net/stream_methods.h"
 #include "net/trace.h"
 #include "sched/world.h"
 

@@ -7,7 +7,7 @@
 **   sctp://127.0.0.1:7000  vsock://host:7000
 **
 ** One parser, one printer, and printing what was parsed gives an endpoint
-** that parses to the same.  A scheme is a row of the table in endpoint.c: a
+** that parses to the same.  A scheme is a row of the table in endpoint_scheme.c: a
 ** name, the form of what follows it, and what socket(2) is to be given.
 */
 
@@ -96,9 +96,6 @@ static inline bool endpoint_has_host(const endpoint *e) {
 
 /* What socket(2) is to be given for a HOST endpoint of this family. */
 int endpoint_protocol(const endpoint *e, int family);
-
-/* Lua: endpoint.parse(text) -> {scheme, host, port, path, ...}. */
-int endpoint_lua(lua_State *L);
 
 /* The module neap.endpoint: parse and print. */
 int luaopen_neap_endpoint(lua_State *L);

@@ -65,7 +65,7 @@ static void push_table(lua_State *L, const endpoint *e) {
 /* parse(text) : {scheme=, host=, port=, protocol=, interface=, path=, name=,
  *                fd=, numeric=, address=}
  *             | nil, error */
-int endpoint_lua(lua_State *L) {
+static int l_parse(lua_State *L) {
   endpoint e;
   int status = endpoint_check(L, 1, &e);
   if (status < 0)
@@ -134,7 +134,7 @@ static int l_print(lua_State *L) {
 }
 
 static const luaL_Reg functions[] = {
-    {"parse", endpoint_lua},
+    {"parse", l_parse},
     {"print", l_print},
     {NULL, NULL},
 };

@@ -8,7 +8,8 @@
 #include "host/class.h"
 #include "host/error.h"
 #include "host/fields.h"
-#include "net/net.h"
+#include "net/backend.h"
+#include "net/functions.h"
 #include "sched/world.h"
 
 #define CLASS "neap.interfaces"

@@ -4,8 +4,8 @@
 #include <errno.h>
 
 #include "net/inbox.h"
-#include "net/net.h"
 #include "net/outbox.h"
+#include "net/state.h"
 
 
 static stream *above(const stream *lower) {

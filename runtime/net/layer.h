@@ -53,12 +53,9 @@
 #ifndef NET_LAYER_H
 #define NET_LAYER_H
 
+#include "net/outbox.h"
+#include "net/round.h"
 #include "net/stream.h"
-
-enum {
-  LAYER_ROOM = 16 * 1024, /* bytes that a layer hands up in one piece */
-  LAYERS = 8              /* over each other, at most */
-};
 
 /* What the part of an upper stream begins with. */
 typedef struct layered {
@@ -157,5 +154,12 @@ void layer_tell_data(stream *lower, char *bytes, size_t n);
 void layer_tell_end(stream *lower);
 void layer_tell_error(stream *lower, int status);
 void layer_tell_writable(stream *lower);
+
+/* Has all that was accepted gone out, also of the streams that it is made of? */
+bool layer_is_out(stream *s);
+
+static inline bool stream_is_out(stream *s) {
+  return outbox_pending(s) == 0 && (!s->layered || layer_is_out(s));
+}
 
 #endif

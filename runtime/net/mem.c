@@ -14,7 +14,9 @@
 #include "host/memory.h"
 #include "net/listener.h"
 #include "net/mem.h"
-#include "net/net.h"
+#include "net/outbox.h"
+#include "net/round.h"
+#include "net/state.h"
 #include "net/trace.h"
 #include "sched/world.h"
 

@@ -5,7 +5,11 @@
 #ifndef NET_OPTION_TABLE_H
 #define NET_OPTION_TABLE_H
 
-#include "net/options.h"
+#include <lua.h>
+
+#include "net/backend.h"
+
+typedef struct option option; /* also in options.h */
 
 /* Where a value comes from, for messages. */
 typedef struct reading {

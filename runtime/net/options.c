@@ -3,7 +3,7 @@
 ** back.  The options themselves are in option_table.c.
 */
 
-#include "net/option_table.h"
+#include "net/options.h"
 
 #include <lauxlib.h>
 #include <limits.h>
@@ -11,6 +11,8 @@
 #include <string.h>
 
 #include <linux/sctp.h>
+
+#include "net/option_table.h"
 
 
 /*

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "host/memory.h"
-#include "net/net.h"
+#include "net/state.h"
 #include "net/trace.h"
 #include "sched/task.h"
 #include "sched/world.h"

@@ -17,7 +17,6 @@ enum {
   GATHER = 16 * 1024,     /* bytes gathered before they are sent anyway */
   HIGH_WATER = 64 * 1024, /* bytes kept, in or out, before the peer or the
                              writer is slowed */
-  FREE_OUTBOXES = 16      /* in the pool; and streams that gather at a time */
 };
 
 typedef struct chunk chunk;

@@ -6,8 +6,9 @@
 
 #include "host/error.h"
 #include "net/datagram.h"
+#include "net/functions.h"
 #include "net/mem.h"
-#include "net/net.h"
+#include "net/stream_methods.h"
 #include "sched/world.h"
 
 

@@ -9,8 +9,9 @@
 #include "host/memory.h"
 #include "net/descriptor.h"
 #include "net/inbox.h"
-#include "net/net.h"
 #include "net/outbox.h"
+#include "net/state.h"
+#include "net/stream_methods.h"
 #include "sched/task.h"
 #include "sched/world.h"
 

@@ -16,10 +16,12 @@
 
 #include "host/class.h"
 #include "host/error.h"
+#include "net/functions.h"
 #include "net/inbox.h"
-#include "net/net.h"
+#include "net/outbox.h"
 #include "net/passing.h"
 #include "net/send_batch.h"
+#include "net/stream_methods.h"
 #include "sched/world.h"
 
 /* On the stack of all of them; at LIMIT the deadline, as ready_limit leaves it. */

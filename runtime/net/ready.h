@@ -23,7 +23,4 @@ int ready_push(lua_State *L, unsigned ready);
 
 extern const luaL_Reg stream_ready_methods[], datagram_ready_methods[];
 
-int wait_lua(lua_State *L);
-void ready_open(lua_State *L);
-
 #endif

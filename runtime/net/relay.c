@@ -10,9 +10,11 @@
 #include <errno.h>
 
 #include "host/class.h"
+#include "net/functions.h"
 #include "net/inbox.h"
-#include "net/net.h"
+#include "net/outbox.h"
 #include "net/relay.h"
+#include "net/stream_methods.h"
 #include "sched/world.h"
 
 #define CLASS "neap.relay"

@@ -10,8 +10,8 @@
 #include "host/class.h"
 #include "host/error.h"
 #include "host/memory.h"
+#include "net/functions.h"
 #include "net/listener.h"
-#include "net/net.h"
 #include "sched/world.h"
 
 #define CLASS "neap.lookup"

@@ -4,8 +4,7 @@
 
 #include "host/memory.h"
 #include "net/inbox.h"
-#include "net/layer.h"
-#include "net/net.h"
+#include "net/outbox.h"
 #include "sched/task.h"
 
 enum {

@@ -15,56 +15,33 @@
 #ifndef NET_ROUND_H
 #define NET_ROUND_H
 
-#include <stdbool.h>
-#include <stddef.h>
+#include "net/state.h"
 
-#include "host/host.h"
-
-enum { ROUND_ROOM = 64 * 1024 }; /* bytes of one read, at most */
-
-/* Streams whose readers run together; bytes behind which no more join. */
-enum { ROUND_GROUP = 16, ROUND_BYTES = 32 * 1024 };
-
-/* Streams that their lower ones make more at once. */
-enum { ROUND_MORE = 8 };
-
-/* A call behind the current batch of events.  Embedded in what is to be freed. */
-typedef struct later later;
-struct later {
-  later *next;
-  void (*call)(later *l);
+enum {
+  ROUND_ROOM = 64 * 1024,  /* bytes of one read, at most */
+  ROUND_BYTES = 32 * 1024, /* behind which no more streams join a round */
+  LAYER_ROOM = 16 * 1024,  /* bytes that a layer hands up in one piece */
+  LAYERS = 8               /* over each other, at most */
 };
-
-typedef struct rounds {
-  char *buffer;
-  size_t used; /* of it, by what was handed up and is not kept yet */
-  char *made;  /* as the two above, for what layers hand up; NULL: none has */
-  size_t made_used;
-  struct stream *lent[ROUND_GROUP + ROUND_MORE]; /* whose that is */
-  unsigned count;
-  bool gives;          /* what arrives now is to be copied */
-  bool lends;          /* what layers hand up now is followed by a round */
-  later *first, *last; /* calls due when the batch is over, in their order */
-} rounds;
 
 /* Where to read to: ROUND_ROOM bytes, until the next of the calls below. */
 char *round_room(host *h);
 
 /* The first n of that room are this stream's.  A round may follow at once: so
  * nothing that a task could close is in hand. */
-void round_hand(struct stream *s, size_t n);
+void round_hand(stream *s, size_t n);
 
 /* These bytes have arrived, and stay where they are until round_run, which the
  * caller calls next. */
-void round_lend(struct stream *s, char *bytes, size_t n);
+void round_lend(stream *s, char *bytes, size_t n);
 
 /* These bytes have arrived, and what is to stay of them is copied at once. */
-void round_give(struct stream *s, char *bytes, size_t n);
+void round_give(stream *s, char *bytes, size_t n);
 
 /* Room for LAYER_ROOM bytes, and the first n of it have arrived over a layer: lent,
  * if those that they were made of are.  NULL: there is none. */
 char *round_layer_room(host *h);
-void round_pass(struct stream *s, size_t n);
+void round_pass(stream *s, size_t n);
 
 /* Something else has happened: run the tasks that it woke now.  When the batch is
  * over, they run without. */

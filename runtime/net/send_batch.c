@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "host/memory.h"
-#include "net/net.h"
+#include "net/state.h"
 #include "net/trace.h"
 
 enum {

@@ -7,7 +7,8 @@
 #include <string.h>
 
 #include "host/error.h"
-#include "net/net.h"
+#include "net/backend.h"
+#include "net/functions.h"
 #include "sched/world.h"
 
 

@@ -7,13 +7,15 @@
 #include <string.h>
 
 #include "host/fields.h"
+#include "net/functions.h"
 #include "net/inbox.h"
 #include "net/layer.h"
 #include "net/listener.h"
-#include "net/net.h"
 #include "net/property.h"
 #include "net/relay.h"
 #include "net/send_batch.h"
+#include "net/state.h"
+#include "net/stream_methods.h"
 #include "sched/task.h"
 
 

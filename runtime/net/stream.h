@@ -11,7 +11,7 @@
 #define NET_STREAM_H
 
 #include "net/backend.h"
-#include "net/round.h"
+#include "net/state.h"
 #include "sched/wait.h"
 
 /* A run of received bytes.  Borrowed: they lie in the loop's shared read
@@ -132,5 +132,50 @@ void stream_closed(stream *s);
 /* The same, behind the batch of events: some may name it, or somebody have it in
  * hand. */
 void stream_gone(stream *s);
+
+/* Close it as the script does: the box is emptied, the waiters are woken, what
+ * was accepted goes out.  Returns 0, or an error of a write that nobody was
+ * told of. */
+int stream_close(stream *s, bool reset);
+
+/*
+** For net/ itself
+*/
+
+/* Bytes arrived; whoever calls this (round.c) calls stream_keep when they do not
+ * stay any longer where they are, which copies what was not read.  The stream may
+ * have been closed in between. */
+void stream_data(stream *s, char *bytes, size_t n);
+void stream_keep(stream *s);
+
+/* Have the transport deliver. */
+void stream_hear(stream *s);
+
+/* The same for a reader, who is to see why it can't. */
+static inline void stream_start_read(stream *s) {
+  s->reading = true;
+  int status = s->transport->start_read(s);
+  if (status < 0)
+    stream_error(s, status);
+}
+
+/* Wake the first of those who wait to write, unless one was woken already. */
+void stream_next_turn(stream *s);
+
+/* Half close, once all was written. */
+int stream_shut(stream *s);
+
+/* The same without what the script is told, for a layer: its bytes are all there
+ * is to be sent, and the peer's end need not be waited for.  And before that, when
+ * it becomes the layer's: the box is emptied, and so on. */
+void stream_let_go(stream *s, bool reset);
+void stream_leave(stream *s);
+
+/* Of one that waits for its peer's end: has that got all, and been silent since
+ * the last call? */
+bool stream_is_settled(stream *s);
+
+/* Its time to send the rest is over. */
+void stream_give_up(stream *s);
 
 #endif

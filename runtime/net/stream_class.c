@@ -8,10 +8,12 @@
 #include <string.h>
 
 #include "host/error.h"
-#include "net/net.h"
+#include "net/outbox.h"
 #include "net/passing.h"
 #include "net/property.h"
 #include "net/ready.h"
+#include "net/state.h"
+#include "net/stream_methods.h"
 #include "net/trace.h"
 
 /* Room for the endpoint of a peer. */

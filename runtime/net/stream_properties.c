@@ -5,8 +5,8 @@
 #include <errno.h>
 
 #include "host/error.h"
-#include "net/net.h"
 #include "net/property.h"
+#include "net/stream_methods.h"
 #include "sched/world.h"
 
 

@@ -12,8 +12,9 @@
 
 #include "host/error.h"
 #include "net/inbox.h"
-#include "net/net.h"
+#include "net/outbox.h"
 #include "net/passing.h"
+#include "net/stream_methods.h"
 #include "net/stream_take.h"
 
 /* Instead of a count of results: more has arrived. */

@@ -12,8 +12,8 @@
 #include <string.h>
 
 #include "net/format.h"
-#include "net/net.h"
 #include "net/passing.h"
+#include "net/stream_methods.h"
 
 
 static size_t rest(const view *v) {

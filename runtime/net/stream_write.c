@@ -14,7 +14,8 @@
 
 #include "host/error.h"
 #include "host/memory.h"
-#include "net/net.h"
+#include "net/layer.h"
+#include "net/stream_methods.h"
 #include "sched/task.h"
 
 /* The continuation's context. */

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "net/net.h"
+#include "net/stream_methods.h"
 #include "sys/process.h"
 
 /* Where things lie on the stack of spawn. */

@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "host/error.h"
-#include "net/net.h"
+#include "net/stream_methods.h"
 #include "sched/world.h"
 
 static const char *const names[] = {"stdin", "stdout", "stderr"};

@@ -10,7 +10,7 @@
 #include "host/class.h"
 #include "host/error.h"
 #include "host/memory.h"
-#include "net/net.h"
+#include "net/stream_methods.h"
 #include "sched/task.h"
 #include "sched/world.h"
 #include "trace/trace.h"

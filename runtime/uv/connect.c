@@ -16,7 +16,6 @@
 #include <unistd.h>
 
 #include "host/memory.h"
-#include "net/net.h"
 #include "uv/backend.h"
 #include "uv/socket.h"
 #include "uv/sockopt.h"

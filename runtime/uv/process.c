@@ -26,7 +26,6 @@
 #include <unistd.h>
 
 #include "host/memory.h"
-#include "net/net.h"
 #include "net/stream.h"
 #include "sched/world.h"
 #include "uv/thread.h"
