@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "host/memory.h"
+#include "net/round.h"
 #include "uv/backend.h"
 #include "uv/socket.h"
 #include "uv/sockopt.h"

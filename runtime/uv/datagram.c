@@ -2,7 +2,7 @@
 ** Messages over a descriptor: one recvmmsg a readable event, one sendmmsg a
 ** batch.
 **
-** Interest is kept as wires keep theirs (socket.c): added at once, taken back
+** Interest is kept as wires keep theirs (socket_io.c): added at once, taken back
 ** when an event comes in vain.
 **
 ** Where the kernel has no room for a message, it says when there is some; but
@@ -20,6 +20,7 @@
 #include <sys/socket.h>
 
 #include "host/memory.h"
+#include "net/round.h"
 #include "uv/owned.h"
 #include "uv/sockopt.h"
 

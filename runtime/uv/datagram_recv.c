@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <sys/socket.h>
 
+#include "net/round.h"
 #include "uv/port.h"
 #include "uv/recv_ring.h"
 

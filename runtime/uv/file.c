@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "net/round.h"
 #include "net/stream.h"
 #include "uv/loop.h"
 #include "uv/owned.h"

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "net/listener.h"
+#include "net/round.h"
 #include "uv/backend.h"
 #include "uv/bound_path.h"
 #include "uv/datagram.h"

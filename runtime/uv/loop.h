@@ -18,7 +18,7 @@
 #include <uv.h>
 
 #include "host/heap.h"
-#include "net/round.h"
+#include "host/host.h"
 #include "uv/watch.h"
 
 struct epoll_event;
@@ -59,6 +59,9 @@ static inline loop *loop_of(host *h) {
 
 /* Call after every libuv function that starts, stops or closes something. */
 void loop_touch(loop *l);
+
+/* The ready of uv_watch. */
+void loop_on_uv(watch *w, uint32_t events);
 
 /* For the world (sched/world.h): fill host.outside, 0 or -errno. */
 int loop_open(host *h);

@@ -12,9 +12,10 @@
 #include <netinet/udp.h>
 
 #include "net/datagram.h"
+#include "net/state.h"
 #include "uv/bound_path.h"
-#include "uv/datagram.h"
 #include "uv/gso.h"
+#include "uv/loop.h"
 #include "uv/timer.h"
 
 #ifndef UDP_GRO

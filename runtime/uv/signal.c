@@ -1,11 +1,10 @@
 /*
 ** Signals, by handlers of our own.
 **
-** What a signal does is the process's, so this is the one place with state
-** that is not a host's: the station.  It belongs to one host at a time.  The
-** handler only sets the signal's bit and makes an eventfd readable; the loop
-** then takes all bits at once.  A burst so becomes one, and the last of it is
-** never lost.
+** What a signal does is the process's, so this is the one place with state that is
+** not a host's: the station.  It belongs to one host at a time.  The handler only
+** sets the signal's bit and makes an eventfd readable; the loop then takes all bits
+** at once.  A burst so becomes one, and the last of it is never lost.
 **
 ** A signal goes to each watch that wants it.  If there is none, SIGINT and
 ** SIGTERM cancel the host's root scope, and a second of them ends the process
@@ -38,6 +37,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "net/round.h"
 #include "sched/task.h"
 #include "uv/nudge.h"
 #include "uv/process.h"

@@ -18,7 +18,7 @@ typedef struct wire {
   watch watch;       /* first: it is how ready finds the wire */
   int16_t failed;    /* the negative errno by which writing ended */
   uint8_t want;      /* EPOLLIN, EPOLLOUT: what the stream waits for; epoll may
-                        still be asked for more: socket.c */
+                        still be asked for more: socket_io.c */
   uint8_t peer_size; /* bytes of the peer's address; 0: ask the kernel */
   bool is_socket : 1;
   bool attempting : 1; /* u.attempt is set */

@@ -1,6 +1,6 @@
 /*
 ** Wires within: what the files that make them share.  Reading and writing are in
-** socket.c, ends in socket_close.c, and what SCTP has of its own in sctp.c.
+** socket_io.c, ends in socket_close.c, and what SCTP has of its own in sctp.c.
 */
 
 #ifndef UV_WIRE_H
