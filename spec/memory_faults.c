@@ -28,7 +28,7 @@
 #include "sched/life.h"
 #include "sched/task.h"
 #include "sched/world.h"
-#include "sys/system.h"
+#include "sys/sys.h"
 #include "trace/trace.h"
 #include "uv/world.h"
 #include "worker/worker.h"

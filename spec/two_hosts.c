@@ -21,7 +21,7 @@
 #include "sched/life.h"
 #include "sched/task.h"
 #include "sched/world.h"
-#include "sys/system.h"
+#include "sys/sys.h"
 #include "uv/world.h"
 
 enum { ROUNDS = 3, HOSTS = 2 };

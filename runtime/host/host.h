@@ -37,7 +37,7 @@ struct host {
                          sleeps */
   struct sched *sched; /* tasks and deadlines: sched/task.h */
   struct net *net;     /* what the sockets of this host share */
-  struct workshop *workshop; /* threads and channels: worker/worker.h */
+  struct workshop *workshop; /* threads and channels: worker/workshop.h */
   const char *label;         /* who speaks on stderr: "neap" */
   char *told;                /* what was told first; malloc'ed, or NULL */
   int siblings;     /* workers that run the same script beside this host; 0 */

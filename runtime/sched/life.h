@@ -22,6 +22,7 @@
 #include <stdint.h>
 
 #include "host/host.h"
+#include "sched/turn.h"
 
 /* A part of a host above its scheduler; any function may be NULL.  A host's are a
  * list, constant, that ends with one of which all are.  They are opened in its
@@ -42,15 +43,6 @@ int life_open(host *h, int (*make)(host *h), const subsystem *all);
  * userdata, and is to spawn the first task.  False: one of them raised, which was
  * told; then only life_end and life_close may follow. */
 bool life_start(host *h, lua_CFunction start, void *about);
-
-/* What a host is at behind a turn. */
-enum turn {
-  TURN_WAITS,  /* for its world; it wants to go on at *next at the latest */
-  TURN_STUCK,  /* its tasks wait for each other: call life_deadlock */
-  TURN_DRAINS, /* no Lua runs any more, and what its sockets accepted goes out;
-                  *next as above.  Who does not want to wait stops here */
-  TURN_ENDED
-};
 
 /* Run what is ready, for some ms of the world at most.  `time` is when the world
  * was asked for news last, before it delivered any: what was to be done by then is

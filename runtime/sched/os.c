@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "sched/life.h"
 #include "sched/sched.h"
 
 

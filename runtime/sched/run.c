@@ -9,9 +9,9 @@
 
 #include "host/harmless.h"
 #include "host/memory.h"
-#include "sched/life.h"
 #include "sched/sched.h"
 #include "sched/time.h"
+#include "sched/turn.h"
 
 /* So long tasks run before the world is asked again, and one task before others
  * come first: in ticks of the world, some ms. */

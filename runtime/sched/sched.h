@@ -20,7 +20,6 @@
 #include <stdint.h>
 
 #include "host/heap.h"
-#include "sched/life.h"
 #include "sched/task.h"
 #include "sched/wait.h"
 #include "sched/world.h"
@@ -190,10 +189,8 @@ void timer_drop(struct sched *s, task *t);
 uint64_t timer_next(struct sched *s);
 task *timer_expired(struct sched *s, uint64_t now);
 
-/* Turns (run.c).  sched_turn: as life_turn, while the program runs.  sched_alarms
- * makes the calls that are due, and returns when the next one is, or NEVER.
- * sched_flush sends what small writes gathered. */
-enum turn sched_turn(struct sched *s, uint64_t time, uint64_t *next);
+/* Turns (run.c; turn.h).  sched_alarms makes the calls that are due, and returns when
+ * the next one is, or NEVER.  sched_flush sends what small writes gathered. */
 uint64_t sched_alarms(host *h);
 void sched_flush(struct sched *s);
 
@@ -201,10 +198,6 @@ void sched_flush(struct sched *s);
  * modules; and free it, after the lua_State. */
 int sched_open(lua_State *L);
 void sched_close(host *h);
-
-/* Which function of a world is missing (world.c)?  Then it is a mistake of who made
- * it, and the process ends. */
-void world_check(const world *w);
 
 /* Tasks (task.c) */
 void task_run(struct sched *s, task *t); /* until it waits or ends */

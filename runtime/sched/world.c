@@ -1,7 +1,6 @@
 #include "sched/world.h"
 
 #include "host/whole.h"
-#include "sched/sched.h"
 
 /* What may be NULL, as world.h says. */
 static const size_t optional[] = {

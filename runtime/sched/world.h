@@ -95,4 +95,8 @@ struct world {
                                 NULL */
 };
 
+/* Which function of a world is missing?  Then it is a mistake of who made it, and the
+ * process ends. */
+void world_check(const world *w);
+
 #endif

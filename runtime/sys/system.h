@@ -12,7 +12,7 @@
 #include "host/host.h"
 
 /* A world's, world.sys, has all three, and they have all their functions: sys_open
- * checks it. */
+ * (sys.h) checks it. */
 struct system {
   const struct processes *processes; /* sys/process.h */
   const struct signals *signals;     /* sys/signals.h */
@@ -21,8 +21,5 @@ struct system {
 
 /* That of the host's world; raises where there is none, and `what` is lacking. */
 const struct system *sys_check(lua_State *L, const char *what);
-
-/* Register the modules; call it through host_call, after net_open. */
-int sys_open(lua_State *L);
 
 #endif

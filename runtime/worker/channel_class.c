@@ -10,6 +10,7 @@
 #include "sched/world.h"
 #include "worker/channel_parts.h"
 #include "worker/worker.h"
+#include "worker/workshop.h"
 
 #define CLASS "neap.WorkerChannel"
 

@@ -1,5 +1,5 @@
 /*
-** Channels within: the queue and who waits (channel.c), which there are
+** Channels within: the queue and who waits (channel_queue.c), which there are
 ** (channel_registry.c), and what Lua has of them (channel_class.c).
 */
 

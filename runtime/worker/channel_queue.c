@@ -4,7 +4,7 @@
 
 #include "sched/world.h"
 #include "worker/channel_parts.h"
-#include "worker/worker.h"
+#include "worker/workshop.h"
 
 
 /*

@@ -9,7 +9,7 @@
 
 #include "host/error.h"
 #include "worker/channel.h"
-#include "worker/worker.h"
+#include "worker/workshop.h"
 
 /* The kinds of values, a byte before each. */
 enum {

@@ -14,6 +14,7 @@
 #include <stddef.h>
 
 struct channel;
+struct scratch;
 
 enum { MESSAGE_DEPTH = 180, MESSAGE_LIMIT = 256 * 1024 * 1024 };
 
@@ -25,16 +26,8 @@ typedef struct message {
   char bytes[];
 } message;
 
-/* What is being encoded.  One a host, used again and again.  It holds no channel:
- * the values on the stack do. */
-typedef struct scratch {
-  char *bytes;
-  size_t size, room;
-  struct channel **channels;
-  unsigned channel_count, channel_room;
-} scratch;
-
-/* Encode the values from index `first` to the top.  Raises; no channel is held by
+/* Encode the values from index `first` to the top, in the scratch of the host
+ * (workshop.h).  Raises; no channel is held by
  * what did not become a message. */
 message *message_encode(lua_State *L, int first);
 
@@ -44,6 +37,6 @@ int message_decode(lua_State *L, const message *m);
 
 void message_free(message *m);
 
-void scratch_free(scratch *s);
+void scratch_free(struct scratch *s);
 
 #endif

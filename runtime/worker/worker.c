@@ -17,6 +17,8 @@
 #include "sched/wait.h"
 #include "sched/world.h"
 #include "worker/channel.h"
+#include "worker/message.h"
+#include "worker/workshop.h"
 
 #define CLASS "neap.Worker"
 

@@ -15,7 +15,6 @@
 #include <stdbool.h>
 
 #include "host/host.h"
-#include "worker/message.h"
 
 typedef struct worker worker;
 
@@ -25,20 +24,6 @@ enum worker_kind {
   WORKER_PROGRAM, /* what the command line says */
   WORKER_FUNCTION /* a function, as string.dump gives it */
 };
-
-/* What workers and channels need of a host. */
-struct workshop {
-  worker *self;                 /* the worker whose host it is; NULL: none's */
-  struct channel_end *channels; /* its ends of channels, the newest first */
-  void (*live)(worker *);       /* see workers_open */
-  bool hung;                    /* there is a bell to ring */
-  worker *started;              /* by this host, and not ended */
-  scratch scratch;
-};
-
-static inline struct workshop *workshop_of(host *h) {
-  return h->workshop;
-}
 
 /* Give a host its workshop, and register the module.  `live` is the whole life
  * of a worker, in its thread: to open a host, run the program, close it.
