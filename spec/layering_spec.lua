@@ -27,6 +27,16 @@ local function files(folder, pattern, found)
   return found
 end
 
+--- The keys of a table, in order.
+local function names(t)
+  local list = {}
+  for name in pairs(t) do
+    list[#list + 1] = name
+  end
+  table.sort(list)
+  return list
+end
+
 --- C without its comments and the contents of its strings.
 local function code(text)
   local out = {}
@@ -96,6 +106,61 @@ describe("layering", function()
         elseif to ~= from and not (" " .. below[from] .. " "):find(" " .. to .. " ", 1, true) then
           wrong[#wrong + 1] = ('%s includes "%s"'):format(path, name)
         end
+      end
+    end
+    assert.same({}, wrong)
+  end)
+
+  -- X.c and X.h are a module, which includes what either of them does: so of two that
+  -- know each other one is not understood without the other.  A header without a .c is a
+  -- module, too: what several files make (docs/ARCHITECTURE.md).
+  --
+  -- What does so all the same:
+  local mutual = {
+    -- sched.h is what the files of sched/ have in common: with the types of these two.
+    ["sched/sched"] = {["sched/task"] = true, ["sched/wait"] = true},
+  }
+
+  it("has modules that lead back to themselves in no circle", function()
+    local includes, known = {}, {}
+    for _, path in ipairs(sources) do
+      local module = path:match "^runtime/(.*)%.[ch]$"
+      local to = includes[module] or {}
+      includes[module] = to
+      for name in ("\n" .. read(path)):gmatch '\n%s*#%s*include%s*"([^"]*)%.h"' do
+        to[name] = name ~= module or nil
+      end
+    end
+    for one, others in pairs(mutual) do
+      for other in pairs(others) do
+        assert(includes[one][other] and includes[other][one],
+          ("%s and %s do not include each other any more"):format(one, other))
+        known[one .. " " .. other], known[other .. " " .. one] = true, true
+      end
+    end
+    local wrong, state, way = {}, {}, {}
+    local function visit(module)
+      state[module] = "open"
+      way[#way + 1] = module
+      for _, name in ipairs(names(includes[module] or {})) do
+        if not known[module .. " " .. name] then
+          if state[name] == "open" then
+            local first = #way
+            while way[first] ~= name do
+              first = first - 1
+            end
+            wrong[#wrong + 1] = table.concat(way, " > ", first) .. " > " .. name
+          elseif not state[name] then
+            visit(name)
+          end
+        end
+      end
+      way[#way] = nil
+      state[module] = "done"
+    end
+    for _, module in ipairs(names(includes)) do
+      if not state[module] then
+        visit(module)
       end
     end
     assert.same({}, wrong)
