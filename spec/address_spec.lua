@@ -1,3 +1,4 @@
+local child = require "spec.support.child"
 local net = require "neap.net"
 
 local address = net.address
@@ -15,7 +16,7 @@ end
 
 -- NEAP_ADDRESS_STRINGS=1000000 takes so many random texts: NEAP_TEST_LIMIT has to be
 -- raised then, too.
-local strings = tonumber(os.getenv "NEAP_ADDRESS_STRINGS") or 100000
+local strings = tonumber(os.getenv "NEAP_ADDRESS_STRINGS") or 10 * child.many
 
 describe("an address", function()
   -- text, family, ip or path, port, scope, and what it prints as
