@@ -440,7 +440,7 @@ describe("a listener", function()
     end)
     timer:cancel()
     assert.is_true(served > 6, served) -- more than the kernel kept
-    assert.is_true(late < 0.25, late)
+    assert.is_true(late < 0.9, late) -- a second: the kernel's pause before it asks again
     served = 0
     task.timeout(5, ask)
     assert.equal(1, served)

@@ -7,7 +7,8 @@ local process = require "neap.process"
 local task = require "neap.task"
 local time = require "neap.time"
 
-local neap = require "spec.support.child".neap
+local child = require "spec.support.child"
+local neap = child.neap
 
 -- Where to listen, for each kind of stream; v6 only where there is some.
 local has_v6 = net.listen "tcp://[::1]:0"
@@ -615,7 +616,9 @@ describe("portscan.lua", function()
   it("finds what listens among thousands of ports", function()
     local listener <close> = assert(net.listen(("tcp://%s:0"):format(ip)))
     local first = math.max(1, math.min(listener.port - 2000, 65535 - 4000))
-    local result = scan(ip, ("%d-%d"):format(first, first + 4000))
+    -- What answers while a slow build is busy with the others is not heard in time.
+    local at_once = child.sanitized and "50" or "500"
+    local result = scan(ip, ("%d-%d"):format(first, first + 4000), at_once)
     assert.equal(0, result.code, result.stderr)
     assert.matches(("%5d  \n"):format(listener.port), result.stdout, 1, true)
     local _, lines = result.stdout:gsub("\n", "")
