@@ -12,6 +12,7 @@
 
 #include "cli/command.h"
 #include "cli/program.h"
+#include "crypto/crypto.h"
 #include "host/error.h"
 #include "host/host.h"
 #include "net/closing.h"
@@ -75,6 +76,7 @@ static void flush(host *h) {
 static const subsystem subsystems[] = {
     {.open = trace_open, .end = trace_close},
     {.end = flush},
+    {.open = crypto_open, .close = crypto_close},
     {.open = net_open, .end = closing_give_up, .close = net_close},
     {.open = sys_open},
     {.open = workers_open, .end = workers_close},

@@ -21,6 +21,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "crypto/crypto.h"
 #include "host/host.h"
 #include "host/memory.h"
 #include "net/closing.h"
@@ -110,6 +111,7 @@ static int l_wrong(lua_State *L) {
 
 static const subsystem subsystems[] = {
     {.open = trace_open, .end = trace_close},
+    {.open = crypto_open, .close = crypto_close},
     {.open = net_open, .end = closing_give_up, .close = net_close},
     {.open = sys_open},
     {.open = workers_open, .end = workers_close},

@@ -365,6 +365,33 @@ local features = {
       end
     end
   end,
+  function() -- cryptography
+    local crypto = holding(require "neap.crypto")
+    local core = require "neap.crypto.core"
+    local hasher <close> = crypto.hasher("sha256", "key")
+    assert(hasher:update("a", 1):digest() and tostring(hasher))
+    assert(crypto.digest("md5", "a") and crypto.hmac("sha1", "key", "a"))
+    assert(crypto.hkdf {key = "secret", salt = "salt", info = "info", size = 1000})
+    assert(crypto.pbkdf2 {password = "secret", salt = "salt", iterations = 1})
+    pcall(crypto.hkdf, {kye = "secret"})
+    local key = assert(crypto.generate "ec")
+    local signature = assert(key:sign("message", {raw = true}))
+    assert(key:public():verify("message", signature, {raw = true}))
+    assert(crypto.key(key:pem()))
+    assert(not crypto.key "junk" and not crypto.frombase64 "=")
+    assert(crypto.frombase64(crypto.tobase64(crypto.random(100))) and crypto.fromhex(crypto.tohex "x"))
+    assert(core.certificate((assert(core.selfsigned {names = {"localhost", "::1"}, key = key}))).pem)
+  end,
+  function() -- computations in threads
+    local crypto = holding(require "neap.crypto")
+    local function compute()
+      return assert(crypto.pbkdf2 {password = "secret", salt = "salt", iterations = 5001})
+    end
+    local t = task.spawn(compute)
+    task.yield()
+    t:cancel()
+    assert(#compute() == 32)
+  end,
   function() -- many tasks, and those of a finalizer
     for _ = 1, 70 do
       task.spawn(task.yield)

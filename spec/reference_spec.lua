@@ -1,6 +1,7 @@
 -- The reference: it is up to date, it says what there is, and its examples run.
 
 local core = require "neap.net.core"
+local crypto = require "neap.crypto"
 local endpoint = require "neap.endpoint"
 local errors = require "neap.error"
 local lfs = require "lfs"
@@ -167,6 +168,12 @@ describe("annotated, and there, are the functions of", function()
     ["neap.Packet"] = function()
       return methods_of(packet.raw "bytes")
     end,
+    ["neap.Hasher"] = function()
+      return methods_of(crypto.hasher "md5")
+    end,
+    ["neap.Key"] = function()
+      return methods_of(crypto.generate "ed25519")
+    end,
     ["neap.Prefix"] = function()
       return methods_of(net.prefix.parse "::/0")
     end,
@@ -305,6 +312,9 @@ describe("annotated, and there, are the fields of", function()
     ["neap.Task"] = {"sched/library.c", 'strcmp%(key, "(%l+)"%)', function()
       return {task.current()}, {}
     end},
+    ["neap.Key"] = {"crypto/key.c", 'strcmp%(name, "(%l+)"%)', function()
+      return {crypto.generate "ed25519", crypto.generate "ec"}, {}
+    end},
     ["neap.Scope"] = {"sched/scope.c", 'strcmp%(key, "(%l+)"%)', function()
       return {task.scope(function(s)
         return s
@@ -402,6 +412,16 @@ describe("annotated, and known, are the options of", function()
     assert.same({"filter", "localaddr", "mode", "unlink_stale"}, bind)
   end)
 
+  it("neap.crypto", function()
+    local known = {}
+    for _, list in ipairs(words("crypto", "names%[%] = {(.-)}")) do
+      known[table.concat(list, " ")] = true
+    end
+    for _, class in ipairs {"HkdfOptions", "Pbkdf2Options", "Base64Options"} do
+      assert(known[table.concat(sorted(fields["neap.crypto." .. class]), " ")], class)
+    end
+  end)
+
   it("process.spawn and process.run", function()
     local annotated = sorted(fields["neap.process.Options"])
     assert.equal("[integer]", table.remove(annotated, 1))
@@ -420,7 +440,7 @@ end)
 
 it("docs/ARCHITECTURE.md names what there is", function()
   local texts = {}
-  for _, folder in ipairs {"host", "sched", "net", "sys", "trace", "worker", "repl", "uv", "cli"} do
+  for _, folder in ipairs {"host", "sched", "crypto", "net", "sys", "trace", "worker", "repl", "uv", "cli"} do
     for name in lfs.dir("runtime/" .. folder) do
       if name:find "%.[ch]$" then
         texts[#texts + 1] = read(("runtime/%s/%s"):format(folder, name))

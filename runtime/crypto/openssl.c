@@ -150,34 +150,31 @@ static const char *system_code(unsigned long error) {
 }
 
 
-static void copy_words(reason *why, unsigned long error, const char *more) {
+static const char *words_of(unsigned long error) {
   const char *words = ERR_SYSTEM_ERROR(error)
                           ? strerrordesc_np(ERR_GET_REASON(error))
                           : ERR_reason_error_string(error);
-  if (error == 0)
-    words = "OpenSSL does not say why";
-  char number[48];
-  if (words == NULL) {
-    snprintf(number, sizeof number, "OpenSSL's error %lX", error);
-    words = number;
-  }
-  snprintf(why->text, sizeof why->text, "%s%s%s%s", words,
-           *more != '\0' ? " (" : "", more, *more != '\0' ? ")" : "");
+  return words != NULL ? words : "OpenSSL does not say why";
+}
+
+
+void openssl_take_error(openssl_error *e) {
+  const char *more = "";
+  int flags = 0;
+  unsigned long error = ERR_peek_error_data(&more, &flags);
+  bool adds = (flags & ERR_TXT_STRING) != 0 && *more != '\0';
+  e->code = system_code(error);
+  snprintf(e->message, sizeof e->message, "%s%s%s%s", words_of(error),
+           adds ? " (" : "", adds ? more : "", adds ? ")" : "");
+  ERR_clear_error();
 }
 
 
 void openssl_push_error(lua_State *L, const char *code, const char *op,
                         const char *where) {
-  reason why;
-  const char *more = "";
-  int flags = 0;
-  unsigned long error = ERR_peek_error_data(&more, &flags);
-  if ((flags & ERR_TXT_STRING) == 0)
-    more = "";
-  copy_words(&why, error, more);
-  ERR_clear_error();
-  error_push_code(L, code != NULL ? code : system_code(error), op, where,
-                  why.text);
+  openssl_error e;
+  openssl_take_error(&e);
+  error_push_code(L, code != NULL ? code : e.code, op, where, e.message);
 }
 
 

@@ -12,8 +12,8 @@
 ** in each thread, wherever a script may come by for the first time.
 **
 ** OpenSSL's errors lie in a queue, one a thread.  What others left there would be taken
-** for one's own: openssl_begin() before what may fail, openssl_push_error() behind it.
-** Both leave it empty, and so must everybody.
+** for one's own: openssl_begin() before what may fail, openssl_take_error() or another
+** below behind it.  All leave it empty, and so must everybody.
 */
 
 #ifndef CRYPTO_OPENSSL_H
@@ -48,13 +48,17 @@ enum openssl_library { OPENSSL_CRYPTO, OPENSSL_SSL, OPENSSL_LIBRARIES };
  * to begin), -ENOMEM.  From any thread. */
 int openssl_need(lua_State *L, enum openssl_library which);
 
-/* Nothing is in this thread's queue. */
-static inline void openssl_begin(void);
+/* Of the oldest error in the queue, which is the cause of those that followed it:
+ * OpenSSL's reason, and what it adds. */
+typedef struct openssl_error {
+  const char *code; /* "ENOMEM", that of a system call, or "EOPENSSL"; static */
+  char message[256];
+} openssl_error;
 
-/* Push an error object made of the oldest error in the queue, which is the cause of
- * those that followed it, and empty the queue.  `code` is the object's code; NULL:
- * "ENOMEM" or that of a system call, where it was one that failed, else "EOPENSSL".
- * The message is OpenSSL's reason, and what it adds. */
+/* Take it, and empty the queue. */
+void openssl_take_error(openssl_error *e);
+
+/* Push an error object made of it.  `code` is the object's code; NULL: its own. */
 void openssl_push_error(lua_State *L, const char *code, const char *op,
                         const char *where);
 
@@ -89,6 +93,7 @@ extern struct openssl_ssl openssl_ssl;
 
 #endif
 
+/* Nothing is in this thread's queue. */
 static inline void openssl_begin(void) {
   ERR_clear_error();
 }

@@ -16,7 +16,9 @@
   X(ASN1_INTEGER_to_BN) \
   X(ASN1_STRING_get0_data) \
   X(ASN1_STRING_length) \
+  X(ASN1_STRING_set) \
   X(ASN1_STRING_to_UTF8) \
+  X(ASN1_STRING_type_new) \
   X(ASN1_TIME_to_tm) \
   X(BIO_clear_flags) \
   X(BIO_ctrl) \
@@ -37,11 +39,19 @@
   X(BIO_set_flags) \
   X(BIO_set_init) \
   X(BIO_up_ref) \
+  X(BN_bin2bn) \
+  X(BN_bn2binpad) \
   X(BN_bn2hex) \
   X(BN_free) \
+  X(BN_to_ASN1_INTEGER) \
   X(CRYPTO_free) \
   X(CRYPTO_malloc) \
   X(CRYPTO_memcmp) \
+  X(ECDSA_SIG_free) \
+  X(ECDSA_SIG_get0_r) \
+  X(ECDSA_SIG_get0_s) \
+  X(ECDSA_SIG_new) \
+  X(ECDSA_SIG_set0) \
   X(ERR_clear_error) \
   X(ERR_error_string_n) \
   X(ERR_get_error) \
@@ -50,13 +60,58 @@
   X(ERR_peek_error_data) \
   X(ERR_peek_last_error) \
   X(ERR_reason_error_string) \
+  X(EVP_DigestFinal_ex) \
+  X(EVP_DigestInit_ex2) \
+  X(EVP_DigestSign) \
+  X(EVP_DigestSignInit_ex) \
+  X(EVP_DigestUpdate) \
+  X(EVP_DigestVerify) \
+  X(EVP_DigestVerifyInit_ex) \
+  X(EVP_KDF_CTX_free) \
+  X(EVP_KDF_CTX_new) \
+  X(EVP_KDF_derive) \
+  X(EVP_KDF_fetch) \
+  X(EVP_KDF_free) \
+  X(EVP_MAC_CTX_dup) \
+  X(EVP_MAC_CTX_free) \
+  X(EVP_MAC_CTX_new) \
+  X(EVP_MAC_fetch) \
+  X(EVP_MAC_final) \
+  X(EVP_MAC_free) \
+  X(EVP_MAC_init) \
+  X(EVP_MAC_update) \
+  X(EVP_MD_CTX_copy_ex) \
   X(EVP_MD_CTX_free) \
   X(EVP_MD_CTX_new) \
   X(EVP_MD_fetch) \
   X(EVP_MD_free) \
+  X(EVP_MD_get_size) \
+  X(EVP_PKEY_CTX_free) \
+  X(EVP_PKEY_CTX_get_app_data) \
+  X(EVP_PKEY_CTX_new_from_name) \
+  X(EVP_PKEY_CTX_set_app_data) \
+  X(EVP_PKEY_CTX_set_cb) \
+  X(EVP_PKEY_CTX_set_group_name) \
+  X(EVP_PKEY_CTX_set_rsa_keygen_bits) \
+  X(EVP_PKEY_CTX_set_rsa_padding) \
+  X(EVP_PKEY_CTX_set_rsa_pss_saltlen) \
+  X(EVP_PKEY_Q_keygen) \
   X(EVP_PKEY_free) \
+  X(EVP_PKEY_generate) \
+  X(EVP_PKEY_get_bits) \
+  X(EVP_PKEY_get_group_name) \
+  X(EVP_PKEY_get_size) \
+  X(EVP_PKEY_is_a) \
+  X(EVP_PKEY_keygen_init) \
   X(EVP_PKEY_up_ref) \
+  X(EVP_aes_256_cbc) \
+  X(EVP_sha256) \
   X(GENERAL_NAMES_free) \
+  X(GENERAL_NAMES_new) \
+  X(GENERAL_NAME_free) \
+  X(GENERAL_NAME_get0_value) \
+  X(GENERAL_NAME_new) \
+  X(GENERAL_NAME_set0_value) \
   X(OPENSSL_cleanse) \
   X(OPENSSL_init_crypto) \
   X(OPENSSL_sk_free) \
@@ -65,16 +120,29 @@
   X(OPENSSL_sk_pop_free) \
   X(OPENSSL_sk_push) \
   X(OPENSSL_sk_value) \
+  X(OSSL_PARAM_construct_end) \
+  X(OSSL_PARAM_construct_int) \
+  X(OSSL_PARAM_construct_octet_string) \
+  X(OSSL_PARAM_construct_uint64) \
+  X(OSSL_PARAM_construct_utf8_string) \
   X(OpenSSL_version) \
   X(OpenSSL_version_num) \
+  X(PEM_read_bio_PUBKEY) \
   X(PEM_read_bio_PrivateKey) \
   X(PEM_read_bio_X509) \
   X(PEM_read_bio_X509_AUX) \
   X(PEM_read_bio_X509_CRL) \
+  X(PEM_write_bio_PKCS8PrivateKey) \
+  X(PEM_write_bio_PUBKEY) \
   X(PEM_write_bio_X509) \
   X(RAND_bytes) \
+  X(X509V3_EXT_conf_nid) \
+  X(X509V3_set_ctx) \
   X(X509_CRL_free) \
+  X(X509_EXTENSION_free) \
+  X(X509_NAME_add_entry_by_txt) \
   X(X509_NAME_oneline) \
+  X(X509_NAME_print_ex) \
   X(X509_STORE_CTX_get0_cert) \
   X(X509_STORE_CTX_get0_chain) \
   X(X509_STORE_CTX_get_current_cert) \
@@ -98,6 +166,8 @@
   X(X509_VERIFY_PARAM_set_hostflags) \
   X(X509_VERIFY_PARAM_set_purpose) \
   X(X509_VERIFY_PARAM_set_time) \
+  X(X509_add1_ext_i2d) \
+  X(X509_add_ext) \
   X(X509_check_host) \
   X(X509_check_ip) \
   X(X509_check_private_key) \
@@ -108,9 +178,22 @@
   X(X509_get0_serialNumber) \
   X(X509_get_ext_d2i) \
   X(X509_get_issuer_name) \
+  X(X509_get_serialNumber) \
   X(X509_get_subject_name) \
+  X(X509_getm_notAfter) \
+  X(X509_getm_notBefore) \
+  X(X509_new) \
+  X(X509_set_issuer_name) \
+  X(X509_set_pubkey) \
+  X(X509_set_version) \
+  X(X509_sign) \
+  X(X509_time_adj_ex) \
   X(X509_up_ref) \
-  X(X509_verify_cert_error_string)
+  X(X509_verify_cert_error_string) \
+  X(d2i_ECDSA_SIG) \
+  X(d2i_PUBKEY_bio) \
+  X(i2d_ECDSA_SIG) \
+  X(i2d_PUBKEY_bio)
 
 /* Of libssl.so.3. */
 #define OPENSSL_SSL_FUNCTIONS(X) \

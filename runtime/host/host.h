@@ -32,11 +32,12 @@ struct host {
   const struct world *world; /* what the outside decides: sched/world.h */
   const struct subsystem *subsystems; /* what is opened with it: sched/life.h */
   const struct command *command; /* of the process: cli/command.h; NULL: none */
-  void *outside;       /* the backend's own state, its first argument */
-  uint64_t busy_poll;  /* ns that a real world's poll looks for news before it
+  void *outside;         /* the backend's own state, its first argument */
+  uint64_t busy_poll;    /* ns that a real world's poll looks for news before it
                          sleeps */
-  struct sched *sched; /* tasks and deadlines: sched/task.h */
-  struct net *net;     /* what the sockets of this host share */
+  struct sched *sched;   /* tasks and deadlines: sched/task.h */
+  struct net *net;       /* what the sockets of this host share */
+  struct crypto *crypto; /* crypto/crypto.h; NULL until it is needed */
   struct workshop *workshop; /* threads and channels: worker/workshop.h */
   const char *label;         /* who speaks on stderr: "neap" */
   char *told;                /* what was told first; malloc'ed, or NULL */

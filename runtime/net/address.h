@@ -42,8 +42,7 @@ typedef struct address {
 
 enum {
   ADDRESS_TEXT = 512, /* room for any printed address and its NUL */
-  ADDRESS_PATH = 107, /* the longest unix path, and the longest abstract name */
-  ADDRESS_QUOTE = 72  /* room for a quoted text */
+  ADDRESS_PATH = 107 /* the longest unix path, and the longest abstract name */
 };
 
 /* Parse the socket address of n bytes at text (which may hold zeros):
@@ -122,8 +121,6 @@ void address_any(address *a, int family, int port);
 void address_loopback(address *a, int family, int port);
 bool address_is_any(const address *a);
 
-/* What a message shows of a script's text: printable and not too long. */
-void address_quote(char out[ADDRESS_QUOTE], const char *text, size_t n);
 
 /* Push the Address object.  Raises on lack of memory only. */
 void address_push(lua_State *L, const address *a);

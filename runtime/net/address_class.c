@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "host/class.h"
+#include "host/quote.h"
 #include "net/functions.h"
 
 #define CLASS "neap.Address"
@@ -59,7 +60,7 @@ static void push_cid(lua_State *L, const address *a) {
 }
 
 static void push_scope(lua_State *L, const address *a) {
-  char name[ADDRESS_QUOTE];
+  char name[QUOTE];
   if (a->u.any.sa_family == AF_INET6 && a->u.in6.sin6_scope_id != 0) {
     address_print_scope(host_of(L), a, name, sizeof name);
     lua_pushstring(L, name + 1); /* without the % */
@@ -197,7 +198,7 @@ const address *address_test(lua_State *L, int arg) {
 const address *address_read(lua_State *L, int index) {
   const address *a = address_test(L, index);
   const char *text, *why = "";
-  char quoted[ADDRESS_QUOTE];
+  char quoted[QUOTE];
   address parsed;
   size_t n;
   if (a != NULL)
@@ -210,7 +211,7 @@ const address *address_read(lua_State *L, int index) {
   }
   text = lua_tolstring(L, index, &n);
   if (address_parse(L, text, n, &parsed, &why) < 0) {
-    address_quote(quoted, text, n);
+    quote(quoted, text, n);
     lua_pushfstring(L,
                     "an address such as 127.0.0.1:80, [::1]:80, /path, "
                     "@name or vsock:2:80 expected, got '%s': %s",

@@ -398,12 +398,4 @@ void address_print_scope(host *h, const address *a, char *out, size_t size) {
   put_scope(&s, h, a);
 }
 
-void address_quote(char out[ADDRESS_QUOTE], const char *text, size_t n) {
-  const size_t shown = 60;
-  size_t length = n < shown ? n : shown;
-  for (size_t i = 0; i < length; i++)
-    out[i] = text[i] >= ' ' && text[i] < 0x7f ? text[i] : '?';
-  strcpy(out + length, n > shown ? "..." : "");
-}
-
 /* ==} */

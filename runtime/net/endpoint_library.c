@@ -8,14 +8,15 @@
 
 #include "host/error.h"
 #include "host/fields.h"
+#include "host/quote.h"
 #include "net/endpoint_forms.h"
 
 /* Parse, or push the message of the caller's mistake and return -EINVAL. */
 static int parse(lua_State *L, const char *text, size_t n, endpoint *out) {
-  char why[ENDPOINT_WHY], quoted[ADDRESS_QUOTE];
+  char why[ENDPOINT_WHY], quoted[QUOTE];
   int status = endpoint_parse(L, text, n, out, why);
   if (status == -EINVAL) {
-    address_quote(quoted, text, n);
+    quote(quoted, text, n);
     lua_pushfstring(L, "malformed endpoint '%s': %s", quoted, why);
   }
   return status;

@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "host/quote.h"
+
 static const endpoint_scheme schemes[] = {
     {"tcp", ENDPOINT_HOST_PORT, ENDPOINT_STREAM, AF_UNSPEC, SOCK_STREAM,
      IPPROTO_TCP},
@@ -57,9 +59,9 @@ const endpoint_scheme *endpoint_scheme_find(const char *name, size_t n) {
 }
 
 static int refuse_scheme(char *why, const char *name, size_t n) {
-  char quoted[ADDRESS_QUOTE];
+  char quoted[QUOTE];
   size_t used;
-  address_quote(quoted, name, n);
+  quote(quoted, name, n);
   snprintf(why, ENDPOINT_WHY, "unknown scheme '%s' (known: ", quoted);
   for (size_t i = 0; i < SCHEMES; i++) {
     used = strlen(why);

@@ -6,12 +6,13 @@
 #include "net/options.h"
 
 #include <lauxlib.h>
-#include <limits.h>
 #include <netinet/tcp.h>
 #include <string.h>
 
 #include <linux/sctp.h>
 
+#include "host/nearest.h"
+#include "host/quote.h"
 #include "net/option_table.h"
 
 
@@ -19,56 +20,19 @@
 ** {== Unknown names
 */
 
-enum { LONGEST_NAME = 24 };
-
-static int least(int a, int b) {
-  return a < b ? a : b;
-}
-
-/* How many letters to insert, drop, change or swap to get from a to b. */
-static int distance(const char *a, const char *b) {
-  int n = (int)strlen(a), m = (int)strlen(b);
-  int d[LONGEST_NAME + 1][LONGEST_NAME + 1];
-  if (n > LONGEST_NAME || m > LONGEST_NAME)
-    return INT_MAX;
-  for (int i = 0; i <= n; i++) {
-    for (int j = 0; j <= m; j++) {
-      if (i == 0 || j == 0) {
-        d[i][j] = i + j;
-        continue;
-      }
-      d[i][j] = least(least(d[i - 1][j], d[i][j - 1]) + 1,
-                      d[i - 1][j - 1] + (a[i - 1] != b[j - 1]));
-      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
-        d[i][j] = least(d[i][j], d[i - 2][j - 2] + 1);
-    }
-  }
-  return d[n][m];
-}
-
-static void closer(const char *name, const char *candidate, const char **best,
-                   int *by) {
-  int d = distance(name, candidate);
-  if (d < *by) {
-    *best = candidate;
-    *by = d;
-  }
-}
-
 /* Raise that there is no such option, and say which was meant. */
 static int unknown(lua_State *L, int arg, const char *name,
                    const char *const also[]) {
-  const char *best = NULL;
-  int by = 3;
-  char quoted[ADDRESS_QUOTE];
+  nearest meant = {.written = name};
+  char quoted[QUOTE];
   for (const option *row = option_table; row->name != NULL; row++)
-    closer(name, row->name, &best, &by);
+    nearest_try(&meant, row->name);
   for (; also != NULL && *also != NULL; also++)
-    closer(name, *also, &best, &by);
-  address_quote(quoted, name, strlen(name));
-  if (best != NULL)
+    nearest_try(&meant, *also);
+  quote(quoted, name, strlen(name));
+  if (meant.name != NULL)
     lua_pushfstring(L, "unknown option '%s' (did you mean '%s'?)", quoted,
-                    best);
+                    meant.name);
   else
     lua_pushfstring(L, "unknown option '%s'", quoted);
   return luaL_argerror(L, arg, lua_tostring(L, -1));

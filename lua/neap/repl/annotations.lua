@@ -21,6 +21,7 @@ local pages = {
   {name = "process", "meta/process.lua", "process.lua"},
   {name = "worker", "worker.lua", "meta/worker.lua"},
   {name = "stdio", "meta/stdio.lua"},
+  {name = "crypto", "meta/crypto.lua"},
   {name = "address", "meta/address.lua"},
   {name = "endpoint", "meta/endpoint.lua"},
   {name = "prefix", "prefix.lua"},
