@@ -299,7 +299,7 @@ describe("the objects outside runtime/uv", function()
     setsockopt getsockopt getsockname getpeername
     send sendto sendmsg sendmmsg sendfile splice
     recv recvfrom recvmsg recvmmsg
-    getaddrinfo freeaddrinfo getnameinfo gethostby* getservby* if_*
+    getaddrinfo freeaddrinfo getnameinfo gethostby* getservby* if_* ares_*
     epoll_* poll ppoll select pselect eventfd timerfd_*
     pthread_create fork vfork posix_spawn*
   ]]

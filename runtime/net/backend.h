@@ -226,9 +226,12 @@ struct datagram_transport {
  * loop or from inside `resolve`; or until it is given up. */
 typedef struct lookup lookup;
 struct lookup {
+  lookup *next; /* the backend's, as `request` */
   host *host;
-  char *name;     /* a host's name */
-  int family;     /* AF_UNSPEC, AF_INET, AF_INET6 */
+  char *name; /* a host's name */
+  int family; /* AF_UNSPEC, AF_INET, AF_INET6 */
+  enum { RESOLVER_ANY, RESOLVER_SYSTEM, RESOLVER_DNS } resolver; /* who knows */
+  bool fresh;     /* not what was answered to others before */
   int status;     /* 0, ERROR_EAI + EAI_x (host/error.h), -errno */
   address *found; /* malloc'ed; ports are 0 */
   size_t count;

@@ -93,16 +93,19 @@ static bool is_plain(const char *name) {
 
 
 /*
-** resolve(name, family?) : {Address...} | nil, error
+** resolve(name, family?, resolver?, cache?) : {Address...} | nil, error
 */
 
 int resolve_lua(lua_State *L) {
   static const char *const names[] = {"any", "inet", "inet6", NULL};
   static const int families[] = {AF_UNSPEC, AF_INET, AF_INET6};
+  static const char *const resolvers[] = {"any", "system", "dns", NULL};
   size_t n;
   host *h = host_of(L);
   const char *name = luaL_checklstring(L, 1, &n);
   int family = families[luaL_checkoption(L, 2, "any", names)];
+  int resolver = luaL_checkoption(L, 3, "any", resolvers);
+  bool fresh = lua_isboolean(L, 4) && !lua_toboolean(L, 4);
   luaL_argcheck(L, strlen(name) == n, 1, "a name without zero bytes expected");
   lua_settop(L, 2);
   wait_enter(L, "resolve");
@@ -114,6 +117,8 @@ int resolve_lua(lua_State *L) {
   lua_toclose(L, ASKING);
   lookup *l = memory_new(sizeof *l);
   *l = (lookup){.host = h, .name = memory_text(name, n), .family = family};
+  l->resolver = resolver;
+  l->fresh = fresh;
   l->done = on_done;
   l->owner = a;
   int status = h->world->net->resolve(h, l);

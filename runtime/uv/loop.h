@@ -50,7 +50,10 @@ struct loop {
   struct epoll_event *events; /* LOOP_BATCH of them */
   struct recv_ring
       *recv_ring; /* what messages are read into; NULL: not yet used */
-  struct resolving *resolving; /* resolve.c's; NULL: not yet used */
+  struct resolving
+      *resolving; /* resolve.c's; NULL: not yet used, as the next */
+  struct system_names *system_names; /* getaddrinfo.c's */
+  struct dns *dns;                   /* dns.c's */
 };
 
 static inline loop *loop_of(host *h) {

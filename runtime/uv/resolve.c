@@ -1,276 +1,60 @@
 /*
-** getaddrinfo takes as long as it takes, and nothing can stop it.  So each
-** lookup has a thread of its own, and a *request* which is that thread's: who
-** gives up a lookup takes it off the request, and is done with it.
+** Who is asked for a name, in this order:
 **
-** There is an end to threads.  What is given up leaves its place to the next at
-** once, for the servers that do not answer him may be not those of others; only
-** very many of these make others wait.
+** - nobody, for an address, and for `localhost` (RFC 6761);
+** - /etc/hosts, where nsswitch.conf begins with it;
+** - servers by DNS (dns.c), where that is what comes next there; what they said is kept
+**   for as long as it holds;
+** - the system's getaddrinfo, in a thread (getaddrinfo.c), where it has sources that
+**   nobody else can ask (mdns, ldap, ...).
 **
-** What needs no server never waits: numeric addresses and what is in /etc/hosts.
-** Of these, getaddrinfo is asked on the spot, for only it knows their order.
+** The first two never wait for anybody.  Who asks for what others are asking for shares
+** their inquiry, which ends when the last of them gives it up.
 */
 
 #include "uv/resolve.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <netdb.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <strings.h>
 
 #include "host/error.h"
 #include "host/memory.h"
+#include "sched/world.h"
+#include "uv/answers.h"
+#include "uv/dns.h"
 #include "uv/hosts.h"
-#include "uv/thread.h"
+#include "uv/inquiry.h"
+#include "uv/prefer.h"
+#include "uv/search.h"
 
-enum {
-  ABREAST = 64, /* lookups that go on while somebody waits for them */
-  THREADS = 256 /* in all */
-};
+#define SECOND UINT64_C(1000000000)
 
-typedef struct request {
-  struct request *next; /* in one of the lists */
-  enum { WAITING, RUNNING, ENDED } state;
-  lookup *lookup; /* NULL: given up */
-  loop *loop;     /* the lookup's: not there any longer than that */
-  char *name;
-  int family;
-  int status;
-  struct addrinfo *found;
-} request;
+enum { LONGEST_TTL = 24 * 60 * 60 }; /* seconds */
 
-typedef struct requests {
-  request *first, **end;
-} requests;
-
-/* Where a loop hears of what has ended. */
 struct resolving {
-  uv_async_t bell;
-  requests ended;
+  inquiry *inquiries;
+  answers answers; /* of servers */
 };
 
-/* Of all the process's threads, under the lock, as all of a request's fields that
- * change. */
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static requests waiting = {NULL, &waiting.first};
-static unsigned abreast, threads;
-
-
-static void append(requests *all, request *r) {
-  r->next = NULL;
-  *all->end = r;
-  all->end = &r->next;
-}
-
-
-static request *take_first(requests *all) {
-  request *r = all->first;
-  if (r != NULL && (all->first = r->next) == NULL)
-    all->end = &all->first;
-  return r;
-}
-
-
-static void take_out(requests *all, const request *r) {
-  request **at = &all->first;
-  while (*at != r)
-    at = &(*at)->next;
-  if ((*at = r->next) == NULL)
-    all->end = at;
-}
-
-
-static void free_request(request *r) {
-  if (r->found != NULL)
-    freeaddrinfo(r->found);
-  free(r->name);
-  free(r);
-}
-
 
 /*
-** What getaddrinfo says
+** Answering one who asks
 */
 
-/* Without a descriptor nobody can be asked, and getaddrinfo says that there is no
- * such name. */
-static int lack(void) {
-  int fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
-  if (fd < 0 && errno != EBADF)
-    return -errno;
-  if (fd >= 0)
-    close(fd);
-  return 0;
-}
-
-
-/* 0, ERROR_EAI + EAI_x, or -errno. */
-static int ask(const char *name, int family, int flags,
-               struct addrinfo **found) {
-  struct addrinfo hints = {
-      .ai_family = family, .ai_socktype = SOCK_STREAM, .ai_flags = flags};
-  int code = getaddrinfo(name, NULL, &hints, found);
-  if (code == EAI_SYSTEM)
-    return errno != 0 ? -errno : ERROR_EAI + EAI_FAIL;
-  int status = code != 0 && (flags & AI_NUMERICHOST) == 0 ? lack() : 0;
-  return code != 0 && status == 0 ? ERROR_EAI + code : status;
-}
-
-
-static bool known(const lookup *l, const address *a) {
-  for (size_t i = 0; i < l->count; i++)
-    if (l->found[i].length == a->length &&
-        memcmp(&l->found[i].u, &a->u, a->length) == 0)
-      return true;
-  return false;
-}
-
-
-/* Copy the answer, in its order (RFC 6724), each address once. */
-static void take(lookup *l, const struct addrinfo *all) {
-  size_t n = 0;
-  for (const struct addrinfo *i = all; i != NULL; i = i->ai_next)
-    n++;
-  l->found = memory_new((n + 1) * sizeof *l->found);
-  l->count = 0;
-  for (const struct addrinfo *i = all; i != NULL; i = i->ai_next) {
-    address *a = &l->found[l->count];
-    if (i->ai_addrlen > sizeof a->u)
-      continue;
-    memset(a, 0, sizeof *a);
-    a->length = i->ai_addrlen;
-    memcpy(&a->u, i->ai_addr, i->ai_addrlen);
-    if (!known(l, a))
-      l->count++;
-  }
-}
-
-
-static void answer(lookup *l, int status, const struct addrinfo *found) {
+static int answer_with(lookup *l, int status, const address *found, size_t n) {
   l->request = NULL;
-  l->status = status;
-  if (status == 0)
-    take(l, found);
-  if (l->status == 0 && l->count == 0)
-    l->status = ERROR_EAI + EAI_NODATA;
+  l->status = status == 0 && n == 0 ? ERROR_EAI + EAI_NODATA : status;
+  if (l->status == 0) {
+    l->found = memory_new(n * sizeof *found);
+    memcpy(l->found, found, n * sizeof *found);
+    l->count = n;
+  }
   l->done(l);
-}
-
-
-/*
-** In the threads
-*/
-
-static bool has_place(void) {
-  return abreast < ABREAST && threads < THREADS;
-}
-
-
-/* The next one, if this thread is to go on. */
-static request *next_request(void) {
-  request *r = abreast < ABREAST ? take_first(&waiting) : NULL;
-  if (r == NULL)
-    return NULL;
-  r->state = RUNNING;
-  abreast++;
-  return r;
-}
-
-
-/* Under the lock: who gives up closes nothing meanwhile. */
-static void hand_in(request *r) {
-  struct resolving *place = r->loop->resolving;
-  r->state = ENDED;
-  abreast--;
-  append(&place->ended, r);
-  uv_async_send(&place->bell);
-}
-
-
-static request *end_request(request *r) {
-  pthread_mutex_lock(&lock);
-  bool given_up = r->lookup == NULL;
-  if (!given_up)
-    hand_in(r);
-  request *next = next_request();
-  if (next == NULL)
-    threads--;
-  pthread_mutex_unlock(&lock);
-  if (given_up)
-    free_request(r);
-  return next;
-}
-
-
-static void *live(void *first) {
-  for (request *r = first; r != NULL;) {
-    r->status = ask(r->name, r->family, 0, &r->found);
-    r = end_request(r);
-  }
-  return NULL;
-}
-
-
-/* Under the lock. */
-static int run(request *r) {
-  int status = thread_detach(live, r);
-  if (status < 0)
-    return status;
-  r->state = RUNNING;
-  abreast++;
-  threads++;
   return 0;
-}
-
-
-/*
-** In the loop's thread
-*/
-
-static void on_bell(uv_async_t *bell) {
-  struct resolving *place = bell->data;
-  for (;;) {
-    pthread_mutex_lock(&lock);
-    request *r = take_first(&place->ended);
-    pthread_mutex_unlock(&lock);
-    if (r == NULL)
-      return;
-    answer(r->lookup, r->status, r->found);
-    free_request(r);
-  }
-}
-
-
-static int open_place(loop *l) {
-  if (l->resolving != NULL)
-    return 0;
-  struct resolving *place = memory_new(sizeof *place);
-  int status = uv_async_init(&l->uv, &place->bell, on_bell);
-  if (status < 0) {
-    free(place);
-    return status;
-  }
-  place->bell.data = place;
-  place->ended.end = &place->ended.first;
-  l->resolving = place;
-  loop_touch(l);
-  return 0;
-}
-
-
-static void on_place_closed(uv_handle_t *bell) {
-  free(bell->data);
-}
-
-
-void resolve_close(loop *l) {
-  if (l->resolving != NULL)
-    uv_close((uv_handle_t *)&l->resolving->bell, on_place_closed);
-  l->resolving = NULL;
 }
 
 
@@ -282,83 +66,277 @@ static bool is_shorthand(const char *name) {
 }
 
 
-/* Is it answered without asking a server? */
-static bool answer_at_once(lookup *l) {
-  struct addrinfo *found = NULL;
-  int status = ask(l->name, l->family, AI_NUMERICHOST, &found);
-  if (status == ERROR_EAI + EAI_NONAME) {
-    if (!hosts_has(l->name, l->family))
-      return false;
-    status = ask(l->name, l->family, 0, &found);
+static bool answer_numeric(lookup *l) {
+  struct addrinfo *all = NULL;
+  address *found = NULL;
+  size_t n = 0;
+  int status = system_call(l->name, l->family, AI_NUMERICHOST, &all);
+  if (status == ERROR_EAI + EAI_NONAME)
+    return false;
+  if (status == 0) {
+    n = system_take(all, &found);
+    freeaddrinfo(all);
   }
-  answer(l, status, found);
-  if (found != NULL)
-    freeaddrinfo(found);
+  answer_with(l, status, found, n);
+  free(found);
   return true;
 }
 
 
-static int enter(request *r) {
-  int status = 0;
-  pthread_mutex_lock(&lock);
-  if (has_place())
-    status = run(r);
-  else
-    append(&waiting, r);
-  pthread_mutex_unlock(&lock);
+/* 1: it is answered; 0: it is not in there, or -errno. */
+static int answer_from_file(lookup *l) {
+  address *found;
+  size_t n;
+  int status = hosts_find(l->name, l->family, &found, &n);
+  if (status == 0 && n > 0) {
+    prefer_sort(found, n);
+    answer_with(l, 0, found, n);
+    status = 1;
+  }
+  free(found);
   return status;
+}
+
+
+static bool is_localhost(const char *name) {
+  static const char last[] = "localhost";
+  size_t n = strlen(name), m = sizeof last - 1;
+  if (n > 0 && name[n - 1] == '.')
+    n--;
+  return n >= m && strncasecmp(name + n - m, last, m) == 0 &&
+         (n == m || name[n - m - 1] == '.');
+}
+
+
+static int answer_loopback(lookup *l) {
+  address both[2];
+  size_t n = 0;
+  if (l->family != AF_INET)
+    address_loopback(&both[n++], AF_INET6, 0);
+  if (l->family != AF_INET6)
+    address_loopback(&both[n++], AF_INET, 0);
+  prefer_sort(both, n);
+  return answer_with(l, 0, both, n);
+}
+
+
+/*
+** Inquiries
+*/
+
+static void take_out(inquiry *q) {
+  inquiry **at = &q->loop->resolving->inquiries;
+  while (*at != q)
+    at = &(*at)->next;
+  *at = q->next;
+}
+
+
+static void free_inquiry(inquiry *q) {
+  take_out(q);
+  free(q->found);
+  free(q->name);
+  free(q);
+}
+
+
+static uint64_t now(const loop *l) {
+  return l->host->world->now(l->host->outside);
+}
+
+
+static void keep(const inquiry *q) {
+  uint64_t ttl = q->ttl < LONGEST_TTL ? q->ttl : LONGEST_TTL;
+  answer a = {.name = q->name,
+              .family = q->family,
+              .until = now(q->loop) + ttl * SECOND,
+              .status = q->status,
+              .found = q->found,
+              .count = q->count};
+  if (ttl > 0)
+    answers_keep(&q->loop->resolving->answers, &a);
+}
+
+
+static bool is_missing(int status) {
+  return status == ERROR_EAI + EAI_NONAME || status == ERROR_EAI + EAI_NODATA;
+}
+
+
+/* The system may know what the servers do not. */
+static bool goes_on(inquiry *q) {
+  if (!q->by_dns || !q->has_more || !is_missing(q->status))
+    return false;
+  free(q->found);
+  q->found = NULL;
+  q->by_dns = false;
+  int status = system_ask(q);
+  if (status < 0)
+    q->status = status;
+  return status == 0;
+}
+
+
+void inquiry_end(inquiry *q) {
+  if (goes_on(q))
+    return;
+  if (q->by_dns)
+    keep(q);
+  for (lookup *l = q->askers, *next; l != NULL; l = next) {
+    next = l->next;
+    answer_with(l, q->status, q->found, q->count);
+  }
+  free_inquiry(q);
+}
+
+
+static inquiry *inquiry_of(const loop *l, const lookup *asker, bool by_dns) {
+  inquiry *q = l->resolving->inquiries;
+  while (q != NULL && (q->by_dns != by_dns || q->family != asker->family ||
+                       strcasecmp(q->name, asker->name) != 0))
+    q = q->next;
+  return q;
+}
+
+
+static inquiry *inquiry_new(loop *l, const lookup *asker,
+                            const name_sources *s) {
+  inquiry *q = memory_new(sizeof *q);
+  q->loop = l;
+  q->name = memory_text(asker->name, strlen(asker->name));
+  q->family = asker->family;
+  q->by_dns = s->dns;
+  q->has_more = s->more;
+  q->next = l->resolving->inquiries;
+  l->resolving->inquiries = q;
+  return q;
+}
+
+
+static void join(inquiry *q, lookup *l) {
+  lookup **last = &q->askers;
+  while (*last != NULL)
+    last = &(*last)->next;
+  *last = l;
+  l->next = NULL;
+  l->request = q;
+}
+
+
+static int inquire(loop *l, lookup *asker, const name_sources *s) {
+  inquiry *q = inquiry_of(l, asker, s->dns);
+  if (q == NULL) {
+    q = inquiry_new(l, asker, s);
+    int status = s->dns ? dns_ask(q) : system_ask(q);
+    if (status < 0) {
+      free_inquiry(q);
+      return status;
+    }
+  }
+  join(q, asker);
+  return 0;
+}
+
+
+static int ask_servers(loop *l, lookup *asker, const name_sources *s) {
+  answers *kept = &l->resolving->answers;
+  const answer *a;
+  if (!search_is_name(asker->name))
+    return ERROR_EAI + EAI_NONAME;
+  int status = dns_prepare(l);
+  if (status < 0)
+    return status;
+  if (status > 0)
+    answers_forget(kept);
+  if (!asker->fresh &&
+      (a = answers_find(kept, asker->name, asker->family, now(l))) != NULL)
+    return answer_with(asker, a->status, a->found, a->count);
+  return inquire(l, asker, s);
+}
+
+
+/*
+** For the backend's table
+*/
+
+/* What the caller chose, or the environment. */
+static int choice(const lookup *l) {
+  const char *word = getenv("NEAP_RESOLVER");
+  if (l->resolver != RESOLVER_ANY || word == NULL)
+    return l->resolver;
+  return strcmp(word, "system") == 0 ? RESOLVER_SYSTEM
+         : strcmp(word, "dns") == 0  ? RESOLVER_DNS
+                                     : RESOLVER_ANY;
+}
+
+
+static int choose_sources(const lookup *l, name_sources *s) {
+  int resolver = choice(l);
+  *s = (name_sources){.files = true, .dns = true};
+  if (resolver == RESOLVER_DNS)
+    return 0;
+  int status = hosts_sources(s);
+  if (resolver == RESOLVER_SYSTEM)
+    s->dns = false;
+  return status;
+}
+
+
+static void open_resolving(loop *l) {
+  if (l->resolving == NULL)
+    l->resolving = memory_new(sizeof *l->resolving);
 }
 
 
 int resolve_begin(host *h, lookup *l) {
+  name_sources s;
   if (is_shorthand(l->name))
     return ERROR_EAI + EAI_NONAME;
-  if (answer_at_once(l))
+  if (answer_numeric(l))
     return 0;
-  int status = open_place(loop_of(h));
-  if (status < 0)
-    return status;
-  request *r = memory_new(sizeof *r);
-  r->lookup = l;
-  r->loop = loop_of(h);
-  r->name = memory_text(l->name, strlen(l->name));
-  r->family = l->family;
-  l->request = r;
-  status = enter(r);
-  if (status < 0)
-    free_request(r);
-  return status;
+  int status = choose_sources(l, &s);
+  if (status == 0 && s.files)
+    status = answer_from_file(l);
+  if (status == -EFBIG) { /* the system reads it, but not between two tasks */
+    s.files = s.dns = false;
+    status = 0;
+  }
+  if (status != 0)
+    return status < 0 ? status : 0;
+  if (is_localhost(l->name))
+    return answer_loopback(l);
+  open_resolving(loop_of(h));
+  return s.dns ? ask_servers(loop_of(h), l, &s) : inquire(loop_of(h), l, &s);
 }
 
 
-/* Its place is the next one's; if there is no thread for him now, one that ends
- * takes him. */
-static void leave_place(request *r) {
-  abreast--;
-  r->lookup = NULL;
-  if (waiting.first != NULL && has_place() && run(waiting.first) == 0)
-    take_first(&waiting);
+static void leave(inquiry *q, const lookup *l) {
+  lookup **at = &q->askers;
+  while (*at != l)
+    at = &(*at)->next;
+  *at = l->next;
 }
 
 
 void resolve_give_up(lookup *l) {
-  request *r = l->request;
-  pthread_mutex_lock(&lock);
-  bool running = r->state == RUNNING;
-  if (running)
-    leave_place(r);
-  else
-    take_out(r->state == WAITING ? &waiting : &r->loop->resolving->ended, r);
-  pthread_mutex_unlock(&lock);
-  if (!running)
-    free_request(r);
+  inquiry *q = l->request;
+  leave(q, l);
   lookup_free(l);
+  if (q->askers != NULL)
+    return;
+  if (q->by_dns)
+    dns_forget(q);
+  else
+    system_forget(q);
+  free_inquiry(q);
 }
 
 
-bool resolve_busy(void) {
-  pthread_mutex_lock(&lock);
-  bool busy = threads > 0;
-  pthread_mutex_unlock(&lock);
-  return busy;
+void resolve_close(loop *l) {
+  system_close(l);
+  dns_close(l);
+  if (l->resolving != NULL)
+    answers_forget(&l->resolving->answers);
+  free(l->resolving);
+  l->resolving = NULL;
 }

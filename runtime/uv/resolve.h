@@ -11,9 +11,6 @@
 int resolve_begin(host *h, lookup *l);
 void resolve_give_up(lookup *l);
 
-/* Does any lookup of this process go on, given up or not? */
-bool resolve_busy(void);
-
 /* When all lookups of the loop are given up. */
 void resolve_close(loop *l);
 

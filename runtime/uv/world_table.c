@@ -15,10 +15,10 @@
 #include "sched/world.h"
 #include "uv/backend.h"
 #include "uv/clock.h"
+#include "uv/inquiry.h"
 #include "uv/loop.h"
 #include "uv/nudge.h"
 #include "uv/process.h"
-#include "uv/resolve.h"
 #include "uv/terminal.h"
 #include "uv/thread.h"
 
@@ -71,7 +71,7 @@ static ssize_t list(void *w, const char *path, char *names, size_t room) {
 
 
 static bool busy(void *w) {
-  return ((loop *)w)->threads > 0 || resolve_busy();
+  return ((loop *)w)->threads > 0 || system_busy();
 }
 
 

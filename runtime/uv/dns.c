@@ -1,0 +1,407 @@
+/*
+** Addresses by DNS, on the loop.
+**
+** c-ares does what is of one question: servers in turn, until one answers; EDNS; TCP
+** where an answer is cut; which answers are none.  What is of a name is here: the names
+** that the search list makes of it, A and AAAA side by side, what two answers mean
+** together, and how long that holds (RFC 2308), which c-ares tells nobody.
+**
+** An inquiry has a channel of its own (cares.h), so that it has a port of its own, and
+** can be cancelled.
+**
+** Nothing is asked before the loop's next turn, so that c-ares calls nobody who was
+** called from Lua.
+*/
+
+#include "uv/dns.h"
+
+#include <arpa/nameser.h>
+#include <errno.h>
+#include <netdb.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/error.h"
+#include "host/memory.h"
+#include "uv/cares.h"
+#include "uv/inquiry.h"
+#include "uv/prefer.h"
+#include "uv/search.h"
+
+enum {
+  ABREAST = 256, /* inquiries under way; others wait */
+  MOST = 64      /* addresses of a family that are taken of an answer */
+};
+
+typedef struct question question;
+
+struct dns {
+  resolv_conf conf;
+  loop_timer begin; /* runs: there are some to begin */
+  question *waiting, **last;
+  unsigned abreast;
+  unsigned turn; /* of the servers, where they rotate */
+  loop *loop;
+};
+
+/* The answer to one of the two. */
+typedef struct part {
+  question *of;
+  int type;   /* T_A, T_AAAA */
+  int status; /* ARES_x */
+} part;
+
+struct question {
+  question *next; /* among those that wait */
+  inquiry *inquiry;
+  cares cares; /* not open: it waits */
+  char *names; /* what to ask for: each ended by \0, the last by one more */
+  const char *name;
+  part parts[2];
+  unsigned open;  /* answers that are awaited */
+  int missing;    /* ARES_x of the names so far, which are not there */
+  uint32_t ttl;   /* of all that was answered so far */
+  bool forgotten; /* what comes is nobody's */
+};
+
+
+static void free_question(question *q) {
+  q->forgotten = true;
+  cares_close(&q->cares);
+  free(q->names);
+  free(q);
+}
+
+
+/*
+** {== Answers
+*/
+
+static unsigned get16(const unsigned char *at) {
+  return (unsigned)at[0] << 8 | at[1];
+}
+
+
+static uint32_t get32(const unsigned char *at) {
+  return (uint32_t)get16(at) << 16 | get16(at + 2);
+}
+
+
+/* Where a name in a message ends; NULL: it doesn't. */
+static const unsigned char *skip_name(const unsigned char *at,
+                                      const unsigned char *end) {
+  while (at < end && *at != 0 && *at < 0xc0)
+    at += 1 + *at;
+  size_t n = at < end && *at != 0 ? 2 : 1;
+  return at < end && n <= (size_t)(end - at) ? at + n : NULL;
+}
+
+
+static uint32_t least(uint32_t a, uint32_t b) {
+  return a < b ? a : b;
+}
+
+
+/* How long it holds that there is nothing: what the zone's SOA record says, which is with
+ * such an answer (RFC 2308, 5); 0: it says nothing. */
+static uint32_t ttl_of_nothing(const unsigned char *message, int size) {
+  const unsigned char *at = message + NS_HFIXEDSZ, *end = message + size;
+  if (size < NS_HFIXEDSZ)
+    return 0;
+  unsigned questions = get16(message + 4);
+  unsigned records = get16(message + 6) + get16(message + 8);
+  for (; questions > 0 && at != NULL; questions--) {
+    at = skip_name(at, end);
+    at = at != NULL && end - at >= NS_QFIXEDSZ ? at + NS_QFIXEDSZ : NULL;
+  }
+  for (; records > 0 && at != NULL; records--) {
+    at = skip_name(at, end);
+    if (at == NULL || end - at < NS_RRFIXEDSZ)
+      return 0;
+    unsigned length = get16(at + 8);
+    const unsigned char *data = at + NS_RRFIXEDSZ;
+    if (length > end - data)
+      return 0;
+    if (get16(at) == ns_t_soa && length >= 22)
+      return least(get32(at + 4), get32(data + length - 4));
+    at = data + length;
+  }
+  return 0;
+}
+
+
+static void add(inquiry *i, const address *a) {
+  for (size_t n = 0; n < i->count; n++)
+    if (address_equal(&i->found[n], a))
+      return;
+  i->found[i->count++] = *a;
+}
+
+
+static int take_four(question *q, const unsigned char *message, int size) {
+  struct ares_addrttl all[MOST];
+  int n = MOST;
+  int status = ares_parse_a_reply(message, size, NULL, all, &n);
+  for (int i = 0; status == ARES_SUCCESS && i < n; i++) {
+    address a = {.length = sizeof a.u.in4};
+    a.u.in4 =
+        (struct sockaddr_in){.sin_family = AF_INET, .sin_addr = all[i].ipaddr};
+    q->ttl = all[i].ttl < 0 ? 0 : least(q->ttl, (uint32_t)all[i].ttl);
+    add(q->inquiry, &a);
+  }
+  return status;
+}
+
+
+static int take_six(question *q, const unsigned char *message, int size) {
+  struct ares_addr6ttl all[MOST];
+  int n = MOST;
+  int status = ares_parse_aaaa_reply(message, size, NULL, all, &n);
+  for (int i = 0; status == ARES_SUCCESS && i < n; i++) {
+    address a = {.length = sizeof a.u.in6};
+    a.u.in6 = (struct sockaddr_in6){.sin6_family = AF_INET6};
+    memcpy(&a.u.in6.sin6_addr, &all[i].ip6addr, sizeof a.u.in6.sin6_addr);
+    address_normalise(&a);
+    q->ttl = all[i].ttl < 0 ? 0 : least(q->ttl, (uint32_t)all[i].ttl);
+    add(q->inquiry, &a);
+  }
+  return status;
+}
+
+
+static bool is_nothing(int status) {
+  return status == ARES_ENOTFOUND || status == ARES_ENODATA;
+}
+
+
+static void on_answer(void *of, int status, int timeouts,
+                      unsigned char *message, int size) {
+  part *p = of;
+  question *q = p->of;
+  (void)timeouts;
+  if (q->forgotten)
+    return;
+  q->open--;
+  if (status == ARES_SUCCESS)
+    status = p->type == ns_t_a ? take_four(q, message, size)
+                               : take_six(q, message, size);
+  p->status = status;
+  if (is_nothing(status))
+    q->ttl = least(q->ttl, ttl_of_nothing(message, message ? size : 0));
+  else if (status != ARES_SUCCESS)
+    q->ttl = 0;
+}
+
+/* ==} */
+
+
+/*
+** {== What they mean
+*/
+
+static int status_of(int ares) {
+  switch (ares) {
+  case ARES_ENOTFOUND:
+    return ERROR_EAI + EAI_NONAME;
+  case ARES_ENODATA:
+    return ERROR_EAI + EAI_NODATA;
+  case ARES_ETIMEOUT:
+    return -ETIMEDOUT;
+  case ARES_ENOMEM:
+    return -ENOMEM;
+  case ARES_EFORMERR:
+  case ARES_ENOTIMP:
+  case ARES_EBADNAME:
+  case ARES_EBADQUERY:
+  case ARES_EBADRESP:
+    return ERROR_EAI + EAI_FAIL;
+  default:
+    return ERROR_EAI + EAI_AGAIN;
+  }
+}
+
+
+static int rank(int status) {
+  return status == ARES_SUCCESS     ? 0
+         : status == ARES_ENOTFOUND ? 1
+         : status == ARES_ENODATA   ? 2
+                                    : 3;
+}
+
+
+/* The one that says more: no name, no address, a failure. */
+static int worse(int a, int b) {
+  return rank(a) >= rank(b) ? a : b;
+}
+
+
+static void conclude(question *q, int status) {
+  inquiry *i = q->inquiry;
+  struct dns *d = i->loop->dns;
+  i->status = status;
+  i->ttl = q->ttl;
+  i->work = NULL;
+  prefer_sort(i->found, i->count);
+  if (q->cares.channel != NULL)
+    d->abreast--;
+  free_question(q);
+  inquiry_end(i);
+}
+
+
+static void ask(question *q) {
+  q->open = 0;
+  for (size_t i = 0; i < 2; i++)
+    q->open += q->parts[i].type != 0;
+  for (size_t i = 0; i < 2; i++)
+    if (q->parts[i].type != 0)
+      ares_query(q->cares.channel, q->name, ns_c_in, q->parts[i].type,
+                 on_answer, &q->parts[i]);
+}
+
+
+/* All that was asked is answered: is that the end?  Who fails to say whether there is
+ * such a name is not asked for the next, which would be another one's. */
+static bool judge(question *q) {
+  int status = worse(q->parts[0].status, q->parts[1].status);
+  if (q->inquiry->count > 0) {
+    conclude(q, 0);
+    return true;
+  }
+  q->name += strlen(q->name) + 1;
+  if (is_nothing(status)) {
+    q->missing = worse(q->missing, status);
+    if (*q->name != '\0')
+      return false;
+    status = q->missing;
+  }
+  conclude(q, status_of(status));
+  return true;
+}
+
+
+static void begin_waiting(struct dns *d);
+
+
+/* c-ares has done what there was: go on, or end. */
+static void on_moved(cares *c) {
+  question *q = (question *)((char *)c - offsetof(question, cares));
+  struct dns *d = q->inquiry->loop->dns;
+  bool ended = false;
+  while (!ended && q->cares.lack == 0 && q->open == 0)
+    if (!(ended = judge(q)))
+      ask(q);
+  if (!ended && q->cares.lack < 0) {
+    q->ttl = 0;
+    conclude(q, q->cares.lack);
+    ended = true;
+  }
+  if (ended)
+    begin_waiting(d);
+  else
+    cares_wait(&q->cares);
+}
+
+/* ==} */
+
+
+/*
+** Those that wait for their turn
+*/
+
+static void on_begin(loop_timer *t) {
+  struct dns *d = (struct dns *)((char *)t - offsetof(struct dns, begin));
+  question *q = d->waiting;
+  if (q == NULL || d->abreast == ABREAST)
+    return;
+  if ((d->waiting = q->next) == NULL)
+    d->last = &d->waiting;
+  begin_waiting(d);
+  int status = cares_open(&q->cares, d->loop, &d->conf, d->turn);
+  d->turn += d->conf.rotate;
+  d->abreast += q->cares.channel != NULL;
+  if (status != ARES_SUCCESS) {
+    conclude(q, status == ARES_EFILE ? -EMFILE : status_of(status));
+    return;
+  }
+  ask(q);
+  on_moved(&q->cares);
+}
+
+
+static void begin_waiting(struct dns *d) {
+  if (d->waiting != NULL && !loop_timer_runs(&d->begin))
+    loop_timer_start(d->loop, &d->begin, 0, on_begin);
+}
+
+
+static void add_part(question *q, part *p, int type) {
+  *p = (part){q, type, ARES_SUCCESS};
+}
+
+
+int dns_ask(inquiry *i) {
+  struct dns *d = i->loop->dns;
+  question *q = memory_new(sizeof *q);
+  q->inquiry = i;
+  q->cares.moved = on_moved;
+  q->names = search_names(i->name, &d->conf);
+  q->name = q->names;
+  q->ttl = UINT32_MAX;
+  q->missing = ARES_ENOTFOUND;
+  if (i->family != AF_INET6)
+    add_part(q, &q->parts[0], ns_t_a);
+  if (i->family == AF_INET6 || (i->family == AF_UNSPEC && !d->conf.no_aaaa))
+    add_part(q, &q->parts[1], ns_t_aaaa);
+  i->found = memory_new(sizeof *i->found * 2 * MOST);
+  i->work = q;
+  *d->last = q;
+  d->last = &q->next;
+  begin_waiting(d);
+  return 0;
+}
+
+
+static void stop_waiting(struct dns *d, const question *q) {
+  question **at = &d->waiting;
+  while (*at != q)
+    at = &(*at)->next;
+  if ((*at = q->next) == NULL)
+    d->last = at;
+}
+
+
+void dns_forget(inquiry *i) {
+  question *q = i->work;
+  struct dns *d = i->loop->dns;
+  if (q->cares.channel == NULL)
+    stop_waiting(d, q);
+  else
+    d->abreast--;
+  free_question(q);
+  begin_waiting(d);
+}
+
+
+/*
+** Of a loop
+*/
+
+int dns_prepare(loop *l) {
+  if (l->dns == NULL) {
+    l->dns = memory_new(sizeof *l->dns);
+    l->dns->loop = l;
+    l->dns->last = &l->dns->waiting;
+  }
+  return resolv_conf_read(&l->dns->conf);
+}
+
+
+void dns_close(loop *l) {
+  if (l->dns == NULL)
+    return;
+  loop_timer_stop(l, &l->dns->begin);
+  resolv_conf_free(&l->dns->conf);
+  free(l->dns);
+  l->dns = NULL;
+}
