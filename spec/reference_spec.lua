@@ -405,11 +405,12 @@ describe("annotated, and known, are the options of", function()
     assert.equal("neap.Options", parents["neap.net.BindOptions"])
     local bind = sorted(fields["neap.net.BindOptions"])
     assert.same(words("net", "also%[%] = {(.-)}"), {
-      {"filter", "mode", "unlink_stale"}, -- net.bind
-      {"filter", "localaddr", "mode", "timeout", "unlink_stale"}, -- net.connect, messages
+      {"cache", "filter", "mode", "resolver", "unlink_stale"}, -- net.bind
+      -- net.connect, messages
+      {"cache", "filter", "localaddr", "mode", "resolver", "timeout", "unlink_stale"},
       sorted(fields["neap.net.ConnectOptions"]), sorted(fields["neap.net.ListenOptions"]),
     })
-    assert.same({"filter", "localaddr", "mode", "unlink_stale"}, bind)
+    assert.same({"cache", "filter", "localaddr", "mode", "resolver", "unlink_stale"}, bind)
   end)
 
   it("neap.crypto", function()

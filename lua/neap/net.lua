@@ -50,13 +50,20 @@ local net = {
   prefix = prefix,
 }
 
---- Addresses of a name, in the order in which to try them (RFC 6724), as the
---- system knows it (getaddrinfo(3), nsswitch.conf(5)); each once. Short forms of
---- addresses, `127.1`, are no names, nor is what is not ASCII: write `xn--...`.
+--- Addresses of a name, in the order in which to try them (RFC 6724); each once. Short
+--- forms of addresses, `127.1`, are no names, nor is what is not ASCII: write `xn--...`.
 ---
---- Addresses and the names in /etc/hosts are answered at once. Every other lookup takes
---- a thread, and as long as its servers do; 64 go on at once, not counting those that
---- were given up.
+--- Addresses, `localhost` and the names in /etc/hosts are answered at once. For others the
+--- servers of resolv.conf(5) are asked, by DNS, for IPv4 and IPv6 at once: 256 lookups go
+--- on at a time, and none holds up anything else. What they say, also that there is no such
+--- name, is known to this host for as long as it holds (its TTL), or until resolv.conf
+--- changes; `cache = false` asks anew. `NEAP_RESOLV_CONF` in the environment names another
+--- file; there a server may be `[address]:port`, too.
+---
+--- Where nsswitch.conf(5) names other sources than `files` and `dns`, the system is asked
+--- (getaddrinfo(3)), which takes a thread for each lookup: 64 at a time, not counting those
+--- that were given up. `resolver = "system"` or `"dns"`, or `NEAP_RESOLVER` in the
+--- environment, say which.
 ---
 --- ```lua
 --- local net = require "neap.net"
@@ -68,19 +75,23 @@ local net = {
 --- ```
 ---@async
 ---@param host string
----@param opts? { family?: "inet"|"inet6" }
+---@param opts? { family?: "inet"|"inet6", resolver?: "system"|"dns", cache?: boolean }
 ---@return neap.Address[]? addresses  their port is 0
----@return neap.Error? err  EAI_NONAME, EAI_AGAIN, ...; EAGAIN: no more threads
+---@return neap.Error? err  EAI_NONAME: no such name; EAI_NODATA: it has no such address;
+--- EAI_AGAIN: the servers failed, or refused; ETIMEDOUT: they are silent; EAI_FAIL: what they
+--- say makes no sense; EAGAIN: no more threads
 function net.resolve(host, opts)
   if opts ~= nil and type(opts) ~= "table" then
     error(format("bad argument #2 to 'resolve' (table expected, got %s)", type(opts)), 2)
   end
   for name in next, opts or {} do
-    if name ~= "family" then
+    if name ~= "family" and name ~= "resolver" and name ~= "cache" then
       error(format("bad argument #2 to 'resolve' (unknown option '%s')", tostring(name)), 2)
     end
   end
-  local addresses, err = told("resolve", pcall(core.resolve, host, opts and rawget(opts, "family")))
+  opts = opts or {}
+  local addresses, err = told("resolve", pcall(core.resolve, host, rawget(opts, "family"),
+    rawget(opts, "resolver"), rawget(opts, "cache")))
   return addresses, err
 end
 
@@ -190,7 +201,7 @@ function net.listen(endpoint, opts)
     return listener, err
   end
   local addresses
-  addresses, err = require "neap.net.names".lookup(endpoint, "listen")
+  addresses, err = require "neap.net.names".lookup(endpoint, "listen", opts)
   if not addresses then
     return nil, err
   end
@@ -219,7 +230,7 @@ function net.bind(endpoint, opts)
     return socket, err
   end
   local addresses
-  addresses, err = require "neap.net.names".lookup(endpoint, "bind")
+  addresses, err = require "neap.net.names".lookup(endpoint, "bind", opts)
   if not addresses then
     return nil, err
   end

@@ -121,6 +121,7 @@ static void complete_spec(lua_State *L, const endpoint *e, sockspec *spec) {
   if (e->scheme->form == ENDPOINT_INTERFACE && strcmp(e->host, "*") != 0)
     memcpy(spec->interface, e->host, sizeof spec->interface);
   dial_file(L, spec);
+  dial_check_names(L);
   filter_option(L, spec);
 }
 
@@ -150,7 +151,8 @@ static int begin_bind(lua_State *L, endpoint *e, sockspec *spec, datagram **d) {
 */
 
 int bind_lua(lua_State *L) {
-  static const char *const also[] = {"mode", "unlink_stale", "filter", NULL};
+  static const char *const also[] = {"mode",     "unlink_stale", "filter",
+                                     "resolver", "cache",        NULL};
   endpoint e;
   sockspec spec;
   datagram *d = NULL;
@@ -179,8 +181,9 @@ int bind_lua(lua_State *L) {
 */
 
 int dial_datagram(lua_State *L, endpoint *e) {
-  static const char *const also[] = {"timeout", "localaddr",    "filter",
-                                     "mode",    "unlink_stale", NULL};
+  static const char *const also[] = {
+      "timeout",      "localaddr", "filter", "mode",
+      "unlink_stale", "resolver",  "cache",  NULL};
   sockspec spec;
   datagram *d = NULL;
   if (e->scheme->form == ENDPOINT_INTERFACE)

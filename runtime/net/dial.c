@@ -215,6 +215,16 @@ void dial_local(lua_State *L, sockspec *spec) {
 }
 
 
+void dial_check_names(lua_State *L) {
+  int type = dial_option(L, "resolver");
+  const char *who = type == LUA_TSTRING ? lua_tostring(L, -1) : "";
+  if (type != LUA_TNIL && strcmp(who, "system") != 0 && strcmp(who, "dns") != 0)
+    luaL_error(L, "option 'resolver': 'system' or 'dns' expected");
+  lua_pop(L, 1);
+  dial_flag(L, "cache");
+}
+
+
 static int begin_dial(host *h, const endpoint *e, const sockspec *spec,
                       stream **s) {
   switch (e->scheme->form) {
@@ -229,7 +239,8 @@ static int begin_dial(host *h, const endpoint *e, const sockspec *spec,
 
 
 int dial_lua(lua_State *L) {
-  static const char *const also[] = {"timeout", "localaddr", "mptcp", NULL};
+  static const char *const also[] = {"timeout",  "localaddr", "mptcp",
+                                     "resolver", "cache",     NULL};
   endpoint e;
   sockspec spec;
   stream *s = NULL;
@@ -248,6 +259,7 @@ int dial_lua(lua_State *L) {
   options_parse(L, OPTIONS, spec.family, &spec, also);
   uint64_t deadline = connect_deadline(L);
   dial_local(L, &spec);
+  dial_check_names(L);
   if (!known) {
     lua_pushboolean(L, false);
     return 1;
@@ -341,8 +353,8 @@ static int begin_listen(lua_State *L, endpoint *e, sockspec *spec,
 
 
 int listen_lua(lua_State *L) {
-  static const char *const also[] = {"backlog", "mode", "mptcp", "unlink_stale",
-                                     NULL};
+  static const char *const also[] = {
+      "backlog", "mode", "mptcp", "unlink_stale", "resolver", "cache", NULL};
   endpoint e;
   sockspec spec;
   listener *l = NULL;
@@ -359,6 +371,7 @@ int listen_lua(lua_State *L) {
   spec.backlog = (int)dial_integer(L, "backlog", BACKLOG, INT32_MAX);
   dial_file(L, &spec);
   dial_share(L, &e, &spec);
+  dial_check_names(L);
   if (!known) {
     lua_pushboolean(L, false);
     return 1;

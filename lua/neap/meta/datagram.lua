@@ -9,6 +9,8 @@
 --- `net.listen` does
 ---@field filter integer[][]?  a classic BPF program, a list of {code, jt, jf, k}, as
 --- `packet.filter` makes it and `tcpdump -dd` prints it; attached before anything is received (socket(7))
+---@field resolver "system"|"dns"|nil  who is asked for a name: see `net.resolve`
+---@field cache boolean?  of a name: false asks anew
 
 --- What is known of a message besides its bytes; only what was asked for is there.
 ---@class (exact) neap.Datagram.Info

@@ -104,6 +104,8 @@ function net.wait(fd, what, timeout) end
 ---@field timeout number?  seconds, above 0, for all of it: lookup and every attempt
 ---@field localaddr (string|neap.Address)?  where to connect from
 ---@field mptcp boolean?  of tcp: use several paths where the peer does, too (see `Stream`)
+---@field resolver "system"|"dns"|nil  who is asked for a name: see `net.resolve`
+---@field cache boolean?  of a name: false asks anew
 
 --- Options of `net.listen`; those of the socket are set before it is bound, and
 --- accepted streams inherit most of them.
@@ -111,6 +113,8 @@ function net.wait(fd, what, timeout) end
 ---@field backlog integer?  connections that wait for accept; default 511, and the
 --- system has a limit of its own (listen(2))
 ---@field mptcp boolean?  of tcp: let those who want to use several paths
+---@field resolver "system"|"dns"|nil  who is asked for a name: see `net.resolve`
+---@field cache boolean?  of a name: false asks anew
 ---@field mode integer?  the permissions of a unix socket's file, 0 to 511 (0777):
 --- `tonumber("600", 8)`
 ---@field unlink_stale boolean?  replace a unix socket's file that no process holds; of

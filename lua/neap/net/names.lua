@@ -6,7 +6,7 @@ local endpoints = require "neap.endpoint"
 local error_object = require "neap.error"
 local sched = require "neap.task.core"
 
-local error, ipairs, pcall, format = error, ipairs, pcall, string.format
+local error, ipairs, pcall, rawget, format = error, ipairs, pcall, rawget, string.format
 local max_of, concat = math.max, table.concat
 
 local names = {}
@@ -27,11 +27,14 @@ end
 ---@async
 ---@param endpoint string
 ---@param op string  the verb, for the error
+---@param opts? { resolver?: "system"|"dns", cache?: boolean }
 ---@return neap.Address[]? addresses
 ---@return neap.Error? err
-function names.lookup(endpoint, op)
+function names.lookup(endpoint, op, opts)
   local parts = endpoints.parse(endpoint)
-  local found, err = core.resolve(parts.host, family_of(parts.scheme))
+  opts = opts or {}
+  local found, err = core.resolve(parts.host, family_of(parts.scheme), rawget(opts, "resolver"),
+    rawget(opts, "cache"))
   if not found then
     err.op, err.endpoint = op, endpoint
     return nil, err
@@ -120,7 +123,7 @@ end
 ---@return neap.Stream|neap.Datagram|nil socket
 ---@return neap.Error? err
 function names.connect(endpoint, opts)
-  local addresses, err = names.lookup(endpoint, "connect")
+  local addresses, err = names.lookup(endpoint, "connect", opts)
   if not addresses then
     return nil, err
   end
