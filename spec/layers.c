@@ -1,7 +1,7 @@
 /*
 ** Layers for the specs: one turns each byte, one cuts what passes into pieces of one
-** byte, unless it is long, and one has a protocol of its own.  They are there in an executable of their own,
-** which is neap but for the module `layers`:
+** byte, unless it is long, and one has a protocol of its own.  They are there in an
+** executable of their own, which is neap but for the module `layers`:
 **
 **   layers.over(stream, "xor" | "cut" | "greet") : stream | nil, error
 */
@@ -10,8 +10,8 @@
 #include <string.h>
 
 #include "net/layer.h"
-#include "net/stream_methods.h"
 #include "net/outbox.h"
+#include "net/stream_methods.h"
 #include "net/trace.h"
 #include "sched/world.h"
 
@@ -24,12 +24,10 @@ enum { TURN = 0x5a, PORTION = 32 * 1024, CUT_IN = 512, CUT_OUT = 60 };
 ** xor
 */
 
-typedef struct xor
-{
+typedef struct turner { /* clang-format takes xor for an operator of C++ */
   layered layered;
   char out[PORTION];
-} xor
-    ;
+} turner;
 
 
 static void turn(char *to, const char *from, size_t n) {
@@ -66,7 +64,7 @@ static size_t fill(char *out, const struct iovec *v, int n, size_t skip) {
 
 
 static ssize_t xor_write(stream *s, const struct iovec *v, int n) {
-  char *out = ((xor*)stream_part(s))->out;
+  char *out = ((turner *)stream_part(s))->out;
   size_t sum = 0, size;
   int status;
   while ((status = layer_ready(s)) == 0 && (size = fill(out, v, n, sum)) > 0) {
@@ -81,7 +79,7 @@ static ssize_t xor_write(stream *s, const struct iovec *v, int n) {
 
 
 static const layer xor_layer = {
-    LAYER("xor", sizeof(xor), xor_write, layer_shut, layer_close),
+    LAYER("xor", sizeof(turner), xor_write, layer_shut, layer_close),
     .data = xor_data,
     .end = stream_eof,
     .error = stream_error,

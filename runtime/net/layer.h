@@ -14,12 +14,12 @@
 ** All functions of a layer get the upper stream; what is its own lies in
 ** stream_part, which begins with a `layered`.  What a layer is made of:
 **
-**   typedef struct xor {
+**   typedef struct turner {
 **     layered layered;
 **     ...
-**   } xor;
+**   } turner;
 **   static const layer xor_layer = {
-**     LAYER("xor", sizeof(xor), try_write, layer_shut, layer_close),
+**     LAYER("xor", sizeof(turner), try_write, layer_shut, layer_close),
 **     .data = data, .end = stream_eof, .error = stream_error,
 **     .writable = stream_writable,
 **   };
