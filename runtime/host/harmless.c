@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <string.h>
 
+enum { ESCAPE = 12 }; /* room for one, with its zero */
+
 /* Pairs of first and last code point. */
 static const uint32_t harmful[][2] = {
     {0x7f, 0x9f},        /* DEL, C1 */
@@ -69,7 +71,8 @@ static size_t fine(const char *text, size_t n, int besides) {
 }
 
 
-size_t harmless_run(const char *text, size_t n, int besides) {
+/* How many bytes at its beginning are fine as they are. */
+static size_t run_of(const char *text, size_t n, int besides) {
   size_t at = 0, length;
   while (at < n && (length = fine(text + at, n - at, besides)) > 0)
     at += length;
@@ -77,37 +80,49 @@ size_t harmless_run(const char *text, size_t n, int besides) {
 }
 
 
-size_t harmless_escape(const char *text, size_t n, char out[HARMLESS_ESCAPE]) {
+/* Write an escape, with a zero behind it, for what the text, of at least a byte,
+ * begins with, and is not fine.  Returns how many bytes of the text it stands for. */
+static size_t escape(const char *text, size_t n, char out[ESCAPE]) {
   const unsigned char *p = (const unsigned char *)text;
   uint32_t point = 0;
   size_t length = *p < 0x80 ? 0 : decode(p, n, &point);
   if (length > 0)
-    snprintf(out, HARMLESS_ESCAPE, "\\u{%x}", (unsigned)point);
+    snprintf(out, ESCAPE, "\\u{%x}", (unsigned)point);
   else if (*p == '\n' || *p == '\r' || *p == '\t')
-    snprintf(out, HARMLESS_ESCAPE, "\\%c",
-             *p == '\n'   ? 'n'
-             : *p == '\r' ? 'r'
-                          : 't');
+    snprintf(out, ESCAPE, "\\%c", *p == '\n' ? 'n' : *p == '\r' ? 'r' : 't');
   else
-    snprintf(out, HARMLESS_ESCAPE, "\\x%02x", *p);
+    snprintf(out, ESCAPE, "\\x%02x", *p);
   return length > 0 ? length : 1;
 }
 
 
-void harmless_print(FILE *f, const char *text, size_t n, int besides) {
-  char escape[HARMLESS_ESCAPE];
+void harmless_put(const char *text, size_t n, int besides,
+                  void (*put)(void *to, const char *piece, size_t n),
+                  void *to) {
+  char instead[ESCAPE];
   while (n > 0) {
-    size_t run = harmless_run(text, n, besides);
-    fwrite(text, 1, run, f);
+    size_t run = run_of(text, n, besides);
+    if (run > 0)
+      put(to, text, run);
     text += run;
     n -= run;
     if (n > 0) {
-      size_t used = harmless_escape(text, n, escape);
-      fputs(escape, f);
+      size_t used = escape(text, n, instead);
+      put(to, instead, strlen(instead));
       text += used;
       n -= used;
     }
   }
+}
+
+
+static void put_in_file(void *to, const char *piece, size_t n) {
+  fwrite(piece, 1, n, to);
+}
+
+
+void harmless_print(FILE *f, const char *text, size_t n, int besides) {
+  harmless_put(text, n, besides, put_in_file, f);
 }
 
 
@@ -117,29 +132,21 @@ void harmless_text(FILE *f, const char *text) {
 }
 
 
+static void put_in_buffer(void *to, const char *piece, size_t n) {
+  luaL_addlstring(to, piece, n);
+}
+
+
 int harmless_lua(lua_State *L) {
   size_t n;
   const char *text = luaL_checklstring(L, 1, &n);
   int besides = HARMLESS_LINES | (lua_toboolean(L, 2) ? HARMLESS_COLOURS : 0);
-  size_t run = harmless_run(text, n, besides);
   luaL_Buffer b;
   lua_settop(L, 1);
-  if (run == n)
+  if (run_of(text, n, besides) == n)
     return 1;
   luaL_buffinit(L, &b);
-  while (n > 0) {
-    luaL_addlstring(&b, text, run);
-    text += run;
-    n -= run;
-    if (n > 0) {
-      char *escape = luaL_prepbuffsize(&b, HARMLESS_ESCAPE);
-      size_t used = harmless_escape(text, n, escape);
-      luaL_addsize(&b, strlen(escape));
-      text += used;
-      n -= used;
-      run = harmless_run(text, n, besides);
-    }
-  }
+  harmless_put(text, n, besides, put_in_buffer, &b);
   luaL_pushresult(&b);
   return 1;
 }

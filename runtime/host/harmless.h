@@ -22,14 +22,9 @@ enum {
   HARMLESS_COLOURS = 1 << 1 /* ESC [ numbers m: what sets colours */
 };
 
-/* How many bytes at its beginning are fine as they are. */
-size_t harmless_run(const char *text, size_t n, int besides);
-
-/* Write an escape, with a zero behind it, for what the text, of at least a byte,
- * begins with, and is not fine: "\x1b", "\u{202e}".  Returns how many bytes of the
- * text it stands for. */
-enum { HARMLESS_ESCAPE = 12 };
-size_t harmless_escape(const char *text, size_t n, char out[HARMLESS_ESCAPE]);
+/* Give it to put in pieces, what is not fine as escapes: "\x1b", "\u{202e}". */
+void harmless_put(const char *text, size_t n, int besides,
+                  void (*put)(void *to, const char *piece, size_t n), void *to);
 
 void harmless_print(FILE *f, const char *text, size_t n, int besides);
 

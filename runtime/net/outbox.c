@@ -27,14 +27,7 @@ struct chunk {
 */
 
 static outbox *take(host *h) {
-  struct net *n = net_of(h);
-  outbox *o = n->outboxes;
-  if (o == NULL) {
-    o = memory_grow(NULL, sizeof *o);
-  } else {
-    n->outboxes = o->next;
-    n->outbox_count--;
-  }
+  outbox *o = pool_take(&net_of(h)->outboxes, sizeof *o);
   o->first = o->last = NULL;
   o->pending = 0;
   o->gathered = 0;
@@ -43,14 +36,7 @@ static outbox *take(host *h) {
 
 
 static void give_back(host *h, outbox *o) {
-  struct net *n = net_of(h);
-  if (n->outbox_count == FREE_OUTBOXES) {
-    free(o);
-    return;
-  }
-  o->next = n->outboxes;
-  n->outboxes = o;
-  n->outbox_count++;
+  pool_give(&net_of(h)->outboxes, o, FREE_OUTBOXES);
 }
 
 
@@ -372,10 +358,5 @@ void outboxes_flush(host *h) {
 
 
 void outboxes_close(host *h) {
-  struct net *n = net_of(h);
-  while (n->outboxes != NULL) {
-    outbox *o = n->outboxes;
-    n->outboxes = o->next;
-    free(o);
-  }
+  pool_free(&net_of(h)->outboxes);
 }

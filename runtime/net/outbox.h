@@ -22,7 +22,6 @@ enum {
 typedef struct chunk chunk;
 
 typedef struct outbox {
-  struct outbox *next; /* in the pool of free ones */
   chunk *first, *last; /* what the kernel refused, oldest first */
   uint64_t pending;    /* bytes in the chunks */
   uint32_t gathered;

@@ -14,7 +14,6 @@ enum {
 };
 
 struct send_batch {
-  send_batch *next; /* in the pool of free ones */
   int first, count;
   size_t used;
   outgoing list[DATAGRAM_BATCH];
@@ -86,14 +85,7 @@ void datagram_doubt(datagram *d, const address *to) {
 */
 
 static send_batch *take_batch(datagram *d) {
-  struct net *n = net_of(d->host);
-  send_batch *b = n->batches;
-  if (b == NULL) {
-    b = memory_grow(NULL, sizeof *b);
-  } else {
-    n->batches = b->next;
-    n->batch_count--;
-  }
+  send_batch *b = pool_take(&net_of(d->host)->batches, sizeof *b);
   b->first = b->count = b->to_count = b->via_count = 0;
   b->used = 0;
   return b;
@@ -112,14 +104,7 @@ static void unlink_batch(datagram *d) {
 
 
 static void give_batch(datagram *d, send_batch *b) {
-  struct net *n = net_of(d->host);
-  if (n->batch_count == FREE_BATCHES) {
-    free(b);
-    return;
-  }
-  b->next = n->batches;
-  n->batches = b;
-  n->batch_count++;
+  pool_give(&net_of(d->host)->batches, b, FREE_BATCHES);
 }
 
 
@@ -442,10 +427,5 @@ void send_batches_flush(host *h) {
 
 
 void send_batches_close(host *h) {
-  struct net *n = net_of(h);
-  while (n->batches != NULL) {
-    send_batch *b = n->batches;
-    n->batches = b->next;
-    free(b);
-  }
+  pool_free(&net_of(h)->batches);
 }

@@ -8,6 +8,7 @@
 #ifndef NET_STATE_H
 #define NET_STATE_H
 
+#include "host/pool.h"
 #include "net/backend.h"
 
 /* Outboxes in the pool, and streams that gather at a time (outbox.h). */
@@ -45,11 +46,9 @@ struct net {
   datagram *datagrams;
   stream *dirty[FREE_OUTBOXES]; /* those with gathered bytes; NULL: no more */
   unsigned dirty_count;
-  struct outbox *outboxes; /* free ones */
-  unsigned outbox_count;
-  datagram *gathered;         /* those with gathered messages */
-  struct send_batch *batches; /* free ones */
-  unsigned batch_count;
+  pool outboxes;      /* free ones */
+  datagram *gathered; /* those with gathered messages */
+  pool batches;       /* free ones */
   stream *closing; /* those that go on behind their close(), the oldest first */
   stream **closing_end; /* what is to point to the next of them */
   uint64_t forgotten;   /* bytes that these have read since the last pause */

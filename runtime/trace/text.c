@@ -48,21 +48,14 @@ static void colour(tracer *t, const char *how) {
 }
 
 
+static void put_piece(void *to, const char *piece, size_t n) {
+  sink_put(to, piece, n);
+}
+
+
 /* Names come from outside. */
 static void put_name(tracer *t, const char *text) {
-  char escape[HARMLESS_ESCAPE];
-  for (size_t n = strlen(text); n > 0;) {
-    size_t run = harmless_run(text, n, HARMLESS_LINE);
-    sink_put(&t->out, text, run);
-    text += run;
-    n -= run;
-    if (n > 0) {
-      size_t used = harmless_escape(text, n, escape);
-      put(t, escape);
-      text += used;
-      n -= used;
-    }
-  }
+  harmless_put(text, strlen(text), HARMLESS_LINE, put_piece, &t->out);
 }
 
 
