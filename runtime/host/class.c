@@ -1,18 +1,27 @@
 #include "host/class.h"
 
 
+int class_count(const luaL_Reg *list) {
+  int n = 0;
+  while (list[n].name != NULL)
+    n++;
+  return n;
+}
+
+
 /* Push the metatable. */
 static void make(lua_State *L, const char *class, const luaL_Reg *metamethods,
                  const luaL_Reg *methods, lua_CFunction index) {
-  lua_newtable(L);
+  lua_createtable(L, 0, class_count(metamethods) + 2);
   luaL_setfuncs(L, metamethods, 0);
   lua_pushstring(L, class);
   lua_setfield(L, -2, "__name");
   if (methods == NULL)
     return;
-  lua_newtable(L);
+  lua_createtable(L, 0, class_count(methods));
   luaL_setfuncs(L, methods, 0);
-  lua_pushcclosure(L, index, 1);
+  if (index != NULL)
+    lua_pushcclosure(L, index, 1);
   lua_setfield(L, -2, "__index");
 }
 

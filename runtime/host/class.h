@@ -10,14 +10,17 @@
 #include <stdbool.h>
 
 /* Make the class with its metamethods and methods, unless it is there.  `index` is
- * its __index, which has the table of methods for its first upvalue; a class
- * without methods has neither. */
+ * its __index, which has the table of methods for its first upvalue, or NULL: that
+ * table is; a class without methods has neither. */
 void class_open(lua_State *L, const char *class, const luaL_Reg *metamethods,
                 const luaL_Reg *methods, lua_CFunction index);
 
 /* A class whose objects only end, by the same function when they are closed and
  * when they are collected. */
 void class_open_closing(lua_State *L, const char *class, lua_CFunction close);
+
+/* How many functions are in a list: room for a table of them. */
+int class_count(const luaL_Reg *list);
 
 /* A __concat, of both as texts. */
 int class_concat(lua_State *L);

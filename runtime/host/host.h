@@ -160,8 +160,8 @@ static inline void *host_marked(lua_State *L, int index, size_t size,
   return is == host_mark(own) ? p : NULL;
 }
 
-/* A number by which the metatable on top is found faster than by its name. */
-int host_class(lua_State *L);
+/* A number by which a class's metatable is found faster than by its name. */
+int host_class(lua_State *L, const char *class);
 
 /* Make the userdata on top one of that class. */
 static inline void host_set_class(lua_State *L, int class) {

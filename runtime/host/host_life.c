@@ -165,8 +165,8 @@ void *host_box(lua_State *L, const char *class, size_t size, int values) {
 }
 
 
-int host_class(lua_State *L) {
-  lua_pushvalue(L, -1);
+int host_class(lua_State *L, const char *class) {
+  luaL_getmetatable(L, class);
   return luaL_ref(L, LUA_REGISTRYINDEX);
 }
 

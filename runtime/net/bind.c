@@ -41,12 +41,7 @@ static const char *hint(const endpoint *e, int status) {
 
 static int fail_open(lua_State *L, int status, const char *op,
                      const endpoint *e) {
-  char text[ENDPOINT_TEXT];
-  endpoint_print(host_of(L), e, text, sizeof text);
-  trace_failure(host_of(L), op, text, status);
-  lua_pushnil(L);
-  error_push_message(L, status, op, text, hint(e, status));
-  return 2;
+  return dial_fail(L, status, op, e, hint(e, status));
 }
 
 

@@ -93,6 +93,9 @@ static inline bool datagram_has_ports(int type, int protocol) {
          protocol != IPPROTO_ICMPV6;
 }
 
+/* What it is called: "udp", "icmp", "raw", "packet", "unixgram", "seqpacket". */
+const char *datagram_kind(const datagram *d);
+
 static inline void *datagram_part(datagram *d) {
   return d + 1;
 }

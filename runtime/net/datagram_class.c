@@ -77,23 +77,19 @@ static int l_tostring(lua_State *L) {
 
 static const luaL_Reg close_methods[] = {{"close", l_close}, {NULL, NULL}};
 
-static const luaL_Reg metamethods[] = {
-    {"__close", l_close},
-    {"__gc", l_close},
-    {"__tostring", l_tostring},
-    {NULL, NULL},
+static const luaL_Reg *const methods[] = {
+    close_methods,          datagram_recv_methods,   datagram_send_methods,
+    datagram_ready_methods, datagram_option_methods, NULL};
+
+static const socket_class class = {
+    .name = DATAGRAM_CLASS,
+    .close = l_close,
+    .text = l_tostring,
+    .fields = datagram_fields,
+    .methods = methods,
 };
 
 
 void datagram_open(lua_State *L) {
-  luaL_newmetatable(L, DATAGRAM_CLASS);
-  luaL_setfuncs(L, metamethods, 0);
-  lua_newtable(L);
-  luaL_setfuncs(L, close_methods, 0);
-  luaL_setfuncs(L, datagram_recv_methods, 0);
-  luaL_setfuncs(L, datagram_send_methods, 0);
-  luaL_setfuncs(L, datagram_ready_methods, 0);
-  luaL_setfuncs(L, datagram_option_methods, 0);
-  property_index(L, DATAGRAM_CLASS, datagram_fields);
-  lua_pop(L, 1);
+  property_class(L, &class);
 }

@@ -45,6 +45,18 @@ datagram *datagram_new(host *h, const datagram_transport *t, int family,
 }
 
 
+const char *datagram_kind(const datagram *d) {
+  if (d->family == AF_UNIX)
+    return d->type == SOCK_SEQPACKET ? "seqpacket" : "unixgram";
+  if (d->family == AF_PACKET)
+    return "packet";
+  if (d->type == SOCK_RAW)
+    return "raw";
+  return d->protocol == IPPROTO_ICMP || d->protocol == IPPROTO_ICMPV6 ? "icmp"
+                                                                      : "udp";
+}
+
+
 void datagram_closed(datagram *d) {
   d->fresh_count = 0; /* they were somebody else's bytes, for a moment */
   datagram_empty(d);

@@ -53,7 +53,8 @@ static int failed(lua_State *L, void *body, int status, const char *op) {
 }
 
 
-static const optioned options = {about, set_one, get_one, failed};
+static const optioned options = {about, set_one, get_one, failed,
+                                 offsetof(datagram, timeout)};
 
 
 static int l_set(lua_State *L) {
@@ -66,17 +67,8 @@ static int l_get(lua_State *L) {
 }
 
 
-/*
-** datagram:settimeout(seconds?) : datagram | nil, error
-*/
-
 static int l_settimeout(lua_State *L) {
-  const datagram_box *b = datagram_box_of(L);
-  uint64_t timeout = property_timeout(L, 2);
-  datagram *d = b->datagram;
-  if (d != NULL)
-    d->timeout = timeout;
-  return done(L, d, d != NULL ? 0 : -EBADF, "settimeout");
+  return property_settimeout(L, (void *const *)datagram_box_of(L), &options);
 }
 
 
@@ -209,9 +201,7 @@ static void push_protocol(lua_State *L, void *body) {
                {IPPROTO_ICMPV6, "ipv6-icmp"},
                {IPPROTO_UDPLITE, "udplite"}};
   if (d->family == AF_UNIX || d->family == AF_PACKET) {
-    lua_pushstring(L, d->family == AF_PACKET      ? "packet"
-                      : d->type == SOCK_SEQPACKET ? "seqpacket"
-                                                  : "unixgram");
+    lua_pushstring(L, datagram_kind(d));
     return;
   }
   for (size_t i = 0; i < sizeof names / sizeof *names; i++)

@@ -114,7 +114,7 @@ static void set_where(stream *s, host *h, const endpoint *e) {
 
 /* What is missing, where the kernel's own words do not say so: NULL if they
  * do. */
-static const char *hint(const sockspec *spec, int status) {
+static const char *hint_of(const sockspec *spec, int status) {
   static const struct {
     int family, protocol, status; /* family 0: any of ip */
     const char *text;
@@ -145,13 +145,13 @@ static const char *hint(const sockspec *spec, int status) {
 }
 
 
-static int dial_fail(lua_State *L, int status, const char *op,
-                     const endpoint *e, const sockspec *spec) {
+int dial_fail(lua_State *L, int status, const char *op, const endpoint *e,
+              const char *hint) {
   char text[ENDPOINT_TEXT];
   endpoint_print(host_of(L), e, text, sizeof text);
   trace_failure(host_of(L), op, text, status);
   lua_pushnil(L);
-  error_push_message(L, status, op, text, hint(spec, status));
+  error_push_message(L, status, op, text, hint);
   return 2;
 }
 
@@ -266,7 +266,7 @@ int dial_lua(lua_State *L) {
   }
   status = begin_dial(host_of(L), &e, &spec, &s);
   if (status < 0)
-    return dial_fail(L, status, "connect", &e, &spec);
+    return dial_fail(L, status, "connect", &e, hint_of(&spec, status));
   set_where(s, host_of(L), &e);
   stream_push(L, s);
   if (s->state == OPEN)
@@ -379,7 +379,7 @@ int listen_lua(lua_State *L) {
   lua_settop(L, ADDRESS);
   status = begin_listen(L, &e, &spec, &l);
   if (status < 0)
-    return dial_fail(L, status, "listen", &e, &spec);
+    return dial_fail(L, status, "listen", &e, hint_of(&spec, status));
   if (e.scheme->form != ENDPOINT_NAME && e.scheme->form != ENDPOINT_FD)
     endpoint_set_address(l->host, &e, &l->addr);
   endpoint_print(l->host, &e, where, sizeof where);

@@ -43,6 +43,11 @@ void dial_file(lua_State *L, sockspec *spec);
  * say otherwise. */
 void dial_share(lua_State *L, const endpoint *e, sockspec *spec);
 
+/* Nil and an error about the endpoint, which the trace is told, too; with the words of
+ * the hint, unless it is NULL. */
+int dial_fail(lua_State *L, int status, const char *op, const endpoint *e,
+              const char *hint);
+
 /* net.connect of a message socket (bind.c); checked arguments at 1 to 3. */
 int dial_datagram(lua_State *L, endpoint *e);
 

@@ -367,7 +367,7 @@ static int failed(lua_State *L, void *body, int status, const char *op) {
 }
 
 
-static const optioned options = {about, set_one, get_one, failed};
+static const optioned options = {about, set_one, get_one, failed, 0};
 
 
 static int l_set(lua_State *L) {
@@ -431,16 +431,17 @@ static const luaL_Reg methods[] = {
     {"set", l_set},       {"get", l_get},   {NULL, NULL},
 };
 
-static const luaL_Reg metamethods[] = {{"__close", l_close},
-                                       {"__gc", l_close},
-                                       {"__tostring", l_tostring},
-                                       {NULL, NULL}};
+static const luaL_Reg *const all_methods[] = {methods, NULL};
+
+static const socket_class class = {
+    .name = LISTENER_CLASS,
+    .close = l_close,
+    .text = l_tostring,
+    .fields = fields,
+    .methods = all_methods,
+};
 
 
 void listener_open(lua_State *L) {
-  luaL_newmetatable(L, LISTENER_CLASS);
-  luaL_setfuncs(L, metamethods, 0);
-  luaL_newlib(L, methods);
-  property_index(L, LISTENER_CLASS, fields);
-  lua_pop(L, 1);
+  property_class(L, &class);
 }

@@ -37,13 +37,35 @@ static int l_index(lua_State *L) {
 }
 
 
-void property_index(lua_State *L, const char *class, const property *list) {
+static void set_function(lua_State *L, const char *key, lua_CFunction f) {
+  lua_pushcfunction(L, f);
+  lua_setfield(L, -2, key);
+}
+
+
+static int room_for(const socket_class *c) {
+  int n = 0;
+  for (const luaL_Reg *const *list = c->methods; *list != NULL; list++)
+    n += class_count(*list);
+  return n > c->room ? n : c->room;
+}
+
+
+void property_class(lua_State *L, const socket_class *c) {
+  luaL_newmetatable(L, c->name);
+  set_function(L, "__close", c->close);
+  set_function(L, "__gc", c->close);
+  set_function(L, "__tostring", c->text);
+  lua_createtable(L, 0, room_for(c));
+  for (const luaL_Reg *const *list = c->methods; *list != NULL; list++)
+    luaL_setfuncs(L, *list, 0);
   lua_pushvalue(L, -1);
   lua_setfield(L, -3, "methods");
-  lua_pushlightuserdata(L, (void *)(uintptr_t)list);
-  lua_pushstring(L, class);
+  lua_pushlightuserdata(L, (void *)(uintptr_t)c->fields);
+  lua_pushstring(L, c->name);
   lua_pushcclosure(L, l_index, 3);
   lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
 }
 
 
@@ -97,10 +119,11 @@ void property_peer(lua_State *L, int status, const sockopt *peercred) {
 
 
 /*
-** Arguments
+** Options
 */
 
-uint64_t property_timeout(lua_State *L, int arg) {
+/* In ns; 0 for none. */
+static uint64_t check_timeout(lua_State *L, int arg) {
   lua_Number seconds = luaL_optnumber(L, arg, 0);
   if (lua_isnoneornil(L, arg))
     return 0;
@@ -110,10 +133,6 @@ uint64_t property_timeout(lua_State *L, int arg) {
   return timeout == 0 && seconds < 1e9 ? 1 : timeout;
 }
 
-
-/*
-** Options
-*/
 
 /* A finalizer may close the body while arguments are checked: so it is fetched
  * again behind that. */
@@ -139,5 +158,15 @@ int property_get(lua_State *L, void *const *box, const optioned *how) {
   if (status < 0)
     return how->fail(L, *box, status, "get");
   options_push(L, row, &o);
+  return 1;
+}
+
+
+int property_settimeout(lua_State *L, void *const *box, const optioned *how) {
+  uint64_t timeout = check_timeout(L, 2);
+  if (*box == NULL)
+    return how->fail(L, NULL, -EBADF, "settimeout");
+  memcpy((char *)*box + how->timeout, &timeout, sizeof timeout);
+  lua_settop(L, 1);
   return 1;
 }

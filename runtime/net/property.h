@@ -8,8 +8,9 @@
 #ifndef NET_PROPERTY_H
 #define NET_PROPERTY_H
 
+#include <lauxlib.h>
 #include <lua.h>
-#include <stdint.h>
+#include <stddef.h>
 
 #include "net/backend.h"
 
@@ -22,11 +23,19 @@ typedef struct property {
 /* stream_properties.c, datagram_properties.c */
 extern const property stream_fields[], datagram_fields[];
 
-/* On the stack are the metatable of a class and its methods: let both methods
- * and fields be found, and take the methods off.  An object of the class begins
- * with the pointer to its body; while that is NULL (closed) all fields are nil.
- * `class` and `list` (ended by a row without a name) are static. */
-void property_index(lua_State *L, const char *class, const property *list);
+/* A class of sockets, static.  An object of it begins with the pointer to its body;
+ * while that is NULL (closed) all fields are nil. */
+typedef struct socket_class {
+  const char *name;
+  lua_CFunction close; /* also of what is collected */
+  lua_CFunction text;
+  const property *fields;         /* ended by a row without a name */
+  int room;                       /* of its table of methods, at least */
+  const luaL_Reg *const *methods; /* lists of them, the last NULL */
+} socket_class;
+
+/* Make it.  Its metatable has the table of methods as `methods`. */
+void property_class(lua_State *L, const socket_class *c);
 
 /* Push the field of that name; nil where there is none, or no body. */
 void property_push(lua_State *L, const property *list, const char *name,
@@ -43,12 +52,14 @@ sockopt property_ask_peer(void);
 
 /* A class whose objects have socket options, and begin with the pointer to their body,
  * NULL while it is closed: what a body is (of NULL: something to check arguments by),
- * how it is set and asked, and how a failure is told. */
+ * how it is set and asked, how a failure is told, and, where it has settimeout, what
+ * that sets. */
 typedef struct optioned {
   sockspec (*about)(void *body); /* family, type and protocol */
   int (*set)(void *body, const sockopt *o);
   int (*get)(void *body, sockopt *o);
   int (*fail)(lua_State *L, void *body, int status, const char *op);
+  size_t timeout; /* where the body has its own, in ns, 0 for none: an offset */
 } optioned;
 
 /* self:set{name = value, ...} : self | nil, error */
@@ -57,7 +68,7 @@ int property_set(lua_State *L, void *const *box, const optioned *how);
 /* self:get(name) : value | nil, error */
 int property_get(lua_State *L, void *const *box, const optioned *how);
 
-/* settimeout(seconds?): in ns; 0 for none.  Raises for anything else. */
-uint64_t property_timeout(lua_State *L, int arg);
+/* self:settimeout(seconds?) : self | nil, error */
+int property_settimeout(lua_State *L, void *const *box, const optioned *how);
 
 #endif

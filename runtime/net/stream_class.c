@@ -157,23 +157,21 @@ static int l_tostring(lua_State *L) {
 const luaL_Reg life_methods[] = {
     {"close", l_close}, {"reset", l_reset}, {NULL, NULL}};
 
-static const luaL_Reg metamethods[] = {{"__close", l_close},
-                                       {"__gc", l_close},
-                                       {"__tostring", l_tostring},
-                                       {NULL, NULL}};
+static const luaL_Reg *const methods[] = {
+    life_methods,    read_methods,   write_methods, stream_ready_methods,
+    passing_methods, option_methods, NULL};
+
+static const socket_class class = {
+    .name = STREAM_CLASS,
+    .close = l_close,
+    .text = l_tostring,
+    .fields = stream_fields,
+    .room = METHODS,
+    .methods = methods,
+};
 
 
 void stream_open(lua_State *L) {
-  luaL_newmetatable(L, STREAM_CLASS);
-  net_of(host_of(L))->stream_class = host_class(L);
-  luaL_setfuncs(L, metamethods, 0);
-  lua_createtable(L, 0, METHODS);
-  luaL_setfuncs(L, life_methods, 0);
-  luaL_setfuncs(L, read_methods, 0);
-  luaL_setfuncs(L, write_methods, 0);
-  luaL_setfuncs(L, stream_ready_methods, 0);
-  luaL_setfuncs(L, passing_methods, 0);
-  luaL_setfuncs(L, option_methods, 0);
-  property_index(L, STREAM_CLASS, stream_fields);
-  lua_pop(L, 1);
+  property_class(L, &class);
+  net_of(host_of(L))->stream_class = host_class(L, STREAM_CLASS);
 }

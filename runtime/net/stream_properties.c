@@ -49,7 +49,8 @@ static int failed(lua_State *L, void *body, int status, const char *op) {
 }
 
 
-static const optioned options = {about, set_one, get_one, failed};
+static const optioned options = {about, set_one, get_one, failed,
+                                 offsetof(stream, timeout)};
 
 
 static int l_set(lua_State *L) {
@@ -62,19 +63,8 @@ static int l_get(lua_State *L) {
 }
 
 
-/*
-** stream:settimeout(seconds?) : stream
-*/
-
 static int l_settimeout(lua_State *L) {
-  const box *b = stream_box(L);
-  uint64_t timeout = property_timeout(L, 2);
-  stream *s = b->stream;
-  if (s == NULL)
-    return stream_fail(L, NULL, -EBADF, "settimeout");
-  s->timeout = timeout;
-  lua_settop(L, 1);
-  return 1;
+  return property_settimeout(L, (void *const *)stream_box(L), &options);
 }
 
 

@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/class.h"
 #include "host/memory.h"
 #include "repl/repl.h"
 #include "sched/task.h"
@@ -258,15 +259,13 @@ static int l_close(lua_State *L) {
 
 static const luaL_Reg methods[] = {
     {"prompt", l_prompt}, {"put", l_put},     {"flush", l_flush},
-    {"fresh", l_fresh},   {"close", l_close}, {"__gc", l_close},
-    {"__close", l_close}, {NULL, NULL},
+    {"fresh", l_fresh},   {"close", l_close}, {NULL, NULL},
 };
+
+static const luaL_Reg metamethods[] = {
+    {"__close", l_close}, {"__gc", l_close}, {NULL, NULL}};
 
 
 void console_class(lua_State *L) {
-  luaL_newmetatable(L, CLASS);
-  luaL_setfuncs(L, methods, 0);
-  lua_pushvalue(L, -1);
-  lua_setfield(L, -2, "__index");
-  lua_pop(L, 1);
+  class_open(L, CLASS, metamethods, methods, NULL);
 }

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "host/class.h"
 #include "host/error.h"
 #include "sched/sched.h"
 
@@ -278,18 +279,12 @@ static const luaL_Reg queue_methods[] = {
 };
 
 
-int library_open(lua_State *L, const char *task_class) {
-  luaL_newmetatable(L, task_class);
-  int class = host_class(L);
-  luaL_setfuncs(L, task_metamethods, 0);
-  luaL_newlib(L, task_methods);
-  lua_pushcclosure(L, l_index, 1);
-  lua_setfield(L, -2, "__index");
-  luaL_newmetatable(L, QUEUE);
-  luaL_newlib(L, queue_methods);
-  lua_setfield(L, -2, "__index");
-  lua_pop(L, 2);
-  return class;
+static const luaL_Reg queue_metamethods[] = {{NULL, NULL}};
+
+
+void library_open(lua_State *L) {
+  class_open(L, TASK_CLASS, task_metamethods, task_methods, l_index);
+  class_open(L, QUEUE, queue_metamethods, queue_methods, NULL);
 }
 
 

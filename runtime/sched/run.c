@@ -398,7 +398,8 @@ int sched_open(lua_State *L) {
   cancel_scope_open(L);
   scope_open(L);
   report_open(L);
-  s->task_class = library_open(L, TASK_CLASS);
+  library_open(L);
+  s->task_class = host_class(L, TASK_CLASS);
   os_open(L);
   preempt_open(L);
   s->root = scope_new(L);

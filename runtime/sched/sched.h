@@ -305,8 +305,8 @@ bool report_push_place(lua_State *L, lua_State *co); /* "file.lua:9" */
 
 /* The Lua side (library.c) */
 int luaopen_neap_task_core(lua_State *L);
-int luaopen_neap_prompt_core(lua_State *L);             /* preempt.c */
-int library_open(lua_State *L, const char *task_class); /* its host_class */
+int luaopen_neap_prompt_core(lua_State *L); /* preempt.c */
+void library_open(lua_State *L);            /* the classes */
 const char *task_status(const task *t);
 void os_open(lua_State *L); /* os.time, ... and math.random by the world */
 void os_leave(struct sched *s, task *t);

@@ -16,18 +16,6 @@ unsigned flow_serial(const trace_event *e) {
 }
 
 
-const char *flow_datagram_kind(const datagram *d) {
-  if (d->family == AF_UNIX)
-    return d->type == SOCK_SEQPACKET ? "seqpacket" : "unixgram";
-  if (d->family == AF_PACKET)
-    return "packet";
-  if (d->type == SOCK_RAW)
-    return "raw";
-  return d->protocol == IPPROTO_ICMP || d->protocol == IPPROTO_ICMPV6 ? "icmp"
-                                                                      : "udp";
-}
-
-
 bool flow_is_unnamed(const address *a) {
   return a->length == 0 ||
          (a->u.any.sa_family == AF_UNIX && a->length <= sizeof(sa_family_t));
@@ -70,7 +58,7 @@ void flow_ask(flow *f, const trace_event *e) {
 static const char *kind_of(const trace_event *e) {
   if (e->stream != NULL)
     return e->stream->kind->name;
-  return e->datagram != NULL ? flow_datagram_kind(e->datagram) : "listener";
+  return e->datagram != NULL ? datagram_kind(e->datagram) : "listener";
 }
 
 

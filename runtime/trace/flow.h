@@ -39,7 +39,4 @@ void flow_free(flow *f);
 /* Does it say nothing: of none, or of a unix socket without a name? */
 bool flow_is_unnamed(const address *a);
 
-/* The kind of a message socket: "udp", "icmp", ... */
-const char *flow_datagram_kind(const datagram *d);
-
 #endif

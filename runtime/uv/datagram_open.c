@@ -100,22 +100,31 @@ static int bind_by_spec(int fd, const sockspec *spec, bound_path *p) {
 }
 
 
-int port_bind(host *h, const sockspec *spec, datagram **out) {
+/* With what `settle` makes of the descriptor; `own` is the address that it is then
+ * bound to. */
+static int open_port(host *h, const sockspec *spec, const address *own,
+                     int (*settle)(int fd, const sockspec *spec, bound_path *p),
+                     datagram **out) {
   bool lingers;
   bound_path p = {0};
   int fd = socket_open(spec, false, &lingers);
   if (fd < 0)
     return fd;
-  int status = bind_by_spec(fd, spec, &p);
+  int status = settle(fd, spec, &p);
   if (status < 0) {
-    bound_path_leave(&p, &spec->addr);
+    bound_path_leave(&p, own);
     close(fd);
     return status;
   }
   *out = make_by_spec(h, fd, spec);
   port_of(*out)->path = p;
-  port_of(*out)->addr = spec->addr;
+  port_of(*out)->addr = *own;
   return 0;
+}
+
+
+int port_bind(host *h, const sockspec *spec, datagram **out) {
+  return open_port(h, spec, &spec->addr, bind_by_spec, out);
 }
 
 
@@ -161,20 +170,9 @@ static void hear_errors(datagram *d, const sockspec *spec) {
 
 
 int port_connect(host *h, const sockspec *spec, datagram **out) {
-  bool lingers;
-  bound_path p = {0};
-  int fd = socket_open(spec, false, &lingers);
-  if (fd < 0)
-    return fd;
-  int status = dial(fd, spec, &p);
-  if (status < 0) {
-    bound_path_leave(&p, &spec->local);
-    close(fd);
+  int status = open_port(h, spec, &spec->local, dial, out);
+  if (status < 0)
     return status;
-  }
-  *out = make_by_spec(h, fd, spec);
-  port_of(*out)->path = p;
-  port_of(*out)->addr = spec->local;
   if (spec->type != SOCK_SEQPACKET)
     port_of(*out)->strangers = STRANGERS;
   hear_errors(*out, spec);
