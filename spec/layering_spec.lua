@@ -2,6 +2,8 @@
 
 local lfs = require "lfs"
 
+local sorted_keys = require "spec.support.keys"
+
 local function read(path)
   local file <close> = assert(io.open(path, "rb"))
   return file:read "a"
@@ -25,16 +27,6 @@ local function files(folder, pattern, found)
   end
   table.sort(found)
   return found
-end
-
---- The keys of a table, in order.
-local function names(t)
-  local list = {}
-  for name in pairs(t) do
-    list[#list + 1] = name
-  end
-  table.sort(list)
-  return list
 end
 
 --- C without its comments and the contents of its strings.
@@ -142,7 +134,7 @@ describe("layering", function()
     local function visit(module)
       state[module] = "open"
       way[#way + 1] = module
-      for _, name in ipairs(names(includes[module] or {})) do
+      for _, name in ipairs(sorted_keys(includes[module] or {})) do
         if not known[module .. " " .. name] then
           if state[name] == "open" then
             local first = #way
@@ -158,7 +150,7 @@ describe("layering", function()
       way[#way] = nil
       state[module] = "done"
     end
-    for _, module in ipairs(names(includes)) do
+    for _, module in ipairs(sorted_keys(includes)) do
       if not state[module] then
         visit(module)
       end

@@ -11,6 +11,7 @@ local pcap = require "neap.pcap"
 local process = require "neap.process"
 local reference = require "docs.reference"
 local signal = require "neap.signal"
+local sorted = require "spec.support.keys"
 local task = require "neap.task"
 local trace = require "neap.trace"
 local worker = require "neap.worker"
@@ -70,15 +71,6 @@ local function sources(folder)
     end
   end
   return table.concat(texts, "\n")
-end
-
-local function sorted(set)
-  local list = {}
-  for name in pairs(set) do
-    list[#list + 1] = name
-  end
-  table.sort(list)
-  return list
 end
 
 --- The names of a table with a value of this type, or of another.

@@ -42,7 +42,7 @@ typedef struct address {
 
 enum {
   ADDRESS_TEXT = 512, /* room for any printed address and its NUL */
-  ADDRESS_PATH = 107 /* the longest unix path, and the longest abstract name */
+  ADDRESS_PATH = 107  /* the longest unix path, and the longest abstract name */
 };
 
 /* Parse the socket address of n bytes at text (which may hold zeros):
