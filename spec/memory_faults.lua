@@ -253,6 +253,16 @@ local features = {
       end
     end
   end,
+  function() -- letting go
+    local a, b <close> = net.socketpair()
+    b:write "unread"
+    b:flush()
+    assert(a:peek(6) == "unread" and a:write "written")
+    local fd, unread = a:detach()
+    assert(unread == "unread")
+    local again <close> = assert(net.connect("fd:" .. fd))
+    assert(b:read(7) == "written" and again)
+  end,
   function() -- options
     local l <close> = assert(net.listen("tcp://127.0.0.1:0", {rcvbuf = 10000, backlog = 5}))
     l:set {nodelay = true}

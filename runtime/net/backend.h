@@ -127,6 +127,10 @@ struct transport {
    * stream: later (stream_gone), never from inside this call. */
   void (*close)(stream *s, bool reset);
 
+  /* As close, but that the descriptor stays open, and becomes the caller's: it is
+   * returned.  NULL where there is none, or none that others could use. */
+  int (*detach)(stream *s);
+
   int (*set)(stream *s, const sockopt *o);
   int (*get)(stream *s, sockopt *o); /* o->length: in the room, out the size */
   int (*localaddr)(stream *s, address *a);

@@ -138,6 +138,10 @@ void stream_gone(stream *s);
  * told of. */
 int stream_close(stream *s, bool reset);
 
+/* Let go of an open one whose transport can detach, and return its descriptor: it
+ * ends as by stream_close, but nothing is sent, and what is unread is forgotten. */
+int stream_detach(stream *s);
+
 /*
 ** For net/ itself
 */

@@ -4,10 +4,13 @@
 ** (net/stream.h): here one is put into the other.
 */
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "host/error.h"
+#include "net/inbox.h"
+#include "net/layer.h"
 #include "net/outbox.h"
 #include "net/passing.h"
 #include "net/property.h"
@@ -145,6 +148,72 @@ static int l_reset(lua_State *L) {
 }
 
 
+/*
+** stream:detach() : descriptor, unread bytes | nil, error
+*/
+
+/* 0: it can be detached, as far as that is known now. */
+static int detachable(const stream *s) {
+  if (s->transport->detach == NULL)
+    return -ENOTSUP;
+  return s->state == CONNECTING ? -ENOTCONN : 0;
+}
+
+
+/* To push what is unread may run a finalizer, which may read. */
+static stream *push_unread(lua_State *L, const box *b) {
+  stream *s;
+  size_t n;
+  do {
+    s = b->stream;
+    n = inbox_size(&s->in);
+    lua_settop(L, 1);
+    lua_pushlstring(L, inbox_bytes(&s->in), n);
+  } while (b->stream != NULL && inbox_size(&b->stream->in) != n);
+  return b->stream;
+}
+
+
+static int detach_k(lua_State *L, int yielded, lua_KContext ctx) {
+  const box *b = lua_touserdata(L, 1);
+  stream *s = b->stream;
+  int status = yielded == LUA_YIELD ? wait_status(L) : 0;
+  if (s == NULL)
+    return stream_fail(L, s, status < 0 ? status : -ECANCELED, "detach");
+  if (s->write_error != 0) {
+    s->reported = true;
+    status = s->write_error;
+  }
+  if (status < 0)
+    return stream_fail(L, s, status, "detach");
+  if (s->relayed)
+    return luaL_error(L, "this stream is being relayed (EBUSY)");
+  if (!stream_is_out(s)) {
+    const waiting how = {"detach", stream_deadline(s), s->outside};
+    return wait_park(L, &s->writers, &how, ctx, detach_k);
+  }
+  s = push_unread(L, b);
+  if (s == NULL)
+    return stream_fail(L, s, -ECANCELED, "detach");
+  lua_pushinteger(L, stream_detach(s));
+  lua_insert(L, -2);
+  return 2;
+}
+
+
+/* What others wait for in it ends as when it is closed. */
+static int l_detach(lua_State *L) {
+  stream *s = stream_box(L)->stream;
+  lua_settop(L, 1);
+  wait_enter(L, "detach");
+  int status = s != NULL ? detachable(s) : -EBADF;
+  if (status < 0)
+    return stream_fail(L, s, status, "detach");
+  outbox_flush(s);
+  return detach_k(L, LUA_OK, 0);
+}
+
+
 static int l_tostring(lua_State *L) {
   box *b = stream_box(L);
   const char *where =
@@ -155,7 +224,7 @@ static int l_tostring(lua_State *L) {
 
 
 const luaL_Reg life_methods[] = {
-    {"close", l_close}, {"reset", l_reset}, {NULL, NULL}};
+    {"close", l_close}, {"reset", l_reset}, {"detach", l_detach}, {NULL, NULL}};
 
 static const luaL_Reg *const methods[] = {
     life_methods,    read_methods,   write_methods, stream_ready_methods,

@@ -380,6 +380,16 @@ int stream_close(stream *s, bool reset) {
 }
 
 
+int stream_detach(stream *s) {
+  desert(s);
+  unlink_from(s);
+  passing_drop(s);
+  trace_stream(s, TRACE_CLOSED, 0);
+  s->state = CLOSED;
+  return s->transport->detach(s);
+}
+
+
 void stream_leave(stream *s) {
   desert(s);
   outbox_flush(s);

@@ -104,6 +104,23 @@ static void set_linger(wire *w, bool reset) {
 }
 
 
+/* One that connects with its first write has a peer from then on: others would
+ * perhaps read first. */
+int wire_detach(stream *s) {
+  wire *w = stream_part(s);
+  int fd = w->watch.fd;
+  if (w->deferred)
+    wire_dial(w);
+  watch_drop(loop_of(s->host), &w->watch);
+  owned_remove(fd);
+  w->watch.fd = -1;
+  w->want = 0;
+  wire_forget_peer(w);
+  stream_gone(s);
+  return fd;
+}
+
+
 /* close(2) is not repeated on EINTR: the descriptor is gone then, too. */
 void wire_close(stream *s, bool reset) {
   wire *w = stream_part(s);

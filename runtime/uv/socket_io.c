@@ -399,8 +399,8 @@ int wire_fd(stream *s) {
     .start_read = start_read, .stop_read = stop_read, .try_write = write, \
     .want_write = want_write, .shutdown = half_close, .discard = forget, \
     .takes_back = takes, .unacknowledged = lacks, .pass = passes, \
-    .collect = collects, .close = wire_close, .set = wire_set, \
-    .get = wire_get, .localaddr = wire_localaddr, \
+    .collect = collects, .close = wire_close, .detach = wire_detach, \
+    .set = wire_set, .get = wire_get, .localaddr = wire_localaddr, \
     .remoteaddr = wire_remoteaddr, .fd = wire_fd, \
   }
 

@@ -29,6 +29,7 @@ bool wire_discard(stream *s);
 bool wire_takes_back(stream *s);
 int wire_unacknowledged(stream *s);
 void wire_close(stream *s, bool reset);
+int wire_detach(stream *s);
 
 /* Of SCTP's. */
 ssize_t sctp_send(stream *s, const struct iovec *v, int n);

@@ -484,6 +484,36 @@ function Stream:shutdown() end
 --- closed all the same
 function Stream:close() end
 
+--- Give the connection to a C library (LuaSec, luaossl, LuaSocket): wait until all that was
+--- written has left, and return the descriptor, which is the caller's from then on, and what
+--- has arrived and was not read, which the library must be given before it reads itself. The
+--- stream is closed, and tasks that wait in it get ECANCELED; the connection goes on.
+---
+--- The descriptor is non-blocking and close-on-exec; what waits for it does so by `net.wait`.
+--- `net.connect("fd:" .. fd)` makes a stream of it again. Descriptors that came along
+--- (`recvfd`) and were not taken are closed.
+---
+--- ```lua
+--- local net = require "neap.net"
+---
+--- local a, b = net.socketpair()
+--- b:write "STARTTLS\r\nhello"
+--- print(a:read())  --> STARTTLS
+--- local fd, unread = a:detach()
+--- print(math.type(fd), unread)  --> integer hello
+--- print(select(2, a:read()).code)  --> EBADF
+---
+--- local again = net.connect("fd:" .. fd)
+--- b:write "again"
+--- print(again:read(5))  --> again
+--- ```
+---@async
+---@return integer? fd
+---@return (string|neap.Error)? unread  the error, behind nil: EOPNOTSUPP where there is no
+--- descriptor to give away (`mem:`, a layer) or none to wait for (a file); that of a write,
+--- ETIMEDOUT: the stream stays open
+function Stream:detach() end
+
 --- Close abortively: what was not sent is dropped, and a TCP peer gets a reset
 --- (RFC 9293, 3.10.5), an SCTP one an abort (RFC 9260, 9.1).
 ---
