@@ -1,5 +1,6 @@
 -- What a script gets hold of must not bring the process down, whatever it does.
 
+local crypto = require "neap.crypto"
 local net = require "neap.net"
 local process = require "neap.process"
 local signal = require "neap.signal"
@@ -155,7 +156,8 @@ describe("a method or metamethod", function()
     task.scope(function(s) scope = s end)
     local objects = {
       listener, a, c, child, watch, tracer, w, channel, fds and fds[1], scope, task.current(),
-      core.queue "spec", net.address "127.0.0.1:1", io.stdout, beat,
+      core.queue "spec", net.address "127.0.0.1:1", io.stdout, beat, crypto.hasher "md5",
+      crypto.generate "ec",
     }
     local closed = io.tmpfile()
     closed:close()

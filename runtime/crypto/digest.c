@@ -295,6 +295,7 @@ static const luaL_Reg metamethods[] = {{"__close", l_close},
 
 
 static int l_index(lua_State *L) {
+  luaL_checkudata(L, 1, CLASS);
   class_method(L);
   return 1;
 }
