@@ -472,7 +472,7 @@ end)
 describe("lookups at once", function()
   it("of the same name share one query, and one that is given up is in nobody's way (H4)", function()
     local server <close> = name_server.new(function(name, type)
-      task.sleep(0.2)
+      task.sleep(1)
       return {answer = {type == "A" and {name = name, type = type, address = "127.0.0.2"} or nil}}
     end)
     local out = run({server}, "", [[
@@ -486,7 +486,7 @@ describe("lookups at once", function()
         tasks[i]:cancel()
         tasks[i]:join()
       end
-      print(time.now() - before < 0.15, tasks[1].status)
+      print(time.now() - before < 0.8, tasks[1].status)
       for i = 6, 9 do
         print(tasks[i]:join()[1].ip)
       end
@@ -507,7 +507,7 @@ describe("lookups at once", function()
       local ended = 0
       for i = 1, 100 do
         task.spawn(function()
-          local found, err = task.timeout(0.7, net.resolve, "hangs" .. i .. ".test")
+          local found, err = task.timeout(2, net.resolve, "hangs" .. i .. ".test")
           assert(not found and err.code == "ETIMEDOUT")
           ended = ended + 1
         end)
@@ -521,7 +521,7 @@ describe("lookups at once", function()
       local file = timed(function() return io.open "/etc/passwd":read "a" end)
       local hosts = timed(net.resolve, "localhost")
       local good = timed(net.resolve, "good.test")
-      print(file < 0.4, hosts < 0.4, good < 0.6, ended)
+      print(file < 0.5, hosts < 0.5, good < 1, ended)
       while ended < 100 do task.sleep(0.02) end
       for i = 1, 100 do
         task.spawn(net.resolve, "again" .. i .. ".test")

@@ -2,6 +2,7 @@
 
 local lfs = require "lfs"
 local process = require "neap.process"
+local time = require "neap.time"
 
 -- The one that a spec finds in a test; what `require "busted"` has begins a test.
 local pending = require "busted.core"().pending
@@ -67,6 +68,16 @@ function child.waited(pid)
   local file <close> = io.open(("/proc/%d/schedstat"):format(pid))
   local ns = file and file:read "a":match "^%d+ (%d+)"
   return ns and ns / 1e9 or 0
+end
+
+--- Call f: the seconds that it took, how many of them this process waited for a
+--- processor, and its results.
+---@param f function
+function child.timed(f, ...)
+  local before, waited = time.now(), child.waited(process.pid)
+  local results = table.pack(f(...))
+  local took = time.now() - before
+  return took, child.waited(process.pid) - waited, table.unpack(results, 1, results.n)
 end
 
 --- A copy of the executable that others may run, too: a folder above the executable
