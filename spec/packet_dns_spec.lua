@@ -32,10 +32,21 @@ local everything = {
     port = 5060, target = "a.example"},
   {name = "d.example", type = "DNAME", class = "IN", ttl = 1, target = "example.net"},
   {name = "example", type = 65280, class = "CH", ttl = 0x7fffffff, rdata = "\1\2\3"},
-  {name = "example", type = "CAA", class = 99, ttl = 0, rdata = ""},
+  {name = "example", type = "DNSKEY", class = 99, ttl = 0, rdata = ""},
   {name = ".", type = "OPT", udp_payload_size = 4096, extended_rcode = 1, version = 0,
     dnssec_ok = true, z = 5, options = {{code = "cookie", data = "12345678"},
       {code = 65001, data = ""}}},
+  {name = "example", type = "CAA", class = "IN", ttl = 1, flags = 128, tag = "issue",
+    value = "ca.example"},
+  {name = "example", type = "NAPTR", class = "IN", ttl = 1, order = 1, preference = 2, flags = "U",
+    services = "E2U+sip", regexp = "!^.*$!sip:x@example!", replacement = "."},
+  {name = "_443._tcp.example", type = "TLSA", class = "IN", ttl = 1, usage = 3, selector = 1,
+    matching = 1, association = ("\xab"):rep(32)},
+  {name = "_dns.example", type = "SVCB", class = "IN", ttl = 1, priority = 0,
+    target = "other.example", parameters = {}},
+  {name = "example", type = "HTTPS", class = "IN", ttl = 1, priority = 1, target = ".",
+    parameters = {{key = "alpn", value = "\2h2\8http/1.1"}, {key = "port", value = "\1\xbb"},
+      {key = 65000, value = ""}}},
 }
 
 describe("dns", function()
@@ -71,9 +82,35 @@ describe("dns", function()
     assert.same({everything[4]}, dns.authority)
     assert.same({everything[13]}, dns.additional)
     assert.same({{name = "example", type = "ANY", class = "ANY"}}, dns.question)
-    assert.same({1, 13, 1, 1}, {dns.qdcount, dns.ancount, dns.nscount, dns.arcount})
+    assert.same({1, #everything, 1, 1}, {dns.qdcount, dns.ancount, dns.nscount, dns.arcount})
     dns.wire = nil
     assert.equal(p:bytes(), packet.dns(dns):bytes())
+  end)
+
+  it("keeps data that is not of its type as bytes (H6)", function()
+    local wrong = {
+      CAA = {"", "\0", "\0\5ab"}, NAPTR = {"", "\0\1\0\1\0\0\0", "\0\1\0\1\0\9\0\0", "\0\1\0\1\0\0\0\0x"},
+      TLSA = {"", "\1\2"}, SVCB = {"\0\1", "\0\1\0\0", "\0\1\0\0\1\0\2a"},
+      HTTPS = {"\0\1\0\0\3\0\2xx\0\1\0\0", "\0\1\0\0\1\0\0\0\1\0\0"},
+    }
+    for type, list in pairs(wrong) do
+      for _, rdata in ipairs(list) do
+        local record = dissect(packet.dns({answer = {
+          {name = "x", type = type, ttl = 1, rdata = rdata},
+        }}):bytes()).answer[1]
+        assert.equal(rdata, record.rdata)
+        assert.equal("data that is not of this type", record.note)
+      end
+    end
+    for _, parameters in ipairs {
+      {{key = "port", value = ""}, {key = "alpn", value = ""}},
+      {{key = 9, value = ""}, {key = 9, value = ""}}, {{key = "none", value = ""}}, {{key = 1, value = 5}},
+    } do
+      assert.is_false(pcall(function()
+        return packet.dns({answer = {{name = "x", type = "SVCB", priority = 1, target = ".",
+          parameters = parameters}}}):bytes()
+      end))
+    end
   end)
 
   it("compresses names, but not of types that must not be (RFC 3597, 4)", function()

@@ -92,8 +92,22 @@ local option_codes = check.enum {
   [15] = "extended-error",
 }
 
+--- Keys of parameters of a service (RFC 9460, 14.3.2).
+local parameter_keys = check.enum {
+  [0] = "mandatory",
+  [1] = "alpn",
+  [2] = "no-default-alpn",
+  [3] = "port",
+  [4] = "ipv4hint",
+  [5] = "ech",
+  [6] = "ipv6hint",
+}
+
+local service = {{"priority", 16}, {"target", "target"}, {"parameters", "parameters"}}
+
 --- The data of a type: its fields in their order. "name" may be compressed, which
---- only RFC 1035's own may (RFC 3597, 4), "target" may not.
+--- only RFC 1035's own may (RFC 3597, 4), "target" may not. "string" has its length in
+--- front, "rest" is all that follows.
 local layouts = {
   A = {{"address", "ipv4"}},
   AAAA = {{"address", "ipv6"}},
@@ -106,6 +120,12 @@ local layouts = {
   SRV = {{"priority", 16}, {"weight", 16}, {"port", 16}, {"target", "target"}},
   SOA = {{"mname", "name"}, {"rname", "name"}, {"serial", 32}, {"refresh", 32}, {"retry", 32},
     {"expire", 32}, {"minimum", 32}},
+  NAPTR = {{"order", 16}, {"preference", 16}, {"flags", "string"}, {"services", "string"},
+    {"regexp", "string"}, {"replacement", "target"}},
+  CAA = {{"flags", 8}, {"tag", "string"}, {"value", "rest"}},
+  TLSA = {{"usage", 8}, {"selector", 8}, {"matching", 8}, {"association", "rest"}},
+  SVCB = service,
+  HTTPS = service,
 }
 
 
@@ -243,11 +263,40 @@ local function put_strings(out, record, field)
   end
 end
 
+local function put_string(out, record, field)
+  local text = check.bytes(record, field)
+  if #text > 255 then
+    check.bad(record, field, "a string of 255 bytes at most")
+  end
+  put(out, pack("s1", text))
+end
+
+--- In the order of their keys, of which each is there once (RFC 9460, 2.2).
+local function put_parameters(out, record, field)
+  local last = -1
+  for i, parameter in ipairs(record[field] or {}) do
+    local view = setmetatable({name = record.name .. "." .. field}, {__index = parameter})
+    local key = parameter_keys.number(view, "key", 16)
+    if key <= last then
+      error(string.format("%s.%s: %d: keys in their order expected, each once", record.name,
+        field, i), 0)
+    end
+    last = key
+    put(out, pack(">I2s2", key, check.bytes(view, "value")))
+  end
+end
+
 local function put_field(out, record, field, kind)
   if kind == "name" or kind == "target" then
     put_name(out, record[field], record.name .. "." .. field, kind == "name")
   elseif kind == "strings" then
     put_strings(out, record, field)
+  elseif kind == "string" then
+    put_string(out, record, field)
+  elseif kind == "rest" then
+    put(out, check.bytes(record, field))
+  elseif kind == "parameters" then
+    put_parameters(out, record, field)
   elseif kind == "ipv4" or kind == "ipv6" then
     put(out, check[kind](record, field))
   else
@@ -349,11 +398,45 @@ local function read_strings(message, at, last)
   return #strings > 0 and strings or nil, at
 end
 
+local function read_string(message, at, last)
+  local length = at <= last and string.byte(message, at)
+  if not length or at + length > last then
+    return nil
+  end
+  return string.sub(message, at + 1, at + length), at + 1 + length
+end
+
+local function read_parameters(message, at, last)
+  local parameters = {}
+  local before = -1
+  while at <= last do
+    if at + 3 > last then
+      return nil
+    end
+    local key, length = unpack(">I2I2", message, at)
+    if key <= before or at + 3 + length > last then
+      return nil
+    end
+    parameters[#parameters + 1] = {
+      key = parameter_keys.name(key),
+      value = string.sub(message, at + 4, at + 3 + length),
+    }
+    before, at = key, at + 4 + length
+  end
+  return parameters, at
+end
+
 local function read_field(message, at, last, kind)
   if kind == "name" or kind == "target" then
     return read_name(message, at)
   elseif kind == "strings" then
     return read_strings(message, at, last)
+  elseif kind == "string" then
+    return read_string(message, at, last)
+  elseif kind == "rest" then
+    return string.sub(message, at, last), last + 1
+  elseif kind == "parameters" then
+    return read_parameters(message, at, last)
   end
   local size = kind == "ipv4" and 4 or kind == "ipv6" and 16 or kind // 8
   if at + size - 1 > last then
@@ -558,7 +641,7 @@ end
 ---@field nsdname string?  of NS
 ---@field cname string?  of CNAME
 ---@field ptrdname string?  of PTR
----@field preference integer?  16 bits, of MX
+---@field preference integer?  16 bits, of MX and NAPTR
 ---@field exchange string?  of MX
 ---@field txt string[]?  of TXT: 255 bytes each at most; a string will do
 ---@field mname string?  of SOA, as those up to minimum
@@ -568,10 +651,23 @@ end
 ---@field retry integer?  32 bits, seconds
 ---@field expire integer?  32 bits, seconds
 ---@field minimum integer?  32 bits, seconds
----@field priority integer?  16 bits, of SRV (RFC 2782), as those up to target
+---@field priority integer?  16 bits, of SRV (RFC 2782), as those up to target; of SVCB, HTTPS
 ---@field weight integer?  16 bits
 ---@field port integer?  16 bits
----@field target string?  of DNAME (RFC 6672), too
+---@field target string?  of DNAME (RFC 6672), SVCB and HTTPS, too
+---@field parameters { key: string|integer, value: string }[]?  of SVCB and HTTPS (RFC 9460):
+--- `"alpn"`, `"port"`, ...; in the order of the keys
+---@field order integer?  16 bits, of NAPTR (RFC 3403)
+---@field flags string|integer?  of NAPTR; of CAA 8 bits
+---@field services string?  of NAPTR
+---@field regexp string?  of NAPTR
+---@field replacement string?  of NAPTR
+---@field tag string?  of CAA (RFC 8659): `"issue"`, ...
+---@field value string?  of CAA
+---@field usage integer?  8 bits, of TLSA (RFC 6698)
+---@field selector integer?  8 bits, of TLSA
+---@field matching integer?  8 bits, of TLSA: the type of the association
+---@field association string?  of TLSA
 ---@field udp_payload_size integer?  16 bits, of OPT (RFC 6891), as the rest; default 1232
 ---@field extended_rcode integer?  8 bits: the upper ones of the rcode; default 0
 ---@field version integer?  8 bits; default 0
