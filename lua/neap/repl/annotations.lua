@@ -22,6 +22,7 @@ local pages = {
   {name = "worker", "worker.lua", "meta/worker.lua"},
   {name = "stdio", "meta/stdio.lua"},
   {name = "crypto", "meta/crypto.lua"},
+  {name = "dns", "dns.lua"},
   {name = "address", "meta/address.lua"},
   {name = "endpoint", "meta/endpoint.lua"},
   {name = "prefix", "prefix.lua"},
