@@ -1,20 +1,19 @@
 -- usage: neap dns_query.lua NAME [TYPE] [@SERVER[:PORT]]
 --
--- Asks a name server, by default the system's, for records of a TYPE in FIELDS below
--- (default A): over UDP and, where the answer is cut, over TCP (RFC 1035).
+-- Asks a name server, by default the system's, for records of a TYPE (default A; a name or a
+-- number) of a NAME, or for the names of an address. Prints the answer as dig does.
 
-local endpoints = require "neap.endpoint"
+local dns = require "neap.dns"
 local net = require "neap.net"
-local packet = require "neap.packet"
-local task = require "neap.task"
 
-local TIMEOUT, TRIES = 2, 3
-
--- The fields of a record's data, in the order in which dig prints them.
+-- The fields of a record's data, in the order in which dig prints them; text in quotes.
 local FIELDS = {
   A = {"address"}, AAAA = {"address"}, CNAME = {"cname"}, NS = {"nsdname"}, PTR = {"ptrdname"},
-  MX = {"preference", "exchange"}, SRV = {"priority", "weight", "port", "target"},
+  DNAME = {"target"}, MX = {"preference", "exchange"}, SRV = {"priority", "weight", "port", "target"},
   SOA = {"mname", "rname", "serial", "refresh", "retry", "expire", "minimum"}, TXT = {"txt"},
+  CAA = {"flags", "tag", '"value'}, TLSA = {"usage", "selector", "matching", "association"},
+  NAPTR = {"order", "preference", '"flags', '"services', '"regexp', "replacement"},
+  SVCB = {"priority", "target", "parameters"}, HTTPS = {"priority", "target", "parameters"},
 }
 
 local function fail(status, message)
@@ -23,78 +22,70 @@ local function fail(status, message)
   os.exit(status)
 end
 
-local function server_of_system()
-  local file <close> = io.open "/etc/resolv.conf"
-  return ("\n" .. (file and file:read "a" or "")):match "\nnameserver%s+(%S+)" or "127.0.0.1"
+-- Text of a record may be any bytes; they are not to play tricks on a terminal.
+local function quote(text)
+  return '"' .. text:gsub("[^\x20-\x7e]", "?") .. '"'
 end
 
--- Text of a TXT record may be any bytes; they are not to play tricks on a terminal.
+local function hex(bytes)
+  return (bytes:gsub(".", function(c)
+    return ("%02X"):format(c:byte())
+  end))
+end
+
+local function parameter(p)
+  return ("%s=%s"):format(p.key, p.key == "port" and (">I2"):unpack(p.value)
+    or quote(p.key == "alpn" and p.value:gsub("[\1-\31]", ","):sub(2) or hex(p.value)))
+end
+
 local function text_of(record)
   local words = {}
   for i, field in ipairs(FIELDS[record.type] or {}) do
-    local value = record[field]
-    if type(value) == "table" then
-      value = ('"%s"'):format(table.concat(value, '" "'):gsub("[^\x20-\x7e]", "?"))
-    end
-    words[i] = tostring(value)
-  end
-  return #words > 0 and table.concat(words, " ") or ("%d bytes"):format(#(record.rdata or ""))
-end
-
-local function over_tcp(place, query)
-  place.scheme = "tcp"
-  local stream <close> = assert(net.connect(endpoints.print(place), {timeout = TIMEOUT}))
-  stream:settimeout(TIMEOUT):pack(">s2", query)
-  return packet.dissect(assert(stream:unpack ">s2"), "dns")
-end
-
--- The kernel lets only the server's datagrams through, for it is connected; of
--- those, the answer is the one to our question.
-local function receive(socket, asked)
-  for data in socket:messages() do
-    local p = packet.dissect(data, "dns")
-    if p.dns and p.dns.qr and p.dns.id == asked.id then
-      return p
+    local value = record[field:match "%a+"]
+    if field == "txt" then
+      for k, text in ipairs(value) do
+        words[i + k - 1] = quote(text)
+      end
+    elseif field == "parameters" then
+      for k, p in ipairs(value) do
+        words[i + k - 1] = parameter(p)
+      end
+    else
+      words[i] = field == "association" and hex(value) or field:find '"' and quote(value) or tostring(value)
     end
   end
+  return #words > 0 and table.concat(words, " ") or "\\# " .. #(record.rdata or "") .. " " .. hex(record.rdata or "")
 end
 
-local function ask(place, name, kind)
-  local question = packet.dns {id = math.random(0, 0xffff), rd = true,
-    question = {{name = name, type = kind}}}
-  local socket <close> = assert(net.connect(endpoints.print(place)))
-  for _ = 1, TRIES do
-    assert(socket:send(question:bytes()))
-    local answer, err = task.timeout(TIMEOUT, receive, socket, question.dns)
-    if answer then
-      return answer.dns.tc and over_tcp(place, question:bytes()) or answer
-    end
-    io.stderr:write(tostring(err), "\n")
-  end
-  error("no answer from " .. endpoints.print(place), 0)
-end
-
-local name, kind, server
+local name, kind
+local opts = {timeout = 2, tries = 3}
 for _, word in ipairs(arg) do
   if word:find "^@" then
-    server = word:sub(2)
+    local host, port = word:match "^@%[(.+)%]:?(%d*)$"
+    if not host then
+      host, port = word:match "^@([^:]+):(%d+)$"
+    end
+    opts.server, opts.port = host or word:sub(2), tonumber(port)
   elseif name then
-    kind = not kind and FIELDS[word:upper()] and word:upper() or fail(2, word .. ": no TYPE")
+    kind = not kind and word or fail(2, word .. ": what is that?")
   else
     name = not word:find "^%-" and word or fail(2, word .. ": no options, please")
   end
 end
-server = server or server_of_system()
-local host, port = server:match "^%[(.+)%]:?(%d*)$"
-if not host then
-  host, port = server:match "^([^:]+):(%d+)$"
+name = name or fail(2, "a name, please")
+kind = math.tointeger(kind) or kind
+local is_address, address = pcall(net.address, name)
+local asked, records, answer = pcall(function()
+  if is_address and not kind then
+    return dns.reverse(address, opts)
+  end
+  return dns.query(name, kind, opts)
+end)
+if not asked then
+  fail(2, records:gsub("^%S+:%d+: ", ""))
+elseif not records then
+  fail(1, answer)
 end
-local place = {scheme = "udp", host = host or server, port = tonumber(port) or 53}
-local good, answer = pcall(ask, place, name or fail(2, "a name, please"), kind or "A")
-if not good or answer.dns.rcode ~= "noerror" then
-  fail(1, good and ("%s: %s"):format(name, tostring(answer.dns.rcode):upper())
-    or tostring(answer):gsub("^%S+:%d+: ", ""))
-end
-for _, record in ipairs(answer.dns.answer) do
+for _, record in ipairs(answer.answer) do
   print(record.name, record.ttl, record.type, text_of(record))
 end

@@ -1,5 +1,6 @@
 -- The scripts about message sockets, each against a client of its protocol.
 
+local name_server = require "spec.support.name_server"
 local net = require "neap.net"
 local process = require "neap.process"
 local task = require "neap.task"
@@ -154,7 +155,8 @@ describe("scripts/dns_query.lua", function()
       "\xc0\x0c" .. string.pack(">I2I2I4s2", 28, 1, 60, "\x20\1\x0d\xb8" .. ("\0"):rep(11) .. "\9"),
     }
     local header = string.pack(">I2I2I2I2I2", cut and 0x8380 or 0x8180, 1, cut and 0 or 2, 0, 0)
-    return query:sub(1, 2) .. header .. query:sub(13) .. (cut and "" or table.concat(records))
+    local question = query:sub(13, query:find("\0", 13, true) + 4)
+    return query:sub(1, 2) .. header .. question .. (cut and "" or table.concat(records))
   end
 
   --- A port that is free for both, which the kernel does not promise.
@@ -189,6 +191,45 @@ describe("scripts/dns_query.lua", function()
     over:join()
     assert.equal("", out.stderr)
     assert.equal("example.test\t60\tA\t192.0.2.7\nexample.test\t60\tAAAA\t2001:db8::9\n", out.stdout)
+  end)
+end)
+
+describe("scripts/dnsd.lua", function()
+  it("answers dig from others, and from what it knows (H12)", function()
+    needs "dig"
+    local server <close> = name_server.new(function(name, type)
+      if name == "nx.test" then
+        return {rcode = "nxdomain", authority = {name_server.soa(60)}}
+      elseif type ~= "TXT" then
+        return {answer = {{name = name, type = "A", ttl = 60, address = "192.0.2.1"}}}
+      end
+      local list = {}
+      for i = 1, 30 do
+        list[i] = {name = name, type = "TXT", ttl = 60, txt = {("x"):rep(100) .. i}}
+      end
+      return {answer = list}
+    end)
+    local dnsd, said = start(1, "scripts/dnsd.lua", "127.0.0.1:0", "127.0.0.1:" .. server.port)
+    local port = said[1]:match "%d+$"
+    local function dig(...)
+      local result = run("dig", "@127.0.0.1", "-p", port, "+tries=1", "+time=5", ...)
+      assert.equal(0, result.code, result.stdout)
+      return result.stdout
+    end
+    for _, option in ipairs {"+notcp", "+tcp", "+bufsize=512", "+dnssec", "+noedns"} do
+      local out = dig(option, "a.test")
+      assert.matches("status: NOERROR", out)
+      assert.matches("a.test.%s+%d+%s+IN%s+A%s+192.0.2.1", out)
+    end
+    assert.equal("a.test A, a.test A", server:take()) -- one more with +dnssec
+    assert.matches("BADVERS", dig("+edns=1", "+noednsneg", "a.test"))
+    assert.matches("status: NXDOMAIN", dig "nx.test")
+    assert.matches("status: NXDOMAIN", dig "NX.test")
+    assert.matches("flags: qr tc", dig("+ignore", "long.test", "TXT"))
+    assert.equal(30, select(2, dig("long.test", "TXT"):gsub("\nlong.test", "")))
+    assert.equal("long.test TXT, nx.test A", server:take())
+    assert.matches("status: NOTIMP", dig("a.test", "CH", "TXT"))
+    stop(dnsd)
   end)
 end)
 

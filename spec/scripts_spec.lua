@@ -164,6 +164,7 @@ describe("each script", function()
     ["udp_echo.lua"] = {{"x"}, {"udp://127.0.0.1"}},
     ["ping.lua"] = {{}, {"-c"}, {"-c", "0", "::1"}, {"-x", "1", "::1"}, {"-s", "1.5", "::1"}},
     ["dns_query.lua"] = {{}, {"-h"}, {"x", "NOTYPE"}, {"x", "A", "y"}},
+    ["dnsd.lua"] = {{"x"}, {"127.0.0.1"}},
     ["syslogd.lua"] = {{"x"}},
     ["tftpd.lua"] = {{}, {free_path()}, {"/", "x"}, {"/", "udp://127.0.0.1:0", "x"}},
     ["traceroute.lua"] = {
