@@ -1,5 +1,6 @@
 #include "uv/cares.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -151,7 +152,7 @@ static void init_ares(void) {
 }
 
 
-static int set_servers(cares *c, const resolv_conf *conf, unsigned turn) {
+int cares_set_servers(cares *c, const resolv_conf *conf, unsigned turn) {
   struct ares_addr_port_node nodes[RESOLV_SERVERS] = {{0}};
   unsigned n = conf->server_count;
   for (unsigned i = 0; i < n; i++) {
@@ -170,9 +171,10 @@ static int set_servers(cares *c, const resolv_conf *conf, unsigned turn) {
 }
 
 
-int cares_open(cares *c, loop *l, const resolv_conf *conf, unsigned turn) {
+int cares_open(cares **out, loop *l, const resolv_conf *conf) {
   static pthread_once_t once = PTHREAD_ONCE_INIT;
   static char nowhere[] = "/dev/null", by_dns[] = "b";
+  cares *c = memory_new(sizeof *c);
   struct ares_options options = {.flags = ARES_FLAG_EDNS |
                                           (conf->tcp ? ARES_FLAG_USEVC : 0),
                                  .timeout = (int)conf->timeout * 1000,
@@ -190,12 +192,13 @@ int cares_open(cares *c, loop *l, const resolv_conf *conf, unsigned turn) {
           ARES_OPT_DOMAINS | ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB |
           ARES_OPT_EDNSPSZ | ARES_OPT_NOROTATE | ARES_OPT_RESOLVCONF);
   if (status != ARES_SUCCESS) {
-    c->channel = NULL;
+    free(c);
     return status;
   }
   c->loop = l;
   ares_set_socket_functions(c->channel, &functions, c);
-  return set_servers(c, conf, turn);
+  *out = c;
+  return status;
 }
 
 
@@ -216,10 +219,14 @@ void cares_wait(cares *c) {
 }
 
 
+void cares_rest(cares *c) {
+  loop_timer_stop(c->loop, &c->timer);
+  assert(c->ports == NULL);
+}
+
+
 void cares_close(cares *c) {
-  if (c->channel == NULL)
-    return;
   loop_timer_stop(c->loop, &c->timer);
   ares_destroy(c->channel);
-  c->channel = NULL;
+  free(c);
 }

@@ -18,27 +18,34 @@
 
 typedef struct cares cares;
 
-/* Embedded in who asks by it, zeroed. */
 struct cares {
-  ares_channel channel; /* NULL: it is not open */
+  cares *next; /* of those that nobody asks by */
+  ares_channel channel;
   loop *loop;
   loop_timer timer;
   struct port *ports;
   address servers[RESOLV_SERVERS];
   int lack; /* no socket can be had: -EMFILE or the like; 0 */
+  void *of; /* who asks by it */
   void (*moved)(
       cares *c); /* from the loop: callbacks of c-ares may have run; none runs
                               now, and it may be closed */
 };
 
-/* Open it.  The servers take turns in being the first here, for c-ares lets them for a
- * channel only.  Returns ARES_x. */
-int cares_open(cares *c, loop *l, const resolv_conf *conf, unsigned turn);
+/* Make one, without servers; returns ARES_x. */
+int cares_open(cares **out, loop *l, const resolv_conf *conf);
+
+/* While nothing is asked.  The servers take turns in being the first here, for c-ares
+ * lets them for a channel only.  Returns ARES_x. */
+int cares_set_servers(cares *c, const resolv_conf *conf, unsigned turn);
 
 /* When something was asked, and behind each `moved`: wait for what comes. */
 void cares_wait(cares *c);
 
-/* Callbacks come from inside it, with ARES_EDESTRUCTION. */
+/* All is answered: wait for nothing.  Its sockets are closed. */
+void cares_rest(cares *c);
+
+/* Callbacks come from inside it, with ARES_EDESTRUCTION; then it is freed. */
 void cares_close(cares *c);
 
 #endif

@@ -7,7 +7,8 @@
 ** together, and how long that holds (RFC 2308), which c-ares tells nobody.
 **
 ** An inquiry has a channel of its own (cares.h), so that it has a port of its own, and
-** can be cancelled.
+** can be cancelled.  Some channels are kept for the next, for to make one takes a quarter
+** of a lookup.
 **
 ** Nothing is asked before the loop's next turn, so that c-ares calls nobody who was
 ** called from Lua.
@@ -30,6 +31,7 @@
 
 enum {
   ABREAST = 256, /* inquiries under way; others wait */
+  KEPT = 8,      /* channels that nobody asks by */
   MOST = 64      /* addresses of a family that are taken of an answer */
 };
 
@@ -41,6 +43,9 @@ struct dns {
   question *waiting, **last;
   unsigned abreast;
   unsigned turn; /* of the servers, where they rotate */
+  cares *kept;   /* channels of the same conf */
+  unsigned kept_count;
+  unsigned confs; /* resolv.conf was read so often */
   loop *loop;
 };
 
@@ -54,8 +59,9 @@ typedef struct part {
 struct question {
   question *next; /* among those that wait */
   inquiry *inquiry;
-  cares cares; /* not open: it waits */
-  char *names; /* what to ask for: each ended by \0, the last by one more */
+  cares *cares;   /* NULL: it waits */
+  unsigned confs; /* its cares is of this one */
+  char *names;    /* what to ask for: each ended by \0, the last by one more */
   const char *name;
   part parts[2];
   unsigned open;  /* answers that are awaited */
@@ -65,9 +71,74 @@ struct question {
 };
 
 
-static void free_question(question *q) {
+/*
+** {== Channels
+*/
+
+/* One that is kept, or a new one; NULL, and why. */
+static cares *find_channel(struct dns *d, int *status) {
+  cares *c = d->kept;
+  *status = ARES_SUCCESS;
+  if (c != NULL) {
+    d->kept = c->next;
+    d->kept_count--;
+  } else if ((*status = cares_open(&c, d->loop, &d->conf)) != ARES_SUCCESS) {
+    return NULL;
+  }
+  *status = cares_set_servers(c, &d->conf, d->turn);
+  d->turn += d->conf.rotate;
+  if (*status == ARES_SUCCESS)
+    return c;
+  cares_close(c);
+  return NULL;
+}
+
+
+static int take_channel(question *q, struct dns *d) {
+  int status;
+  q->cares = find_channel(d, &status);
+  if (q->cares == NULL)
+    return status;
+  q->cares->of = q;
+  q->confs = d->confs;
+  d->abreast++;
+  return status;
+}
+
+
+/* One by which all is answered may be asked by again. */
+static void leave_channel(question *q, struct dns *d) {
+  cares *c = q->cares;
+  if (c == NULL)
+    return;
+  d->abreast--;
+  if (q->open > 0 || c->lack < 0 || q->confs != d->confs ||
+      d->kept_count == KEPT) {
+    cares_close(c);
+    return;
+  }
+  cares_rest(c);
+  c->next = d->kept;
+  d->kept = c;
+  d->kept_count++;
+}
+
+
+static void close_kept(struct dns *d) {
+  for (cares *c = d->kept, *next; c != NULL; c = next) {
+    next = c->next;
+    cares_close(c);
+  }
+  d->kept = NULL;
+  d->kept_count = 0;
+}
+
+/* ==} */
+
+
+static void free_question(question *q, struct dns *d) {
   q->forgotten = true;
-  cares_close(&q->cares);
+  leave_channel(q, d);
   free(q->names);
   free(q);
 }
@@ -242,9 +313,7 @@ static void conclude(question *q, int status) {
   i->ttl = q->ttl;
   i->work = NULL;
   prefer_sort(i->found, i->count);
-  if (q->cares.channel != NULL)
-    d->abreast--;
-  free_question(q);
+  free_question(q, d);
   inquiry_end(i);
 }
 
@@ -255,7 +324,7 @@ static void ask(question *q) {
     q->open += q->parts[i].type != 0;
   for (size_t i = 0; i < 2; i++)
     if (q->parts[i].type != 0)
-      ares_query(q->cares.channel, q->name, ns_c_in, q->parts[i].type,
+      ares_query(q->cares->channel, q->name, ns_c_in, q->parts[i].type,
                  on_answer, &q->parts[i]);
 }
 
@@ -285,21 +354,21 @@ static void begin_waiting(struct dns *d);
 
 /* c-ares has done what there was: go on, or end. */
 static void on_moved(cares *c) {
-  question *q = (question *)((char *)c - offsetof(question, cares));
+  question *q = c->of;
   struct dns *d = q->inquiry->loop->dns;
   bool ended = false;
-  while (!ended && q->cares.lack == 0 && q->open == 0)
+  while (!ended && c->lack == 0 && q->open == 0)
     if (!(ended = judge(q)))
       ask(q);
-  if (!ended && q->cares.lack < 0) {
+  if (!ended && c->lack < 0) {
     q->ttl = 0;
-    conclude(q, q->cares.lack);
+    conclude(q, c->lack);
     ended = true;
   }
   if (ended)
     begin_waiting(d);
   else
-    cares_wait(&q->cares);
+    cares_wait(c);
 }
 
 /* ==} */
@@ -317,15 +386,14 @@ static void on_begin(loop_timer *t) {
   if ((d->waiting = q->next) == NULL)
     d->last = &d->waiting;
   begin_waiting(d);
-  int status = cares_open(&q->cares, d->loop, &d->conf, d->turn);
-  d->turn += d->conf.rotate;
-  d->abreast += q->cares.channel != NULL;
+  int status = take_channel(q, d);
   if (status != ARES_SUCCESS) {
     conclude(q, status == ARES_EFILE ? -EMFILE : status_of(status));
     return;
   }
+  q->cares->moved = on_moved;
   ask(q);
-  on_moved(&q->cares);
+  on_moved(q->cares);
 }
 
 
@@ -344,7 +412,6 @@ int dns_ask(inquiry *i) {
   struct dns *d = i->loop->dns;
   question *q = memory_new(sizeof *q);
   q->inquiry = i;
-  q->cares.moved = on_moved;
   q->names = search_names(i->name, &d->conf);
   q->name = q->names;
   q->ttl = UINT32_MAX;
@@ -374,11 +441,9 @@ static void stop_waiting(struct dns *d, const question *q) {
 void dns_forget(inquiry *i) {
   question *q = i->work;
   struct dns *d = i->loop->dns;
-  if (q->cares.channel == NULL)
+  if (q->cares == NULL)
     stop_waiting(d, q);
-  else
-    d->abreast--;
-  free_question(q);
+  free_question(q, d);
   begin_waiting(d);
 }
 
@@ -393,7 +458,12 @@ int dns_prepare(loop *l) {
     l->dns->loop = l;
     l->dns->last = &l->dns->waiting;
   }
-  return resolv_conf_read(&l->dns->conf);
+  int status = resolv_conf_read(&l->dns->conf);
+  if (status > 0) {
+    close_kept(l->dns);
+    l->dns->confs++;
+  }
+  return status;
 }
 
 
@@ -401,6 +471,7 @@ void dns_close(loop *l) {
   if (l->dns == NULL)
     return;
   loop_timer_stop(l, &l->dns->begin);
+  close_kept(l->dns);
   resolv_conf_free(&l->dns->conf);
   free(l->dns);
   l->dns = NULL;

@@ -20,9 +20,11 @@ typedef struct resolv_conf {
   unsigned server_count;           /* 1 at least: without any, 127.0.0.1 */
   char *search;   /* domains, a blank between them; malloc'ed */
   unsigned ndots; /* a name with so many dots is first tried as it is */
-  unsigned timeout, attempts; /* seconds for each server, rounds */
-  bool rotate;                /* the servers take turns in being the first */
-  bool tcp;                   /* use-vc */
+  unsigned timeout,
+      attempts; /* seconds for each server, rounds: c-ares waits in each
+                                 of them twice as long as in the one before */
+  bool rotate;  /* the servers take turns in being the first */
+  bool tcp;     /* use-vc */
   bool no_aaaa;
   struct stat file; /* what was read; zeroed where there was none */
 } resolv_conf;
