@@ -290,6 +290,37 @@ describe("dns.query", function()
     assert.is_truthy(server)
   end)
 
+  it("holds up neither a file, nor hosts, nor another server's answer (H3)", function()
+    local silent <close>, deaf = serve(function() end)
+    local server <close>, opts = serve(function(name, type)
+      return {answer = {{name = name, type = type, address = "192.0.2.1"}}}
+    end)
+    deaf.timeout = 60
+    task.scope(function(scope)
+      local ended = 0
+      for i = 1, 100 do
+        scope:spawn(function()
+          dns.query(i .. ".test", "A", deaf)
+          ended = ended + 1
+        end)
+      end
+      for _ = 1, 500 do
+        if #silent.asked == 100 then
+          break
+        end
+        task.sleep(0.01)
+      end
+      local file <close> = assert(io.open "/etc/passwd")
+      assert.is_truthy(file:read "a")
+      assert.is_truthy(net.resolve "localhost")
+      assert.equal("192.0.2.1", dns.query("a.test", "A", opts)[1].address)
+      assert.equal(0, ended)
+      scope:cancel()
+    end)
+    assert.equal(100, #silent.asked)
+    assert.equal("a.test A", server:take())
+  end)
+
   it("is cancelled on the spot, and leaves nothing (H4)", function()
     local server <close>, opts = serve(function() end)
     local asking = {}
