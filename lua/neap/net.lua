@@ -54,8 +54,9 @@ local net = {
 --- forms of addresses, `127.1`, are no names, nor is what is not ASCII: write `xn--...`.
 ---
 --- Addresses, `localhost` and the names in /etc/hosts are answered at once. For others the
---- servers of resolv.conf(5) are asked, by DNS, for IPv4 and IPv6 at once: 256 lookups go
---- on at a time, and none holds up anything else. What they say, also that there is no such
+--- servers of resolv.conf(5) are asked, by DNS, for IPv4 and IPv6 at once, and when one has
+--- been answered a second more for the other. 256 lookups go on at a time, and none holds up
+--- anything else. What they say, also that there is no such
 --- name, is known to this host for as long as it holds (its TTL), or until resolv.conf
 --- changes; `cache = false` asks anew. `NEAP_RESOLV_CONF` in the environment names another
 --- file; there a server may be `[address]:port`, too.

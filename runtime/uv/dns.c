@@ -26,6 +26,7 @@
 #include "host/memory.h"
 #include "uv/cares.h"
 #include "uv/inquiry.h"
+#include "uv/nothing.h"
 #include "uv/prefer.h"
 #include "uv/search.h"
 
@@ -34,6 +35,10 @@ enum {
   KEPT = 8,      /* channels that nobody asks by */
   MOST = 64      /* addresses of a family that are taken of an answer */
 };
+
+/* ns that one family is waited for when the other has addresses: there are servers that
+ * are silent when they are asked for AAAA. */
+#define PATIENCE UINT64_C(1000000000)
 
 typedef struct question question;
 
@@ -59,7 +64,8 @@ typedef struct part {
 struct question {
   question *next; /* among those that wait */
   inquiry *inquiry;
-  cares *cares;   /* NULL: it waits */
+  cares *cares; /* NULL: it waits */
+  loop_timer patience;
   unsigned confs; /* its cares is of this one */
   char *names;    /* what to ask for: each ended by \0, the last by one more */
   const char *name;
@@ -138,6 +144,7 @@ static void close_kept(struct dns *d) {
 
 static void free_question(question *q, struct dns *d) {
   q->forgotten = true;
+  loop_timer_stop(d->loop, &q->patience);
   leave_channel(q, d);
   free(q->names);
   free(q);
@@ -148,56 +155,8 @@ static void free_question(question *q, struct dns *d) {
 ** {== Answers
 */
 
-static unsigned get16(const unsigned char *at) {
-  return (unsigned)at[0] << 8 | at[1];
-}
-
-
-static uint32_t get32(const unsigned char *at) {
-  return (uint32_t)get16(at) << 16 | get16(at + 2);
-}
-
-
-/* Where a name in a message ends; NULL: it doesn't. */
-static const unsigned char *skip_name(const unsigned char *at,
-                                      const unsigned char *end) {
-  while (at < end && *at != 0 && *at < 0xc0)
-    at += 1 + *at;
-  size_t n = at < end && *at != 0 ? 2 : 1;
-  return at < end && n <= (size_t)(end - at) ? at + n : NULL;
-}
-
-
 static uint32_t least(uint32_t a, uint32_t b) {
   return a < b ? a : b;
-}
-
-
-/* How long it holds that there is nothing: what the zone's SOA record says, which is with
- * such an answer (RFC 2308, 5); 0: it says nothing. */
-static uint32_t ttl_of_nothing(const unsigned char *message, int size) {
-  const unsigned char *at = message + NS_HFIXEDSZ, *end = message + size;
-  if (size < NS_HFIXEDSZ)
-    return 0;
-  unsigned questions = get16(message + 4);
-  unsigned records = get16(message + 6) + get16(message + 8);
-  for (; questions > 0 && at != NULL; questions--) {
-    at = skip_name(at, end);
-    at = at != NULL && end - at >= NS_QFIXEDSZ ? at + NS_QFIXEDSZ : NULL;
-  }
-  for (; records > 0 && at != NULL; records--) {
-    at = skip_name(at, end);
-    if (at == NULL || end - at < NS_RRFIXEDSZ)
-      return 0;
-    unsigned length = get16(at + 8);
-    const unsigned char *data = at + NS_RRFIXEDSZ;
-    if (length > end - data)
-      return 0;
-    if (get16(at) == ns_t_soa && length >= 22)
-      return least(get32(at + 4), get32(data + length - 4));
-    at = data + length;
-  }
-  return 0;
 }
 
 
@@ -258,7 +217,7 @@ static void on_answer(void *of, int status, int timeouts,
                                : take_six(q, message, size);
   p->status = status;
   if (is_nothing(status))
-    q->ttl = least(q->ttl, ttl_of_nothing(message, message ? size : 0));
+    q->ttl = least(q->ttl, nothing_holds(message, message ? size : 0));
   else if (status != ARES_SUCCESS)
     q->ttl = 0;
 }
@@ -352,6 +311,15 @@ static bool judge(question *q) {
 static void begin_waiting(struct dns *d);
 
 
+static void on_impatient(loop_timer *t) {
+  question *q = (question *)((char *)t - offsetof(question, patience));
+  struct dns *d = q->inquiry->loop->dns;
+  q->ttl = 0;
+  conclude(q, 0);
+  begin_waiting(d);
+}
+
+
 /* c-ares has done what there was: go on, or end. */
 static void on_moved(cares *c) {
   question *q = c->of;
@@ -365,10 +333,13 @@ static void on_moved(cares *c) {
     conclude(q, c->lack);
     ended = true;
   }
-  if (ended)
+  if (ended) {
     begin_waiting(d);
-  else
-    cares_wait(c);
+    return;
+  }
+  cares_wait(c);
+  if (q->inquiry->count > 0 && !loop_timer_runs(&q->patience))
+    loop_timer_start(d->loop, &q->patience, PATIENCE, on_impatient);
 }
 
 /* ==} */

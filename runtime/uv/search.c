@@ -3,17 +3,26 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "host/memory.h"
 
 enum { DOMAINS = 32 }; /* of the search list that are tried */
 
 
+/* Nobody is to be told of hidden services (RFC 7686). */
+static bool is_hidden(const char *name, size_t n) {
+  static const char last[] = ".onion";
+  size_t m = sizeof last - 1;
+  return n >= m && strncasecmp(name + n - m, last, m) == 0;
+}
+
+
 bool search_is_name(const char *name) {
   size_t n = strlen(name), label = 0;
   if (n > 0 && name[n - 1] == '.')
     n--;
-  if (n == 0 || n > 253 || strchr(name, '\\') != NULL)
+  if (n == 0 || n > 253 || strchr(name, '\\') != NULL || is_hidden(name, n))
     return false;
   for (size_t i = 0; i <= n; i++) {
     if (i < n && name[i] != '.') {

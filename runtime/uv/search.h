@@ -9,7 +9,8 @@
 
 #include "uv/resolv_conf.h"
 
-/* Is it a name that a server can be asked for?  Labels of 1 to 63 bytes, 253 in all. */
+/* Is it a name that a server can be asked for?  Labels of 1 to 63 bytes, 253 in all;
+ * nothing hidden. */
 bool search_is_name(const char *name);
 
 /* What a name may stand for, in the order in which to ask: malloc'ed, each ended by \0,
