@@ -7,6 +7,7 @@
 
 #include "crypto/arguments.h"
 #include "crypto/crypto.h"
+#include "host/fields.h"
 #include "host/memory.h"
 #include "sched/world.h"
 
@@ -61,7 +62,13 @@ static int open_module(lua_State *L) {
 
 
 static int open_core(lua_State *L) {
+#ifdef OPENSSL_LINKED
+  const bool linked = true;
+#else
+  const bool linked = false;
+#endif
   lua_newtable(L);
+  set_flag(L, "linked", linked);
   certificate_open(L);
   return 1;
 }

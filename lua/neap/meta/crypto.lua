@@ -142,8 +142,8 @@ function crypto.pbkdf2(options) end
 ---@field size integer?  bytes; default one digest
 ---@field digest neap.crypto.Digest?  default `"sha256"`
 
---- The key in a PEM: a private one, or a public one. Of several things in it, the first key
---- counts. It never asks at the terminal.
+--- The key in a PEM: the first private one in it, or else the first public one. It never asks
+--- at the terminal.
 ---
 --- ```lua
 --- local crypto = require "neap.crypto"
