@@ -22,6 +22,7 @@
 #include "sched/task.h"
 #include "sched/world.h"
 #include "sys/sys.h"
+#include "tls/tls.h"
 #include "trace/trace.h"
 #include "uv/world.h"
 #include "worker/worker.h"
@@ -78,6 +79,7 @@ static const subsystem subsystems[] = {
     {.end = flush},
     {.open = crypto_open, .close = crypto_close},
     {.open = net_open, .end = closing_give_up, .close = net_close},
+    {.open = tls_open, .close = tls_close},
     {.open = sys_open},
     {.open = workers_open, .end = workers_close},
     {.open = repl_open},

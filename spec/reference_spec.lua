@@ -13,7 +13,9 @@ local reference = require "docs.reference"
 local signal = require "neap.signal"
 local sorted = require "spec.support.keys"
 local task = require "neap.task"
+local tls = require "neap.tls"
 local trace = require "neap.trace"
+local transports = require "spec.support.transports"
 local worker = require "neap.worker"
 
 local pages = reference.read "."
@@ -160,6 +162,9 @@ describe("annotated, and there, are the functions of", function()
     ["neap.Packet"] = function()
       return methods_of(packet.raw "bytes")
     end,
+    ["neap.tls.Context"] = function()
+      return methods_of(tls.context {})
+    end,
     ["neap.Hasher"] = function()
       return methods_of(crypto.hasher "md5")
     end,
@@ -206,6 +211,19 @@ end)
 -- Fields. What has its fields in a table is asked; for what C answers by name,
 -- the names are read in its source, and asked for in samples.
 
+--- Is it a table whose fields are those of an annotated class?
+local function is_table_of(class, value)
+  if type(value) ~= "table" or not fields[class] then
+    return false
+  end
+  for name in pairs(value) do
+    if not fields[class][name] then
+      return false
+    end
+  end
+  return true
+end
+
 --- Does the value fit the annotated type, as far as that is easily said?
 local function fits(value, annotated)
   if value == nil or annotated:find "%?$" and value == nil then
@@ -215,7 +233,7 @@ local function fits(value, annotated)
   local class = annotated:match "neap%.[%w.]+"
   return annotated:find "^any" or annotated:find(got, 1, true) or got == "float" and annotated:find "number"
     or type(value) == "string" and annotated:find(('"%s"'):format(value), 1, true)
-    or class and (getmetatable(value) or {}).__name == class
+    or class and (getmetatable(value) or {}).__name == class or is_table_of(class, value)
     or type(value) == "table" and annotated:find "[{]" or annotated:find "%[%]"
 end
 
@@ -291,7 +309,8 @@ describe("annotated, and there, are the fields of", function()
     ["neap.Stream"] = {"net/stream_properties.c", '{"(%l+)", push_', function()
       local listener, a, b = connected()
       local c, d = net.socketpair()
-      return {a, c}, {listener, a, b, c, d}
+      local e, f = transports.pair "tls:mem"
+      return {a, c, e}, {listener, a, b, c, d, e, f}
     end},
     ["neap.Listener"] = {"net/listener_class.c", '{"(%l+)", push_', function()
       local listener, a, b = connected()

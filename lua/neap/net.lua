@@ -19,7 +19,8 @@ local error, getmetatable, next = error, getmetatable, next
 local pcall, rawget, require, type = pcall, rawget, require, type
 local tostring, mathtype = tostring, math.type
 local tointeger = math.tointeger
-local format, gsub, pack, stderr = string.format, string.gsub, string.pack, io.stderr
+local find, format, gsub, pack = string.find, string.format, string.gsub, string.pack
+local stderr = io.stderr
 local serve = sched.serve
 
 ---@class neap.Stream
@@ -39,6 +40,20 @@ local function told(name, ok, ...)
     error(err, 0)
   end
   error(gsub(err, "^(bad argument #%d+ to )'[^']*'", "%1'" .. name .. "'"), 3)
+end
+
+--- What an argument of TLS is wrong in becomes its error, for told.
+local function blamed(arg, ok, ...)
+  local what = ...
+  if not ok and type(what) == "string" then
+    return ok, format("bad argument #%d to '?' (%s)", arg, gsub(what, "^bad argument .- %((.*)%)$", "%1"))
+  end
+  return ok, ...
+end
+
+--- Is it an endpoint, or are these options, for TLS? Of those that core has left to Lua.
+local function wants_tls(endpoint, opts)
+  return find(endpoint, "^tls") ~= nil or opts ~= nil and rawget(opts, "tls") ~= nil
 end
 
 ---@class neap.net
@@ -160,7 +175,9 @@ function net.connect(endpoint, opts)
     return stream, err
   end
   local timeout = opts and rawget(opts, "timeout")
-  if not timeout then
+  if not timeout and wants_tls(endpoint, opts) then
+    return told("connect", blamed(2, pcall(require "neap.tls.sockets".connect, endpoint, opts)))
+  elseif not timeout then
     return require "neap.net.names".connect(endpoint, opts)
   end
   local rest = {}
@@ -200,6 +217,8 @@ function net.listen(endpoint, opts)
   local listener, err = told("listen", pcall(core.listen, endpoint, opts))
   if listener ~= false then
     return listener, err
+  elseif wants_tls(endpoint, opts) then
+    return told("listen", blamed(2, pcall(require "neap.tls.sockets".listen, endpoint, opts)))
   end
   local addresses
   addresses, err = require "neap.net.names".lookup(endpoint, "listen", opts)
@@ -331,6 +350,66 @@ function Stream:pack(fmt, ...)
   return self:write(bytes)
 end
 
+--- Speak TLS from now on. What was written before goes out in the clear, and the stream
+--- stays the same object. Both ends must agree on where it begins: whoever asks reads the
+--- answer to the last byte before, and who is asked reads no further than the question.
+--- What has come already in the clear may be anybody's, and is refused (`ETLSPLAIN`).
+---
+--- A failure leaves a stream that fails.
+---
+--- ```lua
+--- local net = require "neap.net"
+--- local task = require "neap.task"
+--- local tls = require "neap.tls"
+---
+--- local client, server = net.socketpair()
+--- local cert, key = tls.selfsigned {names = {"mail.example"}}
+--- task.spawn(function()
+---   if server:read() == "STARTTLS" then
+---     server:write "220 go ahead\n"
+---     assert(server:starttls {server = true, cert = cert, key = key})
+---     server:write("hello from ", server.tls.server_name)
+---     server:close()
+---   end
+--- end)
+---
+--- client:write "STARTTLS\n"
+--- print(client:read())  --> 220 go ahead
+--- assert(client:starttls {server_name = "mail.example", ca = cert})
+--- print(client:read "a")  --> hello from mail.example
+--- ```
+---@async
+---@param opts? neap.tls.StartOptions  those of a context, or a context, too
+---@return neap.Stream? stream  itself
+---@return neap.Error? err  ETLSVERIFY, ETLSPLAIN, ... (see neap.tls)
+function Stream:starttls(opts)
+  return told("starttls", blamed(1, pcall(require "neap.tls.sockets".starttls, self, opts)))
+end
+
+--- Do the TLS handshake, if it is not done: to look at `stream.tls` before anything is
+--- read. `net.connect` and `serve` have done it; otherwise the first read or write does,
+--- and its failure is theirs. Of a stream without TLS there is nothing to be done.
+---
+--- ```lua
+--- local net = require "neap.net"
+--- local task = require "neap.task"
+--- local tls = require "neap.tls"
+---
+--- local cert, key = tls.selfsigned {names = {"localhost"}}
+--- local listener <close> = assert(net.listen("tls://127.0.0.1:0", {cert = cert, key = key}))
+--- local client = task.spawn(net.connect, "tls://localhost:" .. listener.port, {ca = cert})
+--- local stream <close> = assert(listener:accept())
+--- print(stream.tls)  --> false
+--- print(assert(stream:handshake()).tls.server_name)  --> localhost
+--- client:join():close()
+--- ```
+---@async
+---@return neap.Stream? stream  itself
+---@return neap.Error? err  ETLSVERIFY, ETLSALERT, ETIMEDOUT, ... (see neap.tls)
+function Stream:handshake()
+  return require "neap.tls.sockets".handshake(self)
+end
+
 --- Errors after which a listener is of no more use to an iterator.
 local function is_lack(err)
   local code = err.code
@@ -389,7 +468,7 @@ function Listener:accepts()
   end
 end
 
---- What `serve` was called with: max and drain; or raise.
+--- What `serve` was called with: max, drain and onerror; or raise.
 local function check_serving(handler, opts)
   local meta = getmetatable(handler)
   if type(handler) ~= "function" and not (type(meta) == "table" and meta.__call) then
@@ -398,7 +477,7 @@ local function check_serving(handler, opts)
     error("serve: a table of options expected, got " .. type(opts), 3)
   end
   for name in next, opts do
-    if name ~= "max" and name ~= "drain" then
+    if name ~= "max" and name ~= "drain" and name ~= "onerror" then
       error(format("serve: unknown option '%s'", tostring(name)), 3)
     end
   end
@@ -408,7 +487,11 @@ local function check_serving(handler, opts)
   elseif drain ~= nil and not (type(drain) == "number" and drain >= 0) then
     error("serve: option 'drain': seconds expected", 3)
   end
-  return max, drain
+  local onerror = rawget(opts, "onerror")
+  if onerror ~= nil and type(onerror) ~= "function" then
+    error("serve: option 'onerror': a function expected", 3)
+  end
+  return max, drain, onerror
 end
 
 --- Serve: a task runs `handler(stream)` for each connection, which is closed when
@@ -437,10 +520,15 @@ end
 --- ```
 ---@async
 ---@param handler fun(stream: neap.Stream)  called in a task of its own for each connection
----@param opts? { max?: integer, drain?: number }  max: connections at once, others wait
---- in the backlog; drain: seconds that connections may go on after the listener's end
+---@param opts? { max?: integer, drain?: number, onerror?: fun(err: neap.Error, stream: neap.Stream) }
+--- max: connections at once, others wait in the backlog; drain: seconds that connections
+--- may go on after the listener's end; onerror: called, instead of the handler, for a
+--- connection whose TLS handshake has failed, which is told on stderr otherwise
 function Listener:serve(handler, opts)
-  local max, drain = check_serving(handler, opts or {})
+  local max, drain, onerror = check_serving(handler, opts or {})
+  if self.tls then
+    handler = require "neap.tls.sockets".serving(handler, onerror)
+  end
   sched.scope(function(scope)
     if max then
       core.rouse(self, scope)

@@ -238,7 +238,7 @@ end
 -- Filters.
 
 local kinds = {
-  tcp = true, unix = true, mem = true, pipe = true, tty = true, file = true,
+  tcp = true, tls = true, unix = true, mem = true, pipe = true, tty = true, file = true,
   udp = true, unixgram = true, seqpacket = true, icmp = true, raw = true, packet = true,
 }
 

@@ -117,8 +117,10 @@
   X(OPENSSL_sk_free) \
   X(OPENSSL_sk_new_null) \
   X(OPENSSL_sk_num) \
+  X(OPENSSL_sk_pop) \
   X(OPENSSL_sk_pop_free) \
   X(OPENSSL_sk_push) \
+  X(OPENSSL_sk_shift) \
   X(OPENSSL_sk_value) \
   X(OSSL_PARAM_construct_end) \
   X(OSSL_PARAM_construct_int) \
@@ -223,6 +225,7 @@
   X(SSL_CTX_set_keylog_callback) \
   X(SSL_CTX_set_num_tickets) \
   X(SSL_CTX_set_options) \
+  X(SSL_CTX_set_security_level) \
   X(SSL_CTX_set_session_id_context) \
   X(SSL_CTX_set_timeout) \
   X(SSL_CTX_set_tlsext_ticket_key_evp_cb) \
@@ -232,14 +235,15 @@
   X(SSL_CTX_use_cert_and_key) \
   X(SSL_CTX_use_certificate) \
   X(SSL_SESSION_free) \
+  X(SSL_SESSION_get_protocol_version) \
   X(SSL_SESSION_get_time) \
   X(SSL_SESSION_get_timeout) \
   X(SSL_SESSION_is_resumable) \
   X(SSL_SESSION_up_ref) \
   X(SSL_accept) \
   X(SSL_alert_desc_string_long) \
-  X(SSL_client_hello_get0_ext) \
   X(SSL_clear_options) \
+  X(SSL_client_hello_get0_ext) \
   X(SSL_connect) \
   X(SSL_ctrl) \
   X(SSL_do_handshake) \
@@ -275,12 +279,15 @@
   X(SSL_set_accept_state) \
   X(SSL_set_alpn_protos) \
   X(SSL_set_bio) \
+  X(SSL_set_cert_cb) \
   X(SSL_set_connect_state) \
   X(SSL_set_ex_data) \
   X(SSL_set_info_callback) \
   X(SSL_set_session) \
+  X(SSL_set_shutdown) \
   X(SSL_set_verify) \
   X(SSL_shutdown) \
+  X(SSL_up_ref) \
   X(SSL_use_PrivateKey) \
   X(SSL_use_cert_and_key) \
   X(SSL_use_certificate) \

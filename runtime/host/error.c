@@ -36,14 +36,41 @@ static const struct {
 };
 
 
+/* Of streams over others. */
+static const struct {
+  const char *name, *words;
+} layer_codes[] = {
+    [ERROR_TLS - ERROR_TLS_CUT] = {"ETLSCUT",
+                                   "connection cut: it has ended, and "
+                                   "TLS has not said so"},
+    [ERROR_TLS - ERROR_TLS_ALERT] = {"ETLSALERT", "TLS: the peer refuses"},
+    [ERROR_TLS - ERROR_TLS_VERIFY] = {"ETLSVERIFY",
+                                      "TLS: the peer's certificate is refused"},
+    [ERROR_TLS - ERROR_TLS_PROTO] = {"ETLSPROTO", "TLS: protocol error"},
+    [ERROR_TLS - ERROR_TLS_CERT] = {"ETLSCERT",
+                                    "TLS: a certificate or key can't be used"},
+    [ERROR_TLS - ERROR_TLS_PLAIN] = {"ETLSPLAIN",
+                                     "bytes came in the clear where TLS was to "
+                                     "begin"},
+};
+
+
+static bool of_layer(int status) {
+  return status < ERROR_TLS &&
+         status >= ERROR_TLS - (int)(sizeof layer_codes / sizeof *layer_codes);
+}
+
+
 static bool of_resolver(int status) {
-  return status < ERROR_EAI;
+  return status < ERROR_EAI && status > ERROR_TLS;
 }
 
 
 const char *error_code(int status) {
   const char *name = NULL;
-  if (!of_resolver(status)) {
+  if (of_layer(status)) {
+    name = layer_codes[ERROR_TLS - status].name;
+  } else if (!of_resolver(status)) {
     name = strerrorname_np(-status);
   } else {
     for (size_t i = 0; i < sizeof resolver_codes / sizeof *resolver_codes; i++)
@@ -57,8 +84,9 @@ const char *error_code(int status) {
 /* The system's words, beginning with a small letter as messages do here. */
 static void push_words(lua_State *L, int status) {
   char text[128];
-  const char *words = of_resolver(status) ? gai_strerror(status - ERROR_EAI)
-                                          : strerrordesc_np(-status);
+  const char *words = of_layer(status) ? layer_codes[ERROR_TLS - status].words
+                      : of_resolver(status) ? gai_strerror(status - ERROR_EAI)
+                                            : strerrordesc_np(-status);
   snprintf(text, sizeof text, "%s", words != NULL ? words : "unknown error");
   if (!isupper((unsigned char)text[1]))
     text[0] = (char)tolower((unsigned char)text[0]);

@@ -1,8 +1,8 @@
 /*
 ** Errors, made in one place.
 **
-** Below Lua a failure is a negative integer: -errno, or a resolver's code
-** (ERROR_EAI + EAI_x, where glibc's EAI_x are negative themselves).  Only here
+** Below Lua a failure is a negative integer: -errno, a resolver's code
+** (ERROR_EAI + EAI_x, where glibc's EAI_x are negative themselves), or one of TLS.  Only here
 ** it becomes a Lua value: a table of class neap.Error with the fields
 **   code      "ECONNREFUSED", "EAI_NONAME", ...
 **   message   "connection refused"
@@ -19,6 +19,19 @@
 #include <lua.h>
 
 #define ERROR_EAI (-3000)
+
+/* Of TLS, all below this: "ETLSCUT" and so on. */
+#define ERROR_TLS (-4000)
+
+enum {
+  ERROR_TLS_PLAIN =
+      ERROR_TLS - 6, /* bytes in the clear, where it was to begin */
+  ERROR_TLS_CERT,    /* a certificate, key, or list of those of ours */
+  ERROR_TLS_PROTO,   /* the peer does not keep to it, or speaks another one */
+  ERROR_TLS_VERIFY,  /* the peer's certificate */
+  ERROR_TLS_ALERT,   /* the peer says that it refuses */
+  ERROR_TLS_CUT      /* an end that the peer did not announce */
+};
 
 /* Push an error object.  `op` and `where` may be NULL. */
 void error_push(lua_State *L, int status, const char *op, const char *where);

@@ -70,6 +70,7 @@ struct host {
   bool quiet;      /* the program has ended: no task runs any more, and what
                        arrives is for nobody */
   int exit_status; /* of the process; -n: it ends by signal n */
+  struct tls_host *tls; /* what TLS streams share: tls/tls.h; NULL: none were */
 };
 
 /* The host that L belongs to. */

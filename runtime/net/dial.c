@@ -97,6 +97,14 @@ static void choose_multipath(lua_State *L, const endpoint *e, sockspec *spec) {
 }
 
 
+/* By its scheme or an option: it is Lua's, which comes back without. */
+static bool wants_tls(lua_State *L, const endpoint *e) {
+  bool given = dial_option(L, "tls") != LUA_TNIL;
+  lua_pop(L, 1);
+  return given || e->scheme->tls;
+}
+
+
 static void check_stream(lua_State *L, const endpoint *e, const char *verb) {
   endpoint_kind kind = e->scheme->kind;
   if (kind != ENDPOINT_STREAM && kind != ENDPOINT_ADOPTED &&
@@ -239,7 +247,7 @@ static int begin_dial(host *h, const endpoint *e, const sockspec *spec,
 
 
 int dial_lua(lua_State *L) {
-  static const char *const also[] = {"timeout",  "localaddr", "mptcp",
+  static const char *const also[] = {"timeout",  "localaddr", "mptcp", "tls",
                                      "resolver", "cache",     NULL};
   endpoint e;
   sockspec spec;
@@ -253,11 +261,15 @@ int dial_lua(lua_State *L) {
       e.scheme->kind == ENDPOINT_SEQPACKET)
     return dial_datagram(L, &e);
   check_stream(L, &e, "connect");
+  uint64_t deadline = connect_deadline(L);
+  if (wants_tls(L, &e)) {
+    lua_pushboolean(L, false);
+    return 1;
+  }
   bool known = dial_address(L, &e);
   dial_spec(&spec, &e);
   choose_multipath(L, &e, &spec);
   options_parse(L, OPTIONS, spec.family, &spec, also);
-  uint64_t deadline = connect_deadline(L);
   dial_local(L, &spec);
   dial_check_names(L);
   if (!known) {
@@ -353,8 +365,8 @@ static int begin_listen(lua_State *L, endpoint *e, sockspec *spec,
 
 
 int listen_lua(lua_State *L) {
-  static const char *const also[] = {
-      "backlog", "mode", "mptcp", "unlink_stale", "resolver", "cache", NULL};
+  static const char *const also[] = {"backlog",      "mode",     "mptcp", "tls",
+                                     "unlink_stale", "resolver", "cache", NULL};
   endpoint e;
   sockspec spec;
   listener *l = NULL;
@@ -364,6 +376,10 @@ int listen_lua(lua_State *L) {
   if (status < 0)
     return fail_text(L, status, "listen");
   check_stream(L, &e, "listen");
+  if (wants_tls(L, &e)) {
+    lua_pushboolean(L, false);
+    return 1;
+  }
   bool known = dial_address(L, &e);
   dial_spec(&spec, &e);
   choose_multipath(L, &e, &spec);

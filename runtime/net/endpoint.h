@@ -45,6 +45,7 @@ typedef struct endpoint_scheme {
   endpoint_form form;
   endpoint_kind kind;
   int family, type, protocol; /* AF_UNSPEC: the host's address decides */
+  bool tls;                   /* over that: lua/neap/tls/sockets.lua */
 } endpoint_scheme;
 
 typedef struct endpoint {

@@ -41,13 +41,25 @@ static bool is_closing(const stream *s) {
 }
 
 
+/* Is what arrives for nobody?  Not while one of those above must go on with it. */
+static bool is_unwanted(stream *lower) {
+  stream *s = lower;
+  do {
+    s = above(s);
+    if (layer_of(s)->hungry != NULL && layer_of(s)->hungry(s))
+      return false;
+  } while (s->state == UNDER);
+  return is_closing(s);
+}
+
+
 /* To make something of bytes that nobody wants would be in vain; and some may be
  * lacking (layer_discard). */
 void layer_tell_data(stream *lower, char *bytes, size_t n) {
   rounds *r = &net_of(lower->host)->rounds;
   stream *top = layer_top(lower), *s = above(lower);
   bool before = r->lends;
-  if (is_closing(top)) {
+  if (is_closing(top) && is_unwanted(lower)) {
     stream_data(top, bytes, n);
     return;
   }
@@ -64,7 +76,7 @@ void layer_tell_data(stream *lower, char *bytes, size_t n) {
 
 void layer_tell_end(stream *lower) {
   stream *s = above(lower);
-  if (is_closing(s))
+  if (is_closing(s) && is_unwanted(lower))
     stream_eof(s);
   else
     layer_of(s)->end(s);
@@ -73,7 +85,7 @@ void layer_tell_end(stream *lower) {
 
 void layer_tell_error(stream *lower, int status) {
   stream *s = above(lower);
-  if (is_closing(s))
+  if (is_closing(s) && is_unwanted(lower))
     stream_error(s, status);
   else
     layer_of(s)->error(s, status);
@@ -235,6 +247,27 @@ int layer_remoteaddr(stream *s, address *a) {
 int layer_fd(stream *s) {
   (void)s;
   return -EBADF;
+}
+
+
+const char *layer_words(stream *s, int status) {
+  if (!s->layered || s->state == CLOSED || layer_of(s)->words == NULL)
+    return NULL;
+  return layer_of(s)->words(s, status);
+}
+
+
+void layer_push_about(lua_State *L, stream *s) {
+  if (s->layered && layer_of(s)->about != NULL)
+    layer_of(s)->about(L, s);
+  else
+    lua_pushnil(L);
+}
+
+
+bool layer_brief(stream *s, char *to, size_t size) {
+  return s->layered && s->state != CLOSED && layer_of(s)->brief != NULL &&
+         layer_of(s)->brief(s, to, size);
 }
 
 

@@ -79,6 +79,17 @@ typedef struct layer {
   /* All that the lower one had accepted is out; or it can't be any more, which the
    * upper one has been told. */
   void (*writable)(stream *s);
+
+  /* These may be NULL.  What this status, which has ended it, is to be called;
+   * NULL: by its own words. */
+  const char *(*words)(stream *s, int status);
+
+  /* It closes; does it need what arrives, to send what it had accepted? */
+  bool (*hungry)(stream *s);
+
+  /* Push the field `tls` of its Stream; and write a line about it, or false. */
+  void (*about)(lua_State *L, stream *s);
+  bool (*brief)(stream *s, char *to, size_t size);
 } layer;
 
 /* Make an upper stream of an open one (`connecting`: stream_connected tells when
@@ -92,6 +103,11 @@ void layer_begin(stream *s);
 static inline stream *layer_lower(stream *s) {
   return ((layered *)stream_part(s))->lower;
 }
+
+/* As its layer has them; NULL and false without one. */
+const char *layer_words(stream *s, int status);
+void layer_push_about(lua_State *L, stream *s);
+bool layer_brief(stream *s, char *to, size_t size);
 
 /* Those above and below all others, which may be s itself. */
 stream *layer_top(stream *s);

@@ -10,6 +10,12 @@
 
 #define LISTENER_CLASS "neap.Listener" /* for luaL_checkudata */
 
+/* What makes another stream of each that is accepted: a layer's. */
+typedef struct cover {
+  stream *(*over)(struct cover *c, stream *lower);
+  void (*end)(struct cover *c); /* frees it */
+} cover;
+
 struct listener {
   host *host;
   listener *next, **at; /* as a stream's */
@@ -17,6 +23,7 @@ struct listener {
   struct listener_box *box;
   const backend *backend; /* its functions: the world's, or those of mem: */
   waitq acceptors;
+  cover *cover;         /* NULL: none */
   const char *where;    /* the endpoint as printed */
   address addr;         /* bound to */
   const sockspec *spec; /* its own copy: for what is accepted */
@@ -48,6 +55,9 @@ extern const luaL_Reg listener_methods[];
 
 /* The listener at index; NULL for anything else, or a closed one. */
 listener *listener_test(lua_State *L, int index);
+
+/* The userdata's values. */
+enum { LISTENER_SCOPES = 1, LISTENER_CONTEXT, LISTENER_VALUES = 2 };
 
 int listener_push(lua_State *L, listener *l, const char *where);
 void listener_open(lua_State *L);

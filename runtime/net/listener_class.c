@@ -52,6 +52,8 @@ void listener_closed(listener *l) {
   l->host->listeners--;
   LIST_REMOVE(l);
   free((char *)l->where);
+  if (l->cover != NULL)
+    l->cover->end(l->cover);
   free(l);
 }
 
@@ -90,7 +92,7 @@ static void let_go(listener *l) {
 
 int listener_push(lua_State *L, listener *l, const char *where) {
   l->where = memory_text(where, strlen(where));
-  listener_box *b = host_box(L, LISTENER_CLASS, sizeof *b, 1); /* rouse_lua */
+  listener_box *b = host_box(L, LISTENER_CLASS, sizeof *b, LISTENER_VALUES);
   if (b == NULL) {
     let_go(l);
     return lua_error(L);
@@ -176,6 +178,8 @@ static void push_accepted(lua_State *L, listener *l, stream *s, datagram *d) {
     s->hidden = l->hidden;
   else
     d->hidden = l->hidden;
+  if (s != NULL && l->cover != NULL)
+    s = l->cover->over(l->cover, s);
   trace_accept(l, s, d);
   if (s != NULL)
     stream_fill(lua_touserdata(L, STREAM), s);
@@ -297,14 +301,14 @@ static int l_wait(lua_State *L) {
 int rouse_lua(lua_State *L) {
   check(L);
   lua_settop(L, 2);
-  if (lua_getiuservalue(L, 1, 1) != LUA_TTABLE) {
+  if (lua_getiuservalue(L, 1, LISTENER_SCOPES) != LUA_TTABLE) {
     lua_newtable(L);
     lua_createtable(L, 0, 1);
     lua_pushliteral(L, "k"); /* scopes end */
     lua_setfield(L, -2, "__mode");
     lua_setmetatable(L, -2);
     lua_pushvalue(L, -1);
-    lua_setiuservalue(L, 1, 1);
+    lua_setiuservalue(L, 1, LISTENER_SCOPES);
   }
   lua_pushvalue(L, 2);
   lua_pushboolean(L, true);
@@ -314,7 +318,7 @@ int rouse_lua(lua_State *L) {
 
 
 static void rouse_all(lua_State *L) {
-  if (lua_getiuservalue(L, 1, 1) == LUA_TTABLE)
+  if (lua_getiuservalue(L, 1, LISTENER_SCOPES) == LUA_TTABLE)
     for (lua_pushnil(L); lua_next(L, -2) != 0; lua_pop(L, 1))
       scope_rouse(L, -2);
   lua_pop(L, 1);
@@ -412,9 +416,15 @@ static void push_fd(lua_State *L, void *body) {
 }
 
 
+static void push_tls(lua_State *L, void *body) {
+  const listener *l = body;
+  lua_pushboolean(L, l->cover != NULL);
+}
+
+
 static const property fields[] = {
     {"address", push_address}, {"port", push_port}, {"endpoint", push_endpoint},
-    {"fd", push_fd},           {NULL, NULL},
+    {"fd", push_fd},           {"tls", push_tls},   {NULL, NULL},
 };
 
 

@@ -105,9 +105,13 @@ const char *stream_push_where(lua_State *L, stream *s) {
 
 
 int stream_fail(lua_State *L, stream *s, int status, const char *op) {
-  luaL_checkstack(L, 6, NULL);
+  luaL_checkstack(L, 8, NULL);
   const char *where = stream_push_where(L, s);
-  return fail(L, status, op, where);
+  const char *words = s != NULL ? layer_words(s, status) : NULL;
+  words = lua_pushstring(L, words);
+  lua_pushnil(L);
+  error_push_message(L, status, op, where, words);
+  return 2;
 }
 
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "host/error.h"
+#include "net/layer.h"
 #include "net/property.h"
 #include "net/stream_methods.h"
 #include "sched/world.h"
@@ -109,6 +110,11 @@ static void push_fd(lua_State *L, void *body) {
 }
 
 
+static void push_tls(lua_State *L, void *body) {
+  layer_push_about(L, body);
+}
+
+
 static void push_peercred(lua_State *L, void *body) {
   stream *s = body;
   sockopt o = property_ask_peer();
@@ -118,10 +124,15 @@ static void push_peercred(lua_State *L, void *body) {
 
 
 const property stream_fields[] = {
-    {"remoteaddr", push_remoteaddr}, {"localaddr", push_localaddr},
-    {"family", push_family},         {"type", push_type},
-    {"protocol", push_protocol},     {"fd", push_fd},
-    {"peercred", push_peercred},     {NULL, NULL},
+    {"remoteaddr", push_remoteaddr},
+    {"localaddr", push_localaddr},
+    {"family", push_family},
+    {"type", push_type},
+    {"protocol", push_protocol},
+    {"fd", push_fd},
+    {"peercred", push_peercred},
+    {"tls", push_tls},
+    {NULL, NULL},
 };
 
 

@@ -88,7 +88,7 @@ void sched_release(host *h);
 
 /* Call fn(h, now) from the scheduler at that time (NEVER: not at all); set
  * anew each time.  Each has its own, and it keeps no program alive. */
-enum alarm { ALARM_CLOSING, ALARM_TRACE, ALARMS };
+enum alarm { ALARM_CLOSING, ALARM_TRACE, ALARM_TLS, ALARMS };
 
 void sched_alarm(host *h, enum alarm which, uint64_t at,
                  void (*fn)(host *h, uint64_t now));

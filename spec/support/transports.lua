@@ -9,7 +9,8 @@ local transports = {}
 
 --- Names of the transports, in the order in which to test them. The environment
 --- may name others: those that a kernel may lack, NEAP_TRANSPORTS="sctp vsock", and
---- layers over them, which the executable `layers` has: "xor:tcp cut:xor:mem".
+--- layers over them: "tls:tcp", and those that the executable `layers` has: "xor:tcp
+--- cut:xor:mem tls:cut:tcp".
 transports.names = {"tcp", "unix", "mem"}
 
 local named = os.getenv "NEAP_TRANSPORTS"
@@ -56,13 +57,39 @@ local function connected(endpoint, options)
   return a, assert(listener:accept())
 end
 
+local contexts
+
+--- The contexts of a server that is called "localhost", and of its clients.
+---@return neap.tls.Context server
+---@return neap.tls.Context client
+function transports.contexts()
+  if not contexts then
+    local tls = require "neap.tls"
+    local cert, key = tls.selfsigned {names = {"localhost", "127.0.0.1"}}
+    contexts = {assert(tls.context {cert = cert, key = key}), assert(tls.context {ca = cert})}
+  end
+  return table.unpack(contexts)
+end
+
+--- TLS over both, of which the first is the client.
+local function secure(a, b)
+  local server, client = transports.contexts()
+  task.all { -- each waits for the other
+    function() assert(a:starttls {context = client, server_name = "localhost"}) end,
+    function() assert(b:starttls {context = server, server = true}) end,
+  }
+  return a, b
+end
+
 --- Two streams, each the other's peer.
 ---@param kind "tcp"|"unix"|"mem"|"mptcp"|"sctp"|"vsock"|string  or a layer over one
 ---@return neap.Stream a
 ---@return neap.Stream b
 function transports.pair(kind)
   local layer, lower = kind:match "^(%w+):(.+)$"
-  if layer then
+  if layer == "tls" then
+    return secure(transports.pair(lower))
+  elseif layer then
     local layers = require "layers"
     local a, b = transports.pair(lower)
     local both = task.all { -- one may wait for the other

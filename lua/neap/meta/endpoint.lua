@@ -5,6 +5,7 @@
 --- | scheme | what follows |
 --- | --- | --- |
 --- | `tcp` `tcp4` `tcp6` `udp` `udp4` `udp6` `sctp` `sctp4` `sctp6` | `://host:port` |
+--- | `tls` `tls4` `tls6` | `://host:port`: TLS over TCP (see neap.tls) |
 --- | `vsock` | `://cid:port`, of virtual machines |
 --- | `unix` `unixgram` `seqpacket` | `:/path` or `:@abstract` |
 --- | `icmp` `icmp4` `icmp6` | `://host`: the unprivileged ping socket |

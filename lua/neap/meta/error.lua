@@ -9,7 +9,7 @@
 --- is raised instead, as a text with its place.
 ---
 --- Codes are the names of errno(3) (`"ECONNREFUSED"`, `"EPIPE"`) and of
---- getaddrinfo(3) (`"EAI_NONAME"`). Some mean the same everywhere:
+--- getaddrinfo(3) (`"EAI_NONAME"`); those of TLS begin with `ETLS` (see neap.tls). Some mean the same everywhere:
 ---
 --- | code | it says |
 --- | --- | --- |

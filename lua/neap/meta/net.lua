@@ -106,6 +106,8 @@ function net.wait(fd, what, timeout) end
 ---@field mptcp boolean?  of tcp: use several paths where the peer does, too (see `Stream`)
 ---@field resolver "system"|"dns"|nil  who is asked for a name: see `net.resolve`
 ---@field cache boolean?  of a name: false asks anew
+---@field tls (neap.tls.Context|neap.tls.StartOptions)?  speak TLS; of `tls://` these options
+--- may stand among the others
 
 --- Options of `net.listen`; those of the socket are set before it is bound, and
 --- accepted streams inherit most of them.
@@ -115,6 +117,8 @@ function net.wait(fd, what, timeout) end
 ---@field mptcp boolean?  of tcp: let those who want to use several paths
 ---@field resolver "system"|"dns"|nil  who is asked for a name: see `net.resolve`
 ---@field cache boolean?  of a name: false asks anew
+---@field tls (neap.tls.Context|neap.tls.StartOptions)?  what is accepted speaks TLS; of `tls://`
+--- these options may stand among the others
 ---@field mode integer?  the permissions of a unix socket's file, 0 to 511 (0777):
 --- `tonumber("600", 8)`
 ---@field unlink_stale boolean?  replace a unix socket's file that no process holds; of
@@ -192,9 +196,10 @@ function net.wait(fd, what, timeout) end
 ---@field remoteaddr neap.Address?  of the peer
 ---@field family "inet"|"inet6"|"unix"|"vsock"|nil
 ---@field type "stream"
----@field protocol string  `"tcp"`, `"mptcp"`, `"sctp"`, `"unix"`, `"vsock"`, `"mem"`, `"pipe"`,
+---@field protocol string  `"tcp"`, `"mptcp"`, `"sctp"`, `"unix"`, `"vsock"`, `"tls"`, `"mem"`, `"pipe"`,
 --- `"tty"`, `"file"`
 ---@field fd integer?  its descriptor, which stays the stream's; nil for `mem:`
+---@field tls (neap.tls.Session|false)?  what both ends agreed on; false: not yet; nil: no TLS
 ---@field peercred { pid: integer, uid: integer, gid: integer }?  of a unix socket: who
 --- connected, or listened (SO_PEERCRED, unix(7)); the pid is 0 in another pid namespace
 local Stream = {}
@@ -606,6 +611,7 @@ function Stream:wait(what, timeout) end
 ---@field port integer?  the one that was chosen for port 0; nil for unix and `mem:`
 ---@field endpoint string?  where to connect to: `tcp://127.0.0.1:40195`
 ---@field fd integer?  its descriptor, which stays the listener's; nil for `mem:`
+---@field tls boolean  what it accepts speaks TLS
 local Listener = {}
 
 --- The next connection; waits for it. Any number of tasks may accept. Of those who wait

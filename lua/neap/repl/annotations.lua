@@ -14,6 +14,7 @@ local annotations = {}
 local pages = {
   {name = "net", "meta/net.lua", "net.lua", "meta/options.lua"},
   {name = "datagram", "meta/datagram.lua"},
+  {name = "tls", "tls.lua", "meta/tls.lua"},
   {name = "task", "meta/task.lua", "task.lua"},
   {name = "error", "meta/error.lua"},
   {name = "time", "meta/time.lua"},

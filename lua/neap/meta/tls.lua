@@ -1,0 +1,55 @@
+---@meta neap.tls.types
+
+--- What a context is made of. Certificates, keys and lists are PEM texts, which begin with
+--- `-----BEGIN`, or files of them, of at most 1 MiB.
+---@class neap.tls.ContextOptions
+---@field cert string?  the own certificate, and those of its issuers behind it
+---@field key string?  its private key; where it is not given, it is in `cert`, too
+---@field password string?  of the key, where it is encrypted
+---@field ca string?  the certificates of whom to trust, or a folder of them
+--- (openssl-rehash(1)); default: the system's (`SSL_CERT_FILE`, `SSL_CERT_DIR`)
+---@field crl string?  lists of certificates that were revoked
+---@field verify (boolean|"optional"|"required")?  true, the default: a client verifies its
+--- server. false: it does not, which is said on stderr, once. `"optional"` and
+--- `"required"`: a server asks its clients for certificates, too
+---@field alpn string[]?  protocols, the preferred one first: `{"http/1.1"}`. A server takes
+--- the first of its own that the client has, and refuses who has none
+---@field names (table<string, neap.tls.Context|neap.tls.ContextOptions>|fun(name: string?, stream: neap.Stream): neap.tls.Context|false|nil)?
+--- of a server: other contexts, by the name that the client calls; `*.x` is any one label
+--- before `x`, and an unknown name gets this context. A function may wait; false refuses.
+--- It is called by `serve`, `handshake` and `starttls`, and gives no tickets
+---@field min_version ("1.2"|"1.3")?  default `"1.2"`
+---@field ciphers string?  names of ciphers (openssl-ciphers(1)), with `:` between
+---@field tickets boolean?  of a server: may clients resume their sessions? Default true
+---@field handshake_timeout number?  seconds, default 10
+
+--- Options of `stream:starttls`; `server_name` and `context` are options of `net.connect`,
+--- too, and `context` of `net.listen`.
+---@class neap.tls.StartOptions: neap.tls.ContextOptions
+---@field server boolean?  this end is the server; default false
+---@field server_name string?  whom the server's certificate has to name, and who is called;
+--- `net.connect` has its endpoint's host for a default, `starttls` the peer's address
+---@field context neap.tls.Context?  instead of the options that make one
+
+--- What `stream.tls` is, once the handshake is done.
+---@class neap.tls.Session
+---@field version string  `"TLSv1.3"`
+---@field cipher string  `"TLS_AES_256_GCM_SHA384"`
+---@field server boolean  this end is the server
+---@field server_name string?  that the client called
+---@field alpn string?  the protocol that both agreed on
+---@field resumed boolean  it went on with a session of before
+---@field peer neap.tls.Certificate?  the peer's; nil where it has sent none
+---@field chain neap.tls.Certificate[]?  that, and its issuers: as far as they were verified,
+--- or else as they were sent
+
+--- What a certificate says.
+---@class neap.tls.Certificate
+---@field subject string  RFC 2253: `"CN=localhost"`
+---@field issuer string
+---@field names string[]  hosts' names and addresses
+---@field not_before integer  seconds since 1970
+---@field not_after integer
+---@field serial string  hexadecimal, as the next
+---@field fingerprint string  of SHA-256
+---@field pem string

@@ -1,0 +1,363 @@
+--- TLS: contexts, which say with which certificates and by which rules streams are made
+--- safe; and certificates for trying things out.
+---
+--- A stream speaks TLS by its endpoint, `tls://host:port`, by the option `tls` of
+--- `net.connect` and `net.listen`, or from `stream:starttls()` on. Each takes the options
+--- of a context, or one that was made before (`context`), which is faster for many
+--- connections, and knows their sessions: a client that comes again resumes its last one.
+---
+--- Who connects verifies: the chain of the server's certificate, by the system's store
+--- or `ca`, and that it names the host, or its address, among its alternative names.
+---
+--- Errors have codes of their own:
+---
+--- | code | what happened |
+--- | --- | --- |
+--- | `ETLSVERIFY` | the peer's certificate is refused: the message has its subject, and why |
+--- | `ETLSALERT` | the peer refuses, and says why |
+--- | `ETLSPROTO` | the peer breaks the protocol, or speaks another one |
+--- | `ETLSCUT` | the connection ended, and TLS did not say so: what came may not be all |
+--- | `ETLSPLAIN` | bytes came in the clear before TLS began: they may be anybody's |
+--- | `ETLSCERT` | a certificate, key or list of one's own is of no use; `endpoint` is its file |
+---
+--- A handshake that takes more than 10 s (`handshake_timeout`) fails with `ETIMEDOUT`.
+
+-- The mechanism is in C, neap.tls.core. Here options are looked at, and files are read.
+
+local core = require "neap.tls.core"
+
+local error, getmetatable, ipairs, next = error, getmetatable, ipairs, next
+local pcall, type = pcall, type
+local find, format, lower, pack = string.find, string.format, string.lower, string.pack
+local concat, sort = table.concat, table.sort
+
+---@class neap.tls
+local tls = {}
+
+--- Certificates and rules, for many streams. `net.connect`, `net.listen` and
+--- `stream:starttls` take it as their option `context`.
+---@class neap.tls.Context
+local Context = core.Context
+
+--- What a script did wrong, at its line: `told` of neap.net passes it on.
+local function mistake(what, ...)
+  error(format(what, ...), 0)
+end
+
+local function of_type(name, value, wanted)
+  if type(value) ~= wanted then
+    mistake("option '%s': a %s expected, got %s", name, wanted, type(value))
+  end
+end
+
+local function is_context(value)
+  return type(value) == "userdata" and getmetatable(value).__name == "neap.tls.Context"
+end
+
+local checks = {}
+
+for _, name in ipairs {"cert", "key", "password", "ca", "crl", "ciphers"} do
+  checks[name] = function(value)
+    of_type(name, value, "string")
+  end
+end
+
+function checks.verify(value)
+  if value ~= true and value ~= false and value ~= "optional" and value ~= "required" then
+    mistake "option 'verify': true, false, \"optional\" or \"required\" expected"
+  end
+end
+
+function checks.alpn(value)
+  of_type("alpn", value, "table")
+  for _, name in ipairs(value) do
+    if type(name) ~= "string" or #name < 1 or #name > 255 then
+      mistake "option 'alpn': a list of names of 1 to 255 bytes expected"
+    end
+  end
+  if #value == 0 then
+    mistake "option 'alpn': one name at least expected"
+  end
+end
+
+function checks.names(value)
+  local meta = getmetatable(value)
+  if type(value) == "function" or type(meta) == "table" and meta.__call then
+    return
+  end
+  of_type("names", value, "table")
+  for name, context in next, value do
+    if type(name) ~= "string" or not (is_context(context) or type(context) == "table") then
+      mistake "option 'names': a function expected, or a table of contexts by name"
+    end
+  end
+end
+
+function checks.min_version(value)
+  if value ~= "1.2" and value ~= "1.3" then
+    mistake "option 'min_version': \"1.2\" or \"1.3\" expected"
+  end
+end
+
+function checks.tickets(value)
+  of_type("tickets", value, "boolean")
+end
+
+function checks.handshake_timeout(value)
+  if type(value) ~= "number" or not (value > 0 and value < 1e9) then
+    mistake "option 'handshake_timeout': seconds above 0 expected"
+  end
+end
+
+--- The names of a context's options, in order.
+local names = {}
+for name in next, checks do
+  names[#names + 1] = name
+end
+sort(names)
+
+--- Those of a context in a table, and of the rest those that `others` has.
+---@param opts table
+---@param others table<string, boolean>
+---@param sockets boolean  may it have options of sockets, too?
+---@return table own
+---@return table rest
+local function split(opts, others, sockets)
+  local own, rest = {}, {}
+  for name, value in next, opts do
+    if type(name) ~= "string" then
+      mistake("an option's name is a string, got a %s", type(name))
+    elseif checks[name] then
+      checks[name](value)
+      own[name] = value
+    elseif others[name] or sockets and core.is_option(name) then
+      rest[name] = value
+    else
+      mistake("%s", core.unknown(name, names, others, sockets))
+    end
+  end
+  return own, rest
+end
+
+--- The text of an option that is PEM, or names a file of it; and the file.
+local function read(value)
+  if value == nil or find(value, "-----BEGIN", 1, true) then
+    return value
+  end
+  local text, err = core.file(value)
+  if not text then
+    return nil, err
+  end
+  return text, value
+end
+
+--- The option's PEM goes into what C gets. False and the error, where it can't be read.
+local function take(into, name, value)
+  local text, from = read(value)
+  if value ~= nil and text == nil then
+    return false, from
+  end
+  into[name], into[name .. "_from"] = text, from
+  return true
+end
+
+local function protocols(list)
+  local parts = {}
+  for i, name in ipairs(list or {}) do
+    parts[i] = pack("s1", name)
+  end
+  return list and concat(parts)
+end
+
+--- Those of TLS 1.3 have names of their own (TLS_...), and a list of their own.
+local function ciphers(into, text)
+  local old, new = {}, {}
+  for name in string.gmatch(text or "", "[^:,%s]+") do
+    local list = find(name, "^TLS_") and new or old
+    list[#list + 1] = name
+  end
+  into.ciphers = old[1] and concat(old, ":")
+  into.suites = new[1] and concat(new, ":")
+end
+
+local make
+
+--- A list of names and contexts in turn.
+local function named(table)
+  local list = {}
+  for name, context in next, table do
+    if not is_context(context) then
+      local err
+      context, err = make(split(context, {}, false))
+      if not context then
+        return nil, err
+      end
+    end
+    list[#list + 1] = lower(name)
+    list[#list + 1] = context
+  end
+  return list
+end
+
+local function authorities(into, value)
+  local ok, err = take(into, "ca", value)
+  if not ok and err.code == "EISDIR" then
+    into.ca_folder = value
+    return true
+  end
+  return ok, err
+end
+
+function make(given)
+  local into = {given = given}
+  local ok, err = take(into, "cert", given.cert)
+  if ok then
+    ok, err = take(into, "key", given.key or given.cert)
+  end
+  if ok then
+    ok, err = authorities(into, given.ca)
+  end
+  if ok then
+    ok, err = take(into, "crl", given.crl)
+  end
+  if ok and type(given.names) == "table" then
+    into.names, err = named(given.names)
+    ok = into.names
+  end
+  if not ok then
+    return nil, err
+  end
+  local verify = given.verify
+  into.password = given.password
+  into.verify = verify ~= false
+  into.clients = type(verify) == "string" and verify or nil
+  into.chooses = given.names ~= nil and not into.names
+  into.tickets = given.tickets ~= false and not into.chooses
+  into.alpn = protocols(given.alpn)
+  into.min_version = given.min_version
+  into.timeout = given.handshake_timeout or 10
+  ciphers(into, given.ciphers)
+  return core.context(into)
+end
+
+--- What a script did wrong is told at its line.
+local function told(level, name, ok, ...)
+  if ok then
+    return ...
+  end
+  local err = ...
+  if type(err) ~= "string" then
+    error(err, 0)
+  end
+  error(format("bad argument #1 to '%s' (%s)", name, err), level + 1)
+end
+
+local function checked(opts)
+  of_type("opts", opts, "table")
+  return (split(opts, {}, false))
+end
+
+--- A context. What is text of certificates, keys and lists begins with `-----BEGIN` (PEM),
+--- and anything else is a file's name; `ca` may name a folder, too (c_rehash(1)).
+---
+--- ```lua
+--- local net = require "neap.net"
+--- local task = require "neap.task"
+--- local tls = require "neap.tls"
+---
+--- local cert, key = tls.selfsigned {names = {"localhost"}}
+--- local ours = assert(tls.context {cert = cert, key = key})
+--- local listener <close> = assert(net.listen("tls://127.0.0.1:0", {context = ours}))
+--- task.spawn(function()
+---   local stream <close> = listener:accept()
+---   stream:write("hello over ", stream:handshake().tls.version)
+--- end)
+---
+--- local theirs = assert(tls.context {ca = cert})
+--- local stream <close> = assert(net.connect("tls://localhost:" .. listener.port, {
+---   context = theirs,
+--- }))
+--- print(stream:read "a")  --> hello over TLSv1.3
+--- ```
+---@param opts neap.tls.ContextOptions
+---@return neap.tls.Context? context
+---@return neap.Error? err  ETLSCERT; ENOENT, EACCES, ... of a file
+function tls.context(opts)
+  return make(told(2, "context", pcall(checked, opts)))
+end
+
+--- Give it other options: those that are named take the place of what it had. Streams
+--- that begin from now on have them; sessions and tickets stay good. When it fails it
+--- stays as it was.
+---
+--- ```lua
+--- local tls = require "neap.tls"
+---
+--- local cert, key = tls.selfsigned {names = {"old.example"}}
+--- local context = assert(tls.context {cert = cert, key = key})
+--- cert, key = tls.selfsigned {names = {"new.example"}}
+--- print(context:set {cert = cert, key = key} == context)  --> true
+--- ```
+---@param opts neap.tls.ContextOptions
+---@return neap.tls.Context? context  itself
+---@return neap.Error? err
+function Context:set(opts)
+  local new = told(2, "set", pcall(checked, opts))
+  local given = {}
+  for name, value in next, core.given(self) do
+    given[name] = value
+  end
+  for name, value in next, new do
+    given[name] = value
+  end
+  local other, err = make(given)
+  if not other then
+    return nil, err
+  end
+  core.swap(self, other)
+  return self
+end
+
+--- Read its files again, as behind a renewal of the certificate. As `set` otherwise.
+---
+--- ```lua
+--- local tls = require "neap.tls"
+---
+--- local cert, key = tls.selfsigned {names = {"localhost"}}
+--- local path = os.tmpname()
+--- local file = assert(io.open(path, "w"))
+--- file:write(cert, key)
+--- file:close()
+---
+--- local context = assert(tls.context {cert = path})
+--- print(context:reload() == context)  --> true
+--- os.remove(path)
+--- print(select(2, context:reload()).code)  --> ENOENT
+--- ```
+---@return neap.tls.Context? context  itself
+---@return neap.Error? err
+function Context:reload()
+  return self:set {}
+end
+
+--- A certificate that signs itself, and its key, for trying things out: PEM texts. Who
+--- trusts it by `ca` is safe; nobody else does.
+---
+--- ```lua
+--- local tls = require "neap.tls"
+---
+--- local cert, key = tls.selfsigned {names = {"localhost", "127.0.0.1"}, days = 1}
+--- print(cert:match "^[^\n]+", key:match "^[^\n]+")
+--- --> -----BEGIN CERTIFICATE----- -----BEGIN PRIVATE KEY-----
+--- ```
+---@param opts { names: string[], days?: integer }  hosts' names and addresses; days that
+--- it is valid, 365
+---@return string cert
+---@return string key
+function tls.selfsigned(opts)
+  return require "neap.crypto.core".selfsigned(opts)
+end
+
+core.split, core.make, core.is_context = split, make, is_context
+
+return tls

@@ -1,0 +1,349 @@
+/*
+** One session: an SSL, and what its results mean.
+**
+** OpenSSL's queue of errors is emptied before each call that may fail, and its error
+** is taken at once.  Nothing here tells the stream: layer.c does, when what is to be
+** sent is out.
+*/
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/error.h"
+#include "host/memory.h"
+#include "sched/world.h"
+#include "tls/tls.h"
+
+/* Bytes of a handshake, at most, and of what comes to nothing behind it: updates of
+ * keys, tickets, the first part of a record. */
+enum { SHAKEN = 256 * 1024, SILENT = 64 * 1024 };
+
+/* What goes around the bytes of a record. */
+enum { AROUND = 32 };
+
+/* Bytes of a record; pieces that are smaller are joined. */
+enum { RECORD = 16 * 1024, JOINED = 4 * 1024 };
+
+enum { WORDS = 512 };
+
+
+stream *session_stream(const SSL *ssl) {
+  return SSL_get_ex_data(ssl, 0);
+}
+
+
+void session_fail(stream *s, int status, const char *words) {
+  tls *t = tls_of(s);
+  if (t->failed != 0)
+    return;
+  t->failed = (int16_t)status;
+  if (words != NULL)
+    t->why = memory_text(words, strlen(words));
+}
+
+
+/*
+** What its results mean
+*/
+
+static void fail_by_alert(stream *s, int alert) {
+  char words[WORDS];
+  snprintf(words, sizeof words, "the peer refuses: %s",
+           SSL_alert_desc_string_long(alert));
+  session_fail(s, ERROR_TLS_ALERT, words);
+}
+
+
+static void fail_by_certificate(stream *s) {
+  const tls *t = tls_of(s);
+  session_fail(s, ERROR_TLS_VERIFY,
+               t->refused != NULL ? t->refused
+                                  : "the peer's certificate is refused");
+}
+
+
+static void fail_by_queue(stream *s) {
+  unsigned long error = ERR_peek_error();
+  int reason = ERR_GET_REASON(error);
+  if (ERR_GET_LIB(error) != ERR_LIB_SSL || ERR_SYSTEM_ERROR(error)) {
+    openssl_error e;
+    openssl_take_error(&e);
+    session_fail(s, ERROR_TLS_PROTO, e.message);
+  } else if (reason > SSL_AD_REASON_OFFSET) {
+    fail_by_alert(s, reason - SSL_AD_REASON_OFFSET);
+  } else if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED) {
+    fail_by_certificate(s);
+  } else if (reason == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE) {
+    session_fail(s, ERROR_TLS_VERIFY, "the peer has sent no certificate");
+  } else {
+    const char *words = ERR_reason_error_string(error);
+    session_fail(s, ERROR_TLS_PROTO, words);
+  }
+  ERR_clear_error();
+}
+
+
+/* A call has not got on. */
+static void judge(stream *s, int result) {
+  tls *t = tls_of(s);
+  switch (SSL_get_error(t->ssl, result)) {
+  case SSL_ERROR_WANT_READ:
+  case SSL_ERROR_WANT_WRITE:
+  case SSL_ERROR_ZERO_RETURN:
+    break;
+  case SSL_ERROR_WANT_X509_LOOKUP:
+    t->choosing = true;
+    break;
+  default:
+    fail_by_queue(s);
+  }
+}
+
+
+/*
+** The beginning and the end
+*/
+
+/* For a name that has a context of its own, or when the script has chosen one. */
+static int choose(SSL *ssl, void *about) {
+  stream *s = session_stream(ssl);
+  tls *t = tls_of(s);
+  (void)about;
+  const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+  if (t->chosen)
+    return 1;
+  if (t->context->now.chooses)
+    return -1;
+  tls_context *c = name != NULL ? context_find(t->context, name) : NULL;
+  t->chosen = true;
+  if (c != NULL)
+    tls_go_on(s, c, false);
+  return 1;
+}
+
+
+static int expect_server(stream *s) {
+  tls *t = tls_of(s);
+  SSL_set_connect_state(t->ssl);
+  SSL_set_verify(t->ssl,
+                 t->context->now.verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE,
+                 verify_look);
+  if (t->expected != NULL && !verify_is_address(t->expected) &&
+      SSL_set_tlsext_host_name(t->ssl, t->expected) != 1)
+    return -ENOMEM;
+  SSL_SESSION *before = t->key != NULL ? saved_take(t->context, t->key) : NULL;
+  if (before != NULL) {
+    SSL_set_session(t->ssl, before);
+    SSL_SESSION_free(before);
+  }
+  return verify_expect(s);
+}
+
+
+static int expect_client(stream *s) {
+  tls *t = tls_of(s);
+  const tls_settings *now = &t->context->now;
+  SSL_set_accept_state(t->ssl);
+  SSL_set_verify(t->ssl, now->clients, verify_look);
+  if (now->name_count > 0 || now->chooses)
+    SSL_set_cert_cb(t->ssl, choose, NULL);
+  return verify_expect(s);
+}
+
+
+int session_open(stream *s) {
+  tls *t = tls_of(s);
+  openssl_begin();
+  t->ssl = SSL_new(t->context->now.ssl);
+  BIO *b = BIO_new(tls_host_of(s)->method);
+  if (t->ssl == NULL || b == NULL) {
+    BIO_free(b);
+    ERR_clear_error();
+    return -ENOMEM;
+  }
+  BIO_set_data(b, tls_host_of(s));
+  SSL_set_bio(t->ssl, b, b);
+  SSL_set_ex_data(t->ssl, 0, s);
+  int status = t->server ? expect_client(s) : expect_server(s);
+  ERR_clear_error();
+  return status;
+}
+
+
+/* A session whose connection was cut is as good as another one. */
+void session_close(tls *t) {
+  if (t->ssl == NULL)
+    return;
+  if (t->open && t->failed == 0)
+    SSL_set_shutdown(t->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+  SSL_free(t->ssl);
+  t->ssl = NULL;
+  ERR_clear_error();
+}
+
+
+void session_farewell(stream *s) {
+  const tls *t = tls_of(s);
+  if (!t->open || t->failed != 0 ||
+      (SSL_get_shutdown(t->ssl) & SSL_SENT_SHUTDOWN) != 0)
+    return;
+  openssl_begin();
+  SSL_shutdown(t->ssl);
+  ERR_clear_error();
+}
+
+
+/*
+** Bytes in
+*/
+
+static bool shake(stream *s) {
+  tls *t = tls_of(s);
+  t->choosing = false;
+  int result = SSL_do_handshake(t->ssl);
+  if (result == 1)
+    t->open = true;
+  else
+    judge(s, result);
+  return result == 1;
+}
+
+
+/* Nobody is kept busy by what is nothing: for each byte of data as much is forgiven. */
+static void weigh(stream *s, size_t taken, size_t given) {
+  tls *t = tls_of(s);
+  size_t forgiven = given > 0 ? given + AROUND : 0;
+  size_t sum = t->silent + taken;
+  t->silent = sum > forgiven ? (uint32_t)(sum - forgiven) : 0;
+  if (t->silent > SILENT)
+    session_fail(s, ERROR_TLS_PROTO, "the peer sends much, and no data");
+}
+
+
+static void hear(stream *s) {
+  tls *t = tls_of(s);
+  tls_host *h = tls_host_of(s);
+  int result = 1;
+  while (t->failed == 0 && result == 1) {
+    size_t n = 0, before = h->in_size;
+    char *room = layer_room(s);
+    if (room == NULL) {
+      session_fail(s, -ENOBUFS, NULL);
+      break;
+    }
+    result = SSL_read_ex(t->ssl, room, LAYER_ROOM, &n);
+    if (result == 1)
+      layer_data(s, n);
+    else
+      judge(s, result);
+    weigh(s, before - h->in_size, n);
+  }
+}
+
+
+static void limit_handshake(stream *s, size_t n) {
+  tls *t = tls_of(s);
+  t->silent += (uint32_t)n;
+  if (t->silent > SHAKEN)
+    session_fail(s, ERROR_TLS_PROTO, "the handshake has no end");
+  if (t->open)
+    t->silent = 0;
+}
+
+
+bool session_feed(stream *s, const char *bytes, size_t n) {
+  tls *t = tls_of(s);
+  tls_host *h = tls_host_of(s);
+  bool opened = false;
+  h->in = bytes;
+  h->in_size = n;
+  openssl_begin();
+  if (!t->open) {
+    opened = shake(s);
+    limit_handshake(s, n - h->in_size);
+  }
+  if (t->choosing && h->in_size > 0)
+    session_fail(s, ERROR_TLS_PROTO, "more than a hello");
+  if (t->open)
+    hear(s);
+  h->in_size = 0;
+  return opened && t->failed == 0;
+}
+
+
+/*
+** Bytes out
+*/
+
+/* A place in the pieces. */
+typedef struct cursor {
+  const struct iovec *v;
+  int n;
+  size_t skip; /* of the first */
+} cursor;
+
+
+static size_t first(const cursor *c) {
+  return c->n > 0 ? c->v->iov_len - c->skip : 0;
+}
+
+
+static void advance(cursor *c, size_t by) {
+  c->skip += by;
+  while (c->n > 0 && c->skip >= c->v->iov_len) {
+    c->skip -= c->v->iov_len;
+    c->v++;
+    c->n--;
+  }
+}
+
+
+static size_t join(tls_host *h, cursor *c) {
+  size_t size = 0;
+  if (h->joined == NULL)
+    h->joined = memory_grow(NULL, RECORD);
+  for (size_t n; (n = first(c)) > 0 && size < RECORD; size += n) {
+    if (n > RECORD - size)
+      n = RECORD - size;
+    memcpy(h->joined + size, (char *)c->v->iov_base + c->skip, n);
+    advance(c, n);
+  }
+  return size;
+}
+
+
+static const char *next_record(tls_host *h, cursor *c, size_t *size) {
+  size_t n = first(c);
+  if (n < JOINED && c->n > 1) {
+    *size = join(h, c);
+    return h->joined;
+  }
+  const char *bytes = n > 0 ? (char *)c->v->iov_base + c->skip : NULL;
+  *size = n < RECORD ? n : RECORD;
+  advance(c, *size);
+  return bytes;
+}
+
+
+size_t session_seal(stream *s, const struct iovec *v, int n, size_t skip,
+                    size_t most) {
+  tls *t = tls_of(s);
+  tls_host *h = tls_host_of(s);
+  cursor c = {v, n, 0};
+  size_t sum = 0, size, done;
+  const char *bytes;
+  advance(&c, skip);
+  while (sum < most && (bytes = next_record(h, &c, &size), size > 0)) {
+    openssl_begin();
+    if (SSL_write_ex(t->ssl, bytes, size, &done) != 1) {
+      judge(s, 0);
+      session_fail(s, ERROR_TLS_PROTO, "it takes no more bytes");
+      break;
+    }
+    sum += size;
+  }
+  return sum;
+}

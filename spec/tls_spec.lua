@@ -1,0 +1,773 @@
+-- TLS: handshakes that go wrong, ends, names, sessions, contexts, and other programs that
+-- speak it. Whose certificates are taken is in tls_certificates_spec; that a TLS stream is
+-- a stream in everything say the specs of streams, which run over it, too.
+
+local aside = require "spec.support.aside"
+local child = require "spec.support.child"
+local closing = require "spec.support.connections".closing
+local code_of = require "spec.support.code_of"
+local folder = require "spec.support.folder"
+local net = require "neap.net"
+local process = require "neap.process"
+local task = require "neap.task"
+local tls = require "neap.tls"
+local transports = require "spec.support.transports"
+
+local cert, key = tls.selfsigned {names = {"localhost", "127.0.0.1", "a.example"}}
+local ours = assert(tls.context {cert = cert, key = key})
+local theirs = assert(tls.context {ca = cert})
+
+--- Both ends begin; what each comes to: true, or its error.
+local function shake(a, b, client, server)
+  local results = task.all {
+    function()
+      local ok, err = a:starttls(client or {context = theirs, server_name = "localhost"})
+      return ok and true or err
+    end,
+    function()
+      local ok, err = b:starttls(server or {context = ours, server = true})
+      return ok and true or err
+    end,
+  }
+  return results[1], results[2]
+end
+
+--- A pair in which somebody sits between: client, his two ends, server.
+local function with_middle()
+  local a, near = net.socketpair "mem"
+  local far, b = net.socketpair "mem"
+  return a, near, far, b
+end
+
+--- Pass on `most` bytes, and then end both by that verb; how many went.
+local function pass(from, to, most, verb)
+  local sum = 0
+  while sum < most do
+    local bytes = from:recv(math.min(most - sum, 65536))
+    if not bytes then
+      break
+    end
+    sum = sum + #bytes
+    to:write(bytes)
+    to:flush()
+  end
+  if sum >= most then
+    from[verb](from)
+    to[verb](to)
+  end
+  return sum
+end
+
+describe("a handshake", function()
+  --- Bytes that go each way in a whole one, and a word and a close behind it.
+  local function sizes()
+    local a, near, far, b = with_middle()
+    local there = aside(pass, near, far, 1 << 20, "close")
+    local back = aside(pass, far, near, 1 << 20, "close")
+    assert.same({true, true}, {shake(a, b)})
+    b:write "x"
+    assert.equal("x", a:read(1))
+    b:close()
+    a:close()
+    return there:join(), back:join()
+  end
+
+  for _, verb in ipairs {"close", "reset"} do
+    it(("R5: that is cut at any byte by a %s fails, and is gone"):format(verb), function()
+      local there, back = sizes()
+      local step = child.stress and 37 or child.sanitized and 11 or 3
+      for way, most in ipairs {there - 60, back - 600} do
+        for at = 0, most, step do
+          local a, near, far, b = with_middle()
+          local first = way == 1 and near or far
+          local cut = aside(pass, first, first == near and far or near, at, verb)
+          local other = aside(pass, first == near and far or near, first, 1 << 20, verb)
+          local client, server = shake(a, b)
+          assert.is_true(client ~= true or server ~= true, at)
+          for _, err in ipairs {client, server} do
+            if err ~= true then
+              assert.is_true(err.code == "ETLSCUT" or err.code == "ECONNRESET"
+                or err.code == "EPIPE", ("%s at %d"):format(err, at))
+            end
+          end
+          for _, stream in ipairs {a, b, near, far} do
+            stream:reset()
+          end
+          cut:join()
+          other:join()
+        end
+      end
+    end)
+  end
+
+  it("has a deadline of its own, whoever waits for it", function()
+    local context = assert(tls.context {cert = cert, key = key, handshake_timeout = 0.05})
+    local calls = {
+      function(s) return s:handshake() end,
+      function(s) return s:recv() end,
+      function(s) return s:write("x"):flush() end,
+    }
+    for i, call in ipairs(calls) do
+      local listener <close> = assert(net.listen("tls://127.0.0.1:0", {context = context}))
+      local peer <close> = assert(net.connect((listener.endpoint:gsub("^tls", "tcp"))))
+      local stream <close> = assert(listener:accept())
+      if i > 1 then
+        peer:write "\22\3\1\2" -- half a record
+      end
+      local ok, err = call(stream)
+      assert.is_nil(ok)
+      assert.equal("ETIMEDOUT", err.code)
+      assert.matches("handshake", err.message)
+    end
+  end)
+
+  it("can be cancelled, and then closes what was to be connected", function()
+    local listener <close> = assert(net.listen "tcp://127.0.0.1:0")
+    local endpoint = listener.endpoint:gsub("^tcp", "tls")
+    local connecting = task.spawn(net.connect, endpoint, {context = theirs})
+    local peer <close> = assert(listener:accept())
+    assert.equal("\22", peer:read(1))
+    connecting:cancel()
+    assert.equal("ECANCELED", code_of(connecting:join()))
+    peer:read "a" -- or its reset
+    local _, err = net.connect(endpoint, {context = theirs, timeout = 0.02})
+    assert.equal("ETIMEDOUT", err.code)
+    assert.equal(endpoint, err.endpoint)
+  end)
+
+  it("is done by the first read or write of an accepted stream, and its failure is theirs",
+    function()
+      local listener <close> = assert(net.listen("tls://127.0.0.1:0", {context = ours}))
+      local connecting = task.spawn(net.connect, listener.endpoint, {context = theirs})
+      local stream <close> = assert(listener:accept())
+      assert.is_false(stream.tls)
+      stream:write "hello"
+      local client <close> = assert(connecting:join())
+      assert.equal("hello", client:read(5))
+      assert.equal("TLSv1.3", stream.tls.version)
+      assert.equal(stream, stream:handshake())
+
+      connecting = task.spawn(net.connect, listener.endpoint, {})
+      local refused <close> = assert(listener:accept())
+      assert.equal("ETLSALERT", code_of(refused:recv()))
+      assert.equal("ETLSALERT", code_of(refused:write "x"))
+      assert.equal("ETLSVERIFY", code_of(connecting:join()))
+    end)
+
+  it("goes on behind a close, for what was written", function()
+    local listener <close> = assert(net.listen("tls://127.0.0.1:0", {context = ours}))
+    local connecting = task.spawn(net.connect, listener.endpoint, {context = theirs})
+    local stream = assert(listener:accept())
+    stream:write "last words"
+    stream:close()
+    local client <close> = assert(connecting:join())
+    assert.equal("last words", client:read "a")
+    assert.is_nil((client:read(1)))
+  end)
+
+  it("is done before the handler by serve, and fails to `onerror`", function()
+    local listener = assert(net.listen("tls://127.0.0.1:0", {context = ours}))
+    local served, failed = {}, {}
+    local server = task.spawn(function()
+      listener:serve(function(stream)
+        served[#served + 1] = stream.tls.version
+        stream:write(stream:read())
+      end, {onerror = function(err, stream)
+        failed[#failed + 1] = err.code .. " " .. stream.protocol
+      end})
+    end)
+    local plain = assert(net.connect((listener.endpoint:gsub("^tls", "tcp"))))
+    plain:write "GET / HTTP/1.1\r\n\r\n"
+    plain:read "a"
+    plain:close()
+    local client = assert(net.connect(listener.endpoint, {context = theirs}))
+    client:write "line\n"
+    assert.equal("line", client:read "a")
+    client:close()
+    listener:close()
+    server:join()
+    assert.same({"TLSv1.3"}, served)
+    assert.same({"ETLSPROTO tls"}, failed)
+  end)
+
+  it("that fails under serve without `onerror` is told in one line", function()
+    local result = child.run([[
+      local net, task = require "neap.net", require "neap.task"
+      local cert, key = require "neap.tls".selfsigned {names = {"localhost"}}
+      local listener = assert(net.listen("tls://127.0.0.1:0", {cert = cert, key = key}))
+      task.spawn(function()
+        local plain <close> = assert(net.connect((listener.endpoint:gsub("^tls", "tcp"))))
+        plain:write "GET / HTTP/1.1\r\n\r\n"
+        plain:read "a"
+        listener:close()
+      end)
+      listener:serve(print)
+    ]])
+    assert.equal("", result.stdout)
+    assert.matches("^neap: [^\n]*ETLSPROTO[^\n]*\n$", result.stderr)
+  end)
+end)
+
+describe("what is no TLS", function()
+  local function answer_to(bytes)
+    local a, b = net.socketpair "mem"
+    local server = aside(b.starttls, b, {context = ours, server = true})
+    local writer = task.spawn(function() -- until nobody takes more
+      a:write(bytes)
+      a:flush()
+      a:shutdown()
+    end)
+    local _, err = server:join()
+    b:close()
+    local got = a:read "a"
+    writer:join()
+    a:close()
+    return err, got
+  end
+
+  it("R7: is refused by a server", function()
+    local state = 1
+    local function random(n)
+      local bytes = {}
+      for i = 1, n do
+        state = (state * 1103515245 + 12345) % (1 << 31)
+        bytes[i] = string.char(state >> 16 & 255)
+      end
+      return table.concat(bytes)
+    end
+    for what, bytes in pairs {
+      http = "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+      ssl2 = "\x80\x2e\x01\x00\x02\x00\x15\x00\x00\x00\x10" .. ("\1\0\x80"):rep(7) .. ("x"):rep(16),
+      garbage = random(65536),
+      data = "\23\3\3\0\5hello",
+      long = "\22\3\1\xff\xff" .. ("x"):rep(65535),
+      empty = ("\22\3\1\0\0"):rep(1000),
+      records = ("\22\3\1\64\0" .. ("\1"):rep(16384)):rep(50),
+      alert = "\21\3\1\0\2\2\40",
+    } do
+      local err, got = answer_to(bytes)
+      assert.is_true(err.code == "ETLSPROTO" or err.code == "ETLSALERT" or err.code == "ETLSCUT"
+        or err.code == "ETLSPLAIN", what .. ": " .. tostring(err))
+      assert.is_true(got == "" or got:byte() == 21, what) -- nothing, or an alert
+    end
+  end)
+
+  it("R7: is refused by a client", function()
+    local a, b = net.socketpair "mem"
+    local client = aside(a.starttls, a, {context = theirs, server_name = "localhost"})
+    b:read(5)
+    b:write "220 mail.example ESMTP ready\r\n"
+    assert.equal("ETLSPROTO", code_of(client:join()))
+    a:close()
+    b:close()
+  end)
+
+  it("R7: has an end, where a handshake is to have none", function()
+    local listener <close> = assert(net.listen("tls://127.0.0.1:0", {context = ours}))
+    local peer <close> = assert(net.connect((listener.endpoint:gsub("^tls", "tcp"))))
+    local stream <close> = assert(listener:accept())
+    local record = "\22\3\1\64\0" .. ("\0\0\0\0"):rep(4096)
+    local writer = aside(function()
+      local sum = 0
+      while sum < 100 << 20 do
+        if not peer:write(record) then
+          break
+        end
+        sum = sum + #record
+      end
+      return sum
+    end)
+    assert.equal("ETLSPROTO", code_of(stream:handshake()))
+    stream:reset()
+    assert.is_true(writer:join() < 16 << 20)
+  end)
+
+  it("R7: and versions before 1.2 are refused", function()
+    if process.run({"sh", "-c", "command -v openssl"}).code ~= 0 then
+      pending "the openssl command is not there"
+      return
+    end
+    local listener <close> = assert(net.listen("tls://127.0.0.1:0", {context = ours}))
+    local peer = process.spawn {"openssl", "s_client", "-tls1_1", "-cipher", "ALL:@SECLEVEL=0",
+      "-connect", "127.0.0.1:" .. listener.port, stdin = "null", stdout = "null", stderr = "null"}
+    local stream <close> = assert(listener:accept())
+    local _, err = stream:handshake()
+    assert.equal("ETLSPROTO", err.code)
+    assert.matches("protocol", err.message)
+    stream:close()
+    peer:wait()
+  end)
+end)
+
+for _, kind in ipairs {"tcp", "unix", "mem"} do
+  describe(("a TLS stream over %s"):format(kind), function()
+    local client, server
+
+    transports.each_test("tls:" .. kind, function(a, b)
+      client, server = a, b
+    end)
+
+    it("R3: ends with an error when it is cut", function()
+      local a, near, far, b = with_middle()
+      local there = aside(pass, near, far, 1 << 20, "close")
+      local back = aside(pass, far, near, 1 << 20, "close")
+      shake(a, b)
+      b:write "half of the answ"
+      assert.equal("half", a:read(4))
+      far:reset()
+      near:close()
+      assert.equal(" of the answ", a:recv())
+      for _ = 1, 2 do
+        assert.equal("ETLSCUT", code_of(a:recv()))
+      end
+      assert.equal("ETLSCUT", code_of(a:read "a"))
+      a:close()
+      b:close()
+      there:join()
+      back:join()
+    end)
+
+    it("R4: is written to behind its peer's end, which is told once all is read", function()
+      client:write "question"
+      assert(client:shutdown())
+      assert.equal("EPIPE", code_of(client:write "more"))
+      assert.equal("question", server:read "a")
+      assert.is_nil((server:read(1)))
+      local writer = aside(function()
+        assert(server:write(("answer"):rep(50000)))
+        server:close()
+      end)
+      assert.equal(300000, #client:read "a")
+      assert.is_nil((client:recv()))
+      writer:join()
+    end)
+
+    it("makes one record of the small writes of a run", function()
+      local before = {client:write("a"):flush(), server:recv()}
+      assert.equal("a", before[2])
+      local sent = require "neap.host".socket(client).sent
+      for i = 1, 50 do
+        client:write("line ", i, "\n")
+      end
+      client:flush()
+      server:recv()
+      assert.equal(sent + 391, require "neap.host".socket(client).sent)
+    end)
+
+    it("passes any sizes, in pieces of any size", function()
+      local pieces, all = {}, {}
+      for i = 1, 60 do
+        pieces[i] = transports.pattern(i * i * (i % 3 == 0 and 40 or 1))
+        all[i] = pieces[i]
+      end
+      local text = table.concat(all)
+      local writer = task.spawn(function()
+        assert(client:write(table.unpack(pieces)))
+        assert(client:write(table.unpack(pieces)))
+        client:close()
+      end)
+      assert.is_true(server:read "a" == text .. text)
+      writer:join()
+    end)
+
+    it("says what it is", function()
+      local about = client.tls
+      assert.equal("TLSv1.3", about.version)
+      assert.matches("^TLS_", about.cipher)
+      assert.equal("localhost", about.server_name)
+      assert.is_false(about.server)
+      assert.is_boolean(about.resumed)
+      assert.equal("CN=localhost", about.peer.subject)
+      assert.equal(about.peer.fingerprint, about.chain[1].fingerprint)
+      assert.is_true(server.tls.server)
+      assert.is_nil(server.tls.peer)
+      assert.is_nil(client.fd)
+      assert.matches("TLSv1.3 TLS_", require "neap.host".socket(client).layer)
+      client:close()
+      assert.is_nil(client.tls)
+    end)
+  end)
+end
+
+it("a stream without TLS has no `tls`, and no handshake to do", function()
+  local a, b = net.socketpair()
+  local _ <close> = closing(a, b)
+  assert.is_nil(a.tls)
+  assert.equal(b, b:handshake())
+end)
+
+describe("STARTTLS", function()
+  for _, kind in ipairs {"tcp", "unix", "mem"} do
+    it("begins in the clear, and is the same stream behind it: " .. kind, function()
+      local client, server = transports.pair(kind)
+      local answering = task.spawn(function()
+        assert.equal("STARTTLS", server:read())
+        server:write "220 ready\n"
+        assert.equal(server, server:starttls {context = ours, server = true})
+        assert.equal("secret", server:read())
+        server:write "secret, too\n"
+        server:close()
+      end)
+      local text = tostring(client):match "stream %d+"
+      client:write "STARTTLS\n"
+      assert.equal("220 ready", client:read())
+      assert.equal(client, client:starttls {context = theirs, server_name = "localhost"})
+      assert.equal(text, tostring(client):match "stream %d+")
+      client:write "secret\n"
+      assert.equal("secret, too", client:read "a" :sub(1, -2))
+      answering:join()
+      client:close()
+    end)
+  end
+
+  it("R13: refuses what came in the clear behind it, on either side", function()
+    for _, kind in ipairs {"tcp", "mem"} do
+      local client, server = transports.pair(kind)
+      local _ <close> = closing(client, server)
+      client:write "STARTTLS\nMAIL FROM:<evil>\n"
+      client:flush()
+      assert.equal("STARTTLS", server:read())
+      local ok, err = server:starttls {context = ours, server = true}
+      assert.is_nil(ok)
+      assert.equal("ETLSPLAIN", err.code)
+      assert.equal("ETLSPLAIN", code_of(server:read()))
+      assert.equal("ETLSPLAIN", code_of(server:write "x"))
+      client, server = transports.pair(kind)
+      server:write "220 ready\n250 injected\n"
+      server:flush()
+      assert.equal("220 ready", client:read())
+      ok, err = client:starttls {context = theirs, server_name = "localhost"}
+      assert.is_nil(ok)
+      assert.equal("ETLSPLAIN", err.code)
+      assert.equal("ETLSPLAIN", code_of(client:read()))
+      client:close()
+      server:close()
+    end
+  end)
+
+  it("R13: refuses what arrives in the clear behind it", function()
+    local client, server = net.socketpair()
+    local _ <close> = closing(client, server)
+    local starting = aside(server.starttls, server, {context = ours, server = true})
+    task.yield()
+    client:write "MAIL FROM:<evil>\n"
+    assert.equal("ETLSPROTO", code_of(starting:join()))
+  end)
+
+  it("takes a first record that was only looked at", function()
+    local client, server = net.socketpair()
+    local _ <close> = closing(client, server)
+    local starting = aside(client.starttls, client, {context = theirs, server_name = "localhost"})
+    assert.equal("\22", server:peek(1))
+    assert(server:starttls {context = ours, server = true})
+    assert.equal(client, starting:join())
+  end)
+
+  it("goes over another TLS stream", function()
+    local client, server = transports.pair "tls:tcp"
+    local _ <close> = closing(client, server)
+    assert.same({true, true}, {shake(client, server)})
+    client:write "twice\n"
+    assert.equal("twice", server:read())
+    client:close()
+    assert.is_nil((server:read()))
+  end)
+
+  it("raises for what makes no sense", function()
+    local client, server = net.socketpair()
+    local _ <close> = closing(client, server)
+    for options, what in pairs {
+      [{context = theirs}] = "server_name",
+      [{server = true}] = "'cert' expected",
+      [{server = 1}] = "true or false",
+      [{sever = true}] = "did you mean 'server'",
+      [{context = theirs, ca = cert}] = "there is one",
+      [{context = "x"}] = "tls.context",
+      [{server_name = ""}] = "server_name",
+      [{min_version = "1.1"}] = "1.2",
+      [{alpn = {}}] = "alpn",
+      [{alpn = {("x"):rep(256)}}] = "255 bytes",
+      [{handshake_timeout = 0}] = "above 0",
+    } do
+      assert.error_matches(function()
+        client:starttls(options)
+      end, what)
+    end
+    client:write "still plain\n"
+    assert.equal("still plain", server:read())
+  end)
+end)
+
+describe("what both agree on", function()
+  local function agreed(client, server)
+    local a, b = net.socketpair "mem"
+    local _ <close> = closing(a, b)
+    client.ca, client.server_name = cert, client.server_name or "localhost"
+    server.cert, server.key, server.server = cert, key, true
+    local mine, other = shake(a, b, client, server)
+    return mine == true and a.tls or mine, other == true and b.tls or other
+  end
+
+  it("R9: is the first protocol of the server's that the client has, too", function()
+    local mine, other = agreed({alpn = {"http/1.1", "x"}}, {alpn = {"h2", "x", "http/1.1"}})
+    assert.equal("x", mine.alpn)
+    assert.equal("x", other.alpn)
+    assert.is_nil(agreed({alpn = {"x"}}, {}).alpn)
+    assert.is_nil(agreed({}, {alpn = {"x"}}).alpn)
+    local long = ("y"):rep(255)
+    assert.equal(long, agreed({alpn = {long}}, {alpn = {long}}).alpn)
+    mine, other = agreed({alpn = {"x"}}, {alpn = {"z"}})
+    assert.equal("ETLSALERT", mine.code)
+    assert.equal("ETLSPROTO", other.code)
+    assert.matches("no application protocol", mine.message)
+  end)
+
+  it("is the highest version, and a cipher of both", function()
+    assert.equal("TLSv1.3", agreed({}, {}).version)
+    local old = {min_version = "1.3"}
+    assert.equal("TLSv1.3", agreed({}, old).version)
+    local about = agreed({ciphers = "TLS_CHACHA20_POLY1305_SHA256"}, {})
+    assert.equal("TLS_CHACHA20_POLY1305_SHA256", about.cipher)
+    local _, err = agreed({ciphers = "TLS_AES_128_GCM_SHA256"},
+      {ciphers = "TLS_AES_256_GCM_SHA384"})
+    assert.equal("ETLSPROTO", err.code)
+  end)
+
+  it("R9: is a certificate by the name that the client calls", function()
+    local names = {}
+    for i, name in ipairs {"one.example", "*.two.example"} do
+      local c, k = tls.selfsigned {names = {name}}
+      names[name] = i == 1 and {cert = c, key = k} or assert(tls.context {cert = c, key = k})
+    end
+    local server = assert(tls.context {cert = cert, key = key, names = names})
+    for called, subject in pairs {
+      ["one.example"] = "CN=one.example",
+      ["ONE.example"] = "CN=one.example",
+      ["a.two.example"] = "CN=*.two.example",
+      ["b.a.two.example"] = "CN=localhost",
+      ["elsewhere"] = "CN=localhost",
+    } do
+      local a, b = net.socketpair "mem"
+      local _ <close> = closing(a, b)
+      assert.same({true, true}, {shake(a, b, {verify = false, server_name = called},
+        {context = server, server = true})})
+      assert.equal(subject, a.tls.peer.subject)
+    end
+  end)
+
+  it("R9: or by a function, which may wait, refuse, and fail", function()
+    local c, k = tls.selfsigned {names = {"one.example"}}
+    local one = assert(tls.context {cert = c, key = k})
+    local asked = {}
+    local server = assert(tls.context {cert = cert, key = key, names = function(name, stream)
+      asked[#asked + 1] = name or "none"
+      assert.equal("tls", stream.protocol)
+      task.sleep(0.001)
+      if name == "wrong.example" then
+        error "wrong"
+      elseif name == "closed.example" then
+        stream:close()
+      elseif name == "odd.example" then
+        return 7
+      end
+      if name == "refused.example" then
+        return false
+      end
+      return name == "one.example" and one or nil
+    end})
+    local function try(name)
+      local a, b = net.socketpair "mem"
+      local _ <close> = closing(a, b)
+      local client = task.spawn(function()
+        local _, err = a:starttls {verify = false, server_name = name}
+        return err or a.tls.peer.subject
+      end)
+      local ok, got, err = pcall(b.starttls, b, {context = server, server = true})
+      b:close()
+      return client:join(), ok, ok and err or got
+    end
+    assert.equal("CN=one.example", try "one.example")
+    assert.equal("CN=localhost", try "elsewhere")
+    assert.equal("CN=localhost", try "127.0.0.1")
+    local subject, ok, err = try "refused.example"
+    assert.equal("ETLSCUT", subject.code)
+    assert.is_true(ok)
+    assert.equal("ETLSPROTO", err.code)
+    subject, ok, err = try "wrong.example"
+    assert.equal("ETLSCUT", subject.code)
+    assert.is_false(ok)
+    assert.matches("wrong", err)
+    ok, err = select(2, try "odd.example")
+    assert.is_false(ok)
+    assert.matches("returned a number", err)
+    ok, err = select(2, try "closed.example")
+    assert.is_true(ok)
+    assert.equal("EBADF", err.code)
+    assert.same({"one.example", "elsewhere", "none", "refused.example", "wrong.example",
+      "odd.example", "closed.example"}, asked)
+  end)
+
+  it("R9: but not by a function where a read does the handshake", function()
+    local server = assert(tls.context {cert = cert, key = key, names = function() end})
+    local listener <close> = assert(net.listen("tls://127.0.0.1:0", {context = server}))
+    local connecting = task.spawn(net.connect, listener.endpoint, {context = theirs})
+    local stream = assert(listener:accept())
+    local _, err = stream:recv()
+    assert.equal("ETLSPROTO", err.code)
+    assert.matches("handshake%(%)", err.message)
+    stream:close()
+    assert.is_nil((connecting:join()))
+  end)
+end)
+
+describe("sessions", function()
+  local function visits(server, client, times)
+    local listener <close> = assert(net.listen("tls://127.0.0.1:0", {context = server}))
+    local resumed = {}
+    for i = 1, times do
+      local connecting = task.spawn(net.connect, listener.endpoint, {context = client})
+      local stream <close> = assert(listener:accept())
+      assert(stream:handshake())
+      stream:write "x"
+      local other <close> = assert(connecting:join())
+      other:read(1)
+      resumed[i] = other.tls.resumed
+      assert.equal(resumed[i], stream.tls.resumed)
+    end
+    return resumed
+  end
+
+  it("R9: are resumed by who comes again", function()
+    local client = assert(tls.context {ca = cert})
+    assert.same({false, true, true}, visits(ours, client, 3))
+    assert.same({false}, visits(ours, client, 1)) -- another port
+  end)
+
+  it("R9: are not where the server gives no tickets", function()
+    local server = assert(tls.context {cert = cert, key = key, tickets = false})
+    assert.same({false, false}, visits(server, assert(tls.context {ca = cert}), 2))
+  end)
+
+  it("stay good when the certificate changes", function()
+    local server = assert(tls.context {cert = cert, key = key})
+    local client = assert(tls.context {ca = cert})
+    local listener <close> = assert(net.listen("tls://127.0.0.1:0", {context = server}))
+    for i = 1, 2 do
+      local connecting = task.spawn(net.connect, listener.endpoint, {context = client})
+      local stream <close> = assert(listener:accept())
+      stream:write "x"
+      local other <close> = assert(connecting:join())
+      other:read(1)
+      assert.equal(i == 2, other.tls.resumed)
+      assert(server:set {alpn = {"x"}})
+    end
+  end)
+end)
+
+describe("a context", function()
+  before_each(folder.make)
+  after_each(folder.remove)
+
+  it("reads its files again", function()
+    local path, key_path = folder.write("cert.pem", cert), folder.write("key.pem", key)
+    local context = assert(tls.context {cert = path, key = key_path})
+    local function subject()
+      local a, b = net.socketpair "mem"
+      local _ <close> = closing(a, b)
+      assert.same({true, true}, {shake(a, b, {verify = false, server_name = "x"},
+        {context = context, server = true})})
+      return a.tls.peer.subject
+    end
+    assert.equal("CN=localhost", subject())
+    local c, k = tls.selfsigned {names = {"new.example"}}
+    folder.write("cert.pem", c)
+    local ok, err = context:reload()
+    assert.is_nil(ok)
+    assert.equal("ETLSCERT", err.code)
+    assert.equal("CN=localhost", subject())
+    folder.write("key.pem", k)
+    assert.equal(context, context:reload())
+    assert.equal("CN=new.example", subject())
+    assert(context:set {cert = cert, key = key})
+    assert.equal("CN=localhost", subject())
+  end)
+
+  it("refuses unknown options, and says which may be meant", function()
+    for options, what in pairs {
+      [{cret = "x"}] = "'cret' %(did you mean 'cert'%?%)",
+      [{verify = 1}] = "option 'verify'",
+      [{cert = 1}] = "a string expected",
+      [{names = {1}}] = "option 'names'",
+      [7] = "table",
+    } do
+      assert.error_matches(function()
+        tls.context(options)
+      end, what)
+    end
+    for options, what in pairs {
+      [{nodlay = true, context = theirs}] = "nodelay",
+      [{verfy = true}] = "verify",
+      [{tls = 1}] = "option 'tls'",
+      [{timeout = -1}] = "timeout",
+    } do
+      assert.error_matches(function()
+        net.connect("tls://127.0.0.1:1", options)
+      end, what)
+    end
+    assert.error_matches(function()
+      net.listen "tls://127.0.0.1:0"
+    end, "option 'cert' expected")
+    assert.equal("ECONNREFUSED", code_of(net.connect("tls://127.0.0.1:1", {nodelay = true})))
+  end)
+
+  it("is of other streams by the option `tls`", function()
+    local path = folder.path .. "/socket"
+    for _, endpoint in ipairs {"unix:" .. path, "mem:tls", "tcp://127.0.0.1:0"} do
+      local listener <close> = assert(net.listen(endpoint, {tls = {cert = cert, key = key}}))
+      local connecting = task.spawn(net.connect, (listener.endpoint:gsub("^tls", "tcp")), {
+        tls = {ca = cert, server_name = "a.example"},
+      })
+      local stream <close> = assert(listener:accept())
+      stream:write "hello"
+      stream:close()
+      assert.equal("hello", assert(connecting:join()):read "a")
+    end
+  end)
+
+  it("gives no keys away but to SSLKEYLOGFILE", function()
+    local log = folder.path .. "/keys"
+    local script = [[
+      local net, task, tls = require "neap.net", require "neap.task", require "neap.tls"
+      local cert, key = tls.selfsigned {names = {"x"}}
+      local a, b = net.socketpair()
+      task.all {
+        function() assert(a:starttls {ca = cert, server_name = "x"}) end,
+        function() assert(b:starttls {server = true, cert = cert, key = key}) end,
+      }
+    ]]
+    local result = assert(process.run {"env", "SSLKEYLOGFILE=" .. log, folder.neap, "-e", script})
+    assert.equal("", result.stderr)
+    local file <close> = assert(io.open(log))
+    assert.matches("CLIENT_TRAFFIC_SECRET_0 ", file:read "a")
+  end)
+end)
+
+describe("traces of TLS streams", function()
+  it("show what is written and read, in the clear", function()
+    local trace = require "neap.trace"
+    local tracer = assert(trace.events())
+    local client, server = transports.pair "tls:tcp"
+    local _ <close> = closing(client, server)
+    client:write "in the clear"
+    client:flush()
+    server:recv()
+    tracer:stop()
+    local seen = {}
+    for event in tracer do
+      if event.data then
+        seen[#seen + 1] = event.kind .. " " .. event.data
+      end
+    end
+    assert.same({"write in the clear", "read in the clear"}, seen)
+  end)
+end)
