@@ -59,6 +59,14 @@ for _, kind in ipairs {"tcp", "unix", "mem"} do
       assert.equal(turned "rest", upper:recv())
     end)
 
+    it("keeps its descriptor, which is not its own", function()
+      upper = layers.over(lower, "xor")
+      assert.equal("EOPNOTSUPP", code_of(upper:detach()))
+      assert.equal("EBADF", code_of(lower:detach()))
+      upper:write "on"
+      assert.equal(turned "on", theirs:read(2))
+    end)
+
     it("gets the end that had come before", function()
       theirs:write "last"
       theirs:close()
