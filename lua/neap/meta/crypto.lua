@@ -1,7 +1,7 @@
 ---@meta neap.crypto
 
 --- What protocols need of cryptography: chance, digests, keys, signatures, and the texts
---- that they are carried in. TLS is not here, and ciphers are not: who needs those by
+--- that they are carried in. TLS is `neap.tls`; ciphers are not here: who needs those by
 --- hand takes luaossl, which loads beside it.
 ---
 --- All but `random` and the texts is done by the system's OpenSSL 3, which is loaded when
