@@ -1,7 +1,7 @@
 -- usage: neap http_get.lua [-i] URL
 --
--- Gets http://HOST[:PORT][/PATH] and writes the body to standard output, with -i
--- the status line and the headers before it. HTTP/1.1 (RFC 9112) by hand: a body
+-- Gets http[s]://HOST[:PORT][/PATH] and writes the body to standard output, with
+-- -i the status line and the headers before it. HTTP/1.1 (RFC 9112) by hand: a body
 -- has a known length, comes in chunks, or ends with the connection. Redirects
 -- are not followed. The exit status is 0 for a whole answer with 2xx, else 1.
 
@@ -69,10 +69,11 @@ end
 
 local shows_head = arg[1] == "-i"
 local url = arg[shows_head and 2 or 1] or ""
-local host, path = url:match "^http://([^/?#@%s%c]+)%f[/?#\0]([^#%s%c]*)[^%s%c]*$"
-local endpoint = host and "tcp://" .. host .. (host:find ":%d+$" and "" or ":80")
+local s, host, path = url:match "^http(s?)://([^/?#@%s%c]+)%f[/?#\0]([^#%s%c]*)[^%s%c]*$"
+local endpoint = host and (s == "s" and "tls://" or "tcp://") .. host
+  .. (host:find ":%d+$" and "" or s == "s" and ":443" or ":80")
 if #arg > (shows_head and 2 or 1) or not pcall(endpoints.parse, endpoint) then
-  io.stderr:write("a URL that begins with http://, please\n", io.lines(arg[0])():sub(4), "\n")
+  io.stderr:write("a URL that begins with http:// or https://, please\n", io.lines(arg[0])():sub(4), "\n")
   os.exit(2)
 end
 

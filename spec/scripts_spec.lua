@@ -158,7 +158,7 @@ describe("each script", function()
       {"127.0.0.1", "1", "0"}, {"127.0.0.1", "1", "x"}, {"127.0.0.1", "1", "1", "1"},
     },
     ["http_get.lua"] = {
-      {}, {"-i"}, {"x"}, {"https://x/"}, {"http://"}, {"http://user@x/"}, {"http://x y/"},
+      {}, {"-i"}, {"x"}, {"ftp://x/"}, {"http://"}, {"http://user@x/"}, {"http://x y/"},
       {"http://x/\r\nX: y"}, {"http://x:y:1/"}, {"http://x/", "http://x/"},
     },
     ["udp_echo.lua"] = {{"x"}, {"udp://127.0.0.1"}},

@@ -383,6 +383,7 @@ for _, kind in ipairs {"tcp", "unix", "mem"} do
       assert.is_nil(server.tls.peer)
       assert.is_nil(client.fd)
       assert.matches("TLSv1.3 TLS_", require "neap.host".socket(client).layer)
+      assert.matches("tls TLSv1.3 TLS_", require "neap.repl.lists".socks())
       client:close()
       assert.is_nil(client.tls)
     end)

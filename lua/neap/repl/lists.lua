@@ -180,6 +180,12 @@ local function ends_of(row)
   return cell(from ~= "" and from or "*"), cell(to ~= "" and to or "*")
 end
 
+--- Its protocol; of TLS version and cipher, too.
+local function kind_of(row)
+  local kind = row.protocol or row.kind
+  return row.layer and kind .. " " .. row.layer or kind
+end
+
 --- The sockets: state, bytes that wait in neap on their way in and out (the
 --- kernel's queues are what ss(8) shows), bytes that went in and out, addresses,
 --- descriptor, and who serves or waits. Of a listener IN counts connections.
@@ -193,7 +199,7 @@ function lists.socks(opts)
   for i, row in ipairs(sockets) do
     local from, to = ends_of(row)
     rows[i] = {
-      count(row.id), cell(row.protocol or row.kind), row.state,
+      count(row.id), cell(kind_of(row)), row.state,
       count(row.queued_in), count(row.queued_out),
       count(row.received or row.accepted), count(row.sent),
       from, to, count(row.fd), tasks_of(row, row.box and owner[row.box]),
