@@ -1,8 +1,6 @@
 #include "host/coroutine.h"
 
 #include <lauxlib.h>
-#include <limits.h>
-#include <lualib.h>
 
 #include "host/host.h"
 #include "host/memory.h"
@@ -267,8 +265,6 @@ static int l_isyieldable(lua_State *L) {
 
 
 static int l_running(lua_State *L) {
-  host *h = host_of(L);
-  h->base_shown |= L == h->base;
   lua_pushthread(L);
   lua_pushboolean(L, is_base(L));
   return 2;
@@ -303,46 +299,7 @@ static const luaL_Reg functions[] = {
 };
 
 
-/*
-** debug.getregistry() and debug.getuservalue(u, n?), by which a script can come
-** to the coroutine of any task: see task.c
-*/
-
-static int l_getregistry(lua_State *L) {
-  host_of(L)->laid_open = true;
-  lua_pushvalue(L, LUA_REGISTRYINDEX);
-  return 1;
-}
-
-
-static int l_getuservalue(lua_State *L) {
-  lua_Integer n = luaL_optinteger(L, 2, 1);
-  host_of(L)->laid_open = true;
-  if (lua_type(L, 1) != LUA_TUSERDATA || n < INT_MIN || n > INT_MAX) {
-    luaL_pushfail(L);
-    return 1;
-  }
-  if (lua_getiuservalue(L, 1, (int)n) == LUA_TNONE)
-    return 1;
-  lua_pushboolean(L, true);
-  return 2;
-}
-
-
-static const luaL_Reg revealing[] = {{"getregistry", l_getregistry},
-                                     {"getuservalue", l_getuservalue},
-                                     {NULL, NULL}};
-
-
-void coroutine_reveal(lua_State *L) {
-  luaL_setfuncs(L, revealing, 0);
-}
-
-
 int luaopen_neap_coroutine(lua_State *L) {
-  lua_getglobal(L, LUA_DBLIBNAME);
-  coroutine_reveal(L);
-  lua_pop(L, 1);
   luaL_newlib(L, functions);
   return 1;
 }

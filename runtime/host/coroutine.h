@@ -32,8 +32,4 @@ void coroutine_expect(lua_State *co, int step);
 
 int luaopen_neap_coroutine(lua_State *L); /* the table `coroutine` */
 
-/* The functions of `debug`, on top, by which a script can come to a task's
- * coroutine note that it did. */
-void coroutine_reveal(lua_State *L);
-
 #endif

@@ -49,8 +49,6 @@ struct host {
   unsigned datagrams;
   unsigned handles;            /* other things of the backend: children, ... */
   lua_State *base;             /* the running task's own coroutine */
-  bool base_shown;             /* that was given to the script */
-  bool laid_open;              /* the script may have found what is hidden */
   lua_State *volatile running; /* the innermost coroutine that runs now */
   volatile sig_atomic_t preempt_due; /* a signal came: `watch` is to look */
   volatile sig_atomic_t nudged;      /* system calls are ended: sched/world.h */

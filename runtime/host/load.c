@@ -284,7 +284,6 @@ static int open_string(lua_State *L) {
 
 static int open_debug(lua_State *L) {
   luaopen_debug(L);
-  coroutine_reveal(L);
   traceback_set(L);
   return 1;
 }

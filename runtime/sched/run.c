@@ -392,8 +392,6 @@ int sched_open(lua_State *L) {
     s->alarms[i].at = NEVER;
   s->now = h->world->now(h->outside);
   slots_open(L, s);
-  luaL_getsubtable(L, LUA_REGISTRYINDEX, "_CLIBS"); /* of loadlib.c */
-  s->libraries = luaL_ref(L, LUA_REGISTRYINDEX);
   traceback_init(L);
   cancel_scope_open(L);
   scope_open(L);

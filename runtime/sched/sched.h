@@ -69,7 +69,6 @@ struct task {
   bool outside : 1;   /* the world can end the current wait */
   bool preempted : 1; /* it is to end even if it never waits: preempt.c */
   bool daemon : 1;    /* the program does not wait for it */
-  bool shown : 1;     /* the script has got its coroutine */
   uint32_t since;     /* of the current wait: sched.now in TICKs */
   heap_place timer;   /* in sched.deadlines */
   int status;         /* what ended the last wait */
@@ -104,8 +103,7 @@ struct scope {
   uint32_t mark; /* host_mark; at the end */
 };
 
-/* Of task.slot: none; and so many coroutines are kept. */
-enum { NO_SLOT = -1, IDLE = 64 };
+enum { NO_SLOT = -1 }; /* of task.slot */
 
 /* Before the first task, while there are some, and behind the last. */
 enum phase { BEGINS, RUNS, OVER };
@@ -143,10 +141,7 @@ struct sched {
   int slot_count;   /* that have been used */
   int free_slot;    /* the first of those that are free, or NO_SLOT */
   int task_class;   /* host_class */
-  int idle[IDLE];   /* and those that hold a coroutine */
-  unsigned idle_count;
-  int libraries;      /* registry: Lua's own list of C libraries */
-  heap deadlines;     /* timer.c */
+  heap deadlines;   /* timer.c */
   const char **sites; /* source names of spawn sites, from 1 */
   unsigned site_count;
   const char *reason; /* of sched_interrupt */
@@ -175,12 +170,11 @@ void queue_add(waitq *q, task *t);
 void queue_remove(waitq *q, task *t);
 
 /* Where Lua holds the tasks that have not ended (slots.c).  slot_take is for the
- * Task on top, and pushes a coroutine, which is new or as good as new; slot_free
- * raises nothing, and may keep the coroutine that it is given (NULL: none).  What
- * slot_push finds in a free slot is a number or a coroutine. */
+ * Task on top; slot_free raises nothing.  What slot_push finds in a free slot is a
+ * number. */
 void slots_open(lua_State *L, struct sched *s);
-lua_State *slot_take(lua_State *L, struct sched *s, int *slot);
-void slot_free(lua_State *L, struct sched *s, int slot, lua_State *co);
+int slot_take(lua_State *L, struct sched *s);
+void slot_free(lua_State *L, struct sched *s, int slot);
 void slot_push(lua_State *L, const struct sched *s, int slot);
 
 /* Deadlines (timer.c) */

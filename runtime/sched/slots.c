@@ -3,9 +3,7 @@
 **
 ** They lie in pages, small tables of one size: a table that grows with the tasks
 ** would be up to twice as large as it need be, and leave as much behind when it
-** moves.  A free slot holds the number of the next free one, or the coroutine of a
-** task that has ended, for the next task: with its stack and what its calls took
-** it is the dearest part of a short one.
+** moves.  A free slot holds the number of the next free one.
 */
 
 #include "sched/sched.h"
@@ -51,8 +49,7 @@ void slots_open(lua_State *L, struct sched *s) {
 }
 
 
-/* Put the Task at index `from` into a slot of no use to anyone. */
-static int take_free(lua_State *L, struct sched *s, int from) {
+int slot_take(lua_State *L, struct sched *s) {
   add_page(L, s);
   bool new = s->free_slot == NO_SLOT;
   int slot = new ? s->slot_count : s->free_slot;
@@ -60,48 +57,17 @@ static int take_free(lua_State *L, struct sched *s, int from) {
   s->slot_count += new;
   if (!new)
     s->free_slot = next_free(L, slot);
-  lua_pushvalue(L, from);
+  lua_pushvalue(L, -3);
   lua_rawseti(L, -2, slot % PAGE + 1);
   lua_pop(L, 2);
   return slot;
 }
 
 
-/* Put the Task at index `from` in the place of a coroutine, and push that. */
-static int take_idle(lua_State *L, struct sched *s, int from) {
-  int slot = s->idle[--s->idle_count];
+void slot_free(lua_State *L, struct sched *s, int slot) {
   push_page(L, s, slot);
-  lua_rawgeti(L, -1, slot % PAGE + 1);
-  lua_pushvalue(L, from);
-  lua_rawseti(L, -3, slot % PAGE + 1);
-  lua_replace(L, -3);
-  lua_pop(L, 1);
-  return slot;
-}
-
-
-lua_State *slot_take(lua_State *L, struct sched *s, int *slot) {
-  int from = lua_gettop(L);
-  if (s->idle_count > 0 && !s->host->laid_open) {
-    *slot = take_idle(L, s, from);
-    return lua_tothread(L, -1);
-  }
-  lua_State *co = lua_newthread(L);
-  *slot = take_free(L, s, from);
-  return co;
-}
-
-
-void slot_free(lua_State *L, struct sched *s, int slot, lua_State *co) {
-  push_page(L, s, slot);
-  if (co != NULL && s->idle_count < IDLE) {
-    lua_pushthread(co);
-    lua_xmove(co, L, 1);
-    s->idle[s->idle_count++] = slot;
-  } else {
-    lua_pushinteger(L, s->free_slot);
-    s->free_slot = slot;
-  }
+  lua_pushinteger(L, s->free_slot);
+  s->free_slot = slot;
   lua_rawseti(L, -2, slot % PAGE + 1);
   lua_pop(L, 2);
 }

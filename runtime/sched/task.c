@@ -230,13 +230,10 @@ static void check_callable(lua_State *L, int index) {
 
 /* Push a coroutine that is to run the function at index `body`, and nargs
  * arguments above it, for the Task on top. */
-static lua_State *push_coroutine(lua_State *L, task *t, int body, int nargs) {
-  struct sched *s = sched_of(L);
-  lua_State *co = slot_take(L, s, &t->slot);
-  if (!lua_checkstack(co, nargs + LUA_MINSTACK)) {
-    slot_free(L, s, t->slot, NULL);
+static lua_State *push_coroutine(lua_State *L, int body, int nargs) {
+  lua_State *co = lua_newthread(L);
+  if (!lua_checkstack(co, nargs + LUA_MINSTACK))
     luaL_error(L, "too many arguments to spawn");
-  }
   lua_pushcfunction(co, task_main);
   lua_pushvalue(L, -2);
   lua_xmove(L, co, SELF);
@@ -255,7 +252,7 @@ static task *spawn(lua_State *L, scope *into, int nargs, bool served) {
   check_callable(L, body);
   luaL_checkstack(L, nargs + 6, "spawn");
   task *t = task_new(L, s, served);
-  lua_State *co = push_coroutine(L, t, body, nargs);
+  lua_State *co = push_coroutine(L, body, nargs);
   lua_setiuservalue(L, -2, RESULTS);
   if (served) {
     lua_pushvalue(L, body + 1);
@@ -263,6 +260,7 @@ static task *spawn(lua_State *L, scope *into, int nargs, bool served) {
   }
   lua_replace(L, body);
   lua_settop(L, body);
+  t->slot = slot_take(L, s);
   scope_add(into != NULL ? into : s->root, t);
   t->co = co;
   s->live++;
@@ -365,23 +363,6 @@ static void abandon_cancel_scopes(lua_State *L, task *t) {
 }
 
 
-/* The coroutine of a task that has ended, if the next one may have it; or NULL.
- *
- * Nobody must find two tasks in one coroutine.  So that is not used again if a
- * script or a C library may have got hold of it: coroutine.running gave it to the
- * script; the registry or a user value did, from then on those of all tasks; the
- * debug library hooked it; or there are C libraries, any of which may have asked
- * for it. */
-static lua_State *unknown(lua_State *L, struct sched *s, const task *t) {
-  if (t->shown || s->host->laid_open || lua_gethook(t->co) != NULL)
-    return NULL;
-  lua_rawgeti(L, LUA_REGISTRYINDEX, s->libraries);
-  bool none = lua_rawlen(L, -1) == 0;
-  lua_pop(L, 1);
-  return none ? t->co : NULL;
-}
-
-
 static void end(struct sched *s, task *t, int result) {
   lua_State *L = s->host->L;
   if (result != LUA_OK)
@@ -392,7 +373,7 @@ static void end(struct sched *s, task *t, int result) {
   timer_drop(s, t);
   if (t->interrupt)
     cancel_scope_forget(L, t); /* its cancellation */
-  slot_free(L, s, t->slot, result == LUA_OK ? unknown(L, s, t) : NULL);
+  slot_free(L, s, t->slot);
   t->co = t->parked = NULL;
   s->live--;
   s->daemon -= t->daemon;
@@ -419,8 +400,6 @@ void task_run(struct sched *s, task *t) {
   lua_gc(L, LUA_GCCOLLECT);
 #endif
   int result = lua_resume(t->co, L, nargs, &n);
-  t->shown |= s->host->base_shown;
-  s->host->base_shown = false;
   s->host->base = NULL;
   s->host->running = NULL;
   s->current = NULL;
