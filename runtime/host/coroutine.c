@@ -3,11 +3,6 @@
 #include <lauxlib.h>
 
 #include "host/host.h"
-#include "host/memory.h"
-
-#ifdef NEAP_LUA_STATE
-#include <lstate.h>
-#endif
 
 /* Lua 5.4.4 crashes in a chain of some thousand closings through <close>. */
 enum { CLOSE_DEPTH = 150 };
@@ -29,48 +24,6 @@ bool coroutine_parked(lua_State *co) {
   return lua_status(co) == LUA_YIELD && lua_gettop(co) >= COROUTINE_MARK &&
          lua_touserdata(co, -1) == &mark;
 }
-
-
-/* Lua's own structures are known where its sources are: elsewhere only the
- * first step does something. */
-#ifdef NEAP_LUA_STATE
-
-enum { BUSY_STACK = 32 * sizeof(StackValue) }; /* of a task in recv, mostly */
-
-#if LUA_VERSION_RELEASE_NUM > 50404
-#define STACK(co) ((co)->stack.p)
-#else
-#define STACK(co) ((co)->stack)
-#endif
-
-
-void coroutine_expect(lua_State *co, int step) {
-  const CallInfo *ci;
-  switch (step) {
-  case 0:
-    memory_expect(co, sizeof *co);
-    break;
-  case 1:
-    memory_expect(co->ci, sizeof *co->ci);
-    memory_expect(STACK(co), BUSY_STACK);
-    break;
-  default:
-    ci = co->ci->previous;
-    if (ci != NULL)
-      memory_expect(ci, sizeof *ci);
-  }
-}
-
-#else
-
-enum { STATE = 208 }; /* bytes of one, or so */
-
-void coroutine_expect(lua_State *co, int step) {
-  if (step == 0)
-    memory_expect(co, STATE);
-}
-
-#endif
 
 
 const void *coroutine_base(lua_State *co) {

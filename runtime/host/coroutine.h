@@ -25,11 +25,6 @@ bool coroutine_parked(lua_State *co);
 /* The task's own coroutine (host.base) whose wait a parked co is in. */
 const void *coroutine_base(lua_State *co);
 
-/* co is resumed soon: have fetched what that touches.  The steps follow each
- * other after a while, for each needs what the last has fetched. */
-enum { COROUTINE_STEPS = 3 };
-void coroutine_expect(lua_State *co, int step);
-
 int luaopen_neap_coroutine(lua_State *L); /* the table `coroutine` */
 
 #endif

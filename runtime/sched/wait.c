@@ -7,7 +7,7 @@
 #include <lauxlib.h>
 #include <math.h>
 
-#include "host/memory.h"
+#include "host/coroutine.h"
 #include "sched/sched.h"
 
 
@@ -49,17 +49,6 @@ int wait_wake_all(waitq *q, int status) {
   while (wait_wake(q, status))
     n++;
   return n;
-}
-
-
-void wait_expect(const waitq *q, int step) {
-  task *t = q->head;
-  if (t == NULL)
-    return;
-  if (step == 0)
-    memory_expect(&t->state, sizeof *t - offsetof(task, state));
-  else
-    coroutine_expect(t->co, step - 1);
 }
 
 

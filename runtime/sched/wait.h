@@ -31,8 +31,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "host/coroutine.h"
-
 struct task;
 
 /* Tasks that wait for one thing, first come first woken.  All zero is empty.
@@ -104,11 +102,6 @@ bool wait_wake(waitq *q, int status);
 
 /* Wake all; returns how many. */
 int wait_wake_all(waitq *q, int status);
-
-/* The first task of q is woken soon: have fetched what that touches, as by
- * coroutine_expect. */
-enum { WAIT_STEPS = COROUTINE_STEPS + 1 };
-void wait_expect(const waitq *q, int step);
 
 static inline bool wait_idle(const waitq *q) {
   return q->head == NULL;

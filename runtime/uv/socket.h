@@ -67,11 +67,6 @@ ssize_t wire_read(wire *w, char *bytes, size_t n);
 /* The ready of an open stream's watch. */
 void wire_ready(watch *x, uint32_t events);
 
-/* w's event is delivered soon: have fetched what that touches, as by
- * coroutine_expect.  It may have been closed. */
-enum { WIRE_STEPS = WAIT_STEPS + 1 };
-void wire_expect(watch *w, int step);
-
 /* Ask epoll for what the stream wants, no more and no less: after something
  * else had the descriptor in the epoll.  0 or -errno. */
 int wire_settle(wire *w);

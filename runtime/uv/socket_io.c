@@ -214,16 +214,6 @@ void wire_ready(watch *x, uint32_t events) {
 }
 
 
-/* Before the first step nothing is known of it but its address. */
-void wire_expect(watch *x, int step) {
-  const stream *s = wire_stream((wire *)x);
-  if (step == 0)
-    memory_expect(&s->host, sizeof *s - offsetof(stream, host) + sizeof *x);
-  else if (x->ready == wire_ready)
-    wait_expect(&s->readers, step - 1);
-}
-
-
 stream *wire_new(host *h, const transport *t, int fd, bool connecting) {
   stream *s = stream_new(h, t, connecting);
   wire *w = wire_of(s);

@@ -152,31 +152,9 @@ static void deliver(loop *l, const struct epoll_event *e) {
 }
 
 
-/* With so many streams, what an event touches is in the caches no longer: it
- * would wait for memory some twenty times.  The other half of a core's second
- * cache is the kernel's. */
-enum { MANY_STREAMS = 128 };
-
-
-/* Have fetched, in the turn of event i, what those that follow need. */
-static void look_ahead(const loop *l, int i, int n) {
-  for (int step = 0; step < WIRE_STEPS; step++) {
-    int next = i + WIRE_STEPS - step;
-    watch *const *place =
-        next < n ? place_of(l, (uint32_t)l->events[next].data.u64) : NULL;
-    if (place != NULL && *place != NULL)
-      wire_expect(*place, step);
-  }
-}
-
-
 void watch_deliver(loop *l, int n) {
-  bool many = l->host->streams >= MANY_STREAMS;
-  for (int i = 0; i < n; i++) {
-    if (many)
-      look_ahead(l, i, n);
+  for (int i = 0; i < n; i++)
     deliver(l, &l->events[i]);
-  }
   if (n > 0)
     round_run(l->host);
 }
