@@ -149,7 +149,7 @@ static inline uint32_t host_mark(const void *own) {
 
 /* The userdata at index if it is of a class whose objects have this size and end
  * with the class's mark; or NULL.  luaL_checkudata looks the class up by its name,
- * which costs a fifth of an echoed message. */
+ * which costs a fifth of an echoed message (docs/performance.md). */
 static inline void *host_marked(lua_State *L, int index, size_t size,
                                 const void *own) {
   char *p = lua_touserdata(L, index);

@@ -36,7 +36,7 @@ static outbox *take(host *h) {
 
 
 static void give_back(host *h, outbox *o) {
-  pool_give(&net_of(h)->outboxes, o, FREE_OUTBOXES);
+  pool_give(&net_of(h)->outboxes, o, TOGETHER);
 }
 
 
@@ -44,7 +44,7 @@ static void link_dirty(stream *s) {
   struct net *n = net_of(s->host);
   if (s->linked)
     return;
-  if (n->dirty_count == FREE_OUTBOXES)
+  if (n->dirty_count == TOGETHER)
     net_flush(s->host); /* no more than so many gather at a time */
   s->linked = true;
   n->dirty[n->dirty_count++] = s;

@@ -14,9 +14,9 @@
 #include "net/stream.h"
 
 enum {
-  GATHER = 16 * 1024,     /* bytes gathered before they are sent anyway */
-  HIGH_WATER = 64 * 1024, /* bytes kept, in or out, before the peer or the
-                             writer is slowed */
+  GATHER = 16 * 1024,    /* bytes gathered before they are sent anyway */
+  HIGH_WATER = 64 * 1024 /* bytes kept, in or out, before the peer or the
+                            writer is slowed */
 };
 
 typedef struct chunk chunk;

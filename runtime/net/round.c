@@ -56,7 +56,7 @@ void round_hand(stream *s, size_t n) {
   stream_data(s, round_room(h), n);
   r->lent[r->count++] = s;
   r->used += lines(n);
-  if (r->count >= ROUND_GROUP || r->used >= ROUND_BYTES)
+  if (r->count >= TOGETHER || r->used >= ROUND_BYTES)
     round_run(h);
 }
 
@@ -97,7 +97,7 @@ static bool lend_more(rounds *r, stream *s) {
     return false;
   if (r->count > 0 && r->lent[r->count - 1] == s)
     return true;
-  if (r->count == ROUND_GROUP + ROUND_MORE - 1) /* one is who was read */
+  if (r->count == TOGETHER + ROUND_MORE - 1) /* one is who was read */
     return false;
   r->lent[r->count++] = s;
   return true;

@@ -10,13 +10,11 @@
 
 #include "host/pool.h"
 #include "net/backend.h"
+#include "sched/world.h"
 
-/* Outboxes in the pool, and streams that gather at a time (outbox.h). */
-enum { FREE_OUTBOXES = 16 };
-
-/* Streams whose readers run together, and those that their lower ones make more at
- * once (round.h). */
-enum { ROUND_GROUP = 16, ROUND_MORE = 8 };
+/* Streams that lower ones make more at once, whose readers then run together
+ * (round.h). */
+enum { ROUND_MORE = 8 };
 
 /* A call behind the current batch of events.  Embedded in what is to be freed. */
 typedef struct later later;
@@ -30,7 +28,7 @@ typedef struct rounds {
   size_t used; /* of it, by what was handed up and is not kept yet */
   char *made;  /* as the two above, for what layers hand up; NULL: none has */
   size_t made_used;
-  stream *lent[ROUND_GROUP + ROUND_MORE]; /* whose that is */
+  stream *lent[TOGETHER + ROUND_MORE]; /* whose that is */
   unsigned count;
   bool gives;          /* what arrives now is to be copied */
   bool lends;          /* what layers hand up now is followed by a round */
@@ -44,7 +42,7 @@ struct net {
   stream *streams;   /* all whose bodies live, the newest first */
   listener *listeners;
   datagram *datagrams;
-  stream *dirty[FREE_OUTBOXES]; /* those with gathered bytes; NULL: no more */
+  stream *dirty[TOGETHER]; /* those with gathered bytes; NULL: no more */
   unsigned dirty_count;
   pool outboxes;      /* free ones */
   datagram *gathered; /* those with gathered messages */

@@ -14,23 +14,17 @@
 #include "sched/turn.h"
 
 /* So long tasks run before the world is asked again, and one task before others
- * come first: in ticks of the world, some ms. */
-enum { TURN = 4 * 1000 * 1000, SLICE = TURN / 2 };
+ * come first; and what is long for a few of them: in ticks of the world, some ms. */
+enum { TURN = 4 * 1000 * 1000, SLICE = TURN / 2, LONG = TURN / 4 };
 
 /* The ticks are looked at after some *steps*: runs of a task, and verbs that were
- * done at once.  After each, while a quarter of a turn passes from look to look;
- * else after ever more of them, up to STRIDE.  So many looks end a turn by
- * themselves: there are worlds whose time stands still meanwhile. */
+ * done at once.  After each, while LONG passes from look to look; else after ever
+ * more of them, up to STRIDE.  So many looks end a turn by themselves: there are
+ * worlds whose time stands still meanwhile. */
 enum { STRIDE = 16, LOOKS = 100 };
 
-/* What tasks write leaves when so many have run: the code of the kernel and
- * that of Lua, which hardly fit into the caches together, are then each run
- * through several times.  Unless they are few, or take so long, in ticks, that
- * waiting for each other would be felt. */
-enum { TOGETHER = 16, FEW = 4, LONG_RUN = 50 * 1000 };
-
-/* So many times behind one that took long, the next ones are taken to do so. */
-enum { HASTE = 64 };
+/* So few tasks are no group (TOGETHER): what each writes leaves behind it. */
+enum { FEW = 4 };
 
 
 static struct sched *sched_of(lua_State *L) {
@@ -62,7 +56,7 @@ static void begin_turn(struct sched *s) {
 
 static void look(struct sched *s) {
   uint64_t now = ticks(s);
-  if (now - s->looked >= TURN / 4)
+  if (now - s->looked >= LONG)
     s->stride = 1;
   else if (s->stride < STRIDE)
     s->stride *= 4;
@@ -189,14 +183,12 @@ static void run_some(struct sched *s, unsigned n, bool hasty) {
 }
 
 
-/* Where tasks take long, it is felt for some time. */
+/* Where the last ones took so long that waiting for each other would be felt, these
+ * don't. */
 static void run_together(struct sched *s, unsigned n) {
   uint64_t start = ticks(s);
-  run_some(s, n, s->haste > 0);
-  if (ticks(s) - start > (uint64_t)n * LONG_RUN)
-    s->haste = HASTE;
-  else if (s->haste > 0)
-    s->haste--;
+  run_some(s, n, s->hasty);
+  s->hasty = ticks(s) - start >= LONG;
 }
 
 

@@ -127,7 +127,7 @@ struct sched {
   bool sliced;      /* it has one */
   bool spent;       /* it is over: the world, and others, come first */
   bool crowded;     /* tasks wait for the world to be asked */
-  uint8_t haste;    /* so often yet, what a task has written leaves at once */
+  bool hasty;       /* tasks take long: each one's writes leave at once */
   unsigned outside; /* waits that the world can end */
   scope *root;
   scope *side;      /* of what the program does not wait for; NULL: none yet */

@@ -18,6 +18,11 @@
 
 #define NEVER UINT64_MAX
 
+/* What so many tasks write leaves behind the last of them: the code of the kernel and
+ * that of Lua, which hardly fit into the caches together, are then each run through
+ * several times.  So as many streams are read together, and gather at a time. */
+enum { TOGETHER = 16 };
+
 struct host;
 
 typedef struct world world;
