@@ -13,5 +13,5 @@ return {
   udp = {instructions = 1750, calls = 0.2},
   idle = {bytes = 1650}, -- of resident memory a connection: bench/idle.lua
   start = {instructions = 750000, calls = 84},
-  start_net = {instructions = 1080000, calls = 84},
+  start_net = {instructions = 1110000, calls = 84},
 }
