@@ -591,11 +591,12 @@ describe("what both agree on", function()
     assert.equal("CN=localhost", try "elsewhere")
     assert.equal("CN=localhost", try "127.0.0.1")
     local subject, ok, err = try "refused.example"
-    assert.equal("ETLSCUT", subject.code)
+    assert.equal("ETLSALERT", subject.code)
+    assert.matches("unrecognized name", subject.message)
     assert.is_true(ok)
     assert.equal("ETLSPROTO", err.code)
     subject, ok, err = try "wrong.example"
-    assert.equal("ETLSCUT", subject.code)
+    assert.equal("ETLSALERT", subject.code)
     assert.is_false(ok)
     assert.matches("wrong", err)
     ok, err = select(2, try "odd.example")
@@ -661,6 +662,21 @@ describe("sessions", function()
       other:read(1)
       assert.equal(i == 2, other.tls.resumed)
       assert(server:set {alpn = {"x"}})
+    end
+  end)
+
+  it("are no good where the server looks at its clients in another way since", function()
+    local server = assert(tls.context {cert = cert, key = key})
+    local client = assert(tls.context {ca = cert})
+    local listener <close> = assert(net.listen("tls://127.0.0.1:0", {context = server}))
+    for _ = 1, 2 do
+      local connecting = task.spawn(net.connect, listener.endpoint, {context = client})
+      local stream <close> = assert(listener:accept())
+      stream:write "x"
+      local other <close> = assert(connecting:join())
+      other:read(1)
+      assert.is_false(other.tls.resumed)
+      assert(server:set {verify = "optional", ca = cert})
     end
   end)
 end)

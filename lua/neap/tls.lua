@@ -232,7 +232,7 @@ function make(given)
   into.verify = verify ~= false
   into.clients = type(verify) == "string" and verify or nil
   into.chooses = given.names ~= nil and not into.names
-  into.tickets = given.tickets ~= false and not into.chooses
+  into.tickets = given.tickets ~= false
   into.alpn = protocols(given.alpn)
   into.min_version = given.min_version
   into.timeout = given.handshake_timeout or 10

@@ -279,11 +279,11 @@
   X(SSL_set_accept_state) \
   X(SSL_set_alpn_protos) \
   X(SSL_set_bio) \
-  X(SSL_set_cert_cb) \
   X(SSL_set_connect_state) \
   X(SSL_set_ex_data) \
   X(SSL_set_info_callback) \
   X(SSL_set_session) \
+  X(SSL_set_session_id_context) \
   X(SSL_set_shutdown) \
   X(SSL_set_verify) \
   X(SSL_shutdown) \

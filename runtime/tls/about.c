@@ -35,6 +35,14 @@ static SSL *hold_session(lua_State *L, stream *s) {
 }
 
 
+/* A server is called by name only. */
+static void push_called(lua_State *L, stream *s) {
+  const char *name = tls_of(s)->expected;
+  bool is_name = name != NULL && !verify_is_address(name);
+  lua_pushstring(L, is_name ? name : NULL);
+}
+
+
 static void set_protocol(lua_State *L, const SSL *ssl) {
   const unsigned char *alpn = NULL;
   unsigned n = 0;
@@ -73,11 +81,12 @@ void tls_about(lua_State *L, stream *s) {
     lua_replace(L, -2);
     return;
   }
+  push_called(L, s);
   lua_createtable(L, 0, 8);
+  lua_insert(L, -2);
+  lua_setfield(L, -2, "server_name");
   set_text(L, "version", SSL_get_version(ssl));
   set_text(L, "cipher", SSL_CIPHER_get_name(SSL_get_current_cipher(ssl)));
-  set_text(L, "server_name",
-           SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name));
   set_flag(L, "server", server);
   set_flag(L, "resumed", SSL_session_reused(ssl));
   set_protocol(L, ssl);

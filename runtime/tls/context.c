@@ -116,6 +116,7 @@ static tls_context **make(lua_State *L) {
     lua_error(L);
   *held = memory_new(sizeof **held);
   (*held)->refs = 1;
+  (*held)->identity = host_serial(host_of(L));
   note(L, *held);
   lua_pushliteral(L, "given");
   lua_rawget(L, SETTINGS);
@@ -151,7 +152,8 @@ int context_lua(lua_State *L) {
 
 /*
 ** swap(context, other): what one is, the other is from now on.  Sessions of clients
-** and tickets of servers stay good.
+** and tickets of servers stay good, but for those of servers that look at their
+** clients: the rules may be others now.
 */
 
 int context_swap_lua(lua_State *L) {
@@ -162,6 +164,8 @@ int context_swap_lua(lua_State *L) {
       SSL_CTX_get_tlsext_ticket_keys(a->now.ssl, keys, n) == 1)
     SSL_CTX_set_tlsext_ticket_keys(b->now.ssl, keys, n);
   OPENSSL_cleanse(keys, sizeof keys);
+  if ((a->now.clients | b->now.clients) != SSL_VERIFY_NONE)
+    a->identity = host_serial(host_of(L));
   tls_settings old = a->now;
   a->now = b->now;
   b->now = old;

@@ -41,6 +41,7 @@ enum { SAVED = 64 }; /* sessions of a context's clients, at most */
 
 struct tls_context {
   unsigned refs;
+  unsigned identity; /* what its clients have shown counts for this one only */
   tls_settings now;
   tls_saved saved[SAVED];
   unsigned oldest;

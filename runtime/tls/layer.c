@@ -180,16 +180,12 @@ void tls_begin(stream *s) {
 
 void tls_go_on(stream *s, tls_context *c, bool refuse) {
   tls *t = tls_of(s);
-  bool waited = t->choosing;
-  if (c != NULL) {
-    SSL_set_SSL_CTX(t->ssl, c->now.ssl);
-    SSL_set_verify(t->ssl, c->now.clients, verify_look);
-  }
+  if (c != NULL)
+    session_use(s, c);
   t->chosen = true;
   if (refuse)
-    tls_fail(s, ERROR_TLS_PROTO, "the name that the peer calls is refused");
-  else if (waited)
-    feed(s, NULL, 0);
+    session_fail(s, ERROR_TLS_PROTO, "the name that the peer calls is refused");
+  feed(s, NULL, 0);
 }
 
 

@@ -117,8 +117,7 @@ static int await(lua_State *L, stream *s) {
 
 static int push_called(lua_State *L, stream *s) {
   lua_pushboolean(L, false);
-  lua_pushstring(L,
-                 SSL_get_servername(tls_of(s)->ssl, TLSEXT_NAMETYPE_host_name));
+  lua_pushstring(L, tls_of(s)->expected);
   return 2;
 }
 

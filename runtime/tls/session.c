@@ -27,7 +27,7 @@ enum { AROUND = 32 };
 /* Bytes of a record; pieces that are smaller are joined. */
 enum { RECORD = 16 * 1024, JOINED = 4 * 1024 };
 
-enum { WORDS = 512 };
+enum { WORDS = 512, NAME = 256 };
 
 
 stream *session_stream(const SSL *ssl) {
@@ -94,7 +94,7 @@ static void judge(stream *s, int result) {
   case SSL_ERROR_WANT_WRITE:
   case SSL_ERROR_ZERO_RETURN:
     break;
-  case SSL_ERROR_WANT_X509_LOOKUP:
+  case SSL_ERROR_WANT_CLIENT_HELLO_CB:
     t->choosing = true;
     break;
   default:
@@ -107,21 +107,66 @@ static void judge(stream *s, int result) {
 ** The beginning and the end
 */
 
-/* For a name that has a context of its own, or when the script has chosen one. */
-static int choose(SSL *ssl, void *about) {
+/* The host's name in a client's hello (RFC 6066, 3), in to; false: it calls none. */
+static bool read_called(SSL *ssl, char to[NAME]) {
+  enum { HEAD = 5, HOST = 0 };
+  const unsigned char *x;
+  size_t n, size;
+  if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &x, &n) != 1 ||
+      n < HEAD || x[2] != HOST)
+    return false;
+  size = (size_t)x[3] << 8 | x[4];
+  if (size == 0 || size >= NAME || size != n - HEAD ||
+      memchr(x + HEAD, '\0', size) != NULL)
+    return false;
+  memcpy(to, x + HEAD, size);
+  to[size] = '\0';
+  return true;
+}
+
+
+/* What a client has shown to one context counts for no other. */
+static void set_identity(SSL *ssl, const tls_context *c) {
+  unsigned char id[sizeof c->identity];
+  memcpy(id, &c->identity, sizeof id);
+  SSL_set_session_id_context(ssl, id, sizeof id);
+}
+
+
+void session_use(stream *s, tls_context *c) {
+  tls *t = tls_of(s);
+  context_hold(c);
+  context_release(t->context);
+  t->context = c;
+  SSL_set_SSL_CTX(t->ssl, c->now.ssl);
+  SSL_set_verify(t->ssl, c->now.clients, verify_look);
+  set_identity(t->ssl, c);
+}
+
+
+/* Before anything of the hello is looked at, also the session that it wants to
+ * resume. */
+int session_choose(SSL *ssl, int *alert, void *about) {
+  char name[NAME];
   stream *s = session_stream(ssl);
   tls *t = tls_of(s);
   (void)about;
-  const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+  if (t->failed != 0) {
+    *alert = SSL_AD_UNRECOGNIZED_NAME;
+    return SSL_CLIENT_HELLO_ERROR;
+  }
   if (t->chosen)
-    return 1;
+    return SSL_CLIENT_HELLO_SUCCESS;
+  if (t->expected == NULL && read_called(ssl, name))
+    t->expected = memory_text(name, strlen(name));
   if (t->context->now.chooses)
-    return -1;
-  tls_context *c = name != NULL ? context_find(t->context, name) : NULL;
+    return SSL_CLIENT_HELLO_RETRY;
   t->chosen = true;
+  tls_context *c =
+      t->expected != NULL ? context_find(t->context, t->expected) : NULL;
   if (c != NULL)
-    tls_go_on(s, c, false);
-  return 1;
+    session_use(s, c);
+  return SSL_CLIENT_HELLO_SUCCESS;
 }
 
 
@@ -148,8 +193,7 @@ static int expect_client(stream *s) {
   const tls_settings *now = &t->context->now;
   SSL_set_accept_state(t->ssl);
   SSL_set_verify(t->ssl, now->clients, verify_look);
-  if (now->name_count > 0 || now->chooses)
-    SSL_set_cert_cb(t->ssl, choose, NULL);
+  set_identity(t->ssl, t->context);
   return verify_expect(s);
 }
 

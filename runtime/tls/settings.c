@@ -322,7 +322,7 @@ static void set_rules(lua_State *L, SSL_CTX *c) {
   SSL_CTX_set_session_cache_mode(c, SSL_SESS_CACHE_CLIENT |
                                         SSL_SESS_CACHE_NO_INTERNAL);
   SSL_CTX_sess_set_new_cb(c, save_session);
-  SSL_CTX_set_session_id_context(c, (const unsigned char *)"neap", 4);
+  SSL_CTX_set_client_hello_cb(c, session_choose, NULL);
   SSL_CTX_set_alpn_select_cb(c, choose_protocol, NULL);
   if (secure_getenv("SSLKEYLOGFILE") != NULL)
     SSL_CTX_set_keylog_callback(c, log_key);

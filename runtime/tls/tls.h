@@ -46,11 +46,12 @@ typedef struct tls {
   SSL *ssl;   /* NULL: not yet, or no more */
   char *kept; /* of the peer's first record; or NULL */
   uint32_t kept_size;
-  uint32_t silent;    /* bytes that came to nothing for the script */
-  char *expected;     /* client: whom the certificate is to name; or NULL */
-  char *key;          /* client: by which its session is saved; or NULL */
-  char *refused;      /* why the peer's certificate is, in words; or NULL */
-  char *why;          /* it has failed, in words; or NULL */
+  uint32_t silent; /* bytes that came to nothing for the script */
+  char *expected;  /* client: whom the certificate is to name; server: whom the
+                     client calls; or NULL */
+  char *key;       /* client: by which its session is saved; or NULL */
+  char *refused;   /* why the peer's certificate is, in words; or NULL */
+  char *why;       /* it has failed, in words; or NULL */
   stream *next, **at; /* in the list of those whose handshakes are under way */
   uint64_t deadline;
   int16_t failed; /* negative status */
@@ -86,12 +87,16 @@ void tls_begin(stream *s);
 /* It has failed, and who waits for it is told. */
 void tls_fail(stream *s, int status, const char *words);
 
-/* By a context for the name that the peer called us (NULL: that of before); or refuse
- * that one.  Takes no reference over. */
+/* It waits for this: by a context for the name that the peer calls us (NULL: that of
+ * before); or refuse that one. */
 void tls_go_on(stream *s, tls_context *c, bool refuse);
 
 /* session.c: make the SSL; 0 or a negative status. */
 int session_open(stream *s);
+
+/* A server's goes on with that context; and which one, by the client's hello. */
+void session_use(stream *s, tls_context *c);
+int session_choose(SSL *ssl, int *alert, void *about);
 
 /* Give what has arrived to it: bytes for the script are handed up, and records to be
  * sent, notes of failures and ends are left behind.  Has its handshake ended well by

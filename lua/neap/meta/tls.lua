@@ -17,7 +17,7 @@
 ---@field names (table<string, neap.tls.Context|neap.tls.ContextOptions>|fun(name: string?, stream: neap.Stream): neap.tls.Context|false|nil)?
 --- of a server: other contexts, by the name that the client calls; `*.x` is any one label
 --- before `x`, and an unknown name gets this context. A function may wait; false refuses.
---- It is called by `serve`, `handshake` and `starttls`, and gives no tickets
+--- It is called by `serve`, `handshake` and `starttls`
 ---@field min_version ("1.2"|"1.3")?  default `"1.2"`
 ---@field ciphers string?  names of ciphers (openssl-ciphers(1)), with `:` between
 ---@field tickets boolean?  of a server: may clients resume their sessions? Default true
