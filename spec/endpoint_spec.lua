@@ -1,16 +1,14 @@
 local child = require "spec.support.child"
+local from_zero = require "spec.support.random"
 local endpoint = require "neap.endpoint"
 
 local parse, print_endpoint = endpoint.parse, endpoint.print
 
---- Random numbers from 1 to n that are the same in every run.
+--- From 1 to n.
 local function random(seed)
-  local state = seed
+  local draw = from_zero(seed)
   return function(n)
-    state = state ~ (state << 13)
-    state = state ~ (state >> 7)
-    state = state ~ (state << 17)
-    return (state >> 1) % n + 1
+    return draw(n) + 1
   end
 end
 

@@ -1,4 +1,5 @@
 local packet = require "neap.packet"
+local random = require "spec.support.random"
 
 local function hex(bytes)
   return (bytes:gsub(".", function(c)
@@ -244,13 +245,7 @@ describe("dns", function()
     for size = 0, #bytes - 1 do
       assert.is_nil(dissect(bytes:sub(1, size)))
     end
-    local state = 7
-    local function draw(n)
-      state = state ~ (state << 13)
-      state = state ~ (state >> 7)
-      state = state ~ (state << 17)
-      return (state >> 1) % n
-    end
+    local draw = random(7)
     local read = 0
     for _ = 1, 3000 do
       local changed = bytes

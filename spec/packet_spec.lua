@@ -4,6 +4,7 @@
 local address = require "neap.packet.address"
 local packet = require "neap.packet"
 local process = require "neap.process"
+local random = require "spec.support.random"
 local samples = require "spec.support.packets"
 
 local layers = {"eth", "vlan", "arp", "ip", "ipv6", "hopopts", "dstopts", "routing", "fragment",
@@ -28,17 +29,6 @@ local function raises(expected, f)
   local here = debug.getinfo(f, "S").linedefined + 1
   expected = expected:gsub("HERE", tostring(here))
   assert.is_truthy(err:find(expected, 1, true), err)
-end
-
---- Random numbers from 0 to n - 1 that are the same in every run.
-local function random(seed)
-  local state = seed
-  return function(n)
-    state = state ~ (state << 13)
-    state = state ~ (state >> 7)
-    state = state ~ (state << 17)
-    return (state >> 1) % n
-  end
 end
 
 --- What must hold for any bytes: they come out as they went in, every layer is

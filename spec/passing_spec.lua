@@ -10,6 +10,7 @@ local code = require "spec.support.child".code
 local code_of = require "spec.support.failed"
 
 local neap = require "spec.support.child".neap
+local random = require "spec.support.random"
 
 local function descriptors()
   collectgarbage()
@@ -378,12 +379,9 @@ os.write(w, data)
   it("keeps their order and place, however they are sent and read", function()
     local steps = tonumber(os.getenv "NEAP_PASSING_STEPS") or 400
     local before = descriptors()
-    local state = 20240517
+    local from_zero = random(20240517)
     local function draw(n)
-      state = state ~ (state << 13)
-      state = state ~ (state >> 7)
-      state = state ~ (state << 17)
-      return (state >> 1) % n + 1
+      return from_zero(n) + 1
     end
     local function inode(fd)
       return lfs.symlinkattributes("/proc/self/fd/" .. fd, "target")
