@@ -477,6 +477,10 @@ describe("STARTTLS", function()
   it("raises for what makes no sense", function()
     local client, server = net.socketpair()
     local _ <close> = closing(client, server)
+    local many = {}
+    for i = 1, 100 do
+      many[i] = ("x"):rep(255)
+    end
     for options, what in pairs {
       [{context = theirs}] = "server_name",
       [{server = true}] = "'cert' expected",
@@ -485,9 +489,11 @@ describe("STARTTLS", function()
       [{context = theirs, ca = cert}] = "there is one",
       [{context = "x"}] = "tls.context",
       [{server_name = ""}] = "server_name",
+      [{server_name = ("x"):rep(256)}] = "server_name",
       [{min_version = "1.1"}] = "1.2",
       [{alpn = {}}] = "alpn",
       [{alpn = {("x"):rep(256)}}] = "255 bytes",
+      [{alpn = many}] = "in all",
       [{handshake_timeout = 0}] = "above 0",
     } do
       assert.error_matches(function()
@@ -609,6 +615,26 @@ describe("what both agree on", function()
       "odd.example", "closed.example"}, asked)
   end)
 
+  it("R9: also where the hello has come before, and once for all who wait", function()
+    for _, kind in ipairs {"mem", "unix"} do
+      local asked = 0
+      local a, b = net.socketpair(kind)
+      local _ <close> = closing(a, b)
+      local function choose()
+        asked = asked + 1
+        task.sleep(0.01)
+      end
+      local client = task.spawn(a.starttls, a, {context = theirs, server_name = "localhost"})
+      b:wait "r"
+      local server = task.spawn(b.starttls, b, {server = true, cert = cert, key = key, names = choose})
+      task.sleep(0.001)
+      assert(b:handshake())
+      assert(server:join())
+      assert(client:join())
+      assert.equal(1, asked)
+    end
+  end)
+
   it("R9: but not by a function where a read does the handshake", function()
     local server = assert(tls.context {cert = cert, key = key, names = function() end})
     local listener <close> = assert(net.listen("tls://127.0.0.1:0", {context = server}))
@@ -619,65 +645,6 @@ describe("what both agree on", function()
     assert.matches("handshake%(%)", err.message)
     stream:close()
     assert.is_nil((connecting:join()))
-  end)
-end)
-
-describe("sessions", function()
-  local function visits(server, client, times)
-    local listener <close> = assert(net.listen("tls://127.0.0.1:0", {context = server}))
-    local resumed = {}
-    for i = 1, times do
-      local connecting = task.spawn(net.connect, listener.endpoint, {context = client})
-      local stream <close> = assert(listener:accept())
-      assert(stream:handshake())
-      stream:write "x"
-      local other <close> = assert(connecting:join())
-      other:read(1)
-      resumed[i] = other.tls.resumed
-      assert.equal(resumed[i], stream.tls.resumed)
-    end
-    return resumed
-  end
-
-  it("R9: are resumed by who comes again", function()
-    local client = assert(tls.context {ca = cert})
-    assert.same({false, true, true}, visits(ours, client, 3))
-    assert.same({false}, visits(ours, client, 1)) -- another port
-  end)
-
-  it("R9: are not where the server gives no tickets", function()
-    local server = assert(tls.context {cert = cert, key = key, tickets = false})
-    assert.same({false, false}, visits(server, assert(tls.context {ca = cert}), 2))
-  end)
-
-  it("stay good when the certificate changes", function()
-    local server = assert(tls.context {cert = cert, key = key})
-    local client = assert(tls.context {ca = cert})
-    local listener <close> = assert(net.listen("tls://127.0.0.1:0", {context = server}))
-    for i = 1, 2 do
-      local connecting = task.spawn(net.connect, listener.endpoint, {context = client})
-      local stream <close> = assert(listener:accept())
-      stream:write "x"
-      local other <close> = assert(connecting:join())
-      other:read(1)
-      assert.equal(i == 2, other.tls.resumed)
-      assert(server:set {alpn = {"x"}})
-    end
-  end)
-
-  it("are no good where the server looks at its clients in another way since", function()
-    local server = assert(tls.context {cert = cert, key = key})
-    local client = assert(tls.context {ca = cert})
-    local listener <close> = assert(net.listen("tls://127.0.0.1:0", {context = server}))
-    for _ = 1, 2 do
-      local connecting = task.spawn(net.connect, listener.endpoint, {context = client})
-      local stream <close> = assert(listener:accept())
-      stream:write "x"
-      local other <close> = assert(connecting:join())
-      other:read(1)
-      assert.is_false(other.tls.resumed)
-      assert(server:set {verify = "optional", ca = cert})
-    end
   end)
 end)
 
@@ -766,6 +733,11 @@ describe("a context", function()
     assert.equal("", result.stderr)
     local file <close> = assert(io.open(log))
     assert.matches("CLIENT_TRAFFIC_SECRET_0 ", file:read "a")
+
+    local pipe = folder.path .. "/pipe"
+    assert(process.run {"mkfifo", pipe})
+    result = assert(process.run {"env", "SSLKEYLOGFILE=" .. pipe, folder.neap, "-e", script})
+    assert.equal("", result.stderr)
   end)
 end)
 

@@ -68,6 +68,14 @@ function checks.verify(value)
   end
 end
 
+local function protocols(list)
+  local parts = {}
+  for i, name in ipairs(list or {}) do
+    parts[i] = pack("s1", name)
+  end
+  return list and concat(parts)
+end
+
 function checks.alpn(value)
   of_type("alpn", value, "table")
   for _, name in ipairs(value) do
@@ -77,6 +85,8 @@ function checks.alpn(value)
   end
   if #value == 0 then
     mistake "option 'alpn': one name at least expected"
+  elseif #protocols(value) > 16384 then
+    mistake "option 'alpn': names of 16384 bytes at most expected, in all"
   end
 end
 
@@ -159,14 +169,6 @@ local function take(into, name, value)
   end
   into[name], into[name .. "_from"] = text, from
   return true
-end
-
-local function protocols(list)
-  local parts = {}
-  for i, name in ipairs(list or {}) do
-    parts[i] = pack("s1", name)
-  end
-  return list and concat(parts)
 end
 
 --- Those of TLS 1.3 have names of their own (TLS_...), and a list of their own.
@@ -287,8 +289,8 @@ function tls.context(opts)
 end
 
 --- Give it other options: those that are named take the place of what it had. Streams
---- that begin from now on have them; sessions and tickets stay good. When it fails it
---- stays as it was.
+--- that begin from now on have them. A server's tickets stay good, unless it looks at its
+--- clients; a client's sessions are forgotten. When it fails it stays as it was.
 ---
 --- ```lua
 --- local tls = require "neap.tls"

@@ -151,9 +151,10 @@ int context_lua(lua_State *L) {
 
 
 /*
-** swap(context, other): what one is, the other is from now on.  Sessions of clients
-** and tickets of servers stay good, but for those of servers that look at their
-** clients: the rules may be others now.
+** swap(context, other): what one is, the other is from now on.  Tickets of servers stay
+** good, but for those of servers that look at their clients: the rules may be others
+** now.  So they may for clients, who do not look again at whose session they resume:
+** theirs are forgotten.
 */
 
 int context_swap_lua(lua_State *L) {
@@ -166,6 +167,7 @@ int context_swap_lua(lua_State *L) {
   OPENSSL_cleanse(keys, sizeof keys);
   if ((a->now.clients | b->now.clients) != SSL_VERIFY_NONE)
     a->identity = host_serial(host_of(L));
+  saved_drop(a);
   tls_settings old = a->now;
   a->now = b->now;
   b->now = old;

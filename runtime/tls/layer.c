@@ -111,6 +111,18 @@ static void tell_open(stream *s) {
 }
 
 
+/* Who has begun it by a read or a write does not call functions; before that it is not
+ * known who will. */
+static void call_for_choice(stream *s) {
+  const tls *t = tls_of(s);
+  if (t->choosing && t->begun && !t->attended)
+    tls_fail(s, ERROR_TLS_PROTO,
+             "a function chooses its certificate: stream:handshake() calls it");
+  else if (t->choosing)
+    wait_wake_all(&s->writers, 0);
+}
+
+
 /* What arrives before its sending returns is told before. */
 static void feed(stream *s, const char *bytes, size_t n) {
   tls *t = tls_of(s);
@@ -124,11 +136,7 @@ static void feed(stream *s, const char *bytes, size_t n) {
     tell_open(s);
   if (ended && !s->eof && s->state != CLOSED)
     stream_eof(s);
-  if (t->choosing && !t->attended)
-    tls_fail(s, ERROR_TLS_PROTO,
-             "a function chooses its certificate: stream:handshake() calls it");
-  else if (t->choosing)
-    wait_wake_all(&s->writers, 0);
+  call_for_choice(s);
 }
 
 
@@ -175,6 +183,7 @@ void tls_begin(stream *s) {
   int status = t->failed == 0 ? layer_start_read(s) : 0;
   if (status < 0)
     tls_fail(s, status, NULL);
+  call_for_choice(s);
 }
 
 

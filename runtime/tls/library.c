@@ -116,6 +116,7 @@ static int await(lua_State *L, stream *s) {
 
 
 static int push_called(lua_State *L, stream *s) {
+  tls_of(s)->asked = true;
   lua_pushboolean(L, false);
   lua_pushstring(L, tls_of(s)->expected);
   return 2;
@@ -141,7 +142,7 @@ static int try(lua_State *L, stream *s) {
   tls_begin(s);
   if (t->failed != 0)
     return failed(L, s, t->failed);
-  if (t->choosing && !t->chosen)
+  if (t->choosing && !t->chosen && !t->asked)
     return push_called(L, s);
   if (!t->open)
     return await(L, s);

@@ -72,7 +72,8 @@ static void fail_by_queue(stream *s) {
     openssl_error e;
     openssl_take_error(&e);
     session_fail(s, ERROR_TLS_PROTO, e.message);
-  } else if (reason > SSL_AD_REASON_OFFSET) {
+  } else if (reason > SSL_AD_REASON_OFFSET &&
+             reason <= SSL_AD_REASON_OFFSET + 255) {
     fail_by_alert(s, reason - SSL_AD_REASON_OFFSET);
   } else if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED) {
     fail_by_certificate(s);

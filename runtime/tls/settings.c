@@ -4,9 +4,11 @@
 */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "host/error.h"
 #include "host/memory.h"
@@ -39,24 +41,28 @@ static int choose_protocol(SSL *ssl, const unsigned char **out,
 }
 
 
+/* Not one of other rules than the context has now. */
 static int save_session(SSL *ssl, SSL_SESSION *session) {
   const tls *t = tls_of(session_stream(ssl));
-  if (t->server || t->key == NULL)
+  if (t->server || t->key == NULL ||
+      SSL_get_SSL_CTX(ssl) != t->context->now.ssl)
     return 0;
   saved_put(t->context, t->key, session);
   return 1;
 }
 
 
-/* SSLKEYLOGFILE: for who captures his own traffic. */
+/* SSLKEYLOGFILE: for who captures his own traffic.  A pipe that nobody reads is not waited
+ * for. */
 static void log_key(const SSL *ssl, const char *line) {
   const char *path = secure_getenv("SSLKEYLOGFILE");
-  FILE *f = path != NULL ? fopen(path, "a") : NULL;
+  enum { HOW = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK };
+  int fd = path != NULL ? open(path, HOW, 0600) : -1;
   (void)ssl;
-  if (f == NULL)
+  if (fd < 0)
     return;
-  fprintf(f, "%s\n", line);
-  fclose(f);
+  dprintf(fd, "%s\n", line);
+  close(fd);
 }
 
 

@@ -63,6 +63,7 @@ typedef struct tls {
   bool shut_due : 1; /* half close, when it is open */
   bool attended : 1; /* a task is in stream:handshake() */
   bool choosing : 1; /* and is to choose a context by the peer's name for us */
+  bool asked : 1;    /* the task is about it */
   bool chosen : 1;
 } tls;
 

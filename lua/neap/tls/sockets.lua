@@ -27,7 +27,7 @@ local function check_own(rest)
   if rest.context ~= nil and not core.is_context(rest.context) then
     mistake "option 'context': what tls.context() returns expected"
   elseif rest.server_name ~= nil and (type(rest.server_name) ~= "string" or rest.server_name == ""
-      or find(rest.server_name, "\0", 1, true)) then
+      or #rest.server_name > 255 or find(rest.server_name, "\0", 1, true)) then
     mistake "option 'server_name': a host's name or address expected"
   end
 end

@@ -1,0 +1,111 @@
+-- TLS sessions that are resumed: by whom, and by whom they are not.
+
+local code_of = require "spec.support.code_of"
+local net = require "neap.net"
+local task = require "neap.task"
+local tls = require "neap.tls"
+
+local cert, key = tls.selfsigned {names = {"localhost", "127.0.0.1", "a.example"}}
+local ours = assert(tls.context {cert = cert, key = key})
+
+describe("sessions", function()
+  local function visits(server, client, times)
+    local listener <close> = assert(net.listen("tls://127.0.0.1:0", {context = server}))
+    local resumed = {}
+    for i = 1, times do
+      local connecting = task.spawn(net.connect, listener.endpoint, {context = client})
+      local stream <close> = assert(listener:accept())
+      assert(stream:handshake())
+      stream:write "x"
+      local other <close> = assert(connecting:join())
+      other:read(1)
+      resumed[i] = other.tls.resumed
+      assert.equal(resumed[i], stream.tls.resumed)
+    end
+    return resumed
+  end
+
+  it("R9: are resumed by who comes again", function()
+    local client = assert(tls.context {ca = cert})
+    assert.same({false, true, true}, visits(ours, client, 3))
+    assert.same({false}, visits(ours, client, 1)) -- another port
+  end)
+
+  it("R9: are not where the server gives no tickets", function()
+    local server = assert(tls.context {cert = cert, key = key, tickets = false})
+    assert.same({false, false}, visits(server, assert(tls.context {ca = cert}), 2))
+  end)
+
+  it("stay good when the certificate changes", function()
+    local server = assert(tls.context {cert = cert, key = key})
+    local client = assert(tls.context {ca = cert})
+    local listener <close> = assert(net.listen("tls://127.0.0.1:0", {context = server}))
+    for i = 1, 2 do
+      local connecting = task.spawn(net.connect, listener.endpoint, {context = client})
+      local stream <close> = assert(listener:accept())
+      stream:write "x"
+      local other <close> = assert(connecting:join())
+      other:read(1)
+      assert.equal(i == 2, other.tls.resumed)
+      assert(server:set {alpn = {"x"}})
+    end
+  end)
+
+  it("are no good where the server looks at its clients in another way since", function()
+    local server = assert(tls.context {cert = cert, key = key})
+    local client = assert(tls.context {ca = cert})
+    local listener <close> = assert(net.listen("tls://127.0.0.1:0", {context = server}))
+    for _ = 1, 2 do
+      local connecting = task.spawn(net.connect, listener.endpoint, {context = client})
+      local stream <close> = assert(listener:accept())
+      stream:write "x"
+      local other <close> = assert(connecting:join())
+      other:read(1)
+      assert.is_false(other.tls.resumed)
+      assert(server:set {verify = "optional", ca = cert})
+    end
+  end)
+
+  --- Do two meet, and was it a session of before? Or the error of either.
+  local function meet(listener, client, name)
+    local connecting = task.spawn(net.connect, listener.endpoint,
+      {context = client, server_name = name})
+    local stream <close> = assert(listener:accept())
+    local ok, err = stream:handshake()
+    if ok then
+      stream:write "x"
+    end
+    local other <close>, refused = connecting:join()
+    if not ok or not other then
+      return code_of(nil, refused or err)
+    end
+    other:read(1)
+    return other.tls.resumed
+  end
+
+  it("R1: are no way around what a client wants of its servers now", function()
+    local stranger = tls.selfsigned {names = {"localhost"}}
+    local server = assert(tls.context {cert = cert, key = key})
+    local listener <close> = assert(net.listen("tls://127.0.0.1:0", {context = server}))
+
+    local trusting = assert(tls.context {verify = false})
+    meet(listener, trusting, "localhost")
+    assert.is_true(meet(listener, trusting, "localhost"))
+    trusting:set {verify = true, ca = stranger}
+    assert.equal("ETLSVERIFY", meet(listener, trusting, "localhost"))
+
+    local known = assert(tls.context {ca = cert})
+    meet(listener, known, "localhost")
+    known:set {ca = stranger}
+    assert.equal("ETLSVERIFY", meet(listener, known, "localhost"))
+
+    local late = assert(tls.context {verify = false})
+    local connecting = task.spawn(net.connect, listener.endpoint, {context = late})
+    local stream <close> = assert(listener:accept())
+    stream:write "x"
+    local other <close> = assert(connecting:join())
+    late:set {verify = true, ca = stranger}
+    other:read(1) -- and the tickets before it
+    assert.equal("ETLSVERIFY", meet(listener, late, "localhost"))
+  end)
+end)
