@@ -148,11 +148,23 @@ static stream *find_late(const tls_host *h, uint64_t now) {
 }
 
 
+static void fail_late(stream *s) {
+  tls_fail(s, -ETIMEDOUT, "the handshake took too long");
+}
+
+
+void tls_look_at_deadline(stream *s) {
+  const host *h = s->host;
+  if (tls_of(s)->at != NULL && tls_of(s)->deadline <= h->world->now(h->outside))
+    fail_late(s);
+}
+
+
 /* What fails may take others with it. */
 static void expire(host *x, uint64_t now) {
   tls_host *h = x->tls;
   for (stream *s; (s = find_late(h, now)) != NULL;)
-    tls_fail(s, -ETIMEDOUT, "the handshake took too long");
+    fail_late(s);
   h->alarm = NEVER;
   sched_alarm(x, ALARM_TLS, NEVER, expire);
   for (stream *s = h->shaking; s != NULL; s = tls_of(s)->next)

@@ -110,7 +110,10 @@ static int handshake_k(lua_State *L, int status, lua_KContext ctx);
 
 static int await(lua_State *L, stream *s) {
   waiting how = {lua_tostring(L, 2), stream_deadline(s), s->outside};
-  tls_of(s)->attended = true;
+  tls *t = tls_of(s);
+  if (t->deadline < how.deadline)
+    how.deadline = t->deadline;
+  t->attended = true;
   return wait_park(L, &s->writers, &how, 0, handshake_k);
 }
 
@@ -164,7 +167,10 @@ static int handshake_k(lua_State *L, int status, lua_KContext ctx) {
   }
   if (s == NULL)
     return failed(L, NULL, result < 0 ? result : -ECANCELED);
-  return result < 0 ? failed(L, s, result) : try(L, s);
+  if (result == -ETIMEDOUT)
+    tls_look_at_deadline(s);
+  bool is_over = result < 0 && tls_of(s)->failed == 0;
+  return is_over ? failed(L, s, result) : try(L, s);
 }
 
 

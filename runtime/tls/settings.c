@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "crypto/crypto.h"
+#include "crypto/key.h"
 #include "host/error.h"
 #include "host/memory.h"
 #include "tls/tls.h"
@@ -142,7 +144,8 @@ static int give_password(char *to, int size, int writing, void *about) {
 }
 
 
-static void free_all(STACK_OF(X509) * list) {
+static void free_all(void *certificates) {
+  STACK_OF(X509) *list = certificates;
   while (sk_X509_num(list) > 0)
     X509_free(sk_X509_pop(list));
   sk_X509_free(list);
@@ -232,11 +235,12 @@ static int use_certificate(lua_State *L, SSL_CTX *c) {
   const char *bytes = text(L, "cert", &n);
   if (bytes == NULL)
     return 0;
-  STACK_OF(X509) *list = read_certificates(bytes, n);
-  if (list == NULL)
+  hold *list = hold_push(L, free_all);
+  list->p = read_certificates(bytes, n);
+  if (list->p == NULL)
     return refuse_certificates(L, origin(L, "cert"), bytes, n);
-  int status = use_key(L, c, list);
-  free_all(list);
+  int status = use_key(L, c, list->p);
+  hold_free(list);
   return status;
 }
 
@@ -386,6 +390,8 @@ static int clients_of(lua_State *L) {
 
 int settings_fill(lua_State *L, tls_settings *x) {
   int failed;
+  crypto_need(L);
+  key_open_classes(L);
   x->verify = flag(L, "verify");
   x->chooses = flag(L, "chooses");
   x->clients = clients_of(L);

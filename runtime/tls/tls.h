@@ -85,6 +85,9 @@ bool tls_is(const stream *s);
 /* The handshake begins, if it has not. */
 void tls_begin(stream *s);
 
+/* It fails if its time is up. */
+void tls_look_at_deadline(stream *s);
+
 /* It has failed, and who waits for it is told. */
 void tls_fail(stream *s, int status, const char *words);
 
