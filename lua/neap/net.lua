@@ -383,7 +383,12 @@ end
 ---@return neap.Stream? stream  itself
 ---@return neap.Error? err  ETLSVERIFY, ETLSPLAIN, ... (see neap.tls)
 function Stream:starttls(opts)
-  return told("starttls", blamed(1, pcall(require "neap.tls.sockets".starttls, self, opts)))
+  local sockets = require "neap.tls.sockets"
+  local ok, err = told("starttls", blamed(1, pcall(sockets.begin, self, opts)))
+  if not ok then
+    return nil, err
+  end
+  return sockets.handshake(self)
 end
 
 --- Do the TLS handshake, if it is not done: to look at `stream.tls` before anything is

@@ -198,13 +198,12 @@ function sockets.handshake(stream)
   return done, err
 end
 
---- As `stream:starttls`.
----@async
+--- As `stream:starttls`, but for the handshake.
 ---@param stream neap.Stream
 ---@param opts? table
 ---@return neap.Stream? stream
 ---@return neap.Error? err
-function sockets.starttls(stream, opts)
+function sockets.begin(stream, opts)
   if core.is_context(opts) then
     opts = {context = opts}
   elseif opts ~= nil and type(opts) ~= "table" then
@@ -227,12 +226,7 @@ function sockets.starttls(stream, opts)
     local peer = stream.remoteaddr
     name = expected_of(context, name or peer and peer.ip)
   end
-  local ok
-  ok, err = core.over(stream, context, server, name, name)
-  if not ok then
-    return nil, err
-  end
-  return sockets.handshake(stream)
+  return core.over(stream, context, server, name, name)
 end
 
 --- A handler of connections for `serve`, called behind their handshakes.
