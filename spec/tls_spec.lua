@@ -464,6 +464,15 @@ describe("STARTTLS", function()
     assert.equal(client, starting:join())
   end)
 
+  it("fails at once where nothing more can be said", function()
+    local client, server = net.socketpair()
+    local _ <close> = closing(client, server)
+    client:shutdown()
+    local code = code_of(client:write "x")
+    assert.equal("EPIPE", code)
+    assert.equal(code, code_of(client:starttls {context = theirs, server_name = "localhost"}))
+  end)
+
   it("goes over another TLS stream", function()
     local client, server = transports.pair "tls:tcp"
     local _ <close> = closing(client, server)

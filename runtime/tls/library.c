@@ -77,6 +77,8 @@ static int l_over(lua_State *L) {
   stream *lower = b->stream;
   if (lower == NULL)
     return stream_fail(L, NULL, -EBADF, "starttls");
+  if (lower->shut)
+    return stream_fail(L, lower, -EPIPE, "starttls");
   stream_check_reader(L, lower);
   bool plain = has_plain(lower, server);
   uint64_t timeout = lower->timeout;
