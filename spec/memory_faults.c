@@ -30,6 +30,7 @@
 #include "sched/task.h"
 #include "sched/world.h"
 #include "sys/sys.h"
+#include "tls/tls.h"
 #include "trace/trace.h"
 #include "uv/world.h"
 #include "worker/worker.h"
@@ -113,6 +114,7 @@ static const subsystem subsystems[] = {
     {.open = trace_open, .end = trace_close},
     {.open = crypto_open, .close = crypto_close},
     {.open = net_open, .end = closing_give_up, .close = net_close},
+    {.open = tls_open, .close = tls_close},
     {.open = sys_open},
     {.open = workers_open, .end = workers_close},
     {NULL},

@@ -85,6 +85,24 @@ local function ending(f)
   return f
 end
 
+--- What a feature needs before it begins.
+local needs = {}
+
+local function needing(need, f)
+  needs[f] = need
+  return f
+end
+
+local ours, theirs
+
+local function make_contexts()
+  local tls = require "neap.tls"
+  require "neap.tls.sockets"
+  local cert, key = tls.selfsigned {names = {"localhost"}}
+  ours = assert(tls.context {cert = cert, key = key, names = function() end})
+  theirs = assert(tls.context {ca = cert})
+end
+
 local features = {
   function() -- tasks
     local t = task.spawn(function(...)
@@ -445,6 +463,20 @@ local features = {
     t.name = "stuck"
     t:join()
   end),
+  needing(make_contexts, function() -- TLS
+    local a, b = net.socketpair "mem"
+    local server = task.spawn(function()
+      assert(b:starttls {context = ours, server = true})
+      assert(b:read() == "one" and b:write "two\n")
+      b:shutdown()
+    end)
+    assert(a:starttls {context = theirs, server_name = "localhost"})
+    assert(a.tls.peer.names[1] == "localhost" and tostring(a))
+    assert(a:write "one\n" and a:read "a" == "two\n")
+    server:join()
+    a:close()
+    b:close()
+  end),
 }
 
 if which > #features then
@@ -452,6 +484,9 @@ if which > #features then
 end
 if how then
   setmetatable({}, {__gc = close_held})
+end
+if needs[features[which]] then
+  needs[features[which]]()
 end
 arm(which, ends[features[which]])
 features[which]()
