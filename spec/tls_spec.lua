@@ -73,7 +73,7 @@ describe("a handshake", function()
   end
 
   for _, verb in ipairs {"close", "reset"} do
-    it(("R5: that is cut at any byte by a %s fails, and is gone"):format(verb), function()
+    it(("R5: that is cut at any byte by a %s fails, and is gone #slow"):format(verb), function()
       local there, back = sizes()
       local step = child.stress and 37 or child.sanitized and 11 or 3
       for way, most in ipairs {there - 60, back - 600} do
