@@ -473,15 +473,22 @@ describe("STARTTLS", function()
     assert.equal(code, code_of(client:starttls {context = theirs, server_name = "localhost"}))
   end)
 
-  it("goes over another TLS stream", function()
-    local client, server = transports.pair "tls:tcp"
-    local _ <close> = closing(client, server)
-    assert.same({true, true}, {shake(client, server)})
-    client:write "twice\n"
-    assert.equal("twice", server:read())
-    client:close()
-    assert.is_nil((server:read()))
-  end)
+  for _, kind in ipairs {"tls:tcp", "tls:tls:unix", "tls:mem"} do
+    it("goes over another TLS stream, whose records may come together: " .. kind, function()
+      local client, server = transports.pair(kind)
+      local _ <close> = closing(client, server)
+      assert.same({true, true}, {shake(client, server)})
+      for i = 1, 40 do
+        client:write(i, "\n")
+        client:flush()
+      end
+      for i = 1, 40 do
+        assert.equal(tostring(i), (server:read()))
+      end
+      client:close()
+      assert.is_nil((server:read()))
+    end)
+  end
 
   it("raises for what makes no sense", function()
     local client, server = net.socketpair()

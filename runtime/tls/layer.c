@@ -127,7 +127,7 @@ static void call_for_choice(stream *s) {
 static void feed(stream *s, const char *bytes, size_t n) {
   tls *t = tls_of(s);
   bool opened = session_feed(s, bytes, n);
-  bool ended = t->failed == 0 && t->open && !s->eof &&
+  bool ended = t->failed == 0 && t->open && t->ssl != NULL && !s->eof &&
                (SSL_get_shutdown(t->ssl) & SSL_RECEIVED_SHUTDOWN) != 0;
   session_send(s);
   if (t->failed != 0)

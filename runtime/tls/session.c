@@ -268,11 +268,35 @@ static void weigh(stream *s, size_t taken, size_t given) {
 }
 
 
+/* Over this one there may be another one, whose bytes go by the same places; and whose
+ * end may close both. */
+static void hand_up(stream *s, size_t n) {
+  tls_host *h = tls_host_of(s);
+  const char *in = h->in;
+  size_t in_size = h->in_size;
+  char *out = h->out;
+  size_t out_size = h->out_size, out_room = h->out_room;
+  if (out_size > 0) {
+    h->out = NULL;
+    h->out_size = h->out_room = 0;
+  }
+  layer_data(s, n);
+  h->in = in;
+  h->in_size = in_size;
+  if (out_size > 0) {
+    free(h->out);
+    h->out = out;
+    h->out_size = out_size;
+    h->out_room = out_room;
+  }
+}
+
+
 static void hear(stream *s) {
   tls *t = tls_of(s);
   tls_host *h = tls_host_of(s);
   int result = 1;
-  while (t->failed == 0 && result == 1) {
+  while (t->failed == 0 && t->ssl != NULL && result == 1) {
     size_t n = 0, before = h->in_size;
     char *room = layer_room(s);
     if (room == NULL) {
@@ -280,11 +304,11 @@ static void hear(stream *s) {
       break;
     }
     result = SSL_read_ex(t->ssl, room, LAYER_ROOM, &n);
+    weigh(s, before - h->in_size, n);
     if (result == 1)
-      layer_data(s, n);
+      hand_up(s, n);
     else
       judge(s, result);
-    weigh(s, before - h->in_size, n);
   }
 }
 
