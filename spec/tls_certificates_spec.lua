@@ -244,6 +244,18 @@ describe("a client's certificate", function()
     assert.equal("CN=a client", about.peer.subject)
   end)
 
+  it("is required, which a client without one hears at its first read", function()
+    local a, b = net.socketpair()
+    local refusing = task.spawn(b.starttls, b, server "required")
+    assert(a:starttls(client()))
+    local _, err = a:read()
+    assert.equal("ETLSALERT", err.code)
+    assert.matches("a certificate is required", err.message)
+    refusing:join()
+    a:close()
+    b:close()
+  end)
+
   it("is optional, and looked at if it comes", function()
     local optional = server "optional"
     local _, err, _, about = shake(client(), optional)

@@ -697,6 +697,7 @@ describe("a context", function()
     for options, what in pairs {
       [{cret = "x"}] = "'cret' %(did you mean 'cert'%?%)",
       [{verify = 1}] = "option 'verify'",
+      [{verify = "required"}] = "'ca' expected, with 'verify' = \"required\"",
       [{cert = 1}] = "a string expected",
       [{names = {1}}] = "option 'names'",
       [7] = "table",

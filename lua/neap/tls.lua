@@ -130,10 +130,14 @@ sort(names)
 ---@param opts table
 ---@param others table<string, boolean>
 ---@param sockets boolean  may it have options of sockets, too?
+---@param before table?  what the context had, which those take the place of
 ---@return table own
 ---@return table rest
-local function split(opts, others, sockets)
+local function split(opts, others, sockets, before)
   local own, rest = {}, {}
+  for name, value in next, before or {} do
+    own[name] = value
+  end
   for name, value in next, opts do
     if type(name) ~= "string" then
       mistake("an option's name is a string, got a %s", type(name))
@@ -145,6 +149,10 @@ local function split(opts, others, sockets)
     else
       mistake("%s", core.unknown(name, names, others, sockets))
     end
+  end
+  if type(own.verify) == "string" and own.ca == nil then -- not whom all the world trusts
+    mistake("option 'ca' expected, with 'verify' = \"%s\": who signs the clients' certificates",
+      own.verify)
   end
   return own, rest
 end
@@ -254,9 +262,9 @@ local function told(level, name, ok, ...)
   error(format("bad argument #1 to '%s' (%s)", name, err), level + 1)
 end
 
-local function checked(opts)
+local function checked(opts, before)
   of_type("opts", opts, "table")
-  return (split(opts, {}, false))
+  return (split(opts, {}, false, before))
 end
 
 --- A context. What is text of certificates, keys and lists begins with `-----BEGIN` (PEM),
@@ -304,15 +312,7 @@ end
 ---@return neap.tls.Context? context  itself
 ---@return neap.Error? err
 function Context:set(opts)
-  local new = told(2, "set", pcall(checked, opts))
-  local given = {}
-  for name, value in next, core.given(self) do
-    given[name] = value
-  end
-  for name, value in next, new do
-    given[name] = value
-  end
-  local other, err = make(given)
+  local other, err = make(told(2, "set", pcall(checked, opts, core.given(self))))
   if not other then
     return nil, err
   end

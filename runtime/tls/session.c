@@ -49,10 +49,24 @@ void session_fail(stream *s, int status, const char *words) {
 ** What its results mean
 */
 
+/* OpenSSL 3.0 has no words for what TLS 1.3 has brought (RFC 8446, 6.2). */
+static const char *alert_words(int alert) {
+  switch (alert) {
+  case SSL_AD_MISSING_EXTENSION:
+    return "missing extension";
+  case SSL_AD_CERTIFICATE_REQUIRED:
+    return "a certificate is required";
+  case SSL_AD_NO_APPLICATION_PROTOCOL:
+    return "no application protocol";
+  default:
+    return SSL_alert_desc_string_long(alert);
+  }
+}
+
+
 static void fail_by_alert(stream *s, int alert) {
   char words[WORDS];
-  snprintf(words, sizeof words, "the peer refuses: %s",
-           SSL_alert_desc_string_long(alert));
+  snprintf(words, sizeof words, "the peer refuses: %s", alert_words(alert));
   session_fail(s, ERROR_TLS_ALERT, words);
 }
 

@@ -11,7 +11,8 @@
 ---@field crl string?  lists of certificates that were revoked
 ---@field verify (boolean|"optional"|"required")?  true, the default: a client verifies its
 --- server. false: it does not, which is said on stderr, once. `"optional"` and
---- `"required"`: a server asks its clients for certificates, too
+--- `"required"`: a server asks its clients for certificates, too, which those in `ca`
+--- have to have signed
 ---@field alpn string[]?  protocols, the preferred one first: `{"http/1.1"}`. A server takes
 --- the first of its own that the client has, and refuses who has none
 ---@field names (table<string, neap.tls.Context|neap.tls.ContextOptions>|fun(name: string?, stream: neap.Stream): neap.tls.Context|false|nil)?
