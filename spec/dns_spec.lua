@@ -281,6 +281,18 @@ describe("dns.query", function()
     end
   end)
 
+  it("asks a server at a port of its own", function()
+    local server <close> = serve(function()
+      return {answer = {{name = "a.test", type = "A", ttl = 60, address = "192.0.2.1"}}}
+    end)
+    local place = "127.0.0.1:" .. server.port
+    for _, named in ipairs {place, net.address(place)} do
+      local records = assert(dns.query("a.test", "A", {server = {named}, port = 1, tries = 1}))
+      assert.equal("192.0.2.1", records[1].address)
+    end
+    assert.has_error(function() dns.query("a.test", "A", {server = net.address "/tmp/x"}) end)
+  end)
+
   it("tells what is wrong with an answer over TCP", function()
     local server <close>, opts = serve(function(_, _, _, query)
       return name_server.answer(query, {id = query.id ~ 1})

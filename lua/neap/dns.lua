@@ -98,6 +98,18 @@ local function servers_of_system()
   return #found > 0 and found or {{host = "127.0.0.1", port = PORT}}
 end
 
+--- Who a script names: a port of its own goes before the option.
+local function server_of(server, port)
+  local ok, place = pcall(core.address, server)
+  if not ok or not place.ip then
+    return {host = server, port = port}
+  end
+  return {
+    host = place.ip .. (place.scope and "%" .. place.scope or ""),
+    port = place.port ~= 0 and place.port or port,
+  }
+end
+
 local function servers_of(options)
   local server = options.server
   if server == nil then
@@ -105,7 +117,7 @@ local function servers_of(options)
   end
   local found = {}
   for i, host in ipairs(type_of(server) == "table" and server or {server}) do
-    found[i] = {host = type_of(host) == "userdata" and host.ip or host, port = options.port}
+    found[i] = server_of(host, options.port)
   end
   return found
 end
@@ -420,8 +432,9 @@ end
 --- Options of `query` and `reverse`.
 ---@class neap.dns.Options
 ---@field server (string|neap.Address|(string|neap.Address)[])?  whom to ask, one after the
---- other; default: those of resolv.conf(5)
----@field port integer?  of the server, default 53
+--- other, by addresses, with a port (`"127.0.0.1:5353"`) or without; default: those of
+--- resolv.conf(5)
+---@field port integer?  of servers that have none there, default 53
 ---@field timeout number?  seconds for each try of a server, default 5
 ---@field tries integer?  how often each server is asked, default 2
 ---@field tcp boolean?  ask over TCP from the beginning
