@@ -34,6 +34,23 @@ describe("TLS with other programs", function()
     return listener, server
   end
 
+  it("takes ciphers of TLS 1.2 that do not seal only where they are named", function()
+    if not has "openssl" then
+      return
+    end
+    for ciphers, code in pairs {[""] = 1, ["ECDHE-ECDSA-AES256-SHA384"] = 0} do
+      local listener = assert(net.listen("tls://127.0.0.1:0", {
+        cert = cert, key = key, ciphers = ciphers ~= "" and ciphers or nil,
+      }))
+      local server = task.spawn(listener.serve, listener, function() end, {onerror = function() end})
+      local result = process.run {"openssl", "s_client", "-tls1_2",
+        "-cipher", "ECDHE-ECDSA-AES256-SHA384", "-connect", "127.0.0.1:" .. listener.port}
+      assert.equal(code, result.code, result.stderr)
+      listener:close()
+      server:join()
+    end
+  end)
+
   for _, version in ipairs {"-tls1_2", "-tls1_3"} do
     it("R17: openssl s_client " .. version, function()
       if not has "openssl" then

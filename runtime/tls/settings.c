@@ -299,21 +299,26 @@ static int use_revocations(lua_State *L, SSL_CTX *c) {
 }
 
 
+/* Of TLS 1.2, what 1.3 has kept of it: keys made for each connection, and ciphers that
+ * seal (RFC 9325, 4.2). */
+static const char modern[] =
+    "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:DHE+CHACHA20";
+
+
+static int refuse_ciphers(lua_State *L, const char *names) {
+  return refuse(
+      L, NULL,
+      lua_pushfstring(L, "option 'ciphers': none of '%s' is known", names));
+}
+
+
 static int use_ciphers(lua_State *L, SSL_CTX *c) {
   const char *old = short_text(L, "ciphers"), *new = short_text(L, "suites");
   openssl_begin();
-  if (old != NULL && SSL_CTX_set_cipher_list(c, old) != 1)
-    return refuse(L, NULL,
-                  lua_pushfstring(L,
-                                  "option 'ciphers': none of '%s' is "
-                                  "known",
-                                  old));
+  if (SSL_CTX_set_cipher_list(c, old != NULL ? old : modern) != 1)
+    return refuse_ciphers(L, old != NULL ? old : modern);
   if (new != NULL && SSL_CTX_set_ciphersuites(c, new) != 1)
-    return refuse(L, NULL,
-                  lua_pushfstring(L,
-                                  "option 'ciphers': none of '%s' is "
-                                  "known",
-                                  new));
+    return refuse_ciphers(L, new);
   return 0;
 }
 

@@ -20,7 +20,9 @@
 --- before `x`, and an unknown name gets this context. A function may wait; false refuses.
 --- It is called by `serve`, `handshake` and `starttls`
 ---@field min_version ("1.2"|"1.3")?  default `"1.2"`
----@field ciphers string?  names of ciphers (openssl-ciphers(1)), with `:` between
+---@field ciphers string?  names of ciphers (openssl-ciphers(1)), with `:` between; default:
+--- those of TLS 1.3, and of 1.2 what it has in common with them (ECDHE or DHE, with AES-GCM
+--- or ChaCha20): an old peer may want `"HIGH"`
 ---@field tickets boolean?  of a server: may clients resume their sessions? Default true
 ---@field handshake_timeout number?  seconds, default 10
 
