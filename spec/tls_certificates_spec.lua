@@ -93,6 +93,11 @@ local rows = {
     why = "purpose"},
   {name = "for-servers", san = good, extensions = {"extendedKeyUsage=serverAuth"}},
   {name = "sha1", san = good, digest = "sha1", why = "too weak"},
+  {name = "unknown-demand", san = good, extensions = {"1.2.3.4=critical,DER:0500"},
+    why = "unhandled critical extension"},
+  {name = "not-for-signing", san = good, extensions = {"keyUsage=critical,cRLSign"},
+    why = "purpose"},
+  {name = "no-name", subject = "", why = "hostname"},
 }
 
 describe("a server's certificate", function()
@@ -129,7 +134,10 @@ describe("a server's certificate", function()
     assert.equal("ETLSVERIFY", err.code)
     assert.matches("key too weak", err.message)
     certificates.openssl("genrsa", "-out", "key-512.pem", "512") -- with which none can sign
-    assert.is_truthy((judged {name = "rsa-512", san = good, key = "key-512.pem"}))
+    local theirs
+    err, theirs = judged {name = "rsa-512", san = good, key = "key-512.pem"}
+    assert.equal("ETLSALERT", err.code)
+    assert.matches("no suitable", theirs.message)
   end)
 
   it("R1: that of another authority with the same name is refused", function()
@@ -139,6 +147,7 @@ describe("a server's certificate", function()
     certificates.authority("other", "other-key.pem")
     local err = judged {name = "by-other", san = good, by = "other", by_key = "other-key.pem"}
     assert.equal("ETLSVERIFY", err.code)
+    assert.matches("by%-other.*unable to get local issuer", err.message)
   end)
 
   it("R1: an issuer between is to be sent, to be an authority, and to be allowed the name",
@@ -157,6 +166,17 @@ describe("a server's certificate", function()
       assert.matches("CA certificate", judged(below("no-ca", {"basicConstraints=CA:FALSE"})).message)
       local constrained = {is_ca[1], "nameConstraints=critical,permitted;DNS:other.example"}
       assert.matches("subtree", judged(below("constrained", constrained)).message)
+      local late = below("late", is_ca)
+      certificates.make {name = "late", extensions = is_ca, from = "20200101000000Z",
+        to = "20210101000000Z"}
+      assert.matches("issuer that is refused %(CN=late%): certificate has expired",
+        judged(late).message)
+      certificates.make {name = "short", extensions = {"basicConstraints=critical,CA:TRUE,pathlen:0"}}
+      certificates.make {name = "one-too-many", extensions = is_ca, by = "short"}
+      local long = {name = "too-long", san = good, by = "one-too-many", chain = "both-issuers.pem"}
+      folder.write("both-issuers.pem", certificates.read(path "one-too-many.pem")
+        .. certificates.read(path "short.pem"))
+      assert.matches("path length", judged(long).message)
     end)
 
   it("R1: one that its authority has revoked is refused", function()
@@ -170,6 +190,17 @@ describe("a server's certificate", function()
     assert.equal("ETLSVERIFY", err.code)
     assert.matches("revoked", err.message)
     assert.is_nil((judged {file = "kept.pem", crl = "list.pem"}))
+    certificates.openssl("ca", "-config", "config", "-gencrl", "-crl_lastupdate",
+      "20200101000000Z", "-crl_nextupdate", "20200201000000Z", "-out", "old-list.pem")
+    err = judged {file = "kept.pem", crl = "old-list.pem"}
+    assert.equal("ETLSVERIFY", err.code)
+    assert.matches("CRL has expired", err.message)
+    certificates.openssl("ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out",
+      "unlisted-key.pem")
+    certificates.authority("unlisted", "unlisted-key.pem", "unlisted")
+    err = judged {name = "by-unlisted", san = good, by = "unlisted", by_key = "unlisted-key.pem",
+      trusted = "unlisted", crl = "list.pem"}
+    assert.matches("unable to get certificate CRL", err.message)
   end)
 
   it("R2: is called by name, and never by address", function()
@@ -264,6 +295,11 @@ describe("a client's certificate", function()
     local own = certificates.make {name = "own", by = false}
     _, err = shake(client(own), optional)
     assert.equal("ETLSVERIFY", err.code)
+    assert.matches("CN=own.*self%-signed", err.message)
+    local late = certificates.make {name = "late-client", from = "20200101000000Z",
+      to = "20210101000000Z"}
+    _, err = shake(client(late), optional)
+    assert.matches("CN=late%-client.*expired", err.message)
   end)
 end)
 

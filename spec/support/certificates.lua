@@ -72,9 +72,10 @@ end
 --- Another authority, of the same key or another one.
 ---@param name string
 ---@param key string?
-function certificates.authority(name, key)
+---@param subject string?  default "ca"
+function certificates.authority(name, key, subject)
   certificates.openssl("req", "-x509", "-config", "config", "-key", key or "key.pem",
-    "-subj", "/CN=ca", "-days", "30", "-addext", "basicConstraints=critical,CA:TRUE",
+    "-subj", "/CN=" .. (subject or "ca"), "-days", "30", "-addext", "basicConstraints=critical,CA:TRUE",
     "-addext", "keyUsage=critical,keyCertSign,cRLSign", "-out", name .. ".pem")
 end
 
