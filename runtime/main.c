@@ -13,6 +13,7 @@
 #include "cli/command.h"
 #include "cli/program.h"
 #include "crypto/crypto.h"
+#include "fs/fs.h"
 #include "host/error.h"
 #include "host/host.h"
 #include "net/closing.h"
@@ -80,6 +81,7 @@ static const subsystem subsystems[] = {
     {.open = crypto_open, .close = crypto_close},
     {.open = net_open, .end = closing_give_up, .close = net_close},
     {.open = tls_open, .close = tls_close},
+    {.open = fs_open},
     {.open = sys_open},
     {.open = workers_open, .end = workers_close},
     {.open = repl_open},

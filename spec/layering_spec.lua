@@ -62,11 +62,12 @@ end
 
 -- Who may include from whom, besides each folder from itself.
 local below = {
-  main = "cli worker repl trace sys net tls crypto uv sim sched host",
+  main = "cli worker repl trace sys fs net tls crypto uv sim sched host",
   cli = "host",
   worker = "sched host",
   repl = "trace sys net tls sched host",
   sys = "net tls sched host",
+  fs = "net sched host",
   net = "sched host",
   crypto = "sched host",
   tls = "crypto net sched host",

@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "crypto/crypto.h"
+#include "fs/fs.h"
 #include "host/host.h"
 #include "host/memory.h"
 #include "net/closing.h"
@@ -115,6 +116,7 @@ static const subsystem subsystems[] = {
     {.open = crypto_open, .close = crypto_close},
     {.open = net_open, .end = closing_give_up, .close = net_close},
     {.open = tls_open, .close = tls_close},
+    {.open = fs_open},
     {.open = sys_open},
     {.open = workers_open, .end = workers_close},
     {NULL},

@@ -420,6 +420,21 @@ local features = {
     t:cancel()
     assert(#compute() == 32)
   end,
+  function() -- files
+    local fs = holding(require "neap.fs")
+    local path = os.tmpname()
+    local _ <close> = setmetatable({}, {__close = function()
+      os.remove(path)
+    end})
+    local root <close> = assert(fs.root "/tmp")
+    local name = path:match "[^/]+$"
+    assert(root:write(name, "bytes", {sync = false}))
+    assert(fs.append(path, "more"))
+    assert(root:read(name) == "bytesmore")
+    assert(fs.stat(path).size == 9 and not fs.read "/nowhere")
+    assert(root:list "." and fs.walk("/dev", {depth = 1}))
+    pcall(fs.read, path, {size = 1})
+  end,
   function() -- many tasks, and those of a finalizer
     for _ = 1, 70 do
       task.spawn(task.yield)

@@ -1,6 +1,7 @@
 -- What a script gets hold of must not bring the process down, whatever it does.
 
 local crypto = require "neap.crypto"
+local fs = require "neap.fs"
 local net = require "neap.net"
 local process = require "neap.process"
 local signal = require "neap.signal"
@@ -152,12 +153,13 @@ describe("a method or metamethod", function()
     local channel = worker.channel()
     a:sendfd("x", {1})
     local _, fds = b:recvfd()
+    local root = assert(fs.root "/")
     local scope
     task.scope(function(s) scope = s end)
     local objects = {
       listener, a, c, child, watch, tracer, w, channel, fds and fds[1], scope, task.current(),
       core.queue "spec", net.address "127.0.0.1:1", io.stdout, beat, crypto.hasher "md5",
-      crypto.generate "ec",
+      crypto.generate "ec", root,
     }
     local closed = io.tmpfile()
     closed:close()
@@ -202,7 +204,7 @@ describe("a method or metamethod", function()
     assert.is_true(count > 60, tostring(count))
     w:wait()
     child:wait()
-    for _, object in ipairs {listener, a, b, c, d} do
+    for _, object in ipairs {listener, a, b, c, d, root} do
       object:close()
     end
     debug.getmetatable(watch).__close(watch)

@@ -4,6 +4,7 @@ local core = require "neap.net.core"
 local crypto = require "neap.crypto"
 local endpoint = require "neap.endpoint"
 local errors = require "neap.error"
+local fs = require "neap.fs"
 local lfs = require "lfs"
 local net = require "neap.net"
 local packet = require "neap.packet"
@@ -266,6 +267,7 @@ local function sample_tables()
       endpoint.parse "raw://127.0.0.1/icmp", endpoint.parse "packet://lo",
       endpoint.parse "vsock://host:1",
     },
+    ["neap.fs.Stat"] = {fs.stat "/"},
     ["neap.process.Result"] = {process.run {"echo"}, process.run {"sh", "-c", "kill $$"}},
     ["neap.net"] = {net},
     ["neap.task"] = {task},
@@ -373,6 +375,10 @@ describe("annotated, and there, are the fields of", function()
     end)
   end
 
+  it("neap.fs.Root, which has its methods so", function()
+    assert.same(names(require "neap.fs.core".Root, true), sorted(fields["neap.fs.Root"]))
+  end)
+
   it("neap.stdio", function()
     local there = {}
     for name in read "runtime/sys/stdio.c":match "names%[%] = {(.-)}":gmatch '"(%l+)"' do
@@ -452,7 +458,7 @@ end)
 
 it("docs/ARCHITECTURE.md names what there is", function()
   local texts = {}
-  for _, folder in ipairs {"host", "sched", "crypto", "net", "sys", "trace", "worker", "repl", "uv", "cli"} do
+  for _, folder in ipairs {"host", "sched", "crypto", "net", "fs", "sys", "trace", "worker", "repl", "uv", "cli"} do
     for name in lfs.dir("runtime/" .. folder) do
       if name:find "%.[ch]$" then
         texts[#texts + 1] = read(("runtime/%s/%s"):format(folder, name))

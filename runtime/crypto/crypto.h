@@ -9,15 +9,14 @@
 
 #include "crypto/openssl.h"
 #include "host/host.h"
-#include "sched/wait.h"
+#include "sched/work.h"
 
 enum { DIGESTS = 9 }; /* that have names: crypto/digest.h */
 
 /* Of a host, from the first `require "neap.crypto"` on: host.crypto. */
 struct crypto {
   EVP_MD *digests[DIGESTS]; /* fetched when first used */
-  unsigned running;         /* jobs in threads */
-  waitq waiting;            /* those that wait for a thread */
+  work_gate gate;           /* of jobs: crypto/job.h */
 };
 
 /* The subsystem: registers the module. */

@@ -87,8 +87,8 @@ static int push(lua_State *L, job *j) {
 }
 
 
-static void clear(job *j) {
-  derivation *d = (derivation *)j;
+static void clear(work *w) {
+  derivation *d = (derivation *)w;
   forget(&d->secret);
   forget(&d->salt);
   forget(&d->info);
@@ -96,10 +96,11 @@ static void clear(job *j) {
 }
 
 
-static const job_kind hkdf = {"hkdf", sizeof(derivation), derive, push, clear};
+static const job_kind hkdf = {JOB_WORK("hkdf", derivation, clear), derive,
+                              push};
 
-static const job_kind pbkdf2 = {"pbkdf2", sizeof(derivation), derive, push,
-                                clear};
+static const job_kind pbkdf2 = {JOB_WORK("pbkdf2", derivation, clear), derive,
+                                push};
 
 
 /* An option's string, if any; false: there is no memory for it. */
@@ -131,7 +132,7 @@ static int l_hkdf(lua_State *L) {
   int digest = digest_option(L, 1, "sha256");
   int whole = digest_size(L, digest);
   if (whole == 0)
-    return openssl_fail(L, NULL, hkdf.op, digest_names[digest]);
+    return openssl_fail(L, NULL, hkdf.work.op, digest_names[digest]);
   option_needed(L, 1, "key", NULL);
   size_t size = (size_t)option_integer(L, 1, "size", 1, MOST * whole, whole);
   derivation *d = (derivation *)job_new(L, &hkdf);
@@ -140,7 +141,7 @@ static int l_hkdf(lua_State *L) {
   strcpy(d->digest, digest_title(digest));
   if (!copy_option(L, &d->secret, "key") || !copy_option(L, &d->salt, "salt") ||
       !copy_option(L, &d->info, "info") || !room(&d->out, size))
-    return fail(L, -ENOMEM, hkdf.op, NULL);
+    return fail(L, -ENOMEM, hkdf.work.op, NULL);
   lua_settop(L, box);
   return job_run(L, &d->job, false);
 }
@@ -169,7 +170,7 @@ static int l_pbkdf2(lua_State *L) {
   int digest = digest_option(L, 1, "sha256");
   int whole = digest_size(L, digest);
   if (whole == 0)
-    return openssl_fail(L, NULL, pbkdf2.op, digest_names[digest]);
+    return openssl_fail(L, NULL, pbkdf2.work.op, digest_names[digest]);
   option_needed(L, 1, "password", NULL);
   option_needed(L, 1, "salt", NULL);
   size_t size = (size_t)option_integer(L, 1, "size", 1, INT32_MAX, whole);
@@ -183,7 +184,7 @@ static int l_pbkdf2(lua_State *L) {
   strcpy(d->digest, digest_title(digest));
   if (!copy_option(L, &d->secret, "password") ||
       !copy_option(L, &d->salt, "salt") || !room(&d->out, size))
-    return fail(L, -ENOMEM, pbkdf2.op, NULL);
+    return fail(L, -ENOMEM, pbkdf2.work.op, NULL);
   lua_settop(L, box);
   return job_run(L, &d->job, takes_long(d, whole));
 }
@@ -194,6 +195,5 @@ static const luaL_Reg functions[] = {
 
 
 void derive_open(lua_State *L) {
-  job_open(L);
   luaL_setfuncs(L, functions, 0);
 }

@@ -23,7 +23,7 @@ typedef struct generation {
 /* Between two tries: who wants it no more has it end. */
 static int on_try(EVP_PKEY_CTX *ctx) {
   job *j = EVP_PKEY_CTX_get_app_data(ctx);
-  return !atomic_load(&j->dropped);
+  return !atomic_load(&j->work.dropped);
 }
 
 
@@ -58,13 +58,13 @@ static int push(lua_State *L, job *j) {
 }
 
 
-static void clear(job *j) {
-  EVP_PKEY_free(((generation *)j)->pkey);
+static void clear(work *w) {
+  EVP_PKEY_free(((generation *)w)->pkey);
 }
 
 
-static const job_kind generating = {"generate", sizeof(generation), generate,
-                                    push, clear};
+static const job_kind generating = {JOB_WORK("generate", generation, clear),
+                                    generate, push};
 
 
 /*

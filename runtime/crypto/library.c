@@ -51,6 +51,7 @@ static const luaL_Reg functions[] = {{"random", l_random}, {NULL, NULL}};
 
 
 static int open_module(lua_State *L) {
+  work_open(L);
   lua_newtable(L);
   luaL_setfuncs(L, functions, 0);
   encoding_open(L);

@@ -18,6 +18,7 @@ local pages = {
   {name = "task", "meta/task.lua", "task.lua"},
   {name = "error", "meta/error.lua"},
   {name = "time", "meta/time.lua"},
+  {name = "fs", "fs.lua", "meta/fs.lua"},
   {name = "signal", "meta/signal.lua"},
   {name = "process", "meta/process.lua", "process.lua"},
   {name = "worker", "worker.lua", "meta/worker.lua"},

@@ -1,0 +1,545 @@
+--- Files: read and written whole, as streams, listed, watched and locked, while only the
+--- task waits that asks.
+---
+--- ```lua
+--- local fs = require "neap.fs"
+---
+--- local path = os.tmpname()
+--- assert(fs.write(path, "first\n"))
+--- assert(fs.append(path, "second\n"))
+--- print(fs.read(path))  --> first
+--- --> second
+--- print(fs.stat(path).size)  --> 13
+--- assert(fs.remove(path))
+--- print(fs.read(path) == nil)  --> true
+--- ```
+---
+--- A disk may be slow, and a server of files dead: each call is made in a thread, and
+--- other tasks go on. 32 go on at a time of what `fs` does, and as many of each
+--- `fs.root`; others wait in order. Cancelling the task, or a timeout, wakes it at once;
+--- what its thread is at then goes on for as long as the kernel keeps it, and a write is
+--- done whole or not at all. The program's end waits for writes, five seconds at most.
+---
+--- What fails is returned as nil and an error that names the path: `read /nowhere: no such
+--- file or directory (ENOENT)`. Files are no sockets: a trace sees the streams of `fs.open`,
+--- as does `socks`, and no whole reads and writes.
+
+local core = require "neap.fs.core"
+local error_object = require "neap.error"
+local sched = require "neap.task.core"
+
+local error, next, pairs, type = error, next, pairs, type
+local tostring, mathtype = tostring, math.type
+local concat, sort = table.concat, table.sort
+local find, format = string.find, string.format
+local sleep = sched.sleep
+
+local Root, here = core.Root, core.here
+
+--- Bytes that `read` gives at most, unless told otherwise.
+local MAX = 256 * 1024 * 1024
+
+--- Flags of core's functions.
+local ATOMIC, APPEND, SYNC = 1, 2, 4
+local RECURSIVE, NOFOLLOW = 1, 1
+
+--- While somebody else has what is waited for, it is looked for so often, s.
+local SOONEST, LATEST = 0.001, 0.05
+
+---@class neap.fs
+local fs = {}
+
+
+-- Arguments. What is wrong in them is told at the line of who called the public function,
+-- which calls these itself.
+
+local function wrong(n, name, what)
+  error(format("bad argument #%d to '%s' (%s)", n, name, what), 4)
+end
+
+local function check_path(path, n, name)
+  if type(path) ~= "string" then
+    wrong(n, name, format("a path expected, got %s", type(path)))
+  elseif find(path, "\0", 1, true) then
+    wrong(n, name, "a path has no zero byte")
+  end
+end
+
+local function is_mode(value)
+  return mathtype(value) == "integer" and value >= 0 and value <= 4095 -- 07777
+end
+
+local function is_count(value)
+  return mathtype(value) == "integer" and value >= 0
+end
+
+local function is_flag(value)
+  return type(value) == "boolean"
+end
+
+local kinds = {
+  mode = {is_mode, "permission bits, as tonumber(\"644\", 8), expected"},
+  max = {is_count, "a number of bytes expected"},
+  depth = {is_count, "a whole number expected"},
+}
+
+local flag = {is_flag, "true or false expected"}
+
+--- The options, or none.
+local function check_options(opts, n, name, known)
+  if opts == nil then
+    return {}
+  elseif type(opts) ~= "table" then
+    wrong(n, name, format("table expected, got %s", type(opts)))
+  end
+  local copy = {}
+  for key, value in next, opts do
+    if not known[key] then
+      wrong(n, name, format("unknown option '%s'", tostring(key)))
+    end
+    local kind = kinds[key] or flag
+    if not kind[1](value) then
+      wrong(n, name, format("option '%s': %s", key, kind[2]))
+    end
+    copy[key] = value
+  end
+  return copy
+end
+
+--- `flags` has a bit where `is`.
+local function with(flags, is, bit)
+  return is and flags | bit or flags
+end
+
+--- Ask until another one gives way.
+local function patiently(f, ...)
+  local pause = SOONEST
+  while true do
+    local result, err = f(...)
+    if result then
+      return result
+    elseif err.code ~= "EAGAIN" then
+      return nil, err
+    end
+    sleep(pause)
+    pause = pause < LATEST and 2 * pause or LATEST
+  end
+end
+
+--- Path and name in one.
+local function join(path, name)
+  if path == "" or path == "." then
+    return name
+  end
+  return find(path, "/$") and path .. name or path .. "/" .. name
+end
+
+
+-- Whole files
+
+--- All that a stream gives.
+local function drain(opened, path, max)
+  local stream <close> = opened
+  local parts, size = {}, 0
+  while true do
+    local chunk, err = stream:recv()
+    if err then
+      return nil, err
+    elseif not chunk then
+      return concat(parts)
+    end
+    size = size + #chunk
+    if size > max then
+      return nil, error_object.new {
+        code = "EFBIG", op = "read", endpoint = path, message = format("more than %d bytes", max),
+      }
+    end
+    parts[#parts + 1] = chunk
+  end
+end
+
+--- Write it all to a stream.
+local function fill(opened, bytes)
+  local stream <close> = opened
+  local ok, err = stream:write(bytes)
+  if ok then
+    ok, err = stream:flush()
+  end
+  if not ok then
+    return nil, err
+  end
+  return true
+end
+
+local read_options = {max = true}
+
+local function read(root, path, opts)
+  check_path(path, 1, "read")
+  local max = check_options(opts, 2, "read", read_options).max or MAX
+  local result, err = core.read(root, path, max)
+  if not result then
+    return nil, err
+  end
+  if type(result) == "string" then
+    return result
+  end
+  return drain(result, path, max)
+end
+
+local write_options = {mode = true, atomic = true, sync = true}
+local append_options = {mode = true, sync = true}
+
+local function put(root, path, bytes, mode, flags)
+  local result, err = patiently(core.write, root, path, bytes, flags, mode or -1)
+  if not result then
+    return nil, err
+  end
+  if result == true then
+    return true
+  end
+  return fill(result, bytes)
+end
+
+local function check_bytes(bytes, name)
+  if type(bytes) ~= "string" then
+    wrong(2, name, format("string expected, got %s", type(bytes)))
+  end
+end
+
+local function write(root, path, bytes, opts)
+  check_path(path, 1, "write")
+  check_bytes(bytes, "write")
+  opts = check_options(opts, 3, "write", write_options)
+  local flags = with(0, opts.atomic ~= false, ATOMIC)
+  return put(root, path, bytes, opts.mode, with(flags, opts.sync ~= false, SYNC))
+end
+
+local function append(root, path, bytes, opts)
+  check_path(path, 1, "append")
+  check_bytes(bytes, "append")
+  opts = check_options(opts, 3, "append", append_options)
+  return put(root, path, bytes, opts.mode, with(APPEND, opts.sync, SYNC))
+end
+
+
+-- Names
+
+local function stat(root, path)
+  check_path(path, 1, "stat")
+  return core.stat(root, path)
+end
+
+local function lstat(root, path)
+  check_path(path, 1, "lstat")
+  return core.stat(root, path, true)
+end
+
+local function sorted(names, types)
+  if not names then
+    return nil, types
+  end
+  sort(names)
+  return names, types
+end
+
+local function list(root, path)
+  path = path == nil and "." or path
+  check_path(path, 1, "list")
+  return sorted(core.list(root, path, 0))
+end
+
+local walk_options = {depth = true}
+
+local function walk(root, path, opts)
+  path = path == nil and "." or path
+  check_path(path, 1, "walk")
+  local depth = check_options(opts, 2, "walk", walk_options).depth or 1000000
+  local names, types = sorted(core.list(root, path, 0))
+  if not names then
+    return nil, types
+  end
+  local top = {path = path, names = names, types = types, at = 0, depth = 1}
+  return function()
+    while top do
+      top.at = top.at + 1
+      local name = top.names[top.at]
+      if name then
+        local kind, err = top.types[name], nil
+        local found = join(top.path, name)
+        if kind == "directory" and top.depth < depth then
+          local below, more = sorted(core.list(root, found, NOFOLLOW))
+          if below then
+            top = {path = found, names = below, types = more, at = 0, depth = top.depth + 1, above = top}
+          else
+            err = more
+          end
+        end
+        return found, kind, err
+      end
+      top = top.above
+    end
+  end
+end
+
+local mkdir_options = {parents = true, mode = true}
+
+local function mkdir(root, path, opts)
+  check_path(path, 1, "mkdir")
+  opts = check_options(opts, 2, "mkdir", mkdir_options)
+  return core.mkdir(root, path, with(0, opts.parents, RECURSIVE), opts.mode or 511) -- 0777
+end
+
+local remove_options = {recursive = true}
+
+local function remove(root, path, opts)
+  check_path(path, 1, "remove")
+  opts = check_options(opts, 2, "remove", remove_options)
+  return core.remove(root, path, with(0, opts.recursive, RECURSIVE))
+end
+
+local rename_options = {replace = true}
+
+local function rename(root, from, to, opts)
+  check_path(from, 1, "rename")
+  check_path(to, 2, "rename")
+  opts = check_options(opts, 3, "rename", rename_options)
+  return core.rename(root, from, to, opts.replace == false)
+end
+
+local function root(self, path)
+  check_path(path, 1, "root")
+  return core.root(self, path)
+end
+
+
+-- The module's functions are those of the root where the process is. They are annotated
+-- here, and so told at the script's line (a tail call leaves no frame).
+
+--- All of a file. A FIFO, or a device, is read until its end.
+---
+--- ```lua
+--- local fs = require "neap.fs"
+---
+--- print(fs.read "/proc/self/comm")  --> neap
+--- print(fs.read "/nowhere")  --> nil read /nowhere: no such file or directory (ENOENT)
+--- ```
+---@async
+---@param path string
+---@param opts? { max?: integer }  `max`: the most bytes; default 256 MiB
+---@return string? bytes
+---@return neap.Error? err  ENOENT, EACCES, EISDIR, EFBIG, ...
+function fs.read(path, opts)
+  return read(here, path, opts)
+end
+
+--- Write a file whole: another one is written in the same folder, brought to the disk
+--- (fsync), and takes the name, so that whoever reads sees the old one or the new one,
+--- also behind a crash. It has the old one's permissions, and where possible its owner.
+--- What is no regular file (a FIFO, a device) is written to; a symbolic link is refused
+--- (ELOOP).
+---
+--- ```lua
+--- local fs = require "neap.fs"
+---
+--- local path = os.tmpname()
+--- assert(fs.write(path, "secret\n", {mode = tonumber("600", 8)}))
+--- print(string.format("%o", fs.stat(path).mode), fs.read(path))  --> 600 secret
+--- fs.remove(path)
+--- ```
+---@async
+---@param path string
+---@param bytes string
+---@param opts? { mode?: integer, atomic?: boolean, sync?: boolean }  `mode`: its permission
+--- bits; `atomic = false`: write into the file that is there, also through a link; `sync =
+--- false`: leave it to the kernel when it is on the disk
+---@return true? ok
+---@return neap.Error? err  ENOSPC, EACCES, EISDIR, ELOOP, ...
+function fs.write(path, bytes, opts)
+  return write(here, path, bytes, opts)
+end
+
+--- Write behind the end of a file, which is made if there is none.
+---
+--- ```lua
+--- local fs = require "neap.fs"
+---
+--- local path = os.tmpname()
+--- fs.append(path, "a")
+--- fs.append(path, "b")
+--- print(fs.read(path))  --> ab
+--- fs.remove(path)
+--- ```
+---@async
+---@param path string
+---@param bytes string
+---@param opts? { mode?: integer, sync?: boolean }  as of `write`; but it is synced only if
+--- that is said
+---@return true? ok
+---@return neap.Error? err
+function fs.append(path, bytes, opts)
+  return append(here, path, bytes, opts)
+end
+
+--- What a file is; a symbolic link is followed.
+---
+--- ```lua
+--- local fs = require "neap.fs"
+---
+--- print(fs.stat("/").type, fs.stat("/dev/null").type)  --> directory character device
+--- ```
+---@async
+---@param path string
+---@return neap.fs.Stat? about
+---@return neap.Error? err
+function fs.stat(path)
+  return stat(here, path)
+end
+
+--- What a file is, or a symbolic link itself.
+---
+--- ```lua
+--- local fs = require "neap.fs"
+---
+--- print(fs.lstat("/proc/self").type, fs.stat("/proc/self").type)  --> link directory
+--- ```
+---@async
+---@param path string
+---@return neap.fs.Stat? about
+---@return neap.Error? err
+function fs.lstat(path)
+  return lstat(here, path)
+end
+
+--- The names in a folder, in their order, and what each is.
+---
+--- ```lua
+--- local fs = require "neap.fs"
+---
+--- local names, types = assert(fs.list "/dev")
+--- print(#names > 0, types.null)  --> true character device
+--- ```
+---@async
+---@param path? string  default `"."`
+---@return string[]? names  without `.` and `..`
+---@return (table<string, string>|neap.Error)? types  by name, as `type` of a Stat; or the error
+function fs.list(path)
+  return list(here, path)
+end
+
+--- All that is below a folder: each folder's names in their order, what is in a folder
+--- behind it. Symbolic links are not followed.
+---
+--- ```lua
+--- local fs = require "neap.fs"
+---
+--- local dir = os.tmpname() .. ".d"
+--- fs.mkdir(dir .. "/a/b", {parents = true})
+--- fs.write(dir .. "/a/c", "")
+--- for path, type, err in assert(fs.walk(dir)) do
+---   print(path:sub(#dir + 1), type, err)
+--- end
+--- --> /a directory nil
+--- --> /a/b directory nil
+--- --> /a/c file nil
+--- fs.remove(dir, {recursive = true})
+--- ```
+---@async
+---@param path? string  default `"."`
+---@param opts? { depth?: integer }  `depth = 1`: only what is in the folder itself
+---@return (fun(): string?, string?, neap.Error?)? each  the path, beginning with that
+--- of the folder; what it is, as `type` of a Stat; and why it could not be listed, if it is a folder
+---@return neap.Error? err  of the folder itself
+function fs.walk(path, opts)
+  return walk(here, path, opts)
+end
+
+--- Make a folder.
+---
+--- ```lua
+--- local fs = require "neap.fs"
+---
+--- local dir = os.tmpname() .. ".d"
+--- assert(fs.mkdir(dir .. "/a/b", {parents = true}))
+--- print(fs.mkdir(dir .. "/a") == nil)  --> true
+--- fs.remove(dir, {recursive = true})
+--- ```
+---@async
+---@param path string
+---@param opts? { parents?: boolean, mode?: integer }  `parents`: those above it, too, and it
+--- may be there; `mode`: its permission bits, but for umask's
+---@return true? ok
+---@return neap.Error? err  EEXIST, ENOENT, ...
+function fs.mkdir(path, opts)
+  return mkdir(here, path, opts)
+end
+
+--- Remove a file, a link or an empty folder; or a folder with all that is in it. No link
+--- is followed, also none that takes the place of a folder meanwhile.
+---
+--- ```lua
+--- local fs = require "neap.fs"
+---
+--- print(fs.remove "/nowhere")  --> nil remove /nowhere: no such file or directory (ENOENT)
+--- ```
+---@async
+---@param path string
+---@param opts? { recursive?: boolean }
+---@return true? ok
+---@return neap.Error? err  ENOTEMPTY, ENOENT, EACCES, ...
+function fs.remove(path, opts)
+  return remove(here, path, opts)
+end
+
+--- Give a file or folder another name, which another file may have had.
+---
+--- ```lua
+--- local fs = require "neap.fs"
+---
+--- local path = os.tmpname()
+--- assert(fs.rename(path, path .. ".new"))
+--- print(fs.stat(path .. ".new").size)  --> 0
+--- fs.remove(path .. ".new")
+--- ```
+---@async
+---@param from string
+---@param to string
+---@param opts? { replace?: boolean }  `replace = false`: fail (EEXIST) rather than replace
+--- what is there
+---@return true? ok
+---@return neap.Error? err
+function fs.rename(from, to, opts)
+  return rename(here, from, to, opts)
+end
+
+--- A folder that has these functions as methods, whose paths begin in it, and never leave
+--- it: a path that would, by `..`, a `/` in front, or a symbolic link, also one that
+--- somebody puts there meanwhile, fails with EXDEV. So paths that strangers give can be
+--- used as they are. It stays that folder, also when it is renamed, and what other file
+--- systems have mounted beneath is beneath it. The kernel sees to it (openat2(2), Linux
+--- 5.6; ENOSYS: it can't).
+---
+--- ```lua
+--- local fs = require "neap.fs"
+---
+--- local root <close> = assert(fs.root "/proc")
+--- print(root:read "self/comm")  --> neap
+--- print(root:read "../etc/passwd")
+--- --> nil read /proc/../etc/passwd: the path leads out of its root (EXDEV)
+--- ```
+---@async
+---@param path string
+---@return neap.fs.Root? root
+---@return neap.Error? err  ENOENT, ENOTDIR, EACCES, ENOSYS
+function fs.root(path)
+  return root(here, path)
+end
+
+for name, method in pairs {
+  root = root,
+  read = read, write = write, append = append, stat = stat, lstat = lstat, list = list, walk = walk,
+  mkdir = mkdir, remove = remove, rename = rename,
+} do
+  Root[name] = method
+end
+
+return fs

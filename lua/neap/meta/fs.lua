@@ -1,0 +1,32 @@
+---@meta _
+
+--- What a file is.
+---@class neap.fs.Stat
+---@field type "file"|"directory"|"link"|"fifo"|"socket"|"character device"|"block device"|"unknown"
+---@field size integer  bytes
+---@field mode integer  permission bits: `string.format("%o", mode)` is "644"
+---@field uid integer
+---@field gid integer
+---@field links integer  names that it has
+---@field device integer
+---@field inode integer
+---@field allocated integer  bytes that it takes on the disk
+---@field modified number  its bytes, seconds since 1970, as `time.wall`
+---@field accessed number
+---@field changed number  its bytes or what is said here
+
+--- A folder beneath which paths are kept (`fs.root`). Its methods are the functions of
+--- neap.fs, and close.
+---@class neap.fs.Root
+---@field read fun(self, path: string, opts?: table): string?, neap.Error?
+---@field write fun(self, path: string, bytes: string, opts?: table): true?, neap.Error?
+---@field append fun(self, path: string, bytes: string, opts?: table): true?, neap.Error?
+---@field stat fun(self, path: string): neap.fs.Stat?, neap.Error?
+---@field lstat fun(self, path: string): neap.fs.Stat?, neap.Error?
+---@field list fun(self, path?: string): string[]?, table?
+---@field walk fun(self, path?: string, opts?: table): function?, neap.Error?
+---@field mkdir fun(self, path: string, opts?: table): true?, neap.Error?
+---@field remove fun(self, path: string, opts?: table): true?, neap.Error?
+---@field rename fun(self, from: string, to: string, opts?: table): true?, neap.Error?
+---@field root fun(self, path: string): neap.fs.Root?, neap.Error?
+---@field close fun(self): true  what is under way ends; one that is collected is closed

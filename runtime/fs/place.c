@@ -1,0 +1,68 @@
+#include "fs/place.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+
+static int open_beneath(int fd, const char *path, int flags, mode_t mode) {
+  struct open_how how = {
+      .flags = (unsigned)flags,
+      .mode = (flags & O_CREAT) != 0 ? mode : 0,
+      .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
+  };
+  return (int)syscall(SYS_openat2, fd, path, &how, sizeof how);
+}
+
+
+/* The kernel gives up where somebody renames beside a "..", and says EAGAIN. */
+int place_open(const place *p, const char *path, int flags, mode_t mode) {
+  int fd, tries = 1000;
+  flags |= O_CLOEXEC | ((flags & O_PATH) != 0 ? 0 : O_NOCTTY);
+  do
+    fd = p->beneath ? open_beneath(p->fd, path, flags, mode)
+                    : openat(p->fd, path, flags, mode);
+  while (fd < 0 &&
+         (errno == EINTR || (errno == EAGAIN && p->beneath && tries-- > 0)));
+  return fd < 0 ? -errno : fd;
+}
+
+
+static bool is_name(const char *name) {
+  return *name != '\0' && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
+}
+
+
+int place_parent(const place *p, const char *path, char name[NAME_MAX + 1]) {
+  char folder[PATH_MAX] = ".";
+  size_t end = strlen(path);
+  while (end > 0 && path[end - 1] == '/')
+    end--;
+  size_t begin = end;
+  while (begin > 0 && path[begin - 1] != '/')
+    begin--;
+  if (end - begin > NAME_MAX || begin >= sizeof folder)
+    return -ENAMETOOLONG;
+  memcpy(name, path + begin, end - begin);
+  name[end - begin] = '\0';
+  if (!is_name(name))
+    return *path != '\0' ? -EINVAL : -ENOENT;
+  if (begin > 0) {
+    memcpy(folder, path, begin);
+    folder[begin] = '\0';
+  }
+  return place_open(p, folder, O_PATH | O_DIRECTORY, 0);
+}
+
+
+/* EPERM: a sandbox that does not know it. */
+int place_check(int fd) {
+  int got = open_beneath(fd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+  if (got < 0)
+    return errno == EPERM ? -ENOSYS : -errno;
+  close(got);
+  return 0;
+}
