@@ -95,6 +95,19 @@ local uses = {
     local prefix = require "neap.prefix"
     devastate()
     say(prefix.parse "10.0.0.0/8":contains "10.1.2.3" and "hello")]],
+  ["neap.log"] = [[
+    local log = require "neap.log"
+    local setmetatable, tostring = setmetatable, tostring
+    devastate()
+    local function values(form)
+      local text
+      log.setup {to = function(line) text = line end, format = form, first = 2, fields = {a = 1}}
+      log.with {b = "x y\n\xff"}:error("hello", {c = {1, {2.5}}, [3] = setmetatable({}, {__tostring = function()
+        return "d"
+      end})})
+      return text
+    end
+    say(values "logfmt" ~= values "json" and values "journal")]],
   ["neap.trace"] = [[
     local trace, net = require "neap.trace", require "neap.net"
     devastate()

@@ -359,7 +359,8 @@ end)
 describe("each public module", function()
   local internal = {["neap.host"] = true, ["neap.worker.supervisor"] = true,
     ["neap.require"] = true, ["neap.net.names"] = true, ["neap.tls.sockets"] = true, ["neap.packet.check"] = true,
-    ["neap.packet.checksum"] = true, ["neap.packet.show"] = true, ["neap.packet.tlv"] = true}
+    ["neap.packet.checksum"] = true, ["neap.packet.show"] = true, ["neap.packet.tlv"] = true,
+    ["neap.log.json"] = true}
 
   -- Those written in Lua, with their file, and those that C registers.
   local modules = {}

@@ -377,6 +377,18 @@ local features = {
     host.awaited()
     t:cancel()
   end,
+  function() -- a log
+    local log = holding(require "neap.log")
+    local core = require "neap.log.core"
+    for _, format in ipairs {"logfmt", "json", "journal"} do
+      log.setup {to = function() end, format = format, fields = {a = "x y"}, first = 1}
+      log.with({b = {1, 2}}):warn("message", {c = "\xff"})
+    end
+    log.setup {level = "off"}
+    local null = holding(core.stderr())
+    core.write(null, "", 0)
+    null:close()
+  end,
   function() -- traces
     local trace = holding(require "neap.trace")
     for _, format in ipairs {"events", "text", "pcapng"} do

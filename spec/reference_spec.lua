@@ -6,6 +6,7 @@ local endpoint = require "neap.endpoint"
 local errors = require "neap.error"
 local fs = require "neap.fs"
 local lfs = require "lfs"
+local log = require "neap.log"
 local net = require "neap.net"
 local packet = require "neap.packet"
 local pcap = require "neap.pcap"
@@ -165,6 +166,9 @@ describe("annotated, and there, are the functions of", function()
     end,
     ["neap.tls.Context"] = function()
       return methods_of(tls.context {})
+    end,
+    ["neap.Logger"] = function()
+      return methods_of(log.with {})
     end,
     ["neap.Hasher"] = function()
       return methods_of(crypto.hasher "md5")
@@ -446,6 +450,15 @@ describe("annotated, and known, are the options of", function()
     assert.same(words("sys", "known%[%] = {(.-)}"), {annotated})
     assert.same({"input", "max"}, sorted(fields["neap.process.RunOptions"]))
   end)
+end)
+
+it("annotated, and known, are the options of log.setup", function()
+  local known = {}
+  for name in read "lua/neap/log.lua":match "\nlocal OPTIONS = {(.-)}":gmatch "([%l_]+) =" do
+    known[#known + 1] = name
+  end
+  table.sort(known)
+  assert.same(known, sorted(fields["neap.log.Options"]))
 end)
 
 it("the schemes of endpoints are in the reference", function()

@@ -2,6 +2,7 @@
 
 #include "host/whole.h"
 #include "sched/world.h"
+#include "sys/log.h"
 #include "sys/process.h"
 #include "sys/signals.h"
 #include "sys/stdio.h"
@@ -21,6 +22,7 @@ int sys_open(lua_State *L) {
   host_module(L, "neap.process.core", luaopen_neap_process_core);
   host_module(L, "neap.signal", luaopen_neap_signal);
   host_module(L, "neap.stdio", luaopen_neap_stdio);
+  host_module(L, "neap.log.core", luaopen_neap_log_core);
   if (host_of(L)->world->sys == NULL)
     return 0;
   check(host_of(L)->world->sys);

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "host/host.h"
@@ -63,6 +64,9 @@ typedef struct terminals {
   int (*guard)(host *h, int fd, bool on);
   unsigned (*uid)(host *h);
   bool (*alive)(host *h, int pid);
+
+  /* Is the descriptor open, and this file? */
+  bool (*is_file)(host *h, int fd, uint64_t device, uint64_t inode);
 } terminals;
 
 #endif

@@ -384,6 +384,13 @@ static unsigned uid(host *h) {
 }
 
 
+static bool is_file(host *h, int fd, uint64_t device, uint64_t inode) {
+  struct stat st;
+  (void)h;
+  return fstat(fd, &st) == 0 && st.st_dev == device && st.st_ino == inode;
+}
+
+
 const terminals uv_terminals = {
     .is_terminal = is_terminal,
     .size = size,
@@ -398,4 +405,5 @@ const terminals uv_terminals = {
     .guard = guard_end,
     .uid = uid,
     .alive = alive,
+    .is_file = is_file,
 };

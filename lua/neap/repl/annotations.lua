@@ -23,6 +23,7 @@ local pages = {
   {name = "process", "meta/process.lua", "process.lua"},
   {name = "worker", "worker.lua", "meta/worker.lua"},
   {name = "stdio", "meta/stdio.lua"},
+  {name = "log", "log.lua"},
   {name = "crypto", "meta/crypto.lua"},
   {name = "dns", "dns.lua"},
   {name = "address", "meta/address.lua"},
