@@ -95,6 +95,14 @@ local uses = {
     local prefix = require "neap.prefix"
     devastate()
     say(prefix.parse "10.0.0.0/8":contains "10.1.2.3" and "hello")]],
+  ["neap.args"] = [[
+    local args = require "neap.args"
+    devastate()
+    local spec = {name = "x", {"-n, --number=N", type = "integer"}, {"--mode=MODE", choices = {"hello"}},
+      commands = {{name = "go", {"[WORD...]"}}}}
+    local given = args.read({"-n5", "--mode=hello", "go", "a"}, spec)
+    local _, why = args.read({"--nmber"}, spec)
+    say(args.help(spec) and args.completions(spec) and why and given.number == 5 and given.mode)]],
   ["neap.log"] = [[
     local log = require "neap.log"
     local setmetatable, tostring = setmetatable, tostring

@@ -461,6 +461,19 @@ it("annotated, and known, are the options of log.setup", function()
   assert.same(known, sorted(fields["neap.log.Options"]))
 end)
 
+it("annotated, and known, are the fields of descriptions for neap.args", function()
+  for class, list in pairs {Entry = "ENTRY", Spec = "SPEC"} do
+    local known = {}
+    local text = read "lua/neap/args.lua":match("\nlocal " .. list .. " = {(.-)}")
+    for name in text:gmatch "([%w%[%]]+) = [\"{]" do
+      known[#known + 1] = name
+    end
+    known[#known + 1] = class == "Spec" and "[integer]" or nil
+    table.sort(known)
+    assert.same(known, sorted(fields["neap.args." .. class]), class)
+  end
+end)
+
 it("the schemes of endpoints are in the reference", function()
   local _, message = pcall(endpoint.parse, "nosuch:x")
   local text = read "docs/reference/endpoint.md"

@@ -1,5 +1,6 @@
 #include "host/nearest.h"
 
+#include <lauxlib.h>
 #include <limits.h>
 #include <string.h>
 
@@ -39,4 +40,16 @@ void nearest_try(nearest *n, const char *candidate) {
     return;
   n->name = candidate;
   n->by = by;
+}
+
+
+int nearest_lua(lua_State *L) {
+  nearest meant = {.written = luaL_checkstring(L, 1)};
+  luaL_checktype(L, 2, LUA_TTABLE);
+  for (lua_Integer i = 1; lua_rawgeti(L, 2, i) == LUA_TSTRING; i++) {
+    nearest_try(&meant, lua_tostring(L, -1));
+    lua_pop(L, 1);
+  }
+  lua_pushstring(L, meant.name); /* the list holds it */
+  return 1;
 }

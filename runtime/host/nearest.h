@@ -8,6 +8,8 @@
 #ifndef HOST_NEAREST_H
 #define HOST_NEAREST_H
 
+#include <lua.h>
+
 typedef struct nearest {
   const char *written; /* by the script */
   const char *name;    /* the nearest until now; NULL: none is near */
@@ -15,5 +17,8 @@ typedef struct nearest {
 } nearest;
 
 void nearest_try(nearest *n, const char *candidate);
+
+/* nearest(written, {name, ...}) : name | nil, if none is near */
+int nearest_lua(lua_State *L);
 
 #endif

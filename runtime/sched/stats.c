@@ -9,6 +9,7 @@
 #include "host/error.h"
 #include "host/harmless.h"
 #include "host/load.h"
+#include "host/nearest.h"
 #include "sched/sched.h"
 
 
@@ -194,18 +195,15 @@ static int l_list(lua_State *L) {
 ** host.source(name) : text | nil, of a module of neap in Lua
 ** host.modules() : {name}, of those that are built in
 ** host.harmless(text, colours?) : text, as harmless.h has it
+** host.nearest(written, {name}) : name | nil, as nearest.h has it
 */
 
 static const luaL_Reg functions[] = {
-    {"stats", l_stats},
-    {"tasks", l_tasks},
-    {"task", l_task},
-    {"serving", l_serving},
-    {"list", l_list},
-    {"source", load_source},
-    {"modules", load_modules},
-    {"harmless", harmless_lua},
-    {NULL, NULL},
+    {"stats", l_stats},        {"tasks", l_tasks},
+    {"task", l_task},          {"serving", l_serving},
+    {"list", l_list},          {"source", load_source},
+    {"modules", load_modules}, {"harmless", harmless_lua},
+    {"nearest", nearest_lua},  {NULL, NULL},
 };
 
 

@@ -24,6 +24,7 @@ local pages = {
   {name = "worker", "worker.lua", "meta/worker.lua"},
   {name = "stdio", "meta/stdio.lua"},
   {name = "log", "log.lua"},
+  {name = "args", "args.lua"},
   {name = "crypto", "meta/crypto.lua"},
   {name = "dns", "dns.lua"},
   {name = "address", "meta/address.lua"},
