@@ -4,7 +4,7 @@
 -- docs/performance.json the tables between the markers of docs/performance.md
 -- are made anew, too: so every figure there is the file's.
 
-local json = dofile "bench/json.lua"
+local json = require "neap.json"
 
 local path = arg[1] or "docs/performance.json"
 local file = assert(io.open(path))

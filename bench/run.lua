@@ -6,7 +6,7 @@
 -- same round. Servers run on core 0, the load on core 1. Each server is started
 -- once a row, and a peer that fails is left out with a line.
 
-local json = dofile "bench/json.lua"
+local json = require "neap.json"
 local net = require "neap.net"
 local process = require "neap.process"
 local task = require "neap.task"
@@ -352,6 +352,22 @@ local function old_rows()
   return known
 end
 
+--- A value with no more digits of its numbers than mean something.
+local function rounded(value)
+  if type(value) == "table" then
+    local copy = {}
+    for key, each in pairs(value) do
+      copy[key] = rounded(each)
+    end
+    return copy
+  elseif math.type(value) ~= "float" then
+    return value
+  elseif math.abs(value) >= 1000 or value == math.floor(value) then
+    return math.tointeger(math.floor(value + 0.5)) or value
+  end
+  return tonumber(("%.4g"):format(value))
+end
+
 local kept = next(chosen_rows) and old_rows() or {}
 local result = {
   machine = {
@@ -377,4 +393,4 @@ for name, state in pairs(chosen_rows) do
   end
 end
 local file <close> = assert(io.open(plan.out, "w"))
-file:write(json.encode(result), "\n")
+file:write(json.encode(rounded(result), {indent = 2, sort = true}), "\n")

@@ -27,6 +27,7 @@
 #include "trace/trace.h"
 #include "uv/world.h"
 #include "worker/worker.h"
+#include "json/json.h"
 
 /* What `neap -w` runs in the main thread. */
 static const char supervisor[] =
@@ -78,6 +79,7 @@ static void flush(host *h) {
 static const subsystem subsystems[] = {
     {.open = trace_open, .end = trace_close},
     {.end = flush},
+    {.open = json_open},
     {.open = crypto_open, .close = crypto_close},
     {.open = net_open, .end = closing_give_up, .close = net_close},
     {.open = tls_open, .close = tls_close},

@@ -116,6 +116,21 @@ local uses = {
       return text
     end
     say(values "logfmt" ~= values "json" and values "journal")]],
+  ["neap.json"] = [[
+    local json, net = require "neap.json", require "neap.net"
+    local pcall = pcall
+    local a, b = net.socketpair "mem"
+    devastate()
+    pcall(json.encode, {a = say})
+    pcall(json.lines, b, {nosuch = 1})
+    json.decode "[1,"
+    a:write(json.encode({1.5, {x = "hello"}}, {sort = true}), "\n\n",
+      json.encode {"hello"}, "\n")
+    a:close()
+    json.encode({a = {1}}, {indent = 2})
+    for value in json.lines(b, {unique = true}) do
+      if value[1] == "hello" then say(value[1]) break end
+    end]],
   ["neap.trace"] = [[
     local trace, net = require "neap.trace", require "neap.net"
     devastate()

@@ -62,7 +62,7 @@ end
 
 -- Who may include from whom, besides each folder from itself.
 local below = {
-  main = "cli worker repl trace sys fs net tls crypto uv sim sched host",
+  main = "cli worker repl trace sys fs net tls crypto json uv sim sched host",
   cli = "host",
   worker = "sched host",
   repl = "trace sys net tls sched host",
@@ -70,6 +70,7 @@ local below = {
   fs = "net sched host",
   net = "sched host",
   crypto = "sched host",
+  json = "host",
   tls = "crypto net sched host",
   trace = "net sched host",
   uv = "sys net sched host",

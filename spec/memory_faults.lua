@@ -422,6 +422,16 @@ local features = {
     assert(crypto.frombase64(crypto.tobase64(crypto.random(100))) and crypto.fromhex(crypto.tohex "x"))
     assert(core.certificate((assert(core.selfsigned {names = {"localhost", "::1"}, key = key}))).pem)
   end,
+  function() -- JSON
+    local json = require "neap.json"
+    local text = json.encode({a = {1.5, "é\n", json.null, {}, {b = ("x"):rep(2000)}}, c = {[2] = 2, [1] = 1}},
+      {sort = true, indent = "\t", depth = 200})
+    assert(json.decode(text, {depth = 200, unique = true}).c[2] == 2)
+    assert(not json.decode '["a\\u00e9", x]' and not json.decode("1", {max = 0}))
+    pcall(json.encode, {a = {print}})
+    local source = {read = function() return nil end}
+    assert(json.lines(source, {max = 10})() == nil)
+  end,
   function() -- computations in threads
     local crypto = holding(require "neap.crypto")
     local function compute()

@@ -5,6 +5,7 @@ local crypto = require "neap.crypto"
 local endpoint = require "neap.endpoint"
 local errors = require "neap.error"
 local fs = require "neap.fs"
+local json = require "neap.json"
 local lfs = require "lfs"
 local log = require "neap.log"
 local net = require "neap.net"
@@ -264,7 +265,8 @@ local function sample_tables()
   local lock = mutex:lock()
   local semaphore = task.semaphore(1)
   return {
-    ["neap.Error"] = {lack, both, unsent, errors.new {code = "E", message = "m"}, failed()},
+    ["neap.Error"] = {lack, both, unsent, errors.new {code = "E", message = "m"},
+      (select(2, json.decode "x")), failed()},
     ["neap.Endpoint"] = {
       endpoint.parse "tcp://localhost:80", endpoint.parse "tcp://127.0.0.1:80",
       endpoint.parse "unix:/x", endpoint.parse "mem:x", endpoint.parse "fd:3",
@@ -444,6 +446,15 @@ describe("annotated, and known, are the options of", function()
     end
   end)
 
+  it("neap.json", function()
+    local known = words("json", "names%[%] = {(.-)}")
+    table.sort(known, function(a, b)
+      return a[2] < b[2]
+    end)
+    assert.same(known, {sorted(fields["neap.json.EncodeOptions"]), sorted(fields["neap.json.DecodeOptions"])})
+    assert.same(sorted(fields["neap.json.DecodeOptions"]), sorted(fields["neap.json.LinesOptions"]))
+  end)
+
   it("process.spawn and process.run", function()
     local annotated = sorted(fields["neap.process.Options"])
     assert.equal("[integer]", table.remove(annotated, 1))
@@ -484,7 +495,8 @@ end)
 
 it("docs/ARCHITECTURE.md names what there is", function()
   local texts = {}
-  for _, folder in ipairs {"host", "sched", "crypto", "net", "fs", "sys", "trace", "worker", "repl", "uv", "cli"} do
+  for _, folder in ipairs {"host", "sched", "crypto", "json", "net", "fs",
+    "sys", "trace", "worker", "repl", "uv", "cli"} do
     for name in lfs.dir("runtime/" .. folder) do
       if name:find "%.[ch]$" then
         texts[#texts + 1] = read(("runtime/%s/%s"):format(folder, name))

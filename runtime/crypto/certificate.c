@@ -6,9 +6,9 @@
 #include <string.h>
 #include <time.h>
 
-#include "crypto/arguments.h"
 #include "crypto/crypto.h"
 #include "crypto/key.h"
+#include "host/arguments.h"
 #include "host/error.h"
 #include "host/fields.h"
 #include "sched/world.h"

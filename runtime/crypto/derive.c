@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "crypto/arguments.h"
 #include "crypto/digest.h"
 #include "crypto/job.h"
+#include "host/arguments.h"
 #include "host/error.h"
 
 /* A copy for a thread, or what it makes. */

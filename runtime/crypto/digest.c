@@ -10,7 +10,7 @@
 #include <lauxlib.h>
 #include <string.h>
 
-#include "crypto/arguments.h"
+#include "host/arguments.h"
 #include "host/class.h"
 #include "host/error.h"
 

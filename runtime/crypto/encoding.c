@@ -9,8 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "crypto/arguments.h"
 #include "crypto/crypto.h"
+#include "host/arguments.h"
 #include "host/error.h"
 
 static const char standard[] =

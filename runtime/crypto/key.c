@@ -11,8 +11,8 @@
 #include <limits.h>
 #include <string.h>
 
-#include "crypto/arguments.h"
 #include "crypto/crypto.h"
+#include "host/arguments.h"
 #include "host/class.h"
 #include "host/error.h"
 

@@ -6,10 +6,10 @@
 #include <lauxlib.h>
 #include <string.h>
 
-#include "crypto/arguments.h"
 #include "crypto/crypto.h"
 #include "crypto/job.h"
 #include "crypto/key.h"
+#include "host/arguments.h"
 
 typedef struct generation {
   job job;

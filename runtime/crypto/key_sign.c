@@ -10,9 +10,9 @@
 #include <limits.h>
 #include <string.h>
 
-#include "crypto/arguments.h"
 #include "crypto/digest.h"
 #include "crypto/key.h"
+#include "host/arguments.h"
 
 /* How a message is signed, by the options. */
 typedef struct scheme {

@@ -5,8 +5,8 @@
 #include <lauxlib.h>
 #include <stdlib.h>
 
-#include "crypto/arguments.h"
 #include "crypto/crypto.h"
+#include "host/arguments.h"
 #include "host/fields.h"
 #include "host/memory.h"
 #include "sched/world.h"

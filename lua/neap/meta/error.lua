@@ -40,6 +40,8 @@ local error_object = {}
 --- accepted, and go out if they still can; 0 or all
 ---@field cause any?  of an ECANCELED: the first failure in the scope, because of which
 --- it is cancelled
+---@field line integer?  of a text that is no JSON: where
+---@field column integer?  in characters
 ---@field traceback string?  of an error that a task failed with, or a scope: where it
 --- began, and where the task was spawned
 ---@operator concat(any): string

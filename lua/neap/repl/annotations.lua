@@ -26,6 +26,7 @@ local pages = {
   {name = "log", "log.lua"},
   {name = "args", "args.lua"},
   {name = "crypto", "meta/crypto.lua"},
+  {name = "json", "meta/json.lua", "json.lua"},
   {name = "dns", "dns.lua"},
   {name = "address", "meta/address.lua"},
   {name = "endpoint", "meta/endpoint.lua"},

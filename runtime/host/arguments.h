@@ -1,13 +1,13 @@
 /*
-** Options: what the functions of neap.crypto read of a table.
+** Options: what a function reads of the table that it is given.
 **
 ** First `options_check`, which refuses the names that are none; then each is read, by
 ** its name, of the table itself.  A wrong value is an argument error that says the
 ** option, what was expected, and what came.
 */
 
-#ifndef CRYPTO_ARGUMENTS_H
-#define CRYPTO_ARGUMENTS_H
+#ifndef HOST_ARGUMENTS_H
+#define HOST_ARGUMENTS_H
 
 #include <lua.h>
 #include <stdbool.h>

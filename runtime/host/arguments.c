@@ -1,4 +1,4 @@
-#include "crypto/arguments.h"
+#include "host/arguments.h"
 
 #include <lauxlib.h>
 #include <string.h>

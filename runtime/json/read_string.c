@@ -1,0 +1,158 @@
+#include <lauxlib.h>
+#include <string.h>
+
+#include "json/reader.h"
+#include "json/text.h"
+
+
+static int hex_digit(char c) {
+  if (c >= '0' && c <= '9')
+    return c - '0';
+  c |= 0x20;
+  return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+
+/* The four digits at p, or -1. */
+static int32_t hex4(const char *p) {
+  int32_t value = 0;
+  for (int i = 0; i < 4; i++) {
+    int digit = hex_digit(p[i]);
+    if (digit < 0)
+      return -1;
+    value = value << 4 | digit;
+  }
+  return value;
+}
+
+
+static char *put_character(char *out, uint32_t c) {
+  if (c < 0x80) {
+    *out++ = (char)c;
+    return out;
+  }
+  if (c < 0x800) {
+    *out++ = (char)(0xc0 | c >> 6);
+  } else {
+    if (c < 0x10000) {
+      *out++ = (char)(0xe0 | c >> 12);
+    } else {
+      *out++ = (char)(0xf0 | c >> 18);
+      *out++ = (char)(0x80 | (c >> 12 & 0x3f));
+    }
+    *out++ = (char)(0x80 | (c >> 6 & 0x3f));
+  }
+  *out++ = (char)(0x80 | (c & 0x3f));
+  return out;
+}
+
+
+/* Behind \u: the character, for which another one may be needed.  Returns what is behind
+ * it; NULL: wrong. */
+static const char *unicode(reader *r, const char *p, char **out) {
+  enum { HIGH = 0xd800, LOW = 0xdc00, BEHIND = 0xe000 };
+  int32_t c = hex4(p), low;
+  if (c < 0) {
+    reader_wrong(r, p - 2, "four hexadecimal digits expected behind \\u");
+    return NULL;
+  }
+  p += 4;
+  if (c >= HIGH && c < LOW && p[0] == '\\' && p[1] == 'u' &&
+      (low = hex4(p + 2)) >= LOW && low < BEHIND) {
+    c = 0x10000 + ((c - HIGH) << 10 | (low - LOW));
+    p += 6;
+  }
+  if (c >= HIGH && c < BEHIND) {
+    if (!r->replaces) {
+      reader_wrong(r, p - 6, "half of a pair of surrogates");
+      return NULL;
+    }
+    c = 0xfffd;
+  }
+  *out = put_character(*out, (uint32_t)c);
+  return p;
+}
+
+
+/* Behind the backslash. */
+static const char *escape(reader *r, const char *p, char **out) {
+  static const char names[] = "\"\\/bfnrt", values[] = "\"\\/\b\f\n\r\t";
+  if (*p == 'u')
+    return unicode(r, p + 1, out);
+  const char *name = *p != '\0' ? strchr(names, *p) : NULL;
+  if (name == NULL) {
+    reader_wrong(r, p - 1, "no escape that JSON has");
+    return NULL;
+  }
+  *(*out)++ = values[name - names];
+  return p + 1;
+}
+
+
+/* What is neither plain nor a quote: a character, an escape, or wrong. */
+static const char *other(reader *r, const char *p, char **out) {
+  unsigned char c = (unsigned char)*p;
+  if (c == '\\')
+    return escape(r, p + 1, out);
+  if (c < 0x20) {
+    reader_wrong(r, p, "a control character, which is escaped in a string");
+    return NULL;
+  }
+  size_t n = text_character(p);
+  if (n == 0 && !r->replaces) {
+    reader_wrong(r, p, "no UTF-8");
+    return NULL;
+  }
+  const char *from = n > 0 ? p : TEXT_REPLACEMENT;
+  size_t size = n > 0 ? n : strlen(TEXT_REPLACEMENT);
+  memcpy(*out, from, size);
+  *out += size;
+  return p + (n > 0 ? n : 1);
+}
+
+
+static const char *closing_quote(const char *p, const char *end) {
+  while (p < end && *p != '"')
+    p += *p == '\\' ? 2 : 1;
+  return p < end ? p : NULL;
+}
+
+
+/* Of n bytes in the text at most; from p on, which follows some plain ones. */
+static bool take_rest(reader *r, const char *begin, const char *p, size_t n) {
+  luaL_Buffer b;
+  size_t plain = (size_t)(p - begin);
+  char *out = luaL_buffinitsize(r->L, &b, r->replaces ? 3 * n : n);
+  char *first = out;
+  memcpy(out, begin, plain);
+  for (out += plain; *p != '"'; out += plain) {
+    p = other(r, p, &out);
+    if (p == NULL)
+      return false;
+    const char *next = text_plain_end(p, r->end);
+    plain = (size_t)(next - p);
+    memcpy(out, p, plain);
+    p = next;
+  }
+  luaL_pushresultsize(&b, (size_t)(out - first));
+  r->p = p + 1;
+  return true;
+}
+
+
+bool reader_string(reader *r) {
+  const char *begin = r->p + 1;
+  const char *p = text_plain_end(begin, r->end);
+  size_t n;
+  while ((unsigned char)*p >= 0x80 && (n = text_character(p)) > 0)
+    p = text_plain_end(p + n, r->end);
+  if (*p == '"') {
+    lua_pushlstring(r->L, begin, (size_t)(p - begin));
+    r->p = p + 1;
+    return true;
+  }
+  const char *end = closing_quote(p, r->end);
+  if (end == NULL)
+    return reader_wrong(r, begin - 1, "a string that does not end");
+  return take_rest(r, begin, p, (size_t)(end - begin));
+}
