@@ -393,6 +393,7 @@ describe("filters of a trace", function()
       local tracer = trace.events {filter = %s}
       local null = net.connect("fd:" .. 3)
       null:write "x"
+      null:flush()
       null:close()
       tracer:stop()
       print(tracer.count)

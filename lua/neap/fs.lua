@@ -21,16 +21,16 @@
 --- done whole or not at all. The program's end waits for writes, five seconds at most.
 ---
 --- What fails is returned as nil and an error that names the path: `read /nowhere: no such
---- file or directory (ENOENT)`. Files are no sockets: a trace sees the streams of `fs.open`,
---- as does `socks`, and no whole reads and writes.
+--- file or directory (ENOENT)`. `socks` shows the streams of `fs.open`, and so does a
+--- trace whose filter names `file`; whole reads and writes are in neither.
 
 local core = require "neap.fs.core"
 local error_object = require "neap.error"
 local sched = require "neap.task.core"
 
-local error, next, pairs, type = error, next, pairs, type
+local error, ipairs, next, pairs, type = error, ipairs, next, pairs, type
 local tostring, mathtype = tostring, math.type
-local concat, sort = table.concat, table.sort
+local concat, remove_last, sort = table.concat, table.remove, table.sort
 local find, format = string.find, string.format
 local sleep = sched.sleep
 
@@ -73,14 +73,35 @@ local function is_count(value)
   return mathtype(value) == "integer" and value >= 0
 end
 
+local function is_speed(value)
+  return is_count(value) and value >= 1 and value <= 20000000
+end
+
 local function is_flag(value)
   return type(value) == "boolean"
+end
+
+--- One of these.
+local function one_of(...)
+  local list = {...}
+  local is = {}
+  for i, value in ipairs(list) do
+    is[value] = true
+    list[i] = format(type(value) == "string" and "'%s'" or "%d", value)
+  end
+  local last = remove_last(list)
+  return {function(value) return is[value] ~= nil end, concat(list, ", ") .. " or " .. last .. " expected"}
 end
 
 local kinds = {
   mode = {is_mode, "permission bits, as tonumber(\"644\", 8), expected"},
   max = {is_count, "a number of bytes expected"},
   depth = {is_count, "a whole number expected"},
+  speed = {is_speed, "bits in a second, from 1 to 20000000, expected"},
+  bits = one_of(5, 6, 7, 8),
+  parity = one_of("none", "even", "odd"),
+  stop = one_of(1, 2),
+  flow = one_of("none", "hardware", "software"),
 }
 
 local flag = {is_flag, "true or false expected"}
@@ -219,6 +240,28 @@ local function append(root, path, bytes, opts)
   check_bytes(bytes, "append")
   opts = check_options(opts, 3, "append", append_options)
   return put(root, path, bytes, opts.mode, with(APPEND, opts.sync, SYNC))
+end
+
+
+-- Streams
+
+local modes = {r = true, w = true, a = true, ["r+"] = true, ["w+"] = true, ["a+"] = true}
+local open_options = {
+  mode = true, new = true, speed = true, bits = true, parity = true, stop = true, flow = true,
+}
+
+local function open(root, path, mode, opts)
+  check_path(path, 1, "open")
+  mode = mode == nil and "r" or mode
+  if not modes[mode] then
+    wrong(2, "open", "'r', 'w', 'a', 'r+', 'w+' or 'a+' expected")
+  end
+  opts = check_options(opts, 3, "open", open_options)
+  if not opts.speed and (opts.bits or opts.parity or opts.stop or opts.flow) then
+    wrong(3, "open", "a serial line's options, and no speed")
+  end
+  return patiently(core.open, root, path, mode, opts.mode or 438, opts.new, opts.speed, -- 0666
+    opts.bits, opts.parity, opts.stop, opts.flow)
 end
 
 
@@ -534,7 +577,37 @@ function fs.root(path)
   return root(here, path)
 end
 
+--- Open a file as a stream, with a stream's methods and `seek`. Regular files are read and
+--- written by threads, at the position that they have; before the first read behind a
+--- write, and the first write behind a read, `seek` must be called, as in C. `flush` waits
+--- until all was written, and tells what went wrong; `close` does not wait.
+---
+--- A FIFO waits in the loop: who reads for a writer and for bytes, who opens it to write
+--- for a reader. So does a terminal or a serial line, which `speed` makes raw, without
+--- modem control: bytes go through as they are.
+---
+--- ```lua
+--- local fs = require "neap.fs"
+---
+--- local path = os.tmpname()
+--- local file <close> = assert(fs.open(path, "w+"))
+--- file:write("one\n", "two\n")
+--- file:seek("set", 4)
+--- print(file:read "l", file:seek())  --> two 8
+--- os.remove(path)
+--- ```
+---@async
+---@param path string
+---@param mode? "r"|"w"|"a"|"r+"|"w+"|"a+"  as of io.open; default `"r"`
+---@param opts? neap.fs.OpenOptions
+---@return neap.Stream? file
+---@return neap.Error? err  ENOENT, EACCES, EISDIR, EEXIST, ENOTTY (no serial line), ...
+function fs.open(path, mode, opts)
+  return open(here, path, mode, opts)
+end
+
 for name, method in pairs {
+  open = open,
   root = root,
   read = read, write = write, append = append, stat = stat, lstat = lstat, list = list, walk = walk,
   mkdir = mkdir, remove = remove, rename = rename,

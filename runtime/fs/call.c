@@ -132,7 +132,6 @@ void call_clear(work *w) {
   free(c->path);
   free(c->other);
   free(c->bytes);
-  free(c->line);
   if (c->root != NULL)
     leave(c->root);
 }

@@ -13,6 +13,7 @@
 #include <lua.h>
 #include <sys/stat.h>
 
+#include "fs/line.h"
 #include "fs/place.h"
 #include "sched/work.h"
 
@@ -44,7 +45,7 @@ struct call {
   int fd, into; /* to be closed, unless -1 */
   int flags, mode;
   uint64_t chance;
-  struct termios *line; /* malloc'ed: a serial line's settings */
+  line line;
   struct stat st;
   int status;
   const char *words; /* that say it better; or NULL */

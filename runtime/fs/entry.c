@@ -144,12 +144,15 @@ static int l_rename(lua_State *L) {
 
 
 /*
-** open(root, path, flags, mode) : stream | nil, error
+** open(root, path, flags, mode, new, speed, bits, parity, stop, flow)
+**   : stream | nil, error
 */
 
 static int open_entry(call *c) {
   c->fd = entry_open(c, c->flags);
-  return c->fd < 0 ? c->fd : 0;
+  if (c->fd < 0)
+    return c->fd;
+  return c->line.speed > 0 ? line_set(c->fd, &c->line) : 0;
 }
 
 
@@ -167,14 +170,29 @@ static int flags_of(lua_State *L, int arg) {
 }
 
 
+static line line_of(lua_State *L, int arg) {
+  static const char *const parities[] = {"none", "even", "odd", NULL};
+  static const char *const flows[] = {"none", "hardware", "software", NULL};
+  return (line){
+      .speed = (int)luaL_optinteger(L, arg, 0),
+      .bits = (int)luaL_optinteger(L, arg + 1, 8),
+      .parity = luaL_checkoption(L, arg + 2, parities[0], parities),
+      .stop = (int)luaL_optinteger(L, arg + 3, 1),
+      .flow = luaL_checkoption(L, arg + 4, flows[0], flows),
+  };
+}
+
+
 static int l_open(lua_State *L) {
   int flags = flags_of(L, 3);
   lua_Integer mode = luaL_checkinteger(L, 4);
+  line settings = line_of(L, 6);
   if (lua_toboolean(L, 5))
     flags |= O_EXCL;
   call *c = call_new(L, &opening, 2);
   c->flags = flags;
   c->mode = (int)mode;
+  c->line = settings;
   return call_run(L, c);
 }
 

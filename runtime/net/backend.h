@@ -131,6 +131,12 @@ struct transport {
    * returned.  NULL where there is none, or none that others could use. */
   int (*detach)(stream *s);
 
+  /* Go to where the next read and write begin (lseek(2)'s whence), and forget what
+   * was read ahead: the new position.  -EAGAIN: stream_writable tells when to try
+   * again.  All that was accepted is out, and the stream does not read.  NULL: it has
+   * no position. */
+  int64_t (*seek)(stream *s, int whence, int64_t offset);
+
   int (*set)(stream *s, const sockopt *o);
   int (*get)(stream *s, sockopt *o); /* o->length: in the room, out the size */
   int (*localaddr)(stream *s, address *a);

@@ -232,7 +232,7 @@ const luaL_Reg life_methods[] = {
 
 static const luaL_Reg *const methods[] = {
     life_methods,    read_methods,   write_methods, stream_ready_methods,
-    passing_methods, option_methods, NULL};
+    passing_methods, option_methods, seek_methods,  NULL};
 
 static const socket_class class = {
     .name = STREAM_CLASS,

@@ -49,7 +49,7 @@ uint64_t stream_deadline(stream *s);
 
 /* The methods, each file its own. */
 extern const luaL_Reg read_methods[], write_methods[], life_methods[],
-    option_methods[];
+    option_methods[], seek_methods[];
 
 void stream_open(lua_State *L);
 

@@ -107,9 +107,10 @@ static stream *socket_new(host *h, int fd, const address *peer) {
 }
 
 
-static stream *other_new(host *h, int kind, int fd) {
+/* Between what is written to standard descriptors C's stdio writes. */
+static stream *other_new(host *h, int kind, int fd, bool standard) {
   if (kind == KIND_FILE)
-    return file_new(h, fd);
+    return file_new(h, fd, !standard);
   return wire_new(h, kind == KIND_TTY ? &socket_tty : &socket_pipe, fd, false);
 }
 
@@ -149,7 +150,7 @@ static int take_kind(host *h, int kind, int fd, stream **s, listener **l) {
     return take_socket(h, fd, s, l);
   int status = s != NULL ? make_ours(fd) : -EINVAL;
   if (status == 0)
-    *s = other_new(h, kind, fd);
+    *s = other_new(h, kind, fd, fd <= STDERR_FILENO);
   return status;
 }
 
@@ -215,7 +216,7 @@ static int borrow_other(host *h, int kind, int fd, bool reading, stream **s) {
     copy = duplicate(fd);
   if (copy < 0)
     return copy;
-  *s = other_new(h, kind, copy);
+  *s = other_new(h, kind, copy, true);
   if (kind != KIND_FILE)
     wire_of(*s)->shared = shared;
   return 0;

@@ -1,11 +1,12 @@
 /*
 ** Files: always ready, says the kernel, however long the disk takes.
 **
-** So a thread of its own reads each chunk that the stream wants, into a buffer of
-** the file's; where there can be none, it is read on the spot, for to wait for the
-** disk is better than to fail.  Writing goes to the page cache and is done at
-** once.  What was brought, and what else must not come from inside a call, is told
-** by one later call (on_turn).
+** So what the kernel has not at hand a thread of its own reads, into a buffer of the
+** file's, and another one writes, copies of what the stream offers: it is offered again
+** when they are written, and taken then.  Where there can be no thread, it is done on the
+** spot, for to wait for the disk is better than to fail.  Standard descriptors are written
+** at once, between what C's stdio writes.  What was brought, and what else must not come
+** from inside a call, is told by one later call (on_turn).
 */
 
 #include "uv/file.h"
@@ -14,8 +15,12 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
+#include "net/inbox.h"
 #include "net/round.h"
 #include "net/stream.h"
 #include "uv/loop.h"
@@ -30,11 +35,22 @@ typedef struct file {
   wire wire;      /* for the descriptor only; it is never watched */
   char *buffer;   /* CHUNK bytes, from the first read on */
   ssize_t result; /* of the read that has ended */
+  char *copy;     /* CHUNK bytes, `copied` of them to be written; or NULL */
+  size_t copied;
+  ssize_t written; /* the result of that */
+  int64_t size;    /* where a seek from the end begins */
   later turn;
   bool due;                      /* turn will be called */
-  bool busy;                     /* it is being read */
+  bool busy;                     /* a thread reads, or looks how large it is */
   bool arrived;                  /* result is not delivered yet */
+  bool putting;                  /* a thread writes */
+  bool put;                      /* written is not told yet */
+  bool patient;                  /* who wrote can wait for a thread */
+  bool dirty;                    /* so its close may wait for the disk, too */
+  bool shut;                     /* the descriptor is closed */
+  bool sized;                    /* size is known, or why not */
   bool reading, writing, closed; /* what the stream wants */
+  bool seeking;                  /* to be told when no thread is busy */
 } file;
 
 
@@ -84,16 +100,25 @@ static void on_brought(void *arg) {
 }
 
 
+/* What is in memory already; not all file systems tell. */
+static bool bring_at_once(file *f) {
+  struct iovec v = {f->buffer, CHUNK};
+  f->result = preadv2(f->wire.watch.fd, &v, 1, -1, RWF_NOWAIT);
+  return f->result >= 0;
+}
+
+
 static void ask(file *f) {
   loop *l = loop_of(stream_of(f)->host);
   if (f->buffer == NULL)
     f->buffer = malloc(CHUNK);
   f->busy = true;
   f->result = -ENOMEM;
-  if (f->buffer != NULL && thread_run(l, bring, on_brought, f) == 0)
-    return;
-  if (f->buffer != NULL)
+  if (f->buffer != NULL && !bring_at_once(f)) {
+    if (thread_run(l, bring, on_brought, f) == 0)
+      return;
     bring(f);
+  }
   on_brought(f);
 }
 
@@ -112,12 +137,46 @@ static void deliver(file *f) {
 }
 
 
+/* Also in a thread. */
+static void shut_now(void *arg) {
+  file *f = arg;
+  owned_close(f->wire.watch.fd, loop_of(stream_of(f)->host)->epoll);
+  f->shut = true;
+}
+
+
+static void on_shut(void *arg) {
+  file *f = arg;
+  f->busy = false;
+  take_turn(f);
+}
+
+
 static void finish(file *f) {
+  if (f->busy || f->putting)
+    return;
+  f->busy = f->dirty && !f->shut &&
+            thread_run(loop_of(stream_of(f)->host), shut_now, on_shut, f) == 0;
   if (f->busy)
     return;
-  owned_close(f->wire.watch.fd, loop_of(stream_of(f)->host)->epoll);
+  if (!f->shut)
+    shut_now(f);
   free(f->buffer);
+  free(f->copy);
   stream_closed(stream_of(f));
+}
+
+
+/* Room to write, or a seek may get on. */
+static void tell_writable(file *f) {
+  bool writable = f->writing && !f->putting;
+  bool seekable = f->seeking && !f->putting && !f->busy;
+  if (f->closed || (!writable && !seekable))
+    return;
+  f->writing &= !writable;
+  f->seeking &= !seekable;
+  stream_writable(stream_of(f));
+  round_run(stream_of(f)->host);
 }
 
 
@@ -125,11 +184,7 @@ static void on_turn(later *x) {
   file *f = (file *)((char *)x - offsetof(file, turn));
   host *h = stream_of(f)->host;
   f->due = false;
-  if (f->writing && !f->closed) {
-    f->writing = false;
-    stream_writable(stream_of(f));
-    round_run(h);
-  }
+  tell_writable(f);
   if (f->arrived && f->reading && !h->quiet)
     deliver(f);
   if (f->reading && !f->busy && !f->arrived && !f->closed)
@@ -161,16 +216,64 @@ static void stop_read(stream *s) {
 ** Writing
 */
 
-static ssize_t try_write(stream *s, const struct iovec *v, int n) {
+static ssize_t write_now(int fd, const struct iovec *v, int n) {
   ssize_t sent;
   do
-    sent = writev(wire_fd(s), v, n < IOV_MAX ? n : IOV_MAX);
+    sent = writev(fd, v, n < IOV_MAX ? n : IOV_MAX);
   while (sent < 0 && errno == EINTR);
   return sent < 0 ? -errno : sent;
 }
 
 
-/* A short write; the next one gets on, or tells why not. */
+/* In the thread. */
+static void put(void *arg) {
+  file *f = arg;
+  struct iovec v = {f->copy, f->copied};
+  f->written = write_now(f->wire.watch.fd, &v, 1);
+}
+
+
+static void on_put(void *arg) {
+  file *f = arg;
+  f->putting = false;
+  f->put = true;
+  take_turn(f);
+}
+
+
+static void copy(file *f, const struct iovec *v, int n) {
+  f->copied = 0;
+  for (int i = 0; i < n && f->copied < CHUNK; i++) {
+    size_t left = CHUNK - f->copied;
+    size_t size = v[i].iov_len < left ? v[i].iov_len : left;
+    if (size > 0)
+      memcpy(f->copy + f->copied, v[i].iov_base, size);
+    f->copied += size;
+  }
+}
+
+
+/* What is offered again begins with what was copied: the outbox keeps it in order. */
+static ssize_t try_write(stream *s, const struct iovec *v, int n) {
+  file *f = file_of(s);
+  if (f->putting)
+    return -EAGAIN;
+  if (f->put) {
+    f->put = false;
+    return f->written;
+  }
+  f->dirty = f->patient;
+  if (f->patient && f->copy == NULL)
+    f->copy = malloc(CHUNK);
+  if (f->copy != NULL) {
+    copy(f, v, n);
+    f->putting = thread_run(loop_of(s->host), put, on_put, f) == 0;
+  }
+  return f->putting ? -EAGAIN : write_now(wire_fd(s), v, n);
+}
+
+
+/* Behind a short write the next one gets on, or tells why not. */
 static int want_write(stream *s) {
   file *f = file_of(s);
   f->writing = true;
@@ -189,9 +292,70 @@ static int shut(stream *s) {
 static void close_file(stream *s, bool reset) {
   file *f = stream_part(s);
   (void)reset;
-  f->reading = f->writing = false;
+  f->reading = f->writing = f->seeking = false;
   f->closed = true;
   take_turn(f);
+}
+
+
+/*
+** Seeking
+*/
+
+/* In the thread. */
+static void measure(void *arg) {
+  file *f = arg;
+  struct stat st;
+  f->size = fstat(f->wire.watch.fd, &st) < 0 ? -errno : st.st_size;
+  f->sized = true;
+}
+
+
+static void on_measured(void *arg) {
+  file *f = arg;
+  f->busy = false;
+  take_turn(f);
+}
+
+
+/* Is it known how large it is?  A thread looks, otherwise. */
+static bool is_sized(file *f) {
+  if (!f->sized) {
+    f->busy =
+        thread_run(loop_of(stream_of(f)->host), measure, on_measured, f) == 0;
+    if (!f->busy)
+      measure(f);
+  }
+  return f->sized;
+}
+
+
+/* What has arrived, and nobody has read, lies behind where the script is. */
+static int64_t seek(stream *s, int whence, int64_t offset) {
+  file *f = file_of(s);
+  if (f->busy || f->putting || (whence == SEEK_END && !is_sized(f))) {
+    f->seeking = true;
+    return -EAGAIN;
+  }
+  f->sized = false;
+  int64_t base = f->size;
+  if (whence == SEEK_CUR)
+    base = lseek(wire_fd(s), 0, SEEK_CUR);
+  if (whence == SEEK_CUR && f->arrived && f->result > 0)
+    base -= f->result;
+  if (whence == SEEK_CUR)
+    base -= inbox_size(&s->in);
+  if (whence == SEEK_SET)
+    base = 0;
+  if (base < 0)
+    return whence == SEEK_END ? f->size : -ESPIPE;
+  if (__builtin_add_overflow(base, offset, &offset))
+    return -EOVERFLOW;
+  offset = lseek(wire_fd(s), offset, SEEK_SET);
+  if (offset < 0)
+    return -errno;
+  f->arrived = false;
+  return offset;
 }
 
 
@@ -204,6 +368,7 @@ static const transport file_transport = {
     .want_write = want_write,
     .shutdown = shut,
     .close = close_file,
+    .seek = seek,
     .set = wire_set,
     .get = wire_get,
     .localaddr = wire_localaddr,
@@ -212,9 +377,10 @@ static const transport file_transport = {
 };
 
 
-stream *file_new(host *h, int fd) {
+stream *file_new(host *h, int fd, bool patient) {
   stream *s = stream_new(h, &file_transport, false);
   file_of(s)->wire.watch.fd = fd;
+  file_of(s)->patient = patient;
   owned_add(fd);
   return s;
 }

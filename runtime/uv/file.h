@@ -9,7 +9,7 @@
 #include "net/backend.h"
 
 /* A stream over fd, which is its own from now on.  It reads and writes at the
- * position that fd's description has. */
-stream *file_new(host *h, int fd);
+ * position that fd's description has.  Patient: writes are a thread's, too. */
+stream *file_new(host *h, int fd, bool patient);
 
 #endif

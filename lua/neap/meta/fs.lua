@@ -15,12 +15,23 @@
 ---@field accessed number
 ---@field changed number  its bytes or what is said here
 
+---@class neap.fs.OpenOptions
+---@field mode integer?  permission bits of a new file, but for umask's; default 0666
+---@field new boolean?  fail (EEXIST) if it is there
+---@field speed integer?  it is a serial line: bits in a second
+---@field bits (5|6|7|8)?  of a character; default 8
+---@field parity ("none"|"even"|"odd")?  default `"none"`
+---@field stop (1|2)?  stop bits; default 1
+---@field flow ("none"|"hardware"|"software")?  control: RTS and CTS, or XON and XOFF;
+--- default `"none"`
+
 --- A folder beneath which paths are kept (`fs.root`). Its methods are the functions of
 --- neap.fs, and close.
 ---@class neap.fs.Root
 ---@field read fun(self, path: string, opts?: table): string?, neap.Error?
 ---@field write fun(self, path: string, bytes: string, opts?: table): true?, neap.Error?
 ---@field append fun(self, path: string, bytes: string, opts?: table): true?, neap.Error?
+---@field open fun(self, path: string, mode?: string, opts?: table): neap.Stream?, neap.Error?
 ---@field stat fun(self, path: string): neap.fs.Stat?, neap.Error?
 ---@field lstat fun(self, path: string): neap.fs.Stat?, neap.Error?
 ---@field list fun(self, path?: string): string[]?, table?

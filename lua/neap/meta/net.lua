@@ -519,6 +519,23 @@ function Stream:close() end
 --- ETIMEDOUT: the stream stays open
 function Stream:detach() end
 
+--- Go to another place of a file (`fs.open`, a file that is `fd:N`), as of io: behind what
+--- was written, forgetting what was read ahead.
+---
+--- ```lua
+--- local fs = require "neap.fs"
+---
+--- local file <close> = assert(fs.open "/proc/self/comm")
+--- print(file:read(2), file:seek())  --> ne 2
+--- print(file:seek "set", file:read "l")  --> 0 neap
+--- ```
+---@async
+---@param whence? "set"|"cur"|"end"  default `"cur"`
+---@param offset? integer  default 0
+---@return integer? position  from the beginning
+---@return neap.Error? err  ESPIPE: it is no file; EINVAL: before the beginning; that of a write
+function Stream:seek(whence, offset) end
+
 --- Close abortively: what was not sent is dropped, and a TCP peer gets a reset
 --- (RFC 9293, 3.10.5), an SCTP one an abort (RFC 9260, 9.1).
 ---
