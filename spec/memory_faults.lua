@@ -385,7 +385,7 @@ local features = {
       log.with({b = {1, 2}}):warn("message", {c = "\xff"})
     end
     log.setup {level = "off"}
-    local null = holding(core.stderr())
+    local null = hold(core.stderr())
     core.write(null, "", 0)
     null:close()
   end,
