@@ -131,6 +131,16 @@ local uses = {
     for value in json.lines(b, {unique = true}) do
       if value[1] == "hello" then say(value[1]) break end
     end]],
+  ["neap.url"] = [[
+    local url = require "neap.url"
+    local pcall, tostring = pcall, tostring
+    devastate()
+    pcall(url.build, {scheme = "http", host = "a@b"})
+    pcall(url.formencode, {a = {}, [1] = 2})
+    url.parse "http://\\"
+    local text = url.build {scheme = "http", host = "fe80::1%lo", port = 80, query = {b = 1, a = {"x y"}}}
+    local u = url.resolve(text, "../hello?" .. url.encode "a b")
+    say(url.formdecode(u.query):get(url.decode "a%20b") and u:credentials() == nil and tostring(u))]],
   ["neap.trace"] = [[
     local trace, net = require "neap.trace", require "neap.net"
     devastate()

@@ -19,6 +19,7 @@ local task = require "neap.task"
 local tls = require "neap.tls"
 local trace = require "neap.trace"
 local transports = require "spec.support.transports"
+local url = require "neap.url"
 local worker = require "neap.worker"
 
 local pages = reference.read "."
@@ -180,6 +181,12 @@ describe("annotated, and there, are the functions of", function()
     ["neap.Prefix"] = function()
       return methods_of(net.prefix.parse "::/0")
     end,
+    ["neap.Url"] = function()
+      return methods_of(assert(url.parse "x:"))
+    end,
+    ["neap.url.Form"] = function()
+      return methods_of(url.formdecode "")
+    end,
     ["neap.pcap.Writer"] = function()
       local file <close> = assert(io.tmpfile())
       return methods_of(pcap.writer(file))
@@ -274,6 +281,7 @@ local function sample_tables()
       endpoint.parse "vsock://host:1",
     },
     ["neap.fs.Stat"] = {fs.stat "/"},
+    ["neap.Url"] = {url.parse "http://u@h:1/?q#f", url.parse "x:"},
     ["neap.process.Result"] = {process.run {"echo"}, process.run {"sh", "-c", "kill $$"}},
     ["neap.net"] = {net},
     ["neap.task"] = {task},

@@ -27,6 +27,7 @@ local pages = {
   {name = "args", "args.lua"},
   {name = "crypto", "meta/crypto.lua"},
   {name = "json", "meta/json.lua", "json.lua"},
+  {name = "url", "url.lua"},
   {name = "dns", "dns.lua"},
   {name = "address", "meta/address.lua"},
   {name = "endpoint", "meta/endpoint.lua"},
