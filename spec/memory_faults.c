@@ -25,6 +25,7 @@
 #include "fs/fs.h"
 #include "host/host.h"
 #include "host/memory.h"
+#include "json/json.h"
 #include "net/closing.h"
 #include "net/net.h"
 #include "sched/life.h"
@@ -113,6 +114,7 @@ static int l_wrong(lua_State *L) {
 
 static const subsystem subsystems[] = {
     {.open = trace_open, .end = trace_close},
+    {.open = json_open},
     {.open = crypto_open, .close = crypto_close},
     {.open = net_open, .end = closing_give_up, .close = net_close},
     {.open = tls_open, .close = tls_close},
