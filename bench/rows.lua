@@ -76,6 +76,18 @@ local rows = {
     id = "switch", title = "a switch to the next task", how = "tasks", mode = "tasks",
     unit = "ns", less = true,
   },
+  {
+    id = "channel", title = "a value through a channel to a task that waits", how = "switches",
+    mode = "switches", unit = "ns", less = true,
+  },
+  {
+    id = "future", title = "the same, by a future", how = "switches", mode = "switches", unit = "ns",
+    less = true,
+  },
+  {
+    id = "select", title = "the same, by a channel and task.select of two", how = "switches",
+    mode = "switches", unit = "ns", less = true,
+  },
 }
 
 -- How cost grows: points of three curves.

@@ -209,6 +209,14 @@ function measure.tasks(peer, row, _, round)
 end
 
 
+--- Values from task to task.
+function measure.switches(_, row)
+  local count = plan.quick and 50000 or 200000
+  local out = run_pinned(0, {neap, "bench/switches.lua", row.id, tostring(count)})
+  return {value = tonumber(out:match ": ([%d.]+) ns")}
+end
+
+
 --- Memory of a task asleep.
 function measure.asleep(_, row)
   local out = run_pinned(0, {neap, "bench/tasks.lua", "asleep", tostring(row.x), "1"})
@@ -234,7 +242,7 @@ local function takes_part(peer, row)
   if row.curve and peer.id ~= "neap" and (peer.id ~= BASE or row.how ~= "load") then
     return false
   end
-  if row.how == "asleep" then
+  if row.how == "asleep" or row.how == "switches" then
     return peer.id == "neap"
   end
   if row.how == "start" or row.how == "tasks" then

@@ -161,6 +161,36 @@ describe("interrupting", function()
     end
   end)
 
+  interrupts("a future's wait", function()
+    local future = task.future()
+    return function() return future:wait() end, function()
+      assert.is_true(future:set "result")
+      assert.equal("result", future:wait())
+    end
+  end)
+
+  for name, make in pairs {
+    channels = function() return task.channel(1) end,
+    ["channels of workers"] = function() return worker.channel(nil, 1) end,
+  } do
+    interrupts("a select of " .. name, function()
+      local empty, full = make(), make()
+      local event, future = task.event(), task.future()
+      full:send "full"
+      return function()
+        return task.select(empty:receiving(), full:sending "cancelled", event:waiting(),
+          future:waiting())
+      end, function()
+        assert.is_true(empty:send "value")
+        assert.equal("value", empty:recv())
+        assert.equal("full", full:recv())
+        assert.equal("EAGAIN", code_of(full:try_recv()))
+        event:set()
+        assert.same({2}, {task.select(future:waiting(), event:waiting())})
+      end
+    end)
+  end
+
   interrupts("the end of a scope", function()
     local closed, child = {}, nil
     return function()

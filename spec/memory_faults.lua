@@ -481,6 +481,27 @@ local features = {
     end
     writer:join()
   end,
+  function() -- futures and choices
+    local worker = holding(require "neap.worker")
+    local c, between = task.channel(), worker.channel(nil, 1)
+    local e, f = task.event(), task.future()
+    local t = task.spawn(function()
+      c:send(1)
+      task.select(between:sending {2}, c:sending(2))
+      task.yield()
+      f:set("result", c:try_send(3))
+      task.timeout(0.001, task.select, e:waiting(), between:sending {4}, between:sending {5})
+      between:close "broken"
+    end)
+    for _ = 1, 3 do
+      task.select(e:waiting(), c:receiving(), between:receiving(), f:waiting())
+    end
+    local pending = task.spawn(task.select, e:waiting(), task.future():waiting())
+    task.yield()
+    pending:cancel()
+    t:join()
+    assert(between:try_recv() or between.closed)
+  end,
   function() -- channels of workers
     local worker = holding(require "neap.worker")
     local c = worker.channel()

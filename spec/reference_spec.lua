@@ -159,6 +159,9 @@ describe("annotated, and there, are the functions of", function()
     ["neap.Event"] = function()
       return methods_of(task.event())
     end,
+    ["neap.Future"] = function()
+      return methods_of(task.future())
+    end,
     ["neap.Tracer"] = function()
       local tracer <close> = assert(trace.events())
       return methods_of(tracer)
@@ -271,6 +274,9 @@ local function sample_tables()
   local mutex = task.mutex()
   local lock = mutex:lock()
   local semaphore = task.semaphore(1)
+  local closed, future = task.channel(), task.future()
+  closed:close "cause"
+  future:set "result"
   return {
     ["neap.Error"] = {lack, both, unsent, errors.new {code = "E", message = "m"},
       (select(2, json.decode "x")), failed()},
@@ -287,13 +293,15 @@ local function sample_tables()
     ["neap.task"] = {task},
     ["neap.process"] = {process},
     ["neap.signal"] = {signal},
-    ["neap.Channel"] = {task.channel()},
+    ["neap.Channel"] = {task.channel(), closed},
     ["neap.worker"] = {worker},
     ["neap.Mutex"] = {mutex},
     ["neap.Lock"] = {lock},
     ["neap.Semaphore"] = {semaphore},
     ["neap.Permit"] = {semaphore:acquire()},
     ["neap.Event"] = {task.event()},
+    ["neap.Future"] = {task.future(), future},
+    ["neap.Case"] = {closed:sending "value"},
   }
 end
 

@@ -100,6 +100,69 @@ describe("task.channel", function()
     assert.is_nil(c:recv())
   end)
 
+  it("closed with an error gives it to all, behind what is in it (L3)", function()
+    local empty, full, cause = task.channel(), task.channel(), {}
+    full:send "kept"
+    local receiver, sender = task.spawn(empty.recv, empty), task.spawn(full.send, full, "late")
+    task.yield()
+    empty:close(cause)
+    full:close(cause)
+    empty:close "a later one"
+    for _, results in ipairs {
+      {receiver:join()}, {sender:join()}, {empty:recv()}, {empty:try_recv()}, {empty:send(1)},
+      {empty:try_send(1)}, {full:send(1)},
+    } do
+      assert.is_nil(results[1])
+      assert.equal(cause, results[2])
+    end
+    assert.equal("kept", full:recv())
+    local ok, err = pcall(function()
+      for _ in full:each() do
+        error "there was no value"
+      end
+    end)
+    assert.is_false(ok)
+    assert.equal(cause, err)
+  end)
+
+  it("tries, and never waits", function()
+    local c = task.channel(2)
+    local function failure(value, err)
+      assert.is_nil(value)
+      return tostring(err)
+    end
+    assert.equal("channel recv: the channel is empty (EAGAIN)", failure(c:try_recv()))
+    assert.is_true(c:try_send(false))
+    assert.is_true(c:try_send "b")
+    assert.equal("channel send: the channel is full (EAGAIN)", failure(c:try_send "c"))
+    assert.is_false((c:try_recv()))
+    assert.equal("b", c:try_recv())
+    assert.has_error(function() c:try_send(nil) end, "channel: nil cannot be sent")
+    local from_finalizer
+    setmetatable({}, {__gc = function() from_finalizer = c:try_send "d" and c:try_recv() end})
+    collectgarbage()
+    assert.equal("d", from_finalizer)
+    c:close()
+    assert.same({n = 1}, table.pack(c:try_recv()))
+    assert.same({n = 1}, table.pack(c:try_send "e"))
+  end)
+
+  it("tries for nothing that is promised", function()
+    local c = task.channel()
+    local receiver = task.spawn(c.recv, c)
+    task.yield()
+    assert.is_true(c:try_send(1))
+    assert.is_nil((c:try_recv()))
+    assert.equal(1, receiver:join())
+    c:send(2)
+    local sender = task.spawn(c.send, c, 3)
+    task.yield()
+    assert.equal(2, c:try_recv())
+    assert.is_nil((c:try_send(4)))
+    assert.is_true(sender:join())
+    assert.equal(3, c:try_recv())
+  end)
+
   it("is closed at the end of a block", function()
     assert.is_true(left_by_block(task.channel).closed)
   end)

@@ -1,6 +1,7 @@
 -- Channels between workers, which live as long as somebody reaches them.
 
 local core = require "neap.worker.core"
+local errors = require "neap.error"
 local task = require "neap.task"
 local worker = require "neap.worker"
 local child = require "spec.support.child"
@@ -135,6 +136,44 @@ describe("a channel between workers", function()
     assert.is_nil(sender:join())
     assert.equal(1, full:recv())
     assert.is_nil((full:recv()))
+  end)
+
+  it("closed with an error gives each a copy of it, behind what is in it (L3)", function()
+    local channel = worker.channel()
+    local there = task.spawn(worker.run, function(c)
+      local value, err = c:recv()
+      return value, err.code, err.message
+    end, channel)
+    local here = task.spawn(channel.recv, channel)
+    task.sleep(0.02)
+    assert.is_false((pcall(channel.close, channel, print)))
+    assert.is_false((pcall(channel.close, channel, {channel})))
+    assert.is_false(channel.closed)
+    channel:close(errors.new {code = "EPIPE", message = "the source has ended"})
+    channel:close "a later one"
+    assert.same({n = 3, nil, "EPIPE", "the source has ended"}, table.pack(there:join()))
+    for _, result in ipairs {
+      table.pack(here:join()), table.pack(channel:recv()), table.pack(channel:send(1)),
+      table.pack(channel:try_recv()), table.pack(channel:try_send(1)), table.pack(pcall(channel:each(), channel)),
+    } do
+      assert.is_falsy(result[1])
+      assert.equal("EPIPE", result[2].code)
+    end
+    local full = worker.channel(nil, 1)
+    full:send(1)
+    full:close()
+    assert.equal(1, full:recv())
+    assert.same({n = 1}, table.pack(full:recv()))
+  end)
+
+  it("tries, and never waits", function()
+    local channel = worker.channel(nil, 1)
+    assert.equal("channel recv: the channel is empty (EAGAIN)", tostring(select(2, channel:try_recv())))
+    assert.is_true(channel:try_send {"a"})
+    assert.equal("channel send: the channel is full (EAGAIN)", tostring(select(2, channel:try_send "b")))
+    assert.same({"a"}, channel:try_recv())
+    assert.is_false((pcall(channel.try_send, channel)))
+    assert.is_false((pcall(channel.try_send, channel, print)))
   end)
 
   it("is closed by the end of its block", function()

@@ -12,7 +12,8 @@ local task = require "neap.task"
 local measure = {}
 
 ---@class bench.Path
----@field program string[]?  neap's arguments; the path is its start and end, and no messages
+---@field program string[]?  neap's arguments; the path is its start and end, and no messages; or,
+--- where it has rounds, what comes as its last argument
 ---@field server string  its path in bench/cost/server.lua
 ---@field endpoint string
 ---@field connections integer
@@ -78,6 +79,9 @@ end
 measure.paths = {
   start = {program = {"-e", ""}},
   start_net = {program = {"-e", "return net"}},
+  channel = {program = {"bench/switches.lua", "channel"}, rounds = {1000, 6000}},
+  future = {program = {"bench/switches.lua", "future"}, rounds = {1000, 6000}},
+  select = {program = {"bench/switches.lua", "select"}, rounds = {1000, 6000}},
   echo = {
     server = "echo", endpoint = "tcp://127.0.0.1:0", connections = 50, depth = 1,
     rounds = {10, 60}, client = ask,
@@ -101,14 +105,16 @@ measure.paths = {
 }
 
 --- Their order, in tables.
-measure.order = {"echo", "lines", "unix", "connect", "udp", "start", "start_net"}
+measure.order = {"echo", "lines", "unix", "connect", "udp", "start", "start_net", "channel", "future",
+  "select"}
 
 local function connections(path, rounds)
   return path.server == "connect" and path.connections * rounds or path.connections
 end
 
+--- A program's rounds are two switches each, there and back.
 local function messages(path, rounds)
-  return path.connections * path.depth * rounds
+  return path.program and 2 * rounds or path.connections * path.depth * rounds
 end
 
 --- Run a path's program, or serve the messages of so many rounds, under a command
@@ -118,7 +124,9 @@ local function serve(neap, name, rounds, command)
   if path.program then
     local words = table.move(command, 1, #command, 1, {})
     words[#words + 1] = neap
-    local result = assert(process.run(table.move(path.program, 1, #path.program, #words + 1, words)))
+    table.move(path.program, 1, #path.program, #words + 1, words)
+    words[#words + 1] = rounds and tostring(rounds)
+    local result = assert(process.run(words))
     assert(result.code == 0, result.stderr)
     return result.stderr
   end
@@ -152,7 +160,7 @@ end
 ---@return number
 function measure.instructions(neap, name)
   local path, counts = measure.paths[name], {}
-  if path.program then
+  if not path.rounds then
     return count_instructions(neap, name)
   end
   for i, rounds in ipairs(path.rounds) do
@@ -190,7 +198,7 @@ end
 ---@return number sum, table<string, number> calls
 function measure.calls(neap, name)
   local path, each_call = measure.paths[name], {}
-  if path.program then
+  if not path.rounds then
     each_call = count_calls(neap, name)
   else
     local few = count_calls(neap, name, path.rounds[1])

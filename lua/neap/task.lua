@@ -1,4 +1,4 @@
---- Tasks, scopes, and what they meet at: channels, semaphores, mutexes, events.
+--- Tasks, scopes, and what they meet at: channels, semaphores, mutexes, events, futures.
 ---
 --- A task is a coroutine that the scheduler runs; whatever in it looks blocking
 --- suspends only it. Until it waits no other task runs, so between two waits
@@ -13,17 +13,19 @@
 --- room for. When all tasks wait for each other, that
 --- is reported on stderr, and the program ends with status 1.
 ---
---- Waiters of a channel, semaphore, mutex or event are served in their order, and
+--- Waiters of a channel, semaphore, mutex, event or future are served in their order, and
 --- what is waited for is handed over at the moment of waking: nothing is lost or
---- taken twice when a waiter is cancelled.
+--- taken twice when a waiter is cancelled. `task.select` waits for the first of several.
 
 -- Waiting is one primitive of the core, a queue of tasks: queue:wait() returns
 -- when queue:wake() chose this task, and raises when the task is interrupted
 -- instead, never both.
 
 local core = require "neap.task.core"
+local error_object = require "neap.error"
 
-local error, ipairs, setmetatable, type = error, ipairs, setmetatable, type
+local error, getmetatable, ipairs, setmetatable, type = error, getmetatable, ipairs, setmetatable, type
+local select = select
 local format, mathtype, pack, unpack = string.format, math.type, table.pack, table.unpack
 
 ---@class neap.task
@@ -133,6 +135,7 @@ local GIVEN, CLOSED = 1, 0
 ---@field private count integer
 ---@field private promised integer  values that belong to woken receivers
 ---@field private granted integer  places that belong to woken senders
+---@field private cause any?  what it was closed with
 ---@field private senders userdata
 ---@field private receivers userdata
 local Channel = {}
@@ -179,6 +182,51 @@ function task.channel(capacity)
   }, Channel)
 end
 
+--- What it gives from now on.
+---@param channel neap.Channel
+local function ended(channel)
+  local cause = channel.cause
+  if cause == nil then
+    return nil
+  end
+  return nil, cause
+end
+
+---@param channel neap.Channel
+local function put(channel, value)
+  channel.values[channel.first + channel.count] = value
+  channel.count = channel.count + 1
+  if channel.receivers:wake(GIVEN) then
+    channel.promised = channel.promised + 1
+  end
+  return true
+end
+
+--- Put it in after a wait for room.
+---@param channel neap.Channel
+local function put_granted(channel, value, code)
+  if code == CLOSED then
+    return ended(channel)
+  end
+  channel.granted = channel.granted - 1
+  if channel.closed then -- after it was woken: its value has no taker
+    return ended(channel)
+  end
+  return put(channel, value)
+end
+
+--- Is there neither room for a value, nor an end?
+---@param channel neap.Channel
+local function is_full(channel)
+  return not channel.closed and channel.count + channel.granted >= channel.capacity
+end
+
+local function check_value(value)
+  if value == nil then
+    error("channel: nil cannot be sent", 3)
+  end
+end
+
 --- Put a value in; waits while there is no room for it. Raises for nil.
 ---
 --- ```lua
@@ -192,38 +240,64 @@ end
 ---@async
 ---@param value any  not nil
 ---@return true? sent  nil when the channel is closed
+---@return any err  what it was closed with
 function Channel:send(value)
-  if value == nil then
-    error("channel: nil cannot be sent", 2)
-  end
+  check_value(value)
   core.check_put "channel send"
   if self.closed then
-    return nil
+    return ended(self)
+  elseif self.count + self.granted >= self.capacity then
+    return put_granted(self, value, self.senders:wait())
   end
-  if self.count + self.granted >= self.capacity then
-    if self.senders:wait() == CLOSED then
-      return nil
-    end
-    self.granted = self.granted - 1
-    if self.closed then -- after it was woken: its value has no taker
-      return nil
-    end
-  end
-  self.values[self.first + self.count] = value
-  self.count = self.count + 1
-  if self.receivers:wake(GIVEN) then
-    self.promised = self.promised + 1
-  end
-  return true
+  return put(self, value)
 end
 
--- Is the channel closed, and all is taken that was promised? Then nobody who
--- waits for a value will get one.
+-- The channel is closed: when all is taken that was promised, nobody who waits for a
+-- value will get one.
 ---@param channel neap.Channel
 local function dismiss_receivers(channel)
-  if channel.closed and channel.promised == 0 then
+  if channel.promised == 0 then
     channel.receivers:wake_all(CLOSED)
   end
+end
+
+---@param channel neap.Channel
+local function take(channel)
+  local first = channel.first
+  local value = channel.values[first]
+  channel.values[first] = nil
+  channel.first = first + 1
+  channel.count = channel.count - 1
+  if channel.senders:wake(GIVEN) then
+    channel.granted = channel.granted + 1
+  end
+  return value
+end
+
+--- Take what a wait was promised.
+---@param channel neap.Channel
+local function take_promised(channel, code)
+  if code == CLOSED then
+    return ended(channel)
+  end
+  channel.promised = channel.promised - 1
+  if core.interrupted() then -- since it was woken: the value is the next one's
+    if channel.receivers:wake(GIVEN) then
+      channel.promised = channel.promised + 1
+    end
+    core.check "channel recv"
+  end
+  if channel.closed then
+    dismiss_receivers(channel)
+  end
+  return take(channel)
+end
+
+--- Will no value come any more? What is promised may be given up yet, and is then
+--- somebody else's.
+---@param channel neap.Channel
+local function is_over(channel)
+  return channel.closed and channel.promised == 0
 end
 
 --- The oldest value; waits for one.
@@ -233,40 +307,73 @@ end
 ---
 --- local channel = task.channel()
 --- channel:send "value"
---- channel:close()
---- print(channel:recv(), channel:recv())  --> value nil
+--- channel:close "no more"
+--- print(channel:recv())  --> value
+--- print(channel:recv())  --> nil no more
 --- ```
 ---@async
 ---@return any? value  nil when the channel is closed and empty
+---@return any err  what it was closed with
 function Channel:recv()
   core.check "channel recv"
-  if self.count <= self.promised then
-    -- What is promised may be given up yet, and is then this one's.
-    if self.closed and self.promised == 0 or self.receivers:wait() == CLOSED then
-      return nil
-    end
-    self.promised = self.promised - 1
-    if core.interrupted() then -- since it was woken: the value is the next one's
-      if self.receivers:wake(GIVEN) then
-        self.promised = self.promised + 1
-      end
-      core.check "channel recv"
-    end
-    dismiss_receivers(self)
+  if self.count > self.promised then
+    return take(self)
+  elseif is_over(self) then
+    return ended(self)
   end
-  local first = self.first
-  local value = self.values[first]
-  self.values[first] = nil
-  self.first = first + 1
-  self.count = self.count - 1
-  if self.senders:wake(GIVEN) then
-    self.granted = self.granted + 1
+  return take_promised(self, self.receivers:wait())
+end
+
+local function again(op, message)
+  return error_object.new { code = "EAGAIN", op = op, message = message }
+end
+
+--- Put a value in if there is room for it now. It never waits, so it can be called
+--- where nothing may.
+---
+--- ```lua
+--- local task = require "neap.task"
+---
+--- local channel = task.channel(1)
+--- print(channel:try_send "value")  --> true
+--- print(channel:try_send "more")  --> nil channel send: the channel is full (EAGAIN)
+--- ```
+---@param value any  not nil
+---@return true? sent
+---@return any err  EAGAIN: there is no room; or what the channel was closed with
+function Channel:try_send(value)
+  check_value(value)
+  if self.closed then
+    return ended(self)
+  elseif is_full(self) then
+    return nil, again("channel send", "the channel is full")
   end
-  return value
+  return put(self, value)
+end
+
+--- The oldest value, if there is one now. It never waits.
+---
+--- ```lua
+--- local task = require "neap.task"
+---
+--- local channel = task.channel()
+--- print(channel:try_recv())  --> nil channel recv: the channel is empty (EAGAIN)
+--- channel:send "value"
+--- print(channel:try_recv())  --> value
+--- ```
+---@return any? value
+---@return any err  EAGAIN: there is none; or what the channel was closed with
+function Channel:try_recv()
+  if self.count > self.promised then
+    return take(self)
+  elseif is_over(self) then
+    return ended(self)
+  end
+  return nil, again("channel recv", "the channel is empty")
 end
 
 --- No more values go in: waiting senders and receivers get nil; what is in the
---- channel can still be received. May be called again.
+--- channel can still be received. May be called again; the first call counts.
 ---
 --- ```lua
 --- local task = require "neap.task"
@@ -274,18 +381,26 @@ end
 --- local channel = task.channel()
 --- local t = task.spawn(channel.recv, channel)
 --- task.yield()
---- channel:close()
---- print(t:join(), channel.closed)  --> nil true
+--- channel:close "broken"
+--- print(t:join())  --> nil broken
+--- print(channel.closed)  --> true
 --- ```
-function Channel:close()
-  self.closed = true
+---@param err? any  why: what all get behind nil
+function Channel:close(err)
+  if not self.closed then
+    self.closed = true
+    self.cause = err
+  end
   self.senders:wake_all(CLOSED)
   dismiss_receivers(self)
 end
 
-Channel.__close = Channel.close
+function Channel:__close()
+  self:close()
+end
 
---- Iterate over the values, until the channel is closed and empty.
+--- Iterate over the values, until the channel is closed and empty. Raises what it was
+--- closed with.
 ---
 --- ```lua
 --- local task = require "neap.task"
@@ -304,12 +419,85 @@ Channel.__close = Channel.close
 ---@return fun(): any?
 function Channel:each()
   return function()
-    return self:recv()
+    local value, err = self:recv()
+    if err ~= nil then
+      error(err, 0)
+    end
+    return value
   end
 end
 
 function Channel:__len()
   return self.count
+end
+
+--- Something that a task can wait for among others, by `task.select`. It can be used
+--- again.
+---@class neap.Case
+---@field private of any  whose it is
+---@field private queue userdata  where it waits
+---@field private value any?  what is to be sent
+local Case = core.Case
+
+--- `attempt` is called with the case, and with a code if its queue has woken the task. It
+--- returns false, or true and what `select` is to return.
+local function case(of, queue, attempt, value)
+  return setmetatable({ of = of, queue = queue, attempt = attempt, value = value }, Case)
+end
+
+local function attempt_recv(self, code)
+  local channel = self.of
+  if code then
+    return true, take_promised(channel, code)
+  elseif channel.count > channel.promised then
+    return true, take(channel)
+  elseif is_over(channel) then
+    return true, ended(channel)
+  end
+  return false
+end
+
+local function attempt_send(self, code)
+  local channel = self.of
+  if code then
+    return true, put_granted(channel, self.value, code)
+  elseif channel.closed then
+    return true, ended(channel)
+  elseif is_full(channel) then
+    return false
+  end
+  return true, put(channel, self.value)
+end
+
+--- What `recv` does, for `task.select`.
+---
+--- ```lua
+--- local task = require "neap.task"
+---
+--- local work, stop = task.channel(), task.channel()
+--- work:send "value"
+--- print(task.select(stop:receiving(), work:receiving()))  --> 2 value
+--- ```
+---@return neap.Case
+function Channel:receiving()
+  return case(self, self.receivers, attempt_recv)
+end
+
+--- What `send` does, for `task.select`. Raises for nil.
+---
+--- ```lua
+--- local task = require "neap.task"
+---
+--- local full, other = task.channel(1), task.channel(1)
+--- full:send "value"
+--- print(task.select(full:sending "a", other:sending "b"))  --> 2 true
+--- print(#full, other:recv())  --> 1 b
+--- ```
+---@param value any  not nil
+---@return neap.Case
+function Channel:sending(value)
+  check_value(value)
+  return case(self, self.senders, attempt_send, value)
 end
 
 --- A count of what can be had at once.
@@ -592,6 +780,218 @@ function Event:wait()
   if not self.is_set then
     self.waiters:wait()
   end
+end
+
+local function attempt_event(self, code)
+  return code ~= nil or self.of.is_set
+end
+
+--- What `wait` does, for `task.select`.
+---
+--- ```lua
+--- local task = require "neap.task"
+---
+--- local work, stop = task.channel(), task.event()
+--- stop:set()
+--- print(task.select(work:receiving(), stop:waiting()))  --> 2
+--- ```
+---@return neap.Case
+function Event:waiting()
+  return case(self, self.waiters, attempt_event)
+end
+
+--- A result that is not there yet.
+---@class neap.Future
+---@field done boolean  it has a result, or has failed
+---@field private results table?
+---@field private waiters userdata
+local Future = {}
+Future.__index = Future
+Future.__name = "neap.Future"
+
+--- A result that is not there yet: any number of tasks wait for it, and one sets it.
+--- For an answer, say, that another task reads from a connection.
+---
+--- ```lua
+--- local task = require "neap.task"
+---
+--- local pending = {}
+--- task.spawn(function()
+---   task.sleep(0.001)
+---   pending[1]:set("answer", 42)
+--- end)
+--- pending[1] = task.future()
+--- print(pending[1]:wait())  --> answer 42
+--- ```
+---@return neap.Future
+function task.future()
+  return setmetatable({ done = false, waiters = core.queue "future" }, Future)
+end
+
+local function settle(future, results)
+  if future.done then
+    return false
+  end
+  future.results = results
+  future.done = true
+  future.waiters:wake_all(GIVEN)
+  return true
+end
+
+--- Here is the result: all waiters get it, and whoever waits later.
+---
+--- ```lua
+--- local task = require "neap.task"
+---
+--- local future = task.future()
+--- print(future:set "first", future:set "second")  --> true false
+--- print(future:wait())  --> first
+--- ```
+---@param ... any
+---@return boolean first  false: it had a result already, or had failed, and keeps that
+function Future:set(...)
+  return settle(self, pack(...))
+end
+
+--- There will be no result: all waiters get nil and the error.
+---
+--- ```lua
+--- local task = require "neap.task"
+---
+--- local future = task.future()
+--- future:fail "the connection was lost"
+--- print(future:wait())  --> nil the connection was lost
+--- ```
+---@param err any  not nil
+---@return boolean first  false: it had a result already, or had failed, and keeps that
+function Future:fail(err)
+  if err == nil then
+    error("future: an error expected, got nil", 2)
+  end
+  return settle(self, pack(nil, err))
+end
+
+local function results_of(future)
+  return unpack(future.results, 1, future.results.n)
+end
+
+--- The result; waits for it.
+---
+--- ```lua
+--- local task = require "neap.task"
+---
+--- local future = task.future()
+--- print(select(2, task.timeout(0.001, future.wait, future)).code)  --> ETIMEDOUT
+--- future:set(1, nil, 3)
+--- print(future.done, future:wait())  --> true 1 nil 3
+--- ```
+---@async
+---@return any ...  what it was set to; nil when it has failed
+---@return any err  what it has failed with
+function Future:wait()
+  core.check "future"
+  if not self.done then
+    self.waiters:wait()
+  end
+  return results_of(self)
+end
+
+local function attempt_future(self)
+  if self.of.done then
+    return true, results_of(self.of)
+  end
+  return false
+end
+
+--- What `wait` does, for `task.select`.
+---
+--- ```lua
+--- local task = require "neap.task"
+---
+--- local a, b = task.future(), task.future()
+--- b:set "result"
+--- print(task.select(a:waiting(), b:waiting()))  --> 2 result
+--- ```
+---@return neap.Case
+function Future:waiting()
+  return case(self, self.waiters, attempt_future)
+end
+
+-- Select: each case is tried in order, then all are waited for at once. Most know, once
+-- they have woken the task, that what they are for is its own; a channel between workers
+-- may have been emptied by another thread meanwhile, and then all is tried anew.
+
+local attempt
+
+--- What attempt number i has come to.
+local function settled(cases, i, ready, ...)
+  if ready then
+    return i, ...
+  end
+  return attempt(cases, i + 1)
+end
+
+--- What the attempt of a case that was woken has come to.
+local function woken(cases, i, ready, ...)
+  if ready then
+    return i, ...
+  end
+  core.check "select"
+  return attempt(cases, 1)
+end
+
+function attempt(cases, i)
+  local one = cases[i]
+  if one then
+    return settled(cases, i, one:attempt())
+  end
+  local code
+  i, code = core.choose(cases)
+  one = cases[i]
+  return woken(cases, i, one:attempt(code))
+end
+
+--- Wait until one of several things can be done, and do that one: the others are left as
+--- they are, with their values and their other waiters. Of those that can be done at once
+--- it is the first in the order of the arguments; else the one that can be first.
+---
+--- A deadline is that of `task.timeout`, as for all waits; who is cancelled has done none
+--- of them. A channel that is closed is ready: it gives nil.
+---
+--- ```lua
+--- local task = require "neap.task"
+---
+--- local work, stop = task.channel(), task.event()
+--- task.spawn(function()
+---   work:send "a job"
+---   task.sleep(0.001)
+---   stop:set()
+--- end)
+---
+--- repeat
+---   local which, job = task.select(work:receiving(), stop:waiting())
+---   print(which, job)
+--- until which == 2
+--- --> 1 a job
+--- --> 2 nil
+---
+--- print(select(2, task.timeout(0.001, task.select, work:receiving())).code)  --> ETIMEDOUT
+--- ```
+---@async
+---@param ... neap.Case  at least one: of `receiving`, `sending` and `waiting`
+---@return integer which  the case that was done, from 1
+---@return any ...  what its `recv`, `send` or `wait` returns
+function task.select(...)
+  local cases = { ... }
+  local n = select("#", ...)
+  for i = 1, n == 0 and 1 or n do
+    if getmetatable(cases[i]) ~= Case then
+      error(format("select: a case expected (channel:receiving(), event:waiting(), ...), got %s",
+        type(cases[i])), 2)
+    end
+  end
+  core.check "select"
+  return attempt(cases, 1)
 end
 
 return task

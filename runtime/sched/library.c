@@ -10,8 +10,6 @@
 #include "host/error.h"
 #include "sched/sched.h"
 
-#define QUEUE "neap.queue"
-
 
 /*
 ** spawn(f, ...) : Task
@@ -177,76 +175,6 @@ static const luaL_Reg task_metamethods[] = {
     {"__newindex", l_newindex}, {"__tostring", l_tostring}, {NULL, NULL}};
 
 
-/*
-** queue(op) : Queue, the bare thing that tasks wait in
-*/
-
-static int l_queue(lua_State *L) {
-  luaL_checkstring(L, 1);
-  waitq *q = lua_newuserdatauv(L, sizeof *q, 1);
-  *q = (waitq){NULL};
-  lua_pushvalue(L, 1);
-  lua_setiuservalue(L, -2, 1);
-  luaL_setmetatable(L, QUEUE);
-  return 1;
-}
-
-
-static waitq *queue_check(lua_State *L) {
-  return luaL_checkudata(L, 1, QUEUE);
-}
-
-
-static const char *queue_op(lua_State *L) {
-  lua_getiuservalue(L, 1, 1);
-  const char *op = lua_tostring(L, -1); /* the queue anchors it */
-  lua_pop(L, 1);
-  return op;
-}
-
-
-static int queue_k(lua_State *L, int status, lua_KContext ctx) {
-  (void)status, (void)ctx;
-  lua_pushinteger(L, wait_status(L));
-  return 1;
-}
-
-
-/* q:wait(): returns when woken, and only then, the number that whoever woke it
- * gave; raises when interrupted */
-static int queue_wait(lua_State *L) {
-  waitq *q = queue_check(L);
-  waiting how = {queue_op(L), NEVER, false};
-  wait_enter(L, how.op);
-  return wait_park(L, q, &how, 0, queue_k);
-}
-
-
-static int code(lua_State *L) {
-  lua_Integer n = luaL_optinteger(L, 2, 0);
-  luaL_argcheck(L, n >= 0 && n < INT32_MAX, 2, "a small number expected");
-  return (int)n;
-}
-
-
-static int queue_wake(lua_State *L) {
-  lua_pushboolean(L, wait_wake(queue_check(L), code(L)));
-  return 1;
-}
-
-
-static int queue_wake_all(lua_State *L) {
-  lua_pushinteger(L, wait_wake_all(queue_check(L), code(L)));
-  return 1;
-}
-
-
-static int queue_idle(lua_State *L) {
-  lua_pushboolean(L, wait_idle(queue_check(L)));
-  return 1;
-}
-
-
 static int take_turn(lua_State *L) {
   return wait_spent(L) ? wait_yield(L, 0, woken_k) : 0;
 }
@@ -273,18 +201,9 @@ static int l_interrupted(lua_State *L) {
 }
 
 
-static const luaL_Reg queue_methods[] = {
-    {"wait", queue_wait}, {"wake", queue_wake}, {"wake_all", queue_wake_all},
-    {"idle", queue_idle}, {NULL, NULL},
-};
-
-
-static const luaL_Reg queue_metamethods[] = {{NULL, NULL}};
-
-
 void library_open(lua_State *L) {
   class_open(L, TASK_CLASS, task_metamethods, task_methods, l_index);
-  class_open(L, QUEUE, queue_metamethods, queue_methods, NULL);
+  queue_open(L);
 }
 
 
@@ -293,7 +212,8 @@ static const luaL_Reg functions[] = {
     {"current", l_current},
     {"sleep", l_sleep},
     {"yield", l_yield},
-    {"queue", l_queue},
+    {"queue", queue_new},
+    {"choose", queue_choose},
     {"scope", scope_run},
     {"timeout", cancel_scope_timeout},
     {"shield", cancel_scope_shield},
@@ -307,5 +227,7 @@ static const luaL_Reg functions[] = {
 
 int luaopen_neap_task_core(lua_State *L) {
   luaL_newlib(L, functions);
+  queue_push_case_class(L);
+  lua_setfield(L, -2, "Case");
   return 1;
 }

@@ -148,15 +148,15 @@ void sched_flush(struct sched *s) {
 
 static task *next_ready(struct sched *s) {
   const world *w = s->host->world;
-  task *t = s->ready.head;
+  waiter *next = s->ready.head;
   size_t skip = w->pick != NULL && s->ready_count > 1
                     ? w->pick(s->host->outside, s->ready_count)
                     : 0;
   while (skip-- > 0)
-    t = t->next;
-  queue_remove(&s->ready, t);
+    next = next->next;
+  queue_remove(&s->ready, next);
   s->ready_count--;
-  return t;
+  return ready_task(next);
 }
 
 

@@ -50,6 +50,26 @@ typedef struct cancel_scope {
   bool hidden; /* a scope's: it was entered in a shield, whosever that is */
 } cancel_scope;
 
+/* A place in a queue: a task's own, or an alternative of its choice. */
+typedef struct waiter {
+  struct waiter *prev, *next;
+  waitq *in; /* where the task waits; NULL: nowhere, or an alternative's */
+} waiter;
+
+/* Of a task that waits in several queues, in each of them. */
+typedef struct alternative {
+  waiter place;
+  waitq *in;
+  struct choice *choice;
+} alternative;
+
+/* All of them; on the stack of who waits. */
+typedef struct choice {
+  task *task;
+  int count, chosen; /* by whoever woke one */
+  alternative all[];
+} choice;
+
 /* What each wait touches is from `state` on. */
 struct task {
   scope *scope;
@@ -69,13 +89,13 @@ struct task {
   bool outside : 1;   /* the world can end the current wait */
   bool preempted : 1; /* it is to end even if it never waits: preempt.c */
   bool daemon : 1;    /* the program does not wait for it */
+  bool chooses : 1;   /* it waits in a choice, to which place.next leads */
   uint32_t since;     /* of the current wait: sched.now in TICKs */
   heap_place timer;   /* in sched.deadlines */
   int status;         /* what ended the last wait */
   lua_State *co;      /* NULL once it has ended */
   lua_State *parked;  /* the innermost coroutine, while it waits */
-  task *prev, *next;  /* in the ready queue or in `in` */
-  waitq *in;          /* the queue it waits in, or NULL */
+  waiter place;       /* in the ready queue, or in what it waits in */
   cancel_scope *cancel_scopes; /* the newest */
   uint64_t deadline;           /* of the current wait; NEVER */
   const char *op;              /* what it waits for */
@@ -166,8 +186,26 @@ struct sched {
 };
 
 /* Queues (wait.c) */
-void queue_add(waitq *q, task *t);
-void queue_remove(waitq *q, task *t);
+void queue_add(waitq *q, waiter *w);
+void queue_remove(waitq *q, waiter *w);
+
+static inline task *waiter_task(const waiter *w) {
+  if (w->in == NULL)
+    return ((const alternative *)w)->choice->task;
+  return (task *)((char *)w - offsetof(struct task, place));
+}
+
+/* The one of the ready queue, which has no alternatives. */
+static inline task *ready_task(waiter *w) {
+  return (task *)((char *)w - offsetof(struct task, place));
+}
+
+/* Where a task waits, it does no longer. */
+void wait_leave(task *t);
+
+/* Park the running task in all queues of a choice, which lies on its stack. */
+int wait_park_choice(lua_State *L, choice *c, const waiting *how,
+                     lua_KContext ctx, lua_KFunction k);
 
 /* Where Lua holds the tasks that have not ended (slots.c).  slot_take is for the
  * Task on top; slot_free raises nothing.  What slot_push finds in a free slot is a
@@ -296,6 +334,12 @@ void report_push_task(lua_State *L, const task *t);
 void report_set_name(lua_State *L, int t, int name);
 bool report_push_name(lua_State *L, int t);
 bool report_push_place(lua_State *L, lua_State *co); /* "file.lua:9" */
+
+/* The class of queues that Lua has, and choices among them (queue.c) */
+void queue_open(lua_State *L);
+int queue_new(lua_State *L);    /* queue(op) */
+int queue_choose(lua_State *L); /* choose(cases) */
+void queue_push_case_class(lua_State *L);
 
 /* The Lua side (library.c) */
 int luaopen_neap_task_core(lua_State *L);

@@ -49,15 +49,15 @@ static int l_stats(lua_State *L) {
  * tasks. */
 void sched_push_waiters(lua_State *L, const waitq *q) {
   int room = 0, n = 0;
-  for (const task *t = q->head; t != NULL; t = t->next)
+  for (const waiter *w = q->head; w != NULL; w = w->next)
     room++;
   if (room == 0) {
     lua_pushnil(L);
     return;
   }
   lua_createtable(L, room, 0);
-  for (const task *t = q->head; t != NULL && n < room; t = t->next) {
-    lua_pushinteger(L, t->serial);
+  for (const waiter *w = q->head; w != NULL && n < room; w = w->next) {
+    lua_pushinteger(L, waiter_task(w)->serial);
     lua_rawseti(L, -2, ++n);
   }
 }

@@ -43,7 +43,7 @@ task *task_check(lua_State *L, int index) {
 
 void task_ready(struct sched *s, task *t) {
   t->state = READY;
-  queue_add(&s->ready, t);
+  queue_add(&s->ready, &t->place);
   s->ready_count++;
 }
 
@@ -59,9 +59,7 @@ void task_wake(task *t, int status) {
   if (t->state != WAITING)
     return;
   struct sched *s = task_host(t)->sched;
-  if (t->in != NULL)
-    queue_remove(t->in, t);
-  t->in = NULL;
+  wait_leave(t);
   t->status = status;
   task_keep_deadline(t);
   s->outside -= t->outside;

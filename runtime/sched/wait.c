@@ -11,35 +11,68 @@
 #include "sched/sched.h"
 
 
-void queue_add(waitq *q, task *t) {
-  task *head = q->head;
-  t->next = NULL;
+void queue_add(waitq *q, waiter *w) {
+  waiter *head = q->head;
+  w->next = NULL;
   if (head == NULL) {
-    q->head = t->prev = t;
+    q->head = w->prev = w;
     return;
   }
-  t->prev = head->prev;
-  t->prev->next = t;
-  head->prev = t;
+  w->prev = head->prev;
+  w->prev->next = w;
+  head->prev = w;
 }
 
 
-void queue_remove(waitq *q, task *t) {
-  if (q->head == t)
-    q->head = t->next;
+void queue_remove(waitq *q, waiter *w) {
+  if (q->head == w)
+    q->head = w->next;
   else
-    t->prev->next = t->next;
-  if (t->next != NULL)
-    t->next->prev = t->prev;
+    w->prev->next = w->next;
+  if (w->next != NULL)
+    w->next->prev = w->prev;
   else if (q->head != NULL)
-    q->head->prev = t->prev;
+    q->head->prev = w->prev;
+}
+
+
+static void join_all(choice *c) {
+  for (int i = 0; i < c->count; i++)
+    queue_add(c->all[i].in, &c->all[i].place);
+  c->task->place.next = &c->all[0].place;
+  c->task->chooses = true;
+}
+
+
+static void leave_all(choice *c) {
+  for (int i = 0; i < c->count; i++)
+    queue_remove(c->all[i].in, &c->all[i].place);
+  c->task->chooses = false;
+}
+
+
+/* Only what was chosen by a wake, and by no interrupt, is looked at. */
+static void note_choice(const alternative *a) {
+  a->choice->chosen = (int)(a - a->choice->all);
+}
+
+
+void wait_leave(task *t) {
+  if (t->chooses)
+    leave_all(((alternative *)t->place.next)->choice);
+  else if (t->place.in != NULL)
+    queue_remove(t->place.in, &t->place);
+  t->place.in = NULL;
 }
 
 
 bool wait_wake(waitq *q, int status) {
-  if (q->head == NULL)
+  const waiter *w = q->head;
+  if (w == NULL)
     return false;
-  task_wake(q->head, status);
+  if (w->in == NULL)
+    note_choice((const alternative *)w);
+  task_wake(waiter_task(w), status);
   return true;
 }
 
@@ -125,15 +158,14 @@ static void give_way(struct sched *s, task *t, const char *op) {
 }
 
 
-int wait_park(lua_State *L, waitq *q, const waiting *how, lua_KContext ctx,
-              lua_KFunction k) {
-  struct sched *s = host_of(L)->sched;
-  task *t = s->current;
+/* False: it is interrupted, and the continuation raises, after undoing. */
+static inline bool begin(lua_State *L, struct sched *s, task *t,
+                         const waiting *how) {
   luaL_checkstack(L, COROUTINE_MARK, NULL);
-  if (interrupted(t)) { /* the continuation raises, after undoing */
+  if (interrupted(t)) {
     give_way(s, t, how->op);
     t->status = WAIT_INTERRUPTED;
-    return task_suspend(L, t, ctx, k);
+    return false;
   }
   uint64_t limit = cancel_scope_deadline(t);
   t->deadline = how->deadline < limit ? how->deadline : limit;
@@ -143,10 +175,30 @@ int wait_park(lua_State *L, waitq *q, const waiting *how, lua_KContext ctx,
   t->outside = how->outside;
   s->outside += t->outside;
   t->state = WAITING;
-  t->in = q;
-  if (q != NULL)
-    queue_add(q, t);
+  return true;
+}
+
+
+int wait_park(lua_State *L, waitq *q, const waiting *how, lua_KContext ctx,
+              lua_KFunction k) {
+  struct sched *s = host_of(L)->sched;
+  task *t = s->current;
+  if (begin(L, s, t, how)) {
+    t->place.in = q;
+    if (q != NULL)
+      queue_add(q, &t->place);
+  }
   return task_suspend(L, t, ctx, k);
+}
+
+
+int wait_park_choice(lua_State *L, choice *c, const waiting *how,
+                     lua_KContext ctx, lua_KFunction k) {
+  struct sched *s = host_of(L)->sched;
+  c->task = s->current;
+  if (begin(L, s, c->task, how))
+    join_all(c);
+  return task_suspend(L, c->task, ctx, k);
 }
 
 

@@ -22,6 +22,12 @@
 ** The stack of the function is kept; values pushed since it began are still
 ** there in the continuation.  Across a suspension trust only the stack: fetch
 ** the object from its box again, closed meanwhile is an answer.
+**
+** A wait in several queues (task.select) is one wait, too: the task is parked once,
+** in a *choice*, which has an alternative in each queue where others have their task.
+** Whoever wakes one of them wakes the task, and in the same moment it leaves all the
+** queues: so it is woken once, for one of them, which the choice notes, and nobody
+** finds the others any more.  What interrupts it takes it out of all.
 */
 
 #ifndef SCHED_WAIT_H
@@ -31,12 +37,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct task;
+struct waiter;
 
 /* Tasks that wait for one thing, first come first woken.  All zero is empty.
  * Its memory must outlive the tasks in it: wake them all before freeing it. */
 typedef struct waitq {
-  struct task *head; /* whose prev is the last one */
+  struct waiter *head; /* whose prev is the last one */
 } waitq;
 
 /* How a task waits. */
@@ -106,6 +112,13 @@ int wait_wake_all(waitq *q, int status);
 static inline bool wait_idle(const waitq *q) {
   return q->head == NULL;
 }
+
+/* Push a case of task.select: it waits in q, for `how`, and `attempt` tries what it is
+ * for, in C as in Lua: called with the case, and when q woke the task with the
+ * status, too, it returns false, or true and what task.select is to return.  The
+ * case keeps the value at index `of`, whose q is, in the field `of`.  How is static. */
+void wait_push_case(lua_State *L, waitq *q, const waiting *how, int of,
+                    lua_CFunction attempt);
 
 /* Seconds (from a script) to an absolute deadline: at once for <= 0 and NaN
  * raises; NEVER for very large ones. */

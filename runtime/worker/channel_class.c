@@ -2,6 +2,7 @@
 ** Channels as Lua has them: each host's box of one.
 */
 
+#include <errno.h>
 #include <lauxlib.h>
 #include <string.h>
 
@@ -21,10 +22,15 @@ enum { CAPACITY = 64, MOST = 1 << 20 };
 ** Boxes: the ends of this host
 */
 
-static channel_end *end_check(lua_State *L) {
-  channel_end *b = luaL_checkudata(L, 1, CLASS);
+static channel_end *end_at(lua_State *L, int index) {
+  channel_end *b = luaL_checkudata(L, index, CLASS);
   luaL_argcheck(L, b->channel != NULL, 1, "this channel was collected");
   return b;
+}
+
+
+static channel_end *end_check(lua_State *L) {
+  return end_at(L, 1);
 }
 
 
@@ -73,15 +79,35 @@ static void give_up(lua_State *L, channel_end *b) {
 }
 
 
-static int await(lua_State *L, channel_end *b, int which, lua_KFunction k) {
-  static const char *const ops[] = {"channel recv", "channel send"};
-  waiting how = {ops[which], NEVER, true};
-  return wait_park(L, &b->sides[which].tasks, &how, 0, k);
+static const waiting waits[] = {{"channel recv", NEVER, true},
+                                {"channel send", NEVER, true}};
+
+
+static int await(lua_State *L, channel_end *b, int which, lua_KContext ctx,
+                 lua_KFunction k) {
+  return wait_park(L, &b->sides[which].tasks, &waits[which], ctx, k);
+}
+
+
+/* Push nil, and what it was closed with, if with anything; how many are they?  That is
+ * never changed. */
+static int push_end(lua_State *L, const channel_end *b) {
+  const message *cause = b->channel->cause;
+  lua_pushnil(L);
+  return cause == NULL ? 1 : 1 + message_decode(L, cause);
+}
+
+
+/* Push nil and an error: for now it cannot be done. */
+static int push_again(lua_State *L, int which, const char *text) {
+  lua_pushnil(L);
+  error_push_message(L, -EAGAIN, waits[which].op, NULL, text);
+  return 2;
 }
 
 
 /*
-** {== channel:send(value) : true | nil when it is closed
+** {== channel:send(value) : true | nil, what it was closed with
 */
 
 /* What is to be sent, on the stack of a task that waits for room. */
@@ -94,11 +120,10 @@ static int held_gc(lua_State *L) {
   return 0;
 }
 
-static int sent(lua_State *L, bool is) {
-  if (is)
-    lua_pushboolean(L, true);
-  else
-    lua_pushnil(L);
+static int sent(lua_State *L, const channel_end *b, bool is) {
+  if (!is)
+    return push_end(L, b);
+  lua_pushboolean(L, true);
   return 1;
 }
 
@@ -109,83 +134,194 @@ static int send_k(lua_State *L, int status, lua_KContext ctx) {
   (void)ctx;
   if (is_cancelled(L, status))
     give_up(L, b);
-  enum outcome outcome = channel_put(b, *m);
+  enum outcome outcome = channel_put(b, *m, true);
   if (outcome == FULL)
-    return await(L, b, SEND, send_k);
+    return await(L, b, SEND, 0, send_k);
   if (outcome == DONE)
     *m = NULL;
-  return sent(L, outcome == DONE);
+  return sent(L, b, outcome == DONE);
 }
 
-static int send_later(lua_State *L, message *m) {
+/* Push it, held. */
+static message **hold(lua_State *L, message *m) {
   message **held = host_box(L, HELD, sizeof *held, 0);
   if (held == NULL) {
     message_free(m);
-    return lua_error(L);
+    lua_error(L);
+    return NULL;
   }
   *held = m;
+  return held;
+}
+
+static int send_later(lua_State *L, message *m) {
+  hold(L, m);
   lua_replace(L, 2);
   if (wait_spent(L))
     return wait_yield(L, 0, send_k);
   return send_k(L, LUA_OK, 0);
 }
 
-static int l_send(lua_State *L) {
+/* The channel at 1, and what is to be sent at 2. */
+static channel_end *check_sending(lua_State *L) {
   channel_end *b = end_check(L);
   luaL_argcheck(L, !lua_isnoneornil(L, 2), 2, "a value expected, got nil");
   lua_settop(L, 2);
+  return b;
+}
+
+static int l_send(lua_State *L) {
+  channel_end *b = check_sending(L);
   wait_enter_put(L, "channel send");
   message *m = message_encode(L, 2);
   if (wait_spent(L))
     return send_later(L, m);
-  switch (channel_put(b, m)) {
+  switch (channel_put(b, m, true)) {
   case DONE:
-    return sent(L, true);
+    return sent(L, b, true);
   case CLOSED:
     message_free(m);
-    return sent(L, false);
+    return sent(L, b, false);
   default:
     return send_later(L, m);
   }
+}
+
+/* try_send(value) : true | nil, error */
+static int l_try_send(lua_State *L) {
+  channel_end *b = check_sending(L);
+  message *m = message_encode(L, 2);
+  enum outcome outcome = channel_put(b, m, false);
+  if (outcome != DONE)
+    message_free(m);
+  if (outcome == FULL)
+    return push_again(L, SEND, "the channel is full");
+  return sent(L, b, outcome == DONE);
+}
+
+/* Its message, encoded anew once it was sent. */
+static message **message_of_case(lua_State *L) {
+  lua_getfield(L, 1, "held");
+  message **held = luaL_checkudata(L, -1, HELD);
+  if (*held == NULL) {
+    lua_getfield(L, 1, "value");
+    message *m = message_encode(L, lua_gettop(L));
+    message_free(*held); /* a finalizer may have made one */
+    *held = m;
+  }
+  return held;
+}
+
+/* attempt(case, code?): see wait_push_case */
+static int attempt_send(lua_State *L) {
+  lua_settop(L, 2);
+  lua_getfield(L, 1, "of");
+  message **m = message_of_case(L);
+  channel_end *b = end_at(L, 3);
+  enum outcome outcome = channel_put(b, *m, true);
+  lua_pushboolean(L, outcome != FULL);
+  if (outcome == FULL)
+    return 1;
+  if (outcome == DONE)
+    *m = NULL;
+  return 1 + sent(L, b, outcome == DONE);
+}
+
+/* sending(value) : Case */
+static int l_sending(lua_State *L) {
+  channel_end *b = check_sending(L);
+  hold(L, message_encode(L, 2));
+  wait_push_case(L, &b->sides[SEND].tasks, &waits[SEND], 1, attempt_send);
+  lua_insert(L, 3);
+  lua_setfield(L, 3, "held");
+  lua_pushvalue(L, 2);
+  lua_setfield(L, 3, "value");
+  return 1;
 }
 
 /* ==} */
 
 
 /*
-** {== channel:recv() : value | nil when it is closed and empty
+** {== channel:recv() : value | nil, what it was closed with
 */
 
-/* A message that could not be decoded for lack of memory is not lost. */
-static int recv_k(lua_State *L, int status, lua_KContext ctx) {
-  channel_end *b = end_check(L);
-  (void)ctx;
-  if (is_cancelled(L, status) || (status == LUA_YIELD && wait_interrupted(L)))
-    give_up(L, b);
-  enum outcome outcome = channel_take(b);
-  if (outcome == EMPTY)
-    return await(L, b, RECV, recv_k);
-  if (outcome == CLOSED)
-    return sent(L, false);
+/* As the context of recv_k: a `for` wants it, which is to raise that. */
+enum { EACH = 1 };
+
+/* What was taken.  A message that could not be decoded for lack of memory is not
+ * lost. */
+static int push_taken(lua_State *L, channel_end *b) {
   int n = message_decode(L, b->taken);
   message_free(b->taken);
   b->taken = NULL;
   return n;
 }
 
-static int l_recv(lua_State *L) {
+static int recv_k(lua_State *L, int status, lua_KContext ctx) {
+  channel_end *b = end_check(L);
+  if (is_cancelled(L, status) || (status == LUA_YIELD && wait_interrupted(L)))
+    give_up(L, b);
+  enum outcome outcome = channel_take(b, true);
+  if (outcome == EMPTY)
+    return await(L, b, RECV, ctx, recv_k);
+  if (outcome == DONE)
+    return push_taken(L, b);
+  int n = push_end(L, b);
+  return n > 1 && ctx == EACH ? lua_error(L) : n;
+}
+
+static int receive(lua_State *L, lua_KContext ctx) {
   end_check(L);
   lua_settop(L, 1);
   wait_enter(L, "channel recv");
   if (wait_spent(L))
-    return wait_yield(L, 0, recv_k);
-  return recv_k(L, LUA_OK, 0);
+    return wait_yield(L, ctx, recv_k);
+  return recv_k(L, LUA_OK, ctx);
 }
 
-/* each() : recv, channel, nil; what a `for` calls as recv(channel, value) */
+static int l_recv(lua_State *L) {
+  return receive(L, 0);
+}
+
+static int l_next(lua_State *L) {
+  return receive(L, EACH);
+}
+
+/* try_recv() : value | nil, error */
+static int l_try_recv(lua_State *L) {
+  channel_end *b = end_check(L);
+  enum outcome outcome = channel_take(b, false);
+  if (outcome == EMPTY)
+    return push_again(L, RECV, "the channel is empty");
+  return outcome == DONE ? push_taken(L, b) : push_end(L, b);
+}
+
+/* attempt(case, code?): see wait_push_case */
+static int attempt_recv(lua_State *L) {
+  lua_settop(L, 2);
+  lua_getfield(L, 1, "of");
+  channel_end *b = end_at(L, 3);
+  if (!lua_isnil(L, 2) && wait_interrupted(L))
+    give_up(L, b);
+  enum outcome outcome = channel_take(b, true);
+  lua_pushboolean(L, outcome != EMPTY);
+  if (outcome == EMPTY)
+    return 1;
+  return 1 + (outcome == DONE ? push_taken(L, b) : push_end(L, b));
+}
+
+/* receiving() : Case */
+static int l_receiving(lua_State *L) {
+  channel_end *b = end_check(L);
+  wait_push_case(L, &b->sides[RECV].tasks, &waits[RECV], 1, attempt_recv);
+  return 1;
+}
+
+/* each() : next, channel, nil; what a `for` calls as next(channel, value) */
 static int l_each(lua_State *L) {
   end_check(L);
-  lua_pushcfunction(L, l_recv);
+  lua_pushcfunction(L, l_next);
   lua_pushvalue(L, 1);
   return 2;
 }
@@ -198,7 +334,20 @@ static int l_each(lua_State *L) {
 */
 
 static int l_close(lua_State *L) {
-  channel_close(end_check(L)->channel);
+  channel_end *b = end_check(L);
+  lua_settop(L, 2);
+  message *cause = lua_isnil(L, 2) ? NULL : message_encode(L, 2);
+  if (cause != NULL && cause->channel_count > 0) {
+    message_free(cause);
+    return luaL_argerror(L, 2, "an error without channels expected");
+  }
+  channel_close(b->channel, cause);
+  return 0;
+}
+
+/* Of a <close> variable, whatever error ends its block. */
+static int l_leave(lua_State *L) {
+  channel_close(end_check(L)->channel, NULL);
   return 0;
 }
 
@@ -308,12 +457,16 @@ void channel_push(lua_State *L, channel *c) {
 }
 
 static const luaL_Reg metamethods[] = {
-    {"__gc", l_gc}, {"__close", l_close},       {"__len", l_len},
+    {"__gc", l_gc}, {"__close", l_leave},       {"__len", l_len},
     {"__eq", l_eq}, {"__tostring", l_tostring}, {NULL, NULL},
 };
 
 static const luaL_Reg methods[] = {{"send", l_send},
                                    {"recv", l_recv},
+                                   {"try_send", l_try_send},
+                                   {"try_recv", l_try_recv},
+                                   {"sending", l_sending},
+                                   {"receiving", l_receiving},
                                    {"each", l_each},
                                    {"close", l_close},
                                    {NULL, NULL}};

@@ -46,6 +46,7 @@ struct channel {
   pthread_mutex_t lock;
   unsigned capacity, count;
   bool closed;
+  message *cause; /* what it was closed with, or NULL */
   message *first, *last;
   channel_end *waiting[SIDES]; /* oldest first */
 };
@@ -67,9 +68,9 @@ void channel_queued(const message *m, int by);
 */
 
 /* DONE: the channel has the message, or b->taken is one; CLOSED; or else the box
- * waits. */
-enum outcome channel_put(channel_end *b, message *m);
-enum outcome channel_take(channel_end *b);
+ * waits, if it is to. */
+enum outcome channel_put(channel_end *b, message *m, bool wait);
+enum outcome channel_take(channel_end *b, bool wait);
 
 /* Whoever was called goes away: the next one may want what there is. */
 void channel_pass_on(channel_end *b);
@@ -77,7 +78,8 @@ void channel_pass_on(channel_end *b);
 /* The box goes away. */
 void channel_leave(channel_end *b);
 
-void channel_close(channel *c);
+/* The message is the channel's from now on; it names no channels, or is NULL. */
+void channel_close(channel *c, message *cause);
 
 /* How many messages it holds. */
 unsigned channel_length(channel *c, bool *closed);

@@ -99,7 +99,7 @@ void channels_rang(host *h) {
 ** Messages go in and out
 */
 
-enum outcome channel_put(channel_end *b, message *m) {
+enum outcome channel_put(channel_end *b, message *m, bool wait) {
   channel *c = b->channel;
   enum outcome outcome = DONE;
   channel_queued(m, 1);
@@ -116,7 +116,7 @@ enum outcome channel_put(channel_end *b, message *m) {
     c->last = m;
     c->count++;
     go_on(b);
-  } else if (outcome == FULL) {
+  } else if (outcome == FULL && wait) {
     join_waiting(b, SEND);
   }
   pthread_mutex_unlock(&c->lock);
@@ -126,7 +126,7 @@ enum outcome channel_put(channel_end *b, message *m) {
 }
 
 
-enum outcome channel_take(channel_end *b) {
+enum outcome channel_take(channel_end *b, bool wait) {
   channel *c = b->channel;
   enum outcome outcome = DONE;
   if (b->taken != NULL)
@@ -140,7 +140,7 @@ enum outcome channel_take(channel_end *b) {
     b->taken->next = NULL;
     c->count--;
     go_on(b);
-  } else if (outcome == EMPTY) {
+  } else if (outcome == EMPTY && wait) {
     join_waiting(b, RECV);
   }
   pthread_mutex_unlock(&c->lock);
@@ -150,13 +150,18 @@ enum outcome channel_take(channel_end *b) {
 }
 
 
-void channel_close(channel *c) {
+void channel_close(channel *c, message *cause) {
   pthread_mutex_lock(&c->lock);
+  if (!c->closed) {
+    c->cause = cause;
+    cause = NULL;
+  }
   c->closed = true;
   for (int which = 0; which < SIDES; which++)
     while (c->waiting[which] != NULL)
       call(c, which);
   pthread_mutex_unlock(&c->lock);
+  message_free(cause);
 }
 
 

@@ -191,6 +191,7 @@ static void free_channel(channel *c) {
     c->first = m->next;
     message_free(m);
   }
+  message_free(c->cause);
   pthread_mutex_destroy(&c->lock);
   free(c->name);
   free(c);
