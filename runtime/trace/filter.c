@@ -73,16 +73,24 @@ static bool takes_address(const filter *x, const address *a) {
 }
 
 
-/* A listener is of the kind of what it accepts. */
+/* Is the endpoint of that kind? */
+static bool is_of(const char *endpoint, const char *kind) {
+  size_t n = strlen(kind);
+  return strncmp(endpoint, kind, n) == 0 &&
+         (endpoint[n] == ':' || endpoint[n] == '4' || endpoint[n] == '6');
+}
+
+
+/* A listener is of the kind of what it accepts.  What is over something is of both
+ * kinds: tls:// is over tcp. */
 static bool takes_kind(const filter *x, const flow *f) {
-  const char *kind = f->kind;
-  size_t n = strlen(x->kind);
-  if (n == 0)
+  if (x->kind[0] == '\0')
     return true;
-  if (strcmp(kind, "listener") == 0)
-    return f->name != NULL && strncmp(f->name, x->kind, n) == 0 &&
-           (f->name[n] == ':' || f->name[n] == '4' || f->name[n] == '6');
-  return strcmp(kind, x->kind) == 0;
+  if (strcmp(f->kind, "listener") == 0)
+    return f->name != NULL &&
+           (is_of(f->name, x->kind) ||
+            (is_of(f->name, "tls") && strcmp(x->kind, "tcp") == 0));
+  return strcmp(f->kind, x->kind) == 0 || strcmp(f->below, x->kind) == 0;
 }
 
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "host/memory.h"
+#include "net/layer.h"
 
 
 unsigned flow_serial(const trace_event *e) {
@@ -62,6 +63,14 @@ static const char *kind_of(const trace_event *e) {
 }
 
 
+bool flow_look(flow *f, const trace_event *e) {
+  const char *before = f->kind;
+  f->kind = kind_of(e);
+  f->below = e->stream != NULL ? layer_bottom(e->stream)->kind->name : f->kind;
+  return f->kind != before;
+}
+
+
 /* Where the addresses do not tell: an endpoint. */
 static const char *name_of(const trace_event *e) {
   if (e->listener != NULL)
@@ -80,7 +89,7 @@ flow *flow_new(const trace_event *e) {
   flow *f = memory_new(sizeof *f);
   const char *name = name_of(e);
   f->serial = flow_serial(e);
-  f->kind = kind_of(e);
+  flow_look(f, e);
   f->name = name != NULL ? memory_text(name, strlen(name)) : NULL;
   f->is_message = e->datagram != NULL;
   f->is_late = !begins(e);

@@ -14,7 +14,9 @@ typedef struct flow {
   entry entry; /* by serial; first */
   unsigned serial;
   const char *kind; /* "tcp", "udp", "listener", ... */
-  char *name;       /* of mem:, or of a listener; malloc'ed; NULL: none */
+  const char
+      *below; /* of a layer: the kind of the lowest stream; else as kind */
+  char *name; /* of mem:, or of a listener; malloc'ed; NULL: none */
   address local, remote;
   uint64_t in, out;  /* bytes */
   bool wanted;       /* the filter lets it through */
@@ -30,6 +32,9 @@ unsigned flow_serial(const trace_event *e);
 
 /* Make the flow of an event's socket, which has a serial number. */
 flow *flow_new(const trace_event *e);
+
+/* Look at its kind again, for a layer may be over it since: is it another one? */
+bool flow_look(flow *f, const trace_event *e);
 
 /* Ask for the addresses once more: the socket is connected now. */
 void flow_ask(flow *f, const trace_event *e);

@@ -100,9 +100,12 @@ static bool is_last(const trace_event *e) {
 /* Of an accepted socket, and of one that is connected now, the addresses are
  * those that count. */
 static void renew(tracer *t, flow *f, const trace_event *e) {
-  if (e->kind != TRACE_CONNECTED && e->kind != TRACE_ACCEPT)
+  bool is_connected = e->kind == TRACE_CONNECTED || e->kind == TRACE_ACCEPT;
+  bool is_another = flow_look(f, e);
+  if (!is_connected && !is_another)
     return;
-  flow_ask(f, e);
+  if (is_connected)
+    flow_ask(f, e);
   f->wanted = f->wanted || lets_through(t, f, NULL);
 }
 
