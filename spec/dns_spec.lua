@@ -95,6 +95,39 @@ describe("dns.query", function()
     assert.is_truthy(server)
   end)
 
+  it("brings the preferred ones to the front, and leaves others in their order", function()
+    local given = {
+      MX = {
+        {preference = 20, exchange = "c.test"}, {preference = 5, exchange = "a.test"},
+        {preference = 20, exchange = "d.test"}, {preference = 10, exchange = "b.test"},
+      },
+      SRV = {
+        {priority = 1, weight = 1, port = 1, target = "b.test"},
+        {priority = 0, weight = 0, port = 1, target = "a.test"},
+        {priority = 1, weight = 9, port = 1, target = "c.test"},
+      },
+      NS = {{nsdname = "b.test"}, {nsdname = "a.test"}},
+    }
+    local server <close>, opts = serve(function(name, type)
+      local records = {}
+      for i, fields in ipairs(given[type]) do
+        records[i] = {name = name, type = type, ttl = 60}
+        for field, value in pairs(fields) do
+          records[i][field] = value
+        end
+      end
+      return {answer = records}
+    end)
+    for type, expected in pairs {MX = "a b c d", SRV = "a b c", NS = "b a"} do
+      local hosts = {}
+      for i, record in ipairs(assert(dns.query("x.test", type, opts))) do
+        hosts[i] = (record.exchange or record.target or record.nsdname):match "^%w"
+      end
+      assert.equal(expected, table.concat(hosts, " "))
+    end
+    assert.is_truthy(server)
+  end)
+
   it("has a code for each failure, and what the server said (H1)", function()
     local server <close>, opts = serve(function(name)
       return name ~= "nodata.test" and {rcode = name:match "^(%w+)"} or {}
@@ -109,6 +142,8 @@ describe("dns.query", function()
       assert.equal("query", err.op)
       assert.equal(word .. ".test", err.endpoint)
       assert.equal(word == "nodata" and "noerror" or word, err.answer.rcode)
+      assert.equal("127.0.0.1:" .. opts.port, err.server)
+      assert.matches(", server 127%.0%.0%.1:" .. opts.port .. " %(" .. code, tostring(err))
     end
     assert.is_truthy(server)
   end)

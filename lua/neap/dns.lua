@@ -126,6 +126,13 @@ local function endpoint_of(server, scheme)
   return endpoints.print {scheme = scheme, host = server.host, port = server.port}
 end
 
+--- nil and the error, which names the server whose it is.
+local function blame(server, _, err)
+  err.server = string.gsub(endpoint_of(server, "udp"), "^udp://", "")
+  err.message = string.format("%s, server %s", err.message, err.server)
+  return nil, err
+end
+
 
 -- Questions and answers.
 
@@ -225,23 +232,52 @@ local function is_failure(answer)
   return answer.rcode ~= "noerror" and answer.rcode ~= "nxdomain"
 end
 
---- The first answer of a server that is none of a failure; or the last failure.
+--- The first answer of a server that is none of a failure; or the last failure; and whose.
 local function exchange(question, options)
   local servers = servers_of(options)
-  local last, why
+  local last, last_server, why, why_server
   for _ = 1, options.tries do
     for _, server in ipairs(servers) do
       local answer, err = sched.timeout(options.timeout, try, server, question, options)
       if answer and not is_failure(answer) then
-        return answer
+        return answer, server
+      elseif answer then
+        last, last_server = answer, server
+      else
+        why, why_server = err, server
       end
-      last, why = answer or last, err or why
     end
     if last then
-      return last
+      return last, last_server
     end
   end
-  return nil, why
+  return nil, why_server, why
+end
+
+--- The fields by which records of a type are preferred, the least first.
+local PREFERRED = {
+  MX = {"preference"}, SRV = {"priority"}, NAPTR = {"order", "preference"},
+  SVCB = {"priority"}, HTTPS = {"priority"},
+}
+
+--- Bring the preferred ones to the front; those that are alike stay as they were.
+local function by_preference(records, kind)
+  local fields, place = PREFERRED[kind], {}
+  if not fields then
+    return
+  end
+  for i, record in ipairs(records) do
+    place[record] = i
+  end
+  table.sort(records, function(a, b)
+    for _, field in ipairs(fields) do
+      local x, y = a[field] or 0, b[field] or 0
+      if x ~= y then
+        return x < y
+      end
+    end
+    return place[a] < place[b]
+  end)
 end
 
 --- The records of the type, of the name or of what it stands for.
@@ -321,18 +357,19 @@ local function query(name, kind, options)
   if not question then
     return fail("EAI_NONAME", "this is no domain name", name)
   end
-  local answer, err = exchange(question, options)
+  local answer, server, err = exchange(question, options)
   if not answer then
     err.op, err.endpoint = "query", name
-    return nil, err
+    return blame(server, nil, err)
   elseif answer.rcode ~= "noerror" then
     local failure = FAILURES[answer.rcode] or {"EAI_FAIL", "the server says " .. answer.rcode}
-    return fail(failure[1], failure[2], name, answer)
+    return blame(server, fail(failure[1], failure[2], name, answer))
   end
   local records = records_of(answer, question)
   if #records == 0 then
-    return fail("EAI_NODATA", "the name has no such record", name, answer)
+    return blame(server, fail("EAI_NODATA", "the name has no such record", name, answer))
   end
+  by_preference(records, question.type)
   return records, answer
 end
 
@@ -371,10 +408,12 @@ end
 --- case, as `"AAAA"`, `"CNAME"`, `"MX"`, `"TXT"`, `"SRV"`, `"PTR"`, `"NS"`, `"SOA"`, `"CAA"`,
 --- `"NAPTR"`, `"SVCB"`, `"HTTPS"`, `"TLSA"`; `"ANY"`; or a number
 ---@param opts? neap.dns.Options
----@return neap.packet.DnsRecord[]? records  at least one, in the answer's order
+---@return neap.packet.DnsRecord[]? records  at least one, in the answer's order; of MX, SRV,
+--- NAPTR, SVCB and HTTPS the preferred ones first
 ---@return neap.packet.Dns|neap.Error answer  the whole message; or the error: EAI_NONAME (no
 --- such name), EAI_NODATA (it has no such record), ESERVFAIL, EREFUSED, EFORMERR, ENOTIMP,
---- ETIMEDOUT, EBADMSG, ECONNREFUSED, ...; of what a server said, `err.answer` has the message
+--- ETIMEDOUT, EBADMSG, ECONNREFUSED, ...; `err.server` is whose it is, the last that was
+--- asked; of what it said, `err.answer` has the message
 function dns.query(name, type, opts)
   if type_of(name) ~= "string" then
     error(string.format("bad argument #1 to 'query' (string expected, got %s)", type_of(name)), 2)
