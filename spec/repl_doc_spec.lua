@@ -12,6 +12,7 @@ describe("doc", function()
     local text = doc("net.connect", {net = net})
     assert.matches("^net%.connect%(endpoint, opts%?%)\n  Connect%. ", text)
     assert.matches("\n    endpoint string: ", text)
+    assert.matches("\n    opts%? neap%.net%.ConnectOptions\n", text) -- of which nothing more is said
     assert.matches("\n    returns err neap%.Error%?: ECONNREFUSED", text)
     assert.matches("\n    may suspend$", text)
     for line in text:gmatch "[^\n]+" do

@@ -106,9 +106,7 @@ local function function_text(class, item)
   local out = {annotations.signature(class, item)}
   out[#out + 1] = filled(first_paragraph(item.text), "  ")
   for _, param in ipairs(item.params) do
-    if param.text then
-      add_thing(out, param.name .. " ", param)
-    end
+    add_thing(out, param.name .. " ", param)
   end
   for _, result in ipairs(item.returns) do
     add_thing(out, "returns " .. (result.name and result.name .. " " or ""), result)
