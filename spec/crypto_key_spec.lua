@@ -164,6 +164,7 @@ describe("a key", function()
     for _, n in ipairs {0, 1024, 16385, math.mininteger} do
       assert.matches("'bits': an integer from 2048 to 16384", raised(crypto.generate, "rsa", {bits = n}))
     end
+    assert.matches("'bits': an even integer", raised(crypto.generate, "rsa", {bits = 2049}))
     local ec = keys()[2]
     assert.matches("unknown digest 'sha3%-255' %(did you mean 'sha3%-256'",
       raised(ec.sign, ec, "", {digest = "sha3-255"}))

@@ -289,6 +289,8 @@ describe("crypto.pbkdf2", function()
       assert.matches("option 'iterations': an integer from 1 to", wrong {password = "", iterations = n})
       assert.matches("option 'size': an integer from 1 to", wrong {password = "", iterations = 1, size = n})
     end
+    assert.matches("'iterations' and 'size': 2%^31", wrong {password = "", salt = "",
+      iterations = 2^30, size = 65})
     assert.matches("'itarations' %(did you mean 'iterations'", wrong {password = "", itarations = 1})
     assert.matches("option 'salt': a string expected, got boolean", wrong {password = "", salt = true})
   end)

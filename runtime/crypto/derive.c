@@ -152,11 +152,9 @@ static int l_hkdf(lua_State *L) {
 **   : bytes | nil, error
 */
 
-/* A thread costs as much as some hundred of these. */
-static bool takes_long(const derivation *d, int whole) {
-  const double much = 5000;
-  double blocks = (double)(d->out.n / (size_t)whole) + 1;
-  return (double)d->iterations * blocks > much;
+static double effort(size_t size, int whole, lua_Integer iterations) {
+  double blocks = (double)((size - 1) / (size_t)whole) + 1;
+  return (double)iterations * blocks;
 }
 
 
@@ -177,6 +175,11 @@ static int l_pbkdf2(lua_State *L) {
   lua_Integer iterations = option_integer(L, 1, "iterations", 1, INT32_MAX, 0);
   luaL_argcheck(L, iterations > 0, 1,
                 "option 'iterations': an integer expected, got nothing");
+  const double much = 5000; /* a thread costs as much as some hundred */
+  double sum = effort(size, whole, iterations);
+  luaL_argcheck(L, sum <= INT32_MAX, 1, /* for nothing stops it */
+                "options 'iterations' and 'size': 2^31 - 1 iterations at most "
+                "expected, for all blocks of the digest's size");
   derivation *d = (derivation *)job_new(L, &pbkdf2);
   int box = lua_gettop(L);
   d->kdf = "PBKDF2";
@@ -186,7 +189,7 @@ static int l_pbkdf2(lua_State *L) {
       !copy_option(L, &d->salt, "salt") || !room(&d->out, size))
     return fail(L, -ENOMEM, pbkdf2.work.op, NULL);
   lua_settop(L, box);
-  return job_run(L, &d->job, takes_long(d, whole));
+  return job_run(L, &d->job, sum > much);
 }
 
 

@@ -91,6 +91,8 @@ static int l_generate(lua_State *L) {
   if (curve != NULL)
     curve = key_curves[argument_choice(L, 2, "curve", curve, n, key_curves)];
   int bits = (int)option_integer(L, 2, "bits", LEAST, MOST, USUAL);
+  luaL_argcheck(L, bits % 2 == 0, 2, /* two primes of as many bits */
+                "option 'bits': an even integer expected");
   crypto_need(L);
   generation *g = (generation *)job_new(L, &generating);
   g->type = (enum key_type)type;

@@ -138,7 +138,8 @@ function crypto.pbkdf2(options) end
 ---@class neap.crypto.Pbkdf2Options
 ---@field password string
 ---@field salt string  random, kept beside the result
----@field iterations integer  1 to 2^31 - 1
+---@field iterations integer  1 to 2^31 - 1, for all blocks of the digest's size that `size`
+--- takes
 ---@field size integer?  bytes; default one digest
 ---@field digest neap.crypto.Digest?  default `"sha256"`
 
@@ -177,7 +178,7 @@ function crypto.generate(type, options) end
 
 ---@class neap.crypto.KeyOptions
 ---@field curve ("P-256"|"P-384"|"P-521")?  of `"ec"`; default `"P-256"`
----@field bits integer?  of `"rsa"`: 2048 to 16384; default 3072
+---@field bits integer?  of `"rsa"`: 2048 to 16384, an even number; default 3072
 
 --- Base64 (RFC 4648), in one line.
 ---
