@@ -1,10 +1,14 @@
--- usage: neap nc.lua [-l] ENDPOINT
+-- usage: neap nc.lua [-l] [--cert FILE] [--key FILE] [--ca FILE] [--insecure] ENDPOINT
 --
 -- netcat: standard input goes to the endpoint, what comes from there to standard
 -- output. With -l it listens for one connection instead, and says where on
 -- standard error. The end of the input is passed on as a half close. It ends
 -- when both directions have ended, or one fails; at a terminal, when the
 -- connection has.
+--
+-- At a tls:// endpoint it speaks TLS: to listen it needs --cert, a file in PEM, and --key
+-- where the key is in another one. The server's certificate is looked at, by the system's
+-- authorities or those of --ca, unless --insecure is given.
 --
 --   neap nc.lua -l tcp://127.0.0.1:7000 >copy    # in one shell,
 --   neap nc.lua tcp://127.0.0.1:7000 <original   # in another
@@ -20,8 +24,8 @@ local function usage(message)
 end
 
 -- The listener is closed as soon as there is a connection.
-local function accept_one(endpoint)
-  local listener <close> = assert(net.listen(endpoint))
+local function accept_one(endpoint, opts)
+  local listener <close> = assert(net.listen(endpoint, opts))
   io.stderr:write("listening at ", listener.endpoint, "\n")
   return assert(listener:accept())
 end
@@ -34,16 +38,33 @@ local function copy(from, to)
   assert(to:flush())
 end
 
-local listens = arg[1] == "-l"
-local endpoint = arg[listens and 2 or 1]
-if not endpoint or arg[listens and 3 or 2] then
-  usage "one endpoint, please"
+local files = {["--cert"] = "cert", ["--key"] = "key", ["--ca"] = "ca"}
+local opts, listens, endpoint = {}, false, nil
+local i = 1
+while arg[i] do
+  if arg[i] == "-l" then
+    listens = true
+  elseif arg[i] == "--insecure" then
+    opts.verify = false
+  elseif files[arg[i]] and arg[i + 1] then
+    opts[files[arg[i]]] = arg[i + 1]
+    i = i + 1
+  elseif endpoint or arg[i]:sub(1, 1) == "-" then
+    usage("one endpoint, please, and not '" .. arg[i] .. "'")
+  else
+    endpoint = arg[i]
+  end
+  i = i + 1
 end
-local good, problem = pcall(endpoints.parse, endpoint)
+local good, problem = pcall(endpoints.parse, endpoint or usage "one endpoint, please")
 if not good then
   usage(problem)
+elseif next(opts) and not endpoint:find "^tls" then
+  usage "certificates are for tls:// endpoints"
+elseif listens and endpoint:find "^tls" and not opts.cert then
+  usage "to listen for TLS takes a certificate: --cert FILE"
 end
-local stream <close> = listens and accept_one(endpoint) or assert(net.connect(endpoint))
+local stream <close> = listens and accept_one(endpoint, opts) or assert(net.connect(endpoint, opts))
 
 -- Both directions at the same time. The first failure cancels the other one,
 -- and is raised here.

@@ -1,9 +1,12 @@
--- usage: neap proxy.lua LISTEN TARGET
+-- usage: neap proxy.lua [--cert FILE] [--key FILE] [--ca FILE] [--insecure] LISTEN TARGET
 --
--- Passes each connection on to the target, both ways, half closes too. Either
--- may be TCP or unix. One line tells of each connection when it has ended.
+-- Passes each connection on to the target, both ways, half closes too. Either may be TCP,
+-- unix, or TLS: to listen at tls:// takes --cert, a file in PEM, and --key where the key is
+-- in another one; a target's certificate is looked at, by the system's authorities or those
+-- of --ca, unless --insecure is given. One line tells of each connection when it has ended.
 --
 --   neap proxy.lua tcp://*:8080 unix:/run/app.sock
+--   neap proxy.lua --cert site.pem tls://*:443 tcp://127.0.0.1:8080
 
 local net = require "neap.net"
 local time = require "neap.time"
@@ -28,10 +31,10 @@ local function logger(client)
   end
 end
 
--- The relay moves bytes within the kernel; no Lua runs until it is over.
-local function pass(client, target)
+-- The relay moves bytes within the kernel, but for TLS; no Lua runs until it is over.
+local function pass(client, target, opts)
   local log = logger(client)
-  local server <close>, failure = net.connect(target, {timeout = CONNECT})
+  local server <close>, failure = net.connect(target, opts)
   if not server then
     client:reset() -- as the target would have said
     return log(tostring(failure))
@@ -44,16 +47,42 @@ local function pass(client, target)
   end
 end
 
-local listen, target = arg[1], arg[2]
-if #arg ~= 2 then
+local function is_tls(endpoint)
+  return endpoint and endpoint:find "^tls" ~= nil
+end
+
+local files = {["--cert"] = "cert", ["--key"] = "key", ["--ca"] = "ca"}
+local given, places = {}, {}
+local i = 1
+while arg[i] do
+  if files[arg[i]] and arg[i + 1] then
+    given[files[arg[i]]] = arg[i + 1]
+    i = i + 1
+  elseif arg[i] == "--insecure" then
+    given.verify = false
+  else
+    places[#places + 1] = arg[i]
+  end
+  i = i + 1
+end
+local listen, target = places[1], places[2]
+if #places ~= 2 then
   usage "two endpoints, please"
+elseif (given.cert or given.key) and not is_tls(listen)
+    or (given.ca or given.verify == false) and not is_tls(target) then
+  usage "certificates are for tls:// endpoints"
 end
 local good, message = pcall(require "neap.endpoint".parse, target)
-local ok, listener, err = pcall(net.listen, listen)
+local ok, listener, err = pcall(net.listen, listen,
+  is_tls(listen) and {cert = given.cert, key = given.key} or nil)
 if not ok or not good then
   usage(ok and message or listener)
 end
 print(("listening at %s, for %s"):format(assert(listener, err).endpoint, target))
+local opts = {timeout = CONNECT}
+if is_tls(target) then
+  opts.tls = assert(require "neap.tls".context {ca = given.ca, verify = given.verify})
+end
 listener:serve(function(client)
-  pass(client, target)
+  pass(client, target, opts)
 end)

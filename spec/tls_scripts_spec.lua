@@ -46,6 +46,12 @@ describe("each script", function()
   for script, lists in pairs {
     tls_echo = {{"x"}, {"-c"}, {"-k", "x"}, {"-x", "y"}, {"tls://127.0.0.1:0", "x"}},
     certs = {{}, {"a b"}, {"host", ""}, {"x:y:1"}},
+    nc = {{"--ca"}, {"-l", "tls://127.0.0.1:0"}, {"--insecure", "tcp://127.0.0.1:1"}, {"-x", "mem:x"}},
+    proxy = {
+      {"tls://127.0.0.1:0", "tcp://127.0.0.1:1"}, {"--cert", "tcp://127.0.0.1:0", "tcp://127.0.0.1:1"},
+      {"--cert", "x", "tcp://127.0.0.1:0", "tcp://127.0.0.1:1"},
+      {"--insecure", "tcp://127.0.0.1:0", "tcp://127.0.0.1:1"},
+    },
     starttls_probe = {{}, {"smtp"}, {"x", "localhost"}, {"smtp", "a b"}, {"smtp", "x", "y"}},
   } do
     it(script .. ".lua tells its usage when called wrongly", function()
@@ -244,5 +250,66 @@ describe("tls_echo.lua", function()
     assert.matches("ETLSVERIFY", line)
     p:kill "SIGHUP"
     assert.equal("the files were read again", p.stderr:read())
+  end)
+end)
+
+--- Start a script that tells where it listens, on one of its outputs.
+local function start(output, ...)
+  local options = {neap, ...}
+  options[2] = "scripts/" .. options[2]
+  options.stdin, options.stdout, options.stderr = "pipe", "pipe", "pipe"
+  local child = assert(process.spawn(options))
+  local line = assert(child[output]:read())
+  return child, line:match "^listening at ([^%s,]+)"
+end
+
+describe("nc.lua", function()
+  it("speaks TLS at either end, and looks at the server's certificate", function()
+    local path = folder.path .. "/cert.pem"
+    local serving, place = start("stderr", "nc.lua", "-l", "--cert", path, "--key",
+      folder.path .. "/key.pem", "tls://127.0.0.1:0")
+    local child = assert(process.spawn {neap, "scripts/nc.lua", "--ca", path, place, stdin = "pipe",
+      stdout = "pipe", stderr = "null"})
+    child.stdin:write "hello\n"
+    assert.equal("hello", serving.stdout:read())
+    serving.stdin:write "HELLO\n"
+    assert.equal("HELLO", child.stdout:read())
+    child.stdin:close()
+    serving.stdin:close()
+    assert.equal(0, child:wait())
+    assert.equal(0, serving:wait())
+    child:close()
+    serving:close()
+    local at = serve("tls://127.0.0.1:0", {context = ours}, function(stream)
+      stream:write "x"
+    end)
+    local result = assert(process.run {neap, "scripts/nc.lua", "tls://" .. at})
+    assert.equal(1, result.code)
+    assert.matches("ETLSVERIFY", result.stderr)
+    result = assert(process.run {neap, "scripts/nc.lua", "--insecure", "tls://" .. at})
+    assert.same({"x", 0}, {result.stdout, result.code})
+    assert.matches("not verified", result.stderr)
+  end)
+end)
+
+describe("proxy.lua", function()
+  it("begins and ends TLS", function()
+    local path = folder.path .. "/cert.pem"
+    local ending, place = start("stdout", "proxy.lua", "--ca", path, "tcp://127.0.0.1:0",
+      "tls://" .. serve("tls://127.0.0.1:0", {context = ours}, function(stream)
+        stream:write(stream:read "a":upper(), " over ", stream.tls.version)
+      end))
+    local begun, safe = start("stdout", "proxy.lua", "--cert", path, "--key", folder.path .. "/key.pem",
+      "tls://127.0.0.1:0", place)
+    local stream <close> = assert(net.connect(safe, {ca = cert}))
+    stream:write "hello"
+    stream:shutdown()
+    assert.equal("HELLO over TLSv1.3", stream:read "a")
+    for _, child in ipairs {ending, begun} do
+      assert.matches("5 bytes there, 18 back$", child.stdout:read())
+      child:kill()
+      child:wait()
+      child:close()
+    end
   end)
 end)
