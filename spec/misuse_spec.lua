@@ -2,6 +2,7 @@
 
 local crypto = require "neap.crypto"
 local fs = require "neap.fs"
+local folder = require "spec.support.folder"
 local net = require "neap.net"
 local process = require "neap.process"
 local signal = require "neap.signal"
@@ -136,6 +137,36 @@ describe("a tracer's bytes", function()
       print(select(2, text:gsub(" closed", "")), select(2, text:gsub("5 bytes", "")))
     ]]
     assert.same({"1\t2\n", 0}, {result.stdout, result.code})
+  end)
+end)
+
+describe("a function of a module", function()
+  before_each(folder.make)
+  after_each(folder.remove)
+
+  it("tells what is wrong with its arguments at the caller's line", function()
+    local result = folder.run("-e", [[
+      local task, found = require "neap.task", {}
+      local lists = {{}, {{}}, {5}, {"x"}, {print}, {5, 5}, {"x", {x = 5}}, {{}, {}}, {{5}, 5}, {{x = 1}}}
+      for _, name in ipairs {"crypto", "dns", "endpoint", "error", "host", "inspect", "net", "packet",
+        "pcap", "prefix", "process", "signal", "task", "time", "tls", "trace", "worker", "fs",
+        "json", "log", "url"} do
+        for verb, f in pairs(require("neap." .. name)) do
+          for _, list in ipairs(type(f) == "function" and lists or {}) do
+            local calling = task.spawn(pcall, f, table.unpack(list))
+            task.yield()
+            calling:cancel()
+            local ended, ok, err = pcall(calling.join, calling)
+            if ended and not ok and type(err) == "string" and err:find "^neap[%w_.]*:%d+: bad argument" then
+              found[#found + 1] = name .. "." .. verb .. ": " .. err
+            end
+          end
+        end
+      end
+      io.stdout:write("wrong: ", table.concat(found, "\n"), ".")
+      os.exit(0)
+    ]])
+    assert.equal("wrong: .", result.stdout:match "wrong: .*", result.stderr)
   end)
 end)
 

@@ -234,7 +234,27 @@ describe("what is no TLS", function()
       local err, got = answer_to(bytes)
       assert.is_true(err.code == "ETLSPROTO" or err.code == "ETLSALERT" or err.code == "ETLSCUT"
         or err.code == "ETLSPLAIN", what .. ": " .. tostring(err))
-      assert.is_true(got == "" or got:byte() == 21, what) -- nothing, or an alert
+      local is_plain = err.code == "ETLSPLAIN" or err.code == "ETLSCUT"
+      assert.equal(is_plain and "" or "\21", got:sub(1, 1), what) -- nothing, or an alert
+    end
+  end)
+
+  it("R7: is called what it is, and answered by an alert", function()
+    local listener <close> = assert(net.listen("tls://127.0.0.1:0", {context = ours}))
+    for bytes, why in pairs {
+      ["GET / HTTP/1.1\r\nHost: x\r\n\r\n"] = "the peer speaks plain HTTP, and no TLS",
+      ["CONNECT x:1 HTTP/1.1\r\n\r\n"] = "the peer speaks plain HTTP, and no TLS",
+      ["EHLO example\r\n"] = "what the peer speaks is no TLS",
+    } do
+      local peer <close> = assert(net.connect((listener.endpoint:gsub("^tls", "tcp"))))
+      peer:write(bytes)
+      local stream <close> = assert(listener:accept())
+      local ok, err = stream:handshake()
+      assert.is_nil(ok)
+      assert.equal("ETLSPROTO", err.code)
+      assert.matches(why, err.message, 1, true)
+      stream:close()
+      assert.equal("\21\3\3\0\2\2\10", peer:read "a") -- fatal, unexpected message
     end
   end)
 
@@ -243,7 +263,11 @@ describe("what is no TLS", function()
     local client = aside(a.starttls, a, {context = theirs, server_name = "localhost"})
     b:read(5)
     b:write "220 mail.example ESMTP ready\r\n"
-    assert.equal("ETLSPROTO", code_of(client:join()))
+    local _, err = client:join()
+    assert.equal("ETLSPROTO", err.code)
+    assert.matches("no TLS", err.message)
+    a:close()
+    assert.equal(21, b:read("a"):byte(-7)) -- behind the hello
     a:close()
     b:close()
   end)

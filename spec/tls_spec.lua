@@ -100,7 +100,7 @@ for _, kind in ipairs {"tcp", "unix", "mem"} do
       assert.is_nil(server.tls.peer)
       assert.is_nil(client.fd)
       assert.matches("TLSv1.3 TLS_", require "neap.host".socket(client).layer)
-      assert.matches("tls TLSv1.3 TLS_", require "neap.repl.lists".socks())
+      assert.matches("tls TLSv1.3 TLS_[%w_]+ for localhost", require "neap.repl.lists".socks())
       client:close()
       assert.is_nil(client.tls)
     end)
@@ -493,5 +493,34 @@ describe("traces of TLS streams", function()
       end
     end
     assert.same({"write in the clear", "read in the clear"}, seen)
+  end)
+
+  it("are seen through filters of TLS and of what is below it, whenever those began", function()
+    local trace = require "neap.trace"
+    for filter, types in pairs {tls = "tls tls", tcp = "tls tls", ["tls://127.0.0.1"] = "tls tls",
+      ["tcp://127.0.0.1"] = "tls tls", unix = ""} do
+      for _, first in ipairs {true, false} do
+        local tracer = first and assert(trace.events {filter = filter})
+        local client, server = transports.pair "tls:tcp"
+        local _ <close> = closing(client, server)
+        assert(client:handshake())
+        tracer = tracer or assert(trace.events {filter = filter})
+        client:write "in the clear"
+        client:flush()
+        server:recv()
+        tracer:stop()
+        local seen = {}
+        for event in tracer do
+          if event.data == "in the clear" then
+            seen[#seen + 1] = event.type
+          end
+        end
+        assert.equal(types, table.concat(seen, " "), filter)
+      end
+    end
+    local tracer = assert(trace.events {filter = "tcp"})
+    net.listen("tls://127.0.0.1:0", {context = ours}):close()
+    tracer:stop()
+    assert.equal("listen", tracer().kind)
   end)
 end)

@@ -30,7 +30,8 @@ local Stream = core.Stream
 local Listener = core.Listener
 
 --- Pass on what a core function returned. What it raised is the script's own
---- mistake: tell it at the script's line, by the public name.
+--- mistake: tell it at the script's line, by the public name. Not as a tail call, which
+--- would leave out a level.
 local function told(name, ok, ...)
   if ok then
     return ...
@@ -40,15 +41,6 @@ local function told(name, ok, ...)
     error(err, 0)
   end
   error(gsub(err, "^(bad argument #%d+ to )'[^']*'", "%1'" .. name .. "'"), 3)
-end
-
---- What an argument of TLS is wrong in becomes its error, for told.
-local function blamed(arg, ok, ...)
-  local what = ...
-  if not ok and type(what) == "string" then
-    return ok, format("bad argument #%d to '?' (%s)", arg, gsub(what, "^bad argument .- %((.*)%)$", "%1"))
-  end
-  return ok, ...
 end
 
 --- Is it an endpoint, or are these options, for TLS? Of those that core has left to Lua.
@@ -176,7 +168,9 @@ function net.connect(endpoint, opts)
   end
   local timeout = opts and rawget(opts, "timeout")
   if not timeout and wants_tls(endpoint, opts) then
-    return told("connect", blamed(2, pcall(require "neap.tls.sockets".connect, endpoint, opts)))
+    local sockets = require "neap.tls.sockets"
+    stream, err = told("connect", sockets.blamed(2, pcall(sockets.connect, endpoint, opts)))
+    return stream, err
   elseif not timeout then
     return require "neap.net.names".connect(endpoint, opts)
   end
@@ -218,7 +212,9 @@ function net.listen(endpoint, opts)
   if listener ~= false then
     return listener, err
   elseif wants_tls(endpoint, opts) then
-    return told("listen", blamed(2, pcall(require "neap.tls.sockets".listen, endpoint, opts)))
+    local sockets = require "neap.tls.sockets"
+    listener, err = told("listen", sockets.blamed(2, pcall(sockets.listen, endpoint, opts)))
+    return listener, err
   end
   local addresses
   addresses, err = require "neap.net.names".lookup(endpoint, "listen", opts)
@@ -384,7 +380,7 @@ end
 ---@return neap.Error? err  ETLSVERIFY, ETLSPLAIN, ... (see neap.tls)
 function Stream:starttls(opts)
   local sockets = require "neap.tls.sockets"
-  local ok, err = told("starttls", blamed(1, pcall(sockets.begin, self, opts)))
+  local ok, err = told("starttls", sockets.blamed(1, pcall(sockets.begin, self, opts)))
   if not ok then
     return nil, err
   end
@@ -412,7 +408,9 @@ end
 ---@return neap.Stream? stream  itself
 ---@return neap.Error? err  ETLSVERIFY, ETLSALERT, ETIMEDOUT, ... (see neap.tls)
 function Stream:handshake()
-  return require "neap.tls.sockets".handshake(self)
+  local sockets = require "neap.tls.sockets"
+  told("handshake", pcall(sockets.used, self))
+  return sockets.handshake(self)
 end
 
 --- Errors after which a listener is of no more use to an iterator.

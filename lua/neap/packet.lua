@@ -152,6 +152,9 @@ end
 ---@param bytes string
 ---@return string text  a line for each 16 bytes, no newline at its end
 function packet.hexdump(bytes)
+  if type(bytes) ~= "string" then
+    error(string.format("hexdump: a string of bytes expected, got %s", type(bytes)), 2)
+  end
   return show.hexdump(bytes)
 end
 

@@ -135,6 +135,9 @@ end
 ---@return neap.pcap.Writer? writer
 ---@return neap.Error? err  of opening a path, ENOENT, EACCES, ...; of writing
 function pcap.writer(file, opts)
+  if opts ~= nil and type(opts) ~= "table" then
+    error(string.format("pcap.writer: a table of options expected, got %s", type(opts)), 2)
+  end
   opts = opts or {}
   for name in pairs(opts) do
     if not writer_options[name] then

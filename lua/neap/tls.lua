@@ -27,8 +27,9 @@
 local core = require "neap.tls.core"
 
 local error, getmetatable, ipairs, next = error, getmetatable, ipairs, next
-local pcall, type = pcall, type
-local find, format, lower, pack = string.find, string.format, string.lower, string.pack
+local pcall, select, type = pcall, select, type
+local find, format, gsub, lower = string.find, string.format, string.gsub, string.lower
+local gmatch, match, pack, sub = string.gmatch, string.match, string.pack, string.sub
 local concat, sort = table.concat, table.sort
 
 ---@class neap.tls
@@ -54,11 +55,29 @@ local function is_context(value)
   return type(value) == "userdata" and getmetatable(value).__name == "neap.tls.Context"
 end
 
+local function is_pem(text)
+  return find(text, "-----BEGIN", 1, true) ~= nil
+end
+
 local checks = {}
 
-for _, name in ipairs {"cert", "key", "password", "ca", "crl", "ciphers"} do
+function checks.password(value)
+  of_type("password", value, "string")
+end
+
+function checks.ciphers(value)
+  of_type("ciphers", value, "string")
+  if find(value, "\0", 1, true) then
+    mistake "option 'ciphers': names without zero bytes expected"
+  end
+end
+
+for _, name in ipairs {"cert", "key", "ca", "crl"} do
   checks[name] = function(value)
     of_type(name, value, "string")
+    if not is_pem(value) and find(value, "\0", 1, true) then
+      mistake("option '%s': PEM, or a file's name without zero bytes expected", name)
+    end
   end
 end
 
@@ -99,6 +118,8 @@ function checks.names(value)
   for name, context in next, value do
     if type(name) ~= "string" or not (is_context(context) or type(context) == "table") then
       mistake "option 'names': a function expected, or a table of contexts by name"
+    elseif name == "" or #name > 255 or find(name, "\0", 1, true) then
+      mistake "option 'names': names of 1 to 255 bytes, without zero bytes, expected"
     end
   end
 end
@@ -159,7 +180,7 @@ end
 
 --- The text of an option that is PEM, or names a file of it; and the file.
 local function read(value)
-  if value == nil or find(value, "-----BEGIN", 1, true) then
+  if value == nil or is_pem(value) then
     return value
   end
   local text, err = core.file(value)
@@ -182,12 +203,17 @@ end
 --- Those of TLS 1.3 have names of their own (TLS_...), and a list of their own.
 local function ciphers(into, text)
   local old, new = {}, {}
-  for name in string.gmatch(text or "", "[^:,%s]+") do
+  for name in gmatch(text or "", "[^:,%s]+") do
     local list = find(name, "^TLS_") and new or old
     list[#list + 1] = name
   end
   into.ciphers = old[1] and concat(old, ":")
   into.suites = new[1] and concat(new, ":")
+end
+
+--- A host's name as certificates and peers have it.
+function core.without_dot(name)
+  return #name > 1 and sub(name, -1) == "." and sub(name, 1, -2) or name
 end
 
 local make
@@ -203,7 +229,7 @@ local function named(table)
         return nil, err
       end
     end
-    list[#list + 1] = lower(name)
+    list[#list + 1] = core.without_dot(lower(name))
     list[#list + 1] = context
   end
   return list
@@ -250,20 +276,45 @@ function make(given)
   return core.context(into)
 end
 
---- What a script did wrong is told at its line.
-local function told(level, name, ok, ...)
-  if ok then
-    return ...
+--- Of what pcall has called: a mistake is that argument's. What C raises has a place in here
+--- before it, which is nobody's business, and may have another reason (a stream that somebody
+--- else reads).
+function core.blamed(arg, ok, ...)
+  local what = ...
+  if ok or type(what) ~= "string" then
+    return ok, ...
   end
-  local err = ...
-  if type(err) ~= "string" then
-    error(err, 0)
+  local said, places = gsub(what, "^neap[%w_.]*:%d+: ", "")
+  local why = match(said, "^bad argument #%d+ to .- %((.*)%)$")
+  if places > 0 and not why then
+    return false, said
   end
-  error(format("bad argument #1 to '%s' (%s)", name, err), level + 1)
+  return false, format("bad argument #%d to '?' (%s)", arg, why or said)
 end
 
-local function checked(opts, before)
-  of_type("opts", opts, "table")
+--- What a script did wrong is told at its line; not as a tail call.
+local function told(name, ...)
+  local ok, err = core.blamed(1, ...)
+  if ok then
+    return select(2, ...)
+  elseif type(err) ~= "string" then
+    error(err, 0)
+  end
+  error(gsub(err, "'%?'", "'" .. name .. "'", 1), 3)
+end
+
+local function checked(opts)
+  if type(opts) ~= "table" then
+    mistake("a table of options expected, got %s", type(opts))
+  end
+  return (split(opts, {}, false))
+end
+
+local function checked_for(context, opts)
+  local before = core.given(context)
+  if type(opts) ~= "table" then
+    mistake("a table of options expected, got %s", type(opts))
+  end
   return (split(opts, {}, false, before))
 end
 
@@ -293,7 +344,7 @@ end
 ---@return neap.tls.Context? context
 ---@return neap.Error? err  ETLSCERT; ENOENT, EACCES, ... of a file
 function tls.context(opts)
-  return make(told(2, "context", pcall(checked, opts)))
+  return make(told("context", pcall(checked, opts)))
 end
 
 --- Give it other options: those that are named take the place of what it had. Streams
@@ -312,7 +363,7 @@ end
 ---@return neap.tls.Context? context  itself
 ---@return neap.Error? err
 function Context:set(opts)
-  local other, err = make(told(2, "set", pcall(checked, opts, core.given(self))))
+  local other, err = make(told("set", pcall(checked_for, self, opts)))
   if not other then
     return nil, err
   end
@@ -339,7 +390,72 @@ end
 ---@return neap.tls.Context? context  itself
 ---@return neap.Error? err
 function Context:reload()
-  return self:set {}
+  told("reload", pcall(core.given, self))
+  return Context.set(self, {})
+end
+
+local function copied(list)
+  local copy = {}
+  for i, value in ipairs(list or {}) do
+    copy[i] = value
+  end
+  return list and copy
+end
+
+--- The options that name files, and which.
+local function files_of(given)
+  local files = {}
+  for _, name in ipairs {"cert", "key", "ca", "crl"} do
+    local value = given[name]
+    if value and not is_pem(value) then
+      files[name] = value
+    end
+  end
+  return files
+end
+
+local function names_of(given)
+  local list = {}
+  for name in next, type(given.names) == "table" and given.names or {} do
+    list[#list + 1] = name
+  end
+  sort(list)
+  return type(given.names) == "table" and list or nil
+end
+
+--- What it has: the certificate, and by which rules it goes. Not the key, nor its password.
+---
+--- ```lua
+--- local tls = require "neap.tls"
+---
+--- local cert, key = tls.selfsigned {names = {"localhost"}, days = 30}
+--- local about = assert(tls.context {cert = cert, key = key}):about()
+--- print(about.cert.subject, about.cert.names[1])  --> CN=localhost localhost
+--- print((about.cert.not_after - os.time()) // 86400 >= 29)  --> true
+--- print(about.min_version, about.verify)  --> 1.2 true
+--- ```
+---@return neap.tls.ContextInfo about
+function Context:about()
+  local given = told("about", pcall(core.given, self))
+  local chain, all = core.about(self)
+  local min, suites = given.min_version or "1.2", {}
+  for _, name in ipairs(all) do
+    if min == "1.2" or find(name, "^TLS_") then
+      suites[#suites + 1] = name
+    end
+  end
+  return {
+    cert = chain[1],
+    chain = chain[1] and chain,
+    files = files_of(given),
+    verify = given.verify == nil and true or given.verify,
+    alpn = copied(given.alpn),
+    names = names_of(given),
+    min_version = min,
+    ciphers = suites,
+    tickets = given.tickets ~= false,
+    handshake_timeout = given.handshake_timeout or 10,
+  }
 end
 
 --- A certificate that signs itself, and its key, for trying things out: PEM texts. Who
@@ -357,7 +473,8 @@ end
 ---@return string cert
 ---@return string key
 function tls.selfsigned(opts)
-  return require "neap.crypto.core".selfsigned(opts)
+  local cert, key = told("selfsigned", pcall(require "neap.crypto.core".selfsigned, opts))
+  return cert, key
 end
 
 core.split, core.make, core.is_context = split, make, is_context

@@ -206,8 +206,11 @@
   X(SSL_CTX_check_private_key) \
   X(SSL_CTX_ctrl) \
   X(SSL_CTX_free) \
+  X(SSL_CTX_get0_certificate) \
   X(SSL_CTX_get0_param) \
   X(SSL_CTX_get_cert_store) \
+  X(SSL_CTX_get_ciphers) \
+  X(SSL_CTX_get_num_tickets) \
   X(SSL_CTX_new) \
   X(SSL_CTX_sess_set_new_cb) \
   X(SSL_CTX_set1_cert_store) \
@@ -282,6 +285,8 @@
   X(SSL_set_connect_state) \
   X(SSL_set_ex_data) \
   X(SSL_set_info_callback) \
+  X(SSL_set_num_tickets) \
+  X(SSL_set_options) \
   X(SSL_set_session) \
   X(SSL_set_session_id_context) \
   X(SSL_set_shutdown) \

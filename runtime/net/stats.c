@@ -89,7 +89,7 @@ static void push_stream(lua_State *L, stream *s) {
   set_text(L, "endpoint", stream_where(s));
   set_text(L, "state", state_of(s));
   set_ends(L, s);
-  char brief[128];
+  char brief[400];
   if (layer_brief(s, brief, sizeof brief))
     set_text(L, "layer", brief);
   set_integer(L, "received", s->received);

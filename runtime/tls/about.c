@@ -1,8 +1,9 @@
 /*
-** What a script is told of a session: version, cipher, names, certificates.
+** What a script is told of a session: version, cipher, names, certificates; and what a
+** context has.
 **
-** While tables are made finalizers may run, and close the stream: so first of all Lua
-** owns a reference to the session.
+** While tables are made finalizers may run, and close the stream, or exchange what the
+** context has: so first of all Lua owns a reference to what is told of.
 */
 
 #include <stdio.h>
@@ -14,6 +15,13 @@
 #include "host/fields.h"
 #include "net/stream_methods.h"
 #include "tls/tls.h"
+
+/* A server is called by name only. */
+static const char *called(stream *s) {
+  const char *name = tls_of(s)->expected;
+  return name != NULL && !verify_is_address(name) ? name : NULL;
+}
+
 
 static void free_session(void *ssl) {
   SSL_free(ssl);
@@ -32,14 +40,6 @@ static SSL *hold_session(lua_State *L, stream *s) {
   SSL_up_ref(tls_of(s)->ssl);
   held->p = tls_of(s)->ssl;
   return held->p;
-}
-
-
-/* A server is called by name only. */
-static void push_called(lua_State *L, stream *s) {
-  const char *name = tls_of(s)->expected;
-  bool is_name = name != NULL && !verify_is_address(name);
-  lua_pushstring(L, is_name ? name : NULL);
 }
 
 
@@ -81,7 +81,7 @@ void tls_about(lua_State *L, stream *s) {
     lua_replace(L, -2);
     return;
   }
-  push_called(L, s);
+  lua_pushstring(L, called(s));
   lua_createtable(L, 0, 8);
   lua_insert(L, -2);
   lua_setfield(L, -2, "server_name");
@@ -97,11 +97,63 @@ void tls_about(lua_State *L, stream *s) {
 
 bool tls_brief(stream *s, char *to, size_t size) {
   const tls *t = tls_of(s);
+  const char *name = called(s);
   if (!t->open || t->ssl == NULL) {
     snprintf(to, size, t->failed != 0 ? "failed" : "handshake");
     return true;
   }
-  snprintf(to, size, "%s %s", SSL_get_version(t->ssl),
-           SSL_CIPHER_get_name(SSL_get_current_cipher(t->ssl)));
+  snprintf(to, size, "%s %s%s%s", SSL_get_version(t->ssl),
+           SSL_CIPHER_get_name(SSL_get_current_cipher(t->ssl)),
+           name != NULL ? " for " : "", name != NULL ? name : "");
   return true;
+}
+
+
+/*
+** about(context) : its certificate and those of its issuers, and its ciphers by name, in
+** two lists
+*/
+
+static void free_context(void *ssl) {
+  SSL_CTX_free(ssl);
+}
+
+
+static void push_own(lua_State *L, SSL_CTX *c) {
+  X509 *own = SSL_CTX_get0_certificate(c);
+  STACK_OF(X509) *chain = NULL;
+  lua_newtable(L);
+  if (own == NULL)
+    return;
+  certificate_info(L, own);
+  lua_rawseti(L, -2, 1);
+  SSL_CTX_get0_chain_certs(c, &chain);
+  for (int i = 0; i < sk_X509_num(chain); i++) {
+    certificate_info(L, sk_X509_value(chain, i));
+    lua_rawseti(L, -2, i + 2);
+  }
+}
+
+
+static void push_ciphers(lua_State *L, const SSL_CTX *c) {
+  const STACK_OF(SSL_CIPHER) *list = SSL_CTX_get_ciphers(c);
+  lua_newtable(L);
+  for (int i = 0; i < sk_SSL_CIPHER_num(list); i++) {
+    lua_pushstring(L, SSL_CIPHER_get_name(sk_SSL_CIPHER_value(list, i)));
+    lua_rawseti(L, -2, i + 1);
+  }
+}
+
+
+int context_about_lua(lua_State *L) {
+  const tls_context *c = context_check(L, 1);
+  crypto_need(L);
+  key_open_classes(L);
+  hold *held = hold_push(L, free_context);
+  SSL_CTX *ssl = c->rules->now.ssl;
+  SSL_CTX_up_ref(ssl);
+  held->p = ssl;
+  push_own(L, ssl);
+  push_ciphers(L, ssl);
+  return 2;
 }

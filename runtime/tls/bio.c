@@ -37,9 +37,7 @@ static int read_some(BIO *b, char *to, size_t n, size_t *got) {
 }
 
 
-static int write_all(BIO *b, const char *bytes, size_t n, size_t *written) {
-  tls_host *h = BIO_get_data(b);
-  BIO_clear_retry_flags(b);
+void bio_put(tls_host *h, const char *bytes, size_t n) {
   bio_reserve(h);
   if (h->out_room - h->out_size < n) {
     h->out_room = 2 * (h->out_size + n);
@@ -47,6 +45,12 @@ static int write_all(BIO *b, const char *bytes, size_t n, size_t *written) {
   }
   memcpy(h->out + h->out_size, bytes, n);
   h->out_size += n;
+}
+
+
+static int write_all(BIO *b, const char *bytes, size_t n, size_t *written) {
+  BIO_clear_retry_flags(b);
+  bio_put(BIO_get_data(b), bytes, n);
   *written = n;
   return 1;
 }

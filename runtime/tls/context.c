@@ -30,23 +30,32 @@ tls_context *context_hold(tls_context *c) {
 }
 
 
-static void drop(tls_settings *x) {
-  for (unsigned i = 0; i < x->name_count; i++) {
-    free(x->names[i].name);
-    context_release(x->names[i].context);
-  }
-  free(x->names);
-  free(x->alpn);
-  SSL_CTX_free(x->ssl);
-}
-
-
 void context_release(tls_context *c) {
   if (--c->refs > 0)
     return;
-  saved_drop(c);
-  drop(&c->now);
+  for (unsigned i = 0; i < c->name_count; i++) {
+    free(c->names[i].name);
+    rules_release(c->names[i].rules);
+  }
+  free(c->names);
+  rules_release(c->rules);
   free(c);
+}
+
+
+tls_rules *rules_hold(tls_rules *r) {
+  r->refs++;
+  return r;
+}
+
+
+void rules_release(tls_rules *r) {
+  if (--r->refs > 0)
+    return;
+  saved_drop(r);
+  free(r->now.alpn);
+  SSL_CTX_free(r->now.ssl);
+  free(r);
 }
 
 
@@ -60,14 +69,14 @@ tls_context *context_check(lua_State *L, int index) {
 */
 
 static const tls_name *find(const tls_context *c, const char *name) {
-  for (unsigned i = 0; i < c->now.name_count; i++)
-    if (strcasecmp(c->now.names[i].name, name) == 0)
-      return &c->now.names[i];
+  for (unsigned i = 0; i < c->name_count; i++)
+    if (strcasecmp(c->names[i].name, name) == 0)
+      return &c->names[i];
   return NULL;
 }
 
 
-tls_context *context_find(const tls_context *c, const char *name) {
+tls_rules *context_find(const tls_context *c, const char *name) {
   char any[300];
   const char *dot = strchr(name, '.');
   const tls_name *x = find(c, name);
@@ -75,7 +84,7 @@ tls_context *context_find(const tls_context *c, const char *name) {
     snprintf(any, sizeof any, "*%s", dot);
     x = find(c, any);
   }
-  return x != NULL ? x->context : NULL;
+  return x != NULL ? x->rules : NULL;
 }
 
 
@@ -116,7 +125,9 @@ static tls_context **make(lua_State *L) {
     lua_error(L);
   *held = memory_new(sizeof **held);
   (*held)->refs = 1;
-  (*held)->identity = host_serial(host_of(L));
+  (*held)->rules = memory_new(sizeof *(*held)->rules);
+  (*held)->rules->refs = 1;
+  (*held)->rules->identity = host_serial(host_of(L));
   note(L, *held);
   lua_pushliteral(L, "given");
   lua_rawget(L, SETTINGS);
@@ -142,7 +153,7 @@ int context_lua(lua_State *L) {
   }
   tls_context **held = make(L);
   int here = lua_gettop(L);
-  int failed = settings_fill(L, &(*held)->now);
+  int failed = settings_fill(L, *held);
   if (failed != 0)
     return failed;
   lua_pushvalue(L, here);
@@ -157,20 +168,38 @@ int context_lua(lua_State *L) {
 ** theirs are forgotten.
 */
 
-int context_swap_lua(lua_State *L) {
+static void keep_ticket_keys(SSL_CTX *from, SSL_CTX *to) {
   unsigned char keys[256];
-  tls_context *a = context_check(L, 1), *b = context_check(L, 2);
-  long n = SSL_CTX_set_tlsext_ticket_keys(a->now.ssl, NULL, 0);
+  long n = SSL_CTX_set_tlsext_ticket_keys(from, NULL, 0);
   if (n > 0 && n <= (long)sizeof keys &&
-      SSL_CTX_get_tlsext_ticket_keys(a->now.ssl, keys, n) == 1)
-    SSL_CTX_set_tlsext_ticket_keys(b->now.ssl, keys, n);
+      SSL_CTX_get_tlsext_ticket_keys(from, keys, n) == 1)
+    SSL_CTX_set_tlsext_ticket_keys(to, keys, n);
   OPENSSL_cleanse(keys, sizeof keys);
-  if ((a->now.clients | b->now.clients) != SSL_VERIFY_NONE)
-    a->identity = host_serial(host_of(L));
-  saved_drop(a);
-  tls_settings old = a->now;
-  a->now = b->now;
-  b->now = old;
+}
+
+
+static void swap_names(tls_context *a, tls_context *b) {
+  tls_context old = *a;
+  a->names = b->names;
+  a->name_count = b->name_count;
+  a->chooses = b->chooses;
+  b->names = old.names;
+  b->name_count = old.name_count;
+  b->chooses = old.chooses;
+}
+
+
+int context_swap_lua(lua_State *L) {
+  tls_context *a = context_check(L, 1), *b = context_check(L, 2);
+  tls_rules *x = a->rules, *y = b->rules;
+  keep_ticket_keys(x->now.ssl, y->now.ssl);
+  if ((x->now.clients | y->now.clients) != SSL_VERIFY_NONE)
+    x->identity = host_serial(host_of(L));
+  saved_drop(x);
+  tls_settings old = x->now;
+  x->now = y->now;
+  y->now = old;
+  swap_names(a, b);
   lua_getiuservalue(L, 2, 1);
   lua_setiuservalue(L, 1, 1);
   return 0;

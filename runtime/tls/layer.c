@@ -44,7 +44,7 @@ static void begin_shaking(stream *s) {
   tls_host *h = tls_host_of(s);
   if (t->open || t->at != NULL)
     return;
-  t->deadline = s->host->world->now(s->host->outside) + t->context->now.timeout;
+  t->deadline = s->host->world->now(s->host->outside) + t->rules->now.timeout;
   t->next = h->shaking;
   t->at = &h->shaking;
   if (t->next != NULL)
@@ -202,7 +202,7 @@ void tls_begin(stream *s) {
 void tls_go_on(stream *s, tls_context *c, bool refuse) {
   tls *t = tls_of(s);
   if (c != NULL)
-    session_use(s, c);
+    session_use(s, c->rules);
   t->chosen = true;
   if (refuse)
     session_fail(s, ERROR_TLS_PROTO, "the name that the peer calls is refused");
@@ -358,6 +358,7 @@ static void close_tls(stream *s, bool reset) {
   end_shaking(s);
   session_close(t);
   context_release(t->context);
+  rules_release(t->rules);
   free(t->kept);
   free(t->expected);
   free(t->key);
@@ -407,6 +408,7 @@ stream *tls_new(stream *lower, tls_context *c, bool server) {
     return NULL;
   tls *t = tls_of(s);
   t->context = c;
+  t->rules = rules_hold(c->rules);
   t->server = server;
   return s;
 }

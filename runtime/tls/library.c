@@ -302,12 +302,19 @@ static int l_unknown(lua_State *L) {
 
 static int open_core(lua_State *L) {
   static const luaL_Reg functions[] = {
-      {"context", context_lua},   {"swap", context_swap_lua},
-      {"file", context_file_lua}, {"given", context_given_lua},
-      {"over", l_over},           {"handshake", l_handshake},
-      {"choose", l_choose},       {"used", l_used},
-      {"cover", l_cover},         {"is_option", l_is_option},
-      {"unknown", l_unknown},     {NULL, NULL},
+      {"context", context_lua},
+      {"swap", context_swap_lua},
+      {"file", context_file_lua},
+      {"given", context_given_lua},
+      {"over", l_over},
+      {"handshake", l_handshake},
+      {"choose", l_choose},
+      {"used", l_used},
+      {"cover", l_cover},
+      {"is_option", l_is_option},
+      {"unknown", l_unknown},
+      {"about", context_about_lua},
+      {NULL, NULL},
   };
   luaL_newlib(L, functions);
   context_open(L);

@@ -1,5 +1,5 @@
 /*
-** Sessions of a context's clients, to be resumed: the last one for each key, the oldest
+** Sessions of clients, to be resumed: the last one for each key, the oldest
 ** of which goes when there are too many.  One of TLS 1.3 is used once (RFC 8446, C.4).
 */
 
@@ -17,27 +17,27 @@ static void empty(tls_saved *x) {
 }
 
 
-static tls_saved *find(tls_context *c, const char *key) {
+static tls_saved *find(tls_rules *r, const char *key) {
   for (unsigned i = 0; i < SAVED; i++)
-    if (c->saved[i].key != NULL && strcmp(c->saved[i].key, key) == 0)
-      return &c->saved[i];
+    if (r->saved[i].key != NULL && strcmp(r->saved[i].key, key) == 0)
+      return &r->saved[i];
   return NULL;
 }
 
 
-void saved_put(tls_context *c, const char *key, SSL_SESSION *session) {
-  tls_saved *x = find(c, key);
+void saved_put(tls_rules *r, const char *key, SSL_SESSION *session) {
+  tls_saved *x = find(r, key);
   if (x == NULL) {
-    x = &c->saved[c->oldest];
-    c->oldest = (c->oldest + 1) % SAVED;
+    x = &r->saved[r->oldest];
+    r->oldest = (r->oldest + 1) % SAVED;
   }
   empty(x);
   *x = (tls_saved){memory_text(key, strlen(key)), session};
 }
 
 
-SSL_SESSION *saved_take(tls_context *c, const char *key) {
-  tls_saved *x = find(c, key);
+SSL_SESSION *saved_take(tls_rules *r, const char *key) {
+  tls_saved *x = find(r, key);
   if (x == NULL || !SSL_SESSION_is_resumable(x->session))
     return NULL;
   SSL_SESSION *session = x->session;
@@ -48,7 +48,7 @@ SSL_SESSION *saved_take(tls_context *c, const char *key) {
 }
 
 
-void saved_drop(tls_context *c) {
+void saved_drop(tls_rules *r) {
   for (unsigned i = 0; i < SAVED; i++)
-    empty(&c->saved[i]);
+    empty(&r->saved[i]);
 }

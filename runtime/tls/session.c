@@ -79,6 +79,20 @@ static void fail_by_certificate(stream *s) {
 }
 
 
+/* What OpenSSL finds in the place of a record. */
+static const char *proto_words(unsigned long error) {
+  switch (ERR_GET_REASON(error)) {
+  case SSL_R_HTTP_REQUEST:
+  case SSL_R_HTTPS_PROXY_REQUEST:
+    return "the peer speaks plain HTTP, and no TLS";
+  case SSL_R_WRONG_VERSION_NUMBER:
+    return "what the peer speaks is no TLS (wrong version number)";
+  default:
+    return ERR_reason_error_string(error);
+  }
+}
+
+
 static void fail_by_queue(stream *s) {
   unsigned long error = ERR_peek_error();
   int reason = ERR_GET_REASON(error);
@@ -94,8 +108,7 @@ static void fail_by_queue(stream *s) {
   } else if (reason == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE) {
     session_fail(s, ERROR_TLS_VERIFY, "the peer has sent no certificate");
   } else {
-    const char *words = ERR_reason_error_string(error);
-    session_fail(s, ERROR_TLS_PROTO, words);
+    session_fail(s, ERROR_TLS_PROTO, proto_words(error));
   }
   ERR_clear_error();
 }
@@ -135,27 +148,30 @@ static bool read_called(SSL *ssl, char to[NAME]) {
       memchr(x + HEAD, '\0', size) != NULL)
     return false;
   memcpy(to, x + HEAD, size);
+  if (size > 1 && to[size - 1] == '.') /* which it is not to send */
+    size--;
   to[size] = '\0';
   return true;
 }
 
 
-/* What a client has shown to one context counts for no other. */
-static void set_identity(SSL *ssl, const tls_context *c) {
-  unsigned char id[sizeof c->identity];
-  memcpy(id, &c->identity, sizeof id);
+/* What a client has shown by some rules counts for no others. */
+static void set_identity(SSL *ssl, const tls_rules *r) {
+  unsigned char id[sizeof r->identity];
+  memcpy(id, &r->identity, sizeof id);
   SSL_set_session_id_context(ssl, id, sizeof id);
 }
 
 
-void session_use(stream *s, tls_context *c) {
+void session_use(stream *s, tls_rules *r) {
   tls *t = tls_of(s);
-  context_hold(c);
-  context_release(t->context);
-  t->context = c;
-  SSL_set_SSL_CTX(t->ssl, c->now.ssl);
-  SSL_set_verify(t->ssl, c->now.clients, verify_look);
-  set_identity(t->ssl, c);
+  rules_hold(r);
+  SSL_set_SSL_CTX(t->ssl, r->now.ssl);
+  SSL_set_verify(t->ssl, r->now.clients, verify_look);
+  settings_apply(t->ssl, &r->now);
+  set_identity(t->ssl, r);
+  rules_release(t->rules);
+  t->rules = r;
 }
 
 
@@ -174,13 +190,13 @@ int session_choose(SSL *ssl, int *alert, void *about) {
     return SSL_CLIENT_HELLO_SUCCESS;
   if (t->expected == NULL && read_called(ssl, name))
     t->expected = memory_text(name, strlen(name));
-  if (t->context->now.chooses)
+  if (t->context->chooses)
     return SSL_CLIENT_HELLO_RETRY;
   t->chosen = true;
-  tls_context *c =
+  tls_rules *r =
       t->expected != NULL ? context_find(t->context, t->expected) : NULL;
-  if (c != NULL)
-    session_use(s, c);
+  if (r != NULL)
+    session_use(s, r);
   return SSL_CLIENT_HELLO_SUCCESS;
 }
 
@@ -189,12 +205,12 @@ static int expect_server(stream *s) {
   tls *t = tls_of(s);
   SSL_set_connect_state(t->ssl);
   SSL_set_verify(t->ssl,
-                 t->context->now.verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE,
+                 t->rules->now.verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE,
                  verify_look);
   if (t->expected != NULL && !verify_is_address(t->expected) &&
       SSL_set_tlsext_host_name(t->ssl, t->expected) != 1)
     return -ENOMEM;
-  SSL_SESSION *before = t->key != NULL ? saved_take(t->context, t->key) : NULL;
+  SSL_SESSION *before = t->key != NULL ? saved_take(t->rules, t->key) : NULL;
   if (before != NULL) {
     SSL_set_session(t->ssl, before);
     SSL_SESSION_free(before);
@@ -205,10 +221,10 @@ static int expect_server(stream *s) {
 
 static int expect_client(stream *s) {
   tls *t = tls_of(s);
-  const tls_settings *now = &t->context->now;
+  const tls_settings *now = &t->rules->now;
   SSL_set_accept_state(t->ssl);
   SSL_set_verify(t->ssl, now->clients, verify_look);
-  set_identity(t->ssl, t->context);
+  set_identity(t->ssl, t->rules);
   return verify_expect(s);
 }
 
@@ -216,7 +232,7 @@ static int expect_client(stream *s) {
 int session_open(stream *s) {
   tls *t = tls_of(s);
   openssl_begin();
-  t->ssl = SSL_new(t->context->now.ssl);
+  t->ssl = SSL_new(t->rules->now.ssl);
   BIO *b = BIO_new(tls_host_of(s)->method);
   if (t->ssl == NULL || b == NULL) {
     BIO_free(b);
@@ -337,6 +353,17 @@ static void limit_handshake(stream *s, size_t n) {
 }
 
 
+/* OpenSSL says nothing to who speaks no TLS, and knows nothing of what else is refused
+ * here: so it is an alert of ours (RFC 8446, 6), which is in the clear as yet. */
+static void refuse(const tls *t, tls_host *h) {
+  enum { ALERT = 21, FATAL = 2 };
+  static const char alert[] = {
+      ALERT, 3, 3, 0, 2, FATAL, SSL_AD_UNEXPECTED_MESSAGE};
+  if (t->failed == ERROR_TLS_PROTO && h->out_size == 0)
+    bio_put(h, alert, sizeof alert);
+}
+
+
 bool session_feed(stream *s, const char *bytes, size_t n) {
   tls *t = tls_of(s);
   tls_host *h = tls_host_of(s);
@@ -352,6 +379,8 @@ bool session_feed(stream *s, const char *bytes, size_t n) {
     session_fail(s, ERROR_TLS_PROTO, "more than a hello");
   if (t->open)
     hear(s);
+  else
+    refuse(t, h);
   h->in_size = 0;
   return opened && t->failed == 0;
 }

@@ -27,7 +27,7 @@ static const char op[] = "tls.context";
 static int choose_protocol(SSL *ssl, const unsigned char **out,
                            unsigned char *size, const unsigned char *theirs,
                            unsigned n, void *about) {
-  const tls_settings *x = &tls_of(session_stream(ssl))->context->now;
+  const tls_settings *x = &tls_of(session_stream(ssl))->rules->now;
   (void)about;
   if (x->alpn == NULL)
     return SSL_TLSEXT_ERR_NOACK;
@@ -43,13 +43,12 @@ static int choose_protocol(SSL *ssl, const unsigned char **out,
 }
 
 
-/* Not one of other rules than the context has now. */
+/* Not one of other settings than it has now. */
 static int save_session(SSL *ssl, SSL_SESSION *session) {
   const tls *t = tls_of(session_stream(ssl));
-  if (t->server || t->key == NULL ||
-      SSL_get_SSL_CTX(ssl) != t->context->now.ssl)
+  if (t->server || t->key == NULL || SSL_get_SSL_CTX(ssl) != t->rules->now.ssl)
     return 0;
-  saved_put(t->context, t->key, session);
+  saved_put(t->rules, t->key, session);
   return 1;
 }
 
@@ -323,7 +322,15 @@ static int use_ciphers(lua_State *L, SSL_CTX *c) {
 }
 
 
-static void set_rules(lua_State *L, SSL_CTX *c) {
+void settings_apply(SSL *ssl, const tls_settings *x) {
+  SSL_set_min_proto_version(ssl, SSL_CTX_get_min_proto_version(x->ssl));
+  SSL_clear_options(ssl, SSL_OP_NO_TICKET);
+  SSL_set_options(ssl, x->tickets ? 0 : SSL_OP_NO_TICKET);
+  SSL_set_num_tickets(ssl, SSL_CTX_get_num_tickets(x->ssl));
+}
+
+
+static void set_rules(lua_State *L, SSL_CTX *c, bool tickets) {
   const char *min = short_text(L, "min_version");
   uint64_t options = SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
                      SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA;
@@ -341,7 +348,7 @@ static void set_rules(lua_State *L, SSL_CTX *c) {
   SSL_CTX_set_alpn_select_cb(c, choose_protocol, NULL);
   if (secure_getenv("SSLKEYLOGFILE") != NULL)
     SSL_CTX_set_keylog_callback(c, log_key);
-  if (!flag(L, "tickets")) {
+  if (!tickets) {
     options |= SSL_OP_NO_TICKET;
     SSL_CTX_set_num_tickets(c, 0);
   }
@@ -362,24 +369,23 @@ static int use_protocols(lua_State *L, tls_settings *x) {
 
 
 /* names: {name, context, name, context, ...} */
-static int use_names(lua_State *L, tls_settings *x) {
+static void use_names(lua_State *L, tls_context *c) {
   lua_pushliteral(L, "names");
   if (lua_rawget(L, SETTINGS) != LUA_TTABLE)
-    return 0;
+    return;
   int list = lua_gettop(L);
   unsigned n = (unsigned)lua_rawlen(L, list) / 2;
-  x->names = memory_new((n + 1) * sizeof *x->names);
+  c->names = memory_new((n + 1) * sizeof *c->names);
   for (unsigned i = 0; i < n; i++) {
     lua_rawgeti(L, list, 2 * i + 1);
     lua_rawgeti(L, list, 2 * i + 2);
     size_t size;
     const char *name = lua_tolstring(L, -2, &size);
-    x->names[i] =
-        (tls_name){memory_text(name, size), context_hold(context_check(L, -1))};
-    x->name_count++;
+    tls_rules *rules = context_check(L, -1)->rules;
+    c->names[i] = (tls_name){memory_text(name, size), rules_hold(rules)};
+    c->name_count++;
     lua_pop(L, 2);
   }
-  return 0;
 }
 
 
@@ -393,12 +399,14 @@ static int clients_of(lua_State *L) {
 }
 
 
-int settings_fill(lua_State *L, tls_settings *x) {
+int settings_fill(lua_State *L, tls_context *c) {
   int failed;
+  tls_settings *x = &c->rules->now;
   crypto_need(L);
   key_open_classes(L);
   x->verify = flag(L, "verify");
-  x->chooses = flag(L, "chooses");
+  x->tickets = flag(L, "tickets");
+  c->chooses = flag(L, "chooses");
   x->clients = clients_of(L);
   lua_pushliteral(L, "timeout");
   lua_rawget(L, SETTINGS);
@@ -407,13 +415,14 @@ int settings_fill(lua_State *L, tls_settings *x) {
   x->ssl = SSL_CTX_new(TLS_method());
   if (x->ssl == NULL)
     return openssl_fail(L, NULL, op, NULL);
-  set_rules(L, x->ssl);
+  set_rules(L, x->ssl, x->tickets);
+  use_names(L, c);
   if ((failed = use_ciphers(L, x->ssl)) != 0 ||
       (failed = use_certificate(L, x->ssl)) != 0 ||
       (failed = use_authorities(L, x->ssl, x->clients != SSL_VERIFY_NONE)) !=
           0 ||
       (failed = use_revocations(L, x->ssl)) != 0 ||
-      (failed = use_protocols(L, x)) != 0 || (failed = use_names(L, x)) != 0)
+      (failed = use_protocols(L, x)) != 0)
     return failed;
   ERR_clear_error();
   return 0;

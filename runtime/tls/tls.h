@@ -42,9 +42,10 @@ typedef struct tls_host {
 /* The part of an upper stream. */
 typedef struct tls {
   layered layered;
-  tls_context *context;
-  SSL *ssl;   /* NULL: not yet, or no more */
-  char *kept; /* of the peer's first record; or NULL */
+  tls_context *context; /* that it began with */
+  tls_rules *rules;     /* its, or those of the name that the client called */
+  SSL *ssl;             /* NULL: not yet, or no more */
+  char *kept;           /* of the peer's first record; or NULL */
   uint32_t kept_size;
   uint32_t silent; /* bytes that came to nothing for the script */
   char *expected;  /* client: whom the certificate is to name; server: whom the
@@ -98,8 +99,8 @@ void tls_go_on(stream *s, tls_context *c, bool refuse);
 /* session.c: make the SSL; 0 or a negative status. */
 int session_open(stream *s);
 
-/* A server's goes on with that context; and which one, by the client's hello. */
-void session_use(stream *s, tls_context *c);
+/* A server's goes on by those rules; and by which, says the client's hello. */
+void session_use(stream *s, tls_rules *r);
 int session_choose(SSL *ssl, int *alert, void *about);
 
 /* Give what has arrived to it: bytes for the script are handed up, and records to be
@@ -137,6 +138,7 @@ void verify_print(const X509_NAME *name, char *to, size_t size);
 /* bio.c */
 BIO_METHOD *bio_method(void);
 void bio_reserve(tls_host *h);
+void bio_put(tls_host *h, const char *bytes, size_t n); /* to be sent */
 
 /* about.c: push what the script is told; and a line of it. */
 void tls_about(lua_State *L, stream *s);

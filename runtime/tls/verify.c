@@ -36,7 +36,7 @@ int verify_expect(stream *s) {
   const host *h = s->host;
   X509_VERIFY_PARAM *p = SSL_get0_param(t->ssl);
   X509_VERIFY_PARAM_set_time(p, h->world->wall(h->outside) / 1000000000);
-  if (t->server || t->expected == NULL || !t->context->now.verify)
+  if (t->server || t->expected == NULL || !t->rules->now.verify)
     return 0;
   return expect_name(p, t->expected) == 1 ? 0 : -EINVAL;
 }

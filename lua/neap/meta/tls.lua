@@ -46,6 +46,20 @@
 ---@field chain neap.tls.Certificate[]?  that, and its issuers: as far as they were verified,
 --- or else as they were sent
 
+--- What `context:about()` tells.
+---@class neap.tls.ContextInfo
+---@field cert neap.tls.Certificate?  its own
+---@field chain neap.tls.Certificate[]?  that, and those of its issuers as they are sent with it
+---@field files table<string, string>  of the options that name files (`cert`, `key`, `ca`,
+--- `crl`), which: what `reload` reads
+---@field verify boolean|"optional"|"required"
+---@field alpn string[]?
+---@field names string[]?  those for which it has other contexts; nil where a function chooses, too
+---@field min_version "1.2"|"1.3"
+---@field ciphers string[]  the preferred one first
+---@field tickets boolean
+---@field handshake_timeout number  seconds
+
 --- What a certificate says.
 ---@class neap.tls.Certificate
 ---@field subject string  RFC 2253: `"CN=localhost"`

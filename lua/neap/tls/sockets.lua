@@ -114,7 +114,7 @@ local function expected_of(context, name)
   if verifies(context) and name == nil then
     mistake "option 'server_name' expected: whom the server's certificate is to name"
   end
-  return name
+  return name and core.without_dot(name)
 end
 
 --- As `net.connect`, but for its timeout.
@@ -204,6 +204,7 @@ end
 ---@return neap.Stream? stream
 ---@return neap.Error? err
 function sockets.begin(stream, opts)
+  core.used(stream) -- raises where it is none
   if core.is_context(opts) then
     opts = {context = opts}
   elseif opts ~= nil and type(opts) ~= "table" then
@@ -244,5 +245,7 @@ function sockets.serving(handler, onerror)
     error(err, 0)
   end
 end
+
+sockets.blamed, sockets.used = core.blamed, core.used
 
 return sockets
