@@ -21,6 +21,7 @@ typedef struct tls_settings {
   unsigned alpn_size;
   int clients;      /* SSL_VERIFY_x: what a server wants of its clients */
   bool verify;      /* a client looks at its server's certificate */
+  bool system;      /* by the system's store, which is not there yet */
   bool tickets;     /* a server gives some */
   uint64_t timeout; /* of a handshake, ns */
 } tls_settings;
@@ -78,6 +79,10 @@ int settings_fill(lua_State *L, tls_context *c);
 
 /* A server's session goes on by these: what SSL_set_SSL_CTX leaves as it was. */
 void settings_apply(SSL *ssl, const tls_settings *x);
+
+/* Who looks at a server's certificate begins: by the system's store, if no other was
+ * named. */
+void settings_need_store(tls_settings *x);
 
 /* For Lua. */
 int context_lua(lua_State *L);

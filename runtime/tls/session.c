@@ -203,6 +203,8 @@ int session_choose(SSL *ssl, int *alert, void *about) {
 
 static int expect_server(stream *s) {
   tls *t = tls_of(s);
+  if (t->rules->now.verify)
+    settings_need_store(&t->rules->now);
   SSL_set_connect_state(t->ssl);
   SSL_set_verify(t->ssl,
                  t->rules->now.verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE,

@@ -244,6 +244,13 @@ static int use_certificate(lua_State *L, SSL_CTX *c) {
 }
 
 
+void settings_need_store(tls_settings *x) {
+  if (x->system)
+    SSL_CTX_set_default_verify_paths(x->ssl);
+  x->system = false;
+}
+
+
 /* A server tells its clients whose certificates it takes. */
 static void trust(SSL_CTX *c, STACK_OF(X509) * list, bool tells) {
   X509_STORE *store = SSL_CTX_get_cert_store(c);
@@ -255,7 +262,11 @@ static void trust(SSL_CTX *c, STACK_OF(X509) * list, bool tells) {
 }
 
 
-static int use_authorities(lua_State *L, SSL_CTX *c, bool tells) {
+/* The system's store takes a tenth of a second, and some MiB: one that only serves does
+ * without. */
+static int use_authorities(lua_State *L, tls_settings *x) {
+  SSL_CTX *c = x->ssl;
+  bool tells = x->clients != SSL_VERIFY_NONE;
   size_t n;
   const char *folder = short_text(L, "ca_folder");
   const char *bytes = text(L, "ca", &n);
@@ -264,7 +275,9 @@ static int use_authorities(lua_State *L, SSL_CTX *c, bool tells) {
                ? 0
                : refuse_by_queue(L, folder);
   if (bytes == NULL) {
-    SSL_CTX_set_default_verify_paths(c);
+    x->system = true;
+    if (tells)
+      settings_need_store(x);
     return 0;
   }
   STACK_OF(X509) *list = read_certificates(bytes, n);
@@ -419,8 +432,7 @@ int settings_fill(lua_State *L, tls_context *c) {
   use_names(L, c);
   if ((failed = use_ciphers(L, x->ssl)) != 0 ||
       (failed = use_certificate(L, x->ssl)) != 0 ||
-      (failed = use_authorities(L, x->ssl, x->clients != SSL_VERIFY_NONE)) !=
-          0 ||
+      (failed = use_authorities(L, x)) != 0 ||
       (failed = use_revocations(L, x->ssl)) != 0 ||
       (failed = use_protocols(L, x)) != 0)
     return failed;
