@@ -32,8 +32,10 @@ typedef struct box {
 
 /* What few streams have: made when the first of it is needed. */
 struct extra {
-  struct relaying *relaying; /* net.relay has it; NULL: no */
-  stream *upper;             /* whose layer has it; NULL: none */
+  union {
+    struct relaying *relaying; /* relayed: by this net.relay */
+    stream *upper;             /* UNDER: whose layer has it */
+  };
   struct passing *passing; /* descriptors that came along (passing.h); NULL: the
                               script has not asked */
   char where[];            /* its endpoint, for messages; "": it has none */
