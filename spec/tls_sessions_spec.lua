@@ -1,5 +1,6 @@
 -- TLS sessions that are resumed: by whom, and by whom they are not.
 
+local closing = require "spec.support.connections".closing
 local code_of = require "spec.support.code_of"
 local net = require "neap.net"
 local task = require "neap.task"
@@ -102,5 +103,32 @@ describe("sessions", function()
     late:set {verify = true, ca = stranger}
     other:read(1) -- and the tickets before it
     assert.equal("ETLSVERIFY", meet(listener, late, "localhost"))
+  end)
+end)
+
+describe("a server whose certificate a function chooses", function()
+  it("takes nothing behind a hello before it has answered it", function()
+    local server = assert(tls.context {cert = cert, key = key, names = function()
+      task.sleep(0.01)
+    end})
+    for _, more in ipairs {"", "\22", "\22\3\1\0\4"} do
+      local a, b = net.socketpair "mem"
+      local client = task.spawn(pcall, a.starttls, a, {verify = false, server_name = "a.example"})
+      local hello = b:recv()
+      b:close()
+      client:join()
+
+      local c, d = net.socketpair "mem"
+      local _ <close> = closing(c, d)
+      local serving = task.spawn(d.starttls, d, {context = server, server = true})
+      c:write(hello, more)
+      if more == "" then
+        assert(c:recv())
+        c:close()
+      end
+      local ok, err = serving:join()
+      assert.is_nil(ok)
+      assert.equal(more == "" and "ETLSCUT" or "ETLSPROTO", err.code)
+    end
   end)
 end)

@@ -259,9 +259,9 @@
   X(SSL_get_SSL_CTX) \
   X(SSL_get_current_cipher) \
   X(SSL_get_error) \
-  X(SSL_get_ex_data) \
   X(SSL_get_ex_data_X509_STORE_CTX_idx) \
   X(SSL_get_peer_cert_chain) \
+  X(SSL_get_rbio) \
   X(SSL_get_servername) \
   X(SSL_get_shutdown) \
   X(SSL_get_state) \
@@ -283,7 +283,6 @@
   X(SSL_set_alpn_protos) \
   X(SSL_set_bio) \
   X(SSL_set_connect_state) \
-  X(SSL_set_ex_data) \
   X(SSL_set_info_callback) \
   X(SSL_set_num_tickets) \
   X(SSL_set_options) \

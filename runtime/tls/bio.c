@@ -1,6 +1,6 @@
 /*
 ** How OpenSSL reads and writes: what has arrived is there, or it is to come again; what
-** it writes is always taken.
+** it writes is always taken.  A BIO's data is the stream whose session's it is.
 */
 
 #include <errno.h>
@@ -23,7 +23,7 @@ void bio_reserve(tls_host *h) {
 
 
 static int read_some(BIO *b, char *to, size_t n, size_t *got) {
-  tls_host *h = BIO_get_data(b);
+  tls_host *h = tls_host_of(BIO_get_data(b));
   BIO_clear_retry_flags(b);
   if (h->in_size == 0) {
     BIO_set_retry_read(b);
@@ -49,9 +49,16 @@ void bio_put(tls_host *h, const char *bytes, size_t n) {
 
 
 static int write_all(BIO *b, const char *bytes, size_t n, size_t *written) {
+  stream *s = BIO_get_data(b);
+  tls_host *h = tls_host_of(s);
   BIO_clear_retry_flags(b);
-  bio_put(BIO_get_data(b), bytes, n);
   *written = n;
+  if (h->straight && h->out_size == 0) {
+    struct iovec v[] = {{NULL, 0}, {(char *)bytes, n}};
+    layer_send(s, v, 1);
+  } else {
+    bio_put(h, bytes, n);
+  }
   return 1;
 }
 
@@ -89,7 +96,7 @@ int session_send(stream *s) {
   size_t room = h->out_room;
   struct iovec v[] = {{NULL, 0}, {bytes, h->out_size}};
   if (h->out_size == 0)
-    return 0;
+    return layer_lower(s)->write_error;
   h->out = NULL;
   h->out_size = h->out_room = 0;
   int status = layer_send(s, v, 1);

@@ -31,7 +31,7 @@ enum { WORDS = 512, NAME = 256 };
 
 
 stream *session_stream(const SSL *ssl) {
-  return SSL_get_ex_data(ssl, 0);
+  return BIO_get_data(SSL_get_rbio(ssl));
 }
 
 
@@ -241,9 +241,8 @@ int session_open(stream *s) {
     ERR_clear_error();
     return -ENOMEM;
   }
-  BIO_set_data(b, tls_host_of(s));
+  BIO_set_data(b, s);
   SSL_set_bio(t->ssl, b, b);
-  SSL_set_ex_data(t->ssl, 0, s);
   int status = t->server ? expect_client(s) : expect_server(s);
   ERR_clear_error();
   return status;
@@ -324,11 +323,18 @@ static void hand_up(stream *s, size_t n) {
 }
 
 
+/* Is there something that it has not looked at?  To ask when there is not costs it a
+ * buffer. */
+static bool has_more(const tls *t, const tls_host *h) {
+  return t->ssl != NULL && (h->in_size > 0 || SSL_has_pending(t->ssl) == 1);
+}
+
+
 static void hear(stream *s) {
   tls *t = tls_of(s);
   tls_host *h = tls_host_of(s);
   int result = 1;
-  while (t->failed == 0 && t->ssl != NULL && result == 1) {
+  while (t->failed == 0 && result == 1 && has_more(t, h)) {
     size_t n = 0, before = h->in_size;
     char *room = layer_room(s);
     if (room == NULL) {
@@ -377,7 +383,7 @@ bool session_feed(stream *s, const char *bytes, size_t n) {
     opened = shake(s);
     limit_handshake(s, n - h->in_size);
   }
-  if (t->choosing && h->in_size > 0)
+  if (t->choosing && has_more(t, h))
     session_fail(s, ERROR_TLS_PROTO, "more than a hello");
   if (t->open)
     hear(s);
@@ -391,6 +397,13 @@ bool session_feed(stream *s, const char *bytes, size_t n) {
 /*
 ** Bytes out
 */
+
+/* Where it goes to a descriptor, nothing comes back inside of sending. */
+static bool may_send(stream *s) {
+  stream *lower = layer_lower(s);
+  return !lower->layered && lower->transport->fd(lower) >= 0;
+}
+
 
 /* A place in the pieces. */
 typedef struct cursor {
@@ -452,6 +465,7 @@ size_t session_seal(stream *s, const struct iovec *v, int n, size_t skip,
   advance(&c, skip);
   while (sum < most && (bytes = next_record(h, &c, &size), size > 0)) {
     openssl_begin();
+    h->straight = first(&c) == 0 && may_send(s);
     if (SSL_write_ex(t->ssl, bytes, size, &done) != 1) {
       judge(s, 0);
       session_fail(s, ERROR_TLS_PROTO, "it takes no more bytes");
@@ -459,5 +473,6 @@ size_t session_seal(stream *s, const struct iovec *v, int n, size_t skip,
     }
     sum += size;
   }
+  h->straight = false;
   return sum;
 }

@@ -353,6 +353,7 @@ static void set_rules(lua_State *L, SSL_CTX *c, bool tickets) {
   SSL_CTX_set_mode(c, SSL_MODE_RELEASE_BUFFERS |
                           SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                           SSL_MODE_ENABLE_PARTIAL_WRITE);
+  SSL_CTX_set_read_ahead(c, 1); /* a copy a record, and not two */
   SSL_CTX_set_security_level(c, 2);
   SSL_CTX_set_session_cache_mode(c, SSL_SESS_CACHE_CLIENT |
                                         SSL_SESS_CACHE_NO_INTERNAL);

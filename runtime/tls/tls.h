@@ -34,6 +34,7 @@ typedef struct tls_host {
   size_t in_size;
   char *out; /* records to be sent */
   size_t out_size, out_room;
+  bool straight;   /* a record needs not to be gathered, if it is alone */
   char *joined;    /* room for one record's worth of small pieces; or NULL */
   stream *shaking; /* whose handshakes are under way */
   uint64_t alarm;  /* the time at which to look at their deadlines */
@@ -121,7 +122,7 @@ void session_close(tls *t);
 /* The first reason counts.  `words` are copied; NULL: the status's own. */
 void session_fail(stream *s, int status, const char *words);
 
-/* Send the records that were made. */
+/* Send the records that were made, if they are not yet; 0, or why that fails. */
 int session_send(stream *s);
 
 /* verify.c: have the peer's certificate looked at, by this host's time. */
