@@ -8,6 +8,7 @@
 local net = require "neap.net"
 local process = require "neap.process"
 local task = require "neap.task"
+local tls = require "neap.tls"
 
 local measure = {}
 
@@ -16,6 +17,8 @@ local measure = {}
 --- where it has rounds, what comes as its last argument
 ---@field server string  its path in bench/cost/server.lua
 ---@field endpoint string
+---@field cert string?  of a server that speaks TLS, and its key
+---@field key string?
 ---@field connections integer
 ---@field depth integer  messages under way on each connection
 ---@field rounds integer[]  how often each connection asks, in the two runs
@@ -34,13 +37,17 @@ end
 
 --- All connections are there before the first message.
 local function ask(endpoint, path, rounds)
+  local context = path.cert and assert(tls.context {ca = path.cert})
   local message = payload:rep(path.depth)
   if path.server == "lines" then
     message = (payload:sub(1, 63) .. "\n"):rep(path.depth)
   end
   local streams = {}
   for i = 1, path.connections do
-    streams[i] = assert(net.connect(endpoint))
+    streams[i] = assert(net.connect(endpoint, {context = context or nil}))
+    if context then
+      assert(streams[i]:handshake())
+    end
   end
   each(path.connections, function()
     local stream = table.remove(streams)
@@ -90,6 +97,10 @@ measure.paths = {
     server = "echo", endpoint = "unix:@", connections = 50, depth = 1,
     rounds = {10, 60}, client = ask,
   },
+  tls = {
+    server = "echo", endpoint = "tls://127.0.0.1:0", connections = 50, depth = 1,
+    rounds = {10, 60}, client = ask,
+  },
   lines = {
     server = "lines", endpoint = "tcp://127.0.0.1:0", connections = 10, depth = 16,
     rounds = {5, 30}, client = ask,
@@ -104,9 +115,11 @@ measure.paths = {
   },
 }
 
+measure.paths.tls.cert, measure.paths.tls.key = tls.selfsigned {names = {"127.0.0.1"}}
+
 --- Their order, in tables.
-measure.order = {"echo", "lines", "unix", "connect", "udp", "start", "start_net", "channel", "future",
-  "select"}
+measure.order = {"echo", "lines", "unix", "connect", "udp", "tls", "start", "start_net", "channel",
+  "future", "select"}
 
 local function connections(path, rounds)
   return path.server == "connect" and path.connections * rounds or path.connections
@@ -134,6 +147,7 @@ local function serve(neap, name, rounds, command)
   local words = table.move(command, 1, #command, 1, {stdout = "pipe", stderr = "pipe"})
   for _, word in ipairs {
     neap, "bench/cost/server.lua", path.server, endpoint, tostring(connections(path, rounds)),
+    path.cert or "", path.key or "",
   } do
     words[#words + 1] = word
   end

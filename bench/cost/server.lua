@@ -1,4 +1,4 @@
--- usage: neap bench/cost/server.lua PATH ENDPOINT CONNECTIONS    serve a path of work, and end
+-- usage: neap bench/cost/server.lua PATH ENDPOINT CONNECTIONS [CERT KEY]    serve a path of work, and end
 --
 -- What bench/cost.lua counts: servers that do nothing but what their names say,
 -- and end when so many connections have.
@@ -14,7 +14,8 @@ function handlers.connect(stream)
 end
 
 local open = path == "udp" and net.bind or net.listen
-local served = assert(open(endpoint))
+local cert, key = arg[4], arg[5]
+local served = assert(open(endpoint, endpoint:find "^tls:" and {cert = cert, key = key} or nil))
 print(served.endpoint)
 io.stdout:flush()
 if path == "udp" then
