@@ -11,8 +11,9 @@
 ---@field needs string[]  executables
 ---@field probe? string[]  a command that succeeds where a library is there
 ---@field env? table<string, string>
----@field modes table<string, boolean>  echo, unix, bulk, lines, relay, connect, idle
+---@field modes table<string, boolean>  echo, unix, bulk, lines, relay, connect, idle, tls
 ---@field most? integer  connections
+---@field relays? boolean  it answers nothing by itself: in mode tls it relays to an echo
 ---@field server fun(mode: string, endpoint: string, upstream?: string): string[]
 ---@field start? string[]  a program that does nothing
 ---@field tasks? string[]  what prints ns to spawn, and to switch
@@ -50,10 +51,23 @@ return function(build, neap)
   local all = "echo unix bulk lines relay connect idle"
   local with_workers = all .. " workers"
 
+  local function relay(script)
+    return function(mode, _, upstream)
+      return {"sh", "bench/peers/" .. script, build, mode, upstream}
+    end
+  end
+
   return {
     {
       id = "epoll", name = "C, epoll", kind = "limit", needs = {}, modes = modes(with_workers),
       server = server(build .. "/epoll"), start = {build .. "/nothing"},
+    },
+    {
+      id = "openssl", name = "C, epoll, OpenSSL", kind = "limit", needs = {}, modes = modes "tls",
+      probe = {"test", "-x", build .. "/tls_epoll"},
+      server = function(_, endpoint)
+        return {build .. "/tls_epoll", "echo", endpoint}
+      end,
     },
     {
       id = "awake", name = "C, epoll, never asleep", kind = "limit", needs = {}, env = {AWAKE = "1"},
@@ -64,7 +78,7 @@ return function(build, neap)
       modes = modes "echo unix bulk lines connect idle", server = server(build .. "/libuv"),
     },
     {
-      id = "neap", name = "neap", kind = "neap", needs = {}, modes = modes(with_workers),
+      id = "neap", name = "neap", kind = "neap", needs = {}, modes = modes(with_workers .. " tls"),
       server = server(neap, "bench/peers/neap.lua"), start = {neap, "-e", "return net"},
       tasks = {neap, "bench/peers/tasks.lua"},
     },
@@ -102,7 +116,7 @@ return function(build, neap)
     },
     {
       id = "go", name = "Go", kind = "other", needs = {"go"}, env = {GOMAXPROCS = "1"},
-      probe = {"test", "-x", build .. "/server"}, modes = modes(all),
+      probe = {"test", "-x", build .. "/server"}, modes = modes(all .. " tls"),
       server = server(build .. "/server"), tasks = {build .. "/tasks"},
     },
     {
@@ -111,19 +125,19 @@ return function(build, neap)
       server = server(build .. "/server"),
     },
     {
-      id = "node", name = "node", kind = "other", needs = {"node"}, modes = modes(all),
+      id = "node", name = "node", kind = "other", needs = {"node"}, modes = modes(all .. " tls"),
       server = server("node", "bench/peers/node.js"), start = {"node", "-e", "require 'net'"},
       tasks = {"node", "bench/peers/tasks.js"},
     },
     {
       id = "uvloop", name = "Python, uvloop", kind = "other", needs = {python},
-      probe = {python, "-c", "import uvloop"}, env = {LOOP = "uvloop"}, modes = modes(all),
+      probe = {python, "-c", "import uvloop"}, env = {LOOP = "uvloop"}, modes = modes(all .. " tls"),
       server = server(python, "bench/peers/asyncio_server.py"),
       tasks = {python, "bench/peers/tasks.py"},
     },
     {
       id = "asyncio", name = "Python, asyncio", kind = "other", needs = {python},
-      modes = modes(all), server = server(python, "bench/peers/asyncio_server.py"),
+      modes = modes(all .. " tls"), server = server(python, "bench/peers/asyncio_server.py"),
       start = {python, "-c", "import asyncio"}, tasks = {python, "bench/peers/tasks.py"},
     },
     {
@@ -134,10 +148,12 @@ return function(build, neap)
     },
     {
       id = "nginx", name = "nginx, stream", kind = "other", needs = {"nginx"},
-      probe = {"test", "-e", "/usr/lib/nginx/modules/ngx_stream_module.so"}, modes = modes "relay",
-      server = function(_, endpoint, upstream)
-        return {"sh", "bench/peers/nginx", build, endpoint, upstream}
-      end,
+      probe = {"test", "-e", "/usr/lib/nginx/modules/ngx_stream_module.so"}, modes = modes "relay tls",
+      relays = true, server = relay "nginx",
+    },
+    {
+      id = "stunnel", name = "stunnel", kind = "other", needs = {"stunnel"}, modes = modes "tls",
+      relays = true, server = relay "stunnel",
     },
   }
 end

@@ -87,9 +87,9 @@ local function is_rate(row)
   return not row.less
 end
 
-local rates, others, curves = {}, {}, {}
+local rates, others, safe, curves = {}, {}, {}, {}
 for _, row in ipairs(result.rows) do
-  local list = is_rate(row) and rates or others
+  local list = row.base and safe or is_rate(row) and rates or others
   if row.curve then
     curves[row.curve] = curves[row.curve] or {}
     list = curves[row.curve]
@@ -112,6 +112,20 @@ local function amounts()
     local value = amount(peer.value, row.unit)
     return peer.kind == "neap" and "**" .. value .. "**" or value
   end)
+end
+
+--- Of TLS: processor time as in `cpu`, with what the yardstick takes; and memory.
+local function tls_cell(row, peer)
+  local value, plain = "", ""
+  if row.less then
+    value, plain = ("%.2f"):format(1 / peer.ratio), amount(peer.value, row.unit)
+  elseif peer.cpu_ratio then
+    value, plain = ("%.2f"):format(peer.cpu_ratio), ("%.1f µs"):format(peer.cpu / 1000)
+  end
+  if peer.id == row.base or row.less then
+    value = ("%s (%s)"):format(value, plain)
+  end
+  return peer.kind == "neap" and "**" .. value .. "**" or value
 end
 
 --- A curve as a table: a column a point, a line a quantity.
@@ -152,6 +166,7 @@ local sections = {
   ratios = ratios "ratio",
   cpu = ratios "cpu_ratio",
   amounts = amounts(),
+  tls = table_of(safe, chosen(safe), tls_cell),
   connections = costs("connections", "connections, 64 B"),
   size = costs("size", "bytes a message, 16 connections"),
   tasks = curve("tasks", "tasks asleep", {
@@ -261,6 +276,10 @@ print(sections.ratios)
 print()
 if #others > 0 then
   print(sections.amounts)
+end
+if #safe > 0 then
+  print()
+  print(sections.tls)
 end
 for _, name in ipairs {"connections", "size", "tasks"} do
   if curves[name] then

@@ -3,13 +3,14 @@
 ---@class bench.Row
 ---@field id string
 ---@field title string
----@field how "load"|"idle"|"start"|"tasks"
+---@field how "load"|"tls"|"idle"|"start"|"tasks"
 ---@field mode string  of the server
 ---@field load? string[]  the load generator's words
 ---@field connections? integer
 ---@field unit string
 ---@field less? boolean  is better
 ---@field rounds? integer  instead of the usual number
+---@field base? string  the yardstick, instead of the server in C
 ---@field free? boolean  server and load may use all cores
 ---@field curve? string  which curve it is a point of; only the base and neap take part
 ---@field x? integer  where on it
@@ -88,6 +89,35 @@ local rows = {
     id = "select", title = "the same, by a channel and task.select of two", how = "switches",
     mode = "switches", unit = "ns", less = true,
   },
+}
+
+-- TLS: what counts is the server's processor time an operation, for both sides compute.
+
+local function tls(row)
+  row.mode, row.base, row.how = "tls", "openssl", row.how or "tls"
+  row.rounds = row.rounds or 10
+  rows[#rows + 1] = row
+end
+
+tls {
+  id = "tls_bulk", title = "TLS echo 16 KiB, 16 connections", load = {"echo", "size=16384"}, connections = 16,
+  unit = "messages/s",
+}
+tls {
+  id = "tls_echo", title = "TLS echo 64 B, 50 connections", load = {"echo"}, connections = 50,
+  unit = "messages/s",
+}
+tls {
+  id = "tls_full", title = "full handshake, one echo, close", load = {"full"}, connections = 16,
+  unit = "connections/s",
+}
+tls {
+  id = "tls_resumed", title = "resumed handshake, one echo, close", load = {"resumed"},
+  connections = 16, unit = "connections/s",
+}
+tls {
+  id = "tls_idle", title = "an idle TLS connection, of 5,000", how = "idle", connections = 5000, unit = "bytes",
+  less = true, rounds = 1,
 }
 
 -- How cost grows: points of three curves.

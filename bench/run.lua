@@ -1,9 +1,10 @@
--- usage: sh bench/run [--quick] [--peers=A,B,...] [ROW...]    neap and its peers, in turn, on the same work
+-- usage: sh bench/run [--quick] [--peers=A,B] [--one-core] [ROW...]    neap and its peers, in turn, on the same work
 --
 -- Started by bench/run, which builds what is needed into the folder BUILD.
 -- Each round measures every peer once, one after the other, so that all see the
 -- same machine; what counts is the ratio to the hand-written server in C of the
--- same round. Servers run on core 0, the load on core 1. Each server is started
+-- same round. Servers run on core 0, the load on core 1; with --one-core where the
+-- measurement itself does, so that only processor times tell. Each server is started
 -- once a row, and a peer that fails is left out with a line.
 
 local json = require "neap.json"
@@ -27,17 +28,19 @@ local chosen_rows, chosen_peers = {}, nil
 for _, word in ipairs(arg) do
   if word == "--quick" then
     plan.rounds, plan.seconds, plan.warm, plan.quick = 3, 0.25, 0.05, true
+  elseif word == "--one-core" then
+    plan.one_core = true
   elseif word:find "^%-%-rounds=%d+$" then
     plan.rounds = tonumber(word:match "%d+")
   elseif word:find "^%-%-out=." then
     plan.out = word:match "=(.*)"
   elseif word:find "^%-%-peers=." then
-    chosen_peers = {[BASE] = true}
+    chosen_peers = {[BASE] = true, openssl = true}
     for id in word:match "=(.*)":gmatch "[^,]+" do
       chosen_peers[id] = true
     end
   elseif word:find "^%-" then
-    io.stderr:write("usage: sh bench/run [--quick] [--rounds=N] [--peers=A,B] [--out=FILE] [ROW...]\n")
+    io.stderr:write("usage: sh bench/run [--quick] [--rounds=N] [--peers=A,B] [--one-core] [--out=FILE] [ROW...]\n")
     os.exit(2)
   else
     chosen_rows[word] = true
@@ -60,6 +63,7 @@ end
 
 local function env_with(more)
   local env = process.env()
+  env.TLS_CERT, env.TLS_KEY = build .. "/cert.pem", build .. "/key.pem"
   for name, value in pairs(more or {}) do
     env[name] = value
   end
@@ -71,7 +75,7 @@ local function first_line(path, pattern)
   return file and file:read "a":match(pattern) or "?"
 end
 
-local two_cores = tonumber(process.run({"nproc"}).stdout) >= 2
+local two_cores = not plan.one_core and tonumber(process.run({"nproc"}).stdout) >= 2
 
 --- The words of a command, on one core (nil: on any).
 local function pinned(core, command)
@@ -111,6 +115,23 @@ local function free_endpoint()
   return listener.endpoint
 end
 
+local function first_line_of(server)
+  local line, err = task.timeout(20, server.stdout.read, server.stdout, "l")
+  if not line then
+    server:kill "SIGKILL"
+    error(err and "it is not ready after 20 s" or "it ended before it was ready", 0)
+  end
+  return line
+end
+
+--- What a relay for TLS has behind it: it costs the relay what it costs.
+local function start_echo()
+  local words = pinned(1, {build .. "/epoll", "echo", "tcp://127.0.0.1:0"})
+  words.stdout = "pipe"
+  local echo = assert(process.spawn(words))
+  return echo, first_line_of(echo)
+end
+
 --- A server of a peer for a row: its process, and where it listens.
 local function serve(peer, row)
   local mode = row.mode
@@ -118,32 +139,37 @@ local function serve(peer, row)
     or mode == "workers" and free_endpoint() -- all of them are to have the same
     or "tcp://127.0.0.1:0"
   local upstream = mode == "relay" and free_endpoint() or nil
-  local server_mode = (mode == "lines" or mode == "relay") and mode or "echo"
+  local echo
+  if mode == "tls" and peer.relays then
+    echo, upstream = start_echo()
+  end
+  local server_mode = (mode == "lines" or mode == "relay" or mode == "tls") and mode or "echo"
   os.remove(endpoint:match "^unix:(.*)" or "")
   local words = pinned(not row.free and 0 or nil, peer.server(server_mode, endpoint, upstream))
   local log <close> = assert(io.open(("%s/%s.log"):format(build, peer.id), "a"))
   words.stdout, words.stdin, words.stderr = "pipe", "pipe", log
   words.env = env_with(peer.env)
-  local server = {process = assert(process.spawn(words)), upstream = upstream}
-  local line, err = task.timeout(20, server.process.stdout.read, server.process.stdout, "l")
-  if not line then
-    server.process:kill "SIGKILL"
-    error(err and "it is not ready after 20 s" or "it ended before it was ready", 0)
-  end
-  server.endpoint = line
+  local server = {process = assert(process.spawn(words)), upstream = mode == "relay" and upstream, echo = echo}
+  server.endpoint = first_line_of(server.process)
   return server
 end
 
 local function stop(server)
-  server.process:kill "SIGKILL"
-  server.process:wait()
+  for _, child in pairs {server.process, server.echo} do
+    child:kill "SIGKILL"
+    child:wait()
+  end
 end
 
-local function load(row, server, seconds, warm)
-  local words = {build .. "/load", row.load[1], server.endpoint}
-  words[#words + 1] = server.upstream
+local function loader(row)
+  return build .. (row.mode == "tls" and "/tls_load" or "/load")
+end
+
+local function load(row, server, options)
+  local words = {loader(row), row.load[1], server.endpoint}
+  words[#words + 1] = server.upstream or nil
   table.move(row.load, 2, #row.load, #words + 1, words)
-  for name, value in pairs {connections = row.connections, seconds = seconds, warm = warm} do
+  for name, value in pairs(options) do
     words[#words + 1] = name .. "=" .. value
   end
   return json.decode(run_pinned(not row.free and 1 or nil, words))
@@ -156,19 +182,28 @@ local measure = {}
 
 function measure.load(_, row, server)
   local before = used(server.process.pid)
-  local result = load(row, server, plan.seconds, plan.warm)
+  local result = load(row, server, {connections = row.connections, seconds = plan.seconds, warm = plan.warm})
   local cpu = (used(server.process.pid) - before) / result.messages
   return {value = result.rate, cpu = cpu, p50 = result.p50, p99 = result.p99}
 end
 
-local function with_idle(server, connections, f)
+--- The load generator itself looks at the server's clock, which also knows of the
+--- threads that have ended.
+function measure.tls(_, row, server)
+  local result = load(row, server, {
+    connections = row.connections, seconds = plan.seconds, warm = plan.warm, pid = server.process.pid,
+  })
+  return {value = result.rate, cpu = result.cpu}
+end
+
+local function with_idle(row, server, connections, f)
   local words = pinned(1, {
-    build .. "/load", "idle", server.endpoint, "connections=" .. connections,
+    loader(row), "idle", server.endpoint, "connections=" .. connections,
   })
   words.stdin, words.stdout = "pipe", "pipe"
   local client <close> = assert(process.spawn(words))
-  assert(task.timeout(60, client.stdout.read, client.stdout, "l") == "ready",
-    "its connections are not all there after 60 s")
+  assert(task.timeout(600, client.stdout.read, client.stdout, "l") == "ready",
+    "its connections are not all there after 600 s")
   local result = f()
   client.stdin:close()
   client:wait()
@@ -178,9 +213,9 @@ end
 --- What the first connections need once, needs no counting.
 function measure.idle(_, row, server)
   local pid = server.process.pid
-  with_idle(server, 200, function() end)
+  with_idle(row, server, 200, function() end)
   local before = resident(pid)
-  return with_idle(server, row.connections, function()
+  return with_idle(row, server, row.connections, function()
     task.sleep(0.2)
     return {value = (resident(pid) - before) / row.connections}
   end)
@@ -265,6 +300,19 @@ for _, peer in ipairs(peers) do
 end
 
 
+-- TLS: a certificate for all, of P-256
+
+local function make_certificate()
+  local cert, key = require("neap.tls").selfsigned {names = {"localhost", "127.0.0.1"}}
+  for name, text in pairs {cert = cert, key = key} do
+    local file <close> = assert(io.open(("%s/%s.pem"):format(build, name), "w"))
+    file:write(text)
+  end
+end
+
+make_certificate()
+
+
 -- A row
 
 local function attempt(peer, row, f, ...)
@@ -279,7 +327,7 @@ local function start_servers(row)
   local runs = {}
   for _, peer in ipairs(there) do
     if takes_part(peer, row) then
-      local serves = row.how == "load" or row.how == "idle"
+      local serves = row.mode ~= "start" and row.mode ~= "tasks" and row.mode ~= "asleep"
       local server = serves and attempt(peer, row, serve, peer, row)
       if server or not serves then
         runs[#runs + 1] = {peer = peer, server = server, samples = {}}
@@ -327,7 +375,7 @@ local function measure_row(row)
     if run.server then
       stop(run.server)
     end
-    base = run.peer.id == BASE and run.samples or base
+    base = run.peer.id == (row.base or BASE) and run.samples or base
   end
   local results = {}
   for _, run in ipairs(runs) do
@@ -344,7 +392,7 @@ local function measure_row(row)
   end
   return {
     id = row.id, title = row.title, unit = row.unit, less = row.less or false, rounds = rounds,
-    curve = row.curve, x = row.x, peers = results,
+    curve = row.curve, x = row.x, base = row.base, date = os.date "!%Y-%m-%d", peers = results,
   }
 end
 
@@ -353,11 +401,11 @@ end
 
 local function old_rows()
   local file <close> = io.open(plan.out)
-  local known = {}
-  for _, row in ipairs(file and json.decode(file:read "a").rows or {}) do
+  local before, known = file and json.decode(file:read "a") or {}, {}
+  for _, row in ipairs(before.rows or {}) do
     known[row.id] = row
   end
-  return known
+  return known, before.date
 end
 
 --- A value with no more digits of its numbers than mean something.
@@ -376,7 +424,10 @@ local function rounded(value)
   return tonumber(("%.4g"):format(value))
 end
 
-local kept = next(chosen_rows) and old_rows() or {}
+local kept, kept_date = {}, nil
+if next(chosen_rows) then
+  kept, kept_date = old_rows()
+end
 local result = {
   machine = {
     cpu = first_line("/proc/cpuinfo", "model name%s*:%s*([^\n]*)"),
@@ -384,7 +435,7 @@ local result = {
     kernel = first_line("/proc/sys/kernel/osrelease", "%S+"),
     system = first_line("/etc/os-release", 'PRETTY_NAME="([^"]*)"'),
   },
-  date = os.date "!%Y-%m-%d",
+  date = kept_date or os.date "!%Y-%m-%d",
   rows = {},
 }
 for _, row in ipairs(rows) do

@@ -511,7 +511,7 @@ end)
 
 it("docs/ARCHITECTURE.md names what there is", function()
   local texts = {}
-  for _, folder in ipairs {"host", "sched", "crypto", "json", "net", "fs",
+  for _, folder in ipairs {"host", "sched", "crypto", "json", "net", "fs", "tls",
     "sys", "trace", "worker", "repl", "uv", "cli"} do
     for name in lfs.dir("runtime/" .. folder) do
       if name:find "%.[ch]$" then

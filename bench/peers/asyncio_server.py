@@ -1,11 +1,12 @@
 """asyncio_server.py MODE ENDPOINT [UPSTREAM], over uvloop when LOOP=uvloop.
 
-Streams where a script would use them (lines); a Protocol for echo, asyncio's
-fastest."""
+Streams where a script would use them (lines); a Protocol for echo and tls,
+asyncio's fastest."""
 
 import asyncio
 import os
 import resource
+import ssl
 import sys
 
 mode, endpoint, *upstream = sys.argv[1:]
@@ -47,7 +48,11 @@ async def relay(reader, writer):
 async def main():
     loop = asyncio.get_running_loop()
     path = endpoint[5:] if endpoint.startswith("unix:") else None
-    if mode == "echo":
+    if mode == "tls":
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(os.environ["TLS_CERT"], os.environ["TLS_KEY"])
+        server = await loop.create_server(Echo, "127.0.0.1", 0, backlog=4096, ssl=context)
+    elif mode == "echo":
         server = await (
             loop.create_unix_server(Echo, path, backlog=4096)
             if path

@@ -1,5 +1,7 @@
 // node MODE ENDPOINT [UPSTREAM]
+const fs = require("fs");
 const net = require("net");
+const tls = require("tls");
 const [mode, endpoint, upstream] = process.argv.slice(2);
 const port = (e) => Number(e.split(":").pop());
 
@@ -24,11 +26,17 @@ const handlers = {
   },
 };
 
-const server = net.createServer((s) => {
+handlers.tls = handlers.echo;
+
+const serve = (s) => {
   s.setNoDelay(true);
   s.on("error", () => {});
   handlers[mode](s);
-});
+};
+const server =
+  mode === "tls"
+    ? tls.createServer({ cert: fs.readFileSync(process.env.TLS_CERT), key: fs.readFileSync(process.env.TLS_KEY) }, serve)
+    : net.createServer(serve);
 const path = endpoint.startsWith("unix:") && endpoint.slice(5);
 server.listen(path ? { path, backlog: 4096 } : { port: 0, host: "127.0.0.1", backlog: 4096 }, () =>
   console.log(path ? endpoint : "tcp://127.0.0.1:" + server.address().port)

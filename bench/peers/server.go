@@ -3,6 +3,7 @@ package main
 
 import (
 	"bufio"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -52,7 +53,7 @@ func relay(c net.Conn) {
 }
 
 func main() {
-	handlers := map[string]func(net.Conn){"echo": echo, "lines": lines, "relay": relay}
+	handlers := map[string]func(net.Conn){"echo": echo, "tls": echo, "lines": lines, "relay": relay}
 	network, address := "tcp", "127.0.0.1:0"
 	if strings.HasPrefix(os.Args[2], "unix:") {
 		network, address = "unix", os.Args[2][5:]
@@ -62,7 +63,15 @@ func main() {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	if network == "unix" {
+	if os.Args[1] == "tls" {
+		pair, err := tls.LoadX509KeyPair(os.Getenv("TLS_CERT"), os.Getenv("TLS_KEY"))
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		fmt.Println("tcp://" + l.Addr().String())
+		l = tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{pair}})
+	} else if network == "unix" {
 		fmt.Println(os.Args[2])
 	} else {
 		fmt.Println("tcp://" + l.Addr().String())
