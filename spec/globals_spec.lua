@@ -103,6 +103,14 @@ local uses = {
     local given = args.read({"-n5", "--mode=hello", "go", "a"}, spec)
     local _, why = args.read({"--nmber"}, spec)
     say(args.help(spec) and args.completions(spec) and why and given.number == 5 and given.mode)]],
+  ["neap.metrics"] = [[
+    local metrics = require "neap.metrics"
+    local find = string.find
+    devastate()
+    metrics.counter("a_total", "x", {"a"}):labels("y"):inc()
+    metrics.histogram("b", "x"):time(function() end)
+    metrics.gauge("c", "x"):follow(function() return 1.5 end)
+    say(find(metrics.text(), "process_cpu_seconds_total") and "hello")]],
   ["neap.log"] = [[
     local log = require "neap.log"
     local setmetatable, tostring = setmetatable, tostring

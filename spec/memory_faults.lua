@@ -377,7 +377,22 @@ local features = {
     host.awaited()
     t:cancel()
   end,
-  function() -- a log
+  needing(function() -- which takes a thousand allocations
+    require "neap.metrics"
+  end, function() -- metrics
+    local metrics = holding(require "neap.metrics")
+    metrics.counter("a_total", "x", {"a", "b"}):labels("y", 1):inc()
+    metrics.histogram("b", "x", {buckets = {1}}):time(task.yield)
+    metrics.gauge("c", "x"):follow(function()
+      return 1.5
+    end)
+    local _ <close> = assert(net.listen "mem:metrics")
+    local _ <close> = assert(net.bind "udp://127.0.0.1:0")
+    assert(metrics.text())
+  end),
+  needing(function()
+    require "neap.log"
+  end, function() -- a log
     local log = holding(require "neap.log")
     local core = require "neap.log.core"
     for _, format in ipairs {"logfmt", "json", "journal"} do
@@ -388,7 +403,7 @@ local features = {
     local null = hold(core.stderr())
     core.write(null, "", 0)
     null:close()
-  end,
+  end),
   function() -- traces
     local trace = holding(require "neap.trace")
     for _, format in ipairs {"events", "text", "pcapng"} do

@@ -8,6 +8,7 @@ local fs = require "neap.fs"
 local json = require "neap.json"
 local lfs = require "lfs"
 local log = require "neap.log"
+local metrics = require "neap.metrics"
 local net = require "neap.net"
 local packet = require "neap.packet"
 local pcap = require "neap.pcap"
@@ -172,6 +173,15 @@ describe("annotated, and there, are the functions of", function()
     ["neap.tls.Context"] = function()
       return methods_of(tls.context {})
     end,
+    ["neap.Counter"] = function()
+      return methods_of(metrics.counter("reference_total", "x"))
+    end,
+    ["neap.Gauge"] = function()
+      return methods_of(metrics.gauge("reference", "x"))
+    end,
+    ["neap.Histogram"] = function()
+      return methods_of(metrics.histogram("reference_seconds", "x"))
+    end,
     ["neap.Logger"] = function()
       return methods_of(log.with {})
     end,
@@ -289,6 +299,7 @@ local function sample_tables()
     ["neap.fs.Stat"] = {fs.stat "/"},
     ["neap.Url"] = {url.parse "http://u@h:1/?q#f", url.parse "x:"},
     ["neap.process.Result"] = {process.run {"echo"}, process.run {"sh", "-c", "kill $$"}},
+    ["neap.metrics"] = {metrics},
     ["neap.net"] = {net},
     ["neap.task"] = {task},
     ["neap.process"] = {process},

@@ -580,13 +580,13 @@ end
 --- log.debug("received", {bytes = 512, from = {"a", "b"}})
 --- --> {"time":"20...Z","level":"debug","msg":"received","service":"mail","bytes":512,"from":["a","b"]}
 ---
---- log.setup {to = print, first = 2, period = 0.01}
+--- log.setup {to = print, first = 2, period = 0.5}
 --- for _ = 1, 5 do
 ---   log.warn "connection reset"
 --- end
 --- --> time=...Z level=warn msg="connection reset"
 --- --> time=...Z level=warn msg="connection reset"
---- require "neap.task".sleep(0.02)
+--- require "neap.task".sleep(0.6)
 --- --> time=...Z level=warn msg="connection reset" suppressed=3
 --- ```
 ---@param options neap.log.Options

@@ -61,6 +61,8 @@ void datagram_closed(datagram *d) {
   d->fresh_count = 0; /* they were somebody else's bytes, for a moment */
   datagram_empty(d);
   d->host->datagrams--;
+  traffic_add(&net_of(d->host)->gone, d->transport->outside, d->received,
+              d->sent);
   LIST_REMOVE(d);
   free((char *)d->where);
   free(d->failure);

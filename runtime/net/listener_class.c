@@ -50,6 +50,7 @@ listener *listener_new(host *h, size_t part, const sockspec *spec) {
 
 void listener_closed(listener *l) {
   l->host->listeners--;
+  net_of(l->host)->gone.accepted += l->outside ? l->accepted : 0;
   LIST_REMOVE(l);
   free((char *)l->where);
   if (l->cover != NULL)

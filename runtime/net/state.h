@@ -35,6 +35,11 @@ typedef struct rounds {
   later *first, *last; /* calls due when the batch is over, in their order */
 } rounds;
 
+/* Bytes from and to the kernel, and accepted connections. */
+typedef struct traffic {
+  uint64_t received, sent, accepted;
+} traffic;
+
 struct net {
   host *host;
   int stream_class;  /* host_class */
@@ -53,6 +58,7 @@ struct net {
   uint64_t pause;       /* until then they read no more; 0: they do */
   uint64_t look;        /* the program has ended: the next time to see which of
                            them need not be waited for; 0: it goes on */
+  traffic gone;         /* of what is closed */
   struct mem_name *names; /* listeners of mem: */
   rounds rounds;
 };
@@ -76,6 +82,16 @@ struct net {
 
 static inline struct net *net_of(host *h) {
   return h->net;
+}
+
+/* Add what went over a stream or a message socket that is the world's: what layers and
+ * mem: move, moves between ours. */
+static inline void traffic_add(traffic *t, bool counts, uint64_t received,
+                               uint64_t sent) {
+  if (counts) {
+    t->received += received;
+    t->sent += sent;
+  }
 }
 
 /* Send what has gathered, of all tasks: also before a descriptor goes to

@@ -263,7 +263,29 @@ static int l_awaited(lua_State *L) {
 }
 
 
+/*
+** host.traffic() : {received=, sent=, accepted=}, of all sockets that there were
+*/
+
+static int l_traffic(lua_State *L) {
+  const struct net *n = net_of(host_of(L));
+  traffic all = n->gone;
+  for (const stream *s = n->streams; s != NULL; s = s->next)
+    traffic_add(&all, s->outside && !s->layered, s->received, s->sent);
+  for (const datagram *d = n->datagrams; d != NULL; d = d->next)
+    traffic_add(&all, d->transport->outside, d->received, d->sent);
+  for (const listener *l = n->listeners; l != NULL; l = l->next)
+    all.accepted += l->outside ? l->accepted : 0;
+  lua_createtable(L, 0, 3);
+  set_integer(L, "received", (lua_Integer)all.received);
+  set_integer(L, "sent", (lua_Integer)all.sent);
+  set_integer(L, "accepted", (lua_Integer)all.accepted);
+  return 1;
+}
+
+
 static const luaL_Reg functions[] = {{"socket", l_socket},
+                                     {"traffic", l_traffic},
                                      {"sockets", l_sockets},
                                      {"awaited", l_awaited},
                                      {NULL, NULL}};

@@ -61,6 +61,8 @@ static void unlink_from(stream *s) {
 
 void stream_closed(stream *s) {
   s->host->streams--;
+  traffic_add(&net_of(s->host)->gone, s->outside && !s->layered, s->received,
+              s->sent);
   LIST_REMOVE(s);
   unlink_from(s);
   outbox_drop(s);

@@ -24,6 +24,12 @@ static void set_count(lua_State *L, const char *key, lua_Integer n) {
 }
 
 
+static void set_seconds(lua_State *L, const char *key, uint64_t ns) {
+  lua_pushnumber(L, (lua_Number)ns / 1e9);
+  lua_setfield(L, -2, key);
+}
+
+
 static int l_stats(lua_State *L) {
   const host *h = host_of(L);
   lua_createtable(L, 0, 6);
@@ -33,6 +39,24 @@ static int l_stats(lua_State *L) {
   set_count(L, "datagrams", h->datagrams);
   set_count(L, "handles", h->handles);
   set_count(L, "descriptors", h->world->descriptors(h->outside));
+  return 1;
+}
+
+
+/*
+** host.load() : {turns=, busy=, longest=}, in seconds, as world.h has it | nil
+*/
+
+static int l_load(lua_State *L) {
+  const host *h = host_of(L);
+  load now;
+  if (h->world->load == NULL)
+    return 0;
+  h->world->load(h->outside, &now);
+  lua_createtable(L, 0, 3);
+  set_count(L, "turns", (lua_Integer)now.turns);
+  set_seconds(L, "busy", now.busy);
+  set_seconds(L, "longest", now.longest);
   return 1;
 }
 
@@ -60,12 +84,6 @@ void sched_push_waiters(lua_State *L, const waitq *q) {
     lua_pushinteger(L, waiter_task(w)->serial);
     lua_rawseti(L, -2, ++n);
   }
-}
-
-
-static void set_seconds(lua_State *L, const char *key, uint64_t ns) {
-  lua_pushnumber(L, (lua_Number)ns / 1e9);
-  lua_setfield(L, -2, key);
 }
 
 
@@ -199,11 +217,17 @@ static int l_list(lua_State *L) {
 */
 
 static const luaL_Reg functions[] = {
-    {"stats", l_stats},        {"tasks", l_tasks},
-    {"task", l_task},          {"serving", l_serving},
-    {"list", l_list},          {"source", load_source},
-    {"modules", load_modules}, {"harmless", harmless_lua},
-    {"nearest", nearest_lua},  {NULL, NULL},
+    {"stats", l_stats},
+    {"load", l_load},
+    {"tasks", l_tasks},
+    {"task", l_task},
+    {"serving", l_serving},
+    {"list", l_list},
+    {"source", load_source},
+    {"modules", load_modules},
+    {"harmless", harmless_lua},
+    {"nearest", nearest_lua},
+    {NULL, NULL},
 };
 
 

@@ -27,6 +27,15 @@ struct host;
 
 typedef struct world world;
 
+/* How the time of a host's thread goes. */
+typedef struct load {
+  uint64_t turns; /* waits for the world, since it began */
+  uint64_t busy;  /* ns between them, of all */
+  uint64_t
+      longest; /* ns of the longest since this was asked before: so long, at most,
+                       has something that happened waited */
+} load;
+
 struct world {
   const char *name;
 
@@ -90,6 +99,9 @@ struct world {
 
   /* Would close() wait for a thread? */
   bool (*busy)(void *w);
+
+  /* NULL: it is not known. */
+  void (*load)(void *w, struct load *out);
 
   /* Free what host.outside is, and all that is still open in it, without a call to
    * the lua_State, which is closed. */

@@ -22,10 +22,18 @@
 #include "uv/watch.h"
 
 struct epoll_event;
+struct load;
 
 enum { LOOP_BATCH = 256 };
 
 typedef struct loop loop;
+
+/* How its time goes, in ticks: struct load of sched/world.h. */
+typedef struct loop_time {
+  uint64_t woke; /* the last wait ended then */
+  uint64_t busy, longest;
+  uint64_t born, born_ns; /* when the loop was opened, and that in ns */
+} loop_time;
 
 struct loop {
   host *host;
@@ -54,6 +62,7 @@ struct loop {
       *resolving; /* resolve.c's; NULL: not yet used, as the next */
   struct system_names *system_names; /* getaddrinfo.c's */
   struct dns *dns;                   /* dns.c's */
+  loop_time time;
 };
 
 static inline loop *loop_of(host *h) {
@@ -69,6 +78,7 @@ void loop_on_uv(watch *w, uint32_t events);
 /* For the world (sched/world.h): fill host.outside, 0 or -errno. */
 int loop_open(host *h);
 uint64_t loop_poll(void *w, uint64_t deadline);
+void loop_load(void *w, struct load *out);
 void loop_close(host *h);
 
 #endif

@@ -14,6 +14,7 @@
 
 #include "host/memory.h"
 #include "net/round.h"
+#include "uv/clock.h"
 #include "uv/nudge.h"
 #include "uv/owned.h"
 #include "uv/process.h"
@@ -103,6 +104,8 @@ int loop_open(host *h) {
   l->events = memory_grow(NULL, LOOP_BATCH * sizeof *l->events);
   uv_prepare_init(&l->uv, &l->anchor);
   uv_prepare_start(&l->anchor, on_anchor);
+  l->time.born_ns = clock_now(l);
+  l->time.born = l->time.woke = clock_ticks(l);
   h->outside = l;
   return 0;
 }

@@ -119,6 +119,33 @@ static int wait_patiently(loop *l, uint64_t ns) {
 }
 
 
+/*
+** How long others wait for us
+*/
+
+static void begin_wait(loop *l) {
+  uint64_t busy = clock_ticks(l) - l->time.woke;
+  l->time.busy += busy;
+  if (busy > l->time.longest)
+    l->time.longest = busy;
+}
+
+
+/* What has gone on since the last wait counts, too.  How long a tick is, the life of the
+ * loop tells. */
+void loop_load(void *w, struct load *out) {
+  loop *l = w;
+  begin_wait(l);
+  uint64_t ticks = (l->time.woke = clock_ticks(l)) - l->time.born;
+  double ns = (double)(clock_now(l) - l->time.born_ns);
+  double of_a_tick = ticks > 0 ? ns / (double)ticks : 1;
+  out->turns = l->turn;
+  out->busy = (uint64_t)((double)l->time.busy * of_a_tick);
+  out->longest = (uint64_t)((double)l->time.longest * of_a_tick);
+  l->time.longest = 0;
+}
+
+
 /* What runs before the wait may let Lua ask for an earlier deadline: then
  * there is no waiting this time.  An interrupted wait is an empty one. */
 uint64_t loop_poll(void *w, uint64_t deadline) {
@@ -133,7 +160,9 @@ uint64_t loop_poll(void *w, uint64_t deadline) {
     run_uv(l);
     busy = true;
   }
+  begin_wait(l);
   int n = wait_patiently(l, busy ? 0 : patience(l, deadline));
+  l->time.woke = clock_ticks(l);
   if (deadline != NEVER && time == 0)
     time = clock_now(l);
   l->turn++;

@@ -109,7 +109,8 @@ void uv_world_explain(void) {
     .hear = hear, .nudge = nudge_begin, .hush = nudge_end, .leave = end, \
     .thread = thread_run, .bell = thread_bell, .ring = thread_ring, \
     .preempt = thread_preempt, .descriptors = descriptors, .list = list, \
-    .busy = busy, .close = loop_close, .net = &uv_backend, .sys = &uv_system, \
+    .busy = busy, .load = loop_load, .close = loop_close, .net = &uv_backend, \
+    .sys = &uv_system, \
   }
 
 static const world whole = WORLD(leave);

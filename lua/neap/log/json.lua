@@ -42,8 +42,13 @@ local function escaped_character(c)
   end
 end
 
---- UTF-8, where it may be none.
-local function repaired(text)
+--- A text as UTF-8: what is none in it is U+FFFD.
+---@param text string
+---@return string
+function json.utf8(text)
+  if length(text) then
+    return text
+  end
   local parts, from = {}, 1
   while true do
     local _, bad = length(text, from)
@@ -63,10 +68,7 @@ function json.text(text)
   if not find(text, "[^]-~ !#-[]") then
     return '"' .. text .. '"'
   end
-  if not length(text) then
-    text = repaired(text)
-  end
-  text = gsub(text, '[\0-\x1f"\\\x7f]', escaped)
+  text = gsub(json.utf8(text), '[\0-\x1f"\\\x7f]', escaped)
   if find(text, "[\x80-\xff]") then
     text = gsub(text, "[\xc2\xd8\xe2\xef\xf3][\x80-\xbf]+", escaped_character)
   end

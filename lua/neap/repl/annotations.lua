@@ -24,6 +24,7 @@ local pages = {
   {name = "worker", "worker.lua", "meta/worker.lua"},
   {name = "stdio", "meta/stdio.lua"},
   {name = "log", "log.lua"},
+  {name = "metrics", "metrics.lua"},
   {name = "args", "args.lua"},
   {name = "crypto", "meta/crypto.lua"},
   {name = "json", "meta/json.lua", "json.lua"},
