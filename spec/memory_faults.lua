@@ -545,6 +545,7 @@ local features = {
     end)
     assert(a:starttls {context = theirs, server_name = "localhost"})
     assert(a.tls.peer.names[1] == "localhost" and tostring(a))
+    assert(ours:about().cert.names[1] == "localhost")
     assert(a:write "one\n" and a:read "a" == "two\n")
     server:join()
     a:close()

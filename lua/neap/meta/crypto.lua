@@ -13,8 +13,9 @@
 --- words and the code `"EOPENSSL"`.
 ---
 --- `pbkdf2` with many iterations, and new RSA keys, take long: a thread computes them, and
---- only the task waits, four at a time; cancelling the task drops the result. At the end
---- of a worker such a thread is waited for. What else is here is computed on the spot:
+--- only the task waits, four at a time; cancelling the task drops the result, and a
+--- `pbkdf2` is computed to its end all the same, as one of the four. At the end of a worker
+--- such a thread is waited for. What else is here is computed on the spot:
 --- some hundred megabytes a second of a digest, some thousand signatures.
 
 ---@class neap.crypto

@@ -17,7 +17,8 @@
 --- the first of its own that the client has, and refuses who has none
 ---@field names (table<string, neap.tls.Context|neap.tls.ContextOptions>|fun(name: string?, stream: neap.Stream): neap.tls.Context|false|nil)?
 --- of a server: other contexts, by the name that the client calls; `*.x` is any one label
---- before `x`, and an unknown name gets this context. A function may wait; false refuses.
+--- before `x`, and an unknown name gets this context, whose `handshake_timeout` holds for all.
+--- A function may wait; false refuses.
 --- It is called by `serve`, `handshake` and `starttls`
 ---@field min_version ("1.2"|"1.3")?  default `"1.2"`
 ---@field ciphers string?  names of ciphers (openssl-ciphers(1)), with `:` between; default:
