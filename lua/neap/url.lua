@@ -268,7 +268,7 @@ local BUILT_OF = {
 }
 
 --- Which is to blame first: a part that is wrong may make others so.
-local PARTS = {"scheme", "host", "port", "userinfo", "path", "query", "fragment"}
+local BLAMED = {"scheme", "host", "port", "userinfo", "path", "query", "fragment"}
 
 --- The parts that are given, as they are written; or nil and what is wrong.
 local function read_parts(parts)
@@ -327,7 +327,7 @@ function url.build(parts)
   if not self then
     error("build: " .. (wrong or why), 2)
   end
-  for _, name in ipairs(PARTS) do
+  for _, name in ipairs(BLAMED) do
     if self[name] ~= normal(name, given[name]) then
       error(string.format("build: the %s would not be read as it is given", name), 2)
     end
