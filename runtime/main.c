@@ -95,13 +95,19 @@ static const subsystem subsystems[] = {
 static int begin(host *h, int (*make)(host *h), const command *c,
                  worker *self) {
   h->busy_poll = (uint64_t)c->busy_poll * 1000;
+  h->drain = c->verb == VERB_TEST ? 0 : (uint64_t)(c->drain * 1e9);
   h->no_environment = c->no_environment;
   h->command = c;
+  h->argv = c->argv;
   int status = life_open(h, make, subsystems);
   if (status == 0)
     workers_new(h, live_worker, self);
   return status;
 }
+
+
+static void start_trace(lua_State *L, const command *c, const char *life);
+static bool may_be_attached(const command *c);
 
 
 /*
@@ -128,6 +134,12 @@ static void push_worker(lua_State *L, const worker *w) {
 
 static int start_worker(lua_State *L) {
   worker *w = lua_touserdata(L, 1);
+  const command *c = host_of(L)->command;
+  size_t n;
+  if (may_be_attached(c))
+    sched_on_summon(host_of(L), repl_summoned);
+  if (c->traces && worker_kind(w) == WORKER_PROGRAM)
+    start_trace(L, c, worker_code(w, &n));
   push_worker(L, w);
   task_spawn(L, NULL, worker_wrap(L, w));
   lua_pushliteral(L, "main");
@@ -184,11 +196,31 @@ static void set_field(lua_State *L, const char *name, const char *value) {
 }
 
 
-static void start_trace(lua_State *L, const command *c) {
+/* "x.pcapng" of worker 2 is "x.2.pcapng", and "x.2-1.pcapng" of the first that takes
+ * its place. */
+static const char *push_own_path(lua_State *L, const char *path,
+                                 const char *life) {
+  const char *dot = strrchr(path, '.'), *slash = strrchr(path, '/');
+  if (dot == NULL || (slash != NULL && dot < slash))
+    dot = path + strlen(path);
+  lua_pushlstring(L, path, (size_t)(dot - path));
+  bool first = strcmp(life, "0") == 0;
+  return lua_pushfstring(L, "%s.%d%s%s%s", lua_tostring(L, -1),
+                         host_of(L)->slot, first ? "" : "-", first ? "" : life,
+                         dot);
+}
+
+
+/* life: how often a worker of its number was started before; NULL: it is none. */
+static void start_trace(lua_State *L, const command *c, const char *life) {
+  int top = lua_gettop(L);
+  const char *path = c->trace_to;
+  if (path != NULL && life != NULL)
+    path = push_own_path(L, path, life);
   host_require(L, "neap.trace");
   lua_getfield(L, -1, "start");
   lua_newtable(L);
-  set_field(L, "to", c->trace_to);
+  set_field(L, "to", path);
   set_field(L, "filter", c->trace_filter);
   set_field(L, "format", c->trace_format);
   if (c->trace_bytes >= 0) {
@@ -202,7 +234,7 @@ static void start_trace(lua_State *L, const command *c) {
     luaL_tolstring(L, -1, NULL);
     lua_error(L);
   }
-  lua_pop(L, 3);
+  lua_settop(L, top);
 }
 
 
@@ -215,8 +247,8 @@ static int start(lua_State *L) {
     n = push_supervisor(L, c);
   else
     program_push(L, c);
-  if (c->traces)
-    start_trace(L, c);
+  if (c->traces && c->workers == 0)
+    start_trace(L, c, NULL);
   if (c->interactive && c->verb != VERB_PROMPT) {
     push_own(L, interactive_script, "=neap.repl");
     lua_insert(L, -(++n + 1));
@@ -237,7 +269,9 @@ static int run_program(const command *c) {
             error_code(status));
     return EXIT_FAILURE;
   }
+  h.supervises = c->workers > 0;
   uv_world_signals(&h);
+  uv_world_inherit(&h);
   if (may_be_attached(c))
     uv_world_attach(&h);
   if (life_start(&h, start, NULL))

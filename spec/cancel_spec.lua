@@ -230,6 +230,10 @@ describe("interrupting", function()
     end)
   end
 
+  interrupts("idle time", function()
+    return function() return task.idle(task.sleep, 20) end
+  end)
+
   interrupts("a timeout that is longer", function()
     return function() return task.timeout(10, task.sleep, 20) end
   end)

@@ -459,11 +459,34 @@ describe("a worker", function()
     end)))
   end)
 
-  it("leaves signals to the main program (L12)", function()
-    assert.same({false, "EBUSY"}, {worker.run(function()
-      local ok, err = pcall(require "neap.signal".each, "SIGHUP")
-      return ok, err.code
+  it("waits for signals, as its main program does (L12)", function()
+    local signal = require "neap.signal"
+    local ready, got = worker.channel(), worker.channel()
+    local function waits(channel, results)
+      local tasks, signals = require "neap.task", require "neap.signal"
+      tasks.spawn(function()
+        tasks.sleep(0.01)
+        channel:send(true)
+      end)
+      results:send(signals.wait("SIGUSR1", "SIGHUP"))
+    end
+    task.scope(function(scope)
+      scope:spawn(worker.run, waits, ready, got)
+      scope:spawn(worker.run, waits, ready, got)
+      local here = scope:spawn(signal.wait, "SIGHUP")
+      assert(ready:recv() and ready:recv())
+      signal.raise "SIGHUP"
+      assert.equal("SIGHUP", (here:join()))
+      assert.same({"SIGHUP", "SIGHUP"}, {got:recv(), got:recv()})
+    end)
+    assert.same({nil, "ETIMEDOUT", nil, "EBUSY"}, {worker.run(function()
+      local tasks, signals = require "neap.task", require "neap.signal"
+      local none, err = tasks.timeout(0.01, signals.wait, "SIGUSR1")
+      local ok, other = signals.ignore "SIGUSR1"
+      return none, err.code, ok, other.code
     end)})
+    signal.default "SIGHUP"
+    signal.default "SIGUSR1"
   end)
 
   it("is started and ended often, and nothing is left (L10)", function()

@@ -15,7 +15,7 @@ local error_object = require "neap.error"
 local prefix = require "neap.prefix"
 local sched = require "neap.task.core"
 
-local error, getmetatable, next = error, getmetatable, next
+local error, getmetatable, next, setmetatable = error, getmetatable, next, setmetatable
 local pcall, rawget, require, type = pcall, rawget, require, type
 local tostring, mathtype = tostring, math.type
 local tointeger = math.tointeger
@@ -471,6 +471,11 @@ function Listener:accepts()
   end
 end
 
+--- What a serve closes: it serves no more.
+local serving = setmetatable({}, {__close = function()
+  sched.serving(false)
+end})
+
 --- What `serve` was called with: max, drain and onerror; or raise.
 local function check_serving(handler, opts)
   local meta = getmetatable(handler)
@@ -501,7 +506,10 @@ end
 --- the handler returns. A handler's error is reported on stderr (an error object in
 --- one line, any other with its traceback), and ends that connection only. Returns when
 --- the listener has been closed and its connections have ended; when the task is
---- cancelled, they are cancelled too.
+--- cancelled, they are cancelled too. The first SIGTERM or SIGINT closes the listener,
+--- when those who have connected already are accepted, and cancels the rest of the program
+--- when all that is served has ended (see `task.idle`): what follows `serve` then goes on
+--- until it waits, unless in a `task.shield`.
 ---
 --- ```lua
 --- local net = require "neap.net"
@@ -532,6 +540,9 @@ function Listener:serve(handler, opts)
   if self.tls then
     handler = require "neap.tls.sockets".serving(handler, onerror)
   end
+  sched.serving(true)
+  local _ <close> = serving
+  core.drains(self)
   sched.scope(function(scope)
     if max then
       core.rouse(self, scope)
@@ -547,11 +558,32 @@ function Listener:serve(handler, opts)
       end
       stream, err = accept(self)
     end
+    self:close() -- unless it is: the program drains
     if drain then
       sched.timeout(drain, scope.wait, scope, 0)
       scope:cancel()
     end
   end)
+end
+
+--- The sockets that the service's manager (systemd's socket units, s6, ...) has opened for
+--- this process, by LISTEN_FDS of sd_listen_fds(3): in their order, and each also by its
+--- name (`FileDescriptorName=`), if it is the first of that. Listeners, message sockets and
+--- streams; none where there is no such manager. May be called again, and in workers: each
+--- gets objects of its own. They are handed on by `process.restart`.
+---
+--- ```lua
+--- local net = require "neap.net"
+---
+--- local sockets = assert(net.activated())
+--- local listener = sockets.web or assert(net.listen "tcp://127.0.0.1:0")
+--- print(#sockets, listener.port ~= 0)  --> 0 true
+--- listener:close()
+--- ```
+---@return table<integer|string, neap.Listener|neap.Datagram|neap.Stream>? sockets
+---@return neap.Error? err  EBADF: there is no such descriptor; EMFILE
+function net.activated()
+  return require "neap.process.service".activated()
 end
 
 return net

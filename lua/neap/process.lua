@@ -165,4 +165,70 @@ function process.run(options)
   return result
 end
 
+--- Tell the service's manager how this process is (sd_notify(3), by NOTIFY_SOCKET), as
+--- lines of `NAME=value`: `READY=1` when it serves, `STATUS=...` for people.
+---
+--- With `READY=1` the loop begins to beat where the manager wants that (`WatchdogSec=`,
+--- WATCHDOG_USEC), for as long as it goes on, and the end is told (`STOPPING=1`) when a
+--- signal begins it. Of the workers of `neap -w` each says so, and the manager is told when
+--- all have; the beats stop when the loop of one of them does.
+---
+--- ```lua
+--- local process = require "neap.process"
+---
+--- print(process.notify "READY=1\nSTATUS=at your service")  --> false
+--- ```
+---@async
+---@param state string
+---@return boolean? told  false: there is no manager
+---@return neap.Error? err  ECONNREFUSED, ENOENT, EACCES, ...
+function process.notify(state)
+  local ok, told, err = pcall(require "neap.process.service".notify, state)
+  if not ok then
+    error(told, 2)
+  elseif told == nil then
+    return nil, err
+  end
+  return told
+end
+
+--- Start the program anew, as a new process with the same command line, and end this one:
+--- for a new version of it, or of neap. No connection is lost: the new process gets the
+--- listening sockets where it asks for the same endpoints, and this one gets its SIGTERM,
+--- on which it drains (see `task.idle`), when the other serves what this one did. That is
+--- when it accepts from all the listeners that it has inherited, or says `READY=1`
+--- (`process.notify`). A systemd service tells its manager of the new main process
+--- (`Type=notify`, `NotifyAccess=all`).
+---
+--- `neap -w` does so on SIGUSR2.
+---
+--- ```lua
+--- local net = require "neap.net"
+--- local process = require "neap.process"
+--- local signal = require "neap.signal"
+--- local task = require "neap.task"
+---
+--- local listener = assert(net.listen "tcp://127.0.0.1:0")
+--- local serving = task.spawn(listener.serve, listener, function(stream)
+---   stream:write "hello\n"
+--- end)
+--- local restarting = task.spawn(function()
+---   for _ in signal.each "SIGUSR2" do
+---     local ok, err = process.restart()
+---     print(ok, err) -- it goes on, where the new one does not start
+---   end
+--- end)
+--- task.sleep(0.01)
+--- restarting:cancel()
+--- listener:close()
+--- serving:join()
+--- ```
+---@async
+---@return true? ok  SIGTERM is on its way
+---@return neap.Error? err  ECHILD: the new process ended before it served, which it has told on
+--- stderr; EPERM: this is process 1; ENOTSUP, EAGAIN, EMFILE
+function process.restart()
+  return require "neap.process.service".restart()
+end
+
 return process

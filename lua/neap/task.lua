@@ -35,6 +35,8 @@ local task = {
   sleep = core.sleep,
   yield = core.yield,
   timeout = core.timeout,
+  idle = core.idle,
+  draining = core.draining,
   shield = core.shield,
   scope = core.scope,
 }

@@ -21,21 +21,25 @@
 --- mistake of syntax) ends them all. Without a script the `-e` are the program, and a
 --- worker that fails in them is started again.
 ---
---- Signals are the main program's (`neap.signal` gives EBUSY in a worker): SIGINT and
---- SIGTERM under `-w` cancel all tasks of all workers. A server that is to finish with
---- its clients starts its workers by `worker.run`, and closes a channel when the signal
---- comes, for which they wait: so does the guide's first chapter. `os.exit` ends the
---- worker that calls it.
+--- Under `-w` SIGINT and SIGTERM make all workers drain (see `task.idle`), for
+--- `--drain=SECONDS`, and then cancel them. SIGHUP reads the script anew and replaces the
+--- workers one by one: a successor listens by the very sockets of the one before it, where it
+--- asks for the same endpoints, and that one drains when the other serves, or has said
+--- `READY=1` (`process.notify`), or has lived for ten seconds. One that fails before that
+--- leaves the old one. SIGUSR2 replaces the whole process so (`process.restart`). A worker
+--- may wait for signals (`neap.signal`), also for these, which are then its own; each
+--- that waits gets them. What a signal does, `signal.ignore` and `signal.default`, is the main
+--- program's (EBUSY). `os.exit` ends the worker that calls it.
 ---
 --- What is the process's, such as its working folder, is every worker's. So is standard
 --- input: workers that read it race for what comes, and the script of `-w N -`, which is
 --- read from there, goes to one of them only. `arg` has no negative indexes in a worker.
 ---
---- What looks at a process sees its main thread: `neap ps`, `neap socks` and
---- `neap attach` show none of the workers' tasks and sockets, and `--trace` is refused
---- beside `-w` (`neap.trace` can be started in the script). A deadlock is told of only
---- among the tasks of one thread: who waits for a channel of workers that nobody feeds
---- or closes any more waits silently.
+--- `neap ps` and `neap socks` show each worker behind the main thread, `neap attach PID/2`
+--- is a prompt in worker 2. `--trace=FILE` beside `-w` writes of worker 2 to `FILE.2`
+--- (`x.pcapng`: `x.2.pcapng`), and of who takes its place to `FILE.2-1`. A deadlock is told
+--- of only among the tasks of one thread: who waits for a channel of workers that nobody
+--- feeds or closes any more waits silently.
 
 local core = require "neap.worker.core"
 local sched = require "neap.task.core"
@@ -52,7 +56,7 @@ local FILE, FUNCTION = 0, 2
 local worker = {}
 worker.id, worker.count = core.self()
 
---- Seconds between the interrupts of a worker that goes on: worker/worker.c.
+--- Seconds between the interrupts of a worker that goes on: worker/worker_thread.c.
 local PATIENCE = 1
 
 local function ended(w)
@@ -66,6 +70,8 @@ local function interrupt(w)
     w:interrupt(true)
   end
 end
+
+core.interrupt = interrupt
 
 --- Wait for a worker's end. Who is interrupted meanwhile interrupts the worker, and
 --- still waits until it has ended.

@@ -32,15 +32,22 @@ static const char usage[] =
     "  --no-attach  nobody may attach to it (also: NEAP_ATTACH=0)\n"
     "  -w N         run the program in N workers, each a thread that shares "
     "nothing but channels\n"
+    "  --drain=SECONDS  what is served may take so long to end behind the "
+    "first "
+    "SIGTERM or\n"
+    "                   SIGINT, 5; 0: nothing waits\n"
     "  --busy-poll=MICROSECONDS  look for news so long before sleeping: "
     "answers sooner, on a processor of its own\n"
     "  --trace[=FILE]        show what the sockets do, on stderr or in a file; "
     "in\n"
-    "                        FILE.pcapng as a capture for tshark\n"
+    "                        FILE.pcapng as a capture for tshark; of worker 2 "
+    "in FILE.2.pcapng\n"
     "  --trace-filter=WHAT   only there: tcp://10.0.0.0/8:80, udp, "
     "unix:/run/*\n"
     "  --trace-bytes=N       bytes of each event that are shown, 256\n"
     "  --trace-format=FORM   text or pcapng\n";
+
+enum { DRAIN = 5 };
 
 static const char version[] = "neap " NEAP_VERSION " (" LUA_RELEASE ")\n";
 
@@ -129,6 +136,16 @@ static bool take_busy_poll(command *c, const char *value) {
 }
 
 
+static bool take_drain(command *c, const char *value) {
+  char *end;
+  c->drain = strtod(value, &end);
+  if (end != value && *end == '\0' && c->drain >= 0 && c->drain <= 1e6)
+    return true;
+  fputs("neap: --drain: seconds from 0 to 1000000 expected\n", stderr);
+  return false;
+}
+
+
 static bool take_trace(command *c, const char *value) {
   c->traces = true;
   c->trace_to = value;
@@ -174,6 +191,7 @@ static const option options[] = {
     {"-h", NULL, false, take_help},
     {"--help", NULL, false, take_help},
     {"--busy-poll", "MICROSECONDS", false, take_busy_poll},
+    {"--drain", "SECONDS", false, take_drain},
     {"--no-attach", NULL, false, take_no_attach},
     {"--trace", "FILE", true, take_trace},
     {"--trace-filter", "WHAT", false, take_trace_filter},
@@ -267,12 +285,7 @@ static int check(const command *c) {
     return 0;
   if (c->verb != VERB_FILE && c->verb != VERB_CODE)
     return misused("a script or -e CODE is expected", " behind -w");
-  if (!c->traces)
-    return 0;
-  fputs("neap: --trace sees one thread, and -w starts others: call trace.start "
-        "in the script\n",
-        stderr);
-  return USAGE;
+  return 0;
 }
 
 
@@ -288,7 +301,7 @@ static verb choose(const command *c, bool any_word) {
 
 int command_parse(command *c, int argc, char **argv) {
   int at = 1;
-  *c = (command){.argc = argc, .argv = argv, .trace_bytes = -1};
+  *c = (command){.argc = argc, .argv = argv, .trace_bytes = -1, .drain = DRAIN};
   while (is_option(c, at)) {
     int status = take(c, &at);
     if (status != 0)

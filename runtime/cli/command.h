@@ -33,6 +33,7 @@ typedef struct command {
   bool interactive;    /* a prompt follows the program */
   bool no_attach;      /* other processes get no prompt in this one */
   int workers;         /* that run the program; 0: the main thread does */
+  double drain;        /* seconds that what is served may take to end */
   bool traces;         /* trace the program */
   const char *trace_to, *trace_filter, *trace_format; /* NULL: the default */
   long trace_bytes;                                   /* -1: the default */

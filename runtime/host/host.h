@@ -31,17 +31,24 @@ struct host {
   struct slab *slab;         /* its memory */
   const struct world *world; /* what the outside decides: sched/world.h */
   const struct subsystem *subsystems; /* what is opened with it: sched/life.h */
+  char **argv; /* of the process; NULL: it can't be started again */
   const struct command *command; /* of the process: cli/command.h; NULL: none */
-  void *outside;         /* the backend's own state, its first argument */
-  uint64_t busy_poll;    /* ns that a real world's poll looks for news before it
+  void *outside;       /* the backend's own state, its first argument */
+  uint64_t busy_poll;  /* ns that a real world's poll looks for news before it
                          sleeps */
-  struct sched *sched;   /* tasks and deadlines: sched/task.h */
-  struct net *net;       /* what the sockets of this host share */
-  struct crypto *crypto; /* crypto/crypto.h; NULL until it is needed */
+  uint64_t drain;      /* ns that what is served may take to end, when a signal
+                         ends the program; 0: nothing waits */
+  struct sched *sched; /* tasks and deadlines: sched/task.h */
+  struct net *net;     /* what the sockets of this host share */
+  struct crypto *crypto;     /* crypto/crypto.h; NULL until it is needed */
   struct workshop *workshop; /* threads and channels: worker/workshop.h */
   const char *label;         /* who speaks on stderr: "neap" */
   char *told;                /* what was told first; malloc'ed, or NULL */
-  int siblings;     /* workers that run the same script beside this host; 0 */
+  bool supervises;           /* the script's workers: its signals are theirs */
+  int siblings; /* workers that run the same script beside this host; 0 */
+  int slot;     /* which of them it is, from 1; 0: none */
+  void (*settled)(struct host *h); /* called once, when it serves all that its
+                                      predecessor did: uv/holding.h; NULL */
   struct tap *tap;  /* sees what the sockets do; NULL: nobody does */
   unsigned serial;  /* the last number given to a task or socket */
   unsigned streams; /* open, for the stats */

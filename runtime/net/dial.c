@@ -364,6 +364,35 @@ static int begin_listen(lua_State *L, endpoint *e, sockspec *spec,
 }
 
 
+/* What somebody else's descriptor listens at is an endpoint as any other. */
+static const char *scheme_of(listener *l) {
+  int type = 0;
+  sockopt o = {.level = SOL_SOCKET, .name = SO_TYPE, .length = sizeof type};
+  switch (l->addr.u.any.sa_family) {
+  case AF_INET:
+  case AF_INET6:
+    return l->protocol == IPPROTO_SCTP ? "sctp" : "tcp";
+  case AF_UNIX:
+    if (l->backend->get_listener(l, &o) == 0)
+      memcpy(&type, o.value, sizeof type);
+    return type == SOCK_SEQPACKET ? "seqpacket" : "unix";
+  default:
+    return l->addr.u.any.sa_family == AF_VSOCK ? "vsock" : NULL;
+  }
+}
+
+
+static void name_adopted(endpoint *e, listener *l) {
+  const char *name = scheme_of(l);
+  if (name == NULL)
+    return;
+  e->scheme = endpoint_scheme_find(name, strlen(name));
+  e->any = l->addr.u.any.sa_family != AF_UNIX && address_is_any(&l->addr);
+  if (e->any)
+    strcpy(e->host, "*");
+}
+
+
 int listen_lua(lua_State *L) {
   static const char *const also[] = {"backlog",      "mode",     "mptcp", "tls",
                                      "unlink_stale", "resolver", "cache", NULL};
@@ -396,6 +425,8 @@ int listen_lua(lua_State *L) {
   status = begin_listen(L, &e, &spec, &l);
   if (status < 0)
     return dial_fail(L, status, "listen", &e, hint_of(&spec, status));
+  if (e.scheme->form == ENDPOINT_FD)
+    name_adopted(&e, l);
   if (e.scheme->form != ENDPOINT_NAME && e.scheme->form != ENDPOINT_FD)
     endpoint_set_address(l->host, &e, &l->addr);
   endpoint_print(l->host, &e, where, sizeof where);

@@ -32,6 +32,8 @@ struct listener {
   int protocol;         /* as in sockspec */
   unsigned serial;
   bool closed, watched, outside;
+  bool served; /* a drain concerns it: drains_lua */
+  bool drains; /* what has come is accepted, and then nobody */
   bool hidden; /* no trace sees it, or what it accepts */
 };
 
@@ -48,6 +50,7 @@ static inline void *listener_part(listener *l) {
 listener *listener_new(host *h, size_t part, const sockspec *spec);
 
 void listener_ready(listener *l);  /* accept may succeed */
+void listeners_drain(host *h);     /* sched_on_drain's */
 void listener_closed(listener *l); /* frees the body */
 
 extern const char listener_mark; /* host_marked's */

@@ -25,6 +25,7 @@
 #include "net/state.h"
 #include "net/stream_methods.h"
 #include "net/trace.h"
+#include "sched/drain.h"
 #include "sched/task.h"
 #include "sched/world.h"
 
@@ -65,6 +66,23 @@ void listener_ready(listener *l) {
     l->watched = false;
     l->backend->rest(l);
   }
+}
+
+
+/* Its queue is looked at until it is empty, also where no event was told of. */
+static void drain(listener *l) {
+  l->drains = true;
+  if (l->watched)
+    l->backend->rest(l);
+  l->watched = false;
+  wait_wake_all(&l->acceptors, 0);
+}
+
+
+void listeners_drain(host *h) {
+  for (listener *l = net_of(h)->listeners; l != NULL; l = l->next)
+    if (l->served && !l->closed)
+      drain(l);
 }
 
 
@@ -203,7 +221,8 @@ static int try_accept(lua_State *L, listener *l) {
     return 1;
   }
   if (status == -EAGAIN)
-    return await_connection(L, l);
+    return l->drains ? fail_here(L, l, -ECANCELED, "accept")
+                     : await_connection(L, l);
   trace_accept_error(l, status);
   if (lacks_resources(status))
     pause_accepting(l);
@@ -323,6 +342,22 @@ static void rouse_all(lua_State *L) {
     for (lua_pushnil(L); lua_next(L, -2) != 0; lua_pop(L, 1))
       scope_rouse(L, -2);
   lua_pop(L, 1);
+}
+
+
+/*
+** drains(listener): it is served.  When the program drains, accept gives what has
+** come, and then ECANCELED.
+*/
+
+int drains_lua(lua_State *L) {
+  listener *l = check(L)->listener;
+  if (l == NULL)
+    return 0;
+  l->served = true;
+  if (sched_drains(l->host))
+    drain(l);
+  return 0;
 }
 
 

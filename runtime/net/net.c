@@ -15,6 +15,7 @@
 #include "net/round.h"
 #include "net/send_batch.h"
 #include "net/stream_methods.h"
+#include "sched/drain.h"
 #include "sched/task.h"
 #include "sched/world.h"
 
@@ -28,13 +29,21 @@ void net_flush(host *h) {
 
 
 static const luaL_Reg functions[] = {
-    {"dial", dial_lua},       {"listen", listen_lua},
-    {"pair", pair_lua},       {"bind", bind_lua},
-    {"resolve", resolve_lua}, {"pump", pump_lua},
-    {"moved", moved_lua},     {"relay", relay_lua},
-    {"address", address_lua}, {"service", service_lua},
-    {"rouse", rouse_lua},     {"interfaces", interfaces_lua},
-    {"wait", wait_lua},       {NULL, NULL},
+    {"dial", dial_lua},
+    {"listen", listen_lua},
+    {"pair", pair_lua},
+    {"bind", bind_lua},
+    {"resolve", resolve_lua},
+    {"pump", pump_lua},
+    {"moved", moved_lua},
+    {"relay", relay_lua},
+    {"address", address_lua},
+    {"service", service_lua},
+    {"rouse", rouse_lua},
+    {"interfaces", interfaces_lua},
+    {"wait", wait_lua},
+    {"drains", drains_lua},
+    {NULL, NULL},
 };
 
 
@@ -77,6 +86,7 @@ int net_open(lua_State *L) {
   ready_open(L);
   sched_on_suspend(h, net_flush);
   sched_on_leave(h, closing_leave);
+  sched_on_drain(h, listeners_drain);
   host_module(L, "neap.net.core", open_core);
   host_module(L, "neap.host", luaopen_neap_host_net);
   host_module(L, "neap.endpoint", luaopen_neap_endpoint);

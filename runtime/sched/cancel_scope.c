@@ -202,6 +202,8 @@ static void push_new_token(lua_State *L, const task *t, const cancel_scope *f) {
                        reason != NULL ? reason : "cancelled");
   else if (f->kind == TIMEOUT)
     error_push_message(L, -ETIMEDOUT, "timeout", NULL, "the time is up");
+  else if (f->kind == IDLE)
+    error_push_message(L, -ECANCELED, "idle", NULL, "the program drains");
   else
     error_push_message(L, -ECANCELED, "scope", NULL, "the scope is cancelled");
   scope_push_cause(L, canceller(t, f));
@@ -274,6 +276,7 @@ bool cancel_scope_raised(lua_State *L, const cancel_scope *f, int err) {
 
 /*
 ** timeout(seconds, f, ...) : f's results | nil, error
+** idle(f, ...) : f's results | nil, error
 ** shield(f, ...) : f's results
 ** trial(f, ...) : f's results | raises the error of a task of the root scope
 */
@@ -330,6 +333,15 @@ int cancel_scope_timeout(lua_State *L) {
   uint64_t deadline = wait_deadline(L, seconds);
   lua_remove(L, 1);
   return scoped(L, TIMEOUT, deadline);
+}
+
+
+/* While the program drains it is a timeout that is up: what is there is taken. */
+int cancel_scope_idle(lua_State *L) {
+  const struct sched *s = host_of(L)->sched;
+  luaL_checkany(L, 1);
+  wait_enter(L, "idle");
+  return scoped(L, IDLE, s->drains ? s->now : NEVER);
 }
 
 

@@ -340,6 +340,7 @@ void sched_interrupt(host *h, int exit_status, const char *reason) {
   struct sched *s = h->sched;
   h->exit_status = exit_status;
   s->reason = reason;
+  wait_wake_all(&s->drain_waiters, 0);
   if (s->root != NULL)
     scope_cancel(s->root);
 }

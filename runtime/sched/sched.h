@@ -37,8 +37,9 @@ enum task_state { READY, RUNNING, WAITING, ENDED };
 enum { RESULTS = 1, SERVED };
 
 /* The last two hide interrupts; ENDING is a scope that waits for its tasks.  A
- * TRIAL is what a failure in the root scope ends, instead of the program. */
-enum cancel_scope_kind { TIMEOUT, SCOPE, TRIAL, ENDING, SHIELD };
+ * TRIAL is what a failure in the root scope ends, instead of the program; IDLE is what
+ * a drain ends (drain.h). */
+enum cancel_scope_kind { TIMEOUT, IDLE, SCOPE, TRIAL, ENDING, SHIELD };
 
 typedef struct cancel_scope {
   struct cancel_scope *older, *newer;
@@ -165,6 +166,14 @@ struct sched {
   const char **sites; /* source names of spawn sites, from 1 */
   unsigned site_count;
   const char *reason; /* of sched_interrupt */
+  unsigned serving;   /* things that a drain waits for */
+  bool drains, spared;
+  struct drained {
+    int status;
+    const char *reason;
+  } drained; /* what its end is to give sched_interrupt */
+  waitq drain_waiters;
+  void (*stop)(host *h); /* nobody new is accepted */
   void (*flush)(host *h);
   void (*leave)(host *h);
   lua_CFunction on_summon;
@@ -270,6 +279,7 @@ lua_Integer cancel_scope_overrun(lua_State *L, const task *t);
 void cancel_scope_forget(lua_State *L, const void *which);
 void cancel_scope_open(lua_State *L);
 int cancel_scope_timeout(lua_State *L); /* task.timeout */
+int cancel_scope_idle(lua_State *L);    /* task.idle */
 int cancel_scope_shield(lua_State *L);  /* task.shield */
 int cancel_scope_trial(lua_State *L);
 void cancel_scope_blame(lua_State *L, cancel_scope *f,
@@ -308,6 +318,11 @@ static inline void preempt_rest(host *h) {
 /* Did a signal come meanwhile that interrupts the running task?  Then push the
  * error that is to take the place of the one in hand. */
 bool preempt_overtakes(lua_State *L);
+
+/* Draining (drain.c), for Lua */
+int drain_serving(lua_State *L);
+int drain_draining(lua_State *L);
+int drain_wait(lua_State *L);
 
 /* Scopes (scope.c) */
 void scope_open(lua_State *L);

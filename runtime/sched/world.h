@@ -83,10 +83,11 @@ struct world {
 
   /* From bell() on any thread may ring(), until the host ends: soon rang(h) is
    * called from poll, or from hear, once for all that rang before.  preempt() also
-   * preempts what Lua runs in the host's thread (sched/task.h). */
+   * preempts what Lua runs in the host's thread (sched/task.h); gently: it ends no
+   * system call of what is served, which may go on (sched/drain.h). */
   int (*bell)(void *w, void (*rang)(struct host *h));
   void (*ring)(void *w);
-  void (*preempt)(void *w);
+  void (*preempt)(void *w, bool gently);
 
   /* A count of open descriptors, of the stats; -1 where the notion has no
    * meaning. */

@@ -64,6 +64,17 @@ typedef struct processes {
 
   int (*self)(host *h); /* the pid of this process */
 
+  /* Start this program anew, as a process to which all that listens here is handed:
+   * a byte comes from *ready, which is to be owned, when it serves that.  Then, well,
+   * this process takes no connection of what the other one has, and may end; or else
+   * that one is ended. */
+  int (*restart)(host *h, int *ready, int *pid);
+  void (*restarted)(int pid, bool well);
+
+  /* Another descriptor of one that this process was started with, which then is
+   * nobody's. */
+  int (*copy)(host *h, int fd);
+
   /* Start a command of the shell: its pid, or a negative errno.  With open, *f
    * is what it reads (writes) or what it writes, for the caller to fclose. */
   int (*shell)(host *h, const char *command);
@@ -79,5 +90,6 @@ typedef struct processes {
 void shell_replace(lua_State *L);
 
 int luaopen_neap_process_core(lua_State *L);
+int luaopen_neap_service_core(lua_State *L); /* service.c */
 
 #endif

@@ -20,6 +20,7 @@ static void check(const struct system *s) {
 
 int sys_open(lua_State *L) {
   host_module(L, "neap.process.core", luaopen_neap_process_core);
+  host_module(L, "neap.service.core", luaopen_neap_service_core);
   host_module(L, "neap.signal", luaopen_neap_signal);
   host_module(L, "neap.stdio", luaopen_neap_stdio);
   host_module(L, "neap.log.core", luaopen_neap_log_core);

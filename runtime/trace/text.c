@@ -220,6 +220,8 @@ static void put_who(tracer *t, const flow *f) {
 
 static void begin_line(tracer *t, const seen *x) {
   colour(t, DIM);
+  if (t->host->slot > 0)
+    put_format(t, "[%d] ", t->host->slot);
   put_head(t, x);
   colour(t, PLAIN);
   put_who(t, x->f);

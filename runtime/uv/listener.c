@@ -19,6 +19,7 @@
 #include "uv/backend.h"
 #include "uv/bound_path.h"
 #include "uv/datagram.h"
+#include "uv/holding.h"
 #include "uv/owned.h"
 #include "uv/socket.h"
 #include "uv/sockopt.h"
@@ -32,6 +33,7 @@ typedef struct acceptor {
   watch watch; /* first: it is how ready finds the acceptor */
   later later;
   bound_path path;
+  holding *holding;
   uint32_t turn; /* of the loop, of the last event */
   uint8_t limit; /* connections that it was good for */
   uint8_t left;  /* of these */
@@ -110,9 +112,25 @@ static listener *make(host *h, int fd, const sockspec *spec,
 }
 
 
+/* As it was left by who listened before. */
+static int take_over(int fd, const sockspec *spec, acceptor *a) {
+  a->lingers = true; /* perhaps */
+  for (unsigned i = 0; i < spec->option_count; i++)
+    option_set(fd, &spec->options[i], &a->lingers);
+  listen(fd, spec->backlog);
+  return fd;
+}
+
+
 int acceptor_listen(host *h, const sockspec *spec, listener **out) {
   acceptor a = {0};
-  int fd = socket_open(spec, true, &a.lingers);
+  int fd = holding_take(h, spec, &a.path);
+  if (fd >= 0) {
+    *out = make(h, take_over(fd, spec, &a), spec, &a);
+    acceptor_of(*out)->holding = holding_add(h, fd, spec);
+    return 0;
+  }
+  fd = socket_open(spec, true, &a.lingers);
   if (fd < 0)
     return fd;
   int status = bind_and_listen(fd, spec, &a);
@@ -122,6 +140,7 @@ int acceptor_listen(host *h, const sockspec *spec, listener **out) {
     return status;
   }
   *out = make(h, fd, spec, &a);
+  acceptor_of(*out)->holding = holding_add(h, fd, spec);
   return 0;
 }
 
@@ -136,6 +155,7 @@ int acceptor_adopt(host *h, int fd, listener **out) {
   };
   address_local(fd, &spec.addr);
   *out = make(h, fd, &spec, &a);
+  acceptor_of(*out)->holding = holding_add(h, fd, NULL);
   return 0;
 }
 
@@ -175,6 +195,9 @@ static int take(int fd, address *peer) {
 int acceptor_accept(listener *l, stream **out, datagram **message_socket) {
   acceptor *a = acceptor_of(l);
   address peer;
+  holding_serves(a->holding);
+  if (l->drains && holding_is_passed(a->holding))
+    return -EAGAIN; /* its queue is another's now */
   if (a->watch.events != 0 && a->left == 0)
     return -EAGAIN;
   int fd = take(a->watch.fd, &peer);
@@ -227,8 +250,11 @@ static void on_closed(later *x) {
 
 void acceptor_close(listener *l) {
   acceptor *a = listener_part(l);
+  if (holding_drop(a->holding))
+    watch_drop(loop_of(l->host), &a->watch);
+  else
+    bound_path_leave(&a->path, &l->addr);
   watch_forget(loop_of(l->host), &a->watch);
-  bound_path_leave(&a->path, &l->addr);
   owned_close(a->watch.fd, loop_of(l->host)->epoll);
   a->watch.fd = -1;
   round_later(l->host, &a->later, on_closed);

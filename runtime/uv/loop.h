@@ -14,6 +14,7 @@
 #define UV_LOOP_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <uv.h>
 
@@ -54,7 +55,9 @@ struct loop {
   unsigned threads; /* that run for this host */
   uv_async_t *bell; /* for other threads to ring; NULL: not hung */
   void (*rang)(host *h);
+  struct branch *branch;      /* station.h; NULL: it waits for no signals */
   pthread_t home;             /* the thread that hung it */
+  atomic_bool gently;         /* as it was preempted last */
   struct epoll_event *events; /* LOOP_BATCH of them */
   struct recv_ring
       *recv_ring; /* what messages are read into; NULL: not yet used */

@@ -20,6 +20,7 @@
 #include "net/round.h"
 #include "sched/world.h"
 #include "uv/clock.h"
+#include "uv/holding.h"
 #include "uv/timer.h"
 
 #define SECOND UINT64_C(1000000000)
@@ -151,6 +152,8 @@ void loop_load(void *w, struct load *out) {
 uint64_t loop_poll(void *w, uint64_t deadline) {
   loop *l = w;
   bool busy = round_end(l->host);
+  if (l->host->settled != NULL)
+    holding_look(l->host);
   uint64_t time = deadline == 0 ? clock_now(l) : 0;
   if (timers_call(l)) {
     round_run(l->host);

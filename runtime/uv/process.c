@@ -28,6 +28,8 @@
 #include "host/memory.h"
 #include "net/stream.h"
 #include "sched/world.h"
+#include "uv/children.h"
+#include "uv/holding.h"
 #include "uv/thread.h"
 #include "uv/world.h"
 
@@ -322,6 +324,9 @@ const processes uv_processes = {
     .kill = kill_child,
     .forget = forget,
     .self = self,
+    .restart = holding_restart,
+    .restarted = holding_restarted,
+    .copy = holding_copy,
     .shell = shell_start,
     .open = shell_open,
     .reap = shell_wait,

@@ -17,13 +17,6 @@ extern const struct system uv_system; /* uv/system.c */
  * last turn of libuv's loop, which frees them. */
 void children_close(loop *l);
 
-/* As fork(2), for a child that is to become another program. */
-int children_fork(void);
-
-/* Reap this child when it ends, whichever hosts there are by then, for nobody else
- * waits for it any more.  Where no thread can be had for that, nobody does. */
-void children_leave(int pid);
-
 /* Commands of the shell: uv/shell.c. */
 int shell_start(host *h, const char *command);
 int shell_open(host *h, const char *command, bool writes, FILE **f);

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "sched/task.h"
+#include "uv/children.h"
 #include "uv/process.h"
 
 

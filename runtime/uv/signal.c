@@ -1,10 +1,9 @@
 /*
 ** Signals, by handlers of our own.
 **
-** What a signal does is the process's, so this is the one place with state that is
-** not a host's: the station.  It belongs to one host at a time.  The handler only
-** sets the signal's bit and makes an eventfd readable; the loop then takes all bits
-** at once.  A burst so becomes one, and the last of it is never lost.
+** The handler only sets the signal's bit and makes an eventfd readable; the owner's
+** loop then takes all bits at once.  A burst so becomes one, and the last of it is
+** never lost.
 **
 ** A signal goes to each watch that wants it.  If there is none, SIGINT and
 ** SIGTERM cancel the host's root scope, and a second of them ends the process
@@ -35,40 +34,34 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "net/round.h"
+#include "sched/drain.h"
 #include "sched/task.h"
 #include "uv/nudge.h"
 #include "uv/process.h"
+#include "uv/station.h"
 #include "uv/terminal.h"
 #include "uv/world.h"
 
-enum { SIGNALS = 64 };
+enum { NANOSECONDS = 1000000000 };
 
-/* What the handler touches. */
-static atomic_uint_least64_t noted;  /* come, not delivered yet */
-static atomic_uint_least64_t ending; /* those that end the program */
-static atomic_bool asked;            /* one of them has come */
-static atomic_uint unheard;          /* SIGINTs since the last delivery */
-static atomic_int bell = -1;         /* the eventfd */
-static pthread_t keeper;             /* the owner's thread ... */
-static atomic_bool has_keeper;       /* if there is one */
+#ifndef sigev_notify_thread_id
+#define sigev_notify_thread_id _sigev_un._tid
+#endif
+
+/* What the handler touches besides. */
+static atomic_bool asked;      /* one that ends the program has come */
+static atomic_uint unheard;    /* SIGINTs since the last delivery */
+static atomic_int bell = -1;   /* the eventfd */
+static pthread_t keeper;       /* the owner's thread ... */
+static atomic_bool has_keeper; /* if there is one */
 static _Thread_local volatile sig_atomic_t quiet; /* a stream writes */
 static _Thread_local volatile sig_atomic_t home;  /* the owner's thread */
 
-/* Whose the station is; the rest of it is touched by that host only. */
-static _Atomic(host *) owner;
-
-static struct station {
-  watch watch; /* of the eventfd */
-  subscription *list;
-  uint64_t missed; /* came while nobody watched */
-  uint64_t ends;   /* SIGINT and SIGTERM, where they end the program */
-  uint64_t ours;   /* those that we have set */
-  uint64_t taken;  /* of these, those that a watch has wanted */
-  struct sigaction before[SIGNALS];
-} station;
+struct station station = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 
 /*
@@ -131,8 +124,10 @@ static void on_impatience(void) {
 
 /* Does it end what runs: the program, or at the prompt what that runs? */
 static bool interrupts(int n) {
-  return (atomic_load(&ending) & signal_bit(n)) != 0 ||
-         (n == SIGINT && sched_is_prompt(owner));
+  const host *h = station.owner;
+  bool drains = h->drain > 0 && sched_may_drain(h);
+  return ((atomic_load(&station.ending) & signal_bit(n)) != 0 && !drains) ||
+         (n == SIGINT && sched_is_prompt(h));
 }
 
 
@@ -160,24 +155,30 @@ static bool is_motion(int n, const siginfo_t *info) {
 }
 
 
-static void on_signal(int n, siginfo_t *info, void *context) {
-  int kept = errno;
+void station_ring(void) {
   uint64_t one = 1;
+  ssize_t told = write(atomic_load(&bell), &one, sizeof one);
+  (void)told; /* it fails only when it rings already, or no more */
+}
+
+
+void station_on_signal(int n, siginfo_t *info, void *context) {
+  int kept = errno;
   (void)context;
   if (is_motion(n, info) || is_forwarded(n, info)) /* neither sets errno */
     return;
-  bool ends = (atomic_load(&ending) & signal_bit(n)) != 0;
-  if (ends && atomic_exchange(&asked, true)) {
+  bool ends = (atomic_load(&station.ending) & signal_bit(n)) != 0;
+  bool late = info->si_code == SI_TIMER; /* see time_drain */
+  if (ends && !late && atomic_exchange(&asked, true)) {
     terminal_restore();
     die(n);
   }
-  atomic_fetch_or(&noted, signal_bit(n));
+  atomic_fetch_or(&station.noted, signal_bit(n));
   if (home && (n == SIGINT || n == SIGTERM || is_impatient(n, info)))
     nudge_press(interrupts(n));
-  if (home && n == SIGINT && sched_is_prompt(owner))
+  if (home && n == SIGINT && sched_is_prompt(station.owner))
     on_impatience();
-  ssize_t told = write(atomic_load(&bell), &one, sizeof one);
-  (void)told; /* it fails only when it rings already, or no more */
+  station_ring();
   errno = kept;
 }
 
@@ -191,7 +192,7 @@ static bool is_output_gone(void) {
 
 /* An ignored SIGPIPE would stay so in children; a handled one does not.  What
  * is raised here comes when the handler has returned. */
-static void on_pipe(int n, siginfo_t *info, void *context) {
+void station_on_pipe(int n, siginfo_t *info, void *context) {
   int kept = errno;
   (void)info, (void)context;
   if (!quiet && is_output_gone()) {
@@ -207,72 +208,71 @@ void signals_quiet(bool on) {
 }
 
 
-/* Set what a signal does; what it did before neap is kept. */
-static int set_action(int n, struct sigaction action) {
+int station_set_action(int n, struct sigaction action) {
   struct sigaction old;
   sigfillset(&action.sa_mask);
-  if (sigaction(n, &action, &old) < 0)
-    return -errno;
-  if ((station.ours & signal_bit(n)) == 0)
+  pthread_mutex_lock(&station.lock);
+  int status = sigaction(n, &action, &old) < 0 ? -errno : 0;
+  if (status == 0 && (station.ours & signal_bit(n)) == 0) {
     station.before[n - 1] = old;
-  station.ours |= signal_bit(n);
-  return 0;
+    station.ours |= signal_bit(n);
+  }
+  pthread_mutex_unlock(&station.lock);
+  return status;
 }
 
 
-typedef void handler(int n, siginfo_t *info, void *context);
-
-static int set(int n, handler *f) {
-  return set_action(n, (struct sigaction){.sa_sigaction = f,
-                                          .sa_flags = SA_RESTART | SA_SIGINFO});
+int station_set(int n, station_handler *f) {
+  return station_set_action(
+      n, (struct sigaction){.sa_sigaction = f,
+                            .sa_flags = SA_RESTART | SA_SIGINFO});
 }
 
 
-static uint64_t watched(void) {
-  uint64_t all = 0;
-  for (const subscription *w = station.list; w != NULL; w = w->next)
-    all |= w->wanted;
-  return all;
+/* When the drain takes too long the signal comes once more, which ends also what
+ * computes. */
+static bool time_drain(const host *h, int n) {
+  struct sigevent how = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = n};
+  struct itimerspec when = {
+      .it_value = {.tv_sec = (time_t)(h->drain / NANOSECONDS),
+                   .tv_nsec = (long)(h->drain % NANOSECONDS)}};
+  how.sigev_notify_thread_id = gettid();
+  station.timed = timer_create(CLOCK_MONOTONIC, &how, &station.drain) == 0;
+  return station.timed && timer_settime(station.drain, 0, &when, NULL) == 0;
 }
 
 
-static void update_ending(void) {
-  atomic_store(&ending, station.ends & ~watched());
-}
-
-
-static void deliver_unwatched(host *h, int n) {
-  if ((station.ends & signal_bit(n)) != 0)
-    sched_interrupt(h, -n, n == SIGINT ? "interrupted" : "terminated");
+static void deliver_end(host *h, int n) {
+  const char *reason = n == SIGINT ? "interrupted" : "terminated";
+  if (h->drain > 0 && sched_may_drain(h) && time_drain(h, n))
+    sched_drain(h, -n, reason);
   else
-    station.missed |= signal_bit(n);
+    sched_interrupt(h, -n, reason);
+}
+
+
+void station_unwatched(host *h, int n) {
+  if ((station.ends & signal_bit(n)) != 0)
+    deliver_end(h, n);
+  else
+    atomic_fetch_or(&station.missed, signal_bit(n));
 }
 
 
 static void deliver(host *h, int n) {
-  bool taken = n == SIGINT && sched_preempt_foreground(h);
-  if (taken)
-    return;
-  if (n == SIGATTACH) {
+  if (n == SIGINT && sched_preempt_foreground(h))
+    atomic_store(&asked, false);
+  else if (n == SIGATTACH)
     sched_summon(h);
-    return;
-  }
-  for (subscription *w = station.list; w != NULL; w = w->next) {
-    if ((w->wanted & signal_bit(n)) != 0) {
-      w->caught |= signal_bit(n);
-      wait_wake_all(&w->waiters, 0);
-      taken = true;
-    }
-  }
-  if (!taken)
-    deliver_unwatched(h, n);
+  else if (!station_offer(h, n))
+    station_unwatched(h, n);
   else if ((station.ends & signal_bit(n)) != 0)
     atomic_store(&asked, false);
 }
 
 
 static void deliver_all(host *h) {
-  uint64_t bits = atomic_exchange(&noted, 0);
+  uint64_t bits = atomic_exchange(&station.noted, 0);
   atomic_store(&unheard, 0);
   for (int n = 1; bits != 0 && n <= SIGNALS; n++)
     if ((bits & signal_bit(n)) != 0)
@@ -285,15 +285,17 @@ static void on_bell(watch *w, uint32_t events) {
   (void)events;
   if (read(w->fd, &count, sizeof count) < 0)
     return;
-  sched_heard(owner);
-  deliver_all(owner);
-  round_run(owner);
+  sched_heard(station.owner);
+  deliver_all(station.owner);
+  round_run(station.owner);
 }
 
 
 void signals_hear(host *h) {
-  if (owner == h)
+  if (station.owner == h)
     deliver_all(h);
+  else
+    station_hear(h);
 }
 
 
@@ -311,9 +313,9 @@ static int hang_bell(host *h) {
 }
 
 
-static int station_open(host *h) {
+int station_open(host *h) {
   host *before = NULL;
-  if (!atomic_compare_exchange_strong(&owner, &before, h))
+  if (!atomic_compare_exchange_strong(&station.owner, &before, h))
     return before == h ? 0 : -EBUSY;
   int status = hang_bell(h);
   home = status == 0;
@@ -322,14 +324,21 @@ static int station_open(host *h) {
   keeper = pthread_self();
   atomic_store(&has_keeper, home);
   if (status < 0)
-    atomic_store(&owner, NULL);
+    atomic_store(&station.owner, NULL);
   return status;
+}
+
+
+void station_give_back(void) {
+  for (int n = 1; n <= SIGNALS; n++)
+    if ((station.ours & signal_bit(n)) != 0)
+      sigaction(n, &station.before[n - 1], NULL);
 }
 
 
 /* One that came behind the last task, while what was printed went out. */
 static void die_late(host *h) {
-  uint64_t late = atomic_load(&noted) & atomic_load(&ending);
+  uint64_t late = atomic_load(&station.noted) & atomic_load(&station.ending);
   for (int n = 1; late != 0 && n <= SIGNALS; n++)
     if ((late & signal_bit(n)) != 0)
       h->exit_status = -n;
@@ -339,39 +348,49 @@ static void die_late(host *h) {
 /* What a script has taken may come until the process has ended, and must not end
  * it before. */
 void signals_close(host *h) {
-  if (owner != h)
+  if (station.owner != h) {
+    station_leave(h);
     return;
+  }
   uint64_t given_back = station.ours & ~station.taken;
   die_late(h);
+  if (station.timed)
+    timer_delete(station.drain);
   for (int n = 1; n <= SIGNALS; n++)
     if ((given_back & signal_bit(n)) != 0)
       sigaction(n, &station.before[n - 1], NULL);
   atomic_store(&bell, -1);
-  atomic_store(&ending, 0);
-  atomic_store(&noted, 0);
+  atomic_store(&station.ending, 0);
+  atomic_store(&station.noted, 0);
+  atomic_store(&station.missed, 0);
   atomic_store(&asked, false);
   watch_drop(loop_of(h), &station.watch);
   close(station.watch.fd);
-  memset(&station, 0, sizeof station);
+  station.own = (branch){0};
+  station.ends = 0;
+  station.ours = station.taken = 0;
+  station.timed = false;
   home = 0;
   atomic_store(&has_keeper, false);
-  atomic_store(&owner, NULL);
+  atomic_store(&station.owner, NULL);
 }
 
 
-/* What it did before neap began.  Where it was ignored (nohup, a shell's
- * background job) who started neap wants that. */
-static bool is_ignored(int n) {
-  struct sigaction now = station.before[n - 1];
+bool station_is_ignored(int n) {
+  struct sigaction now;
+  pthread_mutex_lock(&station.lock);
   bool ours = (station.ours & signal_bit(n)) != 0;
+  if (ours)
+    now = station.before[n - 1];
+  pthread_mutex_unlock(&station.lock);
   return (ours || sigaction(n, NULL, &now) == 0) && now.sa_handler == SIG_IGN;
 }
 
 
 /* Unless it is ignored: to find that out and to set it is one system call. */
-static int catch_first(int n, handler *f) {
-  int status = set(n, f);
-  if (status == 0 && is_ignored(n))
+static int catch_first(int n, station_handler *f) {
+  int status = station_set(n, f);
+  if (status == 0 && station_is_ignored(n))
     sigaction(n, &station.before[n - 1], NULL);
   return status;
 }
@@ -379,7 +398,7 @@ static int catch_first(int n, handler *f) {
 
 int uv_world_attach(host *h) {
   int status = station_open(h);
-  return status < 0 ? status : set(SIGATTACH, on_signal);
+  return status < 0 ? status : station_set(SIGATTACH, station_on_signal);
 }
 
 
@@ -398,103 +417,14 @@ int uv_world_signals(host *h) {
   if (status == 0)
     status = atexit(on_exit_of_process) == 0 ? 0 : -ENOMEM;
   if (status == 0)
-    status = catch_first(SIGPIPE, on_pipe);
+    status = catch_first(SIGPIPE, station_on_pipe);
   for (size_t i = 0; i < sizeof ends / sizeof *ends && status == 0; i++) {
-    atomic_fetch_or(&ending, signal_bit(ends[i]));
-    status = catch_first(ends[i], on_signal);
-    if (!is_ignored(ends[i]))
+    atomic_fetch_or(&station.ending, signal_bit(ends[i]));
+    status = catch_first(ends[i], station_on_signal);
+    if (!station_is_ignored(ends[i]))
       station.ends |= signal_bit(ends[i]);
   }
-  update_ending();
+  station_update_ending();
   unblock_all();
   return status;
-}
-
-
-/* Handle all the wanted; what did not work is undone by nobody: a handler that
- * nobody needs only notes. */
-static int handle(uint64_t wanted) {
-  int status = 0;
-  for (int n = 1; n <= SIGNALS && status == 0; n++)
-    if ((wanted & signal_bit(n)) != 0)
-      status = set(n, on_signal);
-  return status;
-}
-
-
-int signals_watch(host *h, subscription *w) {
-  int status = station_open(h);
-  if (status == 0)
-    status = handle(w->wanted);
-  if (status < 0)
-    return status;
-  w->next = station.list;
-  station.list = w;
-  station.taken |= w->wanted;
-  update_ending();
-  return 0;
-}
-
-
-void signals_unwatch(host *h, subscription *w) {
-  subscription **at = &station.list;
-  if (owner != h)
-    return;
-  while (*at != NULL && *at != w)
-    at = &(*at)->next;
-  if (*at == NULL)
-    return;
-  *at = w->next;
-  update_ending();
-  uint64_t left = w->caught & ~watched();
-  w->caught = 0;
-  for (int n = 1; left != 0 && n <= SIGNALS; n++)
-    if ((left & signal_bit(n)) != 0)
-      deliver_unwatched(h, n);
-}
-
-
-int signals_missed(host *h, uint64_t wanted) {
-  uint64_t found = owner == h ? station.missed & wanted : 0;
-  for (int n = 1; found != 0 && n <= SIGNALS; n++) {
-    if ((found & signal_bit(n)) != 0) {
-      station.missed &= ~signal_bit(n);
-      return n;
-    }
-  }
-  return 0;
-}
-
-
-int signals_dispose(host *h, int n, bool ignore) {
-  int status = station_open(h);
-  if (status < 0)
-    return status;
-  if ((watched() & signal_bit(n)) != 0)
-    return -EBUSY;
-  ignore = ignore || is_ignored(n);
-  bool ends = !ignore && (n == SIGINT || n == SIGTERM);
-  if (ends)
-    status = set(n, on_signal);
-  else if (!ignore && n == SIGPIPE)
-    status = set(n, on_pipe);
-  else
-    status = set_action(
-        n, (struct sigaction){.sa_handler = ignore ? SIG_IGN : SIG_DFL});
-  if (status < 0)
-    return status;
-  atomic_fetch_and(&noted, ~signal_bit(n));
-  station.missed &= ~signal_bit(n);
-  station.taken &= ~signal_bit(n);
-  station.ends &= ~signal_bit(n);
-  if (ends)
-    station.ends |= signal_bit(n);
-  update_ending();
-  return 0;
-}
-
-
-int signals_raise(host *h, int n) {
-  (void)h;
-  return kill(getpid(), n) < 0 ? -errno : 0;
 }

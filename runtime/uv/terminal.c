@@ -369,9 +369,10 @@ static void sweep(host *h, const char *path) {
     return;
   }
   for (const struct dirent *e; (e = readdir(d)) != NULL;) {
-    int pid = 0, n = 0;
-    if (sscanf(e->d_name, "%d.sock%n", &pid, &n) == 1 && n > 0 &&
-        e->d_name[n] == '\0' && !alive(h, pid))
+    int pid = 0, worker, n = 0;
+    if (sscanf(e->d_name, "%d.sock%n", &pid, &n) != 1 || n == 0)
+      sscanf(e->d_name, "%d.%d.sock%n", &pid, &worker, &n);
+    if (n > 0 && e->d_name[n] == '\0' && !alive(h, pid))
       unlinkat(dirfd(d), e->d_name, 0);
   }
   closedir(d);

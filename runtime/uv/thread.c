@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "host/memory.h"
+#include "sched/drain.h"
 #include "sched/task.h"
 #include "sched/world.h"
 #include "uv/nudge.h"
@@ -102,10 +103,15 @@ int thread_detach(void *(*run)(void *), void *arg) {
 #define SIGPREEMPT (SIGRTMIN + 8)
 
 
+static _Thread_local loop *volatile own;
+
 static void on_preempt(int n) {
   int kept = errno;
+  const loop *l = own;
   (void)n;
-  nudge_press(true);
+  bool spares =
+      l != NULL && atomic_load(&l->gently) && sched_may_drain(l->host);
+  nudge_press(!spares);
   errno = kept;
 }
 
@@ -150,6 +156,7 @@ int thread_bell(void *w, void (*rang)(host *h)) {
   l->rang = rang;
   l->bell = bell;
   l->home = pthread_self();
+  own = l;
   nudge_home(l->host);
   loop_touch(l);
   return 0;
@@ -163,8 +170,9 @@ void thread_ring(void *w) {
 
 /* In this order, what was waiting hears the ring before anything runs that the
  * signal would have looked at. */
-void thread_preempt(void *w) {
+void thread_preempt(void *w, bool gently) {
   loop *l = w;
+  atomic_store(&l->gently, gently);
   pthread_kill(l->home, SIGPREEMPT);
   thread_ring(l);
 }
@@ -173,6 +181,7 @@ void thread_preempt(void *w) {
 void thread_close(loop *l) {
   if (l->bell == NULL)
     return;
+  own = NULL;
   uv_close((uv_handle_t *)l->bell, on_bell_closed);
   l->bell = NULL;
 }

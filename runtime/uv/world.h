@@ -31,6 +31,10 @@ _Noreturn void uv_world_exit(int status, bool now);
  * blocked are so no more.  One host in a process at a time. */
 int uv_world_signals(host *h);
 
+/* Take over what a process that started this one anew has left it (process.restart):
+ * this host is the one that settles, host.settled. */
+void uv_world_inherit(host *h);
+
 /* Let SIGATTACH summon (sched/task.h): another process asks for a place to
  * attach to. */
 int uv_world_attach(host *h);

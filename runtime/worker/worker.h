@@ -43,6 +43,7 @@ int workers_bell(host *h);
 const host *worker_parent(const worker *w);
 enum worker_kind worker_kind(const worker *w);
 const char *worker_name(const worker *w);
+/* Of a program it is the number of those that were in its place before, as text. */
 const char *worker_code(const worker *w, size_t *n);
 
 /* Replace the program on top by a function that keeps its results, and push

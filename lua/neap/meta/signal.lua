@@ -10,7 +10,9 @@
 --- default would often be to end the process), and one that comes while no task
 --- waits is kept for the next `wait` or `each`. `default` undoes this.
 ---
---- SIGINT and SIGTERM end a neap program: they cancel its root scope (a task that
+--- SIGINT and SIGTERM end a neap program. One that serves (`listener:serve`) drains first:
+--- nobody new is accepted, and what is served may end, for 5 seconds or
+--- `--drain=SECONDS` (see `task.idle`). Then, and otherwise at once, they cancel its root scope (a task that
 --- computes and does not wait is interrupted where it is, once; a call that blocks
 --- all of neap, such as `io.read` or `os.execute`, gives up, and raises that instead
 --- of its result), and the second one ends the process at once, also where nothing can

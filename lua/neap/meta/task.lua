@@ -92,6 +92,51 @@ function task.yield() end
 ---@return any ...  what `f` returned; nil and an error when the time was up
 function task.timeout(seconds, f, ...) end
 
+--- Call a function that waits for nothing in particular, such as the next request of a
+--- client that keeps its connection: when the program drains, what waits in it is ended, as
+--- by a timeout, and while it drains only what is there is taken.
+---
+--- A program drains behind its first SIGTERM or SIGINT, while `serve` has connections:
+--- nobody new is accepted, and the handlers go on until they have ended, for 5 seconds at
+--- most (`neap --drain=SECONDS`). Then all is cancelled; a second signal ends the process at
+--- once.
+---
+--- ```lua
+--- local net = require "neap.net"
+--- local task = require "neap.task"
+---
+--- local function handler(stream)
+---   local line = stream:read "l" -- who has just come has something to say
+---   while line do
+---     stream:write(line:upper(), "\n")
+---     line = task.idle(stream.read, stream, "l")
+---   end
+--- end
+---
+--- local a, b = net.socketpair()
+--- a:write "one\ntwo\n"
+--- a:shutdown()
+--- handler(b)
+--- b:close()
+--- print(a:read("l", "l"))  --> ONE TWO
+--- ```
+---@async
+---@param f fun(...): any
+---@param ... any  its arguments
+---@return any ...  what `f` returned; nil and an error (ECANCELED) when the program drains
+function task.idle(f, ...) end
+
+--- Does the program drain? A handler that sees so says goodbye soon: an HTTP server
+--- answers with `Connection: close`. See `task.idle`.
+---
+--- ```lua
+--- local task = require "neap.task"
+---
+--- print(task.draining())  --> false
+--- ```
+---@return boolean draining
+function task.draining() end
+
 --- Call a function that no cancelling and no timeout from outside interrupts:
 --- for what must be done to the end, such as a farewell in a `__close` that waits
 --- for the peer's answer. What was asked for meanwhile comes at the next wait behind it,

@@ -3,7 +3,8 @@
 --- A process opens its place, a unix socket that is this user's alone, when it is
 --- knocked at by a signal, and closes it when nobody has been there for a while. So
 --- a program that nobody looks into has no socket, no file and no task for it. What
---- serves it is a daemon: nothing waits for it.
+--- serves it is a daemon: nothing waits for it. The knock is for the main thread, which
+--- passes it on: each worker opens a place of its own.
 
 local core = require "neap.repl.core"
 local harmless = require "neap.host".harmless
@@ -13,6 +14,7 @@ local tasks = require "neap.prompt.core"
 local trace = require "neap.trace.core"
 local time = require "neap.time"
 local wire = require "neap.repl.wire"
+local workers = require "neap.worker.core"
 
 local format = string.format
 
@@ -42,8 +44,9 @@ local function folders(uid, runtime)
   return found
 end
 
-local function path_in(folder, pid)
-  return format("%s/%d.sock", folder, pid)
+--- id: of a worker; 0 for the main thread.
+local function path_in(folder, pid, id)
+  return id == 0 and format("%s/%d.sock", folder, pid) or format("%s/%d.%d.sock", folder, pid, id)
 end
 
 local function listen_in(base, below)
@@ -52,7 +55,8 @@ local function listen_in(base, below)
     return nil, err
   end
   core.sweep(folder)
-  return net.listen("unix:" .. path_in(folder, core.pid()), {mode = tonumber("600", 8), unlink_stale = true})
+  local path = path_in(folder, core.pid(), (workers.self()))
+  return net.listen("unix:" .. path, {mode = tonumber("600", 8), unlink_stale = true})
 end
 
 local function listen()
@@ -96,7 +100,7 @@ local function receive(stream)
   end
   local Session = require "neap.repl.session"
   local session = Session.new {stream = stream, remote = true, now = time.now}
-  session:send {kind = "welcome", pid = core.pid(), script = program()}
+  session:send {kind = "welcome", pid = core.pid(), script = program(), workers = workers.ids()}
   session:serve()
 end
 
@@ -117,8 +121,13 @@ local function keep_open()
   until not stream and not place.knocked and place.visitors == 0
 end
 
---- Somebody knocked. Called from the loop, in no task.
+--- Somebody knocked. Called from the loop, in no task. A worker that drains leaves its
+--- place to its successor.
 function attach.summoned()
+  workers.summon()
+  if workers.self() > 0 and task.draining() then
+    return
+  end
   place.knocked = true
   if not place.task or place.task.status ~= "waiting" and place.task.status ~= "ready" then
     place.task = tasks.daemon(pcall, keep_open)
@@ -136,7 +145,7 @@ local function fail(...)
 end
 
 local function wrong(word)
-  io.stderr:write(format("usage: neap %s PID|PATH\n", word))
+  io.stderr:write(format("usage: neap %s PID[/WORKER]|PATH\n", word))
   os.exit(2)
 end
 
@@ -179,16 +188,16 @@ end
 
 --- Connect to the owner's place in one of these folders; nil, and what is wrong with
 --- each of those that are not the owner's alone.
-local function try(found, pid, owner)
+local function try(found, pid, id, owner)
   local refused = {}
   for _, folder in ipairs(found) do
     local ok, err = core.is_private(folder, owner)
-    local stream = ok and net.connect("unix:" .. path_in(folder, pid))
+    local stream = ok and net.connect("unix:" .. path_in(folder, pid, id))
     if stream and is_served_by(stream, owner) then
       return stream
     elseif stream then
       stream:close()
-      refused[#refused + 1] = path_in(folder, pid) .. " is another user's"
+      refused[#refused + 1] = path_in(folder, pid, id) .. " is another user's"
     elseif not ok and err.code ~= "ENOENT" then
       refused[#refused + 1] = exposed(folder, owner)
     end
@@ -207,7 +216,7 @@ end
 
 --- A place may be about to close: knock again from time to time. One that is in
 --- others' hands is no place; there may be a good one besides, a little later.
-local function visit(pid)
+local function visit(pid, id)
   local owner = owner_of(pid)
   local found = folders_of(pid, owner)
   local began = time.now()
@@ -218,7 +227,7 @@ local function visit(pid)
       knock(pid)
       next_knock = next_knock + 1
     end
-    local stream, refused = try(found, pid, owner)
+    local stream, refused = try(found, pid, id, owner)
     if stream then
       return stream
     elseif #refused == #found or #refused > 0 and waited > DOUBT then
@@ -226,7 +235,10 @@ local function visit(pid)
     end
     task.sleep(0.005)
   until waited > PATIENCE
-  fail("process %d does not answer: perhaps it is busy", pid)
+  if id == 0 then
+    fail("process %d does not answer: perhaps it is busy", pid)
+  end
+  fail("worker %d of process %d does not answer: perhaps it is busy, or there is none", id, pid)
 end
 
 --- A place by its path: this user's. Root may name another's, too, if it is in a folder
@@ -250,11 +262,12 @@ end
 
 --- The stream to a process, and its greeting.
 local function reach(word, where)
-  local pid = where and math.tointeger(tonumber(where))
+  local pid, id = string.match(where or "", "^(%d+)/?(%d*)$")
+  pid, id = math.tointeger(tonumber(pid)), math.tointeger(tonumber(id)) or 0
   if not pid and (where or "") == "" then
     wrong(word)
   end
-  local stream = pid and visit(pid) or visit_path(where)
+  local stream = pid and visit(pid, id) or visit_path(where)
   local welcome = wire.receive(stream)
   if not welcome or welcome.kind ~= "welcome" then
     fail("process %s does not let this user in", where)
@@ -322,16 +335,32 @@ function attach.attach(where)
   end
 end
 
+--- One text, in the main thread and in each worker of the process; of one place only
+--- where it is named.
+local function everywhere(word, where)
+  local stream, pid, welcome = reach(word, where)
+  local ids = welcome.workers or {}
+  once(":" .. word, stream, pid)
+  if string.find(where, "/", 1, true) then
+    return
+  end
+  table.sort(ids)
+  for _, id in ipairs(ids) do
+    io.stdout:write(format("worker %d:\n", id))
+    once(":" .. word, (reach(word, format("%d/%d", pid, id))))
+  end
+end
+
 --- `neap ps`
 ---@async
 function attach.ps(where)
-  once(":ps", reach("ps", where))
+  everywhere("ps", where)
 end
 
 --- `neap socks`
 ---@async
 function attach.socks(where)
-  once(":socks", reach("socks", where))
+  everywhere("socks", where)
 end
 
 return attach

@@ -1,0 +1,494 @@
+#include "uv/holding.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "host/memory.h"
+#include "uv/children.h"
+#include "uv/owned.h"
+#include "uv/sockopt.h"
+#include "uv/station.h"
+#include "uv/world.h"
+
+#define VARIABLE "NEAP_HOLDINGS"
+
+enum { MADE = -1, COPY = -2 };
+
+/* How a socket is known again. */
+typedef struct key {
+  int slot, type, protocol;
+  int number; /* of a descriptor that somebody else made; or these */
+  address asked;
+} key;
+
+struct holding {
+  holding *next;
+  key key;
+  int fd;
+  const host *host;   /* NULL: the predecessor's process had it */
+  holding *successor; /* in this process, which has a copy */
+  bool came;          /* it is a predecessor's */
+  bool serves;
+  atomic_bool passed;
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static holding *all; /* under the lock, in the order of their making */
+static atomic_bool restarting; /* there is a successor, or will be */
+static int predecessor = -1;   /* the pipe to it */
+
+
+static key key_of(const host *h, const sockspec *spec, int fd) {
+  key k = {.slot = h->slot, .number = MADE};
+  if (spec == NULL) {
+    k.number = fd;
+    return k;
+  }
+  k.type = spec->type;
+  k.protocol = spec->protocol;
+  k.asked = spec->addr;
+  return k;
+}
+
+
+static bool is_same(const key *a, const key *b) {
+  return a->slot == b->slot && a->number == b->number && a->type == b->type &&
+         a->protocol == b->protocol && a->asked.length == b->asked.length &&
+         memcmp(&a->asked.u, &b->asked.u, a->asked.length) == 0;
+}
+
+
+static void put(holding *x) {
+  holding **at = &all;
+  while (*at != NULL)
+    at = &(*at)->next;
+  *at = x;
+}
+
+
+static void cut(const holding *x) {
+  holding **at = &all;
+  while (*at != x)
+    at = &(*at)->next;
+  *at = x->next;
+}
+
+
+/* May this host have it?  That of another worker only in whose place it is. */
+static bool is_due(const holding *x, const host *h) {
+  if (x->host == NULL)
+    return x->key.slot == h->slot;
+  return h->slot > 0 && x->host != h && x->key.slot == h->slot &&
+         x->successor == NULL;
+}
+
+
+/*
+** Taking
+*/
+
+/* The file of a unix socket goes along. */
+static void take_path(const key *k, bound_path *path) {
+  struct stat st;
+  const struct sockaddr_un *un = &k->asked.u.un;
+  bool has_file = k->asked.u.any.sa_family == AF_UNIX &&
+                  k->asked.length > offsetof(struct sockaddr_un, sun_path) &&
+                  un->sun_path[0] != '\0';
+  if (has_file && lstat(un->sun_path, &st) == 0)
+    *path = (bound_path){st.st_dev, st.st_ino, true};
+}
+
+
+static holding *find(const host *h, const key *k) {
+  holding *x = all;
+  while (x != NULL && !(is_due(x, h) && is_same(&x->key, k)))
+    x = x->next;
+  return x;
+}
+
+
+/* What this host is to have is noted at once: holding_add makes it whole. */
+static int take(holding *x, host *h) {
+  if (x->host == NULL) {
+    x->host = h;
+    return x->fd;
+  }
+  int fd = fcntl(x->fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+  if (fd < 0)
+    return -errno;
+  holding *mine = memory_new(sizeof *mine);
+  *mine = (holding){.key = x->key, .fd = fd, .host = h, .came = true};
+  x->successor = mine;
+  atomic_store(&x->passed, true);
+  put(mine);
+  return fd;
+}
+
+
+int holding_take(host *h, const sockspec *spec, bound_path *path) {
+  key k = key_of(h, spec, -1);
+  pthread_mutex_lock(&lock);
+  holding *x = all != NULL ? find(h, &k) : NULL;
+  int fd = x != NULL ? take(x, h) : -ENOENT;
+  pthread_mutex_unlock(&lock);
+  if (fd >= 0)
+    take_path(&k, path);
+  return fd;
+}
+
+
+static holding *find_taken(const host *h, int fd) {
+  holding *x = all;
+  while (x != NULL && (x->host != h || x->fd != fd))
+    x = x->next;
+  return x;
+}
+
+
+holding *holding_add(host *h, int fd, const sockspec *spec) {
+  pthread_mutex_lock(&lock);
+  holding *x = find_taken(h, fd);
+  if (x == NULL) {
+    x = memory_new(sizeof *x);
+    *x = (holding){.key = key_of(h, spec, fd), .fd = fd, .host = h};
+    put(x);
+  }
+  pthread_mutex_unlock(&lock);
+  return x;
+}
+
+
+/* A successor that goes away gives the socket back. */
+static void forget(const holding *x) {
+  for (holding *y = all; y != NULL; y = y->next) {
+    if (y->successor == x) {
+      y->successor = NULL;
+      atomic_store(&y->passed, false);
+    }
+  }
+}
+
+
+bool holding_drop(holding *x) {
+  pthread_mutex_lock(&lock);
+  bool is_passed = holding_is_passed(x);
+  cut(x);
+  forget(x);
+  pthread_mutex_unlock(&lock);
+  free(x);
+  return is_passed;
+}
+
+
+void holding_serves(holding *x) {
+  if (x->serves)
+    return;
+  pthread_mutex_lock(&lock);
+  x->serves = true;
+  pthread_mutex_unlock(&lock);
+}
+
+
+bool holding_is_passed(const holding *x) {
+  return atomic_load(&x->passed);
+}
+
+
+/*
+** Settling
+*/
+
+/* Without a slot it is the whole process that settles. */
+static bool is_settled(const host *h) {
+  for (const holding *x = all; x != NULL; x = x->next) {
+    bool mine = h->slot == 0 || x->host == h;
+    bool lacks = h->slot == 0 ? x->host == NULL : is_due(x, h);
+    if (lacks || (mine && x->came && !x->serves))
+      return false;
+  }
+  return true;
+}
+
+
+void holding_look(host *h) {
+  pthread_mutex_lock(&lock);
+  bool settled = is_settled(h);
+  pthread_mutex_unlock(&lock);
+  void (*call)(host * h) = h->settled;
+  if (!settled)
+    return;
+  h->settled = NULL;
+  call(h);
+}
+
+
+/* What it has left of its predecessor's by then it does not want. */
+static void tell_predecessor(host *h) {
+  (void)h;
+  pthread_mutex_lock(&lock);
+  for (holding *x = all, *next; x != NULL; x = next) {
+    next = x->next;
+    if (x->host == NULL) {
+      cut(x);
+      close(x->fd);
+      free(x);
+    }
+  }
+  pthread_mutex_unlock(&lock);
+  ssize_t told = write(predecessor, "1", 1);
+  (void)told; /* it has gone */
+  close(predecessor);
+  predecessor = -1;
+}
+
+
+/*
+** Handing on to another process, by a variable of the environment: "pid pipe", and
+** for each socket " fd,slot,type,protocol,number,hexadecimal address"
+*/
+
+enum { TEXT = 64 + 2 * sizeof(address) };
+
+
+static size_t print(char *at, const holding *x) {
+  const unsigned char *bytes = (const void *)&x->key.asked.u;
+  int n = sprintf(at, " %d,%d,%d,%d,%d,", x->fd, x->key.slot, x->key.type,
+                  x->key.protocol, x->key.number);
+  for (socklen_t i = 0; i < x->key.asked.length; i++)
+    n += sprintf(at + n, "%02x", bytes[i]);
+  return (size_t)n;
+}
+
+
+static bool goes_on(const holding *x) {
+  return x->host != NULL && x->successor == NULL && x->key.number != COPY;
+}
+
+
+/* malloc'ed.  *fds ends with -1. */
+static char *describe(int pipe, int **fds) {
+  size_t count = 1, n = 0;
+  for (const holding *x = all; x != NULL; x = x->next)
+    count++;
+  char *text = memory_grow(NULL, count * TEXT);
+  *fds = memory_grow(NULL, (count + 1) * sizeof **fds);
+  size_t at = (size_t)sprintf(text, VARIABLE "=%d %d", (int)getpid(), pipe);
+  (*fds)[n++] = pipe;
+  for (const holding *x = all; x != NULL; x = x->next) {
+    if (goes_on(x)) {
+      at += print(text + at, x);
+      (*fds)[n++] = x->fd;
+    }
+  }
+  (*fds)[n] = -1;
+  return text;
+}
+
+
+static bool parse(const char *text, key *k, int *fd, int *used) {
+  unsigned char *bytes = (void *)&k->asked.u;
+  int n = 0;
+  *k = (key){0};
+  if (sscanf(text, " %d,%d,%d,%d,%d,%n", fd, &k->slot, &k->type, &k->protocol,
+             &k->number, &n) != 5)
+    return false;
+  for (unsigned byte; k->asked.length < sizeof k->asked.u &&
+                      sscanf(text + n, "%2x", &byte) == 1 && text[n] != ' ';
+       n += 2)
+    bytes[k->asked.length++] = (unsigned char)byte;
+  *used = n;
+  return true;
+}
+
+
+/* It keeps its number, and is nobody's until it is asked for: but what came as a
+ * number is asked for by that. */
+static void inherit_one(const key *k, int fd) {
+  int flags = fcntl(fd, F_GETFD);
+  if (flags < 0 || option_int(fd, SOL_SOCKET, SO_ACCEPTCONN) != 1)
+    return;
+  fcntl(fd, F_SETFD, FD_CLOEXEC);
+  if (k->number >= 0)
+    return;
+  holding *x = memory_new(sizeof *x);
+  *x = (holding){.key = *k, .fd = fd, .came = true};
+  put(x);
+}
+
+
+/* Who is named by number, such as the manager's descriptors, is this process now. */
+static void be(const char *variable) {
+  char pid[16];
+  snprintf(pid, sizeof pid, "%d", (int)getpid());
+  if (getenv(variable) != NULL)
+    setenv(variable, pid, 1);
+}
+
+
+void uv_world_inherit(host *h) {
+  const char *text = getenv(VARIABLE);
+  int parent, pipe, n = 0, fd;
+  if (text == NULL)
+    return;
+  if (sscanf(text, "%d %d%n", &parent, &pipe, &n) == 2 && parent == getppid()) {
+    key k;
+    text += n;
+    while (parse(text, &k, &fd, &n)) {
+      inherit_one(&k, fd);
+      text += n;
+    }
+    fcntl(pipe, F_SETFD, FD_CLOEXEC);
+    predecessor = pipe;
+    h->settled = tell_predecessor;
+    be("LISTEN_PID");
+    be("WATCHDOG_PID");
+  }
+  unsetenv(VARIABLE);
+}
+
+
+void holding_restarted(int pid, bool well) {
+  if (!well)
+    kill(pid, SIGTERM);
+  atomic_store(&restarting, well);
+  pthread_mutex_lock(&lock);
+  for (holding *x = all; x != NULL; x = x->next)
+    atomic_store(&x->passed, well || x->successor != NULL);
+  pthread_mutex_unlock(&lock);
+}
+
+
+/*
+** Copies of what the service's manager has made
+*/
+
+static const host nobody;
+
+
+static void note(const host *h, int fd, int number) {
+  holding *x = memory_new(sizeof *x);
+  *x = (holding){.key = {.number = number}, .fd = fd, .host = h};
+  put(x);
+}
+
+
+/* A successor gets the one of that number, and makes copies by itself. */
+static void note_copy(host *h, int fd, int mine) {
+  pthread_mutex_lock(&lock);
+  if (find_taken(&nobody, fd) == NULL)
+    note(&nobody, fd, fd);
+  if (option_int(mine, SOL_SOCKET, SO_ACCEPTCONN) == 1)
+    note(h, mine, COPY);
+  pthread_mutex_unlock(&lock);
+}
+
+
+int holding_copy(host *h, int fd) {
+  if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+    return -errno;
+  int mine = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+  if (mine < 0)
+    return -errno;
+  owned_add(fd);
+  note_copy(h, fd, mine);
+  return mine;
+}
+
+
+/*
+** Starting
+*/
+
+/* Of this program, also where the file was replaced; NULL: by its name. */
+static const char *own_path(const char *name, char *buffer, size_t size) {
+  static const char gone[] = " (deleted)";
+  if (name[0] == '/')
+    return name;
+  ssize_t n = readlink("/proc/self/exe", buffer, size - 1);
+  if (n <= 0)
+    return name;
+  buffer[n] = '\0';
+  size_t tail = sizeof gone - 1;
+  if ((size_t)n > tail && strcmp(buffer + n - tail, gone) == 0)
+    buffer[(size_t)n - tail] = '\0';
+  return buffer;
+}
+
+
+static char **environment(char *own) {
+  size_t n = 0;
+  while (environ[n] != NULL)
+    n++;
+  char **all_of = memory_grow(NULL, (n + 2) * sizeof *all_of);
+  memcpy(all_of, environ, n * sizeof *all_of);
+  all_of[n] = own;
+  all_of[n + 1] = NULL;
+  return all_of;
+}
+
+
+/* In the child: nothing that takes a lock. */
+static _Noreturn void become(const char *path, char **argv, char **env,
+                             const int *fds) {
+  sigset_t none;
+  station_give_back();
+  for (; *fds >= 0; fds++)
+    fcntl(*fds, F_SETFD, 0);
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, NULL);
+  execvpe(path, argv, env);
+  _exit(127);
+}
+
+
+static int start(host *h, int pipe) {
+  char buffer[PATH_MAX];
+  int *fds;
+  const char *path = own_path(h->argv[0], buffer, sizeof buffer);
+  pthread_mutex_lock(&lock);
+  char *own = describe(pipe, &fds);
+  char **env = environment(own);
+  sigset_t every, before;
+  sigfillset(&every);
+  pthread_sigmask(SIG_SETMASK, &every, &before);
+  pid_t pid = children_fork();
+  if (pid == 0)
+    become(path, h->argv, env, fds);
+  int status = pid < 0 ? -errno : (int)pid;
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  pthread_mutex_unlock(&lock);
+  free(own);
+  free(env);
+  free(fds);
+  return status;
+}
+
+
+int holding_restart(host *h, int *ready, int *pid) {
+  int ends[2];
+  if (h->argv == NULL)
+    return -ENOTSUP;
+  if (atomic_exchange(&restarting, true))
+    return -EALREADY;
+  *pid = pipe2(ends, O_CLOEXEC) < 0 ? -errno : 0;
+  if (*pid == 0) {
+    *pid = start(h, ends[1]);
+    close(ends[1]);
+    if (*pid < 0)
+      close(ends[0]);
+  }
+  atomic_store(&restarting, *pid > 0);
+  if (*pid < 0)
+    return *pid;
+  children_leave(*pid);
+  *ready = ends[0];
+  return 0;
+}
