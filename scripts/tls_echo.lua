@@ -9,35 +9,27 @@
 -- With -a, clients have to show a certificate of that authority. SIGHUP reads the files
 -- again. What goes wrong in a handshake is told on stderr. Ends on Ctrl-C.
 
+local args = require "neap.args"
+local endpoints = require "neap.endpoint"
 local net = require "neap.net"
 local signal = require "neap.signal"
 local task = require "neap.task"
 local tls = require "neap.tls"
 
-local function usage(message)
-  io.stderr:write(message, "\n", io.lines(arg[0])():sub(4), "\n")
-  os.exit(2)
-end
-
-local options = {["-c"] = "cert", ["-k"] = "key", ["-a"] = "ca"}
-local given, endpoint = {}, nil
-local i = 1
-while arg[i] do
-  local name = options[arg[i]]
-  if name and arg[i + 1] then
-    given[name] = arg[i + 1]
-    i = i + 1
-  elseif name or endpoint then
-    usage(arg[i] .. ": not expected here")
-  else
-    endpoint = arg[i]
-  end
-  i = i + 1
-end
-if given.key and not given.cert then
-  usage "a key without its certificate"
-end
-
+local given = args.parse(arg, {
+  name = "neap tls_echo.lua",
+  {"-c CERT", "a file with its certificate", key = "cert"},
+  {"-k KEY", "and one with the key of that", key = "key"},
+  {"-a CA", "clients show a certificate of this authority", key = "ca"},
+  {"[ENDPOINT]", "where to listen", default = "tls://127.0.0.1:7443", type = function(text)
+    return endpoints.parse(text) and text
+  end},
+  check = function(given)
+    return given.key and not given.cert and "a key without its certificate"
+  end,
+})
+local endpoint = given.endpoint
+given.endpoint = nil
 given.verify = given.ca and "required" or nil
 local makes = not given.cert
 if makes then
@@ -45,12 +37,7 @@ if makes then
 end
 
 local context = assert(tls.context(given))
-local ok, listener, err = pcall(net.listen, endpoint or "tls://127.0.0.1:7443",
-  {tls = context})
-if not ok then
-  usage(listener)
-end
-assert(listener, err)
+local listener = assert(net.listen(endpoint, {tls = context}))
 io.stdout:write(makes and given.cert or "", "listening at ", listener.endpoint, "\n")
 io.stdout:flush()
 

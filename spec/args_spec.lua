@@ -104,6 +104,15 @@ describe("the words of a program", function()
     assert.same({nil, "X: raised"}, {read("x", given)})
   end)
 
+  it("may be refused together", function()
+    local function check(given)
+      return given.key and not given.cert and "a key without its certificate" or nil
+    end
+    local of = {check = check, {"-k, --key=FILE"}, {"-c, --cert=FILE"}, commands = {{name = "run"}}}
+    assert.same({nil, "a key without its certificate"}, {read("-k x run", of)})
+    assert.equal("x", read("run -k x -c y", of).key)
+  end)
+
   it("are commands, with options of their own and of the program", function()
     assert.same({command = "signal", signal = "HUP", name = {"a", "b"}, quiet = true},
       read("signal -qs HUP a b", commands))

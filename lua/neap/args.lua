@@ -51,7 +51,7 @@ local args = {}
 ---@field key string?  its name in the result; default: the long name, else the letter, or the
 --- operand in lower case, with `_` for `-`
 ---@field type ("string"|"integer"|"number"|fun(text: string): any, string?)?  what the value becomes; default
---- `"string"`. A function returns it, or nil and why not
+--- `"string"`. A function returns it, or nil and why not, or raises, as `endpoint.parse` does
 ---@field min number?  the least number
 ---@field max number?
 ---@field choices string[]?  all values that there are
@@ -68,6 +68,7 @@ local args = {}
 ---@field about string?  a line or more for the help
 ---@field more string?  what the help ends with
 ---@field version string?  makes `--version`
+---@field check (fun(given: table): string?)?  what is wrong with all of it together, or nil
 ---@field commands neap.args.Spec[]?  subcommands, one of which has to be given; there are no
 --- operands then. Its options follow it; those of the program may, too
 
@@ -75,7 +76,8 @@ local args = {}
 
 local ENTRY = {[1] = "string", [2] = "string", key = "string", min = "number", max = "number",
   choices = "table", default = "any", required = "boolean", many = "boolean", count = "boolean", type = "any"}
-local SPEC = {name = "string", about = "string", more = "string", version = "string", commands = "table"}
+local SPEC = {name = "string", about = "string", more = "string", version = "string", commands = "table",
+  check = "function"}
 local TYPES = {string = true, integer = true, number = true}
 
 local function bad(message, ...)
@@ -298,7 +300,8 @@ local function checked(command, what, entry, text)
   elseif type(kind) == "function" then
     local ok, value, why = pcall(kind, text)
     if not ok or value == nil then
-      fail(command, "%s: %s", what, tostring(not ok and value or why or format("not '%s'", text)))
+      local message = tostring(not ok and value or why or format("not '%s'", text))
+      fail(command, "%s: %s", what, match(message, "bad argument #%d+ to '[^']*' %((.*)%)$") or message)
     end
     return value
   elseif kind == "integer" or kind == "number" then
@@ -442,6 +445,13 @@ local function complete(command, given)
   end
 end
 
+--- Why it is refused, by the command or those above it.
+local function check(command, given)
+  local check_all = command.spec.check
+  local why = command.above and check(command.above, given) or check_all and check_all(given)
+  return why and tostring(why) or nil
+end
+
 local function read(command, words)
   local state = {command = command, words = words, given = {}, path = {}, operand = 1}
   local i = 1
@@ -466,6 +476,10 @@ local function read(command, words)
       fail(state.command, "a command is missing")
     end
     complete(state.command, state.given)
+    local why = check(state.command, state.given)
+    if why then
+      fail(state.command, "%s", why)
+    end
     state.given.command = state.path[1] and concat(state.path, " ") or state.given.command
   end
   return state.given, state
