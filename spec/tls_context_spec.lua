@@ -26,7 +26,7 @@ local function met(server, called, opts)
 end
 
 describe("a context by name", function()
-  it("has its own ciphers, protocols and tickets, whichever way it is chosen", function()
+  it("R9: has its own ciphers, protocols and tickets, whichever way it is chosen", function()
     local other = assert(tls.context {
       cert = cert, key = key, ciphers = "TLS_CHACHA20_POLY1305_SHA256", alpn = {"b"},
     })
@@ -47,7 +47,7 @@ describe("a context by name", function()
     assert.equal("TLS_AES_128_GCM_SHA256", met(server, "a.example").cipher)
   end)
 
-  it("has its own versions, and ciphers of TLS 1.2", function()
+  it("R9: has its own versions, and ciphers of TLS 1.2", function()
     if not certificates.possible() then
       return pending "the openssl command is not there"
     end
@@ -76,7 +76,7 @@ describe("a context by name", function()
     end
   end)
 
-  it("gives tickets, or none, as it says", function()
+  it("R9: gives tickets, or none, as it says", function()
     local with, without = {cert = cert, key = key}, {cert = cert, key = key, tickets = false}
     for _, server in ipairs {
       {tickets = false, cert = cert, key = key, names = {["a.example"] = with}},

@@ -417,6 +417,9 @@ describe("a context", function()
       [{verify = "required"}] = "'ca' expected, with 'verify' = \"required\"",
       [{cert = 1}] = "a string expected",
       [{names = {1}}] = "option 'names'",
+      [{alpn = {}}] = "'alpn': one name at least",
+      [{alpn = {("x"):rep(256)}}] = "'alpn': a list of names of 1 to 255 bytes",
+      [{alpn = {""}}] = "'alpn': a list of names of 1 to 255 bytes",
       [7] = "table",
     } do
       assert.error_matches(function()
