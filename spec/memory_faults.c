@@ -25,7 +25,6 @@
 #include "fs/fs.h"
 #include "host/host.h"
 #include "host/memory.h"
-#include "json/json.h"
 #include "net/closing.h"
 #include "net/net.h"
 #include "sched/life.h"
@@ -36,6 +35,7 @@
 #include "trace/trace.h"
 #include "uv/world.h"
 #include "worker/worker.h"
+#include "json/json.h"
 
 /* No feature takes so many seconds. */
 enum { LIMIT = 20 };
