@@ -64,7 +64,7 @@ end
 local below = {
   main = "cli worker repl trace sys fs net tls crypto json uv sim sched host",
   cli = "host",
-  worker = "sched host",
+  worker = "json sched host",
   repl = "trace sys net tls sched host",
   sys = "net tls sched host",
   fs = "net sched host",

@@ -2,6 +2,7 @@
 
 local errors = require "neap.error"
 local host = require "neap.host"
+local json = require "neap.json"
 local net = require "neap.net"
 local process = require "neap.process"
 local task = require "neap.task"
@@ -541,6 +542,15 @@ describe("a message between workers", function()
     assert.is_true(errors.is(err))
     assert.equal("ECONNREFUSED", err.code)
     assert.equal("connect mem:nobody-here: connection refused (ECONNREFUSED)", tostring(err))
+  end)
+
+  it("keeps JSON's arrays and null what they are", function()
+    for _, text in ipairs {'{"a":[[],{},null,[1]],"b":null}', "null", "[]"} do
+      assert.equal(text, json.encode(echo(json.decode(text)), {sort = true}))
+    end
+    assert.same({"[]", {}}, {worker.run(function(value) -- in which nothing has made an array before
+      return require "neap.json".encode(value), value
+    end, json.array())})
   end)
 
   it("holds nothing else, and says what (L7)", function()

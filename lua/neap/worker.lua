@@ -7,8 +7,8 @@
 ---
 --- What can be copied: nil, booleans, numbers, strings, tables of those (without a
 --- metatable, at most 180 inside each other, none in itself), error objects (see
---- neap.error), and channels, which both ends then share. Anything else raises. A
---- message has at most 256 MiB.
+--- neap.error), the arrays and null of neap.json, and channels, which both ends then share.
+--- Anything else raises. A message has at most 256 MiB.
 ---
 --- `neap -w 4 server.lua` runs one script in four workers. Each of them listens for
 --- itself: the kernel spreads the connections to one port over them

@@ -25,6 +25,10 @@ enum {
 /* The subsystem: registers neap.json.core. */
 int json_open(lua_State *L);
 
+/* Is the table at index marked as an array?  Mark the one on top. */
+bool json_is_array(lua_State *L, int index);
+void json_mark_array(lua_State *L);
+
 /* Functions of the module; their first upvalue is the metatable of arrays. */
 int json_encode(lua_State *L);
 int json_decode(lua_State *L);

@@ -8,11 +8,21 @@
 #include "json/json.h"
 
 
-static bool is_array(lua_State *L, int index) {
-  bool is = lua_getmetatable(L, index) != 0 &&
-            lua_rawequal(L, -1, lua_upvalueindex(1));
-  lua_settop(L, 1);
+static const char mark[] = "neap.json.Array";
+
+
+bool json_is_array(lua_State *L, int index) {
+  int top = lua_gettop(L);
+  bool is = lua_getmetatable(L, index) && luaL_getmetatable(L, mark) &&
+            lua_rawequal(L, -1, -2);
+  lua_settop(L, top);
   return is;
+}
+
+
+void json_mark_array(lua_State *L) {
+  luaL_newmetatable(L, mark);
+  lua_setmetatable(L, -2);
 }
 
 
@@ -27,12 +37,11 @@ static int l_array(lua_State *L) {
     lua_replace(L, 1);
   }
   luaL_checktype(L, 1, LUA_TTABLE);
-  if (is_array(L, 1))
-    return 1;
-  luaL_argcheck(L, !lua_getmetatable(L, 1), 1,
+  bool has_one = lua_getmetatable(L, 1);
+  luaL_argcheck(L, !has_one || json_is_array(L, 1), 1,
                 "a table without a metatable expected");
-  lua_pushvalue(L, lua_upvalueindex(1));
-  lua_setmetatable(L, 1);
+  lua_settop(L, 1);
+  json_mark_array(L);
   return 1;
 }
 
@@ -43,8 +52,7 @@ static int l_array(lua_State *L) {
 
 static int l_isarray(lua_State *L) {
   luaL_checkany(L, 1);
-  lua_settop(L, 1);
-  lua_pushboolean(L, lua_istable(L, 1) && is_array(L, 1));
+  lua_pushboolean(L, lua_istable(L, 1) && json_is_array(L, 1));
   return 1;
 }
 
@@ -58,9 +66,7 @@ static const luaL_Reg functions[] = {{"encode", json_encode},
 
 static int open_core(lua_State *L) {
   lua_newtable(L);
-  lua_createtable(L, 0, 1);
-  lua_pushliteral(L, "neap.json.Array");
-  lua_setfield(L, -2, "__name");
+  luaL_newmetatable(L, mark);
   luaL_setfuncs(L, functions, 1);
   lua_pushlightuserdata(L, NULL);
   lua_setfield(L, -2, "null");

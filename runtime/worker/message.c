@@ -10,6 +10,7 @@
 #include "host/error.h"
 #include "worker/channel.h"
 #include "worker/workshop.h"
+#include "json/json.h"
 
 /* The kinds of values, a byte before each. */
 enum {
@@ -19,7 +20,9 @@ enum {
   INTEGER = 'i',
   FLOAT = 'd',
   STRING = 's',
+  NULL_OF_JSON = 'z',
   TABLE = '{',
+  ARRAY_OF_JSON = '[',
   ERROR = 'e',
   CHANNEL = 'c',
   END = '}'
@@ -121,12 +124,19 @@ static void put_channel(lua_State *L, scratch *s, int index) {
 }
 
 
+static void put_null(lua_State *L, scratch *s, int index) {
+  if (lua_touserdata(L, index) != NULL)
+    refuse(L, s, "a light userdata cannot be sent to another worker");
+  put_tag(L, s, NULL_OF_JSON);
+}
+
+
 static void put_value(lua_State *L, scratch *s, int index, int depth);
 
 
 static void put_table(lua_State *L, scratch *s, int index, int depth) {
-  bool is_error = error_is(L, index);
-  if (!is_error && lua_getmetatable(L, index))
+  bool is_error = error_is(L, index), is_array = json_is_array(L, index);
+  if (!is_error && !is_array && lua_getmetatable(L, index))
     refuse(L, s, "a table with a metatable cannot be sent to another worker");
   if (depth == MESSAGE_DEPTH)
     refuse(L, s,
@@ -134,7 +144,7 @@ static void put_table(lua_State *L, scratch *s, int index, int depth) {
            "(is one in itself?)",
            MESSAGE_DEPTH);
   luaL_checkstack(L, LUA_MINSTACK, "message");
-  put_tag(L, s, is_error ? ERROR : TABLE);
+  put_tag(L, s, is_error ? ERROR : is_array ? ARRAY_OF_JSON : TABLE);
   for (lua_pushnil(L); lua_next(L, index) != 0; lua_pop(L, 1)) {
     int top = lua_gettop(L);
     put_value(L, s, top - 1, depth + 1);
@@ -163,6 +173,9 @@ static void put_value(lua_State *L, scratch *s, int index, int depth) {
     break;
   case LUA_TUSERDATA:
     put_channel(L, s, index);
+    break;
+  case LUA_TLIGHTUSERDATA:
+    put_null(L, s, index);
     break;
   default:
     refuse(L, s, "a %s cannot be sent to another worker",
@@ -220,15 +233,17 @@ static void get(cursor *c, void *out, size_t n) {
 static bool get_value(cursor *c);
 
 
-static void get_table(cursor *c, bool is_error) {
+static void get_table(cursor *c, char tag) {
   luaL_checkstack(c->L, LUA_MINSTACK, "message");
   lua_newtable(c->L);
   while (get_value(c)) {
     get_value(c);
     lua_rawset(c->L, -3);
   }
-  if (is_error)
+  if (tag == ERROR)
     error_adopt(c->L);
+  else if (tag == ARRAY_OF_JSON)
+    json_mark_array(c->L);
 }
 
 
@@ -286,8 +301,11 @@ static bool get_value(cursor *c) {
   case CHANNEL:
     get_channel(c);
     break;
+  case NULL_OF_JSON:
+    lua_pushlightuserdata(c->L, NULL);
+    break;
   default:
-    get_table(c, tag == ERROR);
+    get_table(c, tag);
   }
   return true;
 }

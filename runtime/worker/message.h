@@ -2,7 +2,8 @@
 ** Messages between hosts: Lua values as bytes that belong to no lua_State.
 **
 ** What can be sent is copied: nil, booleans, numbers, strings, tables of those
-** (without a metatable), error objects, and channels, which are shared.
+** (without a metatable), error objects, JSON's arrays and null, and channels, which are
+** shared.
 ** Anything else raises, as do a table nested deeper than MESSAGE_DEPTH (or in
 ** itself), and more than MESSAGE_LIMIT bytes.
 */

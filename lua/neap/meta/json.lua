@@ -17,8 +17,8 @@
 --- have raises, and says where it was: `cannot encode a function at .a[3]`.
 ---
 --- Both compute on the spot, at some hundred megabytes a second: of what strangers send
---- bound the size (`max`). A table takes up to thirty times the memory of its text.
---- Workers are not sent what was decoded, but its text.
+--- bound the size (`max`). A table takes up to thirty times the memory of its text. What was
+--- decoded can be sent to workers.
 
 ---@class neap.json
 ---@field null lightuserdata  what null is
