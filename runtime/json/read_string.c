@@ -89,25 +89,21 @@ static const char *escape(reader *r, const char *p, char **out) {
 }
 
 
-/* What is neither plain nor a quote: a character, an escape, or wrong. */
+/* What neither stands for itself nor is the quote: an escape, or wrong. */
 static const char *other(reader *r, const char *p, char **out) {
-  unsigned char c = (unsigned char)*p;
-  if (c == '\\')
+  if (*p == '\\')
     return escape(r, p + 1, out);
-  if (c < 0x20) {
+  if ((unsigned char)*p < 0x20) {
     reader_wrong(r, p, "a control character, which is escaped in a string");
     return NULL;
   }
-  size_t n = text_character(p);
-  if (n == 0 && !r->replaces) {
+  if (!r->replaces) {
     reader_wrong(r, p, "no UTF-8");
     return NULL;
   }
-  const char *from = n > 0 ? p : TEXT_REPLACEMENT;
-  size_t size = n > 0 ? n : strlen(TEXT_REPLACEMENT);
-  memcpy(*out, from, size);
-  *out += size;
-  return p + (n > 0 ? n : 1);
+  memcpy(*out, TEXT_REPLACEMENT, strlen(TEXT_REPLACEMENT));
+  *out += strlen(TEXT_REPLACEMENT);
+  return p + 1;
 }
 
 
@@ -118,20 +114,20 @@ static const char *closing_quote(const char *p, const char *end) {
 }
 
 
-/* Of n bytes in the text at most; from p on, which follows some plain ones. */
+/* Of n bytes in the text; what is before p stands for itself. */
 static bool take_rest(reader *r, const char *begin, const char *p, size_t n) {
   luaL_Buffer b;
-  size_t plain = (size_t)(p - begin);
+  size_t good = (size_t)(p - begin);
   char *out = luaL_buffinitsize(r->L, &b, r->replaces ? 3 * n : n);
   char *first = out;
-  memcpy(out, begin, plain);
-  for (out += plain; *p != '"'; out += plain) {
+  memcpy(out, begin, good);
+  for (out += good; *p != '"'; out += good) {
     p = other(r, p, &out);
     if (p == NULL)
       return false;
-    const char *next = text_plain_end(p, r->end);
-    plain = (size_t)(next - p);
-    memcpy(out, p, plain);
+    const char *next = text_good_end(p, r->end);
+    good = (size_t)(next - p);
+    memcpy(out, p, good);
     p = next;
   }
   luaL_pushresultsize(&b, (size_t)(out - first));
@@ -142,10 +138,7 @@ static bool take_rest(reader *r, const char *begin, const char *p, size_t n) {
 
 bool reader_string(reader *r) {
   const char *begin = r->p + 1;
-  const char *p = text_plain_end(begin, r->end);
-  size_t n;
-  while ((unsigned char)*p >= 0x80 && (n = text_character(p)) > 0)
-    p = text_plain_end(p + n, r->end);
+  const char *p = text_good_end(begin, r->end);
   if (*p == '"') {
     lua_pushlstring(r->L, begin, (size_t)(p - begin));
     r->p = p + 1;

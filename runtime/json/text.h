@@ -21,17 +21,28 @@ static inline bool text_is_plain(unsigned char c) {
   return c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
 }
 
-/* The first byte that is not; or the end.  Eight at a time: of each byte the upper bit of
- * a difference says whether it is below. */
-static inline const char *text_plain_end(const char *p, const char *end) {
+/* Of the eight bytes at p, by the upper bits of their differences, which are not: that
+ * is right as far as the first of them. */
+static inline uint64_t text_odd(const char *p) {
   const uint64_t ones = UINT64_C(0x0101010101010101);
+  uint64_t v;
+  memcpy(&v, p, sizeof v);
+  return (v | (v - ones * 0x20) | ((v ^ ones * '"') - ones) |
+          ((v ^ ones * '\\') - ones)) &
+         ones * 0x80;
+}
+
+/* The first byte that is not; or the end. */
+static inline const char *text_plain_end(const char *p, const char *end) {
   for (; end - p >= 8; p += 8) {
-    uint64_t v;
-    memcpy(&v, p, sizeof v);
-    uint64_t odd = v | (v - ones * 0x20) | ((v ^ ones * '"') - ones) |
-                   ((v ^ ones * '\\') - ones);
-    if ((odd & ones * 0x80) != 0)
-      break;
+    uint64_t odd = text_odd(p);
+    if (odd == 0)
+      continue;
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    return p + __builtin_ctzll(odd) / 8;
+#else
+    break;
+#endif
   }
   while (p < end && text_is_plain((unsigned char)*p))
     p++;
@@ -56,6 +67,23 @@ static inline size_t text_character(const char *text) {
   if (p[0] < 0xf0)
     return 3;
   return text_continues(p[3]) ? 4 : 0;
+}
+
+/* The first byte that neither stands for itself nor is of a character; or the end. */
+static inline const char *text_good_end(const char *p, const char *end) {
+  for (;;) {
+    size_t n;
+    if ((unsigned char)*p < 0x80) {
+      const char *next = text_plain_end(p, end);
+      if ((unsigned char)*next < 0x80)
+        return next;
+      p = next;
+    }
+    n = text_character(p);
+    if (n == 0)
+      return p;
+    p += n;
+  }
 }
 
 #endif

@@ -64,44 +64,43 @@ void writer_float(writer *w, double value) {
 ** Strings
 */
 
-static void put_escape(writer *w, unsigned char c) {
-  static const char values[] = "\"\\\b\f\n\r\t", names[] = "\"\\bfnrt",
-                    hex[] = "0123456789abcdef";
-  const char *value = c != '\0' ? strchr(values, c) : NULL;
-  if (value != NULL)
-    writer_put(w, (char[]){'\\', names[value - values]}, 2);
-  else
-    writer_put(w, (char[]){'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]}, 6);
+/* What is behind the backslash; u: four digits are, too. */
+static char escape_of(unsigned char c) {
+  static const char names[] = "uuuuuuuubtnufruuuuuuuuuuuuuuuuuu";
+  return c < 0x20 ? names[c] : (char)c;
 }
 
 
-/* What is not plain; returns what is behind it, NULL: it is no UTF-8. */
-static const char *put_other(writer *w, const char *p) {
-  if ((unsigned char)*p < 0x80) {
-    put_escape(w, (unsigned char)*p);
-    return p + 1;
+static void put_escape(writer *w, unsigned char c) {
+  static const char hex[] = "0123456789abcdef";
+  enum { LONGEST = 6 };
+  char *out = writer_room(w, LONGEST);
+  out[0] = '\\';
+  out[1] = escape_of(c);
+  w->n += 2;
+  if (out[1] == 'u') {
+    memcpy(out + 2, "00", 2);
+    out[4] = hex[c >> 4];
+    out[5] = hex[c & 15];
+    w->n += 4;
   }
-  size_t n = text_character(p);
-  if (n == 0 && !w->replaces)
-    return NULL;
-  if (n == 0)
-    writer_put(w, TEXT_REPLACEMENT, strlen(TEXT_REPLACEMENT));
-  else
-    writer_put(w, p, n);
-  return p + (n > 0 ? n : 1);
 }
 
 
 bool writer_string(writer *w, const char *p, size_t n) {
   const char *end = p + n;
   writer_char(w, '"');
-  for (;;) {
-    const char *next = text_plain_end(p, end);
+  for (;; p++) {
+    const char *next = text_good_end(p, end);
     writer_put(w, p, (size_t)(next - p));
-    if (next == end)
+    p = next;
+    if (p == end)
       break;
-    p = put_other(w, next);
-    if (p == NULL)
+    if ((unsigned char)*p < 0x80)
+      put_escape(w, (unsigned char)*p);
+    else if (w->replaces)
+      writer_put(w, TEXT_REPLACEMENT, strlen(TEXT_REPLACEMENT));
+    else
       return false;
   }
   writer_char(w, '"');
