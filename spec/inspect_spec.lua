@@ -1,4 +1,5 @@
 local inspect = require "neap.inspect"
+local json = require "neap.json"
 local net = require "neap.net"
 local packet = require "neap.packet"
 local task = require "neap.task"
@@ -227,6 +228,7 @@ describe("inspect of our own", function()
     assert.equal("error: " .. tostring(err), inspect(err))
     err.extra = {1}
     assert.equal("error: " .. tostring(err) .. " {extra = {1}}", inspect(err))
+    assert.equal("{a = json.null, b = neap.json.Array {}}", inspect(json.decode '{"a":null,"b":[]}'))
     local text = inspect(packet.udp {dst_port = 3} / "hi", {width = 200})
     assert.equal('neap.Packet {udp {dst_port = 3}, raw {data = "hi"}}', text)
   end)

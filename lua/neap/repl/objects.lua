@@ -2,6 +2,7 @@
 
 local core = require "neap.net.core"
 local host = require "neap.host"
+local json = require "neap.json.core"
 local names = require "neap.repl.names"
 local text_of = require "neap.repl.text"
 
@@ -137,7 +138,9 @@ end
 ---@param value userdata
 ---@return string
 function objects.of_userdata(value)
-  if iotype(value) then
+  if rawequal(value, json.null) then
+    return "json.null"
+  elseif iotype(value) then
     return iotype(value) == "file" and "file" or "file (closed)"
   end
   local class, metatable = names.class(value)
