@@ -147,6 +147,11 @@ describe("url.build", function()
       assert.is_false(ok, message)
       assert.matches("build: ", message, 1, true)
     end
+    local http = "http"
+    for part, parts in pairs {host = {scheme = http, host = "a@b"}, path = {scheme = http, host = "h", path = "/?"}} do
+      local _, message = pcall(url.build, parts)
+      assert.matches(("build: the %s would not be read as it is given"):format(part), message, 1, true)
+    end
     assert.is_false(pcall(url.build, "http://h"))
     assert.is_false(pcall(url.build, {host = "h"}))
   end)
