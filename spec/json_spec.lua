@@ -466,7 +466,7 @@ describe("both", function()
     local rows, floats, texts = {}, {}, {}
     for i = 1, 200 do
       rows[i] = {id = i * 7919, name = "Number " .. i, ok = i % 2 == 0, tags = {"a", "b"}, at = {x = i / 4, y = "z"}}
-      floats[i], texts[i] = math.sin(i), ("Grüße, %d \"×\"\n"):format(i)
+      floats[i], texts[i] = math.sin(i), ("Grüße aus Köln, %d\n"):format(i)
     end
     for what, value in pairs {rows = rows, floats = floats, texts = texts} do
       local text = json.encode(value)

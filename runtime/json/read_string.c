@@ -74,63 +74,82 @@ static const char *unicode(reader *r, const char *p, char **out) {
 }
 
 
+/* What a letter behind the backslash means; 0: nothing. */
+static char meaning(char c) {
+  switch (c) {
+  case '"':
+  case '\\':
+  case '/':
+    return c;
+  case 'b':
+    return '\b';
+  case 'f':
+    return '\f';
+  case 'n':
+    return '\n';
+  case 'r':
+    return '\r';
+  case 't':
+    return '\t';
+  default:
+    return '\0';
+  }
+}
+
+
 /* Behind the backslash. */
 static const char *escape(reader *r, const char *p, char **out) {
-  static const char names[] = "\"\\/bfnrt", values[] = "\"\\/\b\f\n\r\t";
   if (*p == 'u')
     return unicode(r, p + 1, out);
-  const char *name = *p != '\0' ? strchr(names, *p) : NULL;
-  if (name == NULL) {
+  char c = meaning(*p);
+  if (c == '\0') {
     reader_wrong(r, p - 1, "no escape that JSON has");
     return NULL;
   }
-  *(*out)++ = values[name - names];
+  *(*out)++ = c;
   return p + 1;
 }
 
 
-/* What neither stands for itself nor is the quote: an escape, or wrong. */
-static const char *other(reader *r, const char *p, char **out) {
-  if (*p == '\\')
-    return escape(r, p + 1, out);
-  if ((unsigned char)*p < 0x20) {
+/* What neither stands for itself nor is the quote, added: an escape; or wrong. */
+static const char *other(reader *r, const char *p, luaL_Buffer *b) {
+  enum { LONGEST = 8 };
+  char *first = luaL_prepbuffsize(b, LONGEST), *out = first;
+  if (*p == '\\') {
+    p = escape(r, p + 1, &out);
+  } else if ((unsigned char)*p < 0x20) {
     reader_wrong(r, p, "a control character, which is escaped in a string");
     return NULL;
-  }
-  if (!r->replaces) {
+  } else if (!r->replaces) {
     reader_wrong(r, p, "no UTF-8");
     return NULL;
+  } else {
+    memcpy(out, TEXT_REPLACEMENT, strlen(TEXT_REPLACEMENT));
+    out += strlen(TEXT_REPLACEMENT);
+    p++;
   }
-  memcpy(*out, TEXT_REPLACEMENT, strlen(TEXT_REPLACEMENT));
-  *out += strlen(TEXT_REPLACEMENT);
-  return p + 1;
+  luaL_addsize(b, out - first);
+  return p;
 }
 
 
-static const char *closing_quote(const char *p, const char *end) {
-  while (p < end && *p != '"')
-    p += *p == '\\' ? 2 : 1;
-  return p < end ? p : NULL;
-}
-
-
-/* Of n bytes in the text; what is before p stands for itself. */
-static bool take_rest(reader *r, const char *begin, const char *p, size_t n) {
+/* From `from` to p all stands for itself. */
+static bool take_rest(reader *r, const char *from, const char *p) {
+  const char *quote = from - 1;
   luaL_Buffer b;
-  size_t good = (size_t)(p - begin);
-  char *out = luaL_buffinitsize(r->L, &b, r->replaces ? 3 * n : n);
-  char *first = out;
-  memcpy(out, begin, good);
-  for (out += good; *p != '"'; out += good) {
-    p = other(r, p, &out);
-    if (p == NULL)
+  luaL_buffinit(r->L, &b);
+  for (;;) {
+    luaL_addlstring(&b, from, (size_t)(p - from));
+    if (*p == '"')
+      break;
+    if (p == r->end)
+      return reader_wrong(r, quote, "a string that does not end");
+    from = other(r, p, &b);
+    if (from == NULL)
       return false;
-    const char *next = text_good_end(p, r->end);
-    good = (size_t)(next - p);
-    memcpy(out, p, good);
-    p = next;
+    p = text_good_end(from, r->end);
   }
-  luaL_pushresultsize(&b, (size_t)(out - first));
+  luaL_pushresult(&b);
   r->p = p + 1;
   return true;
 }
@@ -139,13 +158,9 @@ static bool take_rest(reader *r, const char *begin, const char *p, size_t n) {
 bool reader_string(reader *r) {
   const char *begin = r->p + 1;
   const char *p = text_good_end(begin, r->end);
-  if (*p == '"') {
-    lua_pushlstring(r->L, begin, (size_t)(p - begin));
-    r->p = p + 1;
-    return true;
-  }
-  const char *end = closing_quote(p, r->end);
-  if (end == NULL)
-    return reader_wrong(r, begin - 1, "a string that does not end");
-  return take_rest(r, begin, p, (size_t)(end - begin));
+  if (*p != '"')
+    return take_rest(r, begin, p);
+  lua_pushlstring(r->L, begin, (size_t)(p - begin));
+  r->p = p + 1;
+  return true;
 }
