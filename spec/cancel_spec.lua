@@ -280,6 +280,17 @@ describe("interrupting", function()
     return function() return process.run {"sleep", "10"} end
   end)
 
+  interrupts("a read of a child's terminal", function()
+    local child = assert(process.spawn {"cat", pty = true})
+    child.pty:write "half "
+    return function() return child.pty:read "l" end, function()
+      child.pty:write "a line\n"
+      assert.equal("half a line\r", child.pty:read "l")
+      child.pty:close()
+      assert.equal("SIGHUP", select(2, child:wait()))
+    end
+  end)
+
   interrupts("a read of a pipe", function()
     local child = assert(process.spawn {"cat", stdin = "pipe", stdout = "pipe"})
     child.stdin:write "half "

@@ -287,7 +287,9 @@ local features = {
     assert(l:get "rcvbuf")
   end,
   function() -- children
-    local result = assert(process.run {"echo", "run", env = {A = "1"}, stderr = "stdout"})
+    local result = assert(process.run {
+      "echo", "run", env = {A = "1"}, stderr = "stdout", fds = {[3] = io.stdout}, rlimits = {core = 0},
+    })
     assert(result.stdout == "run\n")
     assert(not process.spawn {"/dev/null/program"})
   end,

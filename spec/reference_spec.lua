@@ -375,11 +375,12 @@ describe("annotated, and there, are the fields of", function()
     end},
     ["neap.Process"] = {"sys/process.c", '{"(%l+)", push_', function()
       local p = process.spawn {
+        pty = true,
         "sh", "-c", "kill $$", stdin = "pipe", stdout = "pipe", stderr = "pipe",
       }
       p:wait()
       return {p}, {p}
-    end, "stdin stdout stderr"},
+    end, "stdin stdout stderr pty"},
   }
 
   for class, row in pairs(by_name) do

@@ -17,10 +17,30 @@
 --- A command is a program and its arguments, not a line for a shell: nothing in
 --- it is expanded. `{"sh", "-c", line}` asks for a shell.
 ---
---- A child is in our process group: ^C at the terminal, also at the prompt, is a SIGINT
---- for all children, unless they are `detached`. A program that keeps children going
---- calls `signal.ignore "SIGPIPE"` if whoever reads its output may go (a logger behind
---- `2>&1 |`): else the next `print`, or report on stderr, ends it.
+--- **What a child has started ends with it.** A child that has no terminal among its
+--- stdin, stdout and stderr leads a process group of its own (`group`), to which belongs
+--- what it starts, unless that leaves it (setsid(2)). To close the Process, by `close`, by
+--- `<close>`, or by cancelling what has it in hand, ends all of them, though the child
+--- itself may have ended before: by SIGTERM, and by SIGKILL when the `grace` is over. The
+--- program's end waits for that, 5 seconds at most, and then kills what is left.
+---
+--- ```lua
+--- local process = require "neap.process"
+--- local task = require "neap.task"
+---
+--- print(task.timeout(0.1, process.run, {"sh", "-c", "sleep 60 | sleep 60", grace = 1}))
+--- --> nil timeout: the time is up (ETIMEDOUT)
+--- -- neither the shell nor a sleep is left
+--- ```
+---
+--- A child at our terminal stays in our group, so that ^C, also at the prompt, is a SIGINT
+--- for it, too. One in a group of its own that opens /dev/tty to ask for a password (ssh,
+--- sudo) is stopped by that: give it `group = false`. Killed by SIGKILL, or by a second
+--- SIGTERM, neap ends no child.
+---
+--- A program that keeps children going calls `signal.ignore "SIGPIPE"` if whoever reads
+--- its output may go (a logger behind `2>&1 |`): else the next `print`, or report on stderr,
+--- ends it.
 
 local core = require "neap.process.core"
 local error_object = require "neap.error"
@@ -102,7 +122,8 @@ local function collect(stream, max)
 end
 
 --- Run a child to its end, with all its outputs read at the same time. When the
---- caller is cancelled or `max` is exceeded, the child is sent SIGTERM.
+--- caller is cancelled or `max` is exceeded, the child is told to end, with its group;
+--- what it leaves running when it ends by itself goes on.
 ---
 --- ```lua
 --- local process = require "neap.process"
@@ -162,6 +183,7 @@ function process.run(options)
     return nil, failure
   end
   result.code, result.signal = p:wait()
+  core.leave(p)
   return result
 end
 

@@ -142,6 +142,9 @@ struct transport {
   int (*localaddr)(stream *s, address *a);
   int (*remoteaddr)(stream *s, address *a);
   int (*fd)(stream *s); /* or -EBADF where there is none */
+
+  /* A terminal has so many rows and columns from now on.  NULL where none is one. */
+  int (*resize)(stream *s, unsigned rows, unsigned columns);
 };
 
 /* What is known of a message besides its bytes: what the socket was asked to

@@ -70,6 +70,32 @@ static int l_settimeout(lua_State *L) {
 
 
 /*
+** stream:resize(rows, columns) : stream | nil, error
+*/
+
+static unsigned check_size(lua_State *L, int arg) {
+  enum { MOST = 65535 };
+  lua_Integer n = luaL_checkinteger(L, arg);
+  luaL_argcheck(L, n >= 1 && n <= MOST, arg, "1 to 65535 expected");
+  return (unsigned)n;
+}
+
+
+static int l_resize(lua_State *L) {
+  stream *s = stream_box(L)->stream;
+  unsigned rows = check_size(L, 2), columns = check_size(L, 3);
+  int status = s == NULL ? -EBADF
+               : s->transport->resize == NULL
+                   ? -ENOTTY
+                   : s->transport->resize(s, rows, columns);
+  if (status < 0)
+    return stream_fail(L, s, status, "resize");
+  lua_settop(L, 1);
+  return 1;
+}
+
+
+/*
 ** Fields
 */
 
@@ -136,5 +162,8 @@ const property stream_fields[] = {
 };
 
 
-const luaL_Reg option_methods[] = {
-    {"set", l_set}, {"get", l_get}, {"settimeout", l_settimeout}, {NULL, NULL}};
+const luaL_Reg option_methods[] = {{"set", l_set},
+                                   {"get", l_get},
+                                   {"settimeout", l_settimeout},
+                                   {"resize", l_resize},
+                                   {NULL, NULL}};

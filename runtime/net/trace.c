@@ -91,3 +91,14 @@ void trace_datagram_error(datagram *d, const char *op, const address *to,
   set_peer(&e, to);
   trace_tell(d->host, &e);
 }
+
+
+void trace_child(host *h, trace_kind kind, int pid, const char *command,
+                 int code, int signal) {
+  if (trace_is_on(h))
+    trace_tell(h, &(trace_event){.kind = kind,
+                                 .where = command,
+                                 .pid = pid,
+                                 .code = code,
+                                 .signal = signal});
+}

@@ -28,7 +28,9 @@ typedef enum trace_kind {
   TRACE_ERROR,    /* `op` failed, with `status` */
   TRACE_CLOSE,    /* the script has closed it, and `size` bytes still go out */
   TRACE_CLOSED,   /* the descriptor is closed; nothing more about it */
-  TRACE_RESET     /* the same, abortively */
+  TRACE_RESET,    /* the same, abortively */
+  TRACE_SPAWN,    /* a child runs; `where` is its program */
+  TRACE_EXIT      /* it has ended */
 } trace_kind;
 
 typedef struct trace_event {
@@ -45,6 +47,8 @@ typedef struct trace_event {
   const struct sockaddr *peer; /* of a message, where it has one */
   socklen_t peer_size;
   const address *local; /* a message was sent to; NULL: unknown */
+  int pid;              /* of a child */
+  int code, signal;     /* its exit's; signal 0: none ended it */
 } trace_event;
 
 static inline bool trace_is_on(const host *h) {
@@ -108,5 +112,9 @@ void trace_outgoing(datagram *d, const outgoing *list, int n);
 /* Receiving or sending failed; `to` may be NULL. */
 void trace_datagram_error(datagram *d, const char *op, const address *to,
                           int status);
+
+/* A child was started, or has ended: then with a code, or by a signal. */
+void trace_child(host *h, trace_kind kind, int pid, const char *command,
+                 int code, int signal);
 
 #endif

@@ -1,8 +1,8 @@
 /*
 ** neap.process.core: children, as Lua objects.
 **
-** A Process is a box (process.h) with three user values, the streams of its
-** pipes.  What a script asks for is checked (spawnspec.c) before anything is
+** A Process is a box (process.h) whose user values are its streams: of its pipes,
+** and of its terminal.  What a script asks for is checked (spawnspec.c) before anything is
 ** acquired; what the system refuses is returned.
 */
 
@@ -18,6 +18,7 @@
 #include "net/state.h"
 #include "net/stream.h"
 #include "net/stream_methods.h"
+#include "sched/task.h"
 #include "sched/world.h"
 #include "sys/process.h"
 #include "sys/signals.h"
@@ -44,15 +45,19 @@ static process *check(lua_State *L) {
 ** core.spawn{command, argument..., stdin=, ...} : Process | nil, err
 */
 
-/* Hand the streams of the pipes over to Lua, as user values of the box. */
+static const char *const stream_names[PROCESS_STREAMS] = {"stdin", "stdout",
+                                                          "stderr", "pty"};
+
+
+/* Hand the streams over to Lua, as user values of the box. */
 static void push_streams(lua_State *L, process *p, const char *command) {
-  for (int i = 0; i < 3; i++) {
+  for (int i = 0; i < PROCESS_STREAMS; i++) {
     stream *s = p->io[i];
     if (s == NULL)
       continue;
     if (stream_where(s) == NULL) {
       const char *where =
-          lua_pushfstring(L, "%s of %s", spawn_io_names[i], command);
+          lua_pushfstring(L, "%s of %s", stream_names[i], command);
       stream_name(s, where, strlen(where));
       lua_pop(L, 1);
     }
@@ -66,10 +71,11 @@ static void push_streams(lua_State *L, process *p, const char *command) {
 static int l_spawn(lua_State *L) {
   const processes *table = table_of(L);
   spawnspec spec = spawnspec_check(L);
-  process *p = host_box(L, CLASS, sizeof *p, 3);
+  process *p = host_box(L, CLASS, sizeof *p, PROCESS_STREAMS);
   if (p == NULL)
     return lua_error(L);
   *p = (process){.host = host_of(L), .detached = spec.detached};
+  spawnspec_take(L, &spec);
   net_flush(p->host);
   int status = table->spawn(p->host, &spec, p);
   if (status < 0)
@@ -124,13 +130,23 @@ static int l_wait(lua_State *L) {
 
 
 /*
-** process:kill(signal?) : true | nil, err
+** process:kill(signal?, "process" | "group") : true | nil, err
 */
+
+static bool wants_group(lua_State *L, const process *p) {
+  static const char *const words[] = {"process", "group", NULL};
+  bool whole = luaL_checkoption(L, 3, "process", words) == 1;
+  luaL_argcheck(
+      L, !whole || p->leads, 3,
+      "this child has no group of its own: spawn it with group = true");
+  return whole;
+}
+
 
 static int l_kill(lua_State *L) {
   process *p = check(L);
   int n = lua_isnoneornil(L, 2) ? SIGTERM : signal_check(L, 2);
-  int status = table_of(L)->kill(p, n);
+  int status = table_of(L)->kill(p, n, wants_group(L, p));
   if (status < 0)
     return fail(L, status, "kill", NULL);
   lua_pushboolean(L, true);
@@ -153,14 +169,31 @@ static void close_stream(lua_State *L, int i) {
 }
 
 
+static void close_streams(lua_State *L) {
+  for (int i = 1; i <= PROCESS_STREAMS; i++)
+    close_stream(L, i);
+}
+
+
 static int l_close(lua_State *L) {
   process *p = check(L);
   if (p->child != NULL && !p->detached)
-    table_of(L)->kill(p, SIGTERM);
-  for (int i = 1; i <= 3; i++)
-    close_stream(L, i);
+    table_of(L)->end(p);
+  close_streams(L);
   lua_pushboolean(L, true);
   return 1;
+}
+
+
+/*
+** core.leave(process): close its pipes, and let what still runs run on
+*/
+
+static int l_leave(lua_State *L) {
+  process *p = check(L);
+  table_of(L)->forget(p);
+  close_streams(L);
+  return 0;
 }
 
 
@@ -187,14 +220,17 @@ static void push_status(lua_State *L, const process *p) {
 }
 
 
+static void push_group(lua_State *L, const process *p) {
+  lua_pushboolean(L, p->leads);
+}
+
+
 static const struct {
   const char *name;
   void (*push)(lua_State *L, const process *p);
 } fields[] = {
-    {"pid", push_pid},
-    {"status", push_status},
-    {"code", push_code},
-    {"signal", push_signal},
+    {"pid", push_pid},       {"status", push_status}, {"code", push_code},
+    {"signal", push_signal}, {"group", push_group},
 };
 
 
@@ -205,8 +241,8 @@ static int push_field(lua_State *L, const process *p, const char *name) {
       return 1;
     }
   }
-  for (int i = 0; i < 3; i++)
-    if (strcmp(name, spawn_io_names[i]) == 0)
+  for (int i = 0; i < PROCESS_STREAMS; i++)
+    if (strcmp(name, stream_names[i]) == 0)
       return lua_getiuservalue(L, 1, i + 1), 1;
   return 0;
 }
@@ -226,6 +262,45 @@ static int l_tostring(lua_State *L) {
   const process *p = check(L);
   push_status(L, p);
   lua_pushfstring(L, "process %d (%s)", p->pid, lua_tostring(L, -1));
+  return 1;
+}
+
+
+/*
+** core.children() : {{pid =, command =, ...}, ...}
+*/
+
+/* Who is waited for cannot be collected meanwhile. */
+static void push_child(lua_State *L, const child_facts *c) {
+  bool waited = c->waiters != NULL && !wait_idle(c->waiters);
+  lua_createtable(L, 0, 6);
+  set_integer(L, "pid", c->pid);
+  set_text(L, "command", c->command);
+  set_text(L, "status",
+           c->ending  ? "ending"
+           : c->ended ? "group left"
+                      : "running");
+  set_flag(L, "group", c->leads);
+  const host *h = host_of(L);
+  set_number(L, "age",
+             (lua_Number)(h->world->now(h->outside) - c->began) / 1e9);
+  if (waited) {
+    sched_push_waiters(L, c->waiters);
+    lua_setfield(L, -2, "waiters");
+  }
+}
+
+
+/* A finalizer may start more of them, and end none of the list. */
+static int l_children(lua_State *L) {
+  const processes *table = table_of(L);
+  child_facts facts;
+  void *at = NULL;
+  lua_newtable(L);
+  for (lua_Integer i = 1; table->next(host_of(L), &at, &facts); i++) {
+    push_child(L, &facts);
+    lua_rawseti(L, -2, i);
+  }
   return 1;
 }
 
@@ -256,8 +331,11 @@ static const luaL_Reg metamethods[] = {{"__close", l_close},
 static const luaL_Reg methods[] = {
     {"wait", l_wait}, {"kill", l_kill}, {"close", l_close}, {NULL, NULL}};
 
-static const luaL_Reg functions[] = {
-    {"spawn", l_spawn}, {"env", l_env}, {NULL, NULL}};
+static const luaL_Reg functions[] = {{"spawn", l_spawn},
+                                     {"env", l_env},
+                                     {"children", l_children},
+                                     {"leave", l_leave},
+                                     {NULL, NULL}};
 
 
 int luaopen_neap_process_core(lua_State *L) {

@@ -15,49 +15,105 @@
 #include "net/backend.h"
 #include "sched/wait.h"
 
+/* The streams of a child: of its descriptors 0 to 2, and of its terminal. */
+enum { PROCESS_PTY = 3, PROCESS_STREAMS };
+
 /* A child, as Lua holds it: the box itself.  The backend's body points to it
  * until it was told of the child's end, or to forget it. */
 typedef struct process {
   host *host;
-  void *child;   /* the backend's body; NULL before, and once it has ended */
-  stream *io[3]; /* our ends of its pipes, until Lua has taken them */
+  void *child; /* the backend's body; NULL before, and once it has ended */
+  stream *io[PROCESS_STREAMS]; /* our ends, until Lua has taken them */
   waitq waiters;
   int pid;
   int code;   /* of its exit; 128 + signal when a signal ended it */
   int signal; /* that ended it, or 0 */
   bool ended, detached;
+  bool leads; /* a process group of its own */
 } process;
 
 /* What a child's descriptor 0, 1 or 2 is to be. */
-enum { SPAWN_NULL, SPAWN_INHERIT, SPAWN_FD, SPAWN_PIPE };
+enum { SPAWN_NULL, SPAWN_INHERIT, SPAWN_FD, SPAWN_PIPE, SPAWN_PTY };
+
+/* Is it to lead a process group?  Where it has no terminal among 0, 1 and 2. */
+enum { GROUP_NO, GROUP_YES, GROUP_UNLESS_TERMINAL };
+
+typedef struct spawn_limit {
+  const char *name; /* "rlimits.nofile" */
+  int resource;     /* RLIMIT_x */
+  uint64_t soft, hard;
+} spawn_limit;
+
+typedef struct spawn_fd {
+  int as, from;
+  bool blocks; /* as programs expect it of what they read and write */
+} spawn_fd;
 
 typedef struct spawnspec {
-  char **argv;      /* [0] is also what is looked up in PATH; ends with NULL */
+  char **argv;      /* ends with NULL */
+  char **paths;     /* where the program may be, in order; ends with NULL */
+  char **script;    /* argv for a shell, if it has no format: [1] is its path */
   char **env;       /* "NAME=value"; NULL: as ours */
   const char *cwd;  /* NULL: as ours */
   int64_t uid, gid; /* -1: as ours */
-  bool detached;    /* in a session of its own */
-  bool merge;       /* 2 is what 1 is */
+  int group_count; /* supplementary groups; -1: none, where uid or gid is given */
+  unsigned *groups;
+  int umask; /* -1: as ours */
+  unsigned limit_count;
+  spawn_limit *limits;
+  int group;                    /* GROUP_x */
+  bool detached;                /* in a session of its own */
+  bool merge;                   /* 2 is what 1 is */
+  bool pty;                     /* in a session of its own, at a new terminal */
+  unsigned short rows, columns; /* of that */
+  uint64_t grace; /* between its SIGTERM and its SIGKILL, ns; NEVER */
   struct {
     int kind;
     int fd; /* for SPAWN_FD */
   } io[3];
-  const char *culprit; /* out: what a failure is about, argv[0] or cwd */
+  unsigned fd_count;
+  spawn_fd *fds;  /* all above 2 that it gets */
+  char about[24]; /* room for a culprit */
+  const char
+      *culprit; /* out: what a failure is about: argv[0], cwd, an option */
 } spawnspec;
+
+/* What a child is, for who asks (lists). */
+typedef struct child_facts {
+  int pid;
+  const char *command;
+  uint64_t began; /* by world.now */
+  bool ended;     /* but others of its group are left */
+  bool leads;
+  bool ending; /* it was told to end */
+  waitq *waiters;
+} child_facts;
 
 /* The spec in the table at 1, the only argument; raises for a bad one.  What it
  * points to lives as long as the value that this leaves at 2. */
 spawnspec spawnspec_check(lua_State *L);
 
+/* Take the descriptors from what they belong to, which a finalizer could close: so
+ * behind the last call that can run one.  Raises as check does. */
+void spawnspec_take(lua_State *L, spawnspec *spec);
+
 extern const char *const spawn_io_names[3]; /* "stdin", ... */
 
 typedef struct processes {
-  /* Start a child for a zeroed box: fills child, pid and io.  On
+  /* Start a child for a zeroed box: fills child, pid, leads and io.  On
    * failure nothing is left, and spec->culprit says what it is about. */
   int (*spawn)(host *h, spawnspec *spec, process *p);
 
-  /* -ESRCH once it has ended: the pid may be another's by then. */
-  int (*kill)(process *p, int signal);
+  /* -ESRCH once it has ended, or all its group (whole) has: the number may be
+   * another's by then. */
+  int (*kill)(process *p, int signal, bool whole);
+
+  /* Let it end, and the group that it leads: by SIGTERM, and by SIGKILL when the
+   * grace is over.  The host's end waits for that, as for what sockets owe. */
+  void (*end)(process *p);
+
+  /* The next child behind this one of the host, NULL: the first; false: none. */
+  bool (*next)(host *h, void **at, child_facts *out);
 
   /* The box goes.  The child runs on, and is reaped when it ends. */
   void (*forget)(process *p);

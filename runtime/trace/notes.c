@@ -23,6 +23,7 @@ struct note {
   size_t size, full, shown;
   uint64_t dropped;
   address local, remote;
+  int pid, exit, signal;
   size_t name; /* its length, behind the shown bytes */
   char bytes[];
 };
@@ -34,7 +35,8 @@ static const char *const kinds[] = {
     [TRACE_WRITE] = "write",         [TRACE_END] = "end",
     [TRACE_SHUTDOWN] = "shutdown",   [TRACE_ERROR] = "error",
     [TRACE_CLOSE] = "close",         [TRACE_CLOSED] = "closed",
-    [TRACE_RESET] = "reset",
+    [TRACE_RESET] = "reset",         [TRACE_SPAWN] = "spawn",
+    [TRACE_EXIT] = "exit",
 };
 
 
@@ -67,6 +69,9 @@ static note *note_new(const tracer *t, const seen *x) {
   n->op = e->op;
   n->size = e->size;
   n->full = e->full;
+  n->pid = e->pid;
+  n->exit = e->code;
+  n->signal = e->signal;
   n->shown = shown;
   n->name = name_size;
   copy_pieces(n->bytes, e->v, shown);
@@ -157,6 +162,17 @@ static void set_bytes(lua_State *L, const note *n) {
 }
 
 
+static void set_child(lua_State *L, const note *n) {
+  if (n->pid == 0)
+    return;
+  set_integer(L, "pid", n->pid);
+  if (n->kind != TRACE_EXIT)
+    return;
+  set_integer(L, "exit", n->exit);
+  set_count(L, "signal", (uint64_t)n->signal);
+}
+
+
 static void set_name(lua_State *L, const note *n) {
   if (n->name == 0)
     return;
@@ -180,6 +196,7 @@ bool notes_push(lua_State *L, tracer *t) {
   address_set(L, "localaddr", &n->local);
   address_set(L, "remoteaddr", &n->remote);
   set_name(L, n);
+  set_child(L, n);
   set_bytes(L, n);
   set_count(L, "full", n->full > n->size ? n->full : 0);
   set_text(L, "op", n->op);

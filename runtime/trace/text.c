@@ -374,6 +374,23 @@ static void put_reset(tracer *t, const seen *x) {
 }
 
 
+static void put_spawn(tracer *t, const seen *x) {
+  put_format(t, "child %d starts: ", x->e->pid);
+  put_name(t, x->e->where);
+}
+
+
+static void put_exit(tracer *t, const seen *x) {
+  const trace_event *e = x->e;
+  put_format(t, "child %d ", e->pid);
+  if (e->signal != 0)
+    put_format(t, "was ended by signal %d: ", e->signal);
+  else
+    put_format(t, "exits with %d: ", e->code);
+  put_name(t, e->where);
+}
+
+
 static void (*const lines[])(tracer *t, const seen *x) = {
     [TRACE_LISTEN] = put_listen,       [TRACE_CONNECT] = put_connect,
     [TRACE_CONNECTED] = put_connected, [TRACE_ACCEPT] = put_accept,
@@ -381,7 +398,8 @@ static void (*const lines[])(tracer *t, const seen *x) = {
     [TRACE_WRITE] = put_write,         [TRACE_END] = put_end,
     [TRACE_SHUTDOWN] = put_shutdown,   [TRACE_ERROR] = put_error,
     [TRACE_CLOSE] = put_close,         [TRACE_CLOSED] = put_closed,
-    [TRACE_RESET] = put_reset,
+    [TRACE_RESET] = put_reset,         [TRACE_SPAWN] = put_spawn,
+    [TRACE_EXIT] = put_exit,
 };
 
 

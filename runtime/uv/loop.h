@@ -5,8 +5,7 @@
 ** Sockets do not go through uv_poll_t or uv_tcp_t: uv_poll_init and
 ** uv_poll_start cost five system calls a connection and two a change of
 ** interest, uv__io_poll aborts the process when epoll_ctl fails, and splice or
-** an own accept need the bare descriptor.  Children, and what other threads send,
-** are libuv's.  Nothing here uses its pool of threads: it aborts
+** an own accept need the bare descriptor.  What other threads send is libuv's.  Nothing here uses its pool of threads: it aborts
 ** where it cannot have them.
 */
 
@@ -59,6 +58,7 @@ struct loop {
   pthread_t home;             /* the thread that hung it */
   atomic_bool gently;         /* as it was preempted last */
   struct epoll_event *events; /* LOOP_BATCH of them */
+  struct child *children;     /* process.c's */
   struct recv_ring
       *recv_ring; /* what messages are read into; NULL: not yet used */
   struct resolving

@@ -1,75 +1,299 @@
 /*
-** Children, by uv_spawn.
+** Children: each a body in the loop's list, from its start until its end was told
+** and nothing of it is left to be ended.
 **
-** The pipes are ours: our ends are adopted as streams before the child is
-** started, so that nothing can fail once it runs, and the child's ends are
-** passed as plain descriptors.  Every other descriptor of this process is
-** marked close-on-exec first, those of io.open and of C modules too.
+** Our ends of its pipes are adopted as streams before the child is started, so that
+** nothing can fail once it runs; its own ends are plain descriptors.
 **
-** A body lives from a successful spawn until libuv has told of the child's
-** end and closed the handle; the box that Lua holds may go before it.
+** Its end is told by a pidfd in the loop's epoll; where there can be none, it is
+** looked for by a timer.  It is reaped at once, whether or not anybody waits.  A child
+** that was told to end is *pursued*: when its grace is over it is killed, with its
+** group, and until nothing is left of them the host's end waits.
 */
 
 #include "uv/process.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "host/memory.h"
+#include "net/round.h"
 #include "net/stream.h"
+#include "net/trace.h"
+#include "sched/task.h"
 #include "sched/world.h"
 #include "uv/children.h"
 #include "uv/holding.h"
+#include "uv/orphans.h"
+#include "uv/places.h"
+#include "uv/spawn.h"
 #include "uv/thread.h"
-#include "uv/world.h"
+#include "uv/timer.h"
 
-typedef struct child {
-  uv_process_t uv;
+#define MILLISECOND UINT64_C(1000000)
+
+/* How soon it is looked for again what no event tells: the first time, and at most. */
+#define SOON MILLISECOND
+#define LATER (50 * MILLISECOND)
+
+/* Whoever was killed and is not gone by then waits for a disk, or for a parent that
+ * does not reap. */
+#define PATIENCE (1000 * MILLISECOND)
+
+/* linux/pidfd.h, where it has it. */
+#define SIGNAL_GROUP (1U << 2)
+
+typedef struct child child;
+
+struct child {
+  watch watch; /* of its pidfd; fd -1: there is none */
+  child *next, **at;
   process *box; /* NULL once Lua has let go */
   host *host;
-} child;
+  char *command;
+  int pid;
+  bool leads;  /* a group, which has its number */
+  bool ended;  /* it has been reaped */
+  bool ending; /* it is pursued ... */
+  bool killed; /* and has been killed */
+  bool gone;   /* the body is freed next */
+  uint64_t began, grace, deadline, step;
+  loop_timer timer;
+  later free;
+};
 
 
 /*
-** The limit of descriptors
+** Signals to it
 */
 
-static struct rlimit inherited;     /* what the process was started with */
-static _Thread_local bool starting; /* this thread forks in order to exec */
-
-
-/* Programs that use select(2) break above 1,024.  So what is raised here is put
- * back in children, in the one place where libuv lets us. */
-static void in_child(void) {
-  if (starting)
-    setrlimit(RLIMIT_NOFILE, &inherited);
+/* A pidfd is good also for a group whose leader was reaped; where the kernel cannot
+ * do that (6.8), its number is nobody else's while there is anybody in it. */
+static int signal_child(const child *c, int signal, bool whole) {
+  unsigned flags = whole ? SIGNAL_GROUP : 0;
+  if (c->watch.fd >= 0 &&
+      syscall(SYS_pidfd_send_signal, c->watch.fd, signal, NULL, flags) == 0)
+    return 0;
+  if (c->watch.fd >= 0 && (errno == ESRCH || errno == EPERM))
+    return -errno;
+  return kill(whole ? -c->pid : c->pid, signal) == 0 ? 0 : -errno;
 }
 
 
-int children_fork(void) {
-  starting = true;
-  pid_t pid = fork();
-  starting = false;
-  return pid;
+static bool is_group_left(const child *c) {
+  return c->leads && signal_child(c, 0, true) != -ESRCH;
 }
 
 
-void uv_world_descriptors(void) {
-  if (getrlimit(RLIMIT_NOFILE, &inherited) < 0)
+static int kill_child(process *p, int signal, bool whole) {
+  const child *c = p->child;
+  if (c == NULL || (c->ended && !whole))
+    return -ESRCH;
+  return signal_child(c, signal, whole);
+}
+
+
+/*
+** The end of a body
+*/
+
+static void on_free(later *x) {
+  child *c = (child *)((char *)x - offsetof(child, free));
+  free(c->command);
+  free(c);
+}
+
+
+static void close_pidfd(child *c) {
+  if (c->watch.fd < 0)
     return;
-  struct rlimit all = {inherited.rlim_max, inherited.rlim_max};
-  if (setrlimit(RLIMIT_NOFILE, &all) == 0)
-    pthread_atfork(NULL, NULL, in_child);
+  watch_drop(loop_of(c->host), &c->watch);
+  close(c->watch.fd);
+  c->watch.fd = -1;
+}
+
+
+static void let_go(child *c) {
+  assert(!c->gone);
+  c->gone = true;
+  if (c->ending)
+    sched_release(c->host);
+  if (c->box != NULL)
+    c->box->child = NULL;
+  loop_timer_stop(loop_of(c->host), &c->timer);
+  close_pidfd(c);
+  *c->at = c->next;
+  if (c->next != NULL)
+    c->next->at = c->at;
+  round_later(c->host, &c->free, on_free);
+}
+
+
+/*
+** Its end
+*/
+
+static void tell(child *c, int status) {
+  process *p = c->box;
+  int signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+  int code = signal != 0 ? 128 + signal : WEXITSTATUS(status);
+  trace_child(c->host, TRACE_EXIT, c->pid, c->command, code, signal);
+  if (p == NULL)
+    return;
+  p->ended = true;
+  p->signal = signal;
+  p->code = code;
+  wait_wake_all(&p->waiters, 0);
+}
+
+
+/* Of one that somebody else has reaped nothing is known. */
+static void lose(child *c) {
+  process *p = c->box;
+  if (p == NULL)
+    return;
+  p->child = NULL;
+  c->box = NULL;
+  wait_wake_all(&p->waiters, -ECHILD);
+}
+
+
+static void reap(child *c) {
+  int status = 0;
+  pid_t got = orphans_wait(c->pid, &status, WNOHANG);
+  if (got == 0 || (got < 0 && errno == EINTR))
+    return;
+  c->ended = true;
+  if (got > 0)
+    tell(c, status);
+  else
+    lose(c);
+}
+
+
+/* What has ended is done with, unless its group may still have to be ended. */
+static void settle(child *c) {
+  if (!c->ended)
+    return;
+  if (!is_group_left(c) || (c->box == NULL && !c->ending))
+    let_go(c);
+  else if (c->watch.fd >= 0)
+    watch_set(loop_of(c->host), &c->watch, 0);
+}
+
+
+static void look_again(child *c);
+
+static void on_end(watch *w, uint32_t events) {
+  child *c = (child *)w;
+  (void)events;
+  reap(c);
+  settle(c);
+  if (!c->gone)
+    look_again(c);
+  round_run(c->host);
+}
+
+
+/*
+** Pursuing
+*/
+
+static uint64_t now(const child *c) {
+  return c->host->world->now(c->host->outside);
+}
+
+
+/* After that nothing more can be done. */
+static void kill_all(child *c) {
+  if (!c->ended || c->leads)
+    signal_child(c, SIGKILL, c->leads);
+  c->killed = true;
+  c->deadline = now(c) + PATIENCE;
+}
+
+
+static void pursue(child *c) {
+  if (!c->ended)
+    reap(c);
+  settle(c);
+  if (c->gone)
+    return;
+  if (c->ending && c->deadline <= now(c)) {
+    if (c->killed && c->ended) {
+      let_go(c);
+      return;
+    }
+    kill_all(c);
+  }
+  look_again(c);
+}
+
+
+static void on_timer(loop_timer *t) {
+  pursue((child *)((char *)t - offsetof(child, timer)));
+}
+
+
+/* How long it may take yet, where it is to end. */
+static uint64_t patience(const child *c) {
+  uint64_t time = now(c);
+  if (!c->ending || c->deadline == NEVER)
+    return NEVER;
+  return c->deadline > time ? c->deadline - time : 0;
+}
+
+
+/* The end of one with a pidfd is told: then only its deadline matters. */
+static void look_again(child *c) {
+  bool is_told = c->watch.fd >= 0 && !c->ended;
+  uint64_t wait = is_told ? NEVER : c->step, most = patience(c);
+  if (most < wait)
+    wait = most;
+  if (wait == NEVER || (c->ended && !c->ending))
+    return;
+  c->step = c->step * 2 < LATER ? c->step * 2 : LATER;
+  loop_timer_start(loop_of(c->host), &c->timer, wait, on_timer);
+}
+
+
+static void end(process *p) {
+  child *c = p->child;
+  if (c == NULL || c->ending)
+    return;
+  c->ending = true;
+  sched_hold(c->host);
+  c->step = SOON;
+  c->deadline = c->grace < NEVER - now(c) ? now(c) + c->grace : NEVER;
+  if (c->grace == 0)
+    kill_all(c);
+  else
+    signal_child(c, SIGTERM, c->leads);
+  look_again(c);
+}
+
+
+static void forget(process *p) {
+  child *c = p->child;
+  for (int i = 0; i < PROCESS_STREAMS; i++) {
+    if (p->io[i] != NULL)
+      stream_close(p->io[i], true);
+    p->io[i] = NULL;
+  }
+  p->child = NULL;
+  if (c == NULL)
+    return;
+  c->box = NULL;
+  settle(c);
 }
 
 
@@ -77,199 +301,124 @@ void uv_world_descriptors(void) {
 ** Starting
 */
 
-static void on_closed(uv_handle_t *uv) {
-  child *c = uv->data;
-  c->host->handles--;
-  free(c);
+/* A terminal of ours sends its signals, ^C and ^Z, to one group, and stops what reads
+ * it and is in another. */
+static bool leads_group(const spawnspec *spec, const places *x) {
+  if (spec->group != GROUP_UNLESS_TERMINAL)
+    return spec->group == GROUP_YES;
+  for (int i = 0; i < 3; i++)
+    if (spec->io[i].kind != SPAWN_PIPE && isatty(x->fds[i].from))
+      return false;
+  return true;
 }
 
 
-static void let_go(child *c) {
-  loop *l = loop_of(c->host);
-  uv_close((uv_handle_t *)&c->uv, on_closed);
-  loop_touch(l);
-}
-
-
-static void on_exit_of(uv_process_t *uv, int64_t code, int signal) {
-  child *c = uv->data;
-  process *p = c->box;
-  if (p != NULL) {
-    p->child = NULL;
-    p->ended = true;
-    p->signal = signal;
-    p->code = signal != 0 ? 128 + signal : (int)code;
-    wait_wake_all(&p->waiters, 0);
-  }
-  let_go(c);
-}
-
-
-static int adopt(host *h, int fd, stream **out) {
-  int status = h->world->net->adopt(h, fd, out, NULL);
-  if (status < 0)
-    close(fd);
-  return status;
-}
-
-
-/* A pipe between the child's descriptor i and a stream of ours. */
-static int open_pipe(host *h, int i, stream **ours, int *theirs) {
-  int ends[2];
-  if (pipe2(ends, O_CLOEXEC) < 0)
-    return -errno;
-  int mine = i == 0 ? ends[1] : ends[0];
-  *theirs = i == 0 ? ends[0] : ends[1];
-  return adopt(h, mine, ours);
-}
-
-
-static int open_pipes(host *h, const spawnspec *spec, process *p,
-                      int theirs[3]) {
-  int status = 0;
-  for (int i = 0; i < 3 && status == 0; i++)
-    if (spec->io[i].kind == SPAWN_PIPE)
-      status = open_pipe(h, i, &p->io[i], &theirs[i]);
-  return status;
-}
-
-
-static void drop_pipes(process *p) {
-  for (int i = 0; i < 3; i++) {
-    if (p->io[i] != NULL)
-      stream_close(p->io[i], true);
-    p->io[i] = NULL;
-  }
-}
-
-
-/* What the child's descriptor i is made of; -1: nothing. */
-static int source(const spawnspec *spec, const int theirs[3], int i) {
-  if (i == 2 && spec->merge)
-    i = 1;
-  switch (spec->io[i].kind) {
-  case SPAWN_NULL:
-    return -1;
-  case SPAWN_PIPE:
-    return theirs[i];
-  case SPAWN_FD:
-    return spec->io[i].fd;
-  default:
-    return i;
-  }
-}
-
-
-/* What the child's descriptors are to be, as libuv wants it told.  One that an
- * earlier one would take the place of is moved away here: in the child, with its
- * lower limit, there may be no place for it.  It is no pipe of ours, which is
- * above those. */
-static int fill_stdio(uv_stdio_container_t io[3], const spawnspec *spec,
-                      int theirs[3]) {
-  for (int i = 0; i < 3; i++) {
-    int fd = source(spec, theirs, i);
-    io[i].flags = fd < 0 ? UV_IGNORE : UV_INHERIT_FD;
-    if (fd >= 0 && fd < i) {
-      assert(theirs[i] < 0);
-      fd = theirs[i] = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-      if (fd < 0)
-        return -errno;
-    }
-    io[i].data.fd = fd;
-  }
-  return 0;
-}
-
-
-static void fill_options(uv_process_options_t *o, const spawnspec *spec) {
-  o->exit_cb = on_exit_of;
-  o->file = spec->argv[0];
-  o->args = spec->argv;
-  o->env = spec->env;
-  o->cwd = spec->cwd;
-  o->stdio_count = 3;
-  if (spec->uid >= 0) {
-    o->flags |= UV_PROCESS_SETUID;
-    o->uid = (uv_uid_t)spec->uid;
-  }
-  if (spec->gid >= 0) {
-    o->flags |= UV_PROCESS_SETGID;
-    o->gid = (uv_gid_t)spec->gid;
-  }
-  if (spec->detached)
-    o->flags |= UV_PROCESS_DETACHED;
-}
-
-
-/* execvp and chdir fail alike; a message should name the right one. */
-static const char *find_culprit(const spawnspec *spec) {
-  struct stat found;
-  if (spec->cwd != NULL &&
-      (stat(spec->cwd, &found) < 0 || !S_ISDIR(found.st_mode) ||
-       access(spec->cwd, X_OK) < 0))
+static const char *culprit(spawnspec *spec, const places *x,
+                           const spawn_failure *why) {
+  static const char *const names[] = {
+      [SPAWN_AT_TERMINAL] = "pty", [SPAWN_AT_GROUPS] = "groups",
+      [SPAWN_AT_GID] = "gid",      [SPAWN_AT_UID] = "uid",
+      [SPAWN_AT_PROGRAM] = NULL,
+  };
+  switch (why->step) {
+  case SPAWN_AT_FD:
+    if (why->index < 3)
+      return spawn_io_names[why->index];
+    snprintf(spec->about, sizeof spec->about, "fds[%d]", x->fds[why->index].as);
+    return spec->about;
+  case SPAWN_AT_FOLDER:
     return spec->cwd;
-  return spec->argv[0];
+  case SPAWN_AT_LIMIT:
+    return spec->limits[why->index].name;
+  default:
+    return names[why->step];
+  }
 }
 
 
-/* After a failure too, the handle must be closed: uv_spawn leaves it in the
- * loop's list. */
-static int start(host *h, const spawnspec *spec, process *p, int theirs[3]) {
-  uv_stdio_container_t io[3];
-  uv_process_options_t options = {.stdio = io};
-  int status = fill_stdio(io, spec, theirs);
-  if (status < 0)
-    return status;
-  child *c = memory_new(sizeof *c);
-  c->uv.data = c;
-  c->host = h;
-  fill_options(&options, spec);
-  close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
-  starting = true;
-  status = uv_spawn(&loop_of(h)->uv, &c->uv, &options);
-  starting = false;
-  h->handles++;
-  if (status < 0) {
-    let_go(c);
-    return status;
+/* Where no event can tell its end, it is looked for. */
+static void watch_child(child *c) {
+  loop *l = loop_of(c->host);
+  c->watch.fd = (int)syscall(SYS_pidfd_open, c->pid, 0);
+  c->watch.ready = on_end;
+  if (c->watch.fd >= 0 && watch_set(l, &c->watch, EPOLLIN) < 0) {
+    close(c->watch.fd);
+    c->watch.fd = -1;
   }
-  loop_touch(loop_of(h));
+  look_again(c);
+}
+
+
+static child *child_new(host *h, process *p, const spawnspec *spec, int pid) {
+  loop *l = loop_of(h);
+  child *c = memory_new(sizeof *c);
+  c->host = h;
   c->box = p;
-  p->child = c;
-  p->pid = uv_process_get_pid(&c->uv);
+  c->pid = pid;
+  c->leads = p->leads;
+  c->grace = spec->grace;
+  c->step = SOON;
+  c->command = memory_text(spec->argv[0], strlen(spec->argv[0]));
+  c->began = now(c);
+  c->next = l->children;
+  c->at = &l->children;
+  if (c->next != NULL)
+    c->next->at = &c->next;
+  l->children = c;
+  return c;
+}
+
+
+static int start(host *h, spawnspec *spec, process *p, const places *x) {
+  spawn_failure why;
+  p->leads = leads_group(spec, x);
+  spawning s = {.spec = spec,
+                .fds = x->fds,
+                .fd_count = x->count,
+                .terminal = x->terminal,
+                .session = spec->detached || spec->pty,
+                .group = p->leads};
+  int pid = orphans_start(&s, &why);
+  if (pid < 0) {
+    const char *what = culprit(spec, x, &why);
+    if (what != NULL)
+      spec->culprit = what;
+    return pid;
+  }
+  p->pid = pid;
+  p->child = child_new(h, p, spec, pid);
+  watch_child(p->child);
+  trace_child(h, TRACE_SPAWN, pid, spec->argv[0], 0, 0);
   return 0;
 }
 
 
 static int spawn(host *h, spawnspec *spec, process *p) {
-  int theirs[3] = {-1, -1, -1};
-  int status = open_pipes(h, spec, p, theirs);
+  places x;
+  spec->culprit = spec->argv[0];
+  int status = places_open(h, spec, p, &x);
   if (status == 0)
-    status = start(h, spec, p, theirs);
-  for (int i = 0; i < 3; i++)
-    if (theirs[i] >= 0)
-      close(theirs[i]);
-  if (status < 0) {
-    drop_pipes(p);
-    spec->culprit = find_culprit(spec);
-  }
+    status = start(h, spec, p, &x);
+  places_close(&x);
+  if (status < 0)
+    forget(p);
   return status;
 }
 
 
-/* Until the loop has reaped the child its pid is nobody else's. */
-static int kill_child(process *p, int signal) {
-  child *c = p->child;
-  return c == NULL ? -ESRCH : uv_process_kill(&c->uv, signal);
-}
-
-
-static void forget(process *p) {
-  child *c = p->child;
-  if (c != NULL)
-    c->box = NULL;
-  p->child = NULL;
-  drop_pipes(p);
+static bool next(host *h, void **at, child_facts *out) {
+  const child *c = *at == NULL ? loop_of(h)->children : ((child *)*at)->next;
+  *at = (void *)(uintptr_t)c;
+  if (c == NULL)
+    return false;
+  *out = (child_facts){.pid = c->pid,
+                       .command = c->command,
+                       .began = c->began,
+                       .ended = c->ended,
+                       .leads = c->leads,
+                       .ending = c->ending,
+                       .waiters = c->box != NULL ? &c->box->waiters : NULL};
+  return true;
 }
 
 
@@ -283,7 +432,7 @@ static int self(host *h) {
 ** Those that nobody waits for
 */
 
-static void *reap(void *pid) {
+static void *reap_late(void *pid) {
   pid_t got;
   do
     got = waitpid((pid_t)(intptr_t)pid, NULL, 0);
@@ -292,9 +441,17 @@ static void *reap(void *pid) {
 }
 
 
+int children_fork(void) {
+  pid_t pid = orphans_fork();
+  if (pid == 0)
+    spawn_restore_limit();
+  return pid;
+}
+
+
 void children_leave(int pid) {
-  if (waitpid(pid, NULL, WNOHANG) == 0)
-    thread_detach(reap, (void *)(intptr_t)pid);
+  if (!orphans_leave(pid) && waitpid(pid, NULL, WNOHANG) == 0)
+    thread_detach(reap_late, (void *)(intptr_t)pid);
 }
 
 
@@ -302,26 +459,23 @@ void children_leave(int pid) {
 ** The end
 */
 
-static void close_child(uv_handle_t *uv, void *unused) {
-  (void)unused;
-  if (uv->type == UV_PROCESS && !uv_is_closing(uv)) {
-    child *c = uv->data;
-    if (c->box != NULL)
-      c->box->child = NULL;
-    children_leave(uv_process_get_pid(&c->uv));
-    uv_close(uv, on_closed);
-  }
-}
-
-
 void children_close(loop *l) {
-  uv_walk(&l->uv, close_child, NULL);
+  while (l->children != NULL) {
+    child *c = l->children;
+    if (c->ending && !c->killed)
+      kill_all(c);
+    if (!c->ended)
+      children_leave(c->pid);
+    let_go(c);
+  }
 }
 
 
 const processes uv_processes = {
     .spawn = spawn,
     .kill = kill_child,
+    .end = end,
+    .next = next,
     .forget = forget,
     .self = self,
     .restart = holding_restart,

@@ -13,8 +13,7 @@
 extern const processes uv_processes;
 extern const struct system uv_system; /* uv/system.c */
 
-/* Leave the children that still run.  world.close calls it before the
- * last turn of libuv's loop, which frees them. */
+/* Leave the children that still run, and kill those that were told to end. */
 void children_close(loop *l);
 
 /* Commands of the shell: uv/shell.c. */

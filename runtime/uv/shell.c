@@ -15,15 +15,9 @@
 
 #include "sched/task.h"
 #include "uv/children.h"
+#include "uv/orphans.h"
 #include "uv/process.h"
-
-
-/* Where it is ignored, children leave nothing to wait for. */
-static void let_children_tell(void) {
-  struct sigaction now;
-  if (sigaction(SIGCHLD, NULL, &now) == 0 && now.sa_handler == SIG_IGN)
-    signal(SIGCHLD, SIG_DFL);
-}
+#include "uv/spawn.h"
 
 
 /* A handler of ours in the child would tell us of the child's signals. */
@@ -55,7 +49,7 @@ static _Noreturn void become(const char *command, int fd, int as) {
 /* Start it, with fd as its descriptor `as`, or (-1) with ours. */
 static int start(const char *command, int fd, int as) {
   sigset_t all, before;
-  let_children_tell();
+  spawn_let_tell();
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
   pid_t pid = children_fork();
@@ -98,7 +92,7 @@ int shell_open(host *h, const char *command, bool writes, FILE **f) {
 static int reap(const host *h, int pid, int flags, int *status) {
   pid_t got;
   do
-    got = waitpid(pid, status, flags);
+    got = orphans_wait(pid, status, flags);
   while (got < 0 && errno == EINTR && !sched_ends_call(h));
   return got < 0 ? -errno : got;
 }

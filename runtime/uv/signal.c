@@ -41,6 +41,7 @@
 #include "sched/drain.h"
 #include "sched/task.h"
 #include "uv/nudge.h"
+#include "uv/orphans.h"
 #include "uv/process.h"
 #include "uv/station.h"
 #include "uv/terminal.h"
@@ -264,6 +265,8 @@ static void deliver(host *h, int n) {
     atomic_store(&asked, false);
   else if (n == SIGATTACH)
     sched_summon(h);
+  else if (n == SIGCHLD)
+    orphans_reap();
   else if (!station_offer(h, n))
     station_unwatched(h, n);
   else if ((station.ends & signal_bit(n)) != 0)
@@ -424,6 +427,8 @@ int uv_world_signals(host *h) {
     if (!station_is_ignored(ends[i]))
       station.ends |= signal_bit(ends[i]);
   }
+  if (status == 0 && orphans_begin())
+    status = station_set(SIGCHLD, station_on_signal);
   station_update_ending();
   unblock_all();
   return status;

@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "host/memory.h"
@@ -382,6 +383,13 @@ int wire_fd(stream *s) {
 }
 
 
+int wire_resize(stream *s, unsigned rows, unsigned columns) {
+  struct winsize size = {.ws_row = (unsigned short)rows,
+                         .ws_col = (unsigned short)columns};
+  return ioctl(wire_fd(s), TIOCSWINSZ, &size) < 0 ? -errno : 0;
+}
+
+
 #define WIRE(named, of, number, write, half_close, forget, passes, collects, \
              takes, lacks) \
   { \
@@ -391,7 +399,7 @@ int wire_fd(stream *s) {
     .takes_back = takes, .unacknowledged = lacks, .pass = passes, \
     .collect = collects, .close = wire_close, .detach = wire_detach, \
     .set = wire_set, .get = wire_get, .localaddr = wire_localaddr, \
-    .remoteaddr = wire_remoteaddr, .fd = wire_fd, \
+    .remoteaddr = wire_remoteaddr, .fd = wire_fd, .resize = wire_resize, \
   }
 
 #define TCP(name, scheme, protocol) \

@@ -31,6 +31,9 @@ int wire_unacknowledged(stream *s);
 void wire_close(stream *s, bool reset);
 int wire_detach(stream *s);
 
+/* Of terminals; -ENOTTY of others. */
+int wire_resize(stream *s, unsigned rows, unsigned columns);
+
 /* Of SCTP's. */
 ssize_t sctp_send(stream *s, const struct iovec *v, int n);
 int sctp_shutdown(stream *s);

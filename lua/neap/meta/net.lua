@@ -597,6 +597,24 @@ function Stream:get(name) end
 ---@return neap.Error? err  EBADF
 function Stream:settimeout(seconds) end
 
+--- Say how large the terminal is whose stream this is: `pty` of a child, which is told by
+--- SIGWINCH.
+---
+--- ```lua
+--- local process = require "neap.process"
+---
+--- local p <close> = assert(process.spawn {"sh", "-c", "read line; stty size", pty = true})
+--- p.pty:resize(50, 132)
+--- p.pty:write "\n"
+--- p.pty:read "l"
+--- print(p.pty:read "n", p.pty:read "n")  --> 50 132
+--- ```
+---@param rows integer
+---@param columns integer
+---@return neap.Stream? stream  itself
+---@return neap.Error? err  ENOTTY: it is no terminal; EBADF
+function Stream:resize(rows, columns) end
+
 --- Wait until a read, or a write, would not wait, and take nothing: what has arrived is
 --- the next read's. The end of the stream and an error are something to be read; what
 --- fails at once need not wait either.

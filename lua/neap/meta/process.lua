@@ -4,10 +4,10 @@
 ---@field pid integer  of this process
 local process = {}
 
---- Start a child. It has no descriptor of ours but the three it is given, the
+--- Start a child. It has no descriptor of ours but those that it is given, the
 --- default action for every signal, no signal blocked, and the limit of descriptors
---- that neap was started with. Raises for options
---- that are wrong or unknown.
+--- that neap was started with. It has become the program when this returns: what keeps
+--- it from that is an error here. Raises for options that are wrong or unknown.
 ---
 --- ```lua
 --- local process = require "neap.process"
@@ -18,11 +18,14 @@ local process = {}
 ---
 --- local none, err = process.spawn {"no-such-program"}
 --- print(none, err)  --> nil spawn no-such-program: no such file or directory (ENOENT)
+---
+--- local limited = {"sh", "-c", "ulimit -n; umask", rlimits = {nofile = 64}, umask = "027"}
+--- print(process.run(limited).stdout:gsub("\n", " "))  --> 64 0027  2
 --- ```
 ---@param options neap.process.Options  the program and its arguments, and what it is given
 ---@return neap.Process? child
 ---@return neap.Error? err  ENOENT, EACCES, E2BIG, EPERM, EMFILE, ...; `err.endpoint` is the
---- program, or the folder when that is to blame
+--- program, or what else is to blame: the folder, `"uid"`, `"rlimits.nofile"`, `"fds[3]"`
 function process.spawn(options) end
 
 --- A copy of the environment, to change and pass as `env`.
@@ -38,17 +41,52 @@ function process.spawn(options) end
 function process.env() end
 
 ---@class neap.process.Options
----@field [integer] string  the program, looked up in PATH unless it has a "/", and its arguments
+---@field [integer] string  the program, looked up in the PATH of its environment unless it
+--- has a "/", and its arguments
 ---@field stdin neap.process.Stdio?  default `"null"`
 ---@field stdout neap.process.Stdio?  default `"inherit"`
 ---@field stderr (neap.process.Stdio|"stdout")?  default `"inherit"`; `"stdout"`: where stdout
 --- goes
+---@field fds table<integer, file*|neap.Stream|neap.Listener|neap.Datagram>?  what it has as
+--- descriptors from 3 on: `fds = {[3] = listener}`. Streams and files block for it, and so for
+--- whoever has them, too; listeners and message sockets do not
+---@field pty (boolean|neap.process.Size)?  at a terminal of its own, in a session of its own:
+--- `p.pty` is the other side of that, and those of stdin, stdout and stderr are it that are not
+--- given; closing it hangs up
 ---@field cwd string?  the folder to run in
 ---@field env table<string, string>?  the whole environment, see `process.env`; default ours
+---@field group boolean?  it leads a process group; default: unless one of its stdin, stdout
+--- and stderr is a terminal
+---@field grace number?  seconds between SIGTERM and SIGKILL, when it is told to end; default 5;
+--- 0: SIGKILL at once; math.huge: none while the program runs
 ---@field detached boolean?  in a session and process group of its own, which a ^C at our
 --- terminal does not reach; closing the Process leaves it alone
 ---@field uid integer?  user to run as, for root
 ---@field gid integer?  group to run as, for root
+---@field groups integer[]?  its supplementary groups, for root; default none, where `uid` or
+--- `gid` is given
+---@field umask string?  octal digits: `"027"`
+---@field rlimits neap.process.Limits?  see setrlimit(2)
+
+--- Limits of a child: a number is both the soft and the hard one, math.huge none.
+---@class neap.process.Limits
+---@field as (number|number[])?  bytes of address space
+---@field core (number|number[])?  bytes of a core dump
+---@field cpu (number|number[])?  seconds of processor time
+---@field data (number|number[])?  bytes of data
+---@field fsize (number|number[])?  bytes of a file that it writes
+---@field memlock (number|number[])?  bytes that it may lock
+---@field nice (number|number[])?  20 minus the lowest nice value
+---@field nofile (number|number[])?  descriptors, and the highest of them plus 1
+---@field nproc (number|number[])?  processes and threads of its user
+---@field rtprio (number|number[])?  real-time priority
+---@field sigpending (number|number[])?  signals that are queued
+---@field stack (number|number[])?  bytes of its stack
+
+--- The size of a terminal; `stream:resize` changes it.
+---@class neap.process.Size
+---@field rows integer?  default 24
+---@field columns integer?  default 80
 
 --- What a child's input or output is: the null device; what ours is; a pipe,
 --- whose other end is a stream of the Process; an open file or stream (flush it
@@ -65,6 +103,8 @@ function process.env() end
 ---@field stdin neap.Stream?  our end, where it is a pipe
 ---@field stdout neap.Stream?
 ---@field stderr neap.Stream?
+---@field pty neap.Stream?  our side of its terminal, whose end is its end
+---@field group boolean  it leads a process group
 local Process = {}
 
 --- Wait until it has ended. Any number of tasks may wait; at once if it has
@@ -83,10 +123,8 @@ local Process = {}
 --- behind nil
 function Process:wait() end
 
---- Send it a signal: to this one process. What it has started itself lives on, and may
---- hold the pipes open, so that a read of `stdout` goes on waiting. One that is
---- `detached` leads a process group, and `os.execute("kill -- -" .. child.pid)` reaches
---- all of that, while the child has not ended or others of the group run.
+--- Send it a signal: to this one process, or to all of the group that it leads, which may
+--- go on without it.
 ---
 --- ```lua
 --- local process = require "neap.process"
@@ -95,15 +133,20 @@ function Process:wait() end
 --- print(p:kill "SIGKILL")  --> true
 --- print(p:wait())  --> 137 SIGKILL
 --- print(select(2, p:kill()).code)  --> ESRCH
+---
+--- local all = assert(process.spawn {"sh", "-c", "sleep 10 & sleep 10", group = true})
+--- print(all:kill("SIGKILL", "group"))  --> true
 --- ```
 ---@param signal? string  default `"SIGTERM"`; raises for an unknown name
+---@param whom? "process"|"group"  default `"process"`; raises for the group of one that leads none
 ---@return true? ok
----@return neap.Error? err  ESRCH once it has ended, for the pid may be another's by then;
---- EPERM
-function Process:kill(signal) end
+---@return neap.Error? err  ESRCH once it, or all of the group, has ended: the number may be
+--- another's by then; EPERM
+function Process:kill(signal, whom) end
 
---- Close its pipes, and send SIGTERM to a child that still runs and is not
---- detached; `<close>` does the same. It does not wait; `wait` may follow.
+--- Close its pipes and its terminal, and unless it is detached tell it to end, with all of
+--- its group: by SIGTERM, and when the grace is over by SIGKILL. `<close>` does the same. It
+--- does not wait; `wait` may follow.
 ---
 --- ```lua
 --- local process = require "neap.process"

@@ -40,10 +40,11 @@ function Tracer:stop() end
 ---@return neap.trace.Event|string|nil event  nil when it was stopped, or no other task goes on
 function Tracer:next() end
 
---- Something that happened at a socket. Of a message, the addresses are the message's.
+--- Something that happened at a socket, or to a child. Of a message, the addresses are the
+--- message's.
 ---@class neap.trace.Event
 ---@field time number  seconds since the trace began
----@field kind "listen"|"connect"|"connected"|"accept"|"open"|"read"|"write"|"end"|"shutdown"|"error"|"close"|"closed"|"reset"  `end`:
+---@field kind "listen"|"connect"|"connected"|"accept"|"open"|"read"|"write"|"end"|"shutdown"|"error"|"close"|"closed"|"reset"|"spawn"|"exit"  `end`:
 --- the peer sends no more; `shutdown`: nor do we; `close`: the script has closed it, and `size` bytes
 --- are still to go out; `closed` and `reset`: it is gone
 ---@field type string?  of the socket: `"tcp"`, `"udp"`, ..., `"listener"`; nil: of no socket
@@ -51,7 +52,10 @@ function Tracer:next() end
 ---@field listener integer?  of an `accept`: the listener's number
 ---@field localaddr neap.Address?
 ---@field remoteaddr neap.Address?
----@field endpoint string?  where it was opened
+---@field endpoint string?  where it was opened; of a child: its program
+---@field pid integer?  of a child
+---@field exit integer?  of an `exit`: its status, or 128 + the number of the signal
+---@field signal integer?  of an `exit`: the number of the signal that ended it
 ---@field data string?  of a `read` or `write`: its bytes, `bytes` of them at most
 ---@field size integer?  how many there were; of an `error`: how many were not sent
 ---@field full integer?  of a message that was cut when it arrived: its size

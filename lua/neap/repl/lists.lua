@@ -1,6 +1,7 @@
 --- The lists of the prompt: what runs, and what is open.
 
 local host = require "neap.host"
+local processes = require "neap.process.core"
 local text_of = require "neap.repl.text"
 
 local ipairs, tostring = ipairs, tostring
@@ -129,8 +130,25 @@ local function in_tree(tasks)
   return ordered
 end
 
+--- The children: what they are, since when, and who waits for them. One that was told to
+--- end is "ending" until nothing of its group is left.
+local function children_text()
+  local rows = {}
+  for i, row in ipairs(processes.children()) do
+    local waiters = row.waiters or {}
+    rows[i] = {
+      format("%d", row.pid), cell(row.command), row.status, row.group and "own" or "ours", seconds(row.age),
+      #waiters > 0 and format("task %d waits", waiters[1]) or "",
+    }
+  end
+  if #rows == 0 then
+    return ""
+  end
+  return "\n\n" .. concat(table_text({">PID", "CHILD", "STATE", "GROUP", ">AGE", "TASKS"}, rows), "\n")
+end
+
 --- The tasks, each below the one that waits for it: what it is called, what it
---- waits for, where and how long already, and where it was spawned.
+--- waits for, where and how long already, and where it was spawned; and the children.
 ---@param opts? neap.repl.lists.Options
 ---@return string
 function lists.ps(opts)
@@ -147,7 +165,7 @@ function lists.ps(opts)
     }
   end
   local lines = table_text({">ID", "TASK", "STATE", "WAITS FOR", ">SINCE", "AT", "SPAWNED AT"}, rows)
-  return finish(lines, host.stats().tasks - #rows, "tasks")
+  return finish(lines, host.stats().tasks - #rows, "tasks") .. children_text()
 end
 
 -- Sockets
