@@ -9,7 +9,7 @@
 
 
 static stream *above(const stream *lower) {
-  return lower->extra->upper;
+  return lower->upper;
 }
 
 
@@ -208,7 +208,7 @@ int layer_unacknowledged(stream *s) {
 void layer_close(stream *s, bool reset) {
   layered *x = stream_part(s);
   stream *lower = x->lower;
-  lower->extra->upper = NULL;
+  lower->timeout = 0;
   lower->state = OPEN;
   lower->host->streams++;
   stream_let_go(lower, reset);
@@ -276,7 +276,10 @@ bool layer_brief(stream *s, char *to, size_t size) {
 */
 
 static int depth_of(stream *s) {
-  return s->layered ? ((layered *)stream_part(s))->depth : 0;
+  int depth = 0;
+  for (; s->layered; s = layer_lower(s))
+    depth++;
+  return depth;
 }
 
 
@@ -294,14 +297,12 @@ static void take_over(stream *s, stream *lower) {
 
 
 stream *layer_new(stream *lower, const layer *l, bool connecting) {
-  int depth = depth_of(lower) + 1;
   assert(lower->state == OPEN);
-  if (depth > LAYERS)
+  if (depth_of(lower) >= LAYERS)
     return NULL;
   stream *s = stream_new(lower->host, &l->transport, connecting);
   layered *x = stream_part(s);
   x->lower = lower;
-  x->depth = depth;
   x->kind = *lower->kind;
   x->kind.name = l->transport.kind.name;
   x->kind.scheme = l->transport.kind.scheme;
@@ -311,7 +312,7 @@ stream *layer_new(stream *lower, const layer *l, bool connecting) {
   s->layered = true;
   stream_leave(lower);
   take_over(s, lower);
-  stream_extra(lower)->upper = s;
+  lower->upper = s;
   return s;
 }
 

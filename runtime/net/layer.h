@@ -60,7 +60,6 @@
 /* What the part of an upper stream begins with. */
 typedef struct layered {
   stream *lower;
-  int depth; /* 1: the lower one is no layer's */
   stream_kind kind;
 } layered;
 

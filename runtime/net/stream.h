@@ -32,10 +32,7 @@ typedef struct box {
 
 /* What few streams have: made when the first of it is needed. */
 struct extra {
-  union {
-    struct relaying *relaying; /* relayed: by this net.relay */
-    stream *upper;             /* UNDER: whose layer has it */
-  };
+  struct relaying *relaying; /* net.relay has it; NULL: no */
   struct passing *passing; /* descriptors that came along (passing.h); NULL: the
                               script has not asked */
   char where[];            /* its endpoint, for messages; "": it has none */
@@ -67,8 +64,11 @@ struct stream {
     };
     later gone; /* of a closed one */
   };
-  uint64_t timeout;    /* of each suspension, ns; while closing the deadline;
+  union {
+    uint64_t timeout; /* of each suspension, ns; while closing the deadline;
                          0: none */
+    stream *upper;    /* UNDER: whose layer has it */
+  };
   uint32_t want;       /* the reader is not woken before so many are there */
   unsigned serial;     /* what it is called instead of by its pointer */
   int16_t read_error;  /* negative errno that ended reading; see eof */

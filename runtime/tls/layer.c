@@ -251,6 +251,8 @@ static void tls_data(stream *s, char *bytes, size_t n) {
   if (t->ssl == NULL && (keep(s, &bytes, &n) || !make_session(s)))
     return;
   char *kept = t->kept;
+  if (kept != NULL)
+    t->silent = 0;
   t->kept = NULL;
   begin_shaking(s);
   feed(s, bytes, n);
@@ -362,7 +364,6 @@ static void close_tls(stream *s, bool reset) {
   free(t->kept);
   free(t->expected);
   free(t->key);
-  free(t->refused);
   free(t->why);
   layer_close(s, reset);
 }

@@ -40,8 +40,10 @@ void session_fail(stream *s, int status, const char *words) {
   if (t->failed != 0)
     return;
   t->failed = (int16_t)status;
-  if (words != NULL)
-    t->why = memory_text(words, strlen(words));
+  if (words == NULL)
+    return;
+  free(t->why);
+  t->why = memory_text(words, strlen(words));
 }
 
 
@@ -74,8 +76,7 @@ static void fail_by_alert(stream *s, int alert) {
 static void fail_by_certificate(stream *s) {
   const tls *t = tls_of(s);
   session_fail(s, ERROR_TLS_VERIFY,
-               t->refused != NULL ? t->refused
-                                  : "the peer's certificate is refused");
+               t->why != NULL ? NULL : "the peer's certificate is refused");
 }
 
 

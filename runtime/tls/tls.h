@@ -47,15 +47,17 @@ typedef struct tls {
   tls_rules *rules;     /* its, or those of the name that the client called */
   SSL *ssl;             /* NULL: not yet, or no more */
   char *kept;           /* of the peer's first record; or NULL */
-  uint32_t kept_size;
-  uint32_t silent; /* bytes that came to nothing for the script */
-  char *expected;  /* client: whom the certificate is to name; server: whom the
+  char *expected; /* client: whom the certificate is to name; server: whom the
                      client calls; or NULL */
-  char *key;       /* client: by which its session is saved; or NULL */
-  char *refused;   /* why the peer's certificate is, in words; or NULL */
-  char *why;       /* it has failed, in words; or NULL */
+  char *key;      /* client: by which its session is saved; or NULL */
+  char *why;      /* it has failed, or why its peer's certificate is refused, in
+                     words; or NULL */
   stream *next, **at; /* in the list of those whose handshakes are under way */
   uint64_t deadline;
+  union {
+    uint32_t kept_size; /* while there is no SSL */
+    uint32_t silent;    /* then: bytes that came to nothing for the script */
+  };
   int16_t failed; /* negative status */
   bool server : 1;
   bool begun : 1;    /* the handshake is, or was, under way */

@@ -68,7 +68,7 @@ int verify_look(int ok, X509_STORE_CTX *x) {
   tls *t = tls_of(session_stream(ssl));
   const X509 *c = X509_STORE_CTX_get_current_cert(x);
   int error = X509_STORE_CTX_get_error(x);
-  if (ok || t->refused != NULL)
+  if (ok || t->why != NULL)
     return ok;
   if (c != NULL)
     verify_print(X509_get_subject_name(c), name, sizeof name);
@@ -79,6 +79,6 @@ int verify_look(int ok, X509_STORE_CTX *x) {
            name, names_another(error) ? ", and not for " : "",
            names_another(error) && t->expected != NULL ? t->expected : "",
            X509_verify_cert_error_string(error));
-  t->refused = memory_text(reason, strlen(reason));
+  t->why = memory_text(reason, strlen(reason));
   return 0;
 }
