@@ -166,7 +166,8 @@ local sections = {
   ratios = ratios "ratio",
   cpu = ratios "cpu_ratio",
   amounts = amounts(),
-  tls = table_of(safe, chosen(safe), tls_cell),
+  tls = table_of(safe, chosen(safe), tls_cell)
+    .. (safe[1] and ("\n\nMeasured on %s, %s."):format(safe[1].date, safe[1].machine) or ""),
   connections = costs("connections", "connections, 64 B"),
   size = costs("size", "bytes a message, 16 connections"),
   tasks = curve("tasks", "tasks asleep", {

@@ -75,6 +75,8 @@ local function first_line(path, pattern)
   return file and file:read "a":match(pattern) or "?"
 end
 
+local processor = first_line("/proc/cpuinfo", "model name%s*:%s*([^\n]*)")
+
 local two_cores = not plan.one_core and tonumber(process.run({"nproc"}).stdout) >= 2
 
 --- The words of a command, on one core (nil: on any).
@@ -392,7 +394,8 @@ local function measure_row(row)
   end
   return {
     id = row.id, title = row.title, unit = row.unit, less = row.less or false, rounds = rounds,
-    curve = row.curve, x = row.x, base = row.base, date = os.date "!%Y-%m-%d", peers = results,
+    curve = row.curve, x = row.x, base = row.base, date = os.date "!%Y-%m-%d", machine = processor,
+    peers = results,
   }
 end
 
@@ -405,7 +408,7 @@ local function old_rows()
   for _, row in ipairs(before.rows or {}) do
     known[row.id] = row
   end
-  return known, before.date
+  return known, before
 end
 
 --- A value with no more digits of its numbers than mean something.
@@ -424,18 +427,18 @@ local function rounded(value)
   return tonumber(("%.4g"):format(value))
 end
 
-local kept, kept_date = {}, nil
+local kept, before = {}, {}
 if next(chosen_rows) then
-  kept, kept_date = old_rows()
+  kept, before = old_rows()
 end
 local result = {
-  machine = {
-    cpu = first_line("/proc/cpuinfo", "model name%s*:%s*([^\n]*)"),
+  machine = before.machine or {
+    cpu = processor,
     cores = tonumber(process.run({"nproc"}).stdout),
     kernel = first_line("/proc/sys/kernel/osrelease", "%S+"),
     system = first_line("/etc/os-release", 'PRETTY_NAME="([^"]*)"'),
   },
-  date = kept_date or os.date "!%Y-%m-%d",
+  date = before.date or os.date "!%Y-%m-%d",
   rows = {},
 }
 for _, row in ipairs(rows) do
