@@ -248,7 +248,7 @@ end
 ---@async
 ---@return true? ok  SIGTERM is on its way
 ---@return neap.Error? err  ECHILD: the new process ended before it served, which it has told on
---- stderr; EPERM: this is process 1; ENOTSUP, EAGAIN, EMFILE
+--- stderr; EALREADY: one is being started; EPERM: this is process 1; ENOTSUP, EAGAIN, EMFILE
 function process.restart()
   return require "neap.process.service".restart()
 end

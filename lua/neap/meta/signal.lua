@@ -43,7 +43,7 @@ local signal = {}
 ---@param name string  as "SIGHUP"
 ---@param ... string
 ---@return string? name  the one that came
----@return neap.Error? err  EBUSY: the signals are another host's
+---@return neap.Error? err  EBUSY: the signals are another host's, which is in the same thread
 function signal.wait(name, ...) end
 
 --- Iterate over the signals as they come.
