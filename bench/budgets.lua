@@ -24,4 +24,11 @@ return {
   channel = {instructions = 8600, calls = 0.01},
   future = {instructions = 10200, calls = 0.01},
   select = {instructions = 16400, calls = 0.01},
+
+  -- A line of the log below the level, and one with three fields; an addition to a
+  -- counter, and to a histogram by its label. The same holds of these.
+  log_quiet = {instructions = 330, calls = 0.01},
+  log_line = {instructions = 55000, calls = 1.01},
+  counter = {instructions = 720, calls = 0.01},
+  histogram = {instructions = 5500, calls = 0.01},
 }

@@ -106,8 +106,8 @@ describe("a counter", function()
       ["labels: strings expected, got a nil"] = function() by:labels("x", nil) end,
       ["labels: strings expected, got a table"] = function() by:labels({}, "x") end,
       ["it has labels: metric:labels%(a, b%):inc"] = function() by:inc() end,
-      ["inc: a metric expected"] = function() plain.inc() end,
-      ["inc: a metric expected: "] = function() plain.inc(1) end,
+      ["inc: a metric expected"] = function() plain.inc "x" end,
+      ["attempt to index a nil value"] = function() plain.inc() end,
     } do
       assert.error_matches(use, why)
     end

@@ -89,6 +89,10 @@ measure.paths = {
   channel = {program = {"bench/switches.lua", "channel"}, rounds = {1000, 6000}},
   future = {program = {"bench/switches.lua", "future"}, rounds = {1000, 6000}},
   select = {program = {"bench/switches.lua", "select"}, rounds = {1000, 6000}},
+  log_quiet = {program = {"bench/services.lua", "quiet"}, rounds = {1000, 11000}},
+  log_line = {program = {"bench/services.lua", "line"}, rounds = {1000, 3000}},
+  counter = {program = {"bench/services.lua", "counter"}, rounds = {1000, 11000}},
+  histogram = {program = {"bench/services.lua", "histogram"}, rounds = {1000, 6000}},
   echo = {
     server = "echo", endpoint = "tcp://127.0.0.1:0", connections = 50, depth = 1,
     rounds = {10, 60}, client = ask,
@@ -119,7 +123,7 @@ measure.paths.tls.cert, measure.paths.tls.key = tls.selfsigned {names = {"127.0.
 
 --- Their order, in tables.
 measure.order = {"echo", "lines", "unix", "connect", "udp", "tls", "start", "start_net", "channel",
-  "future", "select"}
+  "future", "select", "log_quiet", "log_line", "counter", "histogram"}
 
 local function connections(path, rounds)
   return path.server == "connect" and path.connections * rounds or path.connections

@@ -78,10 +78,10 @@ Logger.__name = "neap.Logger"
 local logfmt, object, journal = {}, {}, {}
 
 local function quoted(text)
-  if text == "" or find(text, "[^]-~!#-<>-[]") then
-    return json.text(text)
+  if find(text, "^[]-~!#-<>-[]+$") then
+    return text
   end
-  return text
+  return json.text(text)
 end
 
 local function is_data(value)
@@ -120,8 +120,11 @@ local logfmt_prefix = prefixes(function(key)
 end)
 
 function logfmt.field(key, value)
-  if type(value) == "string" and #value <= SHORT then
+  local kind = type(value)
+  if kind == "string" and #value <= SHORT then
     return logfmt_prefix[key] .. quoted(value)
+  elseif kind == "number" then
+    return logfmt_prefix[key] .. json.plain(value)
   end
   return logfmt_prefix[key] .. quoted(text_of(value))
 end

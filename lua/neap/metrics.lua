@@ -120,10 +120,10 @@ Counter.__name = "neap.Counter"
 --- ```
 ---@param n? number  at least 0; default 1
 function Counter:inc(n)
-  local value = type(self) == "table" and self.value
+  local value = self.value
   if not value then
     misused(self, "inc")
-  elseif n == nil then
+  elseif n == nil then -- most often: no call more
     self.value = value + 1
     return
   end
@@ -274,7 +274,7 @@ Histogram.__name = "neap.Histogram"
 --- ```
 ---@param n number
 function Histogram:observe(n)
-  local value = type(self) == "table" and self.value
+  local value = self.value
   if not value then
     misused(self, "observe")
   end

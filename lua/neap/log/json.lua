@@ -65,7 +65,7 @@ end
 ---@param text string
 ---@return string
 function json.text(text)
-  if not find(text, "[^]-~ !#-[]") then
+  if find(text, "^[]-~ !#-[]*$") then
     return '"' .. text .. '"'
   end
   text = gsub(json.utf8(text), '[\0-\x1f"\\\x7f]', escaped)
@@ -94,10 +94,10 @@ local function number_text(n)
     return n ~= n and '"nan"' or n > 0 and '"inf"' or '"-inf"'
   end
   local text = format("%.14g", n)
-  if format("%.17g", n) ~= text and tonumber(text) ~= n then
+  if tonumber(text) ~= n then
     text = format("%.17g", n)
   end
-  return (gsub(text, ",", ".")) -- of some locales
+  return find(text, ",", 1, true) and gsub(text, ",", ".") or text -- of some locales
 end
 
 --- Has it a text of its own?
@@ -114,15 +114,13 @@ function json.plain(value)
   local kind = type(value)
   if kind == "string" then
     return cut(value)
-  elseif mathtype(value) == "integer" then
-    return format("%d", value)
+  elseif kind == "number" then
+    return (gsub(number_text(value), '"', ""))
   elseif says(value) then
     local ok, text = pcall(tostring, value)
     return ok and cut(text) or format("(a %s, whose __tostring failed)", kind)
   elseif kind == "boolean" or kind == "nil" then
     return value and "true" or value == nil and "nil" or "false"
-  elseif kind == "number" then
-    return (gsub(number_text(value), '"', ""))
   end
   return format("(a %s)", kind)
 end
@@ -212,8 +210,8 @@ end
 ---@param value any
 ---@return string
 function json.encode(value)
-  if mathtype(value) == "integer" then
-    return format("%d", value)
+  if type(value) == "number" then
+    return number_text(value)
   end
   return encode(value, {left = ENTRIES}, 0)
 end
