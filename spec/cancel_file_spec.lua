@@ -4,6 +4,7 @@ local fs = require "neap.fs"
 local process = require "neap.process"
 local task = require "neap.task"
 local folder = require "spec.support.folder"
+local transports = require "spec.support.transports"
 local interrupts = require "spec.support.interrupting".interrupts
 
 --- A FIFO, and what removes it.
@@ -48,4 +49,42 @@ describe("interrupting", function()
       folder.remove()
     end
   end)
+
+  interrupts("a wait for a file's lock", function()
+    folder.make()
+    local path = folder.path .. "/lock"
+    local held = assert(fs.lock(path))
+    return function() return fs.lock(path) end, function()
+      held:close()
+      local lock <close> = assert(fs.lock(path)) -- who gave up may have it for a moment
+      assert(lock)
+      folder.remove()
+    end
+  end)
+
+  interrupts("a watch", function()
+    folder.make()
+    local watch = assert(fs.watch(folder.path))
+    return function() return watch:next() end, function()
+      folder.write("f", "")
+      assert.equal("created", watch:next().kind)
+      watch:close()
+      folder.remove()
+    end
+  end)
+
+  for _, kind in ipairs {"tcp", "mem"} do
+    interrupts(("sendfile (%s)"):format(kind), function()
+      folder.make()
+      local file = assert(fs.open(folder.write("f", ("x"):rep(4096))))
+      local ours, theirs = transports.narrow_pair(kind)
+      transports.stuff(ours)
+      return function() return ours:sendfile(file) end, function()
+        ours:reset()
+        theirs:reset()
+        file:close()
+        folder.remove()
+      end
+    end)
+  end
 end)

@@ -472,6 +472,15 @@ local features = {
     assert(root:read(name) == "bytesmore")
     assert(fs.stat(path).size == 9 and not fs.read "/nowhere")
     assert(root:list "." and fs.walk("/dev", {depth = 1}))
+    local watch <close> = assert(fs.watch(path))
+    local lock <close> = assert(root:lock(name, {wait = false}))
+    local file <close> = assert(fs.open(path, "r+"))
+    local a, b = net.socketpair()
+    assert(file:seek "end" == 9 and file:write "!" and file:flush())
+    assert(a:sendfile(file, 1) == 9 and watch:next() and lock)
+    a:close()
+    assert(b:read "a" == "ytesmore!")
+    b:close()
     pcall(fs.read, path, {size = 1})
   end,
   function() -- many tasks, and those of a finalizer

@@ -191,6 +191,15 @@ describe("annotated, and there, are the functions of", function()
     ["neap.Key"] = function()
       return methods_of(crypto.generate "ed25519")
     end,
+    ["neap.fs.Watch"] = function()
+      return require "neap.fs.watch".Watch
+    end,
+    ["neap.fs.Lock"] = function()
+      local path = os.tmpname()
+      local lock <close> = assert(fs.lock(path))
+      os.remove(path)
+      return methods_of(lock)
+    end,
     ["neap.Prefix"] = function()
       return methods_of(net.prefix.parse "::/0")
     end,

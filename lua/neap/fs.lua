@@ -28,7 +28,7 @@ local core = require "neap.fs.core"
 local error_object = require "neap.error"
 local sched = require "neap.task.core"
 
-local error, ipairs, next, pairs, type = error, ipairs, next, pairs, type
+local error, ipairs, next, pairs, require, type = error, ipairs, next, pairs, require, type
 local tostring, mathtype = tostring, math.type
 local concat, remove_last, sort = table.concat, table.remove, table.sort
 local find, format = string.find, string.format
@@ -154,6 +154,8 @@ local function join(path, name)
   end
   return find(path, "/$") and path .. name or path .. "/" .. name
 end
+
+core.join = join -- for neap.fs.watch
 
 
 -- Whole files
@@ -352,6 +354,26 @@ end
 local function root(self, path)
   check_path(path, 1, "root")
   return core.root(self, path)
+end
+
+local watch_options = {recursive = true}
+
+local function watch(self, path, opts)
+  path = path == nil and "." or path
+  check_path(path, 1, "watch")
+  opts = check_options(opts, 2, "watch", watch_options)
+  return require "neap.fs.watch".open(self, path, opts.recursive)
+end
+
+local lock_options = {shared = true, wait = true}
+
+local function lock(self, path, opts)
+  check_path(path, 1, "lock")
+  opts = check_options(opts, 2, "lock", lock_options)
+  if opts.wait == false then
+    return core.lock(self, path, opts.shared)
+  end
+  return patiently(core.lock, self, path, opts.shared)
 end
 
 
@@ -606,7 +628,60 @@ function fs.open(path, mode, opts)
   return open(here, path, mode, opts)
 end
 
+--- Watch a folder, or a file, and with `recursive` all that is below a folder, also in
+--- folders that come into being meanwhile: what is in them when they are found is told,
+--- too. Links are not followed. It is inotify(7): what others do over a network is not
+--- seen, nor a change through a mapping.
+---
+--- ```lua
+--- local fs = require "neap.fs"
+---
+--- local dir = os.tmpname() .. ".d"
+--- fs.mkdir(dir)
+--- local watch <close> = assert(fs.watch(dir))
+--- fs.write(dir .. "/a", "")
+--- fs.remove(dir .. "/a")
+--- fs.remove(dir)
+--- local event
+--- repeat
+---   event = watch:next()
+--- until event.kind == "removed"
+--- print(event.path == dir .. "/a")  --> true
+--- ```
+---@async
+---@param path? string  default `"."`
+---@param opts? { recursive?: boolean }
+---@return neap.fs.Watch? watch
+---@return neap.Error? err  ENOENT; ENOSPC: too many watches; EMFILE: too many Watches
+function fs.watch(path, opts)
+  return watch(here, path, opts)
+end
+
+--- Lock a file, which is made if there is none, against others who lock it (flock(2)), in
+--- this program or another: to be the only one that does something. Who waits looks again,
+--- every 50 ms at least; nobody is first in line. The lock is let go of by `close`, at the
+--- end of its scope, and when the process ends, however it does. The file stays.
+---
+--- ```lua
+--- local fs = require "neap.fs"
+---
+--- local path = os.tmpname()
+--- local lock <close> = assert(fs.lock(path))
+--- print(select(2, fs.lock(path, {wait = false})).message)  --> another has locked it
+--- os.remove(path)
+--- ```
+---@async
+---@param path string
+---@param opts? { shared?: boolean, wait?: boolean }  `shared`: others may share it; `wait =
+--- false`: fail with EAGAIN where another has it
+---@return neap.fs.Lock? lock
+---@return neap.Error? err  EAGAIN, EACCES, ENOENT, ...
+function fs.lock(path, opts)
+  return lock(here, path, opts)
+end
+
 for name, method in pairs {
+  watch = watch, lock = lock,
   open = open,
   root = root,
   read = read, write = write, append = append, stat = stat, lstat = lstat, list = list, walk = walk,

@@ -586,4 +586,29 @@ function net.activated()
   return require "neap.process.service".activated()
 end
 
+--- Write a part of a file, from its beginning or `from` on, without its position: read
+--- a piece at a time, by a thread where it is not in memory. Only this task waits, for
+--- the disk as for the peer. What others write to the stream meanwhile goes between.
+---
+--- ```lua
+--- local fs = require "neap.fs"
+--- local net = require "neap.net"
+---
+--- local a, b = net.socketpair()
+--- local file <close> = assert(fs.open "/proc/self/comm")
+--- a:write "name: "
+--- print(a:sendfile(file, 0, 2))  --> 2
+--- a:close()
+--- print(b:read "a")  --> name: ne
+--- ```
+---@async
+---@param file neap.Stream  of `fs.open`, or a file that is `fd:N`
+---@param from? integer  default 0
+---@param n? integer  bytes at most; default: to the end
+---@return integer? sent  bytes; fewer than `n`: the file has no more
+---@return neap.Error? err  of the stream or the file; `err.accepted` bytes went out
+function Stream:sendfile(file, from, n)
+  return require "neap.fs.send"(self, file, from, n)
+end
+
 return net

@@ -84,9 +84,13 @@ static const call_kind *kind_of(const call *c) {
 }
 
 
+/* A copy of a socket's descriptor would keep its connection. */
 void call_work(work *w) {
   call *c = (call *)w;
   c->status = kind_of(c)->run(c);
+  if (c->into >= 0)
+    close(c->into);
+  c->into = -1;
 }
 
 
@@ -123,12 +127,18 @@ call *call_new(lua_State *L, const call_kind *kind, int path) {
 }
 
 
-void call_clear(work *w) {
-  call *c = (call *)w;
+static void shut(call *c) {
   if (c->fd >= 0)
     close(c->fd);
   if (c->into >= 0)
     close(c->into);
+  c->fd = c->into = -1;
+}
+
+
+void call_clear(work *w) {
+  call *c = (call *)w;
+  shut(c);
   free(c->path);
   free(c->other);
   free(c->bytes);
@@ -191,7 +201,10 @@ int call_fail(lua_State *L, call *c, int status) {
 int call_push(lua_State *L, work *w) {
   call *c = (call *)w;
   luaL_checkstack(L, LUA_MINSTACK, NULL);
-  return c->status < 0 ? call_fail(L, c, c->status) : kind_of(c)->push(L, c);
+  int results =
+      c->status < 0 ? call_fail(L, c, c->status) : kind_of(c)->push(L, c);
+  shut(c);
+  return results;
 }
 
 

@@ -102,7 +102,7 @@ int call_push_root(lua_State *L, place p, const char *name);
 
 /* The functions of each part. */
 extern const luaL_Reg root_functions[], whole_functions[], folder_functions[],
-    entry_functions[];
+    entry_functions[], send_functions[], watch_functions[];
 
 void call_open_classes(lua_State *L);
 void lock_open(lua_State *L);

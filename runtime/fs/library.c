@@ -10,8 +10,9 @@
 
 /* The two tables of functions, and the root where paths begin that have no other. */
 static int open_core(lua_State *L) {
-  static const luaL_Reg *const parts[] = {root_functions, whole_functions,
-                                          folder_functions, entry_functions};
+  static const luaL_Reg *const parts[] = {root_functions,   whole_functions,
+                                          folder_functions, entry_functions,
+                                          send_functions,   watch_functions};
   work_open(L);
   call_open_classes(L);
   lock_open(L);

@@ -66,6 +66,8 @@ static int kind_of(host *h, int fd) {
     return KIND_FILE;
   case S_IFDIR:
     return -EISDIR;
+  case 0: /* what the kernel has no name for, as of inotify(7) */
+    return is_watchable(h, fd) ? KIND_PIPE : -ENOTSOCK;
   default:
     return -ENOTSOCK;
   }

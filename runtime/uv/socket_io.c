@@ -149,10 +149,14 @@ static void end_read(wire *w, int status) {
 
 
 /* What nobody has read is to stay within HIGH_WATER; only a reader that waits
- * for more than that lets it grow. */
+ * for more than that lets it grow.  A few bytes are no room for some devices, which
+ * then fail (inotify). */
 static size_t room(const stream *s) {
+  enum { LEAST = 1024 };
   size_t unread = inbox_size(&s->in);
-  return unread < HIGH_WATER ? ROUND_ROOM - unread : ROUND_ROOM;
+  return unread < HIGH_WATER - LEAST ? ROUND_ROOM - unread
+         : unread < HIGH_WATER       ? LEAST
+                                     : ROUND_ROOM;
 }
 
 

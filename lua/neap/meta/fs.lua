@@ -25,6 +25,24 @@
 ---@field flow ("none"|"hardware"|"software")?  control: RTS and CTS, or XON and XOFF;
 --- default `"none"`
 
+--- A file that is locked (`fs.lock`). One that is collected is let go of.
+---@class neap.fs.Lock
+local Lock = {}
+
+--- Let go of it.
+---
+--- ```lua
+--- local fs = require "neap.fs"
+---
+--- local path = os.tmpname()
+--- local lock = assert(fs.lock(path))
+--- lock:close()
+--- print(fs.lock(path, {wait = false}))  --> file lock (held)
+--- os.remove(path)
+--- ```
+---@return true ok
+function Lock:close() end
+
 --- A folder beneath which paths are kept (`fs.root`). Its methods are the functions of
 --- neap.fs, and close.
 ---@class neap.fs.Root
@@ -32,6 +50,8 @@
 ---@field write fun(self, path: string, bytes: string, opts?: table): true?, neap.Error?
 ---@field append fun(self, path: string, bytes: string, opts?: table): true?, neap.Error?
 ---@field open fun(self, path: string, mode?: string, opts?: table): neap.Stream?, neap.Error?
+---@field lock fun(self, path: string, opts?: table): neap.fs.Lock?, neap.Error?
+---@field watch fun(self, path?: string, opts?: table): neap.fs.Watch?, neap.Error?
 ---@field stat fun(self, path: string): neap.fs.Stat?, neap.Error?
 ---@field lstat fun(self, path: string): neap.fs.Stat?, neap.Error?
 ---@field list fun(self, path?: string): string[]?, table?

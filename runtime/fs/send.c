@@ -1,0 +1,93 @@
+/*
+** Pieces of a file that is a stream, read without its position.
+*/
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "fs/call.h"
+#include "net/stream_methods.h"
+
+enum { MOST = 256 * 1024 }; /* bytes of a piece that is read */
+
+
+/* That of the stream at arg; or a negative errno. */
+static int descriptor(lua_State *L, int arg) {
+  const box *b = luaL_checkudata(L, arg, STREAM_CLASS);
+  stream *s = b->stream;
+  return s == NULL || s->state != OPEN ? -EBADF : s->transport->fd(s);
+}
+
+
+/* A copy, which the thread's call has to itself. */
+static int copy_of(lua_State *L, int arg) {
+  int fd = descriptor(L, arg);
+  if (fd < 0)
+    return fd;
+  int copy = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+  return copy < 0 ? -errno : copy;
+}
+
+
+/*
+** pread(root, stream, from, n) : bytes | nil, error
+*/
+
+/* What is in memory needs no thread: as many bytes as were asked for, or the last. */
+static ssize_t read_at_once(int fd, char *to, size_t n, int64_t from) {
+  struct iovec v = {to, n};
+  ssize_t got = preadv2(fd, &v, 1, from, RWF_NOWAIT);
+  if (got <= 0 || (size_t)got == n)
+    return got;
+  v = (struct iovec){to + got, n - (size_t)got};
+  return preadv2(fd, &v, 1, from + got, RWF_NOWAIT) == 0 ? got : -1;
+}
+
+
+static int read_piece(call *c) {
+  size_t n = c->size;
+  c->size = 0;
+  while (c->size < n) {
+    ssize_t got = pread(c->fd, c->bytes + c->size, n - c->size,
+                        c->from + (int64_t)c->size);
+    if (got < 0 && errno != EINTR)
+      return -errno;
+    if (got == 0)
+      break;
+    c->size += got > 0 ? (size_t)got : 0;
+  }
+  return 0;
+}
+
+
+static int push_piece(lua_State *L, call *c) {
+  lua_pushlstring(L, c->bytes, c->size);
+  return 1;
+}
+
+
+static const call_kind reading = {CALL("read"), read_piece, push_piece};
+
+
+static int l_pread(lua_State *L) {
+  lua_Integer from = luaL_checkinteger(L, 3);
+  lua_Integer n = luaL_checkinteger(L, 4);
+  luaL_argcheck(L, n >= 0 && n <= MOST, 4, "out of bounds");
+  call *c = call_new(L, &reading, 0);
+  if (call_reserve(c, (size_t)n) < 0)
+    return call_fail(L, c, -ENOMEM);
+  int fd = descriptor(L, 2);
+  ssize_t got = fd < 0 ? -1 : read_at_once(fd, c->bytes, (size_t)n, from);
+  c->size = got >= 0 ? (size_t)got : (size_t)n;
+  if (got >= 0)
+    return push_piece(L, c);
+  c->from = from;
+  c->fd = copy_of(L, 2);
+  return c->fd < 0 ? call_fail(L, c, c->fd) : call_run(L, c);
+}
+
+
+const luaL_Reg send_functions[] = {{"pread", l_pread}, {NULL, NULL}};
