@@ -177,7 +177,10 @@ describe("a watch", function()
     assert(fs.mkdir(at "in/sub", {parents = true}))
     assert(fs.mkdir(at "out"))
     lfs.link("../out", at "in/link", true)
-    local root <close> = assert(fs.root(at "in"))
+    local root <close>, err = fs.root(at "in")
+    if err and err.code == "ENOSYS" then
+      pending(tostring(err))
+    end
     assert.equal("EXDEV", code_of(root:watch "../out"))
     assert.equal("EXDEV", code_of(root:watch "link"))
     local watch <close> = assert(root:watch(".", {recursive = true}))
