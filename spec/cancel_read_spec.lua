@@ -149,8 +149,9 @@ for _, kind in ipairs(transports.names) do
           settle()
           theirs:close()
         end)
-        if name:find "unpack" then
+        if name:find "unpack" or name:find "exactly" or name:find "strictly" then
           assert.equal("ENODATA", err.code, name)
+          assert.equal(before, err.partial, name)
           assert.is_nil(result)
           assert.equal(before, ours:read "a")
         elseif name == "read 'n'" then

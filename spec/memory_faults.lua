@@ -31,13 +31,22 @@ local net = holding(require "neap.net")
 local process = holding(require "neap.process")
 local task = holding(require "neap.task")
 
+--- The first of these methods that an object has.
+local function method_of(object, ...)
+  for _, name in ipairs {...} do
+    local ok, method = pcall(function() return object[name] end)
+    if ok and method then
+      return method
+    end
+  end
+end
+
 --- Close, or reset where that can be, all that is held, the newest last.
 local function close_held()
   for _, object in ipairs(held) do
-    local ok, close = pcall(function()
-      return how == "reset" and (object.reset or object.cancel or object.stop) or object.close
-    end)
-    if ok and close then
+    local close = how == "reset" and method_of(object, "reset", "cancel", "stop")
+      or method_of(object, "close")
+    if close then
       pcall(close, object)
     end
   end

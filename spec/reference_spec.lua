@@ -295,9 +295,14 @@ local function sample_tables()
   local semaphore = task.semaphore(1)
   local closed, future = task.channel(), task.future()
   closed:close "cause"
+  local reading, cut = net.socketpair()
+  cut:write "half"
+  cut:close()
+  cut = select(2, reading:readexactly(5))
+  reading:close()
   future:set "result"
   return {
-    ["neap.Error"] = {lack, both, unsent, errors.new {code = "E", message = "m"},
+    ["neap.Error"] = {lack, both, unsent, cut, errors.new {code = "E", message = "m"},
       (select(2, json.decode "x")), failed()},
     ["neap.Endpoint"] = {
       endpoint.parse "tcp://localhost:80", endpoint.parse "tcp://127.0.0.1:80",

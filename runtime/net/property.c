@@ -6,6 +6,8 @@
 
 #include "host/class.h"
 #include "host/fields.h"
+#include "host/nearest.h"
+#include "host/quote.h"
 #include "net/options.h"
 
 
@@ -13,14 +15,52 @@
 ** Finding
 */
 
-void property_push(lua_State *L, const property *list, const char *name,
-                   void *body) {
+static const property *find(const property *list, const char *name) {
   while (list->name != NULL && strcmp(list->name, name) != 0)
     list++;
-  if (body == NULL || list->name == NULL)
+  return list;
+}
+
+
+static void push(lua_State *L, const property *p, void *body) {
+  if (body == NULL || p->name == NULL)
     lua_pushnil(L);
   else
-    list->push(L, body);
+    p->push(L, body);
+}
+
+
+void property_push(lua_State *L, const property *list, const char *name,
+                   void *body) {
+  push(L, find(list, name), body);
+}
+
+
+static void try_methods(lua_State *L, int methods, nearest *meant) {
+  for (lua_pushnil(L); lua_next(L, methods); lua_pop(L, 1))
+    if (lua_type(L, -2) == LUA_TSTRING)
+      nearest_try(meant, lua_tostring(L, -2));
+}
+
+
+/* What is asked for is neither a method nor a field: raise. */
+static int refuse(lua_State *L, const property *list) {
+  size_t n;
+  const char *class = lua_tostring(L, lua_upvalueindex(3));
+  if (lua_type(L, 2) != LUA_TSTRING)
+    return luaL_error(L, "a %s has no field of type %s", class,
+                      luaL_typename(L, 2));
+  const char *name = lua_tolstring(L, 2, &n);
+  nearest meant = {.written = name};
+  char quoted[QUOTE];
+  for (; list->name != NULL; list++)
+    nearest_try(&meant, list->name);
+  try_methods(L, lua_upvalueindex(1), &meant);
+  quote(quoted, name, n);
+  if (meant.name == NULL)
+    return luaL_error(L, "a %s has no field '%s'", class, quoted);
+  return luaL_error(L, "a %s has no field '%s' (did you mean '%s'?)", class,
+                    quoted, meant.name);
 }
 
 
@@ -30,9 +70,12 @@ static int l_index(lua_State *L) {
     return 1;
   void *const *box =
       luaL_checkudata(L, 1, lua_tostring(L, lua_upvalueindex(3)));
-  const char *name = lua_tostring(L, 2);
-  property_push(L, lua_touserdata(L, lua_upvalueindex(2)),
-                name != NULL ? name : "", *box);
+  const property *list = lua_touserdata(L, lua_upvalueindex(2));
+  const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
+  const property *p = find(list, name);
+  if (p->name == NULL)
+    return refuse(L, list);
+  push(L, p, *box);
   return 1;
 }
 

@@ -1,5 +1,5 @@
 /*
-** Reading: recv, read, lines, readuntil, peek, unpack, chunks, recvfd.
+** Reading: recv, read, lines, readuntil, readexactly, peek, unpack, chunks, recvfd.
 **
 ** Each is a *taker* (stream_take.h), and one loop around them all waits and
 ** tries again, until the taker has its value.  Nothing is consumed before the
@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "host/arguments.h"
 #include "host/error.h"
 #include "net/inbox.h"
 #include "net/outbox.h"
@@ -29,16 +30,19 @@ enum verb {
   PEEK,
   UNPACK,
   RECVFD,
+  EXACTLY,
+  STRICTLY,  /* readuntil, which takes nothing that is cut */
   CHUNK,     /* recv without an argument */
   LINE,      /* read "l" */
   LINE_KEPT, /* read "L" */
+  LINE_CRLF, /* read("l", {crlf = true}) */
   VERBS
 };
 enum { RAISING = 16, VERB = RAISING - 1 };
 
-static const char *const verb_names[VERBS] = {"recv", "read",   "readuntil",
-                                              "peek", "unpack", "recvfd",
-                                              "recv", "read",   "read"};
+static const char *const verb_names[VERBS] = {
+    "recv",        "read",      "readuntil", "peek", "unpack", "recvfd",
+    "readexactly", "readuntil", "recv",      "read", "read",   "read"};
 
 static int verb_k(lua_State *L, int status, lua_KContext ctx);
 
@@ -49,10 +53,11 @@ static int verb_k(lua_State *L, int status, lua_KContext ctx);
 
 /* Arguments are from index 2 on.  READ's are as many as there are. */
 static int take(lua_State *L, view *v, enum verb verb, int last) {
-  static taker *const takers[VERBS] = {take_none, take_formats, take_delimited,
-                                       take_peek, take_unpack,  take_passed,
-                                       take_none, take_line,    take_line};
-  int arg = verb == READ ? last : verb >= LINE ? verb == LINE_KEPT : 2;
+  static taker *const takers[VERBS] = {
+      take_none,   take_formats, take_delimited, take_peek,
+      take_unpack, take_passed,  take_exactly,   take_strictly,
+      take_none,   take_line,    take_line,      take_line};
+  int arg = verb == READ ? last : verb >= LINE ? (int)(verb - LINE) : 2;
   return takers[verb](L, v, arg);
 }
 
@@ -144,7 +149,8 @@ static int line_now(lua_State *L, const box *b, enum verb verb) {
   if (end == NULL || end - bytes > LINE_MAX_DEFAULT)
     return 0;
   size_t keep = verb == LINE_KEPT;
-  return push_first(L, b, (size_t)(end - bytes) + keep, 1 - keep);
+  size_t cr = verb == LINE_CRLF && end > bytes && end[-1] == '\r';
+  return push_first(L, b, (size_t)(end - bytes) + keep - cr, 1 - keep + cr);
 }
 
 
@@ -158,6 +164,21 @@ static inline int try_first(lua_State *L, const box *b, lua_KContext ctx) {
   if (inbox_size(&s->in) > 0)
     return verb >= LINE ? line_now(L, b, verb) : recv_now(L, b, verb);
   return s->eof ? 0 : wait_for_more(L, s, 1, ctx);
+}
+
+
+/* The stream ended in the middle of what was wanted: what there is of it stays, and is
+ * in the error, too. */
+static int cut(lua_State *L, const box *b, lua_KContext ctx) {
+  int n = failed(L, b->stream, -ENODATA, ctx);
+  if (b->stream != NULL) {
+    inbox *in = &b->stream->in;
+    lua_pushlstring(L, inbox_bytes(in), inbox_size(in));
+    lua_setfield(L, -2, "partial");
+    lua_pushliteral(L, "the stream ended in the middle of it");
+    lua_setfield(L, -2, "message");
+  }
+  return n;
 }
 
 
@@ -178,6 +199,8 @@ static int try_once(lua_State *L, const box *b, lua_KContext ctx) {
   if (!view_look(&v))
     return result == TAKEN ? lua_gettop(L) - last
                            : failed(L, NULL, -ECANCELED, ctx);
+  if (result == -ENODATA)
+    return cut(L, b, ctx);
   if (result < 0)
     return failed(L, s, result, ctx);
   if (result == MORE) {
@@ -253,6 +276,40 @@ static int l_recv(lua_State *L) {
 }
 
 
+/* The only option of a table at arg, which is popped: is it set?  No table: it is
+ * not. */
+static bool pop_option(lua_State *L, int arg, const char *name) {
+  const char *const names[] = {name, NULL};
+  bool is = options_check(L, arg, names) && option_flag(L, arg, name, false);
+  lua_settop(L, arg - 1);
+  return is;
+}
+
+
+/* An empty table is no options: read's own check refuses it. */
+static bool has_options(lua_State *L, int arg) {
+  if (!lua_istable(L, arg))
+    return false;
+  lua_pushnil(L);
+  bool is = lua_next(L, arg) != 0;
+  lua_settop(L, arg);
+  return is;
+}
+
+
+/* Lines may end with "\r\n" where a table behind their format says so. */
+static bool check_crlf(lua_State *L) {
+  int last = lua_gettop(L);
+  if (last < 2 || !has_options(L, last) || !pop_option(L, last, "crlf"))
+    return false;
+  const char *format = luaL_optstring(L, 2, "l");
+  luaL_argcheck(
+      L, last <= 3 && (strcmp(format, "l") == 0 || strcmp(format, "*l") == 0),
+      last, "crlf is an option of one format, 'l'");
+  return true;
+}
+
+
 /* The formats from index 2 on; returns their number. */
 static int check_formats(lua_State *L) {
   int last = lua_gettop(L);
@@ -276,6 +333,8 @@ static enum verb verb_for(lua_State *L, int n) {
 
 static int l_read(lua_State *L) {
   const box *b = stream_box(L);
+  if (check_crlf(L))
+    return begin(L, b, LINE_CRLF);
   int n = check_formats(L);
   luaL_checkstack(L, n + LUA_MINSTACK, "too many formats");
   return begin(L, b, verb_for(L, n));
@@ -288,8 +347,18 @@ static int l_readuntil(lua_State *L) {
   luaL_checklstring(L, 2, &n);
   luaL_argcheck(L, n > 0, 2, "a delimiter of at least one byte expected");
   check_max(L, 3);
-  lua_settop(L, 3);
-  return begin(L, b, READUNTIL);
+  lua_settop(L, 4);
+  return begin(L, b, pop_option(L, 4, "strict") ? STRICTLY : READUNTIL);
+}
+
+
+static int l_readexactly(lua_State *L) {
+  const box *b = stream_box(L);
+  lua_Integer n = luaL_checkinteger(L, 2);
+  luaL_argcheck(L, n >= 0 && n <= COUNT_MAX, 2,
+                "a count of bytes from 0 to 2^31-1 expected");
+  lua_settop(L, 2);
+  return begin(L, b, EXACTLY);
 }
 
 
@@ -358,8 +427,18 @@ static int l_next_kept(lua_State *L) {
 }
 
 
+static int l_next_crlf(lua_State *L) {
+  return begin(L, iterated(L), LINE_CRLF | RAISING);
+}
+
+
 static int l_lines(lua_State *L) {
   stream_box(L);
+  if (check_crlf(L)) {
+    lua_settop(L, 1);
+    lua_pushcclosure(L, l_next_crlf, 1);
+    return 1;
+  }
   int n = check_formats(L);
   enum verb verb = verb_for(L, n);
   if (verb != READ) {
@@ -391,5 +470,6 @@ static int l_chunks(lua_State *L) {
 const luaL_Reg read_methods[] = {
     {"recv", l_recv},     {"read", l_read},     {"readuntil", l_readuntil},
     {"peek", l_peek},     {"unpack", l_unpack}, {"lines", l_lines},
-    {"chunks", l_chunks}, {"recvfd", l_recvfd}, {NULL, NULL},
+    {"chunks", l_chunks}, {"recvfd", l_recvfd}, {"readexactly", l_readexactly},
+    {NULL, NULL},
 };

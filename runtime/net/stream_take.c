@@ -82,10 +82,11 @@ static const char *find(const char *bytes, size_t size, const char *mark,
 }
 
 
-/* Up to a delimiter.  keep: how much of it belongs to the value.  What the
+/* Up to a delimiter.  keep: how much of it belongs to the value; crlf: a "\r" before it
+ * belongs to it.  What the
  * first taker of a call has searched is not searched again. */
 static int take_until(lua_State *L, view *v, const char *mark, size_t n,
-                      size_t keep, size_t max) {
+                      size_t keep, size_t max, bool crlf) {
   bool first = v->at == 0;
   size_t from = first ? *v->seen : v->at;
   const char *found = find(v->bytes + from, v->size - from, mark, n);
@@ -95,7 +96,8 @@ static int take_until(lua_State *L, view *v, const char *mark, size_t n,
   if (size > max)
     return -EMSGSIZE;
   if (found != NULL) {
-    push_bytes(L, v, size + keep, n - keep);
+    size_t cr = crlf && size > 0 && found[-1] == '\r';
+    push_bytes(L, v, size + keep - cr, n - keep + cr);
     return TAKEN;
   }
   if (v->end)
@@ -106,9 +108,9 @@ static int take_until(lua_State *L, view *v, const char *mark, size_t n,
 }
 
 
-/* keep: 1 with its end, 0 without. */
-int take_line(lua_State *L, view *v, int keep) {
-  return take_until(L, v, "\n", 1, (size_t)keep, LINE_MAX_DEFAULT);
+int take_line(lua_State *L, view *v, int how) {
+  return take_until(L, v, "\n", 1, how == WITH_END, LINE_MAX_DEFAULT,
+                    how == CRLF);
 }
 
 
@@ -116,7 +118,31 @@ int take_delimited(lua_State *L, view *v, int arg) {
   size_t n;
   const char *mark = lua_tolstring(L, arg, &n);
   lua_Integer max = luaL_optinteger(L, arg + 1, LINE_MAX_DEFAULT);
-  return take_until(L, v, mark, n, 0, (size_t)max);
+  return take_until(L, v, mark, n, 0, (size_t)max, false);
+}
+
+
+/* What is left at the end has no delimiter behind it. */
+int take_strictly(lua_State *L, view *v, int arg) {
+  bool ended = v->end;
+  size_t before = v->size;
+  v->end = false;
+  int result = take_delimited(L, v, arg);
+  v->end = ended;
+  if (result != MORE || !ended)
+    return result;
+  return before > 0 ? -ENODATA : take_last(L, v);
+}
+
+
+int take_exactly(lua_State *L, view *v, int arg) {
+  size_t n = (size_t)lua_tointeger(L, arg);
+  if (rest(v) >= n) {
+    push_bytes(L, v, n, 0);
+    return TAKEN;
+  }
+  v->need = n;
+  return !v->end ? MORE : rest(v) > 0 ? -ENODATA : take_last(L, v);
 }
 
 
@@ -223,9 +249,9 @@ static int take_format(lua_State *L, view *v, int arg) {
     format++;
   switch (*format) {
   case 'l':
-    return take_line(L, v, 0);
+    return take_line(L, v, WITHOUT_END);
   case 'L':
-    return take_line(L, v, 1);
+    return take_line(L, v, WITH_END);
   case 'n':
     return take_number(L, v);
   default:

@@ -60,7 +60,14 @@ taker take_unpack;
 /* Bytes, at most as many as at index arg, up to descriptors, and these. */
 taker take_passed;
 
-/* A line; arg: 1 with its end, 0 without. */
+/* The same, but what is left at the end of the stream is no value: -ENODATA. */
+taker take_strictly;
+
+/* As many bytes as at index arg, or -ENODATA. */
+taker take_exactly;
+
+/* A line; arg: with its end or without, or also without a "\r" before that. */
+enum { WITHOUT_END, WITH_END, CRLF };
 taker take_line;
 
 /* Raises for what is no format of read. */

@@ -38,6 +38,7 @@ local error_object = {}
 ---@field attempts neap.Error[]?  of `net.connect` to a name: the error of each address
 ---@field accepted integer?  of `stream:write`: how many bytes of the call were
 --- accepted, and go out if they still can; 0 or all
+---@field partial string?  of an ENODATA, where what was to be read was cut: what there is of it
 ---@field cause any?  of an ECANCELED: the first failure in the scope, because of which
 --- it is cancelled
 ---@field line integer?  of a text that is no JSON: where

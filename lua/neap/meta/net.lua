@@ -124,6 +124,19 @@ function net.wait(fd, what, timeout) end
 ---@field unlink_stale boolean?  replace a unix socket's file that no process holds; of
 --- several that try at once one has it. Meanwhile there is a file PATH.takeover, a lock
 
+--- Of `Listener:serve`.
+---@class neap.net.ServeOptions
+---@field max integer?  connections at once; others wait in the backlog
+---@field per_peer integer?  connections at once from one address, of IPv6 from one network of
+--- 64 bits; others are closed, which is counted among the failures
+---@field rate number?  connections accepted a second, on average, after a burst of one
+--- second's; others wait in the backlog
+---@field drain number?  seconds that connections may go on when the listener is closed (else
+--- as long as they like) or the task is cancelled (else they end at once)
+---@field onerror (fun(err: any, stream: neap.Stream, traceback: string?))?  called in the
+--- connection's task for what its handler raises, or its TLS handshake fails with, which is
+--- then not told; the traceback is nil of an error object
+
 --- A connection-oriented byte stream: TCP, MPTCP, SCTP, a unix socket, vsock,
 --- `mem:`, a pipe, a terminal, a file.
 ---
@@ -227,8 +240,8 @@ function Stream:recv(max) end
 --- or fewer at the end of the stream. 0 tells whether there is more: `""` or nil.
 --- Without formats, a line.
 ---
---- A line ends at `\n`; the last one may lack it. Nothing is taken before all
---- formats can be answered.
+--- A line ends at `\n`; the last one may lack it. `read("l", {crlf = true})` leaves out a
+--- `\r` before it, too. Nothing is taken before all formats can be answered.
 ---
 --- ```lua
 --- local net = require "neap.net"
@@ -242,7 +255,7 @@ function Stream:recv(max) end
 --- print(b:read "a" == "")  --> true
 --- ```
 ---@async
----@param ... "l"|"L"|"n"|"a"|integer
+---@param ... "l"|"L"|"n"|"a"|integer|{ crlf: boolean }  behind a single `"l"`: `{crlf = true}`
 ---@return string|number|nil ...  one for each format, up to the first nil: the end, or
 --- what is no number
 ---@return neap.Error? err  behind a single nil. EMSGSIZE for a line, or space before a
@@ -264,7 +277,7 @@ function Stream:read(...) end
 --- --> two
 --- ```
 ---@async
----@param ... "l"|"L"|"n"|"a"|integer  as of `read`
+---@param ... "l"|"L"|"n"|"a"|integer|{ crlf: boolean }  as of `read`
 ---@return fun(): (string|number)?
 function Stream:lines(...) end
 
@@ -287,7 +300,7 @@ function Stream:lines(...) end
 function Stream:chunks() end
 
 --- The bytes up to a delimiter, which is taken and left out; at the end of the
---- stream, what is left.
+--- stream, what is left, unless it is to be strict.
 ---
 --- ```lua
 --- local net = require "neap.net"
@@ -299,9 +312,30 @@ function Stream:chunks() end
 ---@async
 ---@param delimiter string  at least a byte
 ---@param max? integer  bytes before the delimiter; default 64 KiB
+---@param opts? { strict: boolean }  strict: what is left at the end is no value, but an error
 ---@return string? bytes  nil at the end of the stream
----@return neap.Error? err  EMSGSIZE, and nothing is taken
-function Stream:readuntil(delimiter, max) end
+---@return neap.Error? err  EMSGSIZE; ENODATA: the stream ended before the delimiter, with what
+--- is left in `err.partial`. Nothing is taken
+function Stream:readuntil(delimiter, max, opts) end
+
+--- So many bytes, and never fewer.
+---
+--- ```lua
+--- local net = require "neap.net"
+---
+--- local a, b = net.socketpair()
+--- a:write "headbo"
+--- a:close()
+--- print(b:readexactly(4))  --> head
+--- local body, err = b:readexactly(4)
+--- print(body, err.code, err.partial)  --> nil ENODATA bo
+--- ```
+---@async
+---@param n integer  0 to 2^31-1
+---@return string? bytes  nil at the end of the stream
+---@return neap.Error? err  ENODATA: the stream ended in the middle, with what is left in
+--- `err.partial`. Nothing is taken
+function Stream:readexactly(n) end
 
 --- The next bytes, which stay there; fewer at the end of the stream.
 ---
@@ -333,8 +367,8 @@ function Stream:peek(n) end
 ---@param max? integer  bytes that it may need; default 64 KiB
 ---@return any ...  the values, without the position behind them; nil at the end of the
 --- stream
----@return neap.Error? err  behind a single nil. ENODATA: the stream ended in the middle;
---- EMSGSIZE: above max, as soon as that is known; EBADMSG: an integer that does not fit Lua's. Nothing is taken
+---@return neap.Error? err  behind a single nil. ENODATA: the stream ended in the middle, with
+--- what is left in `err.partial`; EMSGSIZE: above max, as soon as that is known; EBADMSG: an integer that does not fit Lua's. Nothing is taken
 function Stream:unpack(fmt, max) end
 
 --- Write all of it, in order. Small writes gather until the task waits, and a few
