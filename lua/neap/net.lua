@@ -15,13 +15,9 @@ local error_object = require "neap.error"
 local prefix = require "neap.prefix"
 local sched = require "neap.task.core"
 
-local error, getmetatable, next, setmetatable = error, getmetatable, next, setmetatable
-local pcall, rawget, require, type = pcall, rawget, require, type
-local tostring, mathtype = tostring, math.type
-local tointeger = math.tointeger
+local error, next, pcall, rawget, require, type = error, next, pcall, rawget, require, type
+local tostring, tointeger = tostring, math.tointeger
 local find, format, gsub, pack = string.find, string.format, string.gsub, string.pack
-local stderr = io.stderr
-local serve = sched.serve
 
 ---@class neap.Stream
 local Stream = core.Stream
@@ -413,25 +409,6 @@ function Stream:handshake()
   return sockets.handshake(self)
 end
 
---- Errors after which a listener is of no more use to an iterator.
-local function is_lack(err)
-  local code = err.code
-  return code == "EMFILE" or code == "ENFILE" or code == "ENOBUFS" or code == "ENOMEM"
-    or code == "EPERM"
-end
-
---- Is a listener of use to an iterator after this failure to accept? Raises for
---- what neither ends it nor passes.
-local function goes_on(err)
-  if err.code == "ECANCELED" or err.code == "EBADF" then
-    return false
-  elseif not is_lack(err) then
-    error(err, 0)
-  end
-  stderr:write("neap: ", require "neap.host".harmless(tostring(err)), "\n")
-  return true
-end
-
 --- Iterate over connections, until the listener is closed. A lack of descriptors
 --- or memory is reported on stderr, and waited out; any other failure raises.
 ---
@@ -458,7 +435,7 @@ end
 ---@async
 ---@return fun(): neap.Stream?
 function Listener:accepts()
-  local accept = self.accept
+  local accept, goes_on = self.accept, require "neap.net.serving".goes_on
   return function()
     while true do
       local stream, err = accept(self)
@@ -471,45 +448,17 @@ function Listener:accepts()
   end
 end
 
---- What a serve closes: it serves no more.
-local serving = setmetatable({}, {__close = function()
-  sched.serving(false)
-end})
-
---- What `serve` was called with: max, drain and onerror; or raise.
-local function check_serving(handler, opts)
-  local meta = getmetatable(handler)
-  if type(handler) ~= "function" and not (type(meta) == "table" and meta.__call) then
-    error("serve: a function expected, got " .. type(handler), 3)
-  elseif type(opts) ~= "table" then
-    error("serve: a table of options expected, got " .. type(opts), 3)
-  end
-  for name in next, opts do
-    if name ~= "max" and name ~= "drain" and name ~= "onerror" then
-      error(format("serve: unknown option '%s'", tostring(name)), 3)
-    end
-  end
-  local max, drain = rawget(opts, "max"), rawget(opts, "drain")
-  if max ~= nil and (mathtype(max) ~= "integer" or max < 1) then
-    error("serve: option 'max': a count of 1 or more expected", 3)
-  elseif drain ~= nil and not (type(drain) == "number" and drain >= 0) then
-    error("serve: option 'drain': seconds expected", 3)
-  end
-  local onerror = rawget(opts, "onerror")
-  if onerror ~= nil and type(onerror) ~= "function" then
-    error("serve: option 'onerror': a function expected", 3)
-  end
-  return max, drain, onerror
-end
-
 --- Serve: a task runs `handler(stream)` for each connection, which is closed when
---- the handler returns. A handler's error is reported on stderr (an error object in
---- one line, any other with its traceback), and ends that connection only. Returns when
---- the listener has been closed and its connections have ended; when the task is
---- cancelled, they are cancelled too. The first SIGTERM or SIGINT closes the listener,
---- when those who have connected already are accepted, and cancels the rest of the program
---- when all that is served has ended (see `task.idle`): what follows `serve` then goes on
---- until it waits, unless in a `task.shield`.
+--- the handler returns. Returns when the listener has been closed and its connections have
+--- ended; when the task is cancelled, they are cancelled too. The first SIGTERM or SIGINT
+--- closes the listener, when those who have connected already are accepted, and cancels the
+--- rest of the program when all that is served has ended (see `task.idle`): what follows
+--- `serve` then goes on until it waits, unless in a `task.shield`.
+---
+--- What a handler raises ends its connection only. An error object, such as that of a
+--- client that went away, is told on stderr in one line, but the second of a code and all
+--- others are counted, and told once a minute in one line together. Anything else is told
+--- with its traceback, for it is a mistake of the script.
 ---
 --- ```lua
 --- local net = require "neap.net"
@@ -527,43 +476,13 @@ end
 ---   for line in stream:lines() do
 ---     stream:write(line:upper(), "\n")
 ---   end
---- end)
+--- end, {max = 10000, per_peer = 100, drain = 5})
 --- ```
 ---@async
 ---@param handler fun(stream: neap.Stream)  called in a task of its own for each connection
----@param opts? { max?: integer, drain?: number, onerror?: fun(err: neap.Error, stream: neap.Stream) }
---- max: connections at once, others wait in the backlog; drain: seconds that connections
---- may go on after the listener's end; onerror: called, instead of the handler, for a
---- connection whose TLS handshake has failed, which is told on stderr otherwise
+---@param opts? neap.net.ServeOptions
 function Listener:serve(handler, opts)
-  local max, drain, onerror = check_serving(handler, opts or {})
-  if self.tls then
-    handler = require "neap.tls.sockets".serving(handler, onerror)
-  end
-  sched.serving(true)
-  local _ <close> = serving
-  core.drains(self)
-  sched.scope(function(scope)
-    if max then
-      core.rouse(self, scope)
-    end
-    local accept = self.accept
-    local stream, err = accept(self)
-    while stream or goes_on(err) do
-      if stream then
-        serve(scope, handler, stream)
-      end
-      if max and scope.live >= max then
-        scope:wait(max - 1)
-      end
-      stream, err = accept(self)
-    end
-    self:close() -- unless it is: the program drains
-    if drain then
-      sched.timeout(drain, scope.wait, scope, 0)
-      scope:cancel()
-    end
-  end)
+  return require "neap.net.serving".serve(self, handler, opts)
 end
 
 --- The sockets that the service's manager (systemd's socket units, s6, ...) has opened for

@@ -31,6 +31,7 @@ local format, mathtype, pack, unpack = string.format, math.type, table.pack, tab
 ---@class neap.task
 local task = {
   spawn = core.spawn,
+  background = core.background,
   current = core.current,
   sleep = core.sleep,
   yield = core.yield,

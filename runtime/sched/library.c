@@ -22,6 +22,17 @@ static int l_spawn(lua_State *L) {
 }
 
 
+/* background(f, ...) : Task, that the program does not wait for */
+static int l_background(lua_State *L) {
+  struct sched *s = host_of(L)->sched;
+  luaL_checkany(L, 1);
+  task *t = task_spawn(L, NULL, lua_gettop(L) - 1);
+  s->daemon += !t->daemon;
+  t->daemon = true;
+  return 1;
+}
+
+
 /*
 ** current() : Task
 */
@@ -209,12 +220,14 @@ void library_open(lua_State *L) {
 
 static const luaL_Reg functions[] = {
     {"spawn", l_spawn},
+    {"background", l_background},
     {"current", l_current},
     {"sleep", l_sleep},
     {"yield", l_yield},
     {"queue", queue_new},
     {"choose", queue_choose},
     {"scope", scope_run},
+    {"onfailure", scope_onfailure},
     {"timeout", cancel_scope_timeout},
     {"idle", cancel_scope_idle},
     {"shield", cancel_scope_shield},

@@ -128,7 +128,7 @@ static void look_at(lua_State *L, struct sched *s, task *t) {
   uint64_t time = spent(s->host);
   if (time < s->spare)
     return;
-  bool ours = s->lenient || t->daemon;
+  bool ours = s->lenient || t->scope->prompt;
   if (!is_interrupted(t) && ours && time >= s->spare + HOGGING)
     preempt(t);
   if (is_interrupted(t))
@@ -440,7 +440,7 @@ static int l_daemon(lua_State *L) {
   luaL_checkany(L, 1);
   if (s->side == NULL) {
     s->side = scope_new(L);
-    s->side->daemon = true;
+    s->side->daemon = s->side->prompt = true;
     lua_pop(L, 1);
   }
   task_spawn(L, s->side, lua_gettop(L) - 1);

@@ -173,9 +173,10 @@ void report_failure(lua_State *L, task *t) {
   bool told = t->served || side || h->sched->lenient || trial != NULL;
   if (root && !told && h->exit_status == 0)
     h->exit_status = 1;
-  if (t->served && error_is(L, err))
+  bool broke = t->served && error_is(L, err);
+  if (broke && !scope_takes(L, t->scope, err))
     print_line(L, err, t);
-  else if (root || t->served)
+  if (!broke && (root || t->served))
     print(L, err, lua_gettop(L));
   if (!t->served && !(root && told))
     scope_blame(L, t->scope, err);

@@ -303,8 +303,11 @@ static void run_ready(struct sched *s) {
 
 /* The program has ended: what it does not wait for ends, too. */
 static bool is_over(struct sched *s) {
-  if (s->live > 0 && s->live == s->daemon)
-    preempt_all(s->side);
+  if (s->live > 0 && s->live == s->daemon) {
+    scope_cancel(s->root);
+    if (s->side != NULL)
+      preempt_all(s->side);
+  }
   return s->live == 0;
 }
 

@@ -118,6 +118,7 @@ struct scope {
   int line;        /* where its tasks are served; 0: not known yet */
   uint16_t site;   /* as a task's */
   bool daemon : 1; /* the program does not wait for its tasks */
+  bool prompt : 1; /* they are those of a prompt, or of who is attached */
   bool failed : 1; /* a child has, even if its error could not be kept */
   bool broken : 1; /* that, or its owner's failure, is why it is cancelled */
   bool ended : 1;
@@ -336,6 +337,9 @@ void scope_abandon(lua_State *L, scope *s);
 scope *scope_check(lua_State *L, int index);
 int scope_run(lua_State *L);   /* task.scope */
 int scope_serve(lua_State *L); /* s:serve, always from one place */
+int scope_onfailure(lua_State *L);
+bool scope_takes(lua_State *L, const scope *s, int err); /* what a served task
+                                                            failed with */
 
 /* Reports (report.c) */
 void report_open(lua_State *L); /* the names of tasks */

@@ -20,8 +20,9 @@
 /* Where things lie on the stack of scope_run. */
 enum { SCOPE_AT = 1, HANDLER };
 
-/* User values: the list of failures, the coroutine of the owner. */
-enum { FAILURES = 1, OWNER, USERVALUES = OWNER };
+/* User values: the list of failures, the coroutine of the owner, what is called with the
+ * failures of served tasks. */
+enum { FAILURES = 1, OWNER, ON_FAILURE, USERVALUES = ON_FAILURE };
 
 /* So many failures of one scope are told. */
 enum { TOLD = 10 };
@@ -43,7 +44,9 @@ scope *scope_new(lua_State *L) {
   *s = (scope){.host = host_of(L), .ref = LUA_NOREF, .mark = host_mark(&mark)};
   s->cancel_scope.deadline = NEVER;
   s->cancel_scope.kind = SCOPE;
-  s->daemon = task_current(L) != NULL && task_current(L)->daemon;
+  const task *t = task_current(L);
+  s->daemon = t != NULL && t->daemon;
+  s->prompt = t != NULL && t->scope->prompt;
   luaL_setmetatable(L, CLASS);
   lua_pushvalue(L, -1);
   s->ref = luaL_ref(L, LUA_REGISTRYINDEX);
@@ -68,7 +71,7 @@ static void release(lua_State *L, scope *s) {
 
 static void link_child(scope *s, task *t) {
   t->scope = s;
-  t->daemon = s->daemon;
+  t->daemon |= s->daemon;
   t->elder = s->youngest;
   if (s->youngest != NULL)
     s->youngest->younger = t;
@@ -366,6 +369,32 @@ int scope_serve(lua_State *L) {
 }
 
 
+/* onfailure(s, f): f(err) is called when a served task fails with an error object, and
+ * returns whether it is told by that.  It cannot wait. */
+int scope_onfailure(lua_State *L) {
+  scope_check(L, 1);
+  lua_settop(L, 2);
+  lua_setiuservalue(L, 1, ON_FAILURE);
+  return 0;
+}
+
+
+/* A failure in that leaves the error to be told. */
+bool scope_takes(lua_State *L, const scope *s, int err) {
+  int top = lua_gettop(L);
+  err = lua_absindex(L, err);
+  luaL_checkstack(L, 4, NULL);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, s->ref);
+  bool taken = lua_getiuservalue(L, -1, ON_FAILURE) != LUA_TNIL;
+  if (taken) {
+    lua_pushvalue(L, err);
+    taken = lua_pcall(L, 1, 1, 0) == LUA_OK && lua_toboolean(L, -1);
+  }
+  lua_settop(L, top);
+  return taken;
+}
+
+
 static int l_cancel(lua_State *L) {
   scope *s = scope_check(L, 1);
   scope_cancel(s);
@@ -435,7 +464,7 @@ void scope_abandon(lua_State *L, scope *s) {
   cancel_children(s);
   for (task *t; (t = s->youngest) != NULL;) {
     remove_child(s, t);
-    link_child(t->daemon ? s->host->sched->side : s->host->sched->root, t);
+    link_child(s->prompt ? s->host->sched->side : s->host->sched->root, t);
   }
   wait_wake_all(&s->below, 0);
   tell_failures(L, s);

@@ -63,8 +63,8 @@ static int l_load(lua_State *L) {
 
 /*
 ** host.tasks(most?) : those that have not ended, so many at most, a list of
-**   {id=, task=, name=, status=, site=, parent=, op=, place=, since=, limit=,
-**    joiners=}
+**   {id=, task=, name=, status=, background=, site=, parent=, op=, place=, since=,
+**    limit=, joiners=}
 ** host.task(task) : such a table
 ** host.serving() : what tasks serve, a table: the userdata as a pointer -> id
 */
@@ -127,6 +127,8 @@ static void push_row(lua_State *L, int index) {
   }
   if (t->state != ENDED && t->scope->cancel_scope.task != NULL)
     set_count(L, "parent", t->scope->cancel_scope.task->serial);
+  lua_pushboolean(L, t->daemon);
+  lua_setfield(L, -2, "background");
   if (t->state == WAITING)
     set_wait(L, t);
   sched_push_waiters(L, &t->joiners);

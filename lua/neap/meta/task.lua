@@ -27,6 +27,31 @@ local task = {}
 ---@return neap.Task task
 function task.spawn(f, ...) end
 
+--- Run a function in a task of its own, in the program's root scope, that the program does
+--- not wait for: when all its other tasks have ended, it is cancelled, and its `<close>`
+--- variables run. For what goes on beside the program, such as a cache that is refreshed. An
+--- error in it ends the program, as of `spawn`; what it spawns itself by `spawn` is waited
+--- for.
+---
+--- ```lua
+--- local task = require "neap.task"
+---
+--- task.background(function()
+---   local _ <close> = setmetatable({}, {__close = function() print "over" end})
+---   while true do
+---     task.sleep(60)
+---   end
+--- end)
+--- task.yield()
+--- print "the end"
+--- --> the end
+--- --> over
+--- ```
+---@param f fun(...)
+---@param ... any  its arguments
+---@return neap.Task
+function task.background(f, ...) end
+
 --- The running task. The main script runs in one, too.
 ---
 --- ```lua

@@ -148,7 +148,8 @@ local function children_text()
 end
 
 --- The tasks, each below the one that waits for it: what it is called, what it
---- waits for, where and how long already, and where it was spawned; and the children.
+--- waits for, where and how long already, and where it was spawned; and the children. A
+--- `&` is behind the state of those that the program does not wait for.
 ---@param opts? neap.repl.lists.Options
 ---@return string
 function lists.ps(opts)
@@ -159,7 +160,8 @@ function lists.ps(opts)
   for i, row in ipairs(in_tree(tasks)) do
     local deep = row.level < 20 and row.level or 20
     rows[i] = {
-      format("%d", row.id), rep("  ", deep) .. cell(row.name or "task"), row.status,
+      format("%d", row.id), rep("  ", deep) .. cell(row.name or "task"),
+      row.background and row.status .. " &" or row.status,
       waits_for(row, things[row.id]), row.since and seconds(row.since) or "",
       text_of.escaped(row.place or ""), text_of.escaped(row.site or ""),
     }

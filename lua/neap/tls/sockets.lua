@@ -236,9 +236,8 @@ end
 
 --- A handler of connections for `serve`, called behind their handshakes.
 ---@param handler fun(stream: neap.Stream)
----@param onerror? fun(err: neap.Error, stream: neap.Stream)
 ---@return fun(stream: neap.Stream)
-function sockets.serving(handler, onerror)
+function sockets.serving(handler)
   return function(stream)
     local ok, err = core.handshake(stream, "handshake") -- here: one frame less for all that wait
     if ok == false then
@@ -246,8 +245,6 @@ function sockets.serving(handler, onerror)
     end
     if ok then
       return handler(stream)
-    elseif onerror then
-      return onerror(err, stream)
     end
     error(err, 0)
   end
