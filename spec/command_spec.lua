@@ -300,6 +300,62 @@ describe("the exit status", function()
     end
   end)
 
+  it("of os.exit's true comes when all tasks have closed what they have", function()
+    local result = run("-e", [[
+      local function closing(f)
+        return setmetatable({}, {__close = f})
+      end
+      task.spawn(function()
+        local _ <close> = closing(function() print "at once" end)
+        task.sleep(100)
+      end)
+      task.spawn(function()
+        local _ <close> = closing(function() task.shield(task.sleep, 0.05) print "later" end)
+        task.scope(function(s)
+          s:spawn(function()
+            local _ <close> = closing(function() print "below" end)
+            task.sleep(100)
+          end)
+        end)
+      end)
+      task.yield()
+      local _ <close> = closing(function() print "who left" end)
+      task.spawn(function()
+        local _ <close> = closing(function() print "nobody waits for it" end)
+        task.sleep(100)
+      end)
+      task.yield()
+      os.exit(21, true)
+    ]])
+    local lines = {}
+    for line in result.stdout:gmatch "[^\n]+" do
+      lines[#lines + 1] = line
+    end
+    assert.equal("who left", table.remove(lines))
+    table.sort(lines)
+    assert.same({"at once", "below", "later", "nobody waits for it"}, lines)
+    assert.same({21, ""}, {result.code, result.stderr})
+  end)
+
+  it("of os.exit's true comes so also from a task that others wait for", function()
+    local result = run("-e", [[
+      local _ <close> = setmetatable({}, {__close = function() print "main" end})
+      task.scope(function(s)
+        for i = 1, 2 do
+          s:spawn(function()
+            local _ <close> = setmetatable({}, {__close = function() print "one of two" end})
+            task.sleep(0.01)
+            if i == 1 then
+              os.exit(22, true)
+            end
+            task.sleep(100)
+          end)
+        end
+      end)
+    ]])
+    assert.same({code = 22, stdout = "one of two\none of two\nmain\n", stderr = ""}, result)
+  end)
+
   it("is 1 for a status that is none", function()
     for _, value in ipairs {"'x'", "{}", "1.5", "print"} do
       local result = run("-e", ("os.exit(%s)"):format(value))

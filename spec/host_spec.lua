@@ -95,7 +95,7 @@ describe("a finalizer at the end of the program", function()
       "true\ttrue\ttrue",
       "false\trecv: only a task can wait",
       "false\tsleep: only a task can wait",
-      "ready\tnil\n",
+      "cancelled\tnil\n",
     }, "\n"), result.stdout)
     assert.equal(0, result.code)
   end)

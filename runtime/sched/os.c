@@ -63,8 +63,8 @@ static void leave(host *h, int status, bool close) {
 
 
 /* As Lua's: a status true, false or a number; close the state when asked.  Lua
- * then closes what the main thread has left open, and so does this for the
- * running task; but a coroutine cannot be closed while it runs. */
+ * then closes what the main thread has left open, and so do all tasks here; but a
+ * coroutine cannot be closed while it runs. */
 static int l_exit(lua_State *L) {
   host *h = host_of(L);
   int status = EXIT_SUCCESS;
@@ -78,17 +78,48 @@ static int l_exit(lua_State *L) {
   if (!close || h->sched->current == NULL || !host_suspends(L))
     leave(h, status, close);
   h->exit_status = status;
+  h->sched->closing = lua_toboolean(L, 2) && h->sched->leaver == NULL;
   return task_leave(L);
 }
 
 
-void os_leave(struct sched *s, task *t) {
+static void close_variables(const struct sched *s, const task *t) {
   s->host->stuck++;
   lua_resetthread(t->co);
   s->host->stuck--;
+}
+
+
+/* Those that the program would not wait for are not waited for here, either. */
+static bool is_last(const struct sched *s, const task *t) {
+  return s->live - s->daemon <= (t->daemon ? 0U : 1U);
+}
+
+
+/* The others are cancelled; and what it has open is closed when they have ended. */
+void os_leave(struct sched *s, task *t) {
+  s->leaving = false;
+  if (s->closing && !is_last(s, t)) {
+    s->leaver = t;
+    sched_interrupt(s->host, s->host->exit_status, "the program ends");
+    return;
+  }
+  close_variables(s, t);
   s->stopped = true;
   if (s->host->world->leave != NULL)
     leave(s->host, s->host->exit_status, true);
+}
+
+
+/* Whoever is left then waits for it: what it was spawned in. */
+bool os_has_left(struct sched *s, bool stuck) {
+  task *t = s->leaver;
+  if (!stuck && !is_last(s, t))
+    return false;
+  s->leaver = NULL;
+  close_variables(s, t);
+  task_end(s, t);
+  return true;
 }
 
 

@@ -323,6 +323,8 @@ enum turn sched_turn(struct sched *s, uint64_t time, uint64_t *next) {
   *next = 0;
   expire(s, time);
   run_ready(s);
+  if (s->leaver != NULL && os_has_left(s, is_stuck(s)))
+    return TURN_WAITS;
   if (is_over(s) || s->stopped)
     return TURN_ENDED;
   if (s->summoned)

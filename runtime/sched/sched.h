@@ -187,7 +187,9 @@ struct sched {
   int *unrefs;
   unsigned unref_count, unref_room;
   bool deadlocked;   /* and that was reported */
-  bool leaving;      /* the task that just ran has called os.exit */
+  bool leaving;      /* the task that just ran has called os.exit ... */
+  bool closing;      /* and the others are to close what they have open */
+  task *leaver;      /* it waits for them; NULL: none does */
   bool stopped;      /* no task runs any more */
   unsigned holds;    /* sched_hold */
   uint64_t patience; /* until then their release is waited for */
@@ -245,6 +247,7 @@ void sched_close(host *h);
 void task_run(struct sched *s, task *t); /* until it waits or ends */
 task *task_spawn_served(lua_State *L, scope *into, int nargs);
 task *task_spawn_served_there(lua_State *L, scope *into, int nargs);
+void task_end(struct sched *s, task *t);
 int task_leave(lua_State *L); /* suspend for good, and call os_leave */
 task *task_check(lua_State *L, int index);
 void task_push(lua_State *L, const task *t); /* one that has not ended */
@@ -366,6 +369,7 @@ int luaopen_neap_prompt_core(lua_State *L); /* preempt.c */
 void library_open(lua_State *L);            /* the classes */
 const char *task_status(const task *t);
 void os_open(lua_State *L); /* os.time, ... and math.random by the world */
-void os_leave(struct sched *s, task *t);
+void os_leave(struct sched *s, task *t);       /* which has called os.exit */
+bool os_has_left(struct sched *s, bool stuck); /* ends it, if nothing goes on */
 
 #endif

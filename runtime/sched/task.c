@@ -381,6 +381,11 @@ static void end(struct sched *s, task *t, int result) {
 }
 
 
+void task_end(struct sched *s, task *t) {
+  end(s, t, LUA_OK);
+}
+
+
 void task_run(struct sched *s, task *t) {
   lua_State *L = s->host->L;
   int n = 0;

@@ -97,7 +97,7 @@ os.clock()  seconds of processor time used
 os.date(format?, time?)  a time as text, or as a table for "*t"; "!" before for UTC
 os.difftime(t2, t1?)  seconds from t1 to t2
 os.execute(command?)  run a command by the shell: true or nil, "exit" or "signal", and the number
-os.exit(code?, close?)  end the process
+os.exit(code?, close?)  end the process; close: when all tasks have closed what they have open
 os.getenv(name)  an environment variable, or nil
 os.remove(path)  remove a file or an empty folder; nil and a message on failure
 os.rename(from, to)  rename a file; nil and a message on failure
