@@ -107,7 +107,7 @@ describe("completion of names", function()
     local listener <close> = assert(net.listen "tcp://127.0.0.1:0")
     local scope = {s = a, b = b, l = listener, t = task.current(), p = packet.ip {}, net = net,
       io = io, c = task.channel()}
-    assert.equal("read readexactly readuntil recv recvfd reset", words("s:re", scope))
+    assert.equal("read readexactly readuntil recv recvfd reset resize", words("s:re", scope))
     assert.equal("localaddr", words("s.loc", scope))
     assert.equal("", words("s:loc", scope))
     assert.equal("cid family ip path port scope", words("s.localaddr.", scope))
