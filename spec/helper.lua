@@ -39,7 +39,7 @@ end)
 
 busted.subscribe({"file", "end"}, function(file)
   local left
-  for _ = 1, 100 do
+  for _ = 1, 1000 do -- who started children in groups keeps these until they have gone
     collectgarbage()
     left = more(at_start, stats())
     if not left then
