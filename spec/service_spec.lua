@@ -333,7 +333,10 @@ describe("process.restart", function()
     assert.equal("EALREADY\n", out.stdout)
     p:kill() -- which ends the other one, too
     p:wait()
-    assert.is_nil((net.connect("tcp://127.0.0.1:" .. port)))
+    handover.await(function()
+      local stream <close> = net.connect("tcp://127.0.0.1:" .. port)
+      return not stream
+    end)
   end)
 
   it("goes on where the new process does not start", function()

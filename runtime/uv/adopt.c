@@ -31,12 +31,13 @@
 enum kind { KIND_SOCKET, KIND_PIPE, KIND_TTY, KIND_FILE };
 
 
-/* Devices such as /dev/null are always ready, and epoll refuses them. */
+/* Devices such as /dev/null are always ready, and epoll refuses them (EPERM), as it does
+ * itself (EINVAL). */
 static bool is_watchable(host *h, int fd) {
   int epoll = loop_of(h)->epoll;
   struct epoll_event none = {0};
   if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &none) != 0)
-    return errno != EPERM;
+    return errno != EPERM && errno != EINVAL;
   epoll_ctl(epoll, EPOLL_CTL_DEL, fd, NULL);
   return true;
 }

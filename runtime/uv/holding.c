@@ -315,9 +315,9 @@ static void inherit_one(const key *k, int fd) {
   int flags = fcntl(fd, F_GETFD);
   if (flags < 0 || option_int(fd, SOL_SOCKET, SO_ACCEPTCONN) != 1)
     return;
-  fcntl(fd, F_SETFD, FD_CLOEXEC);
   if (k->number >= 0)
     return;
+  fcntl(fd, F_SETFD, FD_CLOEXEC);
   holding *x = memory_new(sizeof *x);
   *x = (holding){.key = *k, .fd = fd, .came = true};
   put(x);
@@ -380,25 +380,31 @@ static void note(const host *h, int fd, int number) {
 }
 
 
-/* A successor gets the one of that number, and makes copies by itself. */
-static void note_copy(host *h, int fd, int mine) {
+/* A successor gets the one of that number, and makes copies by itself.  False: this
+ * process has opened it, for what came by exec was not close-on-exec. */
+static bool note_copy(host *h, int fd, int mine, bool ours) {
   pthread_mutex_lock(&lock);
-  if (find_taken(&nobody, fd) == NULL)
+  bool copied = find_taken(&nobody, fd) != NULL;
+  if (!copied && !ours)
     note(&nobody, fd, fd);
-  if (option_int(mine, SOL_SOCKET, SO_ACCEPTCONN) == 1)
+  if ((copied || !ours) && option_int(mine, SOL_SOCKET, SO_ACCEPTCONN) == 1)
     note(h, mine, COPY);
   pthread_mutex_unlock(&lock);
+  return copied || !ours;
 }
 
 
 int holding_copy(host *h, int fd) {
-  if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
-    return -errno;
+  int flags = fcntl(fd, F_GETFD);
   int mine = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
   if (mine < 0)
     return -errno;
+  if (!note_copy(h, fd, mine, (flags & FD_CLOEXEC) != 0)) {
+    close(mine);
+    return -EBADF;
+  }
+  fcntl(fd, F_SETFD, FD_CLOEXEC);
   owned_add(fd);
-  note_copy(h, fd, mine);
   return mine;
 }
 
