@@ -17,7 +17,7 @@ if arg[1] == "server" then
   }))
   print(listener.port)
   io.stdout:flush()
-  listener:serve(dofile("bench/handlers.lua").echo, {onerror = function() end})
+  listener:serve(dofile("bench/handlers.lua").echo)
   return
 end
 

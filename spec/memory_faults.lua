@@ -341,7 +341,8 @@ local features = {
       pcall(socket.get, socket, "rcvbug")
       pcall(socket.set, socket, {rcvbug = 1})
       for _, field in ipairs {"localaddr", "remoteaddr", "fd", "peercred", "endpoint", "family"} do
-        assert(tostring(socket) and tostring(socket[field]))
+        assert(tostring(socket))
+        pcall(function() return tostring(socket[field]) end) -- one that only others have raises
       end
       if socket.settimeout then
         socket:settimeout "0.001"

@@ -167,8 +167,5 @@ describe("neap --trace", function()
     local result = run("--trace=" .. missing)
     assert.same({1, "neap: trace " .. missing .. ": no such file or directory (ENOENT)\n"},
       {result.code, result.stderr})
-    result = run("-w", "2", "--trace")
-    assert.equal(2, result.code)
-    assert.matches("%-%-trace sees one thread", result.stderr)
   end)
 end)

@@ -69,10 +69,10 @@ describe("a descriptor from outside", function()
   it("is told by its address and options, and does not block", function()
     local p <close> = activated(listening_tcp, [[
       local listener <close> = assert(net.listen "fd:3")
-      print(listener:get "acceptconn", listener.endpoint, listener.fd, listener.port > 0)
+      print(listener:get "acceptconn", listener.endpoint == "tcp://127.0.0.1:" .. listener.port, listener.fd)
       print(select(2, task.timeout(0.02, listener.accept, listener)).code)
     ]])
-    assert.equal("true\tfd:3\t3\ttrue\nETIMEDOUT\n", p.stdout:read "a")
+    assert.equal("true\ttrue\t3\nETIMEDOUT\n", p.stdout:read "a")
     assert.equal(0, (p:wait()))
   end)
 
