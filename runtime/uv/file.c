@@ -307,13 +307,13 @@ static void measure(void *arg) {
   file *f = arg;
   struct stat st;
   f->size = fstat(f->wire.watch.fd, &st) < 0 ? -errno : st.st_size;
-  f->sized = true;
 }
 
 
 static void on_measured(void *arg) {
   file *f = arg;
   f->busy = false;
+  f->sized = true;
   take_turn(f);
 }
 
@@ -325,6 +325,7 @@ static bool is_sized(file *f) {
         thread_run(loop_of(stream_of(f)->host), measure, on_measured, f) == 0;
     if (!f->busy)
       measure(f);
+    f->sized = !f->busy;
   }
   return f->sized;
 }
