@@ -5,6 +5,7 @@ local lfs = require "lfs"
 local process = require "neap.process"
 local task = require "neap.task"
 local child = require "spec.support.child"
+local await = require "spec.support.tasks".await
 local code_of = require "spec.support.code_of"
 local folder = require "spec.support.folder"
 
@@ -215,8 +216,7 @@ describe("a lock", function()
     assert.equal("EAGAIN", err.code)
     assert.equal(("lock %s: another has locked it (EAGAIN)"):format(at "lock"), tostring(err))
     local t = task.spawn(fs.lock, at "lock")
-    task.sleep(0.01)
-    assert.equal("waiting", t.status)
+    assert.is_true(await(function() return t.status == "waiting" end))
     lock:close()
     lock:close()
     local other <close> = t:join()
