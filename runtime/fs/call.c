@@ -189,6 +189,8 @@ static const char *push_where(lua_State *L, const call *c) {
 
 int call_fail(lua_State *L, call *c, int status) {
   const char *words = c->words;
+  if (c->root == NULL)
+    return fail(L, -EBADF, c->work.kind->op, c->path);
   if (status == -EXDEV && c->root->place.beneath && words == NULL)
     words = "the path leads out of its root";
   const char *where = push_where(L, c);

@@ -192,7 +192,8 @@ static void begin_values(encoder *e, frame *f) {
   if (f->way == BEGINS && e->sort) {
     encode_sort(e, f);
     f->i = 0;
-    next_value(L, f);
+    if (!next_value(L, f))
+      encode_refuse(e, "a table that changes meanwhile");
   } else if (f->way == BEGINS) {
     f->way = FIELDS;
   }

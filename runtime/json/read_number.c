@@ -13,7 +13,10 @@ typedef struct number {
   bool is_float;
 } number;
 
-enum { DIGITS = 19 }; /* that 64 bits hold, whichever they are */
+enum {
+  DIGITS = 19,  /* that 64 bits hold, whichever they are */
+  MOST = 100000 /* exponent: beyond all floats */
+};
 
 
 static bool is_digit(char c) {
@@ -33,7 +36,6 @@ static const char *take_digits(number *n, const char *p) {
 
 /* Behind the e. */
 static const char *take_exponent(number *n, const char *p) {
-  enum { MOST = 100000 }; /* beyond all floats */
   bool negative = *p == '-';
   int exponent = 0;
   if (*p == '-' || *p == '+')
@@ -61,7 +63,9 @@ static const char *scan(reader *r, number *n) {
     p = take_digits(n, point);
     if (p == point)
       return NULL;
-    n->exponent = (int)(point - p < -100000 ? -100000 : point - p);
+    if (p - point > MOST) /* strtod reads it */
+      n->known = DIGITS + 1;
+    n->exponent = (int)(p - point > MOST ? -MOST : point - p);
   }
   if (*p == 'e' || *p == 'E') {
     n->is_float = true;

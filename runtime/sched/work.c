@@ -69,8 +69,10 @@ static void set_running(work *w, bool is) {
 static void on_ended(void *arg) {
   work *w = arg;
   set_running(w, false);
-  wait_wake(&w->gate->waiting, 0);
-  wait_wake_all(&w->waiters, 0);
+  if (!w->host->ended) { /* else its tasks are gone */
+    wait_wake(&w->gate->waiting, 0);
+    wait_wake_all(&w->waiters, 0);
+  }
   if (atomic_load(&w->dropped))
     free_work(w);
 }

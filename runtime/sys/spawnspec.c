@@ -106,7 +106,7 @@ static void join(lua_State *L) {
 
 
 static char **parse_env(lua_State *L) {
-  size_t n = 0;
+  size_t n = 0, i = 0;
   lua_pushliteral(L, "env");
   int type = lua_rawget(L, OPTIONS);
   if (type == LUA_TNIL) {
@@ -120,10 +120,11 @@ static char **parse_env(lua_State *L) {
     n++;
   char **list = keep_list(L, n);
   lua_pushnil(L);
-  for (size_t i = 0; i < n && lua_next(L, env) != 0; i++) {
+  for (; i < n && lua_next(L, env) != 0; i++) {
     join(L);
     list[i] = keep_text(L, "env");
   }
+  list[i] = NULL; /* a finalizer may have made them fewer */
   lua_settop(L, env - 1);
   return list;
 }

@@ -249,15 +249,6 @@ static int l_sending(lua_State *L) {
 /* As the context of recv_k: a `for` wants it, which is to raise that. */
 enum { EACH = 1 };
 
-/* What was taken.  A message that could not be decoded for lack of memory is not
- * lost. */
-static int push_taken(lua_State *L, channel_end *b) {
-  int n = message_decode(L, b->taken);
-  message_free(b->taken);
-  b->taken = NULL;
-  return n;
-}
-
 static int recv_k(lua_State *L, int status, lua_KContext ctx) {
   channel_end *b = end_check(L);
   if (is_cancelled(L, status) || (status == LUA_YIELD && wait_interrupted(L)))
@@ -266,7 +257,7 @@ static int recv_k(lua_State *L, int status, lua_KContext ctx) {
   if (outcome == EMPTY)
     return await(L, b, RECV, ctx, recv_k);
   if (outcome == DONE)
-    return push_taken(L, b);
+    return message_take(L, &b->taken);
   int n = push_end(L, b);
   return n > 1 && ctx == EACH ? lua_error(L) : n;
 }
@@ -294,7 +285,7 @@ static int l_try_recv(lua_State *L) {
   enum outcome outcome = channel_take(b, false);
   if (outcome == EMPTY)
     return push_again(L, RECV, "the channel is empty");
-  return outcome == DONE ? push_taken(L, b) : push_end(L, b);
+  return outcome == DONE ? message_take(L, &b->taken) : push_end(L, b);
 }
 
 /* attempt(case, code?): see wait_push_case */
@@ -308,7 +299,7 @@ static int attempt_recv(lua_State *L) {
   lua_pushboolean(L, outcome != EMPTY);
   if (outcome == EMPTY)
     return 1;
-  return 1 + (outcome == DONE ? push_taken(L, b) : push_end(L, b));
+  return 1 + (outcome == DONE ? message_take(L, &b->taken) : push_end(L, b));
 }
 
 /* receiving() : Case */
@@ -359,7 +350,10 @@ static int l_gc(lua_State *L) {
     return 0;
   channel_leave(b);
   unlink_end(b);
-  message_free(b->taken);
+  for (message *m = b->taken, *next; m != NULL; m = next) {
+    next = m->next;
+    message_free(m);
+  }
   channel_drop(c);
   b->channel = NULL;
   return 0;

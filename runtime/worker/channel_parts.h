@@ -26,7 +26,7 @@ typedef struct side {
 typedef struct channel_end {
   channel *channel; /* NULL: collected */
   host *host;
-  message *taken;                    /* from the channel, not decoded yet */
+  message *taken; /* from the channel, not decoded yet: a list */
   struct channel_end *newer, *older; /* of this host */
   side sides[SIDES];
 } channel_end;

@@ -321,6 +321,29 @@ int message_decode(lua_State *L, const message *m) {
 }
 
 
+static int decode(lua_State *L) {
+  return message_decode(L, lua_touserdata(L, 1));
+}
+
+
+int message_take(lua_State *L, message **list) {
+  int top = lua_gettop(L);
+  luaL_checkstack(L, 2, "message");
+  message *m = *list;
+  *list = m->next;
+  m->next = NULL;
+  lua_pushcfunction(L, decode);
+  lua_pushlightuserdata(L, m);
+  if (lua_pcall(L, 1, LUA_MULTRET, 0) != LUA_OK) {
+    m->next = *list;
+    *list = m;
+    return lua_error(L);
+  }
+  message_free(m);
+  return lua_gettop(L) - top;
+}
+
+
 void message_free(message *m) {
   if (m == NULL)
     return;

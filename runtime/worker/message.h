@@ -36,6 +36,11 @@ message *message_encode(lua_State *L, int first);
  * of memory; the message stays the caller's. */
 int message_decode(lua_State *L, const message *m);
 
+/* Push the values of the first message of a list, free it, and return how many they
+ * are.  A finalizer may take the next ones meanwhile.  Raises on lack of memory; then it
+ * is the first one again. */
+int message_take(lua_State *L, message **list);
+
 void message_free(message *m);
 
 void scratch_free(struct scratch *s);

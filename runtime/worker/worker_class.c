@@ -219,10 +219,7 @@ static int l_results(lua_State *L) {
   worker *w = check(L);
   luaL_argcheck(L, w->ended, 1, "a worker that has ended expected");
   if (w->status == 0) {
-    int n = w->results != NULL ? message_decode(L, w->results) : 0;
-    message_free(w->results);
-    w->results = NULL;
-    return n;
+    return w->results != NULL ? message_take(L, &w->results) : 0;
   }
   lua_pushnil(L);
   set_error(L, w);

@@ -54,7 +54,10 @@ static void answer(worker *w) {
 }
 
 
+/* Where the state is closed, there is no task any more. */
 static void rang(host *h) {
+  if (h->ended)
+    return;
   worker *self = workshop_of(h)->self;
   if (self != NULL)
     answer(self);
