@@ -219,6 +219,37 @@ describe("a line of the log", function()
     assert.same({'time=T level=warn msg="lines of the log were lost" lost=1\n', "time=T level=info msg=y\n"}, lines)
   end)
 
+  it("that the function which takes lines writes itself is lost, and counted", function()
+    assert.equal("3\t3\n", child.run([[
+      local log = require "neap.log"
+      local n = 0
+      log.setup {to = function()
+        n = n + 1
+        log.warn "the sink is gone"
+      end}
+      log.info "a"
+      log.info "b"
+      print(n, log.counts().lost)
+    ]]).stdout)
+  end)
+
+  it("may be what the function which takes lines sets up others for", function()
+    local result = child.run [[
+      local log = require "neap.log"
+      log.setup {first = 1, period = 0.01, to = function(line)
+        if line:find "suppressed" then
+          log.setup {to = function() end}
+        end
+      end}
+      log.warn "a"
+      log.warn "a"
+      local till = os.clock() + 0.05
+      repeat until os.clock() > till
+      print(pcall(log.warn, "a"))
+    ]]
+    assert.same({"true\n", ""}, {result.stdout, result.stderr})
+  end)
+
   it("can be written in finalizers, in <close>, and by a cancelled task", function()
     do
       local _ = setmetatable({}, {__gc = function()

@@ -163,8 +163,16 @@ describe("a counter", function()
       local text = metrics.text()
       print(select(2, text:gsub("many_total{", "")), text:match '(many_total{peer="overflow".-)\n',
         text:match '(many_total{peer="1".-)\n')
+      text = nil
+      collectgarbage()
+      local before = collectgarbage "count"
+      for i = 1, 20000 do
+        many:labels("/" .. i, "x"):inc()
+      end
+      collectgarbage()
+      print(collectgarbage "count" - before < 500)
     ]]
-    assert.equal('10001\tmany_total{peer="overflow",x="overflow"} 100\tmany_total{peer="1",x="x"} 2\n',
+    assert.equal('10001\tmany_total{peer="overflow",x="overflow"} 100\tmany_total{peer="1",x="x"} 2\ntrue\n',
       result.stdout)
   end)
 end)

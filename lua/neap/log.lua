@@ -312,9 +312,24 @@ local function enqueue(line)
   queue.bytes = queue.bytes + #line
 end
 
+local running = coroutine.running
+local handing = setmetatable({}, {__mode = "k"}) -- coroutines in which `to` runs
+
+--- Did `to` take it? What `to` logs itself would come back to it, and is lost.
+local function hand(line)
+  local co = running()
+  if handing[co] then
+    return false
+  end
+  handing[co] = true
+  local ok = pcall(to, line)
+  handing[co] = nil
+  return ok
+end
+
 local function put(line)
   if to then
-    return pcall(to, line) or lose(1)
+    return hand(line) or lose(1)
   elseif queue.first <= queue.last then
     return enqueue(line)
   end
@@ -424,7 +439,7 @@ end
 local function tell_lost()
   local n = untold
   local line = line_to_write(root, RANKS.warn, "lines of the log were lost", {lost = n})
-  if to and pcall(to, line) or not to and queue.first > queue.last and give(line) then
+  if to and hand(line) or not to and queue.first > queue.last and give(line) then
     untold = untold - n
   end
 end
@@ -468,27 +483,27 @@ end
 
 --- May this line be written?
 local function is_admitted(rank, message)
-  local now = time.now()
+  local now, most = time.now(), limit -- `to` may set others
   local key = rank .. message
   if now >= sweep_at or seen_count >= MESSAGES and not seen[key] then
     sweep(now < sweep_at)
   end
   local it = seen[key]
   if not it then
-    it = {rank = rank, message = message, count = 0, suppressed = 0, till = now + limit.period}
+    it = {rank = rank, message = message, count = 0, suppressed = 0, till = now + most.period}
     seen[key] = it
     seen_count = seen_count + 1
     sweep_at = it.till < sweep_at and it.till or sweep_at
   end
   it.count = it.count + 1
-  if it.count <= limit.first or limit.thereafter > 0
-    and (it.count - limit.first) % limit.thereafter == 0 then
+  if it.count <= most.first or most.thereafter > 0
+    and (it.count - most.first) % most.thereafter == 0 then
     return true
   end
   it.suppressed = it.suppressed + 1
   counts.suppressed = counts.suppressed + 1
   if not sweeper then
-    local _, task = pcall(prompt.daemon, sweep_later, limit.period)
+    local _, task = pcall(prompt.daemon, sweep_later, most.period)
     sweeper = task
   end
   return false

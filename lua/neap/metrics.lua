@@ -381,17 +381,20 @@ function Family:add(...)
   for i = 1, n do
     values[i] = label_text(self, (select(i, ...)))
   end
-  local at = self.by
-  for i = 1, n - 1 do
-    at = put(at, (select(i, ...)), values[i], at[values[i]] or {})
+  local one = self.by
+  for i = 1, n do
+    one = one and one[values[i]]
   end
-  local one = at[values[n]]
   if not one and #self.series >= SERIES then
     for i = 1, n do
       values[i] = "overflow"
     end
     self.overflow = self.overflow or new_series(self, values)
     return self.overflow
+  end
+  local at = self.by
+  for i = 1, n - 1 do
+    at = put(at, (select(i, ...)), values[i], at[values[i]] or {})
   end
   return put(at, (select(n, ...)), values[n], one or new_series(self, values))
 end
