@@ -93,7 +93,7 @@ describe("the program", function()
           wait()
         end)
       end
-      setmetatable({}, {__gc = function() print "finalizer" end})
+      kept = setmetatable({}, {__gc = function() print "finalizer" end})
       task.sleep(0.005)
       os.exit(4, true)
     ]]
