@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -18,7 +19,7 @@ struct known {
   int status;
 };
 
-static bool first; /* this is process 1 */
+static atomic_bool first; /* this is process 1 */
 static known *list;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
