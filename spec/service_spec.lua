@@ -12,10 +12,7 @@ local handover = require "spec.support.handover"
 local root = os.tmpname()
 local running = {}
 
-local function write(path, text)
-  local file <close> = assert(io.open(path, "w"))
-  assert(file:write(text))
-end
+local write = handover.write
 
 --- A process of these words, after which nothing of it is left.
 local function start(command, env)
@@ -101,6 +98,26 @@ local function ask(port, stream)
   stream:write "who\n"
   local answer = stream:read "l"
   return answer and math.tointeger(answer:match "^who (%d+)$")
+end
+
+--- A server, once it answers, and its port.
+local function serving()
+  local port = handover.port()
+  write(root, ("local listener = assert(require 'neap.net'.listen 'tcp://127.0.0.1:%d') "):format(port) .. SERVER)
+  local p = start {child.neap, root}
+  handover.await(function()
+    return ask(port)
+  end)
+  return p, port
+end
+
+--- Tell a server to start itself anew: the process that then answers.
+local function replaced(port, before)
+  os.execute("kill -USR1 " .. before)
+  return handover.await(function()
+    local pid = ask(port)
+    return pid ~= before and pid
+  end)
 end
 
 describe("net.activated", function()
@@ -306,12 +323,7 @@ describe("process.restart", function()
     kept:read "l"
     local last = first
     handover.under_load(port, handover.many, function()
-      local before = last
-      os.execute("kill -USR1 " .. last)
-      last = handover.await(function()
-        local pid = ask(port)
-        return pid ~= before and pid
-      end)
+      last = replaced(port, last)
     end)
     assert.is_nil((kept:read "l")) -- it was idle, where all has drained
     assert.equal("SIGTERM", select(2, p:wait()))
@@ -319,12 +331,7 @@ describe("process.restart", function()
   end)
 
   it("is one at a time", function()
-    local port = handover.port()
-    write(root, ("local listener = assert(require 'neap.net'.listen 'tcp://127.0.0.1:%d') "):format(port) .. SERVER)
-    local p = start {child.neap, root}
-    handover.await(function()
-      return ask(port)
-    end)
+    local p, port = serving()
     write(root, "require 'neap.task'.sleep(100)") -- it never listens
     p:kill "SIGUSR1"
     local out = process.run {child.neap, "attach", tostring(p.pid), input = [[
@@ -340,12 +347,7 @@ describe("process.restart", function()
   end)
 
   it("goes on where the new process does not start", function()
-    local port = handover.port()
-    write(root, ("local listener = assert(require 'neap.net'.listen 'tcp://127.0.0.1:%d') "):format(port) .. SERVER)
-    local p = start {child.neap, root}
-    handover.await(function()
-      return ask(port)
-    end)
+    local p, port = serving()
     write(root, "error 'no good'")
     p:kill "SIGUSR1"
     assert.equal("nil\trestart: the new process ended before it served (ECHILD)", p.stdout:read "l")
@@ -361,12 +363,7 @@ describe("process.restart", function()
       return ask(port)
     end)
     handover.under_load(port, handover.many, function()
-      local before = last
-      os.execute("kill -USR1 " .. last)
-      last = handover.await(function()
-        local pid = ask(port)
-        return pid ~= before and pid
-      end)
+      last = replaced(port, last)
     end)
     os.execute("kill -KILL " .. last)
   end)

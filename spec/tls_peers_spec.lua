@@ -26,13 +26,18 @@ local function serving(handler)
   return listener, server
 end
 
-describe("TLS with other programs", function()
+--- The tests of a describe find the certificate and its key in a folder of their own.
+local function in_a_folder()
   before_each(function()
     folder.make()
     folder.write("cert.pem", cert)
     folder.write("key.pem", key)
   end)
   after_each(folder.remove)
+end
+
+describe("TLS with other programs", function()
+  in_a_folder()
 
   it("takes ciphers of TLS 1.2 that do not seal only where they are named", function()
     if not has "openssl" then
@@ -375,12 +380,7 @@ keyfile key.pem
 }
 
 describe("TLS by us at a server that is another program", function()
-  before_each(function()
-    folder.make()
-    folder.write("cert.pem", cert)
-    folder.write("key.pem", key)
-  end)
-  after_each(folder.remove)
+  in_a_folder()
 
   for _, row in ipairs(servers) do
     local name = row.name or row[1] .. (row.version and " by " .. row.version or "")
@@ -471,12 +471,7 @@ sni = localhost]],
 }
 
 describe("TLS at us by a client that is another program", function()
-  before_each(function()
-    folder.make()
-    folder.write("cert.pem", cert)
-    folder.write("key.pem", key)
-  end)
-  after_each(folder.remove)
+  in_a_folder()
 
   --- What it says, once it has ended.
   local function result(row, values)

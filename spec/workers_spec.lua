@@ -12,10 +12,7 @@ local root = os.tmpname()
 local serial = 0
 local made, running = {}, {}
 
-local function write(path, text)
-  local file <close> = assert(io.open(path, "w"))
-  assert(file:write(text))
-end
+local write = handover.write
 
 --- A script with this text, in which `port` is a port of its own, and `where` its endpoint.
 local function script(text, port)

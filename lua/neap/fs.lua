@@ -27,6 +27,7 @@
 local core = require "neap.fs.core"
 local error_object = require "neap.error"
 local sched = require "neap.task.core"
+local whole = require "neap.net.whole"
 
 local error, ipairs, next, pairs, require, type = error, ipairs, next, pairs, require, type
 local tostring, mathtype = tostring, math.type
@@ -160,25 +161,16 @@ core.join = join -- for neap.fs.watch
 
 -- Whole files
 
---- All that a stream gives.
+--- All that a FIFO or a device gives.
 local function drain(opened, path, max)
   local stream <close> = opened
-  local parts, size = {}, 0
-  while true do
-    local chunk, err = stream:recv()
-    if err then
-      return nil, err
-    elseif not chunk then
-      return concat(parts)
-    end
-    size = size + #chunk
-    if size > max then
-      return nil, error_object.new {
-        code = "EFBIG", op = "read", endpoint = path, message = format("more than %d bytes", max),
-      }
-    end
-    parts[#parts + 1] = chunk
+  local bytes, err = whole(stream, max)
+  if bytes or err then
+    return bytes, err
   end
+  return nil, error_object.new {
+    code = "EFBIG", op = "read", endpoint = path, message = format("more than %d bytes", max),
+  }
 end
 
 --- Write it all to a stream.

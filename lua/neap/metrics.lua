@@ -694,7 +694,7 @@ end
 --- A worker's answers to the others.
 local function answer()
   for reply in channel_of(worker.id):each() do
-    pcall(reply.send, reply, snapshot())
+    pcall(function() reply:send(snapshot()) end)
   end
 end
 
@@ -702,9 +702,7 @@ local function gather(all)
   local replies, asked = worker.channel(), 0
   for id = 1, worker.count do
     if id ~= worker.id then
-      asked = asked + (sched.timeout(PATIENCE, function()
-        return channel_of(id):send(replies)
-      end) and 1 or 0)
+      asked = asked + (channel_of(id):try_send(replies) and 1 or 0) -- full: it reads none
     end
   end
   sched.timeout(PATIENCE, function()

@@ -45,9 +45,10 @@
 local core = require "neap.process.core"
 local error_object = require "neap.error"
 local sched = require "neap.task.core"
+local whole = require "neap.net.whole"
 
 local error, ipairs, pairs, pcall, type = error, ipairs, pairs, pcall, type
-local tostring, mathtype, concat = tostring, math.type, table.concat
+local tostring, mathtype = tostring, math.type
 local format, gsub = string.format, string.gsub
 
 --- Bytes of each output that `run` keeps, unless told otherwise.
@@ -103,22 +104,13 @@ local function feed(stream, input)
 end
 
 local function collect(stream, max)
-  local parts, size = {}, 0
-  while true do
-    local chunk, err = stream:recv()
-    if err then
-      return nil, err
-    elseif not chunk then
-      return concat(parts)
-    end
-    size = size + #chunk
-    if size > max then
-      return nil, error_object.new {
-        code = "EMSGSIZE", op = "run", message = format("more than %d bytes of output", max),
-      }
-    end
-    parts[#parts + 1] = chunk
+  local bytes, err = whole(stream, max)
+  if bytes or err then
+    return bytes, err
   end
+  return nil, error_object.new {
+    code = "EMSGSIZE", op = "run", message = format("more than %d bytes of output", max),
+  }
 end
 
 --- Run a child to its end, with all its outputs read at the same time. When the

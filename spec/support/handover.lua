@@ -10,6 +10,12 @@ local handover = {}
 --- spec/workers_spec.lua --filter=connection` is the long campaign.
 handover.many = tonumber(os.getenv "NEAP_HANDOVER" or 300)
 
+--- Write a script, or what it reads.
+function handover.write(path, text)
+  local file <close> = assert(io.open(path, "w"))
+  assert(file:write(text))
+end
+
 --- A port that nobody listens at.
 function handover.port()
   local probe <close> = assert(net.listen "tcp://127.0.0.1:0")
