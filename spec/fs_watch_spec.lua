@@ -4,6 +4,7 @@ local fs = require "neap.fs"
 local lfs = require "lfs"
 local process = require "neap.process"
 local task = require "neap.task"
+local time = require "neap.time"
 local child = require "spec.support.child"
 local await = require "spec.support.tasks".await
 local code_of = require "spec.support.code_of"
@@ -137,6 +138,67 @@ describe("a watch", function()
     for i = 0, many - 1 do
       assert(seen[at(i .. "/a/b/f")])
     end
+  end)
+
+  it("is read by one task at a time", function()
+    local watch <close> = assert(fs.watch(folder.path))
+    local t = task.spawn(watch.next, watch)
+    assert.is_true(await(function() return t.status == "waiting" end))
+    local _, err = pcall(function()
+      local event = watch:next()
+      return event
+    end)
+    assert.matches("fs_watch_spec.lua:%d+: another task waits for this watch %(EBUSY%)$", err)
+    t:cancel()
+    pcall(t.join, t)
+    folder.write("f", "")
+    assert.equal(at "f", watch:next().path)
+  end)
+
+  it("gets on in a large tree, however little time each call has", function()
+    local many = child.sanitized and 200 or 600
+    local function tree(name)
+      for i = 1, many do
+        assert(fs.mkdir(at(("%s/%d/x"):format(name, i)), {parents = true}))
+      end
+    end
+    tree "outside/one"
+    tree "outside/two"
+    assert(fs.mkdir(at "in"))
+    local watch <close> = assert(fs.watch(at "in", {recursive = true}))
+    local began = time.now()
+    os.rename(at "outside/one", at "in/one")
+    for _ = 1, 1 + 2 * many do
+      assert.equal("created", watch:next().kind)
+    end
+    assert.equal("ETIMEDOUT", code_of(task.timeout((time.now() - began) / 10, watch.next, watch)))
+    local each = (time.now() - began) / 20
+    os.rename(at "outside/two", at "in/two")
+    local seen, timeouts = 0, 0
+    while seen < 1 + 2 * many and timeouts < 200 do
+      local ok, event = pcall(task.timeout, each, watch.next, watch)
+      local is_event = ok and event ~= nil
+      seen, timeouts = seen + (is_event and 1 or 0), timeouts + (is_event and 0 or 1)
+    end
+    assert.equal(1 + 2 * many, seen)
+  end)
+
+  it("follows a folder that is renamed while what is in it is being entered", function()
+    assert(fs.mkdir(at "outside/a/b/c", {parents = true}))
+    assert(fs.mkdir(at "in"))
+    local watch <close> = assert(fs.watch(at "in", {recursive = true}))
+    local function following()
+      local event = assert(watch:next())
+      return event.kind .. event.path:sub(#at "in" + 1)
+    end
+    os.rename(at "outside/a", at "in/a")
+    assert.equal("created/a", following())
+    assert.equal("created/a/b", following())
+    os.rename(at "in/a", at "in/z")
+    assert.equal("renamed/z", following())
+    assert.equal("created/z/b/c", following())
+    folder.write("in/z/b/c/f", "")
+    assert.equal("created/z/b/c/f", following())
   end)
 
   it("tells that some were lost, and goes on", function()

@@ -2,7 +2,7 @@
 
 local core = require "neap.fs.core"
 
-local ipairs, next, pairs, setmetatable = ipairs, next, pairs, setmetatable
+local error, ipairs, next, pairs, setmetatable = error, ipairs, next, pairs, setmetatable
 local join = core.join
 local concat, remove, sort = table.concat, table.remove, table.sort
 local gsub, sub, unpack = string.gsub, string.sub, string.unpack
@@ -31,51 +31,64 @@ local function tell(self, event)
   self.events_in[#self.events_in + 1] = event
 end
 
---- Watch a folder below the one that was asked for, and those in it. `anew`: it has come
---- into being, and what is in it already is told. Who was interrupted does it again, and
---- tells nothing twice.
-local function enter(self, path, anew)
-  local mark, err = core.mark(self.root, path, self.stream, BENEATH)
-  local names, types
-  if mark then
-    self.paths[mark] = path
-    names, types = core.list(self.root, path, NOFOLLOW)
-    err = types
+--- It is to be watched, or what is in the folder that was asked for is. `anew`: it has come
+--- into being, and what is in it already is told.
+local function enter_later(self, path, anew)
+  self.pending[#self.pending + 1] = {path = path, anew = anew}
+end
+
+--- Watch and list what is to be entered next. Who is interrupted here begins it again;
+--- behind the list nothing waits.
+local function mark_and_list(self, path)
+  if path == self.path then
+    return self.top, core.list(self.root, path, 0)
   end
+  local mark, err = core.mark(self.root, path, self.stream, BENEATH)
+  if not mark then
+    return nil, nil, err
+  end
+  self.paths[mark] = path
+  return mark, core.list(self.root, path, NOFOLLOW)
+end
+
+--- One that is gone may have gone with a folder that was renamed, which will be told.
+local function miss(self, path, err)
+  if err.code == "ENOENT" or err.code == "ENOTDIR" then
+    self.missed[path] = true
+  elseif not self.is_closed then
+    tell(self, {kind = "unwatched", path = path, err = err})
+  end
+end
+
+local function enter(self)
+  local one = self.pending[#self.pending]
+  local mark, names, types = mark_and_list(self, one.path)
+  remove(self.pending)
   if not names then
-    if err.code ~= "ENOENT" and err.code ~= "ENOTDIR" then -- it is gone; else that is told
-      tell(self, {kind = "unwatched", path = path, err = err})
-    end
-    return
+    return miss(self, one.path, types)
   end
   sort(names)
   for _, name in ipairs(names) do
-    local found, is_folder = join(path, name), types[name] == "directory"
-    if anew and not self.told[found] then
+    local found, is_folder = join(one.path, name), types[name] == "directory"
+    if one.anew and not self.told[found] then
       self.told[found] = mark
       tell(self, {kind = "created", path = found, type = is_folder and "directory" or nil})
     end
     if is_folder then
-      enter(self, found, anew)
+      enter_later(self, found, one.anew)
     end
   end
 end
 
---- Watch all that is below the folder that was asked for.
-local function enter_all(self)
-  local names, types = core.list(self.root, self.path, 0)
-  for _, name in ipairs(names or {}) do
-    if types[name] == "directory" then
-      enter(self, join(self.path, name), false)
-    end
-  end
+local function is_below(path, folder)
+  return path == folder or sub(path, 1, #folder + 1) == folder .. "/"
 end
 
 --- Do for each folder that is watched and is `path`, or below it.
 local function each_below(self, path, f)
   local found = {}
   for mark, folder in next, self.paths do
-    if folder == path or sub(folder, 1, #path + 1) == path .. "/" then
+    if is_below(folder, path) then
       found[mark] = folder
     end
   end
@@ -84,27 +97,47 @@ local function each_below(self, path, f)
   end
 end
 
+--- Those below `path` that were gone when they were to be entered are forgotten, and
+--- returned.
+local function missed_below(self, path)
+  local found = {}
+  for missed in next, self.missed do
+    if is_below(missed, path) then
+      found[#found + 1] = missed
+    end
+  end
+  for _, missed in ipairs(found) do
+    self.missed[missed] = nil
+  end
+  return found
+end
+
 local function leave(self, path)
   each_below(self, path, function(mark)
     self.paths[mark] = nil
     core.unmark(self.stream, mark)
   end)
-end
-
---- It is to be entered by the next call of `next`, for that may wait.
-local function enter_later(self, path)
-  self.pending[#self.pending + 1] = path
+  missed_below(self, path)
 end
 
 --- One that was renamed before it could be entered is not watched yet.
 local function follow(self, from, to)
-  local is_watched = false
+  local is_known = false
+  local function moved(folder)
+    is_known = is_known or folder == from
+    return to .. sub(folder, #from + 1)
+  end
   each_below(self, from, function(mark, folder)
-    self.paths[mark] = to .. sub(folder, #from + 1)
-    is_watched = is_watched or folder == from
+    self.paths[mark] = moved(folder)
   end)
-  if not is_watched then
-    enter_later(self, to)
+  for _, one in ipairs(self.pending) do
+    one.path = is_below(one.path, from) and moved(one.path) or one.path
+  end
+  for _, missed in ipairs(missed_below(self, from)) do
+    enter_later(self, moved(missed), true)
+  end
+  if not is_known then
+    enter_later(self, to, true)
   end
 end
 
@@ -116,12 +149,12 @@ local function come(self, path, is_folder)
   end
   tell(self, {kind = "created", path = path, type = is_folder and "directory" or nil})
   if is_folder and self.recursive then
-    enter_later(self, path)
+    enter_later(self, path, true)
   end
 end
 
 local function go(self, path, is_folder)
-  self.told[path] = nil
+  self.told[path], self.missed[path] = nil, nil
   tell(self, {kind = "removed", path = path, type = is_folder and "directory" or nil})
   if is_folder and self.recursive then
     leave(self, path)
@@ -174,7 +207,9 @@ local function take(self, raw, i)
   local mask, folder = one.mask, self.paths[one.mark]
   if mask & OVERFLOW ~= 0 then
     tell(self, {kind = "overflow", path = self.path})
-    self.pending[#self.pending + 1] = self.recursive and self.path or nil
+    if self.recursive then
+      enter_later(self, self.path, false)
+    end
     return
   elseif not folder then
     return
@@ -208,8 +243,43 @@ local function parse(bytes)
   return raw
 end
 
+--- Read what the kernel has told: true, or nil and why not.
+local function receive(self)
+  local bytes, err = self.stream:recv()
+  if not bytes then
+    return nil, err
+  end
+  local raw = parse(bytes)
+  for i in ipairs(raw) do
+    take(self, raw, i)
+  end
+  return true
+end
+
+local Awaiting = {__close = function(it)
+  it.watch.is_awaited = false
+end}
+
+--- Wait until there is an event to tell; an error, if there will be none. Each folder that
+--- was entered stays so, also where the task is interrupted at the next one.
+local function await(self)
+  local _ <close> = setmetatable({watch = self}, Awaiting)
+  self.is_awaited = true
+  while not self.events_in[self.at] do
+    self.events_in, self.at = {}, 1
+    if #self.pending > 0 and not self.is_closed then
+      enter(self)
+    else
+      local ok, err = receive(self)
+      if not ok then
+        return err
+      end
+    end
+  end
+end
+
 --- The next event. Nothing is lost between two calls, but what the kernel has no room
---- for, which is told: then look at all anew.
+--- for, which is told: then look at all anew. It raises where another task waits in it.
 ---
 --- ```lua
 --- local fs = require "neap.fs"
@@ -227,25 +297,12 @@ end
 ---@return neap.fs.Event? event
 ---@return neap.Error? err  it was closed
 function Watch:next()
-  while not self.events_in[self.at] do
-    self.events_in, self.at = {}, 1
-    local path = self.pending[1]
-    if path == self.path then
-      enter_all(self)
-    elseif path then
-      enter(self, path, true)
-    else
-      local bytes, err = self.stream:recv()
-      if not bytes then
-        return nil, err
-      end
-      local raw = parse(bytes)
-      for i in ipairs(raw) do
-        take(self, raw, i)
-      end
-    end
-    if path then
-      remove(self.pending, 1)
+  if self.is_awaited then
+    error("another task waits for this watch (EBUSY)", 2)
+  elseif not self.events_in[self.at] then
+    local err = await(self)
+    if err then
+      return nil, err
     end
   end
   self.at = self.at + 1
@@ -291,6 +348,7 @@ end
 --- ```
 ---@return true ok
 function Watch:close()
+  self.is_closed = true
   self.stream:close()
   return true
 end
@@ -321,7 +379,8 @@ local function open(root, path, recursive)
   local self = setmetatable({
     root = root, path = path, recursive = recursive, stream = stream, paths = {},
     told = {}, -- path -> the mark of its folder: created, as a list said
-    pending = {}, -- folders that have come, and are to be watched
+    pending = {}, -- folders that are to be watched, the next one last
+    missed = {}, -- paths of those that were gone by then, until that is told
     events_in = {}, at = 1,
   }, Watch)
   self.top, err = core.mark(root, path, stream, 0)
@@ -331,7 +390,10 @@ local function open(root, path, recursive)
   end
   self.paths[self.top] = path
   if recursive then
-    enter_all(self)
+    enter_later(self, path, false)
+  end
+  while self.pending[1] and not self.events_in[1] do
+    enter(self)
   end
   local first = self.events_in[1] -- a folder that can't be watched
   if first then
