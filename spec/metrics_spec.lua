@@ -152,6 +152,35 @@ describe("a counter", function()
     end
   end)
 
+  it("is one for all labels that are the same in the text", function()
+    local odd = metrics.counter("spec_bytes_total", "x", {"x"})
+    assert.equal(odd:labels "\xff", odd:labels "\xfe")
+    assert.equal(odd:labels "\xff", odd:labels "\u{fffd}")
+    odd:labels "\xff":inc()
+    odd:labels "\xfe":inc()
+    local _, count = metrics.text():gsub("spec_bytes_total{[^\n]*", "")
+    assert.equal(1, count)
+    assert.same({['{x="\u{fffd}"}'] = 2}, rows "spec_bytes_total")
+    local result = child.run [[
+      local metrics = require "neap.metrics"
+      local many = metrics.counter("many_total", "Many.", {"x"})
+      many:labels "overflow":inc()
+      for i = 1, 10010 do
+        many:labels(i):inc()
+      end
+      local text = metrics.text()
+      print(select(2, text:gsub('many_total{x="overflow"}', "")), text:match 'many_total{x="overflow"}.-\n')
+      collectgarbage()
+      local before = collectgarbage "count"
+      for i = 1, 20000 do
+        many:labels(("\xff%c%c%c"):format(i & 255 | 128, i >> 8 | 128, 128)):inc()
+      end
+      collectgarbage()
+      print(collectgarbage "count" - before < 500)
+    ]]
+    assert.equal('1\tmany_total{x="overflow"} 12\n\ntrue\n', result.stdout)
+  end)
+
   it("has no more combinations than there is memory for", function()
     local result = child.run [[
       local metrics = require "neap.metrics"
@@ -332,6 +361,10 @@ describe("the runtime's own metrics", function()
 end)
 
 describe("the metrics of several workers", function()
+  local function run_workers(script)
+    return assert(process.run {child.neap, "-w", "2", "-e", script})
+  end
+
   it("are summed, whichever is asked; who does not answer is left out", function()
     local folder = child.missing():match "^(.*)/none$"
     assert(process.run {"mkdir", folder})
@@ -397,5 +430,45 @@ describe("the metrics of several workers", function()
     p:kill "SIGKILL"
     p:wait()
     process.run {"rm", "-r", folder}
+  end)
+
+  it("wait for none that has not loaded neap.metrics", function()
+    local result = run_workers [[
+      local worker = require "neap.worker"
+      local ended = worker.channel "spec ended"
+      if worker.id ~= 1 then
+        return ended:recv()
+      end
+      local metrics = require "neap.metrics"
+      local time = require "neap.time"
+      local least = 1000
+      for _ = 1, 3 do
+        local began = time.now()
+        metrics.text()
+        least = math.min(least, time.now() - began)
+      end
+      print(least < 0.9)
+      ended:close()
+    ]]
+    assert.equal("true\n", result.stdout)
+  end)
+
+  it("tell labels apart that are the same one behind the other", function()
+    local result = run_workers [[
+      local metrics = require "neap.metrics"
+      local worker = require "neap.worker"
+      local by = metrics.counter("spec_apart_total", "x", {"a", "b"})
+      local all, ended = worker.channel "spec all", worker.channel "spec ended"
+      if worker.id == 1 then
+        by:labels("a\0", "b"):inc(1)
+        all:recv()
+        print(metrics.text():match '{a="a%z",b="b"} (%d+)')
+        return ended:close()
+      end
+      by:labels("a", "\0b"):inc(2)
+      all:send(true)
+      ended:recv()
+    ]]
+    assert.equal("1\n", result.stdout)
   end)
 end)

@@ -44,7 +44,8 @@ local worker = require "neap.worker"
 local collectgarbage, error, ipairs, next, pcall = collectgarbage, error, ipairs, next, pcall
 local select, setmetatable, tonumber, type = select, setmetatable, tonumber, type
 local find, format, gsub, match = string.find, string.format, string.gsub, string.match
-local concat, sort, move, rep = table.concat, table.sort, table.move, string.rep
+local concat, sort, move, unpack = table.concat, table.sort, table.move, table.unpack
+local pack, rep = string.pack, string.rep
 local mathtype, huge = math.type, math.huge
 local clock, open, package = os.clock, io.open, package
 
@@ -356,23 +357,46 @@ local function new_series(family, values)
   return one
 end
 
+--- What a label's value is in the text, by which its series is known, too.
 local function label_text(family, value)
   local kind = type(value)
   if kind == "string" then
-    return value
+    return json.utf8(value)
   elseif kind == "number" or kind == "boolean" then
     return json.plain(value)
   end
   error(format("%s: labels: strings expected, got a %s", family.name, kind), 4)
 end
 
---- Find t under a value from now on, and under its text.
+--- Find t under a value from now on, and under its text. Of strings that had to be mended
+--- any number have the same text, so they are not kept.
 local function put(at, value, text, t)
   at[text] = t
-  if value == value then
+  if value == value and type(value) ~= "string" then
     at[value] = t
   end
   return t
+end
+
+--- The series that is known by these texts.
+local function find_series(family, values)
+  local one = family.by
+  for i = 1, #values do
+    one = one and one[values[i]]
+  end
+  return one
+end
+
+--- What counts for all combinations for which there is no room.
+local function overflow_of(family)
+  if not family.overflow then
+    local values = {}
+    for i = 1, #family.names do
+      values[i] = "overflow"
+    end
+    family.overflow = find_series(family, values) or new_series(family, values)
+  end
+  return family.overflow
 end
 
 --- The series of these values, made if it is not there. It is known by their texts.
@@ -381,16 +405,9 @@ function Family:add(...)
   for i = 1, n do
     values[i] = label_text(self, (select(i, ...)))
   end
-  local one = self.by
-  for i = 1, n do
-    one = one and one[values[i]]
-  end
+  local one = find_series(self, values)
   if not one and #self.series >= SERIES then
-    for i = 1, n do
-      values[i] = "overflow"
-    end
-    self.overflow = self.overflow or new_series(self, values)
-    return self.overflow
+    return overflow_of(self)
   end
   local at = self.by
   for i = 1, n - 1 do
@@ -644,7 +661,7 @@ end
 
 --- What identifies a series in its family.
 local function key_of(one)
-  return concat(one.values, "\0")
+  return pack(rep("s", #one.values), unpack(one.values))
 end
 
 local function merge_series(to, one, how)
@@ -698,10 +715,20 @@ local function answer()
   end
 end
 
+--- A channel with a value, while a worker is there that has loaded this.
+local function mark_of(id)
+  return worker.channel("neap.metrics at " .. id)
+end
+
+local function is_there(id)
+  local mark <close> = mark_of(id)
+  return #mark > 0
+end
+
 local function gather(all)
   local replies, asked = worker.channel(), 0
   for id = 1, worker.count do
-    if id ~= worker.id then
+    if id ~= worker.id and is_there(id) then
       asked = asked + (channel_of(id):try_send(replies) and 1 or 0) -- full: it reads none
     end
   end
@@ -712,8 +739,12 @@ local function gather(all)
   end)
 end
 
+local mark -- kept while this worker is there
+
 if worker.count > 0 then
   prompt.daemon(answer).name = "metrics"
+  mark = mark_of(worker.id)
+  mark:try_send(true)
 end
 
 -- Text
@@ -739,7 +770,7 @@ end
 local function labels_text(names, values, le)
   local parts = {}
   for i, name in ipairs(names) do
-    parts[i] = format('%s="%s"', name, gsub(json.utf8(values[i]), '[\\\n"]', ESCAPES))
+    parts[i] = format('%s="%s"', name, gsub(values[i], '[\\\n"]', ESCAPES))
   end
   if le then
     parts[#parts + 1] = format('le="%s"', le)
