@@ -1,6 +1,7 @@
 local child = require "spec.support.child"
 local errors = require "neap.error"
 local json = require "neap.log.json"
+local lfs = require "lfs"
 local log = require "neap.log"
 local net = require "neap.net"
 local process = require "neap.process"
@@ -250,6 +251,28 @@ describe("a line of the log", function()
     assert.same({"true\n", ""}, {result.stdout, result.stderr})
   end)
 
+  it("is in one form, also where a value of it sets another one", function()
+    local value = setmetatable({}, {__tostring = function()
+      setup_log {format = "json"}
+      return "v"
+    end})
+    log.info("x", {a = 1, b = value, c = 2})
+    assert.same({'{"time":"T","level":"info","msg":"x","a":1,"b":"v","c":2}\n'}, lines)
+    setup_log()
+    log.with {z = value}:info("x", {a = 1})
+    assert.same({'{"time":"T","level":"info","msg":"x","z":"v","a":1}\n'}, lines)
+    local lost, turn = log.counts().lost, 0
+    log.info("x", {a = setmetatable({}, {__tostring = function()
+      turn = turn + 1
+      setup_log {format = turn % 2 == 0 and "json" or "logfmt"}
+      return "v"
+    end})})
+    assert.same({lost + 1, {}}, {log.counts().lost, lines})
+    setup_log()
+    log.info "y"
+    assert.same({'time=T level=warn msg="lines of the log were lost" lost=1\n', "time=T level=info msg=y\n"}, lines)
+  end)
+
   it("can be written in finalizers, in <close>, and by a cancelled task", function()
     do
       local _ = setmetatable({}, {__gc = function()
@@ -287,6 +310,10 @@ describe("log.setup", function()
       local ok, err = pcall(log.setup, options or nil)
       assert.is_false(ok)
       assert(err:find(message, 1, true), err)
+      local _, told = pcall(function()
+        log.setup(options or nil)
+      end)
+      assert.matches("log_spec.lua:%d+: log.setup: ", told)
     end
     assert.has_error(function()
       log.enabled "loud"
@@ -474,6 +501,15 @@ describe("stderr", function()
       print(core.is_stderr(tonumber(device), tonumber(inode)), core.is_stderr(1, tonumber(inode)))
     ]]})
     assert.equal("true\tfalse\n", result.stdout)
+    if lfs.attributes "/run/systemd/journal/socket" then
+      pending "the journal of this machine listens"
+    end
+    result = child.run [[
+      local log = require "neap.log"
+      log.setup {format = "journal"}
+      log.info "x"
+    ]]
+    assert.matches("^time=%S+ level=info msg=x\n$", result.stderr)
     for _, value in ipairs {"", "x", "1:2", "99999999999999999999:1", "1:2:3"} do
       local env = process.env()
       env.JOURNAL_STREAM = value

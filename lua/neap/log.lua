@@ -237,6 +237,8 @@ local function is_stderr_journal()
     and core.is_stderr(device, inode)
 end
 
+--- Open what lines go to: nil where there is nothing. This may change the form, so it goes
+--- before a line is made.
 local function open()
   if not form then
     form = is_stderr_journal() and journal or logfmt
@@ -258,18 +260,15 @@ local function lose(n)
 end
 
 local function is_usable()
-  if broken and time.now() >= broken then
-    broken = nil
+  if not to and not socket and (not broken or time.now() >= broken) then
+    broken = not open() and time.now() + AGAIN or nil
   end
-  return not broken
+  return to or socket
 end
 
 --- Give a line to the system: true; false where it has no room now; nil where it can't.
-local function give(line)
-  if not is_usable() then
-    return nil
-  elseif not socket and not open() then
-    broken = time.now() + AGAIN
+local function give(line, how)
+  if not is_usable() or form ~= how then
     return nil
   end
   local took = core.write(socket, line, WAITING)
@@ -327,13 +326,16 @@ local function hand(line)
   return ok
 end
 
-local function put(line)
-  if to then
+--- A line of a form. A value that sets another one each time has none.
+local function put(line, how)
+  if how ~= form then
+    return lose(1)
+  elseif to then
     return hand(line) or lose(1)
   elseif queue.first <= queue.last then
     return enqueue(line)
   end
-  local took = give(line)
+  local took = give(line, how)
   if took == false then
     enqueue(line)
   elseif took == nil then
@@ -392,27 +394,27 @@ local function has_any(fields, more)
 end
 
 --- The text of a log's own fields, made once for each form.
-local function own_texts(logger)
-  local texts = logger.texts[form]
+local function own_texts(how, logger)
+  local texts = logger.texts[how]
   if not texts then
-    texts = {render(form, logger.fields)}
-    logger.texts[form] = texts
+    texts = {render(how, logger.fields)}
+    logger.texts[how] = texts
   end
   return texts[1], texts[2]
 end
 
-local function line_of(logger, rank, message, fields)
+local function line_of(how, logger, rank, message, fields)
   local text, shown
   if fields == nil then
-    text, shown = own_texts(logger)
+    text, shown = own_texts(how, logger)
   elseif has_any(logger.fields, fields) then
-    text, shown = render(form, joined(logger.fields, fields))
+    text, shown = render(how, joined(logger.fields, fields))
   else
-    text, shown = own_texts(logger)
-    local more, more_shown = render(form, fields)
+    text, shown = own_texts(how, logger)
+    local more, more_shown = render(how, fields)
     text, shown = text .. more, shown .. more_shown
   end
-  return form.line(time_text(), rank, message, text, shown, identifier)
+  return how.line(time_text(), rank, message, text, shown, identifier)
 end
 
 --- The fields, whatever was given: an error object, or another value, is one.
@@ -423,12 +425,18 @@ local function fields_of(fields)
   return {[type(fields) == "table" and "error" or "value"] = fields}
 end
 
+--- A line, and its form. A value's __tostring may set another one: then it is made again.
 local function line_to_write(logger, rank, message, fields)
-  if not form then
-    open()
+  local line, how
+  for _ = 1, 2 do
+    is_usable()
+    how = form
+    line = line_of(how, logger, rank, message, fields)
+    if how == form then
+      break
+    end
   end
-  local line = line_of(logger, rank, message, fields)
-  return #line <= LONGEST and line or line_of(bare, rank, message, {cut = #line})
+  return #line <= LONGEST and line or line_of(how, bare, rank, message, {cut = #line}), how
 end
 
 local function write(logger, rank, message, fields)
@@ -438,8 +446,10 @@ end
 --- Before the first line for which there is room again.
 local function tell_lost()
   local n = untold
-  local line = line_to_write(root, RANKS.warn, "lines of the log were lost", {lost = n})
-  if to and hand(line) or not to and queue.first > queue.last and give(line) then
+  local line, how = line_to_write(root, RANKS.warn, "lines of the log were lost", {lost = n})
+  if how ~= form then
+    return
+  elseif to and hand(line) or not to and queue.first > queue.last and give(line, how) then
     untold = untold - n
   end
 end
@@ -548,44 +558,40 @@ end
 local OPTIONS = {level = "string", format = "string", to = "function", journal = "string",
   name = "string", fields = "table", first = "number", thereafter = "number", period = "number"}
 
-local function wrong(message, ...)
-  error("log.setup: " .. format(message, ...), 4)
-end
-
 local function check_number(options, name, least_value)
   local value = options[name]
   if value ~= nil and (name ~= "period" and mathtype(value) ~= "integer"
       or not (value >= least_value and value < huge)) then
-    wrong("option '%s': a%s number of at least %g expected", name,
+    return format("option '%s': a%s number of at least %g expected", name,
       name ~= "period" and " whole" or "", least_value)
   end
 end
 
+--- What is wrong with the options, if anything is.
 local function check(options)
   if type(options) ~= "table" then
-    wrong("options expected, a table, got %s", type(options))
+    return format("options expected, a table, got %s", type(options))
   end
   for name, value in next, options do
     if not OPTIONS[name] then
-      wrong("unknown option '%s'", json.plain(name))
+      return format("unknown option '%s'", json.plain(name))
     elseif type(value) ~= OPTIONS[name] then
-      wrong("option '%s': a %s expected, got %s", name, OPTIONS[name], type(value))
+      return format("option '%s': a %s expected, got %s", name, OPTIONS[name], type(value))
     end
   end
   if options.level and not RANKS[options.level] then
-    wrong("option 'level': debug, info, warn, error or off expected, got '%s'", options.level)
+    return format("option 'level': debug, info, warn, error or off expected, got '%s'", options.level)
   elseif options.format and not FORMS[options.format] then
-    wrong("option 'format': logfmt, json or journal expected, got '%s'", options.format)
+    return format("option 'format': logfmt, json or journal expected, got '%s'", options.format)
   elseif options.journal and (options.to or (options.format or "journal") ~= "journal") then
-    wrong "option 'journal': not with 'to', or another 'format'"
+    return "option 'journal': not with 'to', or another 'format'"
   elseif options.name and find(options.name, "[%c]") then
-    wrong "option 'name': no control characters"
+    return "option 'name': no control characters"
   elseif not options.first and (options.thereafter or options.period) then
-    wrong "options 'thereafter' and 'period' go with 'first'"
+    return "options 'thereafter' and 'period' go with 'first'"
   end
-  check_number(options, "first", 1)
-  check_number(options, "thereafter", 1)
-  check_number(options, "period", 0.001)
+  return check_number(options, "first", 1) or check_number(options, "thereafter", 1)
+    or check_number(options, "period", 0.001)
 end
 
 --- Settings of this program's, or this worker's, log; those before are forgotten. Raises
@@ -609,7 +615,10 @@ end
 --- ```
 ---@param options neap.log.Options
 function log.setup(options)
-  check(options)
+  local why = check(options)
+  if why then
+    error("log.setup: " .. why, 2)
+  end
   if limit then
     sweep(true)
   end
@@ -626,8 +635,8 @@ function log.setup(options)
   }
   if socket then
     socket:close()
-    socket, broken = nil, nil
   end
+  socket, broken = nil, nil
 end
 
 --- Is this level written? For what costs much to find out.

@@ -4,6 +4,9 @@
 --- What JSON has no form for is a string: functions, userdata, NaN. A table inside itself
 --- ends there. In strings, what could play tricks on a terminal is escaped, and what is no
 --- UTF-8 is U+FFFD.
+---
+--- neap.json is strict in all of that, so a value would have to be copied for it first, and its
+--- text be gone through behind it: more code than is here, and not faster.
 
 local ipairs, next, pcall, rawlen, tonumber = ipairs, next, pcall, rawlen, tonumber
 local tostring, type = tostring, type
