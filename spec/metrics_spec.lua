@@ -107,7 +107,7 @@ describe("a counter", function()
       ["labels: strings expected, got a table"] = function() by:labels({}, "x") end,
       ["it has labels: metric:labels%(a, b%):inc"] = function() by:inc() end,
       ["inc: a metric expected"] = function() plain.inc "x" end,
-      ["attempt to index a nil value"] = function() plain.inc() end,
+      ["inc: a metric expected: metric:inc"] = function() plain.inc() end,
     } do
       assert.error_matches(use, why)
     end

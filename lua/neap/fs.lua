@@ -24,6 +24,7 @@
 --- file or directory (ENOENT)`. `socks` shows the streams of `fs.open`, and so does a
 --- trace whose filter names `file`; whole reads and writes are in neither.
 
+local check_self = require "neap.class.core".check_self
 local core = require "neap.fs.core"
 local error_object = require "neap.error"
 local sched = require "neap.task.core"
@@ -679,7 +680,10 @@ for name, method in pairs {
   read = read, write = write, append = append, stat = stat, lstat = lstat, list = list, walk = walk,
   mkdir = mkdir, remove = remove, rename = rename,
 } do
-  Root[name] = method
+  Root[name] = function(self, ...)
+    check_self(self, "neap.fs.Root", name)
+    return method(self, ...)
+  end
 end
 
 return fs

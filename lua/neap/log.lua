@@ -724,11 +724,12 @@ function log.error(message, fields)
   end
 end
 
+--- Called by tail calls, which leave no level.
 local function child_of(logger, fields)
   if getmetatable(logger) ~= Logger then
-    error("with: a log expected: log.with(...):with(fields)", 3)
+    error("with: a log expected: log.with(...):with(fields)", 2)
   elseif not is_data(fields) then
-    error(format("log.with: fields expected, a table, got %s", type(fields)), 3)
+    error(format("log.with: fields expected, a table, got %s", type(fields)), 2)
   end
   return new(joined(logger.fields, fields))
 end

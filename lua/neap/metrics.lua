@@ -65,14 +65,31 @@ local metrics = {content_type = "text/plain; version=0.0.4; charset=utf-8"}
 --- metric is one of its series, or, where it has labels, itself no series.
 local families = {}
 
---- What metrics of all kinds do.
+--- Metrics that count: looking here costs less than to ask for a metatable. What is called
+--- most often asks for less, a field, of NOBODY in place of nil.
+local counting, NOBODY = {}, {}
+
+--- Tell the caller of a method what is wrong with its self.
+local function misused(self, verb)
+  local family = type(self) == "table" and self.family
+  if not family then
+    error(format("%s: a metric expected: metric:%s(...)", verb, verb), 3)
+  end
+  error(format("%s: it has labels: metric:labels(%s):%s(...)", family.name, concat(family.names, ", "),
+    verb), 3)
+end
+
+--- What metrics of all kinds do. The methods call these by tail calls, which leave no level.
 local function labels(self, ...)
-  local family = self.family
+  local family = (self or NOBODY).family
+  if not family then
+    misused(self, "labels")
+  end
   local names = family.names
   if self.values or #names == 0 then
-    error(format("%s: it has no labels", family.name), 3)
+    error(format("%s: it has no labels", family.name), 2)
   elseif select("#", ...) ~= #names then
-    error(format("%s: labels %s expected", family.name, concat(names, ", ")), 3)
+    error(format("%s: labels %s expected", family.name, concat(names, ", ")), 2)
   end
   local at, one = family.by, nil
   for i = 1, #names do
@@ -84,15 +101,6 @@ local function labels(self, ...)
     at = one
   end
   return one
-end
-
-local function misused(self, verb)
-  local family = type(self) == "table" and self.family
-  if not family then
-    error(format("%s: a metric expected: metric:%s(...)", verb, verb), 3)
-  end
-  error(format("%s: it has labels: metric:labels(%s):%s(...)", family.name, concat(family.names, ", "),
-    verb), 3)
 end
 
 local function check_number(family, verb, n)
@@ -121,7 +129,7 @@ Counter.__name = "neap.Counter"
 --- ```
 ---@param n? number  at least 0; default 1
 function Counter:inc(n)
-  local value = self.value
+  local value = (self or NOBODY).value
   if not value then
     misused(self, "inc")
   elseif n == nil then -- most often: no call more
@@ -169,7 +177,7 @@ Gauge.__name = "neap.Gauge"
 --- ```
 ---@param n number
 function Gauge:set(n)
-  if type(self) ~= "table" or not self.value then
+  if not counting[self] then
     misused(self, "set")
   end
   check_number(self.family, "set", n)
@@ -189,7 +197,7 @@ end
 --- ```
 ---@param n? number  default 1
 function Gauge:inc(n)
-  if type(self) ~= "table" or not self.value then
+  if not counting[self] then
     misused(self, "inc")
   elseif n ~= nil then
     check_number(self.family, "inc", n)
@@ -209,7 +217,7 @@ end
 --- ```
 ---@param n? number  default 1
 function Gauge:dec(n)
-  if type(self) ~= "table" or not self.value then
+  if not counting[self] then
     misused(self, "dec")
   elseif n ~= nil then
     check_number(self.family, "dec", n)
@@ -231,7 +239,7 @@ end
 --- ```
 ---@param f fun(): number
 function Gauge:follow(f)
-  if type(self) ~= "table" or not self.value then
+  if not counting[self] then
     misused(self, "follow")
   elseif type(f) ~= "function" then
     error(format("%s: follow: a function expected, got %s", self.family.name, type(f)), 2)
@@ -275,7 +283,7 @@ Histogram.__name = "neap.Histogram"
 --- ```
 ---@param n number
 function Histogram:observe(n)
-  local value = self.value
+  local value = (self or NOBODY).value
   if not value then
     misused(self, "observe")
   end
@@ -313,7 +321,7 @@ end
 ---@param ... any  its arguments
 ---@return any ...  its results
 function Histogram:time(f, ...)
-  if type(self) ~= "table" or not self.value then
+  if not counting[self] then
     misused(self, "time")
   end
   local began = time.now()
@@ -354,6 +362,7 @@ local function new_series(family, values)
     end
   end
   family.series[#family.series + 1] = one
+  counting[one] = true
   return one
 end
 
@@ -365,7 +374,7 @@ local function label_text(family, value)
   elseif kind == "number" or kind == "boolean" then
     return json.plain(value)
   end
-  error(format("%s: labels: strings expected, got a %s", family.name, kind), 4)
+  error(format("%s: labels: strings expected, got a %s", family.name, kind), 3)
 end
 
 --- Find t under a value from now on, and under its text. Of strings that had to be mended
@@ -418,15 +427,15 @@ end
 
 local function check_labels(name, names)
   if type(names) ~= "table" then
-    error(format("%s: labels: a list of names expected, got %s", name, type(names)), 4)
+    error(format("%s: labels: a list of names expected, got %s", name, type(names)), 3)
   end
   local seen = {le = name}
   for i, label in ipairs(names) do
     if type(label) ~= "string" or not find(label, "^[%a_][%w_]*$") or find(label, "^__") then
-      error(format("%s: label %d: a name of letters, digits and _ expected", name, i), 4)
+      error(format("%s: label %d: a name of letters, digits and _ expected", name, i), 3)
     elseif seen[label] then
       error(format("%s: label '%s': %s", name, label,
-        label == "le" and "the buckets have it" or "it is there twice"), 4)
+        label == "le" and "the buckets have it" or "it is there twice"), 3)
     end
     seen[label] = true
   end
@@ -435,11 +444,11 @@ end
 
 local function check_buckets(name, buckets)
   if type(buckets) ~= "table" or #buckets == 0 then
-    error(format("%s: buckets: a list of numbers expected", name), 4)
+    error(format("%s: buckets: a list of numbers expected", name), 3)
   end
   for i, bound in ipairs(buckets) do
     if type(bound) ~= "number" or bound - bound ~= 0 or i > 1 and bound <= buckets[i - 1] then
-      error(format("%s: buckets: numbers, each above the one before it, expected", name), 4)
+      error(format("%s: buckets: numbers, each above the one before it, expected", name), 3)
     end
   end
   return move(buckets, 1, #buckets, 1, {})
@@ -457,20 +466,21 @@ local function same(a, b)
   return true
 end
 
+--- Called by tail calls, which leave no level.
 local function create(kind, class, name, help, names, buckets)
   if type(name) ~= "string" or not find(name, "^[%a_:][%w_:]*$") then
-    error(format("%s: a name of letters, digits, _ and : expected", kind), 3)
+    error(format("%s: a name of letters, digits, _ and : expected", kind), 2)
   elseif type(help) ~= "string" then
-    error(format("%s: what it is expected, a string, got %s", name, type(help)), 3)
+    error(format("%s: what it is expected, a string, got %s", name, type(help)), 2)
   elseif find(name, "^neap_") or find(name, "^process_") then
-    error(format("%s: such names are neap's own", name), 3)
+    error(format("%s: such names are neap's own", name), 2)
   end
   names = check_labels(name, names or {})
   buckets = kind == "histogram" and check_buckets(name, buckets or BUCKETS) or nil
   local known = families[name]
   if known then
     if known.kind ~= kind or not same(known.names, names) or buckets and not same(known.buckets, buckets) then
-      error(format("%s: there is a %s of that name, with other labels or buckets", name, known.kind), 3)
+      error(format("%s: there is a %s of that name, with other labels or buckets", name, known.kind), 2)
     end
     return known.metric
   end

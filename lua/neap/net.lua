@@ -10,6 +10,7 @@
 -- The mechanism is in C, neap.net.core. Here is the policy: names are resolved
 -- and their addresses raced (neap.net.names), servers run a task for each connection.
 
+local check_self = require "neap.class.core".check_self
 local core = require "neap.net.core"
 local error_object = require "neap.error"
 local prefix = require "neap.prefix"
@@ -335,6 +336,7 @@ end
 ---@return neap.Stream? stream  itself
 ---@return neap.Error? err  as of `write`
 function Stream:pack(fmt, ...)
+  check_self(self, "neap.Stream", "pack")
   local ok, bytes = pcall(pack, fmt, ...)
   if not ok then
     error("pack: " .. bytes, 2)
@@ -375,6 +377,7 @@ end
 ---@return neap.Stream? stream  itself
 ---@return neap.Error? err  ETLSVERIFY, ETLSPLAIN, ... (see neap.tls)
 function Stream:starttls(opts)
+  check_self(self, "neap.Stream", "starttls")
   local sockets = require "neap.tls.sockets"
   local ok, err = told("starttls", sockets.blamed(1, pcall(sockets.begin, self, opts)))
   if not ok then
@@ -404,6 +407,7 @@ end
 ---@return neap.Stream? stream  itself
 ---@return neap.Error? err  ETLSVERIFY, ETLSALERT, ETIMEDOUT, ... (see neap.tls)
 function Stream:handshake()
+  check_self(self, "neap.Stream", "handshake")
   local sockets = require "neap.tls.sockets"
   told("handshake", pcall(sockets.used, self))
   return sockets.handshake(self)
@@ -435,6 +439,7 @@ end
 ---@async
 ---@return fun(): neap.Stream?
 function Listener:accepts()
+  check_self(self, "neap.Listener", "accepts")
   local accept, goes_on = self.accept, require "neap.net.serving".goes_on
   return function()
     while true do
@@ -482,6 +487,7 @@ end
 ---@param handler fun(stream: neap.Stream)  called in a task of its own for each connection
 ---@param opts? neap.net.ServeOptions
 function Listener:serve(handler, opts)
+  check_self(self, "neap.Listener", "serve")
   return require "neap.net.serving".serve(self, handler, opts)
 end
 
@@ -527,6 +533,7 @@ end
 ---@return integer? sent  bytes; fewer than `n`: the file has no more
 ---@return neap.Error? err  of the stream or the file; `err.accepted` bytes went out
 function Stream:sendfile(file, from, n)
+  check_self(self, "neap.Stream", "sendfile")
   return require "neap.fs.send"(self, file, from, n)
 end
 

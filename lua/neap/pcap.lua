@@ -20,6 +20,7 @@
 --- path, an open file, or anything with `write` or `read(count)` as a file has
 --- them: a stream of neap's, so captures go over pipes and sockets, too.
 
+local check_self = require "neap.class.core".check_self
 local errors = require "neap.error"
 local packet = require "neap.packet"
 local time = require "neap.time"
@@ -221,6 +222,7 @@ end
 ---@return neap.pcap.Writer? writer  itself
 ---@return neap.Error? err
 function Writer:write(bytes, info)
+  check_self(self, Writer, "write")
   local private = self.private
   if packet.is(bytes) then
     bytes = bytes:bytes()
@@ -264,6 +266,7 @@ end
 ---@return neap.pcap.Writer? writer  itself
 ---@return neap.Error? err
 function Writer:flush()
+  check_self(self, Writer, "flush")
   local out = self.private.out
   if not out then
     return fail("EBADF", "pcap flush", "closed")
@@ -290,6 +293,7 @@ end
 ---@return true? ok
 ---@return neap.Error? err
 function Writer:close()
+  check_self(self, Writer, "close")
   local private = self.private
   local out = private.out
   private.out = nil
@@ -685,6 +689,7 @@ end
 ---@return (neap.pcap.Info|neap.Error)? info  or the error: EBADMSG for what is malformed, ENODATA
 --- when it is cut off, EMSGSIZE for a packet of more than 16 MiB; the reader is at its end then
 function Reader:read()
+  check_self(self, Reader, "read")
   local state = self.private
   if not state.next then
     return nil
@@ -719,6 +724,7 @@ end
 --- ```
 ---@return true ok
 function Reader:close()
+  check_self(self, Reader, "close")
   local state = self.private
   state.next = nil
   if state.ours then

@@ -7,6 +7,7 @@
 --- a name. A name has to be resolved first, and its addresses be asked about,
 --- and connected to.
 
+local check_self = require "neap.class.core".check_self
 local core = require "neap.net.core"
 
 local require = require
@@ -115,6 +116,7 @@ end
 ---@param address neap.Address|string  raises for text that is no address
 ---@return boolean
 function Prefix:contains(address)
+  check_self(self, Prefix, "contains")
   local known, found = pcall(core.address, address)
   if not known then
     error(string.format("contains: an address expected, got '%s'", tostring(address)), 2)

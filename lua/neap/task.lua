@@ -21,12 +21,17 @@
 -- when queue:wake() chose this task, and raises when the task is interrupted
 -- instead, never both.
 
+local check_self = require "neap.class.core".check_self
 local core = require "neap.task.core"
 local error_object = require "neap.error"
 
 local error, getmetatable, ipairs, setmetatable, type = error, getmetatable, ipairs, setmetatable, type
 local select = select
 local format, mathtype, pack, unpack = string.format, math.type, table.pack, table.unpack
+
+--- Where a call of `check_self` would cost too much, a field of this is asked for in place of
+--- nil's: one that the object of another class has not, either.
+local NOBODY = {}
 
 ---@class neap.task
 local task = {
@@ -247,9 +252,12 @@ end
 function Channel:send(value)
   check_value(value)
   core.check_put "channel send"
-  if self.closed then
+  local granted = (self or NOBODY).granted
+  if not granted then
+    check_self(self, Channel, "send")
+  elseif self.closed then
     return ended(self)
-  elseif self.count + self.granted >= self.capacity then
+  elseif self.count + granted >= self.capacity then
     return put_granted(self, value, self.senders:wait())
   end
   return put(self, value)
@@ -319,7 +327,10 @@ end
 ---@return any err  what it was closed with
 function Channel:recv()
   core.check "channel recv"
-  if self.count > self.promised then
+  local promised = (self or NOBODY).promised
+  if not promised then
+    check_self(self, Channel, "recv")
+  elseif self.count > promised then
     return take(self)
   elseif is_over(self) then
     return ended(self)
@@ -345,6 +356,7 @@ end
 ---@return true? sent
 ---@return any err  EAGAIN: there is no room; or what the channel was closed with
 function Channel:try_send(value)
+  check_self(self, Channel, "try_send")
   check_value(value)
   if self.closed then
     return ended(self)
@@ -367,6 +379,7 @@ end
 ---@return any? value
 ---@return any err  EAGAIN: there is none; or what the channel was closed with
 function Channel:try_recv()
+  check_self(self, Channel, "try_recv")
   if self.count > self.promised then
     return take(self)
   elseif is_over(self) then
@@ -390,6 +403,7 @@ end
 --- ```
 ---@param err? any  why: what all get behind nil
 function Channel:close(err)
+  check_self(self, Channel, "close")
   if not self.closed then
     self.closed = true
     self.cause = err
@@ -421,6 +435,7 @@ end
 ---@async
 ---@return fun(): any?
 function Channel:each()
+  check_self(self, Channel, "each")
   return function()
     local value, err = self:recv()
     if err ~= nil then
@@ -483,7 +498,11 @@ end
 --- ```
 ---@return neap.Case
 function Channel:receiving()
-  return case(self, self.receivers, attempt_recv)
+  local receivers = (self or NOBODY).receivers
+  if not receivers then
+    check_self(self, Channel, "receiving")
+  end
+  return case(self, receivers, attempt_recv)
 end
 
 --- What `send` does, for `task.select`. Raises for nil.
@@ -499,8 +518,12 @@ end
 ---@param value any  not nil
 ---@return neap.Case
 function Channel:sending(value)
+  local senders = (self or NOBODY).senders
+  if not senders then
+    check_self(self, Channel, "sending")
+  end
   check_value(value)
-  return case(self, self.senders, attempt_send, value)
+  return case(self, senders, attempt_send, value)
 end
 
 --- A count of what can be had at once.
@@ -563,6 +586,7 @@ end
 ---@async
 ---@return neap.Permit permit
 function Semaphore:acquire()
+  check_self(self, Semaphore, "acquire")
   core.check "semaphore"
   if self.count > 0 then
     self.count = self.count - 1
@@ -589,6 +613,7 @@ end
 --- print(t.status, items.count)  --> done 0
 --- ```
 function Semaphore:release()
+  check_self(self, Semaphore, "release")
   if not self.waiters:wake(GIVEN) then
     self.count = self.count + 1
   end
@@ -605,6 +630,7 @@ end
 --- print(slots.count)  --> 1
 --- ```
 function Permit:release()
+  check_self(self, Permit, "release")
   local semaphore = self.semaphore
   self.semaphore = nil
   if semaphore then
@@ -668,6 +694,7 @@ end
 ---@async
 ---@return neap.Lock lock
 function Mutex:lock()
+  check_self(self, Mutex, "lock")
   core.check "mutex"
   local me = core.current()
   if self.owner == me then
@@ -698,6 +725,7 @@ end
 --- print(mutex.owner)  --> nil
 --- ```
 function Mutex:unlock()
+  check_self(self, Mutex, "unlock")
   if self.owner ~= core.current() then
     error("mutex: this task does not hold it", 2)
   end
@@ -749,6 +777,7 @@ end
 --- print(ready.is_set)  --> true
 --- ```
 function Event:set()
+  check_self(self, Event, "set")
   self.is_set = true
   self.waiters:wake_all(GIVEN)
 end
@@ -764,6 +793,7 @@ end
 --- print(select(2, task.timeout(0.001, ready.wait, ready)).code)  --> ETIMEDOUT
 --- ```
 function Event:clear()
+  check_self(self, Event, "clear")
   self.is_set = false
 end
 
@@ -780,7 +810,10 @@ end
 ---@async
 function Event:wait()
   core.check "event"
-  if not self.is_set then
+  local is_set = (self or NOBODY).is_set
+  if is_set == nil then
+    check_self(self, Event, "wait")
+  elseif not is_set then
     self.waiters:wait()
   end
 end
@@ -800,6 +833,9 @@ end
 --- ```
 ---@return neap.Case
 function Event:waiting()
+  if (self or NOBODY).is_set == nil then
+    check_self(self, Event, "waiting")
+  end
   return case(self, self.waiters, attempt_event)
 end
 
@@ -831,8 +867,11 @@ function task.future()
   return setmetatable({ done = false, waiters = core.queue "future" }, Future)
 end
 
-local function settle(future, results)
-  if future.done then
+local function settle(future, name, results)
+  local done = (future or NOBODY).done
+  if done == nil then
+    check_self(future, Future, name)
+  elseif done then
     return false
   end
   future.results = results
@@ -853,7 +892,7 @@ end
 ---@param ... any
 ---@return boolean first  false: it had a result already, or had failed, and keeps that
 function Future:set(...)
-  return settle(self, pack(...))
+  return settle(self, "set", pack(...))
 end
 
 --- There will be no result: all waiters get nil and the error.
@@ -868,10 +907,11 @@ end
 ---@param err any  not nil
 ---@return boolean first  false: it had a result already, or had failed, and keeps that
 function Future:fail(err)
+  check_self(self, Future, "fail")
   if err == nil then
     error("future: an error expected, got nil", 2)
   end
-  return settle(self, pack(nil, err))
+  return settle(self, "fail", pack(nil, err))
 end
 
 local function results_of(future)
@@ -893,7 +933,10 @@ end
 ---@return any err  what it has failed with
 function Future:wait()
   core.check "future"
-  if not self.done then
+  local done = (self or NOBODY).done
+  if done == nil then
+    check_self(self, Future, "wait")
+  elseif not done then
     self.waiters:wait()
   end
   return results_of(self)
@@ -917,6 +960,9 @@ end
 --- ```
 ---@return neap.Case
 function Future:waiting()
+  if (self or NOBODY).done == nil then
+    check_self(self, Future, "waiting")
+  end
   return case(self, self.waiters, attempt_future)
 end
 

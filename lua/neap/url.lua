@@ -12,6 +12,7 @@
 --- (EBADMSG), which does not show the text, for there may be a password in it.
 
 local address = require "neap.packet.address"
+local check_self = require "neap.class.core".check_self
 local endpoint = require "neap.endpoint"
 local error_object = require "neap.error"
 
@@ -258,6 +259,7 @@ end
 ---@return string? user
 ---@return string? password
 function Url:credentials()
+  check_self(self, Url, "credentials")
   local user, password = string.match(self.userinfo or "", "^([^:]*):(.*)$")
   return self.userinfo and url.decode(user or self.userinfo), password and url.decode(password)
 end
@@ -486,6 +488,7 @@ Form.__name = "neap.url.Form"
 ---@param name string
 ---@return string? value
 function Form:get(name)
+  check_self(self, Form, "get")
   for _, pair in ipairs(self) do
     if pair[1] == name then
       return pair[2]
@@ -503,6 +506,7 @@ end
 ---@param name string
 ---@return string[] values
 function Form:all(name)
+  check_self(self, Form, "all")
   local values = {}
   for _, pair in ipairs(self) do
     if pair[1] == name then

@@ -50,3 +50,41 @@ int class_concat(lua_State *L) {
   lua_concat(L, 2);
   return 1;
 }
+
+
+/*
+** {== check_self(self, class, name) : a method in Lua asks whether its self is an object
+** of the class, a metatable or the name of one of C's.
+*/
+
+static int refuse_self(lua_State *L) {
+  lua_pushliteral(L, "__name");
+  lua_rawget(L, 2);
+  const char *class = lua_tostring(L, -1);
+  const char *name = lua_tostring(L, 3), *got = luaL_typename(L, 1);
+  luaL_where(L, 2); /* who has called the method */
+  lua_pushfstring(L, "bad argument #1 to '%s' (%s expected, got %s)", name,
+                  class, got);
+  lua_concat(L, 2);
+  return lua_error(L);
+}
+
+static int l_check_self(lua_State *L) {
+  if (lua_type(L, 2) == LUA_TSTRING) {
+    luaL_getmetatable(L, lua_tostring(L, 2));
+    lua_replace(L, 2);
+  }
+  if (lua_getmetatable(L, 1) && lua_rawequal(L, -1, 2))
+    return 0;
+  lua_settop(L, 3);
+  return refuse_self(L);
+}
+
+/* ==} */
+
+int luaopen_neap_class_core(lua_State *L) {
+  static const luaL_Reg functions[] = {{"check_self", l_check_self},
+                                       {NULL, NULL}};
+  luaL_newlib(L, functions);
+  return 1;
+}

@@ -1,5 +1,5 @@
 /*
-** Classes of userdata, as C opens them.
+** Classes of userdata, as C opens them, and the selves of methods in Lua.
 */
 
 #ifndef HOST_CLASS_H
@@ -24,6 +24,9 @@ int class_count(const luaL_Reg *list);
 
 /* A __concat, of both as texts. */
 int class_concat(lua_State *L);
+
+/* The module neap.class.core. */
+int luaopen_neap_class_core(lua_State *L);
 
 /* In such an __index: push the method of that name, or nil and return false. */
 static inline bool class_method(lua_State *L) {

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/class.h"
 #include "host/coroutine.h"
 #include "host/error.h"
 #include "host/harmless.h"
@@ -49,6 +50,7 @@ static int open_libraries(lua_State *L) {
   lua_settop(L, 0);
   traceback_open(L); /* before neap.require, which keeps parts of debug */
   load_open(L);
+  host_module(L, "neap.class.core", luaopen_neap_class_core);
   lua_gc(L, LUA_GCINC, COLLECTOR_PAUSE, 0, 0);
   return 0;
 }

@@ -1,5 +1,6 @@
 --- Watching: what inotify(7) tells, made into events with paths.
 
+local check_self = require "neap.class.core".check_self
 local core = require "neap.fs.core"
 
 local error, ipairs, next, pairs, setmetatable = error, ipairs, next, pairs, setmetatable
@@ -297,6 +298,7 @@ end
 ---@return neap.fs.Event? event
 ---@return neap.Error? err  it was closed
 function Watch:next()
+  check_self(self, Watch, "next")
   if self.is_awaited then
     error("another task waits for this watch (EBUSY)", 2)
   elseif not self.events_in[self.at] then
@@ -331,6 +333,7 @@ end
 ---@async
 ---@return fun(): neap.fs.Event? each
 function Watch:events()
+  check_self(self, Watch, "events")
   return function()
     local event = self:next()
     return event
@@ -348,6 +351,7 @@ end
 --- ```
 ---@return true ok
 function Watch:close()
+  check_self(self, Watch, "close")
   self.is_closed = true
   self.stream:close()
   return true

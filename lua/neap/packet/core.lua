@@ -14,6 +14,7 @@
 ---
 --- What `decode` reads, `encode` gives back byte for byte.
 
+local check_self = require "neap.class.core".check_self
 local check = require "neap.packet.check"
 local show = require "neap.packet.show"
 
@@ -187,6 +188,7 @@ end
 --- ```
 ---@return string bytes
 function Packet:bytes()
+  check_self(self, packets, "bytes")
   local ok, bytes = pcall(resolve, self)
   if not ok then
     error(bytes, 2)
@@ -204,6 +206,7 @@ end
 --- ```
 ---@return neap.Packet packet
 function Packet:complete()
+  check_self(self, packets, "complete")
   local ok, bytes, layers = pcall(resolve, self)
   if not ok then
     error(bytes, 2)
@@ -226,6 +229,7 @@ end
 --- ```
 ---@return neap.Packet packet
 function Packet:copy()
+  check_self(self, packets, "copy")
   local copy = {}
   for i = 1, #self do
     copy[i] = copy_layer(self[i])
@@ -247,6 +251,7 @@ end
 ---@param name? string  of a layer
 ---@return neap.Packet packet  itself
 function Packet:recompute(name)
+  check_self(self, packets, "recompute")
   for i = 1, #self do
     local layer = self[i]
     if not name or layer.name == name then
@@ -256,6 +261,19 @@ function Packet:recompute(name)
     end
   end
   return self
+end
+
+--- The nth layer of a name, and where it is.
+local function find_layer(packet, name, n)
+  for i = 1, #packet do
+    if packet[i].name == name then
+      n = n - 1
+      if n == 0 then
+        return packet[i], i
+      end
+    end
+  end
+  return nil
 end
 
 --- The nth layer of a name; `p.ip` is `p:get("ip", 1)`. For tunnels, and for the
@@ -272,16 +290,8 @@ end
 ---@return neap.Layer? layer
 ---@return integer? position  its index in the packet
 function Packet:get(name, n)
-  n = n or 1
-  for i = 1, #self do
-    if self[i].name == name then
-      n = n - 1
-      if n == 0 then
-        return self[i], i
-      end
-    end
-  end
-  return nil
+  check_self(self, packets, "get")
+  return find_layer(self, name, n or 1)
 end
 
 --- Fields whose values are not what they would be if they were computed, by the index
@@ -328,6 +338,7 @@ end
 ---@return boolean ok
 ---@return string[]? wrong  a line a field
 function Packet:verify()
+  check_self(self, packets, "verify")
   local found = mismatches(self)
   local wrong = {}
   for i = 1, #self do
@@ -367,6 +378,7 @@ end
 --- ```
 ---@return string text  no newline at its end
 function Packet:show()
+  check_self(self, packets, "show")
   local found = mismatches(self)
   local ok, _, layers = pcall(resolve, self)
   if not ok then
@@ -380,7 +392,7 @@ function packets.__index(packet, key)
   if method ~= nil then
     return method
   end
-  return type(key) == "string" and (Packet.get(packet, key)) or nil
+  return type(key) == "string" and (find_layer(packet, key, 1)) or nil
 end
 
 function packets.__newindex(_, key)
