@@ -570,6 +570,19 @@ describe("json.lines", function()
     b:close()
   end)
 
+  it("goes on behind a line that is no value, when it is called again", function()
+    local a, b = net.socketpair()
+    a:write '1\n{\n["x"\r\n2 3\n\n4\n'
+    a:close()
+    local values, seen = json.lines(b), {}
+    repeat
+      local ok, value = pcall(task.idle, values)
+      seen[#seen + 1] = ok and (value or "end") or ("%s %d:%d"):format(value.code, value.line, value.column)
+    until value == nil
+    assert.same({1, "EBADMSG 2:2", "EBADMSG 3:6", "EBADMSG 4:3", 4, "end"}, seen)
+    b:close()
+  end)
+
   it("passes options on, and raises for wrong ones at once", function()
     local _, err = collect(stream_of '{"a":1,"a":2}\n', {unique = true})
     assert.equal("EBADMSG", err.code)

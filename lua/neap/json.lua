@@ -64,6 +64,32 @@ end
 --- --> 1
 --- --> 2
 --- ```
+---
+--- A `for` ends where it raises. Who goes on behind a line that is no value calls the
+--- function itself, and where the next line may be long in coming, by `task.idle`:
+---
+--- ```lua
+--- local json = require "neap.json"
+--- local net = require "neap.net"
+--- local task = require "neap.task"
+---
+--- local a, b = net.socketpair()
+--- a:write "1\n{\n3\n"
+--- a:close()
+--- local next_value = json.lines(b)
+--- while true do
+---   local ok, value, err = pcall(task.idle, next_value)
+---   if ok and value == nil then
+---     break -- at the end, or the program drains (err)
+---   elseif not ok and value.code ~= "EBADMSG" then
+---     error(value)
+---   end
+---   print(value, err)
+--- end
+--- --> 1 nil
+--- --> lines: line 2, column 2: the text ends too early (EBADMSG) nil
+--- --> 3 nil
+--- ```
 ---@async
 ---@param source { read: fun(self, format: string): string?, any? }
 ---@param options? neap.json.LinesOptions
@@ -109,6 +135,7 @@ function json.lines(source, options)
     end
     local value, err = decode(line, how)
     if err then
+      err = select(2, decode(string.sub(line, 1, -2), how)) -- whose end is not on the next line
       err.op, err.line = "lines", number
       err.message = string.gsub(err.message, "^line %d+", string.format("line %d", number), 1)
       error(err, 0)
