@@ -65,7 +65,7 @@ describe("a method in Lua", function()
     objects.Writer:flush()
     file:seek "set"
     objects.Reader = assert(pcap.reader(file))
-    ends = {a, b, objects.Watch, objects.Listener, objects.Root, file}
+    ends = {a, b, objects.Watch, objects.Listener, file, objects.Root} -- if there is one: ENOSYS
   end)
 
   after_each(function()
@@ -80,10 +80,10 @@ describe("a method in Lua", function()
     local function try(class, verb, method)
       count = count + 1
       local name = class .. ":" .. verb
-      local wrong = {"text", {}, io.stdout, crypto.hasher "md5", objects.Root,
+      local wrong = {"text", {}, io.stdout, crypto.hasher "md5", objects.Root or objects.Watch,
         class == "Event" and objects.Future or objects.Event, 1, true, print, coroutine.create(print)}
       for i = 0, #wrong do
-        if class ~= "Root" or wrong[i] ~= objects.Root then
+        if wrong[i] ~= objects[class] then
           local ok, err = pcall(call, method, wrong[i])
           local told = ("%s with %s: %s"):format(name, wrong[i], err)
           assert.is_false(ok, told)
