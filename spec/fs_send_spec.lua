@@ -1,4 +1,4 @@
--- Files that are sent over streams.
+-- Files that are sent over streams: by the kernel where it can, else copied.
 
 local fs = require "neap.fs"
 local host = require "neap.host"
@@ -103,6 +103,29 @@ for _, kind in ipairs {"tcp", "unix", "mem", "tls:tcp"} do
       assert(math.type(err.accepted) == "integer")
     end)
 
+    it("tells of a file that is cut meanwhile", function()
+      a:reset()
+      b:reset()
+      a, b = transports.narrow_pair(kind)
+      local sent, err
+      task.all {
+        function()
+          while sent == nil and err == nil and b:recv(4096) do
+            assert(fs.write(folder.path .. "/f", text:sub(1, SIZE // 2), {atomic = false, sync = false}))
+          end
+          while b:recv() do end
+        end,
+        function()
+          sent, err = a:sendfile(file)
+          a:shutdown()
+        end,
+      }
+      assert.is_nil(sent)
+      assert.equal("ENODATA", err.code)
+      assert(err.accepted < SIZE)
+      assert.matches(("^the file was cut, to %d bytes of %d$"):format(err.accepted, SIZE), err.message)
+    end)
+
     it("ends where its stream is closed", function()
       task.scope(function(scope)
         scope:spawn(function()
@@ -124,6 +147,76 @@ describe("sendfile", function()
   before_each(folder.make)
   after_each(folder.remove)
 
+  it("asks the kernel, but for a small file, and while a trace looks", function()
+    local path = folder.write("f", text)
+    local small = folder.write("small", "few")
+    local function calls(setup, from)
+      return child.strace({"-f", "-e", "trace=sendfile"}, ([[
+        local fs, net, task, trace = require "neap.fs", require "neap.net", require "neap.task", require "neap.trace"
+        %s
+        local a, b = net.socketpair()
+        task.spawn(function() b:read "a" end)
+        a:sendfile(fs.open(%q))
+        a:close()
+      ]]):format(setup, from)).calls
+    end
+    assert(#calls("", path) > 0)
+    assert.same({}, calls("", small))
+    assert.same({}, calls("local tracer = trace.events()", path))
+  end)
+
+  it("leaves a reset to be read, too", function()
+    local a, b = transports.pair "tcp"
+    local file <close> = assert(fs.open(folder.write("f", text)))
+    local err
+    task.all {
+      function()
+        b:recv(1000)
+        b:reset()
+      end,
+      function()
+        repeat
+          local sent
+          sent, err = a:sendfile(file)
+        until not sent
+      end,
+    }
+    assert.equal("ECONNRESET", err.code)
+    assert.equal("ECONNRESET", code_of(a:read "a"))
+    a:close()
+  end)
+
+  it("leaves no copy of a descriptor behind where it gave up before its turn", function()
+    local file <close> = assert(fs.open(folder.write("f", text)))
+    local pairs_of = {}
+    for i = 1, 64 do
+      pairs_of[i] = {net.socketpair()}
+    end
+    local before = #fs.list "/proc/self/fd"
+    collectgarbage "stop"
+    task.scope(function(scope)
+      for _, both in ipairs(pairs_of) do
+        scope:spawn(both[1].sendfile, both[1], file)
+      end
+      task.yield()
+      scope:cancel()
+    end)
+    local now
+    for _ = 1, 200 do
+      now = #fs.list "/proc/self/fd"
+      if now == before then
+        break
+      end
+      task.sleep(0.02)
+    end
+    collectgarbage "restart"
+    for _, both in ipairs(pairs_of) do
+      both[1]:reset()
+      both[2]:reset()
+    end
+    assert.equal(before, now)
+  end)
+
   it("counts what it sent", function()
     local path = folder.write("f", text)
     local a, b = net.socketpair()
@@ -132,7 +225,6 @@ describe("sendfile", function()
       function() assert.equal(SIZE, #b:read "a") end,
       function()
         assert.equal(SIZE, a:sendfile(file))
-        assert(a:flush())
         local sent
         for _, socket in ipairs(host.sockets()) do
           sent = socket.fd == a.fd and socket.sent or sent

@@ -511,9 +511,12 @@ function net.activated()
   return require "neap.process.service".activated()
 end
 
---- Write a part of a file, from its beginning or `from` on, without its position: read
---- a piece at a time, by a thread where it is not in memory. Only this task waits, for
---- the disk as for the peer. What others write to the stream meanwhile goes between.
+--- Send a part of a file, from its beginning or `from` on, without its position: to a
+--- socket by sendfile(2), which copies nothing, in a thread; to what has none (TLS, `mem:`),
+--- to others than sockets, and while a trace looks, by copying. Only this task waits, for
+--- the disk as for the peer. What others write to the stream meanwhile goes between. A
+--- file that is cut meanwhile is an ENODATA; how much of it went out before a cancellation
+--- is not known.
 ---
 --- ```lua
 --- local fs = require "neap.fs"

@@ -189,6 +189,7 @@ static const char *push_where(lua_State *L, const call *c) {
 
 int call_fail(lua_State *L, call *c, int status) {
   const char *words = c->words;
+  shut(c);
   if (c->root == NULL)
     return fail(L, -EBADF, c->work.kind->op, c->path);
   if (status == -EXDEV && c->root->place.beneath && words == NULL)

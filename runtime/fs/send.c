@@ -1,5 +1,5 @@
 /*
-** Pieces of a file that is a stream, read without its position.
+** Pieces of a file that is a stream: read without its position, and sent.
 */
 
 #include <errno.h>
@@ -10,6 +10,8 @@
 
 #include "fs/call.h"
 #include "net/stream_methods.h"
+#include "net/trace.h"
+#include "sched/world.h"
 
 enum { MOST = 256 * 1024 }; /* bytes of a piece that is read */
 
@@ -90,4 +92,85 @@ static int l_pread(lua_State *L) {
 }
 
 
-const luaL_Reg send_functions[] = {{"pread", l_pread}, {NULL, NULL}};
+/*
+** size(root, stream) : bytes | nil, error      0: nobody can know
+*/
+
+static int measure(call *c) {
+  return fstat(c->fd, &c->st) < 0 ? -errno : 0;
+}
+
+
+static int push_size(lua_State *L, call *c) {
+  lua_pushinteger(L, S_ISREG(c->st.st_mode) ? c->st.st_size : 0);
+  return 1;
+}
+
+
+static const call_kind measuring = {CALL("sendfile"), measure, push_size};
+
+
+static int l_size(lua_State *L) {
+  call *c = call_new(L, &measuring, 0);
+  c->fd = copy_of(L, 2);
+  return c->fd < 0 ? call_fail(L, c, c->fd) : call_run(L, c);
+}
+
+
+/*
+** send(root, to, file, from, n) : count | nil, error
+*/
+
+/* `from` becomes what came of it: a wait for room is not this thread's. */
+static int send_piece(call *c) {
+  const backend *b = c->work.host->world->net;
+  c->from = b->send_file(c->fd, c->from, c->into, c->size);
+  return 0;
+}
+
+
+/* The stream may have been closed meanwhile. */
+static int push_sent(lua_State *L, call *c) {
+  stream *s = ((box *)luaL_checkudata(L, 2, STREAM_CLASS))->stream;
+  bool is_there = s != NULL && s->state == OPEN;
+  if (c->from < 0) {
+    if (is_there)
+      c->work.host->world->net->file_failed(s, (int)c->from);
+    return call_fail(L, c, (int)c->from);
+  }
+  if (is_there)
+    s->sent += (uint64_t)c->from;
+  lua_pushinteger(L, c->from);
+  return 1;
+}
+
+
+static const call_kind sending = {CALL("sendfile"), send_piece, push_sent};
+
+
+/* A trace is to see the bytes. */
+static int target(lua_State *L, const host *h) {
+  const box *b = luaL_checkudata(L, 2, STREAM_CLASS);
+  const backend *net = h->world->net;
+  if (b->stream == NULL || b->stream->state != OPEN)
+    return -EBADF;
+  return trace_is_on(h) || net->file_target == NULL
+             ? -EOPNOTSUPP
+             : net->file_target(b->stream);
+}
+
+
+static int l_send(lua_State *L) {
+  lua_Integer from = luaL_checkinteger(L, 4);
+  lua_Integer n = luaL_checkinteger(L, 5);
+  call *c = call_new(L, &sending, 0);
+  c->from = from;
+  c->size = (size_t)n;
+  c->fd = copy_of(L, 3);
+  c->into = c->fd < 0 ? c->fd : target(L, host_of(L));
+  return c->into < 0 ? call_fail(L, c, c->into) : call_run(L, c);
+}
+
+
+const luaL_Reg send_functions[] = {
+    {"pread", l_pread}, {"size", l_size}, {"send", l_send}, {NULL, NULL}};

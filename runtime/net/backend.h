@@ -374,6 +374,18 @@ struct backend {
                                           under way goes by stream_send */
   int (*relay_result)(struct relay *r, uint64_t counts[2]); /* its status */
   bool (*may_relay)(stream *from, stream *to); /* a pipe goes one way only */
+
+  /* A copy of the descriptor of a socket that takes files, the caller's to close;
+   * -EOPNOTSUPP: it takes what is written only.  NULL where none does. */
+  int (*file_target)(stream *to);
+
+  /* In any thread: give it n bytes of a file, from there: how many it took, 0 at the
+   * file's end; -EAGAIN: none now; -EOPNOTSUPP: not of such a file. */
+  ssize_t (*send_file)(int file, int64_t from, int to, size_t n);
+
+  /* That failed so: the system tells a reset once, and the reader is to hear of it,
+   * too. */
+  void (*file_failed)(stream *to, int status);
 };
 
 #endif

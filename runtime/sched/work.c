@@ -108,7 +108,8 @@ static int begin(lua_State *L, work *w, int box) {
 
 /* Who is woken for a free place, and does not want it any more, hands it on. */
 static int begin_k(lua_State *L, int status, lua_KContext box) {
-  work *w = ((work_box *)lua_touserdata(L, (int)box))->work;
+  work_box *b = lua_touserdata(L, (int)box);
+  work *w = b->work;
   work_gate *g = w->gate;
   const waiting how = {w->kind->op, NEVER, true};
   bool cancelled = false;
@@ -117,6 +118,7 @@ static int begin_k(lua_State *L, int status, lua_KContext box) {
   if (cancelled) {
     if (g->running < g->most)
       wait_wake(&g->waiting, 0);
+    drop(b);
     return wait_raise(L);
   }
   if (g->running >= g->most)

@@ -5,6 +5,7 @@
 #include "uv/backend.h"
 
 #include "uv/datagram.h"
+#include "uv/file.h"
 #include "uv/foreign.h"
 #include "uv/loop.h"
 #include "uv/names.h"
@@ -45,4 +46,7 @@ const backend uv_backend = {
     .relay_stop = pump_stop,
     .relay_result = pump_result,
     .may_relay = pump_may_relay,
+    .file_target = file_target,
+    .send_file = file_send,
+    .file_failed = file_failed,
 };

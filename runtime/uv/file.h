@@ -12,4 +12,9 @@
  * position that fd's description has.  Patient: writes are a thread's, too. */
 stream *file_new(host *h, int fd, bool patient);
 
+/* As net/backend.h says. */
+int file_target(stream *to);
+ssize_t file_send(int file, int64_t from, int to, size_t n);
+void file_failed(stream *to, int status);
+
 #endif
