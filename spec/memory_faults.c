@@ -25,6 +25,7 @@
 #include "fs/fs.h"
 #include "host/host.h"
 #include "host/memory.h"
+#include "http/http.h"
 #include "net/closing.h"
 #include "net/net.h"
 #include "sched/life.h"
@@ -118,6 +119,7 @@ static const subsystem subsystems[] = {
     {.open = crypto_open, .close = crypto_close},
     {.open = net_open, .end = closing_give_up, .close = net_close},
     {.open = tls_open, .close = tls_close},
+    {.open = http_open},
     {.open = fs_open},
     {.open = sys_open},
     {.open = workers_open, .end = workers_close},

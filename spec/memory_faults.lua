@@ -457,6 +457,33 @@ local features = {
     local source = {read = function() return nil end}
     assert(json.lines(source, {max = 10})() == nil)
   end,
+  function() -- HTTP
+    local core = require "neap.http.core"
+    local a, b = net.socketpair()
+    a:write("POST /x?y HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX: y\r\n\r\n")
+    a:shutdown()
+    local parser = core.parser("request", {first = 1, body = 1})
+    local head = assert(parser:head(b))
+    assert(head:get "host" == "h" and #head:all() == 4 and head.target == "/x?y")
+    assert(parser:piece(b) == "abc")
+    assert(parser.whole or select(2, parser:piece(b)):get "x" == "y")
+    a:close()
+    b:close()
+    local listener = assert(net.listen "mem:faults")
+    local server = task.spawn(function()
+      local http = require "neap.http"
+      http.serve(listener, function(request)
+        return http.json {request.path, request.headers.host}
+      end)
+    end)
+    local client = assert(net.connect "mem:faults")
+    client:write "GET /x HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
+    assert(client:read "a")
+    client:close()
+    listener:close()
+    server:cancel()
+    server:join()
+  end,
   function() -- computations in threads
     local crypto = holding(require "neap.crypto")
     local function compute()

@@ -8,6 +8,7 @@ local fs = require "neap.fs"
 local json = require "neap.json"
 local lfs = require "lfs"
 local log = require "neap.log"
+local http = require "neap.http"
 local metrics = require "neap.metrics"
 local net = require "neap.net"
 local packet = require "neap.packet"
@@ -202,6 +203,18 @@ describe("annotated, and there, are the functions of", function()
     end,
     ["neap.Prefix"] = function()
       return methods_of(net.prefix.parse "::/0")
+    end,
+    ["neap.http.Body"] = function()
+      return methods_of(http.body {})
+    end,
+    ["neap.http.Headers"] = function()
+      return require "neap.http.headers".Headers
+    end,
+    ["neap.http.Request"] = function()
+      return require "neap.http.server".Request
+    end,
+    ["neap.http.Response"] = function()
+      return require "neap.http.server".Response
     end,
     ["neap.Url"] = function()
       return methods_of(assert(url.parse "x:"))

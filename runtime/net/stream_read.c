@@ -32,6 +32,7 @@ enum verb {
   RECVFD,
   EXACTLY,
   STRICTLY,  /* readuntil, which takes nothing that is cut */
+  FOREIGN,   /* by a taker of another folder's */
   CHUNK,     /* recv without an argument */
   LINE,      /* read "l" */
   LINE_KEPT, /* read "L" */
@@ -41,8 +42,8 @@ enum verb {
 enum { RAISING = 16, VERB = RAISING - 1 };
 
 static const char *const verb_names[VERBS] = {
-    "recv",        "read",      "readuntil", "peek", "unpack", "recvfd",
-    "readexactly", "readuntil", "recv",      "read", "read",   "read"};
+    "recv",      "read", "readuntil", "peek", "unpack", "recvfd", "readexactly",
+    "readuntil", "read", "recv",      "read", "read",   "read"};
 
 static int verb_k(lua_State *L, int status, lua_KContext ctx);
 
@@ -51,12 +52,17 @@ static int verb_k(lua_State *L, int status, lua_KContext ctx);
 ** The loop around the takers
 */
 
+static int take_foreign(lua_State *L, view *v, int arg) {
+  return ((const taking *)lua_touserdata(L, arg))->take(L, v, arg);
+}
+
+
 /* Arguments are from index 2 on.  READ's are as many as there are. */
 static int take(lua_State *L, view *v, enum verb verb, int last) {
   static taker *const takers[VERBS] = {
-      take_none,   take_formats, take_delimited, take_peek,
-      take_unpack, take_passed,  take_exactly,   take_strictly,
-      take_none,   take_line,    take_line,      take_line};
+      take_none,   take_formats, take_delimited, take_peek,    take_unpack,
+      take_passed, take_exactly, take_strictly,  take_foreign, take_none,
+      take_line,   take_line,    take_line};
   int arg = verb == READ ? last : verb >= LINE ? (int)(verb - LINE) : 2;
   return takers[verb](L, v, arg);
 }
@@ -70,9 +76,16 @@ void stream_check_reader(lua_State *L, stream *s) {
 }
 
 
+static uint64_t deadline(lua_State *L, stream *s, enum verb verb) {
+  const taking *t = verb == FOREIGN ? lua_touserdata(L, 2) : NULL;
+  return t != NULL && t->deadline != 0 ? t->deadline : stream_deadline(s);
+}
+
+
 /* Wait until a next try makes sense; AGAIN if that is so already. */
 static int await(lua_State *L, stream *s, uint32_t need, lua_KContext ctx) {
-  waiting how = {verb_names[ctx & VERB], stream_deadline(s), s->outside};
+  waiting how = {verb_names[ctx & VERB], deadline(L, s, ctx & VERB),
+                 s->outside};
   uint32_t before = inbox_size(&s->in);
   s->want = need;
   if (!s->reading) {
@@ -378,6 +391,11 @@ static int l_unpack(lua_State *L) {
   check_max(L, 3);
   lua_settop(L, 3);
   return begin(L, b, UNPACK);
+}
+
+
+int stream_take(lua_State *L) {
+  return begin(L, stream_box(L), FOREIGN);
 }
 
 

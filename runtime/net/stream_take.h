@@ -70,6 +70,17 @@ taker take_exactly;
 enum { WITHOUT_END, WITH_END, CRLF };
 taker take_line;
 
+/* A taker of another folder's, with what it keeps from try to try: the beginning of a
+ * userdata. */
+typedef struct taking {
+  taker *take;
+  uint64_t deadline; /* of the next wait, absolute; 0: the stream's own */
+} taking;
+
+/* Read by it: the Stream is argument 1, that userdata argument 2, and its taker is told
+ * to look there. */
+int stream_take(lua_State *L);
+
 /* Raises for what is no format of read. */
 void take_check_format(lua_State *L, int arg);
 

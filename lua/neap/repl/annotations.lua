@@ -27,6 +27,7 @@ local pages = {
   {name = "metrics", "metrics.lua"},
   {name = "args", "args.lua"},
   {name = "crypto", "meta/crypto.lua"},
+  {name = "http", "http.lua", "http/server.lua", "http/body.lua", "http/headers.lua"},
   {name = "json", "meta/json.lua", "json.lua"},
   {name = "url", "url.lua"},
   {name = "dns", "dns.lua"},

@@ -1,0 +1,353 @@
+--- The body of a message, read as a stream is: by formats, by lines, by pieces.
+
+local error_object = require "neap.error"
+
+local error, select, setmetatable = error, select, setmetatable
+local tonumber, type = tonumber, type
+local concat, pack, unpack = table.concat, table.pack, table.unpack
+local find, format, sub, match = string.find, string.format, string.sub, string.match
+local mathtype = math.type
+
+--- Bytes of a line, or before a delimiter.
+local LINE_MAX = 64 * 1024
+
+--- What is read of a message behind its head. What was read too early for a format stays
+--- for the next. One task reads at a time.
+---@class neap.http.Body
+---@field private source fun(max: integer?): string?, neap.Error?
+---@field private rest string  read, and not taken yet
+---@field private done boolean?
+---@field private failure neap.Error?
+local Body = {}
+
+--- Add a piece to the rest: true; or false at the end.
+local function fill(self)
+  if self.failure then
+    return nil, self.failure
+  elseif self.done then
+    return false
+  end
+  local piece, err = self.source()
+  if piece then
+    self.rest = self.rest .. piece
+    return true
+  end
+  if err and err.code ~= "ETIMEDOUT" then
+    self.failure = err
+  end
+  self.done = not err
+  if err then
+    return nil, err
+  end
+  return false
+end
+
+local function take(self, n, skip)
+  local rest = self.rest
+  self.rest = sub(rest, n + (skip or 0) + 1)
+  return sub(rest, 1, n)
+end
+
+--- What has come, or what comes next: at most `max` bytes; nil at the end.
+---
+--- ```lua
+--- local http = require "neap.http"
+---
+--- local body = http.body {"abc", "d"}
+--- print(body:recv(2), body:recv(), body:recv(), body:recv())  --> ab c d nil
+--- ```
+---@async
+---@param max? integer  bytes
+---@return string? bytes
+---@return neap.Error? err
+function Body:recv(max)
+  if max ~= nil and (mathtype(max) ~= "integer" or max < 1) then
+    error("bad argument #1 to 'recv' (a count of bytes from 1 on expected)", 2)
+  end
+  if self.rest == "" then
+    if self.done then
+      return nil
+    elseif self.failure then
+      return nil, self.failure
+    end
+    local piece, err = self.source(max)
+    if not piece and not err then
+      self.done = true
+      return nil
+    elseif not piece then
+      self.failure = err.code ~= "ETIMEDOUT" and err or nil
+      return nil, err
+    elseif not max or #piece <= max then
+      return piece
+    end
+    self.rest = piece
+  end
+  return take(self, max and max < #self.rest and max or #self.rest)
+end
+
+local function cut(self, op)
+  local err = error_object.new {
+    code = "ENODATA", op = op, message = "the body ended in the middle of it", partial = self.rest,
+  }
+  return nil, err
+end
+
+local function until_(self, mark, max, keep, strict)
+  local from = 1
+  while true do
+    local first, last = find(self.rest, mark, from, true)
+    if first and first - 1 <= max then
+      return take(self, first - 1 + keep, last - first + 1 - keep)
+    elseif first or #self.rest - #mark >= max then
+      return nil, error_object.new { code = "EMSGSIZE", op = "read", message = "no end within the limit" }
+    end
+    from = #self.rest - #mark + 2
+    from = from > 1 and from or 1
+    local more, err = fill(self)
+    if err then
+      return nil, err
+    elseif not more then
+      if self.rest == "" then
+        return nil
+      elseif strict then
+        return cut(self, "readuntil")
+      end
+      return take(self, #self.rest)
+    end
+  end
+end
+
+local function all(self)
+  local parts = { self.rest }
+  self.rest = ""
+  while true do
+    local piece, err = self:recv()
+    if not piece then
+      local text = concat(parts)
+      if err then
+        self.rest = text
+        return nil, err
+      end
+      return text
+    end
+    parts[#parts + 1] = piece
+  end
+end
+
+local function count(self, n)
+  local parts, size = { self.rest }, #self.rest
+  local err
+  while size < n or n == 0 and size == 0 do
+    self.rest = ""
+    local piece
+    piece, err = self:recv()
+    if not piece then
+      break
+    end
+    parts[#parts + 1] = piece
+    size = size + #piece
+  end
+  self.rest = concat(parts)
+  if err then
+    return nil, err
+  elseif self.rest == "" then
+    return nil
+  end
+  return take(self, n < size and n or size)
+end
+
+local function number(self)
+  while not find(self.rest, "%S%s") do
+    local more, err = fill(self)
+    if err then
+      return nil, err
+    elseif not more or #self.rest > 4096 then
+      break
+    end
+  end
+  local blank, word = match(self.rest, "^(%s*)([%w.+-]*)")
+  local value = tonumber(word)
+  self.rest = sub(self.rest, #blank + (value and #word or 0) + 1)
+  return value
+end
+
+local readers = {
+  l = function(self)
+    return until_(self, "\n", LINE_MAX, 0)
+  end,
+  L = function(self)
+    return until_(self, "\n", LINE_MAX, 1)
+  end,
+  a = all,
+  n = number,
+}
+
+local function reader_of(what, n, level)
+  if mathtype(what) == "integer" and what >= 0 then
+    return count, what
+  end
+  local one = type(what) == "string" and readers[match(what, "^%*?(.)") or ""]
+  if not one then
+    error(format("bad argument #%d to 'read' (invalid format)", n), level + 1)
+  end
+  return one
+end
+
+--- As `Stream:read`: formats `"l"`, `"L"`, `"a"`, `"n"`, or a count of bytes; a line
+--- without one. Nil at the end.
+---
+--- ```lua
+--- local http = require "neap.http"
+---
+--- local body = http.body {"one\ntw", "o\n12 rest"}
+--- print(body:read("l", "l", "n", "a"))  --> one two 12  rest
+--- ```
+---@async
+---@param ... string|integer  formats
+---@return string|number|nil ...
+function Body:read(...)
+  local n = select("#", ...)
+  if n <= 1 then
+    local one, arg = reader_of(n == 0 and "l" or (...), 1, 2)
+    return one(self, arg)
+  end
+  local formats, results = pack(...), { n = 0 }
+  for i = 1, n do
+    reader_of(formats[i], i, 2)
+  end
+  for i = 1, n do
+    local one, arg = reader_of(formats[i], i, 2)
+    local value, err = one(self, arg)
+    results.n, results[i] = i, value
+    if value == nil then
+      if err then
+        return nil, err
+      end
+      break
+    end
+  end
+  return unpack(results, 1, results.n)
+end
+
+--- As `Stream:readuntil`: up to a delimiter, which is taken.
+---
+--- ```lua
+--- local http = require "neap.http"
+---
+--- local body = http.body {"a;", "b"}
+--- print(body:readuntil ";", body:readuntil ";", body:readuntil ";")  --> a b nil
+--- ```
+---@async
+---@param delimiter string
+---@param max? integer  bytes before it; default 64 KiB
+---@param opts? { strict: boolean? }
+---@return string? bytes
+---@return neap.Error? err
+function Body:readuntil(delimiter, max, opts)
+  if type(delimiter) ~= "string" or delimiter == "" then
+    error("bad argument #1 to 'readuntil' (a delimiter of at least one byte expected)", 2)
+  end
+  return until_(self, delimiter, max or LINE_MAX, 0, opts and opts.strict)
+end
+
+--- As `Stream:readexactly`: so many bytes, or an ENODATA.
+---
+--- ```lua
+--- local http = require "neap.http"
+---
+--- local body = http.body {"ab", "cd"}
+--- print(body:readexactly(3))  --> abc
+--- print(select(2, body:readexactly(3)).partial)  --> d
+--- ```
+---@async
+---@param n integer
+---@return string? bytes
+---@return neap.Error? err
+function Body:readexactly(n)
+  if mathtype(n) ~= "integer" or n < 0 then
+    error("bad argument #1 to 'readexactly' (a count of bytes expected)", 2)
+  end
+  local bytes, err = count(self, n)
+  if bytes and #bytes < n then
+    self.rest = bytes .. self.rest
+    return cut(self, "readexactly")
+  elseif err then
+    return nil, err
+  end
+  return bytes
+end
+
+--- For `for line in body:lines() do`; formats as `read` has them. What fails is raised.
+---
+--- ```lua
+--- local http = require "neap.http"
+---
+--- for line in http.body({"one\n", "two"}):lines() do
+---   print(line)
+--- end
+--- --> one
+--- --> two
+--- ```
+---@param ... string|integer
+---@return fun(): string|number|nil
+function Body:lines(...)
+  local formats = pack(...)
+  for i = 1, formats.n do
+    reader_of(formats[i], i, 2)
+  end
+  local function deliver(value, err, ...)
+    if value == nil and err then
+      error(err, 0)
+    end
+    return value, err, ...
+  end
+  return function()
+    return deliver(self:read(unpack(formats, 1, formats.n)))
+  end
+end
+
+--- For `for bytes in body:chunks() do`: as they come. What fails is raised.
+---
+--- ```lua
+--- local http = require "neap.http"
+---
+--- for bytes in http.body({"one", "two"}):chunks() do
+---   print(bytes)
+--- end
+--- --> one
+--- --> two
+--- ```
+---@return fun(): string?
+function Body:chunks()
+  return function()
+    local piece, err = self:recv()
+    if err then
+      error(err, 0)
+    end
+    return piece
+  end
+end
+
+local body = {}
+
+--- What a class inherits whose objects have a `source`, and a `rest` of "".
+body.methods = Body
+
+local meta = { __index = Body, __name = "neap.http.Body" }
+
+--- Of what gives the next bytes: `source(max)`, at most so many if told; nil at the end. Of a
+--- table its strings.
+function body.new(source)
+  if type(source) == "table" then
+    local list, i = source, 0
+    source = function()
+      i = i + 1
+      return list[i]
+    end
+  elseif type(source) ~= "function" then
+    error("bad argument #1 to 'body' (a function or a table of strings expected)", 3)
+  end
+  return setmetatable({ source = source, rest = "" }, meta)
+end
+
+return body
