@@ -2,6 +2,7 @@
 
 local crypto = require "neap.crypto"
 local fs = require "neap.fs"
+local http = require "neap.http"
 local lfs = require "lfs"
 local log = require "neap.log"
 local metrics = require "neap.metrics"
@@ -43,6 +44,22 @@ end
 
 local call = assert(load("local f, self = ...\nlocal result = f(self, 1, 1)\nreturn result", "=caller"))
 
+--- A request that a server has got, and its answer.
+local function message()
+  local listener <close> = assert(net.listen "mem:self_http")
+  local request, response
+  local server = task.spawn(http.serve, listener, function(...)
+    request, response = ...
+    return ""
+  end)
+  local client <close> = assert(net.connect "mem:self_http")
+  client:write "GET / HTTP/1.0\r\n\r\n"
+  client:read "a"
+  server:cancel()
+  server:join()
+  return request, response
+end
+
 describe("a method in Lua", function()
   local objects, ends
 
@@ -61,7 +78,9 @@ describe("a method in Lua", function()
       Context = assert(tls.context {cert = cert, key = key}),
       Counter = metrics.counter("self_total", "x", {"a"}), Gauge = metrics.gauge("self_gauge", "x"),
       Histogram = metrics.histogram("self_seconds", "x"), Root = fs.root "/",
+      Headers = http.headers(), Body = http.body {},
     }
+    objects.Request, objects.Response = message()
     objects.Writer:flush()
     file:seek "set"
     objects.Reader = assert(pcap.reader(file))

@@ -1,8 +1,9 @@
 --- The body of a message, read as a stream is: by formats, by lines, by pieces.
 
+local check_self = require "neap.class.core".check_self
 local error_object = require "neap.error"
 
-local error, select, setmetatable = error, select, setmetatable
+local error, getmetatable, select, setmetatable = error, getmetatable, select, setmetatable
 local tonumber, type = tonumber, type
 local concat, pack, unpack = table.concat, table.pack, table.unpack
 local find, format, sub, match = string.find, string.format, string.sub, string.match
@@ -19,6 +20,11 @@ local LINE_MAX = 64 * 1024
 ---@field private done boolean?
 ---@field private failure neap.Error?
 local Body = {}
+
+local meta = { __index = Body, __name = "neap.http.Body" }
+
+--- Metatables of what has these methods.
+local known = { [meta] = true }
 
 --- Add a piece to the rest: true; or false at the end.
 local function fill(self)
@@ -61,6 +67,9 @@ end
 ---@return string? bytes
 ---@return neap.Error? err
 function Body:recv(max)
+  if not known[getmetatable(self)] then
+    check_self(self, meta, "recv")
+  end
   if max ~= nil and (mathtype(max) ~= "integer" or max < 1) then
     error("bad argument #1 to 'recv' (a count of bytes from 1 on expected)", 2)
   end
@@ -206,6 +215,9 @@ end
 ---@param ... string|integer  formats
 ---@return string|number|nil ...
 function Body:read(...)
+  if not known[getmetatable(self)] then
+    check_self(self, meta, "read")
+  end
   local n = select("#", ...)
   if n <= 1 then
     local one, arg = reader_of(n == 0 and "l" or (...), 1, 2)
@@ -244,6 +256,9 @@ end
 ---@return string? bytes
 ---@return neap.Error? err
 function Body:readuntil(delimiter, max, opts)
+  if not known[getmetatable(self)] then
+    check_self(self, meta, "readuntil")
+  end
   if type(delimiter) ~= "string" or delimiter == "" then
     error("bad argument #1 to 'readuntil' (a delimiter of at least one byte expected)", 2)
   end
@@ -264,6 +279,9 @@ end
 ---@return string? bytes
 ---@return neap.Error? err
 function Body:readexactly(n)
+  if not known[getmetatable(self)] then
+    check_self(self, meta, "readexactly")
+  end
   if mathtype(n) ~= "integer" or n < 0 then
     error("bad argument #1 to 'readexactly' (a count of bytes expected)", 2)
   end
@@ -291,6 +309,9 @@ end
 ---@param ... string|integer
 ---@return fun(): string|number|nil
 function Body:lines(...)
+  if not known[getmetatable(self)] then
+    check_self(self, meta, "lines")
+  end
   local formats = pack(...)
   for i = 1, formats.n do
     reader_of(formats[i], i, 2)
@@ -319,6 +340,9 @@ end
 --- ```
 ---@return fun(): string?
 function Body:chunks()
+  if not known[getmetatable(self)] then
+    check_self(self, meta, "chunks")
+  end
   return function()
     local piece, err = self:recv()
     if err then
@@ -330,10 +354,12 @@ end
 
 local body = {}
 
---- What a class inherits whose objects have a `source`, and a `rest` of "".
-body.methods = Body
-
-local meta = { __index = Body, __name = "neap.http.Body" }
+--- What a class inherits whose objects have a `source`, and a `rest` of "": its metatable is one
+--- that these methods know then.
+function body.inherit(other)
+  known[other] = true
+  return Body
+end
 
 --- Of what gives the next bytes: `source(max)`, at most so many if told; nil at the end. Of a
 --- table its strings.

@@ -1,6 +1,7 @@
 --- Header fields: names that differ only in case are one, and what was repeated is kept,
 --- in order.
 
+local check_self = require "neap.class.core".check_self
 local core = require "neap.http.core"
 
 local error, getmetatable, ipairs, next, rawget, setmetatable, tostring, type =
@@ -25,6 +26,8 @@ local is_token, is_value = core.token, core.value
 ---@field [string] string?
 local Headers = {}
 
+local meta = { __name = "neap.http.Headers" }
+
 --- Where the names and values of one lie: the list of both.
 local FIELDS = {}
 
@@ -43,6 +46,7 @@ end
 ---@param name string
 ---@return string? value
 function Headers:get(name)
+  check_self(self, meta, "get")
   local fields, key = fields_of(self), lower(name)
   for i = 1, #fields, 2 do
     if lower(fields[i]) == key then
@@ -63,6 +67,7 @@ end
 ---@param name string
 ---@return string[] values
 function Headers:all(name)
+  check_self(self, meta, "all")
   local fields, key, found = fields_of(self), lower(name), {}
   for i = 1, #fields, 2 do
     if lower(fields[i]) == key then
@@ -85,6 +90,7 @@ end
 ---@param word string
 ---@return boolean has
 function Headers:has(name, word)
+  check_self(self, meta, "has")
   local wanted = lower(word)
   for one in gmatch(lower(concat(self:all(name), ",")), "[^,]+") do
     if match(one, "^[ \t]*(.-)[ \t]*$") == wanted then
@@ -116,6 +122,7 @@ end
 ---@param value string|integer
 ---@return neap.http.Headers headers  itself
 function Headers:add(name, value)
+  check_self(self, meta, "add")
   local fields = fields_of(self)
   fields[#fields + 1], fields[#fields + 2] = name, text_of(name, value, 2)
   return self
@@ -134,6 +141,7 @@ end
 ---@param value string|integer?
 ---@return neap.http.Headers headers  itself
 function Headers:set(name, value)
+  check_self(self, meta, "set")
   local fields, key = fields_of(self), lower(name)
   local text = value ~= nil and text_of(name, value, 2) or nil
   for i = #fields - 1, 1, -2 do
@@ -147,8 +155,6 @@ function Headers:set(name, value)
   end
   return self
 end
-
-local meta = {}
 
 function meta.__index(self, name)
   local method = rawget(Headers, name)
@@ -169,8 +175,6 @@ function meta.__pairs(self)
     return fields[i], fields[i + 1]
   end
 end
-
-meta.__name = "neap.http.Headers"
 
 local headers = { Headers = Headers }
 

@@ -1,6 +1,7 @@
 --- The server: a task for each connection, which answers its requests in order.
 
 local body = require "neap.http.body"
+local check_self = require "neap.class.core".check_self
 local core = require "neap.http.core"
 local error_object = require "neap.error"
 local headers = require "neap.http.headers"
@@ -38,8 +39,6 @@ end
 
 -- Requests
 
-local inherited = body.methods
-
 --- A request, whose body is read as a stream is: `read`, `lines`, `chunks`, `recv`,
 --- `readuntil`, `readexactly`.
 ---@class neap.http.Request: neap.http.Body
@@ -55,6 +54,7 @@ local inherited = body.methods
 ---@field stream neap.Stream  the connection
 local Request = {}
 local request_meta = { __name = "neap.http.Request" }
+local inherited = body.inherit(request_meta)
 
 local function split_target(self)
   local target = self.head.target
@@ -144,6 +144,7 @@ end
 ---@param name string
 ---@return string? value
 function Request:header(name)
+  check_self(self, request_meta, "header")
   return self.head:get(name)
 end
 
@@ -168,6 +169,7 @@ end
 ---@return any value  or nil and an error: EBADMSG, or of reading
 ---@return neap.Error? err
 function Request:json()
+  check_self(self, request_meta, "json")
   local text, err = self:read "a"
   if not text then
     return nil, err
@@ -196,6 +198,7 @@ end
 ---@return table<string, string>? fields  or nil and an error
 ---@return neap.Error? err
 function Request:form()
+  check_self(self, request_meta, "form")
   local text, err = self:read "a"
   if not text then
     return nil, err
@@ -401,6 +404,7 @@ end
 ---@return neap.http.Response? response  itself; nil and an error when the client is gone
 ---@return neap.Error? err
 function Response:send(status, header_fields, content)
+  check_self(self, response_meta, "send")
   check_fresh(self, 2)
   check_status(status, 2)
   if type(header_fields) == "string" and content == nil then
@@ -448,6 +452,7 @@ end
 ---@return neap.http.Response? response  itself
 ---@return neap.Error? err
 function Response:start(status, header_fields)
+  check_self(self, response_meta, "start")
   check_fresh(self, 2)
   check_status(status, 2)
   local list = header_fields and message.fields(header_fields, 2, length_allowed) or {}
@@ -480,6 +485,7 @@ end
 ---@return neap.http.Response? response  itself; nil and an error when the client is gone
 ---@return neap.Error? err
 function Response:write(...)
+  check_self(self, response_meta, "write")
   if not self.status then
     local ok, err = begin(self, 200, { "content-type", TEXT }, 2)
     if not ok then
@@ -528,6 +534,7 @@ end
 ---@return neap.http.Response? response  itself
 ---@return neap.Error? err
 function Response:finish(trailers)
+  check_self(self, response_meta, "finish")
   if self.done then
     return self
   elseif not self.status then
@@ -569,6 +576,7 @@ end
 ---@return neap.Stream? stream
 ---@return neap.Error? err
 function Response:upgrade(header_fields)
+  check_self(self, response_meta, "upgrade")
   check_fresh(self, 2)
   local request = self.request
   local connect = request.head.method == "CONNECT"
