@@ -85,8 +85,10 @@ typedef struct stream_kind {
 } stream_kind;
 
 struct transport {
-  stream_kind kind; /* of its streams, unless they are layers (layer.h) */
-  size_t size;      /* of the transport's own part of a stream */
+  /* Of its streams; those of a layer ask what is below them for the protocol, and
+   * whether the world ends their waits. */
+  stream_kind kind;
+  size_t size; /* of the transport's own part of a stream */
 
   /* Deliver arriving bytes from now on / stop it.  Both are idempotent, cheap
    * when nothing changes, and called by net/ only while the stream is open. */

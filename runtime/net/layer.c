@@ -301,12 +301,7 @@ stream *layer_new(stream *lower, const layer *l, bool connecting) {
   if (depth_of(lower) >= LAYERS)
     return NULL;
   stream *s = stream_new(lower->host, &l->transport, connecting);
-  layered *x = stream_part(s);
-  x->lower = lower;
-  x->kind = *lower->kind;
-  x->kind.name = l->transport.kind.name;
-  x->kind.scheme = l->transport.kind.scheme;
-  s->kind = &x->kind;
+  ((layered *)stream_part(s))->lower = lower;
   s->outside = lower->outside;
   s->lingers = lower->lingers;
   s->layered = true;

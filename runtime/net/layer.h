@@ -60,7 +60,6 @@
 /* What the part of an upper stream begins with. */
 typedef struct layered {
   stream *lower;
-  stream_kind kind;
 } layered;
 
 /* A layer.  None of its functions is called when the upper one is closed. */

@@ -85,7 +85,7 @@ static void push_stream(lua_State *L, stream *s) {
   lua_createtable(L, 0, 16);
   set_text(L, "kind", "stream");
   set_box(L, s->box, s->box != NULL ? s->box->serial : 0);
-  set_text(L, "protocol", s->kind->name);
+  set_text(L, "protocol", s->transport->kind.name);
   set_text(L, "endpoint", stream_where(s));
   set_text(L, "state", state_of(s));
   set_ends(L, s);

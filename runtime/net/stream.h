@@ -45,8 +45,7 @@ enum stream_state { CONNECTING, OPEN, UNDER, CLOSING, LINGERING, CLOSED };
  * transport's part: that it lies close together is a good part of the speed with
  * many connections. */
 struct stream {
-  stream *next, **at; /* in the list of all of this host; what points to it */
-  const stream_kind *kind;
+  stream *next, **at;  /* in the list of all of this host; what points to it */
   box *box;            /* Lua's; NULL once it has closed or lost the stream */
   waitq writers;       /* until what they wrote has gone, mostly */
   struct extra *extra; /* NULL: nothing of it */
@@ -87,7 +86,7 @@ struct stream {
                          on with the connection behind our close() */
   bool both : 1;      /* the reader also waits to write (ready.c) */
   bool spoke : 1;     /* while closing: its peer has, since closing.c looked */
-  bool outside : 1;   /* as its kind has it */
+  bool outside : 1;   /* as its transport's kind has it, or the lower one's */
   bool lingers : 1;   /* closing it with unread bytes may cost the peer some */
   bool layered : 1;   /* it is made of another one (layer.h) */
 };

@@ -70,10 +70,10 @@ void stream_share(lua_State *L, int index) {
 /* The endpoint of the peer, which an accepted stream has from nobody. */
 static void print_peer(const stream *s, const address *a, char *to, size_t n) {
   char text[ADDRESS_TEXT];
-  const char *scheme = s->kind->scheme;
+  const char *scheme = s->transport->kind.scheme;
   int64_t port = address_port(a);
   if (scheme == NULL)
-    scheme = s->kind->name;
+    scheme = s->transport->kind.name;
   if (port < 0) {
     address_print(s->host, a, text, sizeof text);
     snprintf(to, n, "%s:%s", scheme, text);
@@ -92,7 +92,7 @@ static const char *describe(stream *s, char *text, size_t n) {
     return stream_where(s);
   if (s->state == CLOSED || s->transport->remoteaddr(s, &a) < 0 ||
       a.length == 0)
-    return s->kind->name;
+    return s->transport->kind.name;
   print_peer(s, &a, text, n);
   return text;
 }

@@ -39,7 +39,6 @@ stream *stream_new(host *h, const transport *t, bool connecting) {
   stream *s = slab_take(net_of(h)->slab, sizeof *s + t->size);
   s->host = h;
   s->transport = t;
-  s->kind = &t->kind;
   s->outside = t->kind.outside;
   s->lingers = t->discard != NULL;
   s->state = connecting ? CONNECTING : OPEN;

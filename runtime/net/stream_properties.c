@@ -29,7 +29,7 @@ static sockspec about(void *body) {
     return (sockspec){.family = AF_INET, .type = SOCK_STREAM};
   return (sockspec){.family = family_of(s),
                     .type = SOCK_STREAM,
-                    .protocol = s->kind->protocol};
+                    .protocol = layer_bottom(s)->transport->kind.protocol};
 }
 
 
@@ -126,7 +126,7 @@ static void push_type(lua_State *L, void *body) {
 
 static void push_protocol(lua_State *L, void *body) {
   const stream *s = body;
-  lua_pushstring(L, s->kind->name);
+  lua_pushstring(L, s->transport->kind.name);
 }
 
 

@@ -58,7 +58,7 @@ void flow_ask(flow *f, const trace_event *e) {
 
 static const char *kind_of(const trace_event *e) {
   if (e->stream != NULL)
-    return e->stream->kind->name;
+    return e->stream->transport->kind.name;
   return e->datagram != NULL ? datagram_kind(e->datagram) : "listener";
 }
 
@@ -66,7 +66,8 @@ static const char *kind_of(const trace_event *e) {
 bool flow_look(flow *f, const trace_event *e) {
   const char *before = f->kind;
   f->kind = kind_of(e);
-  f->below = e->stream != NULL ? layer_bottom(e->stream)->kind->name : f->kind;
+  f->below = e->stream != NULL ? layer_bottom(e->stream)->transport->kind.name
+                               : f->kind;
   return f->kind != before;
 }
 

@@ -34,7 +34,7 @@ ssize_t sctp_recv(int fd, char *bytes, size_t n) {
  * it is shut the socket has an end to be read, as one of TCP has. */
 int sctp_told(wire *w, int status) {
   const stream *s = wire_stream(w);
-  if (s->kind->protocol == IPPROTO_SCTP && !is_transient(-status))
+  if (s->transport->kind.protocol == IPPROTO_SCTP && !is_transient(-status))
     shutdown(w->watch.fd, SHUT_RDWR);
   return status;
 }

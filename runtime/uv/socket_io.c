@@ -344,7 +344,7 @@ static void collect(stream *s) {
 
 bool wire_splices(stream *s) {
   return wire_of(s)->is_socket && !wire_of(s)->deferred &&
-         s->kind->protocol != IPPROTO_SCTP;
+         s->transport->kind.protocol != IPPROTO_SCTP;
 }
 
 
