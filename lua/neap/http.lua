@@ -54,6 +54,7 @@ local http = {}
 --- answers by what it returns (a string; `http.response`; `http.json`) or by its second
 --- argument. The requests of one connection are answered one behind the other. What a
 --- handler raises is a 500 for its client, and told on stderr. Returns as `Listener:serve`.
+--- An endpoint that cannot be listened at is raised: EADDRINUSE.
 ---
 --- ```lua
 --- local http = require "neap.http"
@@ -77,7 +78,6 @@ local http = {}
 ---@param endpoint string|neap.Listener  what is listened at: `"tcp://:8080"`, `"unix:/run/x.sock"`
 ---@param handler neap.http.Handler
 ---@param opts? neap.http.ServeOptions  and those of `Listener:serve`
----@return nil, neap.Error?
 function http.serve(endpoint, handler, opts)
   return require "neap.http.server".serve(endpoint, handler, opts)
 end

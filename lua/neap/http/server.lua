@@ -836,7 +836,7 @@ function server.serve(endpoint, handler, opts)
     listener, err = net.listen(endpoint, { tls = rest.tls, backlog = rest.backlog })
     rest.tls, rest.backlog = nil, nil
     if not listener then
-      return nil, err
+      error(err, 0)
     end
   end
   return listener:serve(function(stream)
