@@ -50,9 +50,8 @@ static bool read_size(http_parser *p, const char *line, size_t n) {
   size_t rest = n - 2 - digits;
   if (rest > 0 && line[digits] != ';')
     return false;
-  for (size_t i = digits; i < n - 2; i++)
-    if ((unsigned char)line[i] < 0x20 && line[i] != '\t')
-      return false;
+  if (!http_is_text(line + digits, rest))
+    return false;
   p->extra += (uint32_t)rest;
   p->remaining = size;
   p->chunk = size > 0 ? CHUNK_DATA : CHUNK_TRAILERS;

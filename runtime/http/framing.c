@@ -68,14 +68,8 @@ static bool read_length(const http_head *h, const http_span *s, uint64_t *n) {
 
 
 static bool is_host(const http_head *h, const http_span *s) {
-  const char *text = http_head_bytes(h) + s->at;
-  for (uint32_t i = 0; i < s->size; i++) {
-    unsigned char c = (unsigned char)text[i];
-    if (c <= 0x20 || c >= 0x7f || c == '/' || c == '?' || c == '#' ||
-        c == '@' || c == ',' || c == '\\')
-      return false;
-  }
-  return true;
+  size_t name;
+  return http_is_authority(http_head_bytes(h) + s->at, s->size, &name);
 }
 
 

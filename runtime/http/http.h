@@ -105,6 +105,9 @@ http_refusal http_check_line(const char *line, size_t n, enum http_kind kind,
 bool http_is_token(const char *text, size_t n);
 bool http_is_text(const char *text, size_t n);
 
+/* uri-host [":" port] (RFC 9110 §7.2), where both may be empty; how long the name is. */
+bool http_is_authority(const char *text, size_t n, size_t *name);
+
 /* parse.c: the n bytes behind h, whose `fields` says how many there may be. */
 http_refusal http_parse(http_head *h, enum http_kind kind, char *bytes,
                         size_t n);

@@ -61,6 +61,57 @@ static bool starts(const char *text, size_t n, const char *with) {
 }
 
 
+/* Up to five digits, of a port (RFC 3986 §3.2.3). */
+static bool is_port(const char *text, size_t n) {
+  unsigned port = 0;
+  for (size_t i = 0; i < n; i++) {
+    if (!is_digit(text[i]) ||
+        (port = port * 10 + (unsigned)(text[i] - '0')) > 65535)
+      return false;
+  }
+  return true;
+}
+
+
+static bool is_of_host(char c) {
+  unsigned char u = (unsigned char)c;
+  return u > 0x20 && u < 0x7f && strchr("/?#@,:[]\\\"<>^`{|}", c) == NULL;
+}
+
+
+bool http_is_authority(const char *text, size_t n, size_t *name) {
+  size_t i = 0;
+  if (n > 0 && *text == '[') {
+    while (++i < n && (is_of_host(text[i]) || text[i] == ':'))
+      ;
+    if (i < 3 || i == n || text[i++] != ']')
+      return false;
+  } else {
+    while (i < n && is_of_host(text[i]))
+      i++;
+  }
+  *name = i;
+  return i == n || (text[i] == ':' && is_port(text + i + 1, n - i - 1));
+}
+
+
+/* host:port, both of them there (RFC 9110 §9.3.6). */
+static bool is_for_connect(const char *text, size_t n) {
+  size_t name;
+  return http_is_authority(text, n, &name) && name > 0 && n > name + 1;
+}
+
+
+/* Behind "http://": a host, and no userinfo, which a stranger's URI must not have
+ * (RFC 9110 §4.2). */
+static bool names_host(const char *text, size_t n) {
+  size_t authority = 0, name;
+  while (authority < n && text[authority] != '/' && text[authority] != '?')
+    authority++;
+  return http_is_authority(text, authority, &name) && name > 0;
+}
+
+
 /* One of the four forms of a target (RFC 9112 §3.2). */
 static http_refusal check_target(const char *text, size_t n, bool connect,
                                  bool options) {
@@ -69,14 +120,20 @@ static http_refusal check_target(const char *text, size_t n, bool connect,
     if (c <= 0x20 || c >= 0x7f || c == '#')
       return bad("the target has a byte that belongs into no URI");
   }
-  bool authority = memchr(text, '/', n) == NULL && memchr(text, ':', n) != NULL;
   if (connect)
-    return authority ? good : bad("CONNECT: host:port expected");
+    return is_for_connect(text, n) ? good : bad("CONNECT: host:port expected");
   if (n == 1 && *text == '*')
     return options ? good : bad("the target * is for OPTIONS");
-  if (*text == '/' || starts(text, n, "http://") || starts(text, n, "https://"))
+  if (*text == '/')
     return good;
-  return bad("the target is no path, and no http URI");
+  size_t scheme = starts(text, n, "http://")    ? 7
+                  : starts(text, n, "https://") ? 8
+                                                : 0;
+  if (scheme == 0)
+    return bad("the target is no path, and no http URI");
+  return names_host(text + scheme, n - scheme)
+             ? good
+             : bad("a target whose host is none");
 }
 
 
