@@ -11,7 +11,7 @@
 ---@field needs string[]  executables
 ---@field probe? string[]  a command that succeeds where a library is there
 ---@field env? table<string, string>
----@field modes table<string, boolean>  echo, unix, bulk, lines, relay, connect, idle, tls
+---@field modes table<string, boolean>  echo, unix, bulk, lines, relay, connect, idle, tls, http
 ---@field most? integer  connections
 ---@field relays? boolean  it answers nothing by itself: in mode tls it relays to an echo
 ---@field server fun(mode: string, endpoint: string, upstream?: string): string[]
@@ -57,6 +57,14 @@ return function(build, neap)
     end
   end
 
+  --- What serves HTTP by a program of its own, and all else by `others`.
+  local function also_http(others, ...)
+    local http = server(...)
+    return function(mode, ...)
+      return (mode == "http" and http or others)(mode, ...)
+    end
+  end
+
   return {
     {
       id = "epoll", name = "C, epoll", kind = "limit", needs = {}, modes = modes(with_workers),
@@ -70,6 +78,10 @@ return function(build, neap)
       end,
     },
     {
+      id = "llhttp", name = "C, epoll, llhttp", kind = "limit", needs = {}, modes = modes "http",
+      probe = {"test", "-x", build .. "/http_llhttp"}, server = server(build .. "/http_llhttp"),
+    },
+    {
       id = "awake", name = "C, epoll, never asleep", kind = "limit", needs = {}, env = {AWAKE = "1"},
       modes = modes "pingpong connect", server = server(build .. "/epoll"),
     },
@@ -78,8 +90,9 @@ return function(build, neap)
       modes = modes "echo unix bulk lines connect idle", server = server(build .. "/libuv"),
     },
     {
-      id = "neap", name = "neap", kind = "neap", needs = {}, modes = modes(with_workers .. " tls"),
-      server = server(neap, "bench/peers/neap.lua"), start = {neap, "-e", "return net"},
+      id = "neap", name = "neap", kind = "neap", needs = {}, modes = modes(with_workers .. " tls http"),
+      server = also_http(server(neap, "bench/peers/neap.lua"), neap, "bench/peers/http_neap.lua"),
+      start = {neap, "-e", "return net"},
       tasks = {neap, "bench/peers/tasks.lua"},
     },
     {
@@ -116,8 +129,8 @@ return function(build, neap)
     },
     {
       id = "go", name = "Go", kind = "other", needs = {"go"}, env = {GOMAXPROCS = "1"},
-      probe = {"test", "-x", build .. "/server"}, modes = modes(all .. " tls"),
-      server = server(build .. "/server"), tasks = {build .. "/tasks"},
+      probe = {"test", "-x", build .. "/server"}, modes = modes(all .. " tls http"),
+      server = also_http(server(build .. "/server"), build .. "/http_go"), tasks = {build .. "/tasks"},
     },
     {
       id = "go2", name = "Go, GOMAXPROCS=2", kind = "other", needs = {"go"}, env = {GOMAXPROCS = "2"},
@@ -125,8 +138,9 @@ return function(build, neap)
       server = server(build .. "/server"),
     },
     {
-      id = "node", name = "node", kind = "other", needs = {"node"}, modes = modes(all .. " tls"),
-      server = server("node", "bench/peers/node.js"), start = {"node", "-e", "require 'net'"},
+      id = "node", name = "node", kind = "other", needs = {"node"}, modes = modes(all .. " tls http"),
+      server = also_http(server("node", "bench/peers/node.js"), "node", "bench/peers/http_node.js"),
+      start = {"node", "-e", "require 'net'"},
       tasks = {"node", "bench/peers/tasks.js"},
     },
     {
@@ -150,6 +164,17 @@ return function(build, neap)
       id = "nginx", name = "nginx, stream", kind = "other", needs = {"nginx"},
       probe = {"test", "-e", "/usr/lib/nginx/modules/ngx_stream_module.so"}, modes = modes "relay tls",
       relays = true, server = relay "nginx",
+    },
+    {
+      id = "nginx_http", name = "nginx", kind = "other", needs = {"nginx"}, modes = modes "http",
+      server = function(mode)
+        return {"sh", "bench/peers/http_nginx", build, mode}
+      end,
+    },
+    {
+      id = "aiohttp", name = "Python, aiohttp", kind = "other", needs = {python},
+      probe = {python, "-c", "import aiohttp"}, modes = modes "http",
+      server = server(python, "bench/peers/http_aiohttp.py"),
     },
     {
       id = "stunnel", name = "stunnel", kind = "other", needs = {"stunnel"}, modes = modes "tls",

@@ -87,9 +87,9 @@ local function is_rate(row)
   return not row.less
 end
 
-local rates, others, safe, curves = {}, {}, {}, {}
+local rates, others, safe, http, curves = {}, {}, {}, {}, {}
 for _, row in ipairs(result.rows) do
-  local list = row.base and safe or is_rate(row) and rates or others
+  local list = row.base == "llhttp" and http or row.base and safe or is_rate(row) and rates or others
   if row.curve then
     curves[row.curve] = curves[row.curve] or {}
     list = curves[row.curve]
@@ -114,8 +114,8 @@ local function amounts()
   end)
 end
 
---- Of TLS: processor time as in `cpu`, with what the yardstick takes; and memory.
-local function tls_cell(row, peer)
+--- Of what has a yardstick of its own: processor time as in `cpu`, with what the yardstick takes; and memory.
+local function cpu_cell(row, peer)
   local value, plain = "", ""
   if row.less then
     value, plain = ("%.2f"):format(1 / peer.ratio), amount(peer.value, row.unit)
@@ -126,6 +126,12 @@ local function tls_cell(row, peer)
     value = ("%s (%s)"):format(value, plain)
   end
   return peer.kind == "neap" and "**" .. value .. "**" or value
+end
+
+--- nil: nothing of it was measured.
+local function with_yardstick(list)
+  return list[1] and table_of(list, chosen(list), cpu_cell)
+    .. ("\n\nMeasured on %s, %s."):format(list[1].date, list[1].machine)
 end
 
 --- A curve as a table: a column a point, a line a quantity.
@@ -166,8 +172,8 @@ local sections = {
   ratios = ratios "ratio",
   cpu = ratios "cpu_ratio",
   amounts = amounts(),
-  tls = table_of(safe, chosen(safe), tls_cell)
-    .. (safe[1] and ("\n\nMeasured on %s, %s."):format(safe[1].date, safe[1].machine) or ""),
+  tls = with_yardstick(safe),
+  http = with_yardstick(http),
   connections = costs("connections", "connections, 64 B"),
   size = costs("size", "bytes a message, 16 connections"),
   tasks = curve("tasks", "tasks asleep", {
@@ -278,9 +284,11 @@ print()
 if #others > 0 then
   print(sections.amounts)
 end
-if #safe > 0 then
-  print()
-  print(sections.tls)
+for name, list in pairs {tls = safe, http = http} do
+  if #list > 0 then
+    print()
+    print(sections[name])
+  end
 end
 for _, name in ipairs {"connections", "size", "tasks"} do
   if curves[name] then

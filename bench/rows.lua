@@ -3,7 +3,7 @@
 ---@class bench.Row
 ---@field id string
 ---@field title string
----@field how "load"|"tls"|"idle"|"start"|"tasks"
+---@field how "load"|"tls"|"http"|"idle"|"start"|"tasks"
 ---@field mode string  of the server
 ---@field load? string[]  the load generator's words
 ---@field connections? integer
@@ -119,6 +119,24 @@ tls {
   id = "tls_idle", title = "an idle TLS connection, of 5,000", how = "idle", connections = 5000, unit = "bytes",
   less = true, rounds = 1,
 }
+
+-- HTTP/1.1, connections kept: here, too, processor time tells.
+
+local function http(row)
+  row.mode, row.base, row.how = "http", "llhttp", "http"
+  row.rounds, row.unit = row.rounds or 10, "requests/s"
+  rows[#rows + 1] = row
+end
+
+http {id = "http_hello", title = "HTTP hello, 50 connections", load = {"hello"}, connections = 50}
+http {id = "http_hello1000", title = "HTTP hello, 1,000 connections", load = {"hello"}, connections = 1000}
+http {
+  id = "http_flight", title = "HTTP hello, 16 pipelined, 50 connections", load = {"hello", "depth=16"},
+  connections = 50,
+}
+http {id = "http_json", title = "HTTP, 1 KiB made as JSON, 50 connections", load = {"json"}, connections = 50}
+http {id = "http_file", title = "HTTP, 100 KiB, 50 connections", load = {"file"}, connections = 50}
+http {id = "http_post", title = "HTTP POST of 1 MiB, 16 connections", load = {"post"}, connections = 16}
 
 -- How cost grows: points of three curves.
 

@@ -35,7 +35,7 @@ for _, word in ipairs(arg) do
   elseif word:find "^%-%-out=." then
     plan.out = word:match "=(.*)"
   elseif word:find "^%-%-peers=." then
-    chosen_peers = {[BASE] = true, openssl = true}
+    chosen_peers = {[BASE] = true, openssl = true, llhttp = true}
     for id in word:match "=(.*)":gmatch "[^,]+" do
       chosen_peers[id] = true
     end
@@ -145,7 +145,7 @@ local function serve(peer, row)
   if mode == "tls" and peer.relays then
     echo, upstream = start_echo()
   end
-  local server_mode = (mode == "lines" or mode == "relay" or mode == "tls") and mode or "echo"
+  local server_mode = (mode == "lines" or mode == "relay" or mode == "tls" or mode == "http") and mode or "echo"
   os.remove(endpoint:match "^unix:(.*)" or "")
   local words = pinned(not row.free and 0 or nil, peer.server(server_mode, endpoint, upstream))
   local log <close> = assert(io.open(("%s/%s.log"):format(build, peer.id), "a"))
@@ -164,7 +164,7 @@ local function stop(server)
 end
 
 local function loader(row)
-  return build .. (row.mode == "tls" and "/tls_load" or "/load")
+  return build .. (({tls = "/tls_load", http = "/http_load"})[row.mode] or "/load")
 end
 
 local function load(row, server, options)
@@ -197,6 +197,8 @@ function measure.tls(_, row, server)
   })
   return {value = result.rate, cpu = result.cpu}
 end
+
+measure.http = measure.tls
 
 local function with_idle(row, server, connections, f)
   local words = pinned(1, {

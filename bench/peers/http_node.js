@@ -1,0 +1,22 @@
+// node http ENDPOINT
+const http = require("http");
+
+const text = { text: "x".repeat(1012) };
+const file = Buffer.alloc(100 * 1024, "x");
+
+const send = (res, type, body) => {
+  res.writeHead(200, { "content-type": type, "content-length": Buffer.byteLength(body) });
+  res.end(body);
+};
+
+const server = http.createServer((req, res) => {
+  if (req.url === "/") return send(res, "text/plain; charset=utf-8", "hello\n");
+  if (req.url === "/json") return send(res, "application/json", JSON.stringify(text) + "\n");
+  if (req.url === "/file") return send(res, "application/octet-stream", file);
+  let count = 0;
+  req.on("data", (chunk) => (count += chunk.length));
+  req.on("end", () => send(res, "text/plain; charset=utf-8", count + "\n"));
+});
+server.listen({ port: 0, host: "127.0.0.1", backlog: 4096 }, () =>
+  console.log("tcp://127.0.0.1:" + server.address().port)
+);
