@@ -7,9 +7,14 @@ local http = require "neap.http"
 local net = require "neap.net"
 local task = require "neap.task"
 local aside = require "spec.support.aside"
+local random = require "spec.support.random"
 local vectors = require "spec.support.http_vectors"
 
 local CUTS = tonumber(os.getenv "HTTP_VECTOR_CUTS" or 5)
+
+--- How many requests are made of them by chance, and where chance begins.
+local CHANGED = tonumber(os.getenv "HTTP_VECTOR_CHANGED" or 2000)
+local SEED = tonumber(os.getenv "HTTP_VECTOR_SEED" or 1)
 
 --- Bytes of a request above which it is not given byte by byte.
 local LONG = 1000
@@ -104,6 +109,28 @@ local function bytes_of(text)
   return all
 end
 
+--- Gives vectors of which something was taken, doubled, replaced by what belongs elsewhere,
+--- or joined to another one; and a place in them.
+local function changes(seed)
+  local words = {"\r\n", "\n", "\r", " ", "\t", "\0", ":", ";", ",", "0", "5", "f", "chunked", "Content-Length: 5\r\n",
+    "Transfer-Encoding: chunked\r\n", "\r\n\r\n", "0\r\n\r\n", "HTTP/1.0", "\255", "/"}
+  local upto = random(seed)
+
+  local function vector()
+    return vectors[1 + upto(#vectors)].bytes:sub(1, LONG)
+  end
+
+  return function()
+    local bytes = vector()
+    for _ = 0, upto(3) do
+      local from, size = upto(#bytes + 1), upto(8)
+      local middle = ({"", bytes:sub(from + 1, from + size):rep(2), words[1 + upto(#words)], vector()})[1 + upto(4)]
+      bytes = bytes:sub(1, from) .. middle .. bytes:sub(from + 1 + (upto(2) == 0 and size or 0))
+    end
+    return bytes, upto(#bytes + 1)
+  end
+end
+
 local function expected(vector)
   return show(vector.requests, vector.status or vector.cut and "cut" or "end")
 end
@@ -157,6 +184,19 @@ describe("the framing of requests", function()
       end
       return all
     end)
+  end)
+
+  it("is the same for what was changed by chance, however it comes", function()
+    local wrong = {}
+    local some = changes(SEED)
+    for _ = 1, CHANGED do
+      local bytes, at = some()
+      local whole, parts = fed({bytes}, parsed), fed({bytes:sub(1, at), bytes:sub(at + 1)}, parsed)
+      if whole ~= parts then
+        wrong[#wrong + 1] = ("%q at %d: %s, and %s"):format(bytes, at, whole, parts)
+      end
+    end
+    assert.same({}, wrong, "HTTP_VECTOR_SEED=" .. SEED)
   end)
 
   it("is what a server answers by", function()
