@@ -210,6 +210,9 @@ describe("annotated, and there, are the functions of", function()
     ["neap.http.Headers"] = function()
       return require "neap.http.headers".Headers
     end,
+    ["neap.http.Router"] = function()
+      return getmetatable(http.router()).__index
+    end,
     ["neap.http.Request"] = function()
       return require "neap.http.server".Request
     end,

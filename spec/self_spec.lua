@@ -78,7 +78,7 @@ describe("a method in Lua", function()
       Context = assert(tls.context {cert = cert, key = key}),
       Counter = metrics.counter("self_total", "x", {"a"}), Gauge = metrics.gauge("self_gauge", "x"),
       Histogram = metrics.histogram("self_seconds", "x"), Root = fs.root "/",
-      Headers = http.headers(), Body = http.body {},
+      Headers = http.headers(), Body = http.body {}, Router = http.router(),
     }
     objects.Request, objects.Response = message()
     objects.Writer:flush()

@@ -153,4 +153,20 @@ function http.body(source)
   return require "neap.http.body".new(source)
 end
 
+--- Handlers by method and path: a handler for `http.serve`.
+---
+--- ```lua
+--- local http = require "neap.http"
+---
+--- local app = http.router()
+--- app:get("/hello/:name", function(request)
+---   return "hello " .. request.params.name .. "\n"
+--- end)
+--- -- http.serve("tcp://:8080", app)
+--- ```
+---@return neap.http.Router router
+function http.router()
+  return require "neap.http.router".new()
+end
+
 return http

@@ -52,6 +52,7 @@ end
 ---@field trailers neap.http.Headers?  behind a body in chunks, once it is read
 ---@field remoteaddr neap.Address?  of the client
 ---@field stream neap.Stream  the connection
+---@field params table<string, string>?  what the names in a router's path stand for
 local Request = {}
 local request_meta = { __name = "neap.http.Request" }
 local inherited = body.inherit(request_meta)
