@@ -435,10 +435,12 @@ describe("the metrics of several workers", function()
   it("wait for none that has not loaded neap.metrics", function()
     local result = run_workers [[
       local worker = require "neap.worker"
-      local ended = worker.channel "spec ended"
+      local begun, ended = worker.channel "spec begun", worker.channel "spec ended"
       if worker.id ~= 1 then
+        begun:send(true)
         return ended:recv()
       end
+      begun:recv()
       local metrics = require "neap.metrics"
       local time = require "neap.time"
       local least = 1000

@@ -224,7 +224,7 @@ int http_take_piece(lua_State *L, view *v, int arg) {
   count_wait(p, v);
   int result = p->framing == BY_CHUNKS ? take_chunks(L, p, v, max)
                                        : take_bytes(L, p, v, max);
-  if (result != MORE)
+  if (result != MORE || v->box->stream == NULL) /* a finalizer has closed it */
     return result;
   if (v->end)
     return p->framing == BY_CLOSE ? take_nothing(L, p) : -ENODATA;
