@@ -111,13 +111,24 @@ static void push_text(lua_State *L, const http_head *h, const http_span *s,
 }
 
 
+/* Is it answered as most are: with a body, and the connection goes on? */
+static bool is_plain(const http_head *h) {
+  return h->keepalive && h->minor == 1 && !h->expects &&
+         !(h->method.size == 4 && memcmp(http_head_bytes(h), "HEAD", 4) == 0) &&
+         !(h->method.size == 7 &&
+           memcmp(http_head_bytes(h), "CONNECT", 7) == 0);
+}
+
+
 /* Its methods, or what is in its first line and decides of the rest. */
 static int head_index(lua_State *L) {
   if (class_method(L))
     return 1;
   const http_head *h = check_head(L);
   const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
-  if (strcmp(name, "method") == 0)
+  if (strcmp(name, "plain") == 0)
+    lua_pushboolean(L, is_plain(h));
+  else if (strcmp(name, "method") == 0)
     push_text(L, h, &h->method, h->status == 0);
   else if (strcmp(name, "target") == 0)
     push_text(L, h, &h->target, h->status == 0);
@@ -243,6 +254,15 @@ static int l_piece(lua_State *L) {
 }
 
 
+/* parser:pending(stream) : boolean; have bytes come that nobody has taken? */
+static int l_pending(lua_State *L) {
+  const box *b = luaL_checkudata(L, 2, STREAM_CLASS);
+  check_parser(L, 1);
+  lua_pushboolean(L, b->stream != NULL && inbox_size(&b->stream->in) > 0);
+  return 1;
+}
+
+
 static int parser_index(lua_State *L) {
   if (class_method(L))
     return 1;
@@ -306,7 +326,7 @@ static const luaL_Reg head_methods[] = {
     {"get", l_get}, {"all", l_all}, {NULL, NULL}};
 
 static const luaL_Reg parser_methods[] = {
-    {"head", l_head}, {"piece", l_piece}, {NULL, NULL}};
+    {"head", l_head}, {"piece", l_piece}, {"pending", l_pending}, {NULL, NULL}};
 
 static const luaL_Reg functions[] = {{"parser", l_parser},
                                      {"token", l_token},

@@ -15,7 +15,7 @@ local LINE_MAX = 64 * 1024
 --- What is read of a message behind its head. What was read too early for a format stays
 --- for the next. One task reads at a time.
 ---@class neap.http.Body
----@field private source fun(max: integer?): string?, neap.Error?
+---@field private source fun(self: neap.http.Body, max: integer?): string?, neap.Error?
 ---@field private rest string  read, and not taken yet
 ---@field private done boolean?
 ---@field private failure neap.Error?
@@ -33,7 +33,7 @@ local function fill(self)
   elseif self.done then
     return false
   end
-  local piece, err = self.source()
+  local piece, err = self:source()
   if piece then
     self.rest = self.rest .. piece
     return true
@@ -79,7 +79,7 @@ function Body:recv(max)
     elseif self.failure then
       return nil, self.failure
     end
-    local piece, err = self.source(max)
+    local piece, err = self:source(max)
     if not piece and not err then
       self.done = true
       return nil
@@ -361,6 +361,10 @@ function body.inherit(other)
   return Body
 end
 
+local function pull(self, max)
+  return self.pull(max)
+end
+
 --- Of what gives the next bytes: `source(max)`, at most so many if told; nil at the end. Of a
 --- table its strings.
 function body.new(source)
@@ -373,7 +377,7 @@ function body.new(source)
   elseif type(source) ~= "function" then
     error("bad argument #1 to 'body' (a function or a table of strings expected)", 3)
   end
-  return setmetatable({ source = source, rest = "" }, meta)
+  return setmetatable({ pull = source, source = pull, rest = "" }, meta)
 end
 
 return body

@@ -57,6 +57,9 @@ local Request = {}
 local request_meta = { __name = "neap.http.Request" }
 local inherited = body.inherit(request_meta)
 
+--- What a request has until it is read.
+local request_fields = { rest = "", count = 0 }
+
 local function split_target(self)
   local target = self.head.target
   local rest = target
@@ -112,7 +115,7 @@ end
 local of_head = { method = true, target = true, version = true, length = true }
 
 function request_meta.__index(self, name)
-  local method = Request[name] or inherited[name]
+  local method = Request[name] or inherited[name] or request_fields[name]
   if method ~= nil then
     return method
   elseif of_head[name] then
@@ -219,9 +222,9 @@ local function piece_of(self, max)
   local bytes, status, words = self.parser:piece(self.stream, max)
   if bytes then
     self.count = self.count + #bytes
-    if self.count > self.most then
+    if self.count > self.plan.most then
       self.failed = 413
-      return nil, bad("EMSGSIZE", format("the body is longer than %d bytes", self.most))
+      return nil, bad("EMSGSIZE", format("the body is longer than %d bytes", self.plan.most))
     end
     return bytes
   elseif words then
@@ -236,13 +239,12 @@ local function piece_of(self, max)
   return nil
 end
 
-local function new_request(server, stream, parser, head)
-  local request = setmetatable({
-    head = head, stream = stream, parser = parser, rest = "", count = 0, most = server.most,
-    waiting = head.expects and not parser.whole,
-  }, request_meta)
-  request.source = function(max)
-    return piece_of(request, max)
+request_fields.source = piece_of
+
+local function new_request(plan, stream, parser, head)
+  local request = setmetatable({ head = head, stream = stream, parser = parser, plan = plan }, request_meta)
+  if head.expects and not parser.whole then
+    request.waiting = true
   end
   return request
 end
@@ -620,10 +622,28 @@ function server.json(value, status, header_fields)
   return reply
 end
 
+--- The head of a text that is answered to a client which keeps its connection, up to its
+--- length: anew each second.
+local plain, second = "", nil
+
+local function plain_head()
+  local now = message.now()
+  if now ~= second then
+    second = now
+    plain = "HTTP/1.1 200 OK\r\ndate: " .. now .. "\r\ncontent-type: " .. TEXT .. "\r\ncontent-length: "
+  end
+  return plain
+end
+
 --- Send what the handler has returned.
 local function answer(response, result)
   if type(result) == "string" then
-    if not response.status then
+    local request = response.request
+    if not response.status and request.head.plain and not request.failed and not draining()
+      and not response.closes then
+      response.status, response.done = 200, true
+      return put(response, plain_head() .. #result .. "\r\n\r\n" .. result)
+    elseif not response.status then
       return response:send(200, { ["content-type"] = TEXT }, result)
     end
   elseif getmetatable(result) == Reply then
@@ -722,31 +742,41 @@ local function respond(plan, stream, parser, head)
   return not response.closes and not response.broken and not request.failed and pass_rest(request)
 end
 
---- The next request of a client that keeps its connection.
-local function await(plan, stream)
-  stream:settimeout(plan.idle)
-  local byte, err = idle(stream.peek, stream, 1)
-  stream:settimeout(plan.write)
-  return byte, err
+--- The next request of a client that keeps its connection. When the program drains, one
+--- that has begun to come is taken all the same.
+local function await(parser, stream)
+  if parser:pending(stream) then
+    return parser:head(stream)
+  end
+  local head, status, words = idle(parser.head, parser, stream)
+  if not head and not words and status and status.code == "ECANCELED" then
+    if not parser:pending(stream) then
+      return nil
+    end
+    return parser:head(stream)
+  end
+  return head, status, words
 end
 
 local function connection(plan, stream)
   local parser = core.parser("request", plan.parser)
   stream:settimeout(plan.write)
-  repeat
-    local head, status, words = parser:head(stream)
-    if words then
-      refuse(stream, status, words)
-      return
-    elseif not head then
-      if status and status.code == "ETIMEDOUT" and stream:wait("r", 0) then
-        refuse(stream, 408, "the request did not come in time")
-      elseif status and status.code ~= "ETIMEDOUT" and status.code ~= "ENODATA" then
-        error(status, 0)
-      end
+  local head, status, words = parser:head(stream)
+  while head do
+    if not respond(plan, stream, parser, head) then
       return
     end
-  until not respond(plan, stream, parser, head) or not await(plan, stream)
+    head, status, words = await(parser, stream)
+  end
+  if words then
+    refuse(stream, status, words)
+  elseif status and status.code == "ETIMEDOUT" then
+    if parser:pending(stream) then
+      refuse(stream, 408, "the request did not come in time")
+    end
+  elseif status and status.code ~= "ENODATA" then
+    error(status, 0)
+  end
 end
 
 
