@@ -302,6 +302,7 @@ describe("http.serve", function()
       } do
         made[#made + 1] = pcall(response.start, response, 200, fields)
       end
+      made[#made + 1] = pcall(response.send, response, 200, {["content-length"] = "x"})
       for _, status in ipairs {"200", 99, 100, 600, 200.5, "200 OK\r\n"} do
         made[#made + 1] = pcall(response.send, response, status)
       end
@@ -310,7 +311,7 @@ describe("http.serve", function()
     local said = talk(get "/")
     assert.equal(200, status_of(said))
     assert.equal("fine", body_of(said))
-    assert.equal(18, #made)
+    assert.equal(19, #made)
     for i, ok in ipairs(made) do
       assert.is_false(ok, i)
     end

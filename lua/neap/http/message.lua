@@ -6,7 +6,7 @@ local time = require "neap.time"
 
 local error = error
 local concat, floor, format, lower = table.concat, math.floor, string.format, string.lower
-local is_value, wall = core.value, time.wall
+local wall = time.wall
 
 local message = {}
 
@@ -85,9 +85,6 @@ end
 
 --- A head: its first line, and the text of the lines behind it.
 function message.head(first, lines)
-  if not is_value(first) then
-    error("the first line of a message: a text without control characters expected", 2)
-  end
   return first .. "\r\n" .. lines .. "\r\n"
 end
 

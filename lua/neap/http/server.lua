@@ -25,7 +25,7 @@ local check = require "neap.task.core".check
 --- go on.
 local PASSED = 256 * 1024
 
---- Bytes that are gathered of small pieces of an answer.
+--- The type of what is a string.
 local TEXT = "text/plain; charset=utf-8"
 
 local function tell(text)
@@ -260,8 +260,8 @@ end
 local Response = {}
 local response_meta = { __index = Response, __name = "neap.http.Response" }
 
---- Headers that a script may set of those which frame the message.
-local length_allowed = { ["content-length"] = true, connection = true }
+--- Headers that a script may ask for of those which frame the message: we write them.
+local framing = { ["content-length"] = true, connection = true }
 
 --- Has no body, whatever is sent.
 local function is_bare(status)
@@ -283,14 +283,12 @@ local function goes_on(self)
   return not self.closes
 end
 
-local own = { ["content-length"] = true, connection = true }
-
 --- The text of the head. `length`: of the body; nil: none; false: in chunks, or until the
 --- connection closes.
 local function head_text(self, status, list, length, level)
   local request, lines = self.request, ""
   if #list > 0 then
-    lines = message.lines(list, own)
+    lines = message.lines(list, framing)
     local wish = message.find(list, "connection")
     if wish then
       if lower(wish) ~= "close" then
@@ -309,7 +307,7 @@ local function head_text(self, status, list, length, level)
   local on = goes_on(self)
   self.status = status
   return concat({
-    "HTTP/1.1 ", status, " ", self.reason or message.reasons[status] or "", "\r\n",
+    "HTTP/1.1 ", status, " ", message.reasons[status] or "", "\r\n",
     message.find(list, "date") and "" or "date: " .. message.now() .. "\r\n",
     lines,
     length and "content-length: " .. length .. "\r\n" or "",
@@ -338,12 +336,18 @@ local function put(self, ...)
   return written(self, self.request.stream:write(...))
 end
 
-local function begin(self, status, list, level)
+--- The length that a script says, if it does.
+local function length_of(list, level)
   local said = message.find(list, "content-length")
   local length = said and tonumber(said)
-  if said and (mathtype(length) ~= "integer" or length < 0 or not find(said, "^%d+$")) then
+  if said and (mathtype(length) ~= "integer" or not find(said, "^%d+$")) then
     error("header 'content-length': a count of bytes expected", level + 1)
   end
+  return length
+end
+
+local function begin(self, status, list, level)
+  local length = length_of(list, level + 1)
   self.left = length
   local text = head_text(self, status, list, not is_bare(status) and (length or false), level)
   self.silent = self.request.head.method == "HEAD" or is_bare(status)
@@ -413,13 +417,13 @@ function Response:send(status, header_fields, content)
   if type(header_fields) == "string" and content == nil then
     header_fields, content = nil, header_fields
   end
-  local list = header_fields and message.fields(header_fields, 2, length_allowed) or {}
+  local list = header_fields and message.fields(header_fields, 2, framing) or {}
   if content ~= nil and type(content) ~= "string" then
     return pour(self, status, list, content)
   end
   content = content or ""
   local to_head = self.request.head.method == "HEAD"
-  local said = message.find(list, "content-length")
+  local said = length_of(list, 2)
   local length = not is_bare(status) and (to_head and content == "" and said or #content) or nil
   local text = head_text(self, status, list, length, 2)
   self.done = true
@@ -458,7 +462,7 @@ function Response:start(status, header_fields)
   check_self(self, response_meta, "start")
   check_fresh(self, 2)
   check_status(status, 2)
-  local list = header_fields and message.fields(header_fields, 2, length_allowed) or {}
+  local list = header_fields and message.fields(header_fields, 2, framing) or {}
   return begin(self, status, list, 2)
 end
 
