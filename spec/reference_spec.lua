@@ -214,10 +214,10 @@ describe("annotated, and there, are the functions of", function()
       return getmetatable(http.router()).__index
     end,
     ["neap.http.Request"] = function()
-      return require "neap.http.server".Request
+      return require "neap.http.request".Request
     end,
     ["neap.http.Response"] = function()
-      return require "neap.http.server".Response
+      return require "neap.http.response".Response
     end,
     ["neap.Url"] = function()
       return methods_of(assert(url.parse "x:"))

@@ -101,7 +101,7 @@ end
 ---@param body? string|function|neap.Stream|neap.http.Body
 ---@return neap.http.Reply reply
 function http.response(status, headers, body)
-  return require "neap.http.server".response(status, headers, body)
+  return require "neap.http.response".response(status, headers, body)
 end
 
 --- An answer that is a value as JSON.
@@ -117,7 +117,7 @@ end
 ---@param headers? table<string, string|integer|string[]>|neap.http.Headers
 ---@return neap.http.Reply reply
 function http.json(value, status, headers)
-  return require "neap.http.server".json(value, status, headers)
+  return require "neap.http.response".json(value, status, headers)
 end
 
 --- Header fields, of a table of names and values, where a value may be a list.

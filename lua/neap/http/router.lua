@@ -2,7 +2,7 @@
 
 local check_self = require "neap.class.core".check_self
 local core = require "neap.http.core"
-local server = require "neap.http.server"
+local new_response = require "neap.http.response".response
 
 local error, getmetatable, next, setmetatable = error, getmetatable, next, setmetatable
 local tostring, type = tostring, type
@@ -114,14 +114,14 @@ local function dispatch(self, request, response)
   local path, method, values = request.path, request.method, {}
   local node = sub(path, 1, 1) == "/" and seek(self.root, path, 2, values, 0)
   if not node then
-    return server.response(404, {}, "no such page\n")
+    return new_response(404, {}, "no such page\n")
   end
   local route = node.methods[method] or method == "HEAD" and node.methods.GET
   if not route then
     if method == "OPTIONS" then
-      return server.response(204, allowed(node.methods))
+      return new_response(204, allowed(node.methods))
     end
-    return server.response(405, allowed(node.methods), "no such method here\n")
+    return new_response(405, allowed(node.methods), "no such method here\n")
   end
   local params = {}
   for i = 1, #route.names do

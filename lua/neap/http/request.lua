@@ -1,0 +1,229 @@
+--- Requests as a handler gets them.
+
+local body = require "neap.http.body"
+local check_self = require "neap.class.core".check_self
+local error_object = require "neap.error"
+local headers = require "neap.http.headers"
+
+local ipairs, require, setmetatable, tonumber, type = ipairs, require, setmetatable, tonumber, type
+local char, find, format, gsub, match, sub =
+  string.char, string.find, string.format, string.gsub, string.match, string.sub
+
+local function bad(code, words)
+  return error_object.new { code = code, op = "read", message = words }
+end
+
+--- A request, whose body is read as a stream is: `read`, `lines`, `chunks`, `recv`,
+--- `readuntil`, `readexactly`.
+---@class neap.http.Request: neap.http.Body
+---@field method string  `"GET"`
+---@field target string  as it came: `"/a?b=c"`
+---@field path string  of the target, percent-decoded but for `%2F`: `"/a"`
+---@field query table<string, string>  of the target; of names that are repeated the first
+---@field version "1.0"|"1.1"
+---@field headers neap.http.Headers
+---@field length integer?  of the body, in bytes, where it was said
+---@field trailers neap.http.Headers?  behind a body in chunks, once it is read
+---@field remoteaddr neap.Address?  of the client
+---@field stream neap.Stream  the connection
+---@field params table<string, string>?  what the names in a router's path stand for
+local Request = {}
+local request_meta = { __name = "neap.http.Request" }
+local inherited = body.inherit(request_meta)
+
+--- What a request has until it is read.
+local request_fields = { rest = "", count = 0 }
+
+local function split_target(self)
+  local target = self.head.target
+  local rest = target
+  if sub(target, 1, 1) ~= "/" then
+    rest = match(target, "^[^:/?#]+://[^/?#]*(.*)$") or target
+    if rest == "" then
+      rest = "/"
+    end
+  end
+  local at = find(rest, "?", 1, true)
+  return at and sub(rest, 1, at - 1) or rest, at and sub(rest, at + 1) or ""
+end
+
+--- Names and values of a query, or of a form: of names that are repeated the first.
+local function first_of(text)
+  local found = {}
+  local fields, err = require "neap.url".formdecode(text)
+  if not fields then
+    return nil, err
+  end
+  for _, field in ipairs(fields) do
+    if found[field[1]] == nil then
+      found[field[1]] = field[2]
+    end
+  end
+  return found
+end
+
+--- What is made of a request when it is asked for, and kept.
+local made = {}
+
+function made.path(self)
+  local path = split_target(self)
+  return (gsub(path, "%%(%x%x)", function(digits)
+    local byte = tonumber(digits, 16)
+    return byte ~= 0x2f and byte ~= 0 and char(byte) or nil
+  end))
+end
+
+function made.query(self)
+  local _, text = split_target(self)
+  return first_of(text) or {}
+end
+
+function made.headers(self)
+  return headers.of(self.head:all())
+end
+
+function made.remoteaddr(self)
+  return self.stream.remoteaddr
+end
+
+local of_head = { method = true, target = true, version = true, length = true }
+
+function request_meta.__index(self, name)
+  local method = Request[name] or inherited[name] or request_fields[name]
+  if method ~= nil then
+    return method
+  elseif of_head[name] then
+    return self.head[name]
+  end
+  local make = made[name]
+  if make then
+    local value = make(self)
+    self[name] = value
+    return value
+  end
+end
+
+--- The first value of a header field, without a table of all.
+---
+--- ```lua
+--- local http = require "neap.http"
+--- local net = require "neap.net"
+--- local task = require "neap.task"
+---
+--- local listener = assert(net.listen "mem:web")
+--- local server = task.spawn(http.serve, listener, function(request, response)
+---   return request:header "accept" or "none"
+--- end)
+--- local client <close> = assert(net.connect "mem:web")
+--- client:write "GET / HTTP/1.1\r\nHost: here\r\nAccept: text/x\r\n\r\n"
+--- print(client:readuntil "\r\n\r\n" ~= nil, client:readexactly(6))  --> true text/x
+--- server:cancel()
+--- ```
+---@param name string
+---@return string? value
+function Request:header(name)
+  check_self(self, request_meta, "header")
+  return self.head:get(name)
+end
+
+--- The whole body, decoded as JSON.
+---
+--- ```lua
+--- local http = require "neap.http"
+--- local net = require "neap.net"
+--- local task = require "neap.task"
+---
+--- local listener = assert(net.listen "mem:web")
+--- local server = task.spawn(http.serve, listener, function(request, response)
+---   local numbers, err = request:json()
+---   return numbers and tostring(#numbers) or http.response(400, {}, err.message)
+--- end)
+--- local client <close> = assert(net.connect "mem:web")
+--- client:write "POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 7\r\n\r\n[1,2,3]"
+--- print(client:readuntil "\r\n\r\n" ~= nil, client:readexactly(1))  --> true 3
+--- server:cancel()
+--- ```
+---@async
+---@return any value  or nil and an error: EBADMSG, or of reading
+---@return neap.Error? err
+function Request:json()
+  check_self(self, request_meta, "json")
+  local text, err = self:read "a"
+  if not text then
+    return nil, err
+  end
+  return require "neap.json".decode(text)
+end
+
+--- The whole body, of a form (application/x-www-form-urlencoded): names and values; of
+--- names that are repeated the first.
+---
+--- ```lua
+--- local http = require "neap.http"
+--- local net = require "neap.net"
+--- local task = require "neap.task"
+---
+--- local listener = assert(net.listen "mem:web")
+--- local server = task.spawn(http.serve, listener, function(request, response)
+---   return assert(request:form()).name
+--- end)
+--- local client <close> = assert(net.connect "mem:web")
+--- client:write "POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 8\r\n\r\nname=Bob"
+--- print(client:readuntil "\r\n\r\n" ~= nil, client:readexactly(3))  --> true Bob
+--- server:cancel()
+--- ```
+---@async
+---@return table<string, string>? fields  or nil and an error
+---@return neap.Error? err
+function Request:form()
+  check_self(self, request_meta, "form")
+  local text, err = self:read "a"
+  if not text then
+    return nil, err
+  end
+  return first_of(text)
+end
+
+--- The next piece of the body: says 100 Continue first, if that is waited for, and counts.
+local function piece_of(self, max)
+  if self.waiting then
+    self.waiting = false
+    local ok, err = self.stream:write "HTTP/1.1 100 Continue\r\n\r\n"
+    if not ok then
+      return nil, err
+    end
+  end
+  local bytes, status, words = self.parser:piece(self.stream, max)
+  if bytes then
+    self.count = self.count + #bytes
+    if self.count > self.plan.most then
+      self.failed = 413
+      return nil, bad("EMSGSIZE", format("the body is longer than %d bytes", self.plan.most))
+    end
+    return bytes
+  elseif words then
+    self.failed = status
+    return nil, bad("EBADMSG", words)
+  elseif type(status) == "userdata" then
+    self.trailers = headers.of(status:all())
+  elseif status then
+    self.failed = status.code == "ETIMEDOUT" and 408 or 400
+    return nil, status
+  end
+  return nil
+end
+
+request_fields.source = piece_of
+
+local request = { Request = Request }
+
+--- Of what a parser gave, on that stream.
+function request.new(plan, stream, parser, head)
+  local self = setmetatable({ head = head, stream = stream, parser = parser, plan = plan }, request_meta)
+  if head.expects and not parser.whole then
+    self.waiting = true
+  end
+  return self
+end
+
+return request

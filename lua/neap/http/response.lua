@@ -1,0 +1,442 @@
+--- Answers: written by a handler, or made of what it returns.
+
+local check_self = require "neap.class.core".check_self
+local headers = require "neap.http.headers"
+local message = require "neap.http.message"
+local task = require "neap.task"
+
+local error, getmetatable, pcall, require = error, getmetatable, pcall, require
+local select, setmetatable, tonumber, tostring, type = select, setmetatable, tonumber, tostring, type
+local find, format, lower = string.find, string.format, string.lower
+local concat = table.concat
+local mathtype = math.type
+local draining = task.draining
+
+--- The type of what is a string.
+local TEXT = "text/plain; charset=utf-8"
+
+--- The answer to a request: sent whole by `send`, or begun by `start`, written piece by
+--- piece, and finished.
+---@class neap.http.Response
+---@field status integer?  of the answer, once it was begun
+---@field private request neap.http.Request
+local Response = {}
+local response_meta = { __index = Response, __name = "neap.http.Response" }
+
+--- Headers that a script may ask for of those which frame the message: we write them.
+local framing = { ["content-length"] = true, connection = true }
+
+--- Has no body, whatever is sent.
+local function is_bare(status)
+  return status < 200 or status == 204 or status == 304
+end
+
+local function check_status(status, level)
+  if mathtype(status) ~= "integer" or status < 200 or status > 599 then
+    error("a status from 200 to 599 expected, got " .. tostring(status), level + 1)
+  end
+end
+
+--- Does the connection go on behind this answer?
+local function goes_on(self)
+  local request = self.request
+  if self.closes or not request.head.keepalive or request.waiting or request.failed or draining() then
+    self.closes = true
+  end
+  return not self.closes
+end
+
+--- The text of the head. `length`: of the body; nil: none; false: in chunks, or until the
+--- connection closes.
+local function head_text(self, status, list, length, level)
+  local request, lines = self.request, ""
+  if #list > 0 then
+    lines = message.lines(list, framing)
+    local wish = message.find(list, "connection")
+    if wish then
+      if lower(wish) ~= "close" then
+        error("header 'connection': only 'close' can be asked for", level + 1)
+      end
+      self.closes = true
+    end
+  end
+  if length == false then
+    if request.head.version == "1.0" then
+      self.closes = true
+    else
+      self.chunked = true
+    end
+  end
+  local on = goes_on(self)
+  self.status = status
+  return concat({
+    "HTTP/1.1 ", status, " ", message.reasons[status] or "", "\r\n",
+    message.find(list, "date") and "" or "date: " .. message.now() .. "\r\n",
+    lines,
+    length and "content-length: " .. length .. "\r\n" or "",
+    self.chunked and "transfer-encoding: chunked\r\n" or "",
+    on and (request.head.version == "1.0" and "connection: keep-alive\r\n" or "") or "connection: close\r\n",
+    "\r\n",
+  })
+end
+
+local function check_fresh(self, level)
+  if self.status then
+    error("this request is answered already", level + 1)
+  end
+end
+
+--- What is written did not go out: the connection is of no use any more.
+local function written(self, ok, err)
+  if not ok then
+    self.closes, self.broken = true, err
+    return nil, err
+  end
+  return self
+end
+
+local function put(self, ...)
+  return written(self, self.request.stream:write(...))
+end
+
+--- The length that a script says, if it does.
+local function length_of(list, level)
+  local said = message.find(list, "content-length")
+  local length = said and tonumber(said)
+  if said and (mathtype(length) ~= "integer" or not find(said, "^%d+$")) then
+    error("header 'content-length': a count of bytes expected", level + 1)
+  end
+  return length
+end
+
+local function begin(self, status, list, level)
+  local length = length_of(list, level + 1)
+  self.left = length
+  local text = head_text(self, status, list, not is_bare(status) and (length or false), level)
+  self.silent = self.request.head.method == "HEAD" or is_bare(status)
+  return put(self, text)
+end
+
+--- The body comes from elsewhere, piece by piece.
+local function pour(self, status, list, content)
+  local recv
+  if type(content) == "function" then
+    recv = content
+  else
+    local ok, method = pcall(function()
+      return content.recv
+    end)
+    if not ok or type(method) ~= "function" then
+      error("a body: a string, a function, or what has 'recv' expected, got " .. type(content), 3)
+    end
+    recv = function()
+      return method(content)
+    end
+  end
+  local ok, err = begin(self, status, list, 3)
+  while ok and not self.silent do
+    local piece, why = recv()
+    if piece == nil and why then
+      self.closes, self.done = true, true
+      error(why, 0)
+    elseif piece == nil then
+      break
+    end
+    ok, err = self:write(piece)
+  end
+  if not ok then
+    return nil, err
+  end
+  return self:finish()
+end
+
+--- Answer with a status, headers, and a body: a string; or what gives it piece by piece: a
+--- function, or what has `recv`, as a stream or another body.
+---
+--- ```lua
+--- local http = require "neap.http"
+--- local net = require "neap.net"
+--- local task = require "neap.task"
+---
+--- local listener = assert(net.listen "tcp://127.0.0.1:0")
+--- local server = task.spawn(http.serve, listener, function(request, response)
+---   response:send(404, {["x-id"] = "7"}, "no " .. request.path .. "\n")
+--- end)
+--- local client <close> = assert(net.connect(listener.endpoint))
+--- client:write "GET /x HTTP/1.1\r\nHost: here\r\n\r\n"
+--- print(client:read "l")  --> HTTP/1.1 404 Not Found
+--- server:cancel()
+--- ```
+---@async
+---@param status integer  from 200 to 599
+---@param header_fields? table<string, string|integer|string[]>|neap.http.Headers
+---@param content? string|function|neap.Stream|neap.http.Body
+---@return neap.http.Response? response  itself; nil and an error when the client is gone
+---@return neap.Error? err
+function Response:send(status, header_fields, content)
+  check_self(self, response_meta, "send")
+  check_fresh(self, 2)
+  check_status(status, 2)
+  if type(header_fields) == "string" and content == nil then
+    header_fields, content = nil, header_fields
+  end
+  local list = header_fields and message.fields(header_fields, 2, framing) or {}
+  if content ~= nil and type(content) ~= "string" then
+    return pour(self, status, list, content)
+  end
+  content = content or ""
+  local to_head = self.request.head.method == "HEAD"
+  local said = length_of(list, 2)
+  local length = not is_bare(status) and (to_head and content == "" and said or #content) or nil
+  local text = head_text(self, status, list, length, 2)
+  self.done = true
+  if to_head or is_bare(status) or content == "" then
+    return put(self, text)
+  elseif #content < 16384 then
+    return put(self, text .. content)
+  end
+  return put(self, text, content)
+end
+
+--- Begin an answer whose body is written piece by piece, by `write`, and ended by `finish`,
+--- or by the handler's end. With a `content-length` so many bytes must be written.
+---
+--- ```lua
+--- local http = require "neap.http"
+--- local net = require "neap.net"
+--- local task = require "neap.task"
+---
+--- local listener = assert(net.listen "mem:web")
+--- local server = task.spawn(http.serve, listener, function(request, response)
+---   response:start(200, {["content-length"] = 4})
+---   response:write("ab", 1, 2)
+--- end)
+--- local client <close> = assert(net.connect "mem:web")
+--- client:write "GET / HTTP/1.1\r\nHost: here\r\n\r\n"
+--- print(client:readuntil "\r\n\r\n" ~= nil, client:readexactly(4))  --> true ab12
+--- server:cancel()
+--- ```
+---@async
+---@param status integer
+---@param header_fields? table<string, string|integer|string[]>|neap.http.Headers
+---@return neap.http.Response? response  itself
+---@return neap.Error? err
+function Response:start(status, header_fields)
+  check_self(self, response_meta, "start")
+  check_fresh(self, 2)
+  check_status(status, 2)
+  local list = header_fields and message.fields(header_fields, 2, framing) or {}
+  return begin(self, status, list, 2)
+end
+
+--- Write a piece of the body; waits when the client is slow. Without a `start` before it
+--- the answer is 200, a text.
+---
+--- ```lua
+--- local http = require "neap.http"
+--- local net = require "neap.net"
+--- local task = require "neap.task"
+---
+--- local listener = assert(net.listen "mem:web")
+--- local server = task.spawn(http.serve, listener, function(request, response)
+---   for i = 1, 3 do
+---     response:write(i, "\n")
+---   end
+--- end)
+--- local client <close> = assert(net.connect "mem:web")
+--- client:write "GET / HTTP/1.0\r\n\r\n"
+--- print(client:read "a":match "\r\n\r\n(.*)")  --> 1
+--- --> 2
+--- --> 3
+--- server:cancel()
+--- ```
+---@async
+---@param ... string|integer|number
+---@return neap.http.Response? response  itself; nil and an error when the client is gone
+---@return neap.Error? err
+function Response:write(...)
+  check_self(self, response_meta, "write")
+  if not self.status then
+    local ok, err = begin(self, 200, { "content-type", TEXT }, 2)
+    if not ok then
+      return nil, err
+    end
+  elseif self.done then
+    error("this answer is finished already", 2)
+  end
+  local piece = select("#", ...) == 1 and type((...)) == "string" and (...) or concat { ... }
+  if piece == "" or self.silent then
+    return self
+  end
+  if self.left then
+    if #piece > self.left then
+      self.closes, self.done = true, true
+      error("more is written than 'content-length' says", 2)
+    end
+    self.left = self.left - #piece
+  end
+  if self.chunked then
+    return put(self, format("%x\r\n", #piece), piece, "\r\n")
+  end
+  return put(self, piece)
+end
+
+--- The end of an answer that was begun by `start`.
+---
+--- ```lua
+--- local http = require "neap.http"
+--- local net = require "neap.net"
+--- local task = require "neap.task"
+---
+--- local listener = assert(net.listen "mem:web")
+--- local server = task.spawn(http.serve, listener, function(request, response)
+---   response:start(200)
+---   response:write "abc"
+---   response:finish {["x-sum"] = "6"}
+--- end)
+--- local client <close> = assert(net.connect "mem:web")
+--- client:write "GET / HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n"
+--- print(client:read "a":match "0\r\n(.*)\r\n\r\n")  --> x-sum: 6
+--- server:cancel()
+--- ```
+---@async
+---@param trailers? table<string, string|integer>|neap.http.Headers  fields behind a body in chunks
+---@return neap.http.Response? response  itself
+---@return neap.Error? err
+function Response:finish(trailers)
+  check_self(self, response_meta, "finish")
+  if self.done then
+    return self
+  elseif not self.status then
+    error("nothing was begun that could be finished", 2)
+  end
+  local lines = trailers and message.lines(message.fields(trailers, 2)) or ""
+  self.done = true
+  if self.left and self.left > 0 and not self.silent then
+    self.closes = true
+    error("less was written than 'content-length' says", 2)
+  end
+  if self.chunked and not self.silent then
+    return put(self, "0\r\n", lines, "\r\n")
+  end
+  return self
+end
+
+--- Take the connection: the answer is 101 with these headers (or, to a CONNECT, 200), and what
+--- follows is the handler's, which reads and writes the stream; it is closed when the
+--- handler returns.
+---
+--- ```lua
+--- local http = require "neap.http"
+--- local net = require "neap.net"
+--- local task = require "neap.task"
+---
+--- local listener = assert(net.listen "mem:web")
+--- local server = task.spawn(http.serve, listener, function(request, response)
+---   local stream = assert(response:upgrade {upgrade = "echo"})
+---   stream:write(stream:read "L")
+--- end)
+--- local client <close> = assert(net.connect "mem:web")
+--- client:write "GET / HTTP/1.1\r\nHost: here\r\nUpgrade: echo\r\nConnection: upgrade\r\n\r\nhi\n"
+--- print(client:readuntil "\r\n\r\n" ~= nil, client:read "l")  --> true hi
+--- server:cancel()
+--- ```
+---@async
+---@param header_fields? table<string, string>|neap.http.Headers
+---@return neap.Stream? stream
+---@return neap.Error? err
+function Response:upgrade(header_fields)
+  check_self(self, response_meta, "upgrade")
+  check_fresh(self, 2)
+  local request = self.request
+  local connect = request.head.method == "CONNECT"
+  if not request.parser.whole then
+    error("the body of the request is to be read first", 2)
+  end
+  local list = header_fields and message.fields(header_fields, 2, { upgrade = true }) or {}
+  self.status, self.done, self.closes, self.taken = connect and 200 or 101, true, true, true
+  local ok, err = put(self, message.head(connect and "HTTP/1.1 200 Connection established"
+    or "HTTP/1.1 101 Switching Protocols",
+    (connect and "" or "connection: upgrade\r\n") .. message.lines(list)))
+  if not ok then
+    return nil, err
+  end
+  return request.stream
+end
+-- What handlers return
+
+local Reply = { __name = "neap.http.Reply" }
+Reply.__index = Reply
+
+local response = { Response = Response }
+
+--- The answer to that request, of which nothing is written yet.
+function response.new(request)
+  return setmetatable({ request = request }, response_meta)
+end
+
+function response.response(status, header_fields, content)
+  check_status(status, 2)
+  if type(header_fields) == "string" and content == nil then
+    header_fields, content = nil, header_fields
+  end
+  return setmetatable({ status = status, headers = headers.new(header_fields or {}), body = content }, Reply)
+end
+
+function response.json(value, status, header_fields)
+  local text = require "neap.json".encode(value)
+  local reply = response.response(status or 200, header_fields, text .. "\n")
+  if not reply.headers["content-type"] then
+    reply.headers:set("content-type", "application/json")
+  end
+  return reply
+end
+
+--- The head of a text that is answered to a client which keeps its connection, up to its
+--- length: anew each second.
+local plain, second = "", nil
+
+local function plain_head()
+  local now = message.now()
+  if now ~= second then
+    second = now
+    plain = "HTTP/1.1 200 OK\r\ndate: " .. now .. "\r\ncontent-type: " .. TEXT .. "\r\ncontent-length: "
+  end
+  return plain
+end
+
+--- Send what the handler has returned.
+function response.answer(self, result)
+  if type(result) == "string" then
+    local request = self.request
+    if not self.status and request.head.plain and not request.failed and not draining()
+      and not self.closes then
+      self.status, self.done = 200, true
+      return put(self, plain_head() .. #result .. "\r\n\r\n" .. result)
+    elseif not self.status then
+      return self:send(200, { ["content-type"] = TEXT }, result)
+    end
+  elseif getmetatable(result) == Reply then
+    if not self.status then
+      return self:send(result.status, result.headers, result.body)
+    end
+  elseif result == nil then
+    if self.status then
+      return self:finish()
+    end
+    error("the handler has not answered", 0)
+  else
+    error("a handler returns a string, http.response, http.json or nothing, not a " .. type(result), 0)
+  end
+  error("the handler has answered, and returned an answer", 0)
+end
+
+--- Refuse what is no request, and say goodbye.
+function response.refuse(stream, status, words)
+  local text = format("%d %s: %s\n", status, message.reasons[status], words)
+  stream:write(format(
+    "HTTP/1.1 %d %s\r\ndate: %s\r\ncontent-type: %s\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%s",
+    status, message.reasons[status], message.now(), TEXT, #text, text))
+end
+
+return response
