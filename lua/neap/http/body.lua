@@ -3,7 +3,7 @@
 local check_self = require "neap.class.core".check_self
 local error_object = require "neap.error"
 
-local error, getmetatable, select, setmetatable = error, getmetatable, select, setmetatable
+local error, getmetatable, pcall, select, setmetatable = error, getmetatable, pcall, select, setmetatable
 local tonumber, type = tonumber, type
 local concat, pack, unpack = table.concat, table.pack, table.unpack
 local find, format, sub, match = string.find, string.format, string.sub, string.match
@@ -363,6 +363,20 @@ end
 
 local function pull(self, max)
   return self.pull(max)
+end
+
+--- What gives the next piece of a content at each call: of a function, or of what has `recv`.
+--- Nil: it is neither.
+function body.puller(content)
+  if type(content) == "function" then
+    return content
+  end
+  local ok, method = pcall(function()
+    return content.recv
+  end)
+  return ok and type(method) == "function" and function()
+    return method(content)
+  end or nil
 end
 
 --- Of what gives the next bytes: `source(max)`, at most so many if told; nil at the end. Of a
