@@ -4,14 +4,15 @@ local core = require "neap.http.core"
 local error_object = require "neap.error"
 local message = require "neap.http.message"
 local net = require "neap.net"
+local options = require "neap.http.options"
 local new_request = require "neap.http.request".new
 local responses = require "neap.http.response"
 local task = require "neap.task"
 
-local error, getmetatable, next, rawget, require = error, getmetatable, next, rawget, require
+local error, getmetatable, next, require = error, getmetatable, next, require
 local tostring, type, xpcall = tostring, type, xpcall
 local format = string.format
-local mathtype, huge, traceback = math.type, math.huge, debug.traceback
+local traceback = debug.traceback
 local stderr = io.stderr
 local idle = task.idle
 local check = require "neap.task.core".check
@@ -140,50 +141,18 @@ end
 
 -- Serving
 
-local function is_seconds(value)
-  return type(value) == "number" and value > 0
-end
-
-local function is_count(value)
-  return mathtype(value) == "integer" and value >= 1 or value == huge
-end
-
-local function is_function(value)
-  return type(value) == "function"
-end
-
-local groups = {
-  timeout = {
-    first = is_seconds, header = is_seconds, body = is_seconds, idle = is_seconds, write = is_seconds,
-  },
-  limits = { line = is_count, headers = is_count, fields = is_count, body = is_count },
+local timeouts = {
+  first = options.seconds, header = options.seconds, body = options.seconds, idle = options.seconds,
+  write = options.seconds,
 }
 
-local own_options = { onerror = is_function, log = is_function }
-local expected = { [is_seconds] = "seconds above 0", [is_count] = "a count of 1 or more",
-  [is_function] = "a function" }
+local limits = {
+  line = options.count, headers = options.count, fields = options.count, body = options.count,
+}
 
-local function check_one(name, value, is, level)
-  if not is(value) then
-    error(format("http.serve: option '%s': %s expected", name, expected[is]), level + 1)
-  end
-end
-
-local function check_group(name, given, level)
-  if type(given) ~= "table" then
-    error(format("http.serve: option '%s': a table expected", name), level + 1)
-  end
-  local found = {}
-  for key, value in next, given do
-    local is = groups[name][key]
-    if not is then
-      error(format("http.serve: unknown option '%s.%s'", name, tostring(key)), level + 1)
-    end
-    check_one(name .. "." .. key, value, is, level + 1)
-    found[key] = value
-  end
-  return found
-end
+local own = {
+  onerror = options.callable, log = options.callable, timeout = timeouts, limits = limits,
+}
 
 --- The options of ours, and the others, which are the listener's and `Listener:serve`'s.
 local function plan_of(handler, opts, level)
@@ -196,21 +165,17 @@ local function plan_of(handler, opts, level)
   if type(opts) ~= "table" then
     error("http.serve: a table of options expected, got " .. type(opts), level + 1)
   end
-  local plan, rest = { handler = handler }, {}
+  local ours, rest = {}, {}
   for name, value in next, opts do
-    if own_options[name] then
-      check_one(name, value, own_options[name], level + 1)
-      plan[name] = value
-    elseif not groups[name] then
-      rest[name] = value
-    end
+    (own[name] and ours or rest)[name] = value
   end
-  local timeout = check_group("timeout", rawget(opts, "timeout") or {}, level + 1)
-  local limits = check_group("limits", rawget(opts, "limits") or {}, level + 1)
-  plan.most = limits.body or 16 * 1024 * 1024
+  local plan = options.check("http.serve", ours, own, level + 1)
+  local timeout, bounds = plan.timeout or {}, plan.limits or {}
+  plan.handler = handler
+  plan.most = bounds.body or 16 * 1024 * 1024
   plan.idle, plan.write = timeout.idle or 60, timeout.write or 60
   plan.parser = {
-    line = limits.line, head = limits.headers, fields = limits.fields,
+    line = bounds.line, head = bounds.headers, fields = bounds.fields,
     first = timeout.first or 30, idle = plan.idle, header = timeout.header or 30,
     body = timeout.body or 30,
   }

@@ -1,0 +1,227 @@
+--- The connections of a client: made, to servers and through proxies, and kept for the next
+--- request to the same origin.
+
+local core = require "neap.http.core"
+local error_object = require "neap.error"
+local net = require "neap.net"
+local task = require "neap.task"
+local time = require "neap.time"
+
+local next, require, setmetatable, tostring = next, require, setmetatable, tostring
+local find, format, gsub = string.find, string.format, string.gsub
+local huge = math.huge
+local concat, remove = table.concat, table.remove
+local background, sleep, now = task.background, task.sleep, time.now
+
+local connections = {}
+
+local ports = { http = 80, https = 443 }
+
+--- A host as an authority has it.
+local function bracketed(host)
+  return find(host, ":", 1, true) and "[" .. host .. "]" or host
+end
+
+--- Host and port, as CONNECT and endpoints name them.
+local function host_port(url)
+  return bracketed(url.host) .. ":" .. (url.port or ports[url.scheme])
+end
+
+--- What the field Host says: the port where it is another than the scheme's, and no zone.
+function connections.host(url)
+  local port = url.port ~= ports[url.scheme] and url.port
+  return bracketed((gsub(url.host, "%%.*", ""))) .. (port and ":" .. port or "")
+end
+
+--- By what connections are the same: who is at their other end.
+local function key_of(target)
+  local url, proxy = target.url, target.proxy
+  if proxy and url.scheme == "http" then
+    return tostring(proxy)
+  end
+  return concat({ target.endpoint or "", proxy and tostring(proxy) or "", url.scheme, host_port(url) }, " ")
+end
+
+
+-- Making them
+
+--- Our bytes to a proxy, so that it connects us; nil and an error when it does not.
+local function ask_proxy(stream, target)
+  local proxy, where = target.proxy, host_port(target.url)
+  local parser = core.parser("response", { header = target.header, first = target.header })
+  local user = proxy.userinfo and connections.basic(proxy:credentials())
+  local ok, err = stream:write("CONNECT ", where, " HTTP/1.1\r\nhost: ", where, "\r\n",
+    user and "proxy-authorization: " .. user .. "\r\n" or "", "\r\n")
+  local head, status, words
+  if ok then
+    repeat
+      head, status, words = parser:head(stream, true)
+    until not head or head.status >= 200
+  end
+  if head and head.status < 300 then
+    return true
+  elseif ok and not words and error_object.is(status) then
+    err = status
+  end
+  return nil, error_object.new {
+    code = err and err.code or "ECONNREFUSED", op = "request", status = head and head.status,
+    message = head and format("the proxy does not connect: %d %s", head.status, head.reason or "")
+      or "the proxy does not connect: " .. (words or err and err.message or "it closed the connection"),
+  }
+end
+
+--- Credentials as the scheme Basic has them (RFC 7617).
+function connections.basic(user, password)
+  return "Basic " .. require "neap.crypto".tobase64((user or "") .. ":" .. (password or ""))
+end
+
+local function tls_of(client, url)
+  return { context = client.context(), server_name = (gsub(url.host, "%%.*", "")) }
+end
+
+--- A stream to the server, encrypted if its scheme is.
+local function open(client, target, seconds)
+  local url, proxy = target.url, target.proxy
+  local secure = url.scheme == "https"
+  local opts = { timeout = seconds }
+  if target.endpoint then
+    opts.tls = secure and tls_of(client, url) or nil
+    return net.connect(target.endpoint, opts)
+  elseif not proxy then
+    opts.tls = secure and tls_of(client, url) or nil
+    return net.connect("tcp://" .. host_port(url), opts)
+  end
+  opts.tls = proxy.scheme == "https" and tls_of(client, proxy) or nil
+  local stream, err = net.connect("tcp://" .. host_port(proxy), opts)
+  if not stream or not secure then
+    return stream, err
+  end
+  local _ <close> = setmetatable({}, { __close = function()
+    if stream then
+      stream:reset()
+    end
+  end })
+  stream:settimeout(target.header)
+  local ok, why = ask_proxy(stream, target)
+  if ok then
+    ok, why = stream:starttls(tls_of(client, url))
+  end
+  if not ok then
+    return nil, why
+  end
+  local good = stream
+  stream = nil
+  return good
+end
+
+--- A new connection to the target: `url`, `proxy`, `endpoint`.
+function connections.connect(client, target)
+  local stream, err = open(client, target, target.connect)
+  if not stream then
+    return nil, err
+  end
+  return { stream = stream, key = key_of(target) }
+end
+
+
+-- Keeping them
+
+--- The connections that wait for a request: by origin a list, the oldest first.
+---@class neap.http.Pool
+local Pool = {}
+Pool.__index = Pool
+
+local function close(connection)
+  connection.stream:close()
+end
+
+function connections.pool(idle, each, most)
+  return setmetatable({ idle = {}, count = 0, seconds = idle, each = each, most = most }, Pool)
+end
+
+local function forget(self, key, list, i)
+  local connection = remove(list, i)
+  self.count = self.count - 1
+  if #list == 0 then
+    self.idle[key] = nil
+  end
+  return connection
+end
+
+--- The oldest of all.
+local function oldest(self)
+  local found, since = nil, huge
+  for key, list in next, self.idle do
+    if list[1].since < since then
+      found, since = key, list[1].since
+    end
+  end
+  return found, since
+end
+
+--- Close what nobody asked for in time; it runs while there is anything.
+local function sweep(self)
+  while self.count > 0 do
+    local key, since = oldest(self)
+    local left = since + self.seconds - now()
+    if left <= 0 then
+      close(forget(self, key, self.idle[key], 1))
+    else
+      sleep(left)
+    end
+  end
+  self.sweeping = nil
+end
+
+--- One that nobody has closed, or nil: the newest first.
+function Pool:take(target)
+  local key = key_of(target)
+  while true do
+    local list = self.idle[key]
+    if not list then
+      return nil
+    end
+    local connection = forget(self, key, list, #list)
+    local ready, err = connection.stream:wait("r", 0)
+    if not ready and err.code == "ETIMEDOUT" and now() - connection.since < self.seconds then
+      connection.reused = true
+      return connection
+    end
+    close(connection)
+  end
+end
+
+--- Keep it for the next request.
+function Pool:keep(connection)
+  if self.closed or self.seconds <= 0 then
+    return close(connection)
+  end
+  local key = connection.key
+  local list = self.idle[key] or {}
+  self.idle[key] = list
+  connection.since = now()
+  list[#list + 1] = connection
+  self.count = self.count + 1
+  if #list > self.each then
+    close(forget(self, key, list, 1))
+  elseif self.count > self.most then
+    key = oldest(self)
+    close(forget(self, key, self.idle[key], 1))
+  end
+  if not self.sweeping then
+    self.sweeping = background(sweep, self)
+  end
+end
+
+--- Close all that wait, and keep none from now on.
+function Pool:close()
+  self.closed = true
+  for _, list in next, self.idle do
+    for i = 1, #list do
+      close(list[i])
+    end
+  end
+  self.idle, self.count = {}, 0
+end
+
+return connections

@@ -1,0 +1,79 @@
+--- Options as servers and clients take them: each is checked before anything begins.
+
+local error, next, rawget, tostring, type = error, next, rawget, tostring, type
+local concat, format, huge, mathtype, sort = table.concat, string.format, math.huge, math.type, table.sort
+
+local options = {}
+
+--- What an option may be: the first says whether it is, the second what is expected.
+options.seconds = { function(value)
+  return type(value) == "number" and value > 0
+end, "seconds above 0" }
+
+options.count = { function(value)
+  return mathtype(value) == "integer" and value >= 1 or value == huge
+end, "a count of 1 or more" }
+
+options.callable = { function(value)
+  return type(value) == "function"
+end, "a function" }
+
+options.table = { function(value)
+  return type(value) == "table"
+end, "a table" }
+
+options.text = { function(value)
+  return type(value) == "string"
+end, "a string" }
+
+options.flag = { function(value)
+  return type(value) == "boolean"
+end, "a boolean" }
+
+--- Whatever it is: it is checked where it is used.
+options.any = { function()
+  return true
+end, "a value" }
+
+local function names_of(known)
+  local names = {}
+  for name in next, known do
+    names[#names + 1] = name
+  end
+  sort(names)
+  return concat(names, ", ")
+end
+
+local check
+
+local function check_one(who, name, value, kind, level)
+  if type(kind[1]) ~= "function" then
+    return check(who, value, kind, level + 1, name)
+  elseif not kind[1](value) then
+    error(format("%s: option '%s': %s expected", who, name, kind[2]), level + 1)
+  end
+  return value
+end
+
+--- The options of a table that has these names at most, each checked: a new table. A kind that
+--- is itself a table of names is a group of options. `within`: the name of such a group.
+function check(who, given, known, level, within)
+  if type(given) ~= "table" then
+    error(within and format("%s: option '%s': a table expected", who, within)
+      or format("%s: a table of options expected, got %s", who, type(given)), level + 1)
+  end
+  local found = {}
+  for key in next, given do
+    local name = (within and within .. "." or "") .. tostring(key)
+    local kind = rawget(known, key)
+    if not kind then
+      error(format("%s: unknown option '%s' (there are %s)", who, name, names_of(known)), level + 1)
+    end
+    found[key] = check_one(who, name, rawget(given, key), kind, level + 1)
+  end
+  return found
+end
+
+options.check = check
+
+return options
