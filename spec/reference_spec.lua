@@ -219,6 +219,12 @@ describe("annotated, and there, are the functions of", function()
     ["neap.http.Response"] = function()
       return require "neap.http.response".Response
     end,
+    ["neap.http.Client"] = function()
+      return require "neap.http.client".Client
+    end,
+    ["neap.http.ClientResponse"] = function()
+      return require "neap.http.exchange".ClientResponse
+    end,
     ["neap.Url"] = function()
       return methods_of(assert(url.parse "x:"))
     end,

@@ -44,7 +44,7 @@ end
 
 local call = assert(load("local f, self = ...\nlocal result = f(self, 1, 1)\nreturn result", "=caller"))
 
---- A request that a server has got, and its answer.
+--- A request that a server has got, its answer, and what a client got.
 local function message()
   local listener <close> = assert(net.listen "mem:self_http")
   local request, response
@@ -52,12 +52,11 @@ local function message()
     request, response = ...
     return ""
   end)
-  local client <close> = assert(net.connect "mem:self_http")
-  client:write "GET / HTTP/1.0\r\n\r\n"
-  client:read "a"
+  local client <close> = http.client {endpoint = "mem:self_http"}
+  local answered = assert(client:get "http://self/")
   server:cancel()
   server:join()
-  return request, response
+  return request, response, answered
 end
 
 describe("a method in Lua", function()
@@ -79,8 +78,9 @@ describe("a method in Lua", function()
       Counter = metrics.counter("self_total", "x", {"a"}), Gauge = metrics.gauge("self_gauge", "x"),
       Histogram = metrics.histogram("self_seconds", "x"), Root = fs.root "/",
       Headers = http.headers(), Body = http.body {}, Router = http.router(),
+      Client = http.client(),
     }
-    objects.Request, objects.Response = message()
+    objects.Request, objects.Response, objects.ClientResponse = message()
     objects.Writer:flush()
     file:seek "set"
     objects.Reader = assert(pcap.reader(file))

@@ -1,4 +1,4 @@
---- HTTP/1.1 (RFC 9110, RFC 9112): servers whose handlers are tasks.
+--- HTTP/1.1 (RFC 9110, RFC 9112): clients, and servers whose handlers are tasks.
 ---
 --- ```lua
 --- local http = require "neap.http"
@@ -118,6 +118,151 @@ end
 ---@return neap.http.Reply reply
 function http.json(value, status, headers)
   return require "neap.http.response".json(value, status, headers)
+end
+
+---@class neap.http.ClientTimeouts
+---@field connect number?  seconds until a connection is there, with its TLS; default 30
+---@field header number?  until the answer begins, and from then on until its head has come; default 60
+---@field idle number?  of waiting for more of the body, or for the server to take more of ours; default 60
+---@field whole number?  of all of it, redirects and the body included; default: as long as it takes
+
+---@class neap.http.ClientLimits
+---@field line integer?  bytes of the status line, or of a field; default 8 KiB
+---@field headers integer?  bytes of the whole head; default 64 KiB
+---@field fields integer?  how many; default 100
+---@field body integer?  bytes that `read "a"` and `json` take; default 64 MiB
+
+---@class neap.http.CommonOptions
+---@field headers table<string, string|integer|string[]>|neap.http.Headers|nil
+---@field auth ({ [1]: string, [2]: string }|string)?  user and password (RFC 7617), or the text of
+--- the field Authorization: `"Bearer abc"`. Those of the URL count where nothing else is said
+---@field timeout neap.http.ClientTimeouts|number|nil  a number is that of the whole
+---@field limits neap.http.ClientLimits?
+---@field redirects integer|false|nil  how many are followed, default 10. With 0 and false the
+--- answer is returned as it is
+---@field decode boolean?  false: bodies are not asked for compressed, nor decoded
+---@field endpoint string?  where to connect, whatever the URL says: `"unix:/run/x.sock"`
+
+---@class neap.http.RequestOptions: neap.http.CommonOptions
+---@field url string|neap.Url|nil  with `http` or `https`; relative to the client's `base`;
+--- `http://unix:/run/x.sock:/path` goes to that socket
+---@field method string?  default `"GET"`, and `"POST"` where there is a body
+---@field query table|string|nil  added to that of the URL, as `url.formencode` writes it
+---@field body string|function|neap.Stream|neap.http.Body|neap.File|nil  a function gives the
+--- next piece at each call; without a header `content-length` it is sent in chunks
+---@field json any  the body, as JSON
+---@field form table?  the body, as `url.formencode` writes it
+---@field multipart table?  the body, a form with files: a table of names and values, where a
+--- file is `{filename = "a.png", type = "image/png", body = ...}`; or a list of such tables,
+--- with their `name`
+---@field expect boolean?  ask the server before the body is sent (`100 Continue`)
+---@field upgrade string?  a protocol to change to; the answer 101 has the `stream` then
+
+---@class neap.http.ClientOptions: neap.http.CommonOptions
+---@field base string?  what relative URLs are relative to
+---@field proxy string|false|nil  a URL; default: as the environment says, by `http_proxy`,
+--- `https_proxy`, `all_proxy` and `no_proxy`
+---@field tls neap.tls.Context|neap.tls.ContextOptions|nil
+---@field cookies neap.http.CookieJar|true|nil  keep cookies, and send them
+---@field pool { idle: number?, origin: integer?, all: integer? }?  connections that wait for the
+--- next request: for how many seconds, default 60; how many of one origin, default 8; in all, default 64
+
+--- Ask, and return the answer, whose body is read as a stream is. Nil and an error where there
+--- is none; an answer is one whatever its status is. Redirects are followed, at most 10: not
+--- from https to http, and what is secret goes to no other origin. Connections are kept for
+--- the next request.
+---
+--- ```lua
+--- local http = require "neap.http"
+--- local net = require "neap.net"
+--- local task = require "neap.task"
+---
+--- local listener = assert(net.listen "tcp://127.0.0.1:0")
+--- local server = task.spawn(http.serve, listener, function(request)
+---   return "hello " .. request.path .. "\n"
+--- end)
+---
+--- local response = assert(http.get("http://" .. tostring(listener.address) .. "/there"))
+--- print(response.status, response.headers["content-type"])  --> 200 text/plain; charset=utf-8
+--- print(response:read "a")  --> hello /there
+--- server:cancel()
+--- ```
+---@async
+---@param where string|neap.Url
+---@param opts? neap.http.RequestOptions
+---@return neap.http.ClientResponse? response
+---@return neap.Error? err  ECONNREFUSED, ETIMEDOUT, EBADMSG, ELOOP, EPERM, ...
+function http.get(where, opts)
+  return require "neap.http.client".ask("GET", where, opts, 2)
+end
+
+--- The same, of a POST.
+---
+--- ```lua
+--- local http = require "neap.http"
+--- local net = require "neap.net"
+--- local task = require "neap.task"
+---
+--- local listener = assert(net.listen "mem:web")
+--- local server = task.spawn(http.serve, listener, function(request)
+---   return "hello " .. assert(request:form()).name
+--- end)
+--- print(http.post("http://web/", {form = {name = "you"}, endpoint = "mem:web"}):read "a")  --> hello you
+--- server:cancel()
+--- ```
+---@async
+---@param where string|neap.Url
+---@param opts? neap.http.RequestOptions
+---@return neap.http.ClientResponse? response
+---@return neap.Error? err
+function http.post(where, opts)
+  return require "neap.http.client".ask("POST", where, opts, 2)
+end
+
+--- The same, of any method.
+---
+--- ```lua
+--- local http = require "neap.http"
+--- local net = require "neap.net"
+--- local task = require "neap.task"
+---
+--- local listener = assert(net.listen "mem:web")
+--- local server = task.spawn(http.serve, listener, function(request)
+---   return request.method
+--- end)
+--- local response = assert(http.request {method = "DELETE", url = "http://web/7", endpoint = "mem:web"})
+--- print(response.status, response:read "a")  --> 200 DELETE
+--- server:cancel()
+--- ```
+---@async
+---@param opts neap.http.RequestOptions
+---@return neap.http.ClientResponse? response
+---@return neap.Error? err
+function http.request(opts)
+  return require "neap.http.client".ask(nil, nil, opts, 2)
+end
+
+--- A client: what its requests have in common, with connections of its own.
+---
+--- ```lua
+--- local http = require "neap.http"
+--- local net = require "neap.net"
+--- local task = require "neap.task"
+---
+--- local listener = assert(net.listen "mem:web")
+--- local server = task.spawn(http.serve, listener, function(request)
+---   return request.path .. " " .. request:header "authorization"
+--- end)
+--- local api <close> = http.client {
+---   base = "http://web/v1/", auth = "Bearer abc", timeout = 10, endpoint = "mem:web",
+--- }
+--- print(api:get "users":read "a")  --> /v1/users Bearer abc
+--- server:cancel()
+--- ```
+---@param opts? neap.http.ClientOptions
+---@return neap.http.Client client
+function http.client(opts)
+  return require "neap.http.client".new(opts, 2)
 end
 
 --- Header fields, of a table of names and values, where a value may be a list.

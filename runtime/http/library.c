@@ -342,6 +342,8 @@ static int open_core(lua_State *L) {
   class_open(L, HEAD, none, head_methods, head_index);
   class_open(L, PARSER, none, parser_methods, parser_index);
   luaL_newlib(L, functions);
+  lua_pushliteral(L, "neap/" NEAP_VERSION);
+  lua_setfield(L, -2, "agent");
   return 1;
 }
 

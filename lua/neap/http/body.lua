@@ -19,6 +19,7 @@ local LINE_MAX = 64 * 1024
 ---@field private rest string  read, and not taken yet
 ---@field private done boolean?
 ---@field private failure neap.Error?
+---@field private most integer?  bytes that `read "a"` takes
 local Body = {}
 
 local meta = { __index = Body, __name = "neap.http.Body" }
@@ -127,11 +128,16 @@ local function until_(self, mark, max, keep, strict)
 end
 
 local function all(self)
-  local parts = { self.rest }
+  local parts, size, most = { self.rest }, #self.rest, self.most
   self.rest = ""
   while true do
     local piece, err = self:recv()
-    if not piece then
+    size = size + (piece and #piece or 0)
+    if most and size > most then
+      self.failure = error_object.new { code = "EMSGSIZE", op = "read",
+        message = format("the body is longer than %d bytes", most) }
+      return nil, self.failure
+    elseif not piece then
       local text = concat(parts)
       if err then
         self.rest = text

@@ -126,32 +126,28 @@ end
 
 -- Keeping them
 
---- The connections that wait for a request: by origin a list, the oldest first.
----@class neap.http.Pool
-local Pool = {}
-Pool.__index = Pool
-
 local function close(connection)
   connection.stream:close()
 end
 
-function connections.pool(idle, each, most)
-  return setmetatable({ idle = {}, count = 0, seconds = idle, each = each, most = most }, Pool)
+--- Those that wait for a request: by origin a list, the oldest first.
+function connections.pool(seconds, each, most)
+  return { idle = {}, count = 0, seconds = seconds, each = each, most = most }
 end
 
-local function forget(self, key, list, i)
+local function forget(pool, key, list, i)
   local connection = remove(list, i)
-  self.count = self.count - 1
+  pool.count = pool.count - 1
   if #list == 0 then
-    self.idle[key] = nil
+    pool.idle[key] = nil
   end
   return connection
 end
 
 --- The oldest of all.
-local function oldest(self)
+local function oldest(pool)
   local found, since = nil, huge
-  for key, list in next, self.idle do
+  for key, list in next, pool.idle do
     if list[1].since < since then
       found, since = key, list[1].since
     end
@@ -160,30 +156,30 @@ local function oldest(self)
 end
 
 --- Close what nobody asked for in time; it runs while there is anything.
-local function sweep(self)
-  while self.count > 0 do
-    local key, since = oldest(self)
-    local left = since + self.seconds - now()
+local function sweep(pool)
+  while pool.count > 0 do
+    local key, since = oldest(pool)
+    local left = since + pool.seconds - now()
     if left <= 0 then
-      close(forget(self, key, self.idle[key], 1))
+      close(forget(pool, key, pool.idle[key], 1))
     else
       sleep(left)
     end
   end
-  self.sweeping = nil
+  pool.sweeping = nil
 end
 
 --- One that nobody has closed, or nil: the newest first.
-function Pool:take(target)
+function connections.take(pool, target)
   local key = key_of(target)
   while true do
-    local list = self.idle[key]
+    local list = pool.idle[key]
     if not list then
       return nil
     end
-    local connection = forget(self, key, list, #list)
+    local connection = forget(pool, key, list, #list)
     local ready, err = connection.stream:wait("r", 0)
-    if not ready and err.code == "ETIMEDOUT" and now() - connection.since < self.seconds then
+    if not ready and err.code == "ETIMEDOUT" and now() - connection.since < pool.seconds then
       connection.reused = true
       return connection
     end
@@ -192,36 +188,39 @@ function Pool:take(target)
 end
 
 --- Keep it for the next request.
-function Pool:keep(connection)
-  if self.closed or self.seconds <= 0 then
+function connections.keep(pool, connection)
+  if pool.closed or pool.seconds <= 0 then
     return close(connection)
   end
   local key = connection.key
-  local list = self.idle[key] or {}
-  self.idle[key] = list
+  local list = pool.idle[key] or {}
+  pool.idle[key] = list
   connection.since = now()
   list[#list + 1] = connection
-  self.count = self.count + 1
-  if #list > self.each then
-    close(forget(self, key, list, 1))
-  elseif self.count > self.most then
-    key = oldest(self)
-    close(forget(self, key, self.idle[key], 1))
+  pool.count = pool.count + 1
+  if #list > pool.each then
+    close(forget(pool, key, list, 1))
+  elseif pool.count > pool.most then
+    key = oldest(pool)
+    close(forget(pool, key, pool.idle[key], 1))
   end
-  if not self.sweeping then
-    self.sweeping = background(sweep, self)
+  if not pool.sweeping then
+    pool.sweeping = background(sweep, pool)
   end
 end
 
 --- Close all that wait, and keep none from now on.
-function Pool:close()
-  self.closed = true
-  for _, list in next, self.idle do
+function connections.close(pool)
+  pool.closed = true
+  if pool.sweeping then
+    pool.sweeping:cancel()
+  end
+  for _, list in next, pool.idle do
     for i = 1, #list do
       close(list[i])
     end
   end
-  self.idle, self.count = {}, 0
+  pool.idle, pool.count = {}, 0
 end
 
 return connections

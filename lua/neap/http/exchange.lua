@@ -3,6 +3,7 @@
 local body = require "neap.http.body"
 local check_self = require "neap.class.core".check_self
 local core = require "neap.http.core"
+local keep = require "neap.http.connections".keep
 local error_object = require "neap.error"
 local headers = require "neap.http.headers"
 local message = require "neap.http.message"
@@ -107,7 +108,7 @@ local function finish(self)
     end
     connection.stream:close()
   else
-    self.pool:keep(connection)
+    keep(self.pool, connection)
   end
 end
 
@@ -228,7 +229,7 @@ local function decode(self)
     return piece_of(self, most)
   end)
   local plain = require "neap.http.coding".decode(coded, coding)
-  function self:source(most)
+  self.source = function(_, most)
     local bytes, err = plain:recv(most)
     if err then
       drop(self)
@@ -272,7 +273,7 @@ local function pour(connection, asked)
     sent = sent + #piece
     local ok = true
     if length and sent > length then
-      error(format("the body has more bytes than its length says, %d", length), 0)
+      error(format("the body has more bytes than its length says: %d", length), 0)
     elseif length then
       ok = stream:write(piece)
     elseif piece ~= "" then
@@ -285,7 +286,7 @@ local function pour(connection, asked)
     connection.sent = connection.sent + 1
   end
   if length and sent < length then
-    error(format("the body has %d bytes, and its length says %d", sent, length), 0)
+    error(format("the body has %d bytes, fewer than its length says: %d", sent, length), 0)
   elseif not length then
     stream:write "0\r\n\r\n"
   end
@@ -379,7 +380,9 @@ end
 local function head_of(asked)
   local list, request_body = asked.list, asked.body
   local parts = { asked.method, " ", asked.target, " HTTP/1.1\r\nhost: ",
-    message.find(list, "host") or asked.host, "\r\n", message.lines(list, asked.left_out) }
+    message.find(list, "host") or asked.host, "\r\n", message.lines(list, asked.left_out),
+    asked.cookies and "cookie: " .. asked.cookies .. "\r\n" or "",
+    asked.to_proxy and "proxy-authorization: " .. asked.to_proxy .. "\r\n" or "" }
   if asked.upgrade then
     parts[#parts + 1] = "connection: upgrade\r\nupgrade: " .. asked.upgrade .. "\r\n"
   end

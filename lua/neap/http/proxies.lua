@@ -49,15 +49,15 @@ function proxies.passes(list, host, port)
   return false
 end
 
-local function variable(name)
-  local value = getenv(name)
-  return value ~= "" and value or nil
-end
 
 --- The proxy that the environment names for a URL, or nil: `https_proxy`, `http_proxy`,
 --- `all_proxy`, `no_proxy`, also in capitals; but `HTTP_PROXY` counts for nothing, for a CGI
---- program has it from whoever calls it.
-function proxies.of_environment(target)
+--- program has it from whoever calls it. `get`: instead of `os.getenv`.
+function proxies.of_environment(target, get)
+  local function variable(name)
+    local value = (get or getenv)(name)
+    return value ~= "" and value or nil
+  end
   local name = target.scheme .. "_proxy"
   local found = variable(name) or target.scheme == "https" and variable "HTTPS_PROXY"
     or variable "all_proxy" or variable "ALL_PROXY"

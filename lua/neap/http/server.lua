@@ -117,6 +117,9 @@ local function await(parser, stream)
   return head, status, words
 end
 
+--- How clients end a connection, before a request is whole: nothing to tell of.
+local ends = { ENODATA = true, ECONNRESET = true }
+
 local function connection(plan, stream)
   local parser = core.parser("request", plan.parser)
   stream:settimeout(plan.write)
@@ -133,7 +136,7 @@ local function connection(plan, stream)
     if parser:pending(stream) then
       refuse(stream, 408, "the request did not come in time")
     end
-  elseif status and status.code ~= "ENODATA" then
+  elseif status and not ends[status.code] then
     error(status, 0)
   end
 end

@@ -28,7 +28,7 @@ local pages = {
   {name = "args", "args.lua"},
   {name = "crypto", "meta/crypto.lua"},
   {name = "http", "http.lua", "http/request.lua", "http/response.lua",
-    "http/router.lua", "http/body.lua", "http/headers.lua"},
+    "http/client.lua", "http/exchange.lua", "http/router.lua", "http/body.lua", "http/headers.lua"},
   {name = "json", "meta/json.lua", "json.lua"},
   {name = "url", "url.lua"},
   {name = "dns", "dns.lua"},
