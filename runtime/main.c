@@ -29,6 +29,7 @@
 #include "uv/world.h"
 #include "worker/worker.h"
 #include "json/json.h"
+#include "zlib/zlib.h"
 
 /* What `neap -w` runs in the main thread. */
 static const char supervisor[] =
@@ -81,6 +82,7 @@ static const subsystem subsystems[] = {
     {.open = trace_open, .end = trace_close},
     {.end = flush},
     {.open = json_open},
+    {.open = zlib_open},
     {.open = crypto_open, .close = crypto_close},
     {.open = net_open, .end = closing_give_up, .close = net_close},
     {.open = tls_open, .close = tls_close},

@@ -62,7 +62,7 @@ end
 
 -- Who may include from whom, besides each folder from itself.
 local below = {
-  main = "cli worker repl trace sys fs http net tls crypto json uv sim sched host",
+  main = "cli worker repl trace sys fs http net tls crypto json zlib uv sim sched host",
   cli = "host",
   worker = "json sched host",
   repl = "trace sys net tls sched host",
@@ -72,6 +72,7 @@ local below = {
   net = "sched host",
   crypto = "sched host",
   json = "host",
+  zlib = "host",
   tls = "crypto net sched host",
   trace = "net sched host",
   uv = "sys net sched host",

@@ -37,6 +37,7 @@
 #include "uv/world.h"
 #include "worker/worker.h"
 #include "json/json.h"
+#include "zlib/zlib.h"
 
 /* No feature takes so many seconds. */
 enum { LIMIT = 20 };
@@ -116,6 +117,7 @@ static int l_wrong(lua_State *L) {
 static const subsystem subsystems[] = {
     {.open = trace_open, .end = trace_close},
     {.open = json_open},
+    {.open = zlib_open},
     {.open = crypto_open, .close = crypto_close},
     {.open = net_open, .end = closing_give_up, .close = net_close},
     {.open = tls_open, .close = tls_close},

@@ -457,6 +457,25 @@ local features = {
     local source = {read = function() return nil end}
     assert(json.lines(source, {max = 10})() == nil)
   end,
+  function() -- texts made smaller, and whole
+    local zlib = holding(require "neap.zlib")
+    local text = ("some text, "):rep(400)
+    assert(zlib.decompress(zlib.compress(text, {format = "deflate", level = 9}), {max = 5000}) == text)
+    assert(not zlib.decompress("junk", {format = "gzip"}))
+    local c <close> = zlib.compressor {windowbits = 9}
+    local d <close> = zlib.decompressor()
+    local parts = {}
+    local function take(bytes)
+      local piece = assert(d:update(bytes, 1000))
+      parts[#parts + 1] = piece
+      return d.more and take ""
+    end
+    take(c:update(text) .. c:flush())
+    take(c:update(text) .. c:finish() .. "more")
+    assert(table.concat(parts) == text .. text and d.done and d.rest == "more")
+    assert(not d:finish() and tostring(c) and tostring(d))
+    assert(c:reset():finish() and d:reset():update "" == "")
+  end,
   function() -- HTTP
     local core = require "neap.http.core"
     local a, b = net.socketpair()

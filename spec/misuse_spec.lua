@@ -150,7 +150,7 @@ describe("a function of a module", function()
       local lists = {{}, {{}}, {5}, {"x"}, {print}, {5, 5}, {"x", {x = 5}}, {{}, {}}, {{5}, 5}, {{x = 1}}}
       for _, name in ipairs {"crypto", "dns", "endpoint", "error", "host", "inspect", "net", "packet",
         "pcap", "prefix", "process", "signal", "task", "time", "tls", "trace", "worker", "fs",
-        "json", "log", "url"} do
+        "json", "log", "url", "zlib"} do
         for verb, f in pairs(require("neap." .. name)) do
           for _, list in ipairs(type(f) == "function" and lists or {}) do
             local calling = task.spawn(pcall, f, table.unpack(list))

@@ -23,6 +23,7 @@ local trace = require "neap.trace"
 local transports = require "spec.support.transports"
 local url = require "neap.url"
 local worker = require "neap.worker"
+local zlib = require "neap.zlib"
 
 local pages = reference.read "."
 
@@ -188,6 +189,12 @@ describe("annotated, and there, are the functions of", function()
     end,
     ["neap.Hasher"] = function()
       return methods_of(crypto.hasher "md5")
+    end,
+    ["neap.zlib.Compressor"] = function()
+      return methods_of(zlib.compressor())
+    end,
+    ["neap.zlib.Decompressor"] = function()
+      return methods_of(zlib.decompressor())
     end,
     ["neap.Key"] = function()
       return methods_of(crypto.generate "ed25519")
@@ -519,6 +526,14 @@ describe("annotated, and known, are the options of", function()
     assert.same(sorted(fields["neap.json.DecodeOptions"]), sorted(fields["neap.json.LinesOptions"]))
   end)
 
+  it("neap.zlib", function()
+    local known = words("zlib", "names%[%] = {(.-)}")
+    table.sort(known, function(a, b)
+      return a[2] < b[2]
+    end)
+    assert.same({sorted(fields["neap.zlib.CompressOptions"]), sorted(fields["neap.zlib.DecompressOptions"])}, known)
+  end)
+
   it("process.spawn and process.run", function()
     local annotated = sorted(fields["neap.process.Options"])
     assert.equal("[integer]", table.remove(annotated, 1))
@@ -559,7 +574,7 @@ end)
 
 it("docs/ARCHITECTURE.md names what there is", function()
   local texts = {}
-  for _, folder in ipairs {"host", "sched", "crypto", "json", "net", "fs", "tls",
+  for _, folder in ipairs {"host", "sched", "crypto", "json", "zlib", "net", "fs", "tls",
     "sys", "trace", "worker", "repl", "uv", "cli"} do
     for name in lfs.dir("runtime/" .. folder) do
       if name:find "%.[ch]$" then

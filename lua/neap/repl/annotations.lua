@@ -30,6 +30,7 @@ local pages = {
   {name = "http", "http.lua", "http/request.lua", "http/response.lua",
     "http/client.lua", "http/exchange.lua", "http/router.lua", "http/body.lua", "http/headers.lua"},
   {name = "json", "meta/json.lua", "json.lua"},
+  {name = "zlib", "meta/zlib.lua"},
   {name = "url", "url.lua"},
   {name = "dns", "dns.lua"},
   {name = "address", "meta/address.lua"},
