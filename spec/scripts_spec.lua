@@ -157,10 +157,6 @@ describe("each script", function()
       {}, {"-h"}, {"127.0.0.1", "x"}, {"127.0.0.1", "0-1"}, {"127.0.0.1", "9-8"}, {"127.0.0.1", "65536"},
       {"127.0.0.1", "1", "0"}, {"127.0.0.1", "1", "x"}, {"127.0.0.1", "1", "1", "1"},
     },
-    ["http_get.lua"] = {
-      {}, {"-i"}, {"x"}, {"ftp://x/"}, {"http://"}, {"http://user@x/"}, {"http://x y/"},
-      {"http://x/\r\nX: y"}, {"http://x:y:1/"}, {"http://x/", "http://x/"},
-    },
     ["udp_echo.lua"] = {{"x"}, {"udp://127.0.0.1"}},
     ["ping.lua"] = {{}, {"-c"}, {"-c", "0", "::1"}, {"-x", "1", "::1"}, {"-s", "1.5", "::1"}},
     ["dns_query.lua"] = {{}, {"-h"}, {"x", "NOTYPE"}, {"x", "A", "y"}},
@@ -685,114 +681,5 @@ describe("portscan.lua", function()
     local result = scan "no-such-host.invalid"
     assert.equal(1, result.code)
     assert.matches("^portscan: resolve no%-such%-host.invalid: .*%(EAI_%w+%)\n$", result.stderr)
-  end)
-end)
-
-describe("http_get.lua", function()
-  local function get(...)
-    return process.run(command("http_get.lua", ...))
-  end
-
-  describe("from python3's server", function()
-    local folder, server, url
-
-    setup(function()
-      folder = free_path()
-      assert(lfs.mkdir(folder))
-      local file <close> = assert(io.open(folder .. "/file", "w"))
-      file:write(pattern(1 << 20))
-      server = process.spawn {
-        "python3", "-u", "-m", "http.server", "0", "--bind", "127.0.0.1", "--directory", folder,
-        stdout = "pipe", stderr = "null",
-      }
-      url = server and (server.stdout:read "l" or ""):match "%((http://.-)/?%)"
-    end)
-
-    teardown(function()
-      if server then
-        server:close()
-        server:wait()
-      end
-      os.remove(folder .. "/file")
-      lfs.rmdir(folder)
-    end)
-
-    it("gets what was put there", function()
-      need "python3"
-      assert.same({stdout = pattern(1 << 20), stderr = "", code = 0}, get(url .. "/file"))
-      assert.matches('<a href="file">', get(url).stdout)
-    end)
-
-    it("shows what curl shows", function()
-      need "python3"
-      need "curl"
-      local function lines(text) -- but for the date of the answer
-        return (text:gsub("\r\n", "\n"):gsub("\nDate: [^\n]+", ""))
-      end
-      for _, path in ipairs {"/file", "", "/none"} do
-        local theirs = process.run {"curl", "-s", "-i", url .. path}
-        assert.is_true(lines(theirs.stdout) == lines(get("-i", url .. path).stdout), path)
-      end
-    end)
-  end)
-
-  local ok = "HTTP/1.1 200 OK\r\n"
-  local chunked = ok .. "Transfer-Encoding: chunked\r\n\r\n"
-
-  for what, row in pairs {
-    ["a body of a known length"] = {ok .. "Content-Length: 5\r\n\r\nhello, and more", "hello"},
-    ["a body up to the end"] = {"HTTP/1.0 200 OK\r\nServer:x\r\n\r\nhello", "hello"},
-    ["a body in chunks"] = {
-      chunked .. "5;a=b\r\nhello\r\n00A\r\n, hello ag\r\n3 \r\nain\r\n0\r\nTrailer: x\r\n\r\n",
-      "hello, hello again",
-    },
-    ["no body"] = {"HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n", ""},
-    ["an answer after another"] = {
-      "HTTP/1.1 100 Continue\r\n\r\n" .. ok .. "Content-Length: 2\r\n\r\nok", "ok",
-    },
-    ["an error, with its body"] = {
-      "HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\n\r\nnone", "none", "HTTP/1.1 404 Not Found",
-    },
-    ["a redirect, as it is"] = {
-      "HTTP/1.1 301 Moved\r\nLocation: /x\r\nContent-Length: 0\r\n\r\n", "", "HTTP/1.1 301 Moved",
-    },
-    ["too short a body"] = {
-      ok .. "Content-Length: 50\r\n\r\nhello", "hello", "45 bytes of the body are missing",
-    },
-    ["too short a chunk"] = {chunked .. "5\r\nhel", "hel", "2 bytes of the body are missing"},
-    ["too long a chunk"] = {chunked .. "3\r\nhello\r\n", "hel", "a chunk is longer than its size"},
-    ["no last chunk"] = {chunked .. "5\r\nhello\r\n", "hello", "the answer ends too early"},
-    ["a chunk of no size"] = {chunked .. "x\r\n", "", "bad chunk: x"},
-    ["too large a chunk"] = {chunked .. ("f"):rep(16) .. "\r\n", "", "bad chunk: ffffffffffffffff"},
-    ["a coding that it does not know"] = {
-      ok .. "Transfer-Encoding: gzip\r\n\r\n", "", "unknown transfer coding: gzip",
-    },
-    ["a bad length"] = {ok .. "Content-Length: -5\r\n\r\n", "", "bad length"},
-    ["a bad header"] = {ok .. "Server : x\r\n\r\n", "", "bad, or too many headers: Server : x"},
-    ["too many headers"] = {ok .. ("A: b\r\n"):rep(101), "", "bad, or too many headers: A: b"},
-    ["another protocol"] = {"SSH-2.0-x\r\n", "", "not HTTP/1: SSH-2.0-x"},
-    ["half a head"] = {ok .. "A: b\r\n", "", "the answer ends too early"},
-    ["nothing"] = {"", "", "the answer ends too early"},
-  } do
-    it("answers to " .. what, function()
-      local asked
-      local endpoint = serve("tcp://127.0.0.1:0", function(stream)
-        asked = stream:readuntil "\r\n\r\n"
-        stream:write(row[1])
-      end)
-      local host = endpoint:match "//(.*)"
-      local result = get(("http://%s/a?b=c#d"):format(host))
-      assert.equal("GET /a?b=c HTTP/1.1\r\nHost: " .. host, asked:match "^.-\r\n.-%f[\r]")
-      assert.equal(row[2], result.stdout)
-      assert.equal(row[3] and "http_get: " .. row[3] .. "\n" or "", result.stderr)
-      assert.equal(row[3] and 1 or 0, result.code)
-    end)
-  end
-
-  it("tells why it cannot connect", function()
-    assert.same({
-      stdout = "", code = 1,
-      stderr = "http_get: connect tcp://127.0.0.1:1: connection refused (ECONNREFUSED)\n",
-    }, get "http://127.0.0.1:1/")
   end)
 end)
