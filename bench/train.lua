@@ -4,6 +4,7 @@
 -- a mixture, and nothing is measured.
 
 local channel = require "neap.task".channel
+local http = require "neap.http"
 local net = require "neap.net"
 local task = require "neap.task"
 
@@ -79,6 +80,50 @@ local function streams()
   with_server("tcp://127.0.0.1:0", handlers.echo, 10, ask_once)
 end
 
+local page = "GET %s HTTP/1.1\r\nHost: localhost:8080\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64)\r\n"
+  .. "Accept: text/html,*/*;q=0.8\r\nAccept-Encoding: gzip, deflate\r\nConnection: keep-alive\r\n%s\r\n"
+
+--- Requests, and after each their answers: of connections that are kept, and by our own client.
+local function pages()
+  local listener <close> = assert(net.listen "tcp://127.0.0.1:0")
+  local app = http.router()
+  app:get("/", function()
+    return "hello world\n"
+  end)
+  app:get("/users/:id", function(request)
+    return http.json {id = request.params.id, tags = {"a", "b"}, agent = request.headers["user-agent"]}
+  end)
+  app:post("/", function(request)
+    return http.response(201, {["x-count"] = #request:read "a"}, "done\n")
+  end)
+  local server = task.spawn(http.serve, listener, app)
+  local function ask_pages(text, rounds, depth)
+    local stream <close> = assert(net.connect(listener.endpoint))
+    for _ = 1, rounds do
+      stream:write(text:rep(depth))
+      for _ = 1, depth do
+        local head = assert(stream:readuntil "\r\n\r\n")
+        stream:readexactly(tonumber(head:match "content%-length: (%d+)"))
+      end
+    end
+  end
+  each(50, function(i)
+    ask_pages(page:format("/", ""), 200, 1)
+    ask_pages(page:format("/users/" .. i, "Cookie: a=b\r\n"), 30, 1)
+    ask_pages(page:format("/", ""), 10, 16)
+    ask_pages(page:gsub("GET", "POST"):format("/", "Content-Length: 64\r\n") .. small, 20, 1)
+  end)
+  local client <close> = http.client {base = "http://" .. tostring(listener.address)}
+  each(8, function(i)
+    for _ = 1, 100 do
+      assert(client:get "/":read "a")
+      assert(client:post("/", {json = {i}}):read "a")
+    end
+  end)
+  server:cancel()
+  pcall(server.join, server)
+end
+
 local function datagrams(depth, rounds)
   local socket <close> = assert(net.bind "udp://127.0.0.1:0")
   local server = task.spawn(handlers.datagrams, socket)
@@ -120,6 +165,7 @@ local function tasks()
 end
 
 streams()
+pages()
 datagrams(64, 400)
 datagrams(1, 5000)
 tasks()

@@ -59,6 +59,31 @@ local function ask(endpoint, path, rounds)
   end)
 end
 
+--- Requests as a browser's, and the answers to them.
+local function ask_http(endpoint, path, rounds)
+  local request = "GET %s HTTP/1.1\r\nHost: localhost:8080\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64)\r\n"
+    .. "Accept: text/html,*/*;q=0.8\r\nAccept-Language: en,de;q=0.5\r\nConnection: keep-alive\r\n\r\n"
+  local usual = request:format "/"
+  local message = usual:rep(path.depth)
+  local streams, size = {}, nil
+  for i = 1, path.connections do
+    local stream = assert(net.connect(endpoint))
+    stream:write(usual)
+    size = #assert(stream:readuntil "\r\n\r\n") + 4 + #assert(stream:readexactly(12))
+    streams[i] = stream
+  end
+  each(path.connections, function()
+    local stream = table.remove(streams)
+    for _ = 1, rounds do
+      stream:write(message)
+      assert(stream:readexactly(path.depth * size))
+    end
+    stream:write(request:format "/end")
+    assert(stream:readexactly(size))
+    stream:close()
+  end)
+end
+
 local function connect(endpoint, path, rounds)
   each(path.connections, function()
     for _ = 1, rounds do
@@ -109,6 +134,14 @@ measure.paths = {
     server = "lines", endpoint = "tcp://127.0.0.1:0", connections = 10, depth = 16,
     rounds = {5, 30}, client = ask,
   },
+  http = {
+    server = "http", endpoint = "tcp://127.0.0.1:0", connections = 50, depth = 1,
+    rounds = {10, 60}, client = ask_http,
+  },
+  http_flight = {
+    server = "http", endpoint = "tcp://127.0.0.1:0", connections = 10, depth = 16,
+    rounds = {5, 30}, client = ask_http,
+  },
   connect = {
     server = "connect", endpoint = "tcp://127.0.0.1:0", connections = 10, depth = 1,
     rounds = {10, 60}, client = connect,
@@ -122,7 +155,7 @@ measure.paths = {
 measure.paths.tls.cert, measure.paths.tls.key = tls.selfsigned {names = {"127.0.0.1"}}
 
 --- Their order, in tables.
-measure.order = {"echo", "lines", "unix", "connect", "udp", "tls", "start", "start_net", "channel",
+measure.order = {"echo", "lines", "unix", "connect", "udp", "tls", "http", "http_flight", "start", "start_net", "channel",
   "future", "select", "log_quiet", "log_line", "counter", "histogram"}
 
 local function connections(path, rounds)

@@ -20,6 +20,16 @@ print(served.endpoint)
 io.stdout:flush()
 if path == "udp" then
   handlers.datagrams(served)
+elseif path == "http" then
+  require "neap.http".serve(served, function(request)
+    if request.path == "/end" then
+      left = left - 1
+      if left == 0 then
+        served:close()
+      end
+    end
+    return "hello world\n"
+  end)
 else
   local handler = handlers[path]
   served:serve(function(stream)

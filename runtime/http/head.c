@@ -109,6 +109,18 @@ static void begin_body(http_parser *p, const http_head *h) {
 }
 
 
+static bool has_method(const http_head *h, const char *name, size_t n) {
+  return h->method.size == n && memcmp(http_head_bytes(h), name, n) == 0;
+}
+
+
+/* A request without a body, which is answered as most are: the connection goes on. */
+static bool is_plain(const http_head *h) {
+  return h->keepalive && h->minor == 1 && h->framing == NO_BODY &&
+         !has_method(h, "HEAD", 4) && !has_method(h, "CONNECT", 7);
+}
+
+
 /* The head of the first n bytes.  To make room for it may run a finalizer, behind
  * which they are looked at again. */
 static int take_whole(lua_State *L, http_parser *p, view *v, size_t n) {
@@ -128,6 +140,7 @@ static int take_whole(lua_State *L, http_parser *p, view *v, size_t n) {
   }
   begin_body(p, h);
   v->at = n;
+  lua_pushboolean(L, h->status == 0 && is_plain(h));
   return TAKEN;
 }
 

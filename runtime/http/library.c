@@ -111,24 +111,13 @@ static void push_text(lua_State *L, const http_head *h, const http_span *s,
 }
 
 
-/* Is it answered as most are: with a body, and the connection goes on? */
-static bool is_plain(const http_head *h) {
-  return h->keepalive && h->minor == 1 && !h->expects &&
-         !(h->method.size == 4 && memcmp(http_head_bytes(h), "HEAD", 4) == 0) &&
-         !(h->method.size == 7 &&
-           memcmp(http_head_bytes(h), "CONNECT", 7) == 0);
-}
-
-
 /* Its methods, or what is in its first line and decides of the rest. */
 static int head_index(lua_State *L) {
   if (class_method(L))
     return 1;
   const http_head *h = check_head(L);
   const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
-  if (strcmp(name, "plain") == 0)
-    lua_pushboolean(L, is_plain(h));
-  else if (strcmp(name, "method") == 0)
+  if (strcmp(name, "method") == 0)
     push_text(L, h, &h->method, h->status == 0);
   else if (strcmp(name, "target") == 0)
     push_text(L, h, &h->target, h->status == 0);
@@ -216,7 +205,7 @@ static int l_parser(lua_State *L) {
 /* The arguments of stream_take: the Stream first. */
 static http_parser *take_by(lua_State *L, taker *take) {
   http_parser *p = check_parser(L, 1);
-  luaL_checkudata(L, 2, STREAM_CLASS);
+  stream_box_at(L, 2);
   lua_pushvalue(L, 1);
   lua_copy(L, 2, 1);
   lua_replace(L, 2);
@@ -226,7 +215,9 @@ static http_parser *take_by(lua_State *L, taker *take) {
 }
 
 
-/* parser:head(stream, to_head) */
+/* parser:head(stream, to_head) : head, plain; nil at the end; nil and an error, or a status
+ * and words for what is refused.  Plain is a request that has no body, and is answered as most
+ * are: the connection goes on. */
 static int l_head(lua_State *L) {
   lua_settop(L, 3);
   bool to_head = lua_toboolean(L, 3);
@@ -256,7 +247,7 @@ static int l_piece(lua_State *L) {
 
 /* parser:pending(stream) : boolean; have bytes come that nobody has taken? */
 static int l_pending(lua_State *L) {
-  const box *b = luaL_checkudata(L, 2, STREAM_CLASS);
+  const box *b = stream_box_at(L, 2);
   check_parser(L, 1);
   lua_pushboolean(L, b->stream != NULL && inbox_size(&b->stream->in) > 0);
   return 1;

@@ -16,9 +16,13 @@
 extern const char stream_mark; /* host_marked's */
 
 /* The box at argument 1; raises for anything else. */
+static inline box *stream_box_at(lua_State *L, int arg) {
+  box *b = host_marked(L, arg, sizeof *b, &stream_mark);
+  return b != NULL ? b : luaL_checkudata(L, arg, STREAM_CLASS);
+}
+
 static inline box *stream_box(lua_State *L) {
-  box *b = host_marked(L, 1, sizeof *b, &stream_mark);
-  return b != NULL ? b : luaL_checkudata(L, 1, STREAM_CLASS);
+  return stream_box_at(L, 1);
 }
 
 /* Push the Stream of a new body. */

@@ -6,8 +6,8 @@ local error_object = require "neap.error"
 local headers = require "neap.http.headers"
 
 local ipairs, require, setmetatable, tonumber, type = ipairs, require, setmetatable, tonumber, type
-local char, find, format, gsub, match, sub =
-  string.char, string.find, string.format, string.gsub, string.match, string.sub
+local byte, char, find, format, gsub, match, sub =
+  string.byte, string.char, string.find, string.format, string.gsub, string.match, string.sub
 
 local function bad(code, words)
   return error_object.new { code = code, op = "read", message = words }
@@ -66,10 +66,14 @@ end
 local made = {}
 
 function made.path(self)
+  local target = self.head.target
+  if byte(target) == 0x2f and not find(target, "[?%%]") then
+    return target
+  end
   local path = split_target(self)
   return (gsub(path, "%%(%x%x)", function(digits)
-    local byte = tonumber(digits, 16)
-    return byte ~= 0x2f and byte ~= 0 and char(byte) or nil
+    local code = tonumber(digits, 16)
+    return code ~= 0x2f and code ~= 0 and char(code) or nil
   end))
 end
 
@@ -217,13 +221,13 @@ request_fields.source = piece_of
 
 local request = { Request = Request }
 
---- Of what a parser gave, on that stream.
-function request.new(plan, stream, parser, head)
-  local self = setmetatable({ head = head, stream = stream, parser = parser, plan = plan }, request_meta)
-  if head.expects and not parser.whole then
-    self.waiting = true
-  end
-  return self
+--- Of what a parser gave, on that stream. `plain`: it has no body. What is asked of every
+--- request stands in it.
+function request.new(plan, stream, parser, head, plain)
+  return setmetatable({
+    head = head, stream = stream, parser = parser, plan = plan, failed = false, plain = plain,
+    waiting = not plain and head.expects and not parser.whole,
+  }, request_meta)
 end
 
 return request

@@ -372,7 +372,7 @@ local response = { Response = Response }
 
 --- The answer to that request, of which nothing is written yet.
 function response.new(request)
-  return setmetatable({ request = request }, response_meta)
+  return setmetatable({ request = request, closes = false, status = nil, done = nil }, response_meta)
 end
 
 function response.response(status, header_fields, content)
@@ -405,14 +405,21 @@ local function plain_head()
   return plain
 end
 
+--- The rest of such a head, by length; of those that are long it is made each time.
+local ends = setmetatable({}, { __index = function(self, length)
+  local text = format("%d\r\n\r\n", length)
+  if length < 4096 then
+    self[length] = text
+  end
+  return text
+end })
+
 --- Send what the handler has returned.
 function response.answer(self, result)
   if type(result) == "string" then
-    local request = self.request
-    if not self.status and request.head.plain and not request.failed and not draining()
-      and not self.closes then
+    if not self.status and self.request.plain and not self.closes and not draining() then
       self.status, self.done = 200, true
-      return put(self, plain_head() .. #result .. "\r\n\r\n" .. result)
+      return put(self, plain_head(), ends[#result], result)
     elseif not self.status then
       return self:send(200, { ["content-type"] = TEXT }, result)
     end

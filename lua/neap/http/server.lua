@@ -79,10 +79,10 @@ local function pass_rest(request)
 end
 
 --- Answer one request; does the connection go on?
-local function respond(plan, stream, parser, head)
-  local request = new_request(plan, stream, parser, head)
+local function respond(plan, stream, parser, head, plain)
+  local request = new_request(plan, stream, parser, head, plain)
   local response = new_response(request)
-  if head.length and head.length > plan.most then
+  if not plain and head.length and head.length > plan.most then
     refuse(stream, 413, format("a body of at most %d bytes", plan.most))
     response.status = 413
   else
@@ -98,7 +98,8 @@ local function respond(plan, stream, parser, head)
   if plan.log then
     plan.log(request, response)
   end
-  return not response.closes and not response.broken and not request.failed and pass_rest(request)
+  return not response.closes and not response.broken and not request.failed
+    and (plain or pass_rest(request))
 end
 
 --- The next request of a client that keeps its connection. When the program drains, one
@@ -123,13 +124,14 @@ local ends = { ENODATA = true, ECONNRESET = true }
 local function connection(plan, stream)
   local parser = core.parser("request", plan.parser)
   stream:settimeout(plan.write)
-  local head, status, words = parser:head(stream)
+  local head, plain, words = parser:head(stream)
   while head do
-    if not respond(plan, stream, parser, head) then
+    if not respond(plan, stream, parser, head, plain) then
       return
     end
-    head, status, words = await(parser, stream)
+    head, plain, words = await(parser, stream)
   end
+  local status = plain
   if words then
     refuse(stream, status, words)
   elseif status and status.code == "ETIMEDOUT" then
