@@ -61,8 +61,9 @@ end
 
 --- Requests as a browser's, and the answers to them.
 local function ask_http(endpoint, path, rounds)
-  local request = "GET %s HTTP/1.1\r\nHost: localhost:8080\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64)\r\n"
-    .. "Accept: text/html,*/*;q=0.8\r\nAccept-Language: en,de;q=0.5\r\nConnection: keep-alive\r\n\r\n"
+  local request = "GET %s HTTP/1.1\r\nHost: localhost:8080\r\n"
+    .. "User-Agent: Mozilla/5.0 (X11; Linux x86_64)\r\nAccept: text/html,*/*;q=0.8\r\n"
+    .. "Accept-Language: en,de;q=0.5\r\nConnection: keep-alive\r\n\r\n"
   local usual = request:format "/"
   local message = usual:rep(path.depth)
   local streams, size = {}, nil
@@ -155,8 +156,8 @@ measure.paths = {
 measure.paths.tls.cert, measure.paths.tls.key = tls.selfsigned {names = {"127.0.0.1"}}
 
 --- Their order, in tables.
-measure.order = {"echo", "lines", "unix", "connect", "udp", "tls", "http", "http_flight", "start", "start_net", "channel",
-  "future", "select", "log_quiet", "log_line", "counter", "histogram"}
+measure.order = {"echo", "lines", "unix", "connect", "udp", "tls", "http", "http_flight", "start",
+  "start_net", "channel", "future", "select", "log_quiet", "log_line", "counter", "histogram"}
 
 local function connections(path, rounds)
   return path.server == "connect" and path.connections * rounds or path.connections
