@@ -137,11 +137,18 @@ describe("http's client", function()
     for _ = 1, 10 do -- each third time it closes
       assert.is_true(client:get "http://web/file.txt":read "a" == text)
     end
-    local response = client:get "http://web/moved"
+    local response = client:get "http://web/file.txt"
+    assert.equal("gzip", response.headers["content-encoding"])
+    response:close()
+    response = client:get("http://web/file.txt", {decode = false})
+    assert.is_nil(response.headers["content-encoding"])
+    assert.equal(#text, response.length)
+    response:close()
+    response = client:get "http://web/moved"
     assert.equal("http://web/file.txt", response.url)
     assert.is_true(response:read "a" == text)
     response = client:get("http://web/file.txt", {headers = {range = "bytes=0-14"}})
-    assert.same({206, "line of a file\n"}, {response.status, response:read "a"})
+    assert.same({206, "line of a file\n"}, {response.status, response:read "a"}) -- a part is not compressed
     response = client:get("http://web/file.txt", {headers = {["if-none-match"] = response.headers.etag}})
     assert.same({304, ""}, {response.status, response:read "a"})
     response = client:request {method = "HEAD", url = "http://web/file.txt"}

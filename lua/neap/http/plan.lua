@@ -246,7 +246,7 @@ function plan.request(client, opts, level)
   end
   add(list, "user-agent", client.agent)
   add(list, "accept", "*/*")
-  decode = decode and not message.find(list, "accept-encoding")
+  decode = decode and not message.find(list, "accept-encoding") and not message.find(list, "range")
   add(list, "accept-encoding", decode and "gzip, deflate")
   add(list, "content-type", request_body and request_body.type)
   add(list, "authorization", auth)
