@@ -62,13 +62,14 @@ end
 
 -- Who may include from whom, besides each folder from itself.
 local below = {
-  main = "cli worker repl trace sys fs http net tls crypto json zlib uv sim sched host",
+  main = "cli worker repl trace sys fs websocket http net tls crypto json zlib uv sim sched host",
   cli = "host",
   worker = "json sched host",
   repl = "trace sys net tls sched host",
   sys = "net tls sched host",
   fs = "net sched host",
   http = "net sched host",
+  websocket = "net sched host",
   net = "sched host",
   crypto = "sched host",
   json = "host",
@@ -385,7 +386,7 @@ describe("each public module", function()
     local missing = {}
     for name, path in pairs(modules) do
       local hidden = internal[name] or name:find "%.core$" or name:find "^neap%.repl%."
-        or name:find "^neap%.http%."
+        or name:find "^neap%.http%." or name:find "^neap%.websocket%."
       if not hidden and not where(name, path) then
         missing[#missing + 1] = name
       end

@@ -35,6 +35,7 @@
 #include "tls/tls.h"
 #include "trace/trace.h"
 #include "uv/world.h"
+#include "websocket/websocket.h"
 #include "worker/worker.h"
 #include "json/json.h"
 #include "zlib/zlib.h"
@@ -122,6 +123,7 @@ static const subsystem subsystems[] = {
     {.open = net_open, .end = closing_give_up, .close = net_close},
     {.open = tls_open, .close = tls_close},
     {.open = http_open},
+    {.open = websocket_open},
     {.open = fs_open},
     {.open = sys_open},
     {.open = workers_open, .end = workers_close},

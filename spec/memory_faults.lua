@@ -503,6 +503,29 @@ local features = {
     server:cancel()
     server:join()
   end,
+  function() -- WebSocket
+    local websocket = require "neap.websocket"
+    local listener = assert(net.listen "mem:faults_ws")
+    local server = task.spawn(function()
+      require "neap.http".serve(listener, function(request)
+        local ws = assert(request:websocket {protocols = {"b"}, ping = 10})
+        for data, kind in ws:messages() do
+          ws:send(data, kind)
+        end
+      end)
+    end)
+    local ws = assert(websocket.connect("ws://h/", {stream = net.connect "mem:faults_ws", protocols = {"a", "b"}}))
+    assert(ws.protocol == "b" and ws:ping "p" and ws:send "one")
+    assert(ws:recv() == "one")
+    local long = ("é"):rep(10000)
+    ws:send(long)
+    assert(ws:recv() == long)
+    assert(ws:close(3000, "enough"))
+    assert(ws.code == 3000)
+    listener:close()
+    server:cancel()
+    server:join()
+  end,
   function() -- computations in threads
     local crypto = holding(require "neap.crypto")
     local function compute()

@@ -232,6 +232,9 @@ describe("annotated, and there, are the functions of", function()
     ["neap.http.ClientResponse"] = function()
       return require "neap.http.exchange".ClientResponse
     end,
+    ["neap.WebSocket"] = function()
+      return require "neap.websocket.connection".WebSocket
+    end,
     ["neap.Url"] = function()
       return methods_of(assert(url.parse "x:"))
     end,

@@ -13,6 +13,7 @@ local prefix = require "neap.prefix"
 local task = require "neap.task"
 local tls = require "neap.tls"
 local url = require "neap.url"
+local websocket = require "neap.websocket.connection"
 
 --- What may cost no more: of a self that cannot be indexed, and is not nil, it tells at a
 --- line of its own.
@@ -79,6 +80,7 @@ describe("a method in Lua", function()
       Histogram = metrics.histogram("self_seconds", "x"), Root = fs.root "/",
       Headers = http.headers(), Body = http.body {}, Router = http.router(),
       Client = http.client(),
+      WebSocket = websocket.new(b, true, {}),
     }
     objects.Request, objects.Response, objects.ClientResponse = message()
     objects.Writer:flush()

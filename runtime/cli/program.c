@@ -8,9 +8,9 @@
 
 /* What `neap -e` finds without require: neap.net as net. */
 static const char *const short_names[] = {
-    "net",    "task",  "time",   "signal", "process", "stdio",
-    "worker", "trace", "crypto", "dns",    "tls",     "fs",
-    "json",   "url",   "http",   "zlib",   NULL};
+    "net",    "task",  "time",   "signal", "process",   "stdio",
+    "worker", "trace", "crypto", "dns",    "tls",       "fs",
+    "json",   "url",   "http",   "zlib",   "websocket", NULL};
 
 /* Code without these words reaches no global that it does not name. */
 static const char *const roundabout[] = {"_ENV", "_G",      "debug",   "dofile",

@@ -231,6 +231,11 @@ static int take_frame(lua_State *L, codec *c, view *v) {
 
 int codec_take(lua_State *L, view *v, int arg) {
   codec *c = lua_touserdata(L, arg);
+  if (c->interrupted) {
+    c->interrupted = false;
+    lua_pushboolean(L, false);
+    return TAKEN;
+  }
   if (c->broken)
     return push_no_text(L);
   int result = c->left > 0                         ? put_aside(L, c, v)

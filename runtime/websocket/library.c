@@ -85,6 +85,21 @@ static int l_next(lua_State *L) {
 }
 
 
+/* codec:interrupt(stream) : boolean; who waits in `next` gives way: behind one turn of
+ * the tasks another one can wait there.  False: nobody waits. */
+static int l_interrupt(lua_State *L) {
+  codec *c = check_codec(L);
+  stream *s = ((box *)luaL_checkudata(L, 2, STREAM_CLASS))->stream;
+  bool busy = s != NULL && s->read_busy;
+  if (busy) {
+    c->interrupted = true;
+    wait_wake(&s->readers, 0);
+  }
+  lua_pushboolean(L, busy);
+  return 1;
+}
+
+
 /*
 ** codec:frame(opcode, data, compressed) : what to write: one string or two
 */
@@ -173,8 +188,10 @@ static int l_sha1(lua_State *L) {
 }
 
 
-static const luaL_Reg methods[] = {
-    {"next", l_next}, {"frame", l_frame}, {NULL, NULL}};
+static const luaL_Reg methods[] = {{"next", l_next},
+                                   {"interrupt", l_interrupt},
+                                   {"frame", l_frame},
+                                   {NULL, NULL}};
 
 static const luaL_Reg metamethods[] = {{"__gc", codec_gc}, {NULL, NULL}};
 

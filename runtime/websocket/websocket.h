@@ -53,15 +53,16 @@ typedef struct codec {
   uint64_t left; /* of a data frame that is being put aside */
   char *bytes;   /* of the message under way; ours */
   size_t size, room;
-  mask mask;       /* of that frame */
-  uint8_t message; /* enum opcode; CONTINUES: there is none */
-  bool fin;        /* that frame is the message's last */
-  bool compressed; /* the message */
-  bool broken;     /* it is no UTF-8 */
-  bool client;     /* masks what it sends; the peer does not */
-  bool deflate;    /* messages may be compressed */
-  uint8_t drawn;   /* bytes of chance that are used up */
-  utf8 text;       /* where in a character */
+  mask mask;        /* of that frame */
+  uint8_t message;  /* enum opcode; CONTINUES: there is none */
+  bool fin;         /* that frame is the message's last */
+  bool compressed;  /* the message */
+  bool broken;      /* it is no UTF-8 */
+  bool interrupted; /* who waits for the next event is to stop */
+  bool client;      /* masks what it sends; the peer does not */
+  bool deflate;     /* messages may be compressed */
+  uint8_t drawn;    /* bytes of chance that are used up */
+  utf8 text;        /* where in a character */
   unsigned char chance[64];
   uint32_t mark; /* host_mark(&codec_mark) */
 } codec;
@@ -86,6 +87,7 @@ void mask_copy(mask *m, char *to, const char *from, size_t n);
 **   "ping"|"pong", data
 **   "close", code | nil, reason
 **   "wrong", code, words           what the peer did, and the code to close with
+**   false                          codec:interrupt() was called
 **   nil                            the stream's end
 */
 taker codec_take;

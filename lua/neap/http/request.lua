@@ -188,6 +188,38 @@ function Request:form()
   return first_of(text)
 end
 
+--- Take the connection for WebSocket: the answer is 101, and what comes then are messages.
+--- What is no such handshake is answered: 426, or 400; 403 where a page of another site asks,
+--- which browsers say. It is closed when the handler returns, with 1000, or with 1011 when that fails.
+---
+--- ```lua
+--- local http = require "neap.http"
+--- local net = require "neap.net"
+--- local task = require "neap.task"
+--- local websocket = require "neap.websocket"
+---
+--- local listener = assert(net.listen "mem:chat")
+--- local server = task.spawn(http.serve, listener, function(request)
+---   local ws = assert(request:websocket {protocols = {"chat.v2", "chat.v1"}})
+---   ws:send("this is " .. ws.protocol)
+--- end)
+---
+--- local ws <close> = assert(websocket.connect("ws://here/", {
+---   stream = net.connect "mem:chat", protocols = {"chat.v1"},
+--- }))
+--- print(ws:recv())  --> this is chat.v1 text
+--- server:cancel()
+--- ```
+---@async
+---@param opts? neap.websocket.AcceptOptions
+---@return neap.WebSocket? ws
+---@return neap.Error? err  EPROTO: no handshake, or not welcome; it has been answered
+function Request:websocket(opts)
+  check_self(self, request_meta, "websocket")
+  local ws, err = require "neap.websocket.server".accept(self, opts or {})
+  return ws, err
+end
+
 --- The next piece of the body: says 100 Continue first, if that is waited for, and counts.
 local function piece_of(self, max)
   if self.waiting then

@@ -26,6 +26,9 @@ local response_meta = { __index = Response, __name = "neap.http.Response" }
 --- Headers that a script may ask for of those which frame the message: we write them.
 local framing = { ["content-length"] = true, connection = true }
 
+--- And with what `send` sends: 426 must say to what.
+local sendable = { ["content-length"] = true, connection = true, upgrade = true }
+
 --- Has no body, whatever is sent.
 local function is_bare(status)
   return status < 200 or status == 204 or status == 304
@@ -180,7 +183,7 @@ function Response:send(status, header_fields, content)
   if type(header_fields) == "string" and content == nil then
     header_fields, content = nil, header_fields
   end
-  local list = header_fields and message.fields(header_fields, 2, framing) or {}
+  local list = header_fields and message.fields(header_fields, 2, sendable) or {}
   if content ~= nil and type(content) ~= "string" then
     return pour(self, status, list, content)
   end

@@ -39,13 +39,21 @@ local function note(err)
 end
 
 local function run(handler, request, response)
-  return answer(response, (handler(request, response)))
+  local result = handler(request, response)
+  if result == nil and response.websocket then
+    response.websocket:close()
+  end
+  return answer(response, result)
 end
 
 --- The handler failed: the client is told, as far as that can be, and who serves.
 local function failed(plan, request, response, noted)
   local err = noted[1]
   response.closes = true
+  if response.websocket then
+    response.broken = response.websocket.failed
+    getmetatable(response.websocket).__close(response.websocket, err)
+  end
   if not response.status then
     local status = request.failed or 500
     refuse(request.stream, status, request.failed and tostring(error_object.is(err) and err.message
@@ -82,6 +90,7 @@ end
 local function respond(plan, stream, parser, head, plain)
   local request = new_request(plan, stream, parser, head, plain)
   local response = new_response(request)
+  request.response = response
   if not plain and head.length and head.length > plan.most then
     refuse(stream, 413, format("a body of at most %d bytes", plan.most))
     response.status = 413

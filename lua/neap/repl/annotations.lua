@@ -29,6 +29,7 @@ local pages = {
   {name = "crypto", "meta/crypto.lua"},
   {name = "http", "http.lua", "http/request.lua", "http/response.lua",
     "http/client.lua", "http/exchange.lua", "http/router.lua", "http/body.lua", "http/headers.lua"},
+  {name = "websocket", "websocket.lua", "websocket/connection.lua"},
   {name = "json", "meta/json.lua", "json.lua"},
   {name = "zlib", "meta/zlib.lua"},
   {name = "url", "url.lua"},
