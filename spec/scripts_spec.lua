@@ -151,6 +151,7 @@ describe("each script", function()
     ["tour.lua"] = {{"x"}},
     ["echo.lua"] = {{"7000"}, {"tcp://127.0.0.1"}, {"udp://127.0.0.1:0"}},
     ["chat.lua"] = {{"x"}, {"unix:@", "unix:@"}},
+    ["ws_chat.lua"] = {{"x"}, {"unix:@", "unix:@"}},
     ["proxy.lua"] = {{}, {"unix:@"}, {"x", "unix:@"}, {"unix:@", "x"}, {"unix:@", "unix:@", "x"}},
     ["nc.lua"] = {{}, {"-l"}, {"x"}, {"-l", "x"}, {"unix:@", "x"}},
     ["portscan.lua"] = {
