@@ -87,7 +87,10 @@ local function await_end(self)
   if not self.over then
     self.ended:wait()
   end
-  return nil, self.failed
+  if self.failed then
+    return nil, self.failed
+  end
+  return nil
 end
 
 --- What an event that is no message means. Says whether it is over.
@@ -189,7 +192,7 @@ end
 ---
 --- local ws = assert(websocket.connect("ws://127.0.0.1:" .. listener.port .. "/there"))
 --- print(ws:recv())  --> hello /there text
---- print(#ws:recv(), ws:recv())  --> 2 nil
+--- print(#ws:recv(), (ws:recv()))  --> 2 nil
 --- print(ws.code, ws.reason)  --> 4000 enough
 --- server:cancel()
 --- ```
@@ -266,12 +269,13 @@ end
 --- local listener = assert(net.listen "mem:chat")
 --- local server = task.spawn(http.serve, listener, function(request)
 ---   local ws = assert(request:websocket())
----   print(ws:recv())  --> grün text
+---   ws:send(ws:recv():upper())
 --- end)
 ---
 --- local ws = assert(websocket.connect("ws://here/", {stream = net.connect "mem:chat"}))
 --- print(select(2, ws:send "gr\xfcn").code)  --> EILSEQ
---- ws:send "grün"
+--- ws:send "green"
+--- print(ws:recv())  --> GREEN text
 --- print(ws:recv(), ws.code)  --> nil 1000
 --- print(select(2, ws:send "more"))  --> send: the websocket is closed (1000) (EPIPE)
 --- server:cancel()
