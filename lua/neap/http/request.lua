@@ -19,6 +19,8 @@ end
 ---@field method string  `"GET"`
 ---@field target string  as it came: `"/a?b=c"`
 ---@field path string  of the target, percent-decoded but for `%2F`: `"/a"`
+---@field subpath string  of the target, as it came: `"/a%20b"`; of a handler that is mounted, or
+--- whose path in a router ends in a `*name`, what follows there
 ---@field query table<string, string>  of the target; of names that are repeated the first
 ---@field version "1.0"|"1.1"
 ---@field headers neap.http.Headers
@@ -75,6 +77,10 @@ function made.path(self)
     local code = tonumber(digits, 16)
     return code ~= 0x2f and code ~= 0 and char(code) or nil
   end))
+end
+
+function made.subpath(self)
+  return (split_target(self))
 end
 
 function made.query(self)
