@@ -314,4 +314,52 @@ function http.router()
   return require "neap.http.router".new()
 end
 
+---@class neap.http.FilesOptions
+---@field index string|false|nil  the file that is answered for its folder, default `"index.html"`;
+--- false: none
+---@field list boolean?  answer for a folder that has none by the names in it; default: 404
+---@field cache integer?  seconds for which a client need not ask again
+---@field gzip boolean?  send `x.gz`, which lies beside `x` and is no older, to who takes gzip
+---@field hidden boolean?  also those whose names begin with a dot; default: 404
+---@field types table<string, string>?  of endings that we do not know, or otherwise: `{wat =
+--- "text/plain"}`
+
+--- A handler that answers with the files of a folder, and of those below, for `http.serve` or in
+--- a router at a path that ends in a `*name`. No path leads out of it, nor a link (see
+--- `fs.root`). It answers GET and HEAD, also what was asked with a condition (`If-None-Match`,
+--- `If-Modified-Since`, ...), and for ranges: one, or up to 16 in one answer. A file's tag is made
+--- of its size, time and inode. Bodies go from the file to the socket (`Stream:sendfile`); one
+--- that is cut meanwhile cuts the connection.
+---
+--- ```lua
+--- local fs = require "neap.fs"
+--- local http = require "neap.http"
+--- local net = require "neap.net"
+--- local task = require "neap.task"
+---
+--- local dir = os.tmpname() .. ".d"
+--- fs.mkdir(dir)
+--- fs.write(dir .. "/a.txt", "0123456789")
+--- local app = http.router()
+--- app:get("/static/*path", assert(http.files(dir, {cache = 3600})))
+---
+--- local listener = assert(net.listen "mem:files")
+--- local server = task.spawn(http.serve, listener, app)
+--- local client <close> = assert(net.connect "mem:files")
+--- client:write "GET /static/a.txt HTTP/1.0\r\nRange: bytes=2-4\r\n\r\n"
+--- local answer = client:read "a"
+--- print(answer:match "content%-range: [^\r]*", answer:match "\r\n\r\n(.*)")
+--- --> content-range: bytes 2-4/10 234
+--- server:cancel()
+--- fs.remove(dir, {recursive = true})
+--- ```
+---@async
+---@param path string  of the folder
+---@param opts? neap.http.FilesOptions
+---@return neap.http.Handler? handler
+---@return neap.Error? err  ENOENT, ENOTDIR, EACCES, ENOSYS: as of `fs.root`
+function http.files(path, opts)
+  return require "neap.http.files".new(path, opts)
+end
+
 return http

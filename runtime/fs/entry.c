@@ -103,6 +103,45 @@ static int l_stat(lua_State *L) {
 
 
 /*
+** view(root, path) : {type=, size=, ...}, stream | nil, error
+**
+** What it is, and a regular file also open: the same file, whatever takes its name.
+*/
+
+static int view(call *c) {
+  int status = look(c);
+  if (status < 0 || !S_ISREG(c->st.st_mode))
+    return status;
+  c->fd = entry_open(c, O_RDONLY);
+  if (c->fd < 0)
+    return c->fd;
+  return fstat(c->fd, &c->st) < 0 ? -errno : 0;
+}
+
+
+static int push_view(lua_State *L, call *c) {
+  push_stat(L, c);
+  int about = lua_gettop(L);
+  if (!S_ISREG(c->st.st_mode))
+    return 1;
+  int count = call_push_stream(L, c);
+  if (count > 1)
+    return count;
+  lua_pushvalue(L, about);
+  lua_insert(L, -2);
+  return 2;
+}
+
+
+static const call_kind viewing = {CALL("open"), view, push_view};
+
+
+static int l_view(lua_State *L) {
+  return call_run(L, call_new(L, &viewing, 2));
+}
+
+
+/*
 ** rename(root, from, to, keep) : true | nil, error
 */
 
@@ -271,11 +310,9 @@ static int l_lock_text(lua_State *L) {
 }
 
 
-const luaL_Reg entry_functions[] = {{"stat", l_stat},
-                                    {"rename", l_rename},
-                                    {"open", l_open},
-                                    {"lock", l_lock},
-                                    {NULL, NULL}};
+const luaL_Reg entry_functions[] = {{"stat", l_stat},     {"view", l_view},
+                                    {"rename", l_rename}, {"open", l_open},
+                                    {"lock", l_lock},     {NULL, NULL}};
 
 
 void lock_open(lua_State *L) {

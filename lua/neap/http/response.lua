@@ -1,6 +1,7 @@
 --- Answers: written by a handler, or made of what it returns.
 
 local check_self = require "neap.class.core".check_self
+local error_object = require "neap.error"
 local headers = require "neap.http.headers"
 local message = require "neap.http.message"
 local task = require "neap.task"
@@ -310,6 +311,8 @@ function Response:finish(trailers)
   check_self(self, response_meta, "finish")
   if self.done then
     return self
+  elseif self.broken then
+    return nil, self.broken
   elseif not self.status then
     error("nothing was begun that could be finished", 2)
   end
@@ -439,6 +442,23 @@ function response.answer(self, result)
     error("a handler returns a string, http.response, http.json or nothing, not a " .. type(result), 0)
   end
   error("the handler has answered, and returned an answer", 0)
+end
+
+--- A piece of a body whose length was said: n bytes of a file, by the kernel where it can. One
+--- that has fewer by now cuts the connection, and so the client sees that something is missing.
+function response.sendfile(self, file, from, n)
+  if self.silent then
+    return self
+  end
+  local sent, err = self.request.stream:sendfile(file, from, n)
+  if sent == n then
+    self.left = self.left - n
+    return self
+  end
+  self.done = true
+  return written(self, nil, err or error_object.new {
+    code = "ENODATA", op = "sendfile", message = "the file was cut",
+  })
 end
 
 --- Refuse what is no request, and say goodbye.
