@@ -9,12 +9,12 @@ local core = require "neap.http.core"
 local crypto = require "neap.crypto"
 local fs_core = require "neap.fs.core"
 local headers = require "neap.http.headers"
+local options = require "neap.http.options"
 local response_of = require "neap.http.response"
 local time = require "neap.time"
 local types = require "neap.http.types"
 
-local error, ipairs, next, rawget, tonumber, tostring, type =
-  error, ipairs, next, rawget, tonumber, tostring, type
+local error, ipairs, next, tonumber, tostring, type = error, ipairs, next, tonumber, tostring, type
 local byte, char, find, format, gmatch, gsub, lower, match, sub =
   string.byte, string.char, string.find, string.format, string.gmatch, string.gsub, string.lower,
   string.match, string.sub
@@ -263,23 +263,14 @@ local function serve(self, request, response)
   return missing()
 end
 
-local function is_flag(value)
-  return type(value) == "boolean"
-end
-
-local options = {
+local known = {
   index = { function(value)
     return value == false or type(value) == "string" and is_name(value, true)
-  end, "the name of a file, or false, expected" },
+  end, "the name of a file, or false," },
   cache = { function(value)
     return mathtype(value) == "integer" and value >= 0
-  end, "a whole number of seconds expected" },
-  list = { is_flag, "true or false expected" },
-  hidden = { is_flag, "true or false expected" },
-  gzip = { is_flag, "true or false expected" },
-  types = { function(value)
-    return type(value) == "table"
-  end, "a table of endings and types expected" },
+  end, "a whole number of seconds" },
+  list = options.flag, hidden = options.flag, gzip = options.flag, types = options.table,
 }
 
 --- A copy of such a table, whose endings are in lower case.
@@ -295,32 +286,16 @@ local function types_of(given, level)
   return copy
 end
 
-local function check(path, opts, level)
-  if type(path) ~= "string" or find(path, "\0", 1, true) then
-    error("http.files: the path of a folder expected, got " .. type(path), level + 1)
-  elseif type(opts) ~= "table" then
-    error("http.files: a table of options expected, got " .. type(opts), level + 1)
-  end
-  for name, value in next, opts do
-    local kind = options[name]
-    if not kind then
-      error(format("http.files: unknown option '%s'", tostring(name)), level + 1)
-    elseif not kind[1](value) then
-      error(format("http.files: option '%s': %s", name, kind[2]), level + 1)
-    end
-  end
-end
-
 local files = {}
 
 function files.new(path, opts)
-  opts = opts == nil and {} or opts
-  check(path, opts, 2)
-  local self = { list = rawget(opts, "list"), hidden = rawget(opts, "hidden"), gzip = rawget(opts, "gzip") }
-  local index, cache, more = rawget(opts, "index"), rawget(opts, "cache"), rawget(opts, "types")
-  self.index = index == nil and "index.html" or index
-  self.cache = cache and format("max-age=%d", cache)
-  self.types = more and types_of(more, 2)
+  if type(path) ~= "string" or find(path, "\0", 1, true) then
+    error("http.files: the path of a folder expected, got " .. type(path), 2)
+  end
+  local self = options.check("http.files", opts == nil and {} or opts, known, 2)
+  self.types = self.types and types_of(self.types, 2)
+  self.index = self.index == nil and "index.html" or self.index
+  self.cache = self.cache and format("max-age=%d", self.cache)
   local err
   self.root, err = fs_core.root(here, path)
   if not self.root then
