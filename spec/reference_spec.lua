@@ -220,6 +220,9 @@ describe("annotated, and there, are the functions of", function()
     ["neap.http.Router"] = function()
       return getmetatable(http.router()).__index
     end,
+    ["neap.http.Events"] = function()
+      return require "neap.http.events".Events
+    end,
     ["neap.http.Request"] = function()
       return require "neap.http.request".Request
     end,

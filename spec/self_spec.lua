@@ -45,19 +45,24 @@ end
 
 local call = assert(load("local f, self = ...\nlocal result = f(self, 1, 1)\nreturn result", "=caller"))
 
---- A request that a server has got, its answer, and what a client got.
+--- A request that a server has got, its answer, what a client got, and events.
 local function message()
   local listener <close> = assert(net.listen "mem:self_http")
-  local request, response
+  local request, response, events
   local server = task.spawn(http.serve, listener, function(...)
     request, response = ...
+    if request.path == "/events" then
+      events = response:events()
+      return
+    end
     return ""
   end)
   local client <close> = http.client {endpoint = "mem:self_http"}
+  assert(client:get "http://self/events"):read "a"
   local answered = assert(client:get "http://self/")
   server:cancel()
   server:join()
-  return request, response, answered
+  return request, response, answered, events
 end
 
 describe("a method in Lua", function()
@@ -82,7 +87,7 @@ describe("a method in Lua", function()
       Client = http.client(),
       WebSocket = websocket.new(b, true, {}),
     }
-    objects.Request, objects.Response, objects.ClientResponse = message()
+    objects.Request, objects.Response, objects.ClientResponse, objects.Events = message()
     objects.Writer:flush()
     file:seek "set"
     objects.Reader = assert(pcap.reader(file))

@@ -362,4 +362,36 @@ function http.files(path, opts)
   return require "neap.http.files".new(path, opts)
 end
 
+--- Count requests: middleware for a router (`Router:use`), and a handler that tells of all
+--- metrics of the program (`neap.metrics`) in Prometheus' format. It counts
+--- `http_requests_total{method,status}`, by class (`2xx`), `http_request_seconds`,
+--- `http_requests_running`, and bytes of bodies, `http_received_bytes_total` and
+--- `http_sent_bytes_total`; of an answer that is returned, and comes from a file or a function,
+--- these are not known. Connections are in `neap_sockets`.
+---
+--- ```lua
+--- local http = require "neap.http"
+--- local net = require "neap.net"
+--- local task = require "neap.task"
+---
+--- local app = http.router()
+--- local count, tell = http.metrics()
+--- app:use(count)
+--- app:get("/metrics", tell)
+---
+--- local listener = assert(net.listen "mem:metrics")
+--- local server = task.spawn(http.serve, listener, app)
+--- local client = http.client {endpoint = "mem:metrics"}
+--- client:get "http://here/none"
+--- print(assert(client:get "http://here/metrics"):read "a":match 'http_requests_total{[^\n]*')
+--- --> http_requests_total{method="GET",status="4xx"} 1
+--- server:cancel()
+--- ```
+---@param opts? { buckets?: number[] }  of the seconds, as of `metrics.histogram`
+---@return neap.http.Middleware count
+---@return neap.http.Handler tell
+function http.metrics(opts)
+  return require "neap.http.measures".new(opts)
+end
+
 return http

@@ -20,6 +20,7 @@ local TEXT = "text/plain; charset=utf-8"
 --- piece, and finished.
 ---@class neap.http.Response
 ---@field status integer?  of the answer, once it was begun
+---@field private count integer?  bytes of the body that were written, if `write` or `send` did so
 ---@field private request neap.http.Request
 local Response = {}
 local response_meta = { __index = Response, __name = "neap.http.Response" }
@@ -196,7 +197,9 @@ function Response:send(status, header_fields, content)
   self.done = true
   if to_head or is_bare(status) or content == "" then
     return put(self, text)
-  elseif #content < 16384 then
+  end
+  self.count = #content
+  if #content < 16384 then
     return put(self, text .. content)
   end
   return put(self, text, content)
@@ -272,6 +275,7 @@ function Response:write(...)
   if piece == "" or self.silent then
     return self
   end
+  self.count = (self.count or 0) + #piece
   if self.left then
     if #piece > self.left then
       self.closes, self.done = true, true
@@ -326,6 +330,43 @@ function Response:finish(trailers)
     return put(self, "0\r\n", lines, "\r\n")
   end
   return self
+end
+
+--- Answer with events for a browser's EventSource, as they happen: see `neap.http.Events`. While
+--- nothing is sent a comment is, every `keepalive` seconds. When the client is gone, by an end
+--- or a reset, the task of the handler is cancelled, whatever it waits for, and so it is when the
+--- program drains; that is no failure, and told nowhere. The client connects again by itself, with
+--- the id that it had last in `request:header "last-event-id"`.
+---
+--- ```lua
+--- local http = require "neap.http"
+--- local net = require "neap.net"
+--- local task = require "neap.task"
+---
+--- local listener = assert(net.listen "mem:events")
+--- local server = task.spawn(http.serve, listener, function(request, response)
+---   local events = response:events()
+---   for i = (request:header "last-event-id" or 0) + 1, math.huge do
+---     events:send {id = i, data = "tick"}
+---     task.sleep(0.001)
+---   end
+--- end)
+--- local client <close> = assert(net.connect "mem:events")
+--- client:write "GET / HTTP/1.0\r\nLast-Event-ID: 7\r\n\r\n"
+--- print(client:readuntil "\r\n\r\n" ~= nil, client:read("l", "l", "l"))  --> true id: 8 data: tick
+--- server:cancel()
+--- ```
+---@async
+---@param opts? { keepalive?: number, headers?: table }  `keepalive`: default 15
+---@return neap.http.Events? events
+---@return neap.Error? err
+function Response:events(opts)
+  check_self(self, response_meta, "events")
+  check_fresh(self, 2)
+  if not self.request.parser.whole then
+    error("the body of the request is to be read first", 2)
+  end
+  return require "neap.http.events".new(self, opts)
 end
 
 --- Take the connection: the answer is 101 with these headers (or, to a CONNECT, 200), and what
@@ -451,6 +492,7 @@ function response.sendfile(self, file, from, n)
     return self
   end
   local sent, err = self.request.stream:sendfile(file, from, n)
+  self.count = (self.count or 0) + (sent or err.accepted or 0)
   if sent == n then
     self.left = self.left - n
     return self

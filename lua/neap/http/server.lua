@@ -86,6 +86,12 @@ local function pass_rest(request)
   return true
 end
 
+--- What looked after the client meanwhile reads no more.
+local function leave(watcher)
+  watcher:cancel()
+  watcher:join()
+end
+
 --- Answer one request; does the connection go on?
 local function respond(plan, stream, parser, head, plain)
   local request = new_request(plan, stream, parser, head, plain)
@@ -96,7 +102,12 @@ local function respond(plan, stream, parser, head, plain)
     response.status = 413
   else
     local ok, noted = xpcall(run, note, plan.handler, request, response)
-    if not ok then
+    if response.watcher and not response.gone then
+      leave(response.watcher)
+    end
+    if not ok and response.gone then
+      response.closes = true
+    elseif not ok then
       check "serve"
       failed(plan, request, response, noted)
     end
