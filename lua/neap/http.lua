@@ -38,7 +38,18 @@ local http = {}
 ---@field fields integer?  how many; default 100
 ---@field body integer|number|nil  bytes of a body; default 16 MiB; `math.huge`: any
 
+---@class neap.http.CompressOptions
+---@field types string[]?  of what: `"text/html"`, `"text/*"`, `"*+json"`; default: texts, JSON,
+--- XML and scripts
+---@field level integer?  from 1 (fast) to 9 (small); default 6
+---@field least integer?  bytes of a body whose length is known; default 1024
+
 ---@class neap.http.ServeOptions: neap.net.ServeOptions
+---@field compress boolean|neap.http.CompressOptions|nil  send what is text in gzip to clients
+--- that accept it; default: no
+---@field decompress boolean?  read the bodies of requests that are in gzip or deflate as what
+--- they were, up to `limits.body` bytes; default: no, so that they are read as they came, and
+--- `json` and `form` answer 415
 ---@field timeout neap.http.Timeouts?
 ---@field limits neap.http.Limits?
 ---@field log (fun(request: neap.http.Request, response: neap.http.Response))?  called behind each

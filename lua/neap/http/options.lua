@@ -30,6 +30,27 @@ options.flag = { function(value)
   return type(value) == "boolean"
 end, "a boolean" }
 
+--- A table of more options, which are checked by themselves, or true for their defaults.
+options.flag_or_table = { function(value)
+  return type(value) == "boolean" or type(value) == "table"
+end, "a boolean or a table of options" }
+
+options.level = { function(value)
+  return mathtype(value) == "integer" and value >= 1 and value <= 9
+end, "a level from 1 to 9" }
+
+options.texts = { function(value)
+  if type(value) ~= "table" then
+    return false
+  end
+  for _, text in next, value do
+    if type(text) ~= "string" then
+      return false
+    end
+  end
+  return true
+end, "a list of strings" }
+
 --- Whatever it is: it is checked where it is used.
 options.any = { function()
   return true

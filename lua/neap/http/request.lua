@@ -136,6 +136,16 @@ function Request:header(name)
   return self.head:get(name)
 end
 
+--- The whole body, which must be in no coding that is not decoded here: 415.
+local function content_of(self)
+  local coding = self.head:get "content-encoding"
+  if coding and not self.decoded and not self.parser.whole and require "neap.http.coding".is_any(coding) then
+    self.failed = 415
+    return nil, bad("EBADMSG", "the body is coded, which is not understood here")
+  end
+  return self:read "a"
+end
+
 --- The whole body, decoded as JSON.
 ---
 --- ```lua
@@ -158,7 +168,7 @@ end
 ---@return neap.Error? err
 function Request:json()
   check_self(self, request_meta, "json")
-  local text, err = self:read "a"
+  local text, err = content_of(self)
   if not text then
     return nil, err
   end
@@ -187,7 +197,7 @@ end
 ---@return neap.Error? err
 function Request:form()
   check_self(self, request_meta, "form")
-  local text, err = self:read "a"
+  local text, err = content_of(self)
   if not text then
     return nil, err
   end
@@ -257,15 +267,40 @@ end
 
 request_fields.source = piece_of
 
+--- Read the body decoded, where it is coded in a way that is known.
+local function decode(self)
+  local coding = require "neap.http.coding"
+  local name = coding.named(self.head:get "content-encoding")
+  if not name then
+    return
+  end
+  local coded = body.new(function(max)
+    return piece_of(self, max)
+  end)
+  local plain = coding.decode(coded, name, self.plan.most)
+  self.decoded = true
+  self.source = function(_, max)
+    local bytes, err = plain:recv(max)
+    if err and not self.failed then
+      self.failed = err.code == "EMSGSIZE" and 413 or 400
+    end
+    return bytes, err
+  end
+end
+
 local request = { Request = Request }
 
 --- Of what a parser gave, on that stream. `plain`: it has no body. What is asked of every
 --- request stands in it.
 function request.new(plan, stream, parser, head, plain)
-  return setmetatable({
+  local self = setmetatable({
     head = head, stream = stream, parser = parser, plan = plan, failed = false, plain = plain,
     waiting = not plain and head.expects and not parser.whole,
   }, request_meta)
+  if not plain and plan.decompress and not parser.whole then
+    decode(self)
+  end
+  return self
 end
 
 return request

@@ -104,6 +104,20 @@ local function put(self, ...)
   return written(self, self.request.stream:write(...))
 end
 
+local function put_piece(self, piece)
+  if self.chunked then
+    return put(self, format("%x\r\n", #piece), piece, "\r\n")
+  end
+  return put(self, piece)
+end
+
+--- The end of what is coded.
+local function end_coder(self)
+  local coder <close> = self.coder
+  self.coder = nil
+  return put_piece(self, coder:finish())
+end
+
 --- The length that a script says, if it does.
 local function length_of(list, level)
   local said = message.find(list, "content-length")
@@ -114,10 +128,29 @@ local function length_of(list, level)
   return length
 end
 
+--- The fields of an answer that has so many bytes, and what codes it: lua/neap/http/coding.lua;
+--- or nil.
+local function choose(self, status, list, size)
+  local request = self.request
+  local plan = request.plan.compress
+  if not plan then
+    return list
+  end
+  local coding = require "neap.http.coding"
+  local fields, coded = coding.choose(plan, request.head, status, list, size)
+  return fields, coded and coding or nil
+end
+
 local function begin(self, status, list, level)
   local length = length_of(list, level + 1)
   self.left = length
-  local text = head_text(self, status, list, not is_bare(status) and (length or false), level)
+  local fields, coding = choose(self, status, list, length)
+  if coding then
+    coding.mark(fields)
+    length = nil
+  end
+  local text = head_text(self, status, fields, not is_bare(status) and (length or false), level)
+  self.coder = coding and coding.coder(self.request.plan.compress)
   self.silent = self.request.head.method == "HEAD" or is_bare(status)
   return put(self, text)
 end
@@ -192,8 +225,16 @@ function Response:send(status, header_fields, content)
   content = content or ""
   local to_head = self.request.head.method == "HEAD"
   local said = length_of(list, 2)
+  local fields, coding = choose(self, status, list, to_head and said or #content)
+  if coding then
+    local coded = coding.encode(self.request.plan.compress, content)
+    if #coded < #content then
+      coding.mark(fields)
+      content = coded
+    end
+  end
   local length = not is_bare(status) and (to_head and content == "" and said or #content) or nil
-  local text = head_text(self, status, list, length, 2)
+  local text = head_text(self, status, fields, length, 2)
   self.done = true
   if to_head or is_bare(status) or content == "" then
     return put(self, text)
@@ -283,10 +324,10 @@ function Response:write(...)
     end
     self.left = self.left - #piece
   end
-  if self.chunked then
-    return put(self, format("%x\r\n", #piece), piece, "\r\n")
+  if self.coder then -- all of it is to arrive now
+    piece = self.coder:update(piece) .. self.coder:flush()
   end
-  return put(self, piece)
+  return put_piece(self, piece)
 end
 
 --- The end of an answer that was begun by `start`.
@@ -325,6 +366,12 @@ function Response:finish(trailers)
   if self.left and self.left > 0 and not self.silent then
     self.closes = true
     error("less was written than 'content-length' says", 2)
+  end
+  if self.coder and not self.silent then
+    local ok, err = end_coder(self)
+    if not ok then
+      return nil, err
+    end
   end
   if self.chunked and not self.silent then
     return put(self, "0\r\n", lines, "\r\n")

@@ -94,7 +94,7 @@ end
 
 --- Answer one request; does the connection go on?
 local function respond(plan, stream, parser, head, plain)
-  local request = new_request(plan, stream, parser, head, plain)
+  local request = new_request(plan, stream, parser, head, plain and not plan.compress)
   local response = new_response(request)
   request.response = response
   if not plain and head.length and head.length > plan.most then
@@ -113,6 +113,9 @@ local function respond(plan, stream, parser, head, plain)
     end
     if not response.done then
       response.closes = true
+      if response.coder then
+        response.coder:close()
+      end
     end
   end
   if plan.log then
@@ -177,7 +180,10 @@ local limits = {
 
 local own = {
   onerror = options.callable, log = options.callable, timeout = timeouts, limits = limits,
+  compress = options.flag_or_table, decompress = options.flag,
 }
+
+local compressing = { types = options.texts, level = options.level, least = options.count }
 
 --- The options of ours, and the others, which are the listener's and `Listener:serve`'s.
 local function plan_of(handler, opts, level)
@@ -196,6 +202,11 @@ local function plan_of(handler, opts, level)
   end
   local plan = options.check("http.serve", ours, own, level + 1)
   local timeout, bounds = plan.timeout or {}, plan.limits or {}
+  if plan.compress then
+    local how = plan.compress ~= true and plan.compress or {}
+    how = options.check("http.serve", how, compressing, level + 1, "compress")
+    plan.compress = require "neap.http.coding".plan(how)
+  end
   plan.handler = handler
   plan.most = bounds.body or 16 * 1024 * 1024
   plan.idle, plan.write = timeout.idle or 60, timeout.write or 60
