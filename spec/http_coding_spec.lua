@@ -55,7 +55,7 @@ describe("a coded body", function()
     end
   end)
 
-  it("fails, after what was well, where it is cut, damaged, longer than it should be, or junk", function()
+  it("fails, after what was well, where it is cut, damaged, longer than it should be, or junk (P17)", function()
     local bytes = zlib.compress(TEXT)
     local function fails(code, what, name, max)
       local body = decode(what, name or "gzip", max)
@@ -98,7 +98,7 @@ describe("a coded body", function()
     assert.is_nil(body:recv())
   end)
 
-  it("of a little that stands for much comes in pieces, between which others have their turns", function()
+  it("of a little that stands for much comes in pieces, between which others have their turns (P17)", function()
     local c <close> = zlib.compressor {level = 1}
     local list, piece = {}, ("\0"):rep(2 ^ 20 // 1 | 0)
     local many = child.sanitized and 8 or 64

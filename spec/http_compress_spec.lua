@@ -339,7 +339,7 @@ describe("a request in gzip or deflate", function()
     assert.same({200, "x"}, {send("x", {["content-encoding"] = "br"})})
   end)
 
-  it("has its limit, and its answer where it is none", function()
+  it("has its limit, and its answer where it is none (P17)", function()
     serve(handler, {decompress = true, limits = {body = 1000}})
     local fields = {["content-encoding"] = "gzip"}
     assert.equal(200, (send(zlib.compress(("x"):rep(1000)), fields)))

@@ -119,7 +119,7 @@ describe("zlib.compress and zlib.decompress", function()
     refused("EBADMSG", "bytes behind its end", zlib.decompress(wrapped .. wrapped))
   end)
 
-  it("refuse what was cut, wherever that was", function()
+  it("refuse what was cut, wherever that was (P17)", function()
     for _, format in ipairs(FORMATS) do
       local bytes = zlib.compress(chance_text(400), {format = format})
       for n = 0, #bytes - 1 do
@@ -128,7 +128,7 @@ describe("zlib.compress and zlib.decompress", function()
     end
   end)
 
-  it("refuse what has another sum, or another length", function()
+  it("refuse what has another sum, or another length (P17)", function()
     for _, format in ipairs {"gzip", "deflate"} do
       local bytes = zlib.compress("some text", {format = format})
       for i = #bytes - (format == "gzip" and 7 or 3), #bytes do
@@ -153,7 +153,7 @@ describe("zlib.compress and zlib.decompress", function()
     end
   end)
 
-  it("refuse junk", function()
+  it("refuse junk (P17)", function()
     refused("EBADMSG", "too early", zlib.decompress "")
     refused("EBADMSG", "incorrect header check", zlib.decompress "junk")
     refused("EBADMSG", "incorrect header check", zlib.decompress(zlib.compress("x", {format = "deflate-raw"})))
@@ -408,7 +408,7 @@ describe("a decompressor", function()
     refused("EBADMSG", "ends too early", d:finish())
   end)
 
-  it("ends beyond max, having given that much", function()
+  it("ends beyond max, having given that much (P17)", function()
     local text = chance_text(1000) .. ("x"):rep(100000)
     for _, max in ipairs {0, 1, 1000, 65536, #text - 1} do
       local d <close> = zlib.decompressor {max = max}
@@ -424,7 +424,7 @@ describe("a decompressor", function()
     end
   end)
 
-  it("reads a little that stands for much in little memory", function()
+  it("reads a little that stands for much in little memory (P17)", function()
     local c <close> = zlib.compressor {level = 1}
     local many = child.sanitized and 64 or 1024 -- MiB
     local parts, piece = {}, ("\0"):rep(2 ^ 20 // 1 | 0)
