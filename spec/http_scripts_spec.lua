@@ -73,6 +73,7 @@ describe("each script", function()
       {"http://x/\r\nX: y"}, {"http://x:y:1/"}, {"http://x/", "http://x/"},
     },
     download = {{}, {"x"}, {"http://x y/"}, {"http://x/", "a", "b"}},
+    http_proxy = {{"x"}, {"tcp://127.0.0.1:0", "y"}},
     load = {{}, {"x"}, {"-r", "0", "http://x/"}, {"-c", "1.5", "http://x/"}, {"http://x/", "y"}},
   } do
     it(script .. ".lua tells its usage when called wrongly", function()
@@ -234,6 +235,59 @@ describe("download.lua", function()
     end)
     assert.same({stdout = "", stderr = "download: 404 Not Found\n", code = 1}, run("download", url .. "/x"))
     assert.is_nil(read "x")
+  end)
+end)
+
+describe("http_proxy.lua", function()
+  local proxy, at
+
+  before_each(function()
+    proxy = assert(process.spawn {folder.neap, "scripts/http_proxy.lua", "tcp://127.0.0.1:0", stdout = "pipe"})
+    at = proxy.stdout:read "l":match "tcp://(%S+)"
+  end)
+
+  after_each(function()
+    proxy:close()
+    proxy:wait()
+  end)
+
+  local function echo(request)
+    return ("%s %s %s %s %s"):format(request.method, request.target, request:header "via", request:header "x-hop",
+      request:read "a")
+  end
+
+  it("asks in its clients' place, with curl", function()
+    if not is_there "curl" then
+      pending "curl is not installed"
+    end
+    local far = serve_http(echo)
+    local function curl(...)
+      return assert(process.run {"curl", "-s", "-S", "-x", "http://" .. at, ...}).stdout
+    end
+    assert.equal("GET /a?b 1.1 neap nil ", curl(far .. "/a?b", "-H", "Connection: x-hop", "-H", "x-hop: 1"))
+    assert.equal("POST / 1.1 neap nil hello", curl(far, "-d", "hello"))
+    assert.equal("PUT /x 1.1 neap nil " .. ("z"):rep(100000),
+      curl(far .. "/x", "-T", folder.write("body", ("z"):rep(100000)), "-H", "Transfer-Encoding: chunked"))
+    assert.matches("content%-length: 20", curl("-I", far))
+    assert.equal("GET /t nil nil ", curl("-p", far .. "/t"))
+    local code = {"-o", "/dev/null", "-w", "%{http_code}%{http_connect}", "http://127.0.0.1:1/"}
+    assert.equal("502000", curl(table.unpack(code)))
+    assert.equal("000502", curl("-p", table.unpack(code)))
+  end)
+
+  it("hands on a request with a body as one, whatever is in it (P9)", function()
+    local asked = {}
+    local far = serve_http(function(request)
+      asked[#asked + 1] = request.method .. " " .. request.target
+      return "x"
+    end)
+    local client <close> = assert(net.connect("tcp://" .. at))
+    local inner = "GET /inner HTTP/1.1\r\nHost: x\r\n\r\n"
+    client:write(("HEAD %s/outer HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s"):format(far, #inner, inner),
+      ("GET %s/next HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"):format(far))
+    local answers = select(2, client:read "a":gsub("HTTP/1.1 200", ""))
+    assert.equal(2, answers)
+    assert.same({"HEAD /outer", "GET /next"}, asked)
   end)
 end)
 
