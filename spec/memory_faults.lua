@@ -508,13 +508,15 @@ local features = {
     local listener = assert(net.listen "mem:faults_ws")
     local server = task.spawn(function()
       require "neap.http".serve(listener, function(request)
-        local ws = assert(request:websocket {protocols = {"b"}, ping = 10})
+        local ws = assert(request:websocket {protocols = {"b"}, ping = 10, deflate = true})
         for data, kind in ws:messages() do
           ws:send(data, kind)
         end
       end)
     end)
-    local ws = assert(websocket.connect("ws://h/", {stream = net.connect "mem:faults_ws", protocols = {"a", "b"}}))
+    local ws = assert(websocket.connect("ws://h/", {
+      stream = net.connect "mem:faults_ws", protocols = {"a", "b"}, deflate = {client_no_context_takeover = true},
+    }))
     assert(ws.protocol == "b" and ws:ping "p" and ws:send "one")
     assert(ws:recv() == "one")
     local long = ("é"):rep(10000)

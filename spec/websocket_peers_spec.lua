@@ -97,68 +97,73 @@ local function script(text, compression)
   return (text:gsub("COMPRESSION", compression and '"deflate"' or "None"))
 end
 
-describe("websocket · websockets of Python", function()
-  it("is a client", function()
-    need()
-    local listener <close> = assert(net.listen "tcp://127.0.0.1:0")
-    local codes = {}
-    local server = task.spawn(http.serve, listener, function(request)
-      local ws, err = request:websocket {protocols = {"chat"}, max = 1000000}
-      if not ws then
-        codes[#codes + 1] = err.code
-        return
-      end
-      local data, kind = ws:recv()
-      while data do
-        local code = data:match "^close (%d+)$"
-        if code then
-          ws:close(math.tointeger(code), "as you say")
-        else
-          ws:send(data, kind)
+for _, compression in ipairs {false, true} do
+  describe("websocket · websockets of Python" .. (compression and ", deflating" or ""), function()
+    it("is a client", function()
+      need()
+      local listener <close> = assert(net.listen "tcp://127.0.0.1:0")
+      local codes = {}
+      local server = task.spawn(http.serve, listener, function(request)
+        local ws, err = request:websocket {protocols = {"chat"}, max = 1000000, deflate = compression}
+        if not ws then
+          codes[#codes + 1] = err.code
+          return
         end
-        data, kind = ws:recv()
-      end
-      codes[#codes + 1] = ws.code
+        local data, kind = ws:recv()
+        while data do
+          local code = data:match "^close (%d+)$"
+          if code then
+            ws:close(math.tointeger(code), "as you say")
+          else
+            ws:send(data, kind)
+          end
+          data, kind = ws:recv()
+        end
+        codes[#codes + 1] = ws.code
+      end)
+      local result = assert(process.run {PYTHON, "-", tostring(listener.port), input = script(CLIENT, compression)})
+      server:cancel()
+      server:join()
+      assert.equal("", result.stderr)
+      assert.equal("protocol chat\nin fragments\nclosed 4321 as you say\nclosed 1009\nrefused 403\n", result.stdout)
+      assert.same({4321, 3999, 1009, "EPROTO"}, codes)
     end)
-    local result = assert(process.run {PYTHON, "-", tostring(listener.port), input = script(CLIENT)})
-    server:cancel()
-    server:join()
-    assert.equal("", result.stderr)
-    assert.equal("protocol chat\nin fragments\nclosed 4321 as you say\nclosed 1009\nrefused 403\n", result.stdout)
-    assert.same({4321, 3999, 1009, "EPROTO"}, codes)
-  end)
 
-  it("is a server", function()
-    need()
-    local child <close> = assert(process.spawn {PYTHON, "-u", "-c", script(SERVER), stdout = "pipe"})
-    local port = assert(child.stdout:read "l")
-    local ws = assert(websocket.connect("ws://127.0.0.1:" .. port, {protocols = {"x", "chat"}}))
-    assert.equal("chat", ws.protocol)
-    assert.equal("hello chat", ws:recv())
-    for _, n in ipairs {0, 1, 125, 126, 65535, 65536, 300000} do
-      local data = ("abcdefg"):rep(n // 7 + 1):sub(1, n)
-      ws:send(data, n % 2 == 0 and "binary" or "text")
-      local got, kind = ws:recv()
-      assert.is_true(got == data, n)
-      assert.equal(n % 2 == 0 and "binary" or "text", kind)
-    end
-    ws:send "ping"
-    assert.equal("ponged", ws:recv())
-    ws:send "fragments"
-    assert.equal("in fragments", ws:recv())
-    ws:send "close"
-    assert.is_nil(ws:recv())
-    assert.equal(4001, ws.code)
-    assert.equal("asked for", ws.reason)
-    assert.equal("closed 4001 ", child.stdout:read "l")
-    ws = assert(websocket.connect("ws://127.0.0.1:" .. port))
-    assert.equal("hello none", ws:recv())
-    assert.is_true(ws:close(3456, "bye"))
-    assert.equal("closed 3456 bye", child.stdout:read "l")
-    child:kill "SIGTERM"
-    child:wait()
+    it("is a server", function()
+      need()
+      local child <close> = assert(process.spawn {PYTHON, "-u", "-c", script(SERVER, compression), stdout = "pipe"})
+      local port = assert(child.stdout:read "l")
+      local ws = assert(websocket.connect("ws://127.0.0.1:" .. port, {
+        protocols = {"x", "chat"}, deflate = compression,
+      }))
+      assert.equal("chat", ws.protocol)
+      assert.equal(compression, ws.coder ~= nil)
+      assert.equal("hello chat", ws:recv())
+      for _, n in ipairs {0, 1, 125, 126, 65535, 65536, 300000} do
+        local data = ("abcdefg"):rep(n // 7 + 1):sub(1, n)
+        ws:send(data, n % 2 == 0 and "binary" or "text")
+        local got, kind = ws:recv()
+        assert.is_true(got == data, n)
+        assert.equal(n % 2 == 0 and "binary" or "text", kind)
+      end
+      ws:send "ping"
+      assert.equal("ponged", ws:recv())
+      ws:send "fragments"
+      assert.equal("in fragments", ws:recv())
+      ws:send "close"
+      assert.is_nil(ws:recv())
+      assert.equal(4001, ws.code)
+      assert.equal("asked for", ws.reason)
+      assert.equal("closed 4001 ", child.stdout:read "l")
+      ws = assert(websocket.connect("ws://127.0.0.1:" .. port))
+      assert.equal("hello none", ws:recv())
+      assert.is_true(ws:close(3456, "bye"))
+      assert.equal("closed 3456 bye", child.stdout:read "l")
+      child:kill "SIGTERM"
+      child:wait()
+    end)
   end)
-end)
+end
 
 describe("ws_chat.lua", function()
   it("serves its page, and tells all what each says", function()

@@ -35,6 +35,19 @@ local websocket = {}
 ---@field ping number?  seconds without a word from the peer until it is asked for one; after
 --- so many more the connection is given up (ETIMEDOUT, code 1006). While somebody reads
 ---@field close_timeout number?  seconds for the peer to answer a close; default 10
+---@field deflate boolean|neap.websocket.DeflateOptions|nil  make messages smaller, where the peer
+--- does, too; default false: it costs 310 KiB a connection
+
+--- How (permessage-deflate, RFC 7692). What one end wants is what both do, or it is not
+--- agreed on.
+---@class neap.websocket.DeflateOptions
+---@field level integer?  from 0 (as it is) by 1 (fast) to 9 (small); default 6
+---@field server_no_context_takeover boolean?  each message of the server's by itself: nothing is
+--- kept between them, neither here nor there, but they are larger
+---@field client_no_context_takeover boolean?  the same of the client's
+---@field server_max_window_bits integer?  how far back the server's refer, as a power of two: 9
+--- to 15; default 15
+---@field client_max_window_bits integer?  the same of the client's
 
 ---@class neap.websocket.AcceptOptions: neap.websocket.Options
 ---@field protocols string[]|(fun(offered: string[], request: neap.http.Request): string?)|nil

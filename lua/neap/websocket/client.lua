@@ -2,6 +2,7 @@
 
 local connection = require "neap.websocket.connection"
 local crypto = require "neap.crypto"
+local deflate = require "neap.websocket.deflate"
 local error_object = require "neap.error"
 local handshake = require "neap.websocket.handshake"
 local http = require "neap.http.core"
@@ -91,9 +92,19 @@ local function request_text(where, opts, key, level)
     "GET ", where.target, " HTTP/1.1\r\nhost: ", where.host,
     "\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-version: 13\r\nsec-websocket-key: ", key, "\r\n",
     opts.protocols and "sec-websocket-protocol: " .. concat(opts.protocols, ", ") .. "\r\n" or "",
+    opts.deflate and "sec-websocket-extensions: " .. deflate.offer(opts.deflate) .. "\r\n" or "",
     opts.origin and "origin: " .. opts.origin .. "\r\n" or "",
     message.lines(list), "\r\n",
   }
+end
+
+--- What the server's extensions mean: none, or what we have asked for; or false.
+local function check_extensions(head, opts)
+  local words = handshake.words(head, "sec-websocket-extensions")
+  if #words == 0 then
+    return nil
+  end
+  return #words == 1 and opts.deflate and deflate.agree(words[1], opts.deflate) or false
 end
 
 --- The subprotocol that was agreed on, or false; or nil and an error.
@@ -104,7 +115,7 @@ local function check_answer(head, opts, key)
     return bad("EPROTO", "the server has changed to something else")
   elseif head:get "sec-websocket-accept" ~= handshake.accept(key) then
     return bad("EPROTO", "the server did not answer our key")
-  elseif #handshake.words(head, "sec-websocket-extensions") > 0 then
+  elseif check_extensions(head, opts) == false then
     return bad("EPROTO", "the server uses an extension that was not asked for")
   end
   local protocols = handshake.words(head, "sec-websocket-protocol")
@@ -155,7 +166,7 @@ local function shake_hands(where, opts, key, text)
     return nil, err
   end
   guard.stream = nil
-  return connection.new(stream, true, opts, protocol or nil)
+  return connection.new(stream, true, opts, protocol or nil, check_extensions(head, opts))
 end
 
 local client = {}

@@ -2,6 +2,7 @@
 
 local check_self = require "neap.class.core".check_self
 local core = require "neap.websocket.core"
+local deflate = require "neap.websocket.deflate"
 local error_object = require "neap.error"
 local task = require "neap.task"
 local time = require "neap.time"
@@ -138,9 +139,12 @@ local function ask(self)
   end
 end
 
---- The next event of a server's, which gives way when the program drains.
+--- The next event, of what has come already or of the stream. A server's gives way when the
+--- program drains.
 local function await(self, seconds)
-  if self.client then
+  if self.coder and self.coder.parts then
+    return self.coder:receive(self.max)
+  elseif self.client then
     return self.codec:next(self.stream, seconds)
   end
   return idle(self.codec.next, self.codec, self.stream, seconds)
@@ -154,7 +158,10 @@ local function receive(self)
       if self.interval then
         heard(self)
       end
-      return a, event
+      if not b then
+        return a, event
+      end
+      self.coder:begin(event, a)
     elseif event == nil and a and a.code == "ETIMEDOUT" then
       if not self.interval or now() < self.due then
         return nil, a
@@ -298,7 +305,17 @@ function WebSocket:send(data, kind)
   elseif opcode == 1 and not valid(data) then
     return nil, failure("EILSEQ", "a text that is no UTF-8", "send")
   end
-  local ok, err = put(self, opcode, data)
+  local ok, err
+  if self.coder then
+    ok, err = self.coder:send(data, function(smaller)
+      if self.said or self.over then
+        return is_closed(self, "send")
+      end
+      return put(self, opcode, smaller or data, smaller ~= nil)
+    end)
+  else
+    ok, err = put(self, opcode, data)
+  end
   if self.pong then
     put_pong(self)
   end
@@ -485,6 +502,7 @@ local checks = {
     return mathtype(value) == "integer" and value >= 1 and value < 2 ^ 31
   end, "a count of bytes from 1 to 2^31-1" },
   ping = { is_seconds, "seconds above 0" },
+  deflate = { deflate.is_option, "true or a table of options" },
   close_timeout = { is_seconds, "seconds above 0" },
 }
 
@@ -504,10 +522,12 @@ function connection.check(name, opts, own, level)
 end
 
 --- Of a stream behind the handshake. `opts` were checked.
-function connection.new(stream, client, opts, protocol)
+function connection.new(stream, client, opts, protocol, agreed)
+  local limit = opts.max or 16 * 1024 * 1024
   local self = setmetatable({
     stream = stream, client = client, protocol = protocol,
-    codec = core.codec { client = client, max = opts.max },
+    codec = core.codec { client = client, max = limit, deflate = agreed ~= nil },
+    coder = agreed and deflate.new(agreed, client, opts.deflate), max = limit,
     patience = opts.close_timeout or 10, interval = opts.ping,
   }, meta)
   if self.interval then

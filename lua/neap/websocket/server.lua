@@ -1,6 +1,7 @@
 --- The server's end of the handshake: of a request that an HTTP server has got.
 
 local connection = require "neap.websocket.connection"
+local deflate = require "neap.websocket.deflate"
 local error_object = require "neap.error"
 local handshake = require "neap.websocket.handshake"
 
@@ -104,16 +105,20 @@ function server.accept(request, opts)
     return refuse(request, 403, "this origin is not welcome")
   end
   local protocol = choose(opts, request, handshake.words(head, "sec-websocket-protocol"))
+  local answer, agreed
+  if opts.deflate then
+    answer, agreed = deflate.answer(handshake.words(head, "sec-websocket-extensions"), opts.deflate)
+  end
   local stream, err = response:upgrade {
     upgrade = "websocket",
     ["sec-websocket-accept"] = handshake.accept(head:get "sec-websocket-key"),
-    ["sec-websocket-protocol"] = protocol,
+    ["sec-websocket-protocol"] = protocol, ["sec-websocket-extensions"] = answer,
   }
   if not stream then
     return nil, err
   end
   stream:settimeout(nil)
-  local ws = connection.new(stream, false, opts, protocol)
+  local ws = connection.new(stream, false, opts, protocol, agreed)
   response.websocket = ws
   return ws
 end
