@@ -112,6 +112,15 @@ local function make_contexts()
   theirs = assert(tls.context {ca = cert})
 end
 
+-- To load them is what `require` does, many times.
+local function load_websocket()
+  for _, name in ipairs {"client", "server", "deflate"} do
+    require("neap.websocket." .. name)
+  end
+  require "neap.http.server"
+  require "neap.zlib"
+end
+
 local features = {
   function() -- tasks
     local t = task.spawn(function(...)
@@ -503,7 +512,7 @@ local features = {
     server:cancel()
     server:join()
   end,
-  function() -- WebSocket
+  needing(load_websocket, function() -- WebSocket
     local websocket = require "neap.websocket"
     local listener = assert(net.listen "mem:faults_ws")
     local server = task.spawn(function()
@@ -527,7 +536,7 @@ local features = {
     listener:close()
     server:cancel()
     server:join()
-  end,
+  end),
   function() -- computations in threads
     local crypto = holding(require "neap.crypto")
     local function compute()

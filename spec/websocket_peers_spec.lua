@@ -190,7 +190,11 @@ describe("ws_chat.lua", function()
     ann:send(("x"):rep(1025))
     assert.is_nil(ann:recv())
     assert.equal(1009, ann.code)
+    local carol = join "carol"
+    assert.equal("* carol is here", carol:recv())
     server:kill "SIGTERM"
+    assert.is_nil(select(2, carol:recv()))
+    assert.equal(1001, carol.code, "it drains")
     assert.equal("", server.stderr:read "a")
     server:wait()
   end)
