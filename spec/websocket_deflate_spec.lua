@@ -157,7 +157,7 @@ describe("websocket · messages made smaller", function()
     end
   end)
 
-  it("are smaller, and more so with what was before (Q2)", function()
+  it("are smaller, and more so with what was before", function()
     local function sizes(agreed)
       local a, b = net.socketpair()
       ends = {a, b}
