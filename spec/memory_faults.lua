@@ -504,10 +504,12 @@ local features = {
         return http.json {request.path, request.headers.host}
       end)
     end)
-    local client = assert(net.connect "mem:faults")
-    client:write "GET /x HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
-    assert(client:read "a")
-    client:close()
+    local client <close> = require "neap.http".client {endpoint = "mem:faults"}
+    assert(assert(client:get "http://h/x"):json()[2] == "h")
+    local pieces = {"a", "b"}
+    assert(assert(client:post("http://h/y", {body = function()
+      return table.remove(pieces)
+    end})):read "a")
     listener:close()
     server:cancel()
     server:join()
