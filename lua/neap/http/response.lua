@@ -8,7 +8,7 @@ local task = require "neap.task"
 
 local error, getmetatable, pcall, require = error, getmetatable, pcall, require
 local select, setmetatable, tonumber, tostring, type = select, setmetatable, tonumber, tostring, type
-local find, format, lower = string.find, string.format, string.lower
+local find, format, lower, sub = string.find, string.format, string.lower, string.sub
 local concat = table.concat
 local mathtype = math.type
 local draining = task.draining
@@ -95,6 +95,9 @@ end
 local function written(self, ok, err)
   if not ok then
     self.closes, self.broken = true, err
+    if err.code == "ETIMEDOUT" then -- who does not read gets no goodbye either
+      self.request.stream:reset()
+    end
     return nil, err
   end
   return self
@@ -104,11 +107,33 @@ local function put(self, ...)
   return written(self, self.request.stream:write(...))
 end
 
+--- Bytes that a client has the time of one write for, the option `timeout.write`: so it ends
+--- who does not read, and not who takes long for much.
+local PIECE = 256 * 1024
+
+--- A content of any length, with what comes before and behind it.
+local function put_all(self, before, content, behind)
+  if #content <= PIECE then
+    return put(self, before, content, behind)
+  end
+  local ok, err = put(self, before)
+  for at = 1, #content, PIECE do
+    if not ok then
+      return nil, err
+    end
+    ok, err = put(self, sub(content, at, at + PIECE - 1))
+  end
+  if not ok then
+    return nil, err
+  end
+  return put(self, behind)
+end
+
 local function put_piece(self, piece)
   if self.chunked then
-    return put(self, format("%x\r\n", #piece), piece, "\r\n")
+    return put_all(self, format("%x\r\n", #piece), piece, "\r\n")
   end
-  return put(self, piece)
+  return put_all(self, "", piece, "")
 end
 
 --- The end of what is coded.
@@ -240,10 +265,7 @@ function Response:send(status, header_fields, content)
     return put(self, text)
   end
   self.count = #content
-  if #content < 16384 then
-    return put(self, text .. content)
-  end
-  return put(self, text, content)
+  return put_all(self, text, content, "")
 end
 
 --- Begin an answer whose body is written piece by piece, by `write`, and ended by `finish`,
@@ -511,7 +533,7 @@ end })
 --- Send what the handler has returned.
 function response.answer(self, result)
   if type(result) == "string" then
-    if not self.status and self.request.plain and not self.closes and not draining() then
+    if not self.status and self.request.plain and #result <= PIECE and not self.closes and not draining() then
       self.status, self.done = 200, true
       return put(self, plain_head(), ends[#result], result)
     elseif not self.status then
@@ -535,19 +557,20 @@ end
 --- A piece of a body whose length was said: n bytes of a file, by the kernel where it can. One
 --- that has fewer by now cuts the connection, and so the client sees that something is missing.
 function response.sendfile(self, file, from, n)
-  if self.silent then
-    return self
+  local last = from + n
+  while from < last and not self.silent do
+    local size = last - from < PIECE and last - from or PIECE
+    local sent, err = self.request.stream:sendfile(file, from, size)
+    self.count = (self.count or 0) + (sent or err.accepted or 0)
+    if sent ~= size then
+      self.done = true
+      return written(self, nil, err or error_object.new {
+        code = "ENODATA", op = "sendfile", message = "the file was cut",
+      })
+    end
+    self.left, from = self.left - size, from + size
   end
-  local sent, err = self.request.stream:sendfile(file, from, n)
-  self.count = (self.count or 0) + (sent or err.accepted or 0)
-  if sent == n then
-    self.left = self.left - n
-    return self
-  end
-  self.done = true
-  return written(self, nil, err or error_object.new {
-    code = "ENODATA", op = "sendfile", message = "the file was cut",
-  })
+  return self
 end
 
 --- Refuse what is no request, and say goodbye.
