@@ -501,8 +501,8 @@ local features = {
     local server = task.spawn(function()
       local http = require "neap.http"
       http.serve(listener, function(request)
-        return http.json {request.path, request.headers.host}
-      end)
+        return http.json {request.path, request.headers.host, ("x"):rep(100)} -- which is sent in gzip
+      end, {compress = {least = 1}})
     end)
     local client <close> = require "neap.http".client {endpoint = "mem:faults"}
     assert(assert(client:get "http://h/x"):json()[2] == "h")
