@@ -8,7 +8,7 @@
 --- nothing around it. Whoever reads can also say `"auto"`: either of the first two.
 ---
 --- All of it computes on the spot, some thirty to a hundred megabytes a second of what is
---- made smaller, some three hundred of what is made whole: what is long goes piece by piece
+--- made smaller, some two hundred of what is made whole: what is long goes piece by piece
 --- (`compressor`, `decompressor`), so that other tasks have their turns in between. The
 --- memory of a compressor is some 270 KiB, of a decompressor 40; the collector knows of it,
 --- and `close` gives it back at once.
