@@ -4,6 +4,7 @@ local errors = require "neap.error"
 local http = require "neap.http"
 local net = require "neap.net"
 local task = require "neap.task"
+local url = require "neap.url"
 local await = require "spec.support.tasks".await
 
 local listener, server, client, heads, accepted
@@ -426,7 +427,14 @@ describe("http's client", function()
     end
     assert.is_false((pcall(client.request, client, {url = "http://web/", method = "GET /\r\n"})))
     assert.is_false((pcall(client.get, client, "http://web/", {headers = {["transfer-encoding"] = "chunked"}})))
+    assert.is_false((pcall(client.get, client, "http://web/", {upgrade = "a\r\nb: c"})))
     assert.equal("EBADMSG", fails "/a\r\nb")
+    for _, query in ipairs {"a\r\nb: c", "a b", "a#b", "\xff"} do
+      assert.equal("EBADMSG", select(2, get("/", {query = query})))
+    end
+    local changed = url.parse "http://web/"
+    changed.path = "/ HTTP/1.1\r\nb: c"
+    assert.equal("EBADMSG", select(2, client:get(changed)).code)
     assert.equal(0, #heads)
   end)
 

@@ -81,6 +81,12 @@ describe("http's client, redirected,", function()
     assert.equal("Basic bWU6cA==", seen[1].auth)
   end)
 
+  it("says a Host of the script's to no other origin", function()
+    serve {["mine/1"] = {302, "/2"}, ["mine/2"] = {302, "http://b/3"}}
+    assert(client:get("http://a/1", {headers = {host = "mine"}}))
+    assert.same({"mine/1", "mine/2", "b/3"}, {seen[1].at, seen[2].at, seen[3].at})
+  end)
+
   it("keeps them for the same origin", function()
     serve {["a/1"] = {302, "http://A:80/2"}}
     assert(client:get("http://a/1", {auth = "Bearer t"}))

@@ -127,45 +127,58 @@ local function until_(self, mark, max, keep, strict)
   end
 end
 
-local function all(self)
-  local parts, size, most = { self.rest }, #self.rest, self.most
+--- Pieces that were taken for one result: when that fails, or its task is cancelled, they are
+--- the rest again.
+local gathering = { __close = function(parts)
+  local self = parts.of
+  if self then
+    self.rest = concat(parts) .. self.rest
+  end
+end }
+
+local function gather(self)
+  local parts = setmetatable({ self.rest, of = self }, gathering)
   self.rest = ""
+  return parts, #parts[1]
+end
+
+local function all(self)
+  local parts <close>, size = gather(self)
+  local most = self.most
   while true do
     local piece, err = self:recv()
     size = size + (piece and #piece or 0)
     if most and size > most then
+      parts.of = nil
       self.failure = error_object.new { code = "EMSGSIZE", op = "read",
         message = format("the body is longer than %d bytes", most) }
       return nil, self.failure
     elseif not piece then
-      local text = concat(parts)
       if err then
-        self.rest = text
         return nil, err
       end
-      return text
+      parts.of = nil
+      return concat(parts)
     end
     parts[#parts + 1] = piece
   end
 end
 
 local function count(self, n)
-  local parts, size = { self.rest }, #self.rest
-  local err
+  local parts <close>, size = gather(self)
   while size < n or n == 0 and size == 0 do
-    self.rest = ""
-    local piece
-    piece, err = self:recv()
-    if not piece then
+    local piece, err = self:recv()
+    if not piece and err then
+      return nil, err
+    elseif not piece then
       break
     end
     parts[#parts + 1] = piece
     size = size + #piece
   end
+  parts.of = nil
   self.rest = concat(parts)
-  if err then
-    return nil, err
-  elseif self.rest == "" then
+  if self.rest == "" then
     return nil
   end
   return take(self, n < size and n or size)

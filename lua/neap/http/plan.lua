@@ -49,6 +49,10 @@ local query_kind = { function(value)
   return type(value) == "table" or type(value) == "string"
 end, "a table, or a string" }
 
+local upgrade_kind = { function(value)
+  return type(value) == "string" and value ~= "" and core.value(value)
+end, "protocols, such as 'websocket'" }
+
 local cookies_kind = { function(value)
   return value == true or type(value) == "table"
 end, "true, or a cookie jar" }
@@ -61,7 +65,7 @@ local of_both = {
 
 local of_request = {
   url = options.any, method = options.any, query = query_kind, body = options.any, json = options.any,
-  form = options.table, multipart = options.table, expect = options.flag, upgrade = options.text,
+  form = options.table, multipart = options.table, expect = options.flag, upgrade = upgrade_kind,
 }
 
 local of_client = {
@@ -166,8 +170,10 @@ end
 
 --- A URL, and the unix socket that is written in it: `http://unix:/run/x.sock:/path`.
 local function read_url(text, base)
-  if getmetatable(text) and type(text) == "table" and text.scheme then
-    return text
+  local class = type(text) == "table" and getmetatable(text)
+  if type(class) == "table" and class.__name == "neap.Url" then -- a script may have changed its parts
+    local found, err = url.parse(tostring(text))
+    return found, nil, err
   elseif type(text) ~= "string" then
     return nil, nil, "a URL expected, got " .. type(text)
   end
@@ -185,11 +191,16 @@ local function read_url(text, base)
   return found, nil, err
 end
 
+--- The query of a URL, and behind it the one that the options say; or nil and an error.
 local function with_query(target, query)
   if not query then
     return target.query
   end
   local text = type(query) == "string" and query or url.formencode(query)
+  local found, err = url.parse("http://query/?" .. text)
+  if not found or found.fragment then
+    return nil, err or error_object.new { code = "EBADMSG", message = "# cannot be in a URL's query" }
+  end
   return target.query and target.query ~= "" and target.query .. "&" .. text or text
 end
 
@@ -238,6 +249,11 @@ function plan.request(client, opts, level)
       message = type(err) == "string" and err or err and err.message
         or "a URL that begins with http:// or https:// expected" }
   end
+  local query
+  query, err = with_query(target, found.query)
+  if err then
+    return nil, error_object.new { code = err.code, op = "request", message = "option 'query': " .. err.message }
+  end
   auth = auth or target.userinfo and connections.basic(target:credentials())
   local header = pick("timeout", seconds, "header", 60)
   local decode = found.decode
@@ -254,7 +270,7 @@ function plan.request(client, opts, level)
   return {
     method = method, list = list, left_out = left_out, body = request_body, pool = client.pool,
     url = setmetatable({ scheme = target.scheme, host = target.host, port = target.port, path = target.path,
-      query = with_query(target, found.query) }, getmetatable(target)),
+      query = query }, getmetatable(target)),
     socket = socket or found.endpoint or common.endpoint, private = true, history = {},
     expect = found.expect and request_body and true, upgrade = found.upgrade, decode = decode,
     redirects = found.redirects or found.redirects == nil and (common.redirects

@@ -9,8 +9,8 @@ local redirect = {}
 
 local statuses = { [301] = true, [302] = true, [303] = true, [307] = true, [308] = true }
 
---- What another origin must not see.
-local secrets = { authorization = true, cookie = true, ["proxy-authorization"] = true }
+--- What another origin must not see; Host, where a script has set it, names none but its own.
+local secrets = { host = true, authorization = true, cookie = true, ["proxy-authorization"] = true }
 
 --- What tells of a body.
 local of_body = {
