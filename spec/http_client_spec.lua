@@ -5,6 +5,7 @@ local http = require "neap.http"
 local net = require "neap.net"
 local task = require "neap.task"
 local url = require "neap.url"
+local zlib = require "neap.zlib"
 local await = require "spec.support.tasks".await
 
 local listener, server, client, heads, accepted
@@ -393,6 +394,29 @@ describe("http's client", function()
       assert.equal(mine, err)
     end)
 
+    it("and raises it by whoever reads meanwhile", function()
+      server:cancel()
+      server:join()
+      local go, n = task.event(), 0
+      raw(function(_, _, _, stream)
+        stream:write "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n01234"
+        go:wait()
+      end)
+      local response = assert(client:post("http://web/", {body = function()
+        n = n + 1
+        if n == 2 then
+          go:wait()
+          error("no more", 0)
+        end
+        return "x"
+      end}))
+      assert.equal("01234", response:recv())
+      local reader = task.spawn(pcall, response.recv, response)
+      task.yield()
+      go:set()
+      assert.same({false, "no more"}, {reader:join()})
+    end)
+
     it("once the server wants it", function()
       assert.same({"POST", "", "2", "", "ab"}, send {body = "ab", expect = true})
       server:cancel()
@@ -490,6 +514,32 @@ describe("http's client", function()
       local response = assert(client:get("http://web/", {timeout = 0.05}))
       local text, err = response:read "a"
       assert.same({nil, "ETIMEDOUT"}, {text, err and err.code})
+      text, err = response:read "a" -- which is not the end of it
+      assert.same({nil, "ETIMEDOUT"}, {text, err and err.code})
+    end)
+
+    it("goes on behind a wait that was too long, decoded or not", function()
+      for _, coding in ipairs {"identity", "gzip"} do
+        local plain = ("0123456789"):rep(100)
+        local body = coding == "gzip" and zlib.compress(plain, {format = "gzip"}) or plain
+        local go = task.event()
+        raw(function(_, _, _, stream)
+          stream:write(("HTTP/1.1 200 OK\r\nContent-Encoding: %s\r\nContent-Length: %d\r\n\r\n%s")
+            :format(coding, #body, body:sub(1, 12)))
+          go:wait()
+          return body:sub(13), true
+        end)
+        local response = assert(client:get("http://web/", {timeout = {idle = 0.02}}))
+        assert.equal("ETIMEDOUT", select(2, response:read "a").code)
+        go:set()
+        local text
+        repeat
+          text = response:read "a"
+        until text
+        assert.equal(plain, text)
+        server:cancel()
+        server:join()
+      end
     end)
 
     it("ends all of it, redirects too", function()

@@ -107,6 +107,21 @@ describe("http's client", function()
         tostring(err))
     end)
 
+    it("not through a proxy that has never answered enough", function()
+      local proxy, written = listen(), 0
+      servers[#servers + 1] = task.spawn(proxy.serve, proxy, function(stream)
+        stream:readuntil "\r\n\r\n"
+        while stream:write "HTTP/1.1 103 Early Hints\r\n\r\n" do
+          written = written + 1
+          task.yield()
+        end
+      end)
+      local client <close> = http.client {proxy = "http://127.0.0.1:" .. proxy.port}
+      local response, err = client:get(base "localhost")
+      assert.same({nil, "ECONNREFUSED"}, {response, err.code})
+      assert.is_true(written > 20)
+    end)
+
     it("to the proxy as well", function()
       local context = tls.context {ca = own.cert, alpn = {"http/1.1"}}
       local proxy = serve(listen(nil, {tls = {cert = own.cert, key = own.key}}), function(request, response)

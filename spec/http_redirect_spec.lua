@@ -93,6 +93,17 @@ describe("http's client, redirected,", function()
     assert.equal("Bearer t", seen[2].auth)
   end)
 
+  it("does not wait for the body of who sent it on", function()
+    local go = task.event()
+    server = task.spawn(http.serve, listener, function(request)
+      return request.path == "/2" and "here" or http.response(302, {location = "/2"}, function()
+        go:wait()
+      end)
+    end)
+    assert.equal("here", assert(client:get("http://a/1", {timeout = {idle = 1000}})):read "a")
+    go:set()
+  end)
+
   it("goes round ten times at most, or as often as it may", function()
     serve {["a/1"] = {302, "/1"}}
     local response, err = client:get "http://a/1"

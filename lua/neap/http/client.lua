@@ -16,6 +16,9 @@ local timeout = task.timeout
 --- Bytes of the body of a redirect that are read, so that its connection can be used again.
 local PASSED = 64 * 1024
 
+--- Seconds that this may take.
+local PASSING = 1
+
 --- Methods that may be done twice (RFC 9110 §9.2.2).
 local idempotent = { GET = true, HEAD = true, OPTIONS = true, PUT = true, DELETE = true, TRACE = true }
 
@@ -54,13 +57,17 @@ local function perform(client, asked)
   end
 end
 
---- Read what is left of a short body, so that the connection can be used again.
-local function pass(response)
+local function read_short(response)
   local count = 0
   repeat
     local bytes = response:recv()
     count = count + (bytes and #bytes or 0)
   until not bytes or count > PASSED
+end
+
+--- Read what is left of a short body, so that the connection can be used again.
+local function pass(response)
+  timeout(PASSING, read_short, response)
   response:close()
 end
 

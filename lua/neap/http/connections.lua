@@ -45,6 +45,9 @@ end
 
 -- Making them
 
+--- Interim answers (1xx) that a proxy may send before its answer.
+local INTERIM = 20
+
 --- Our bytes to a proxy, so that it connects us; nil and an error when it does not.
 local function ask_proxy(stream, target)
   local proxy, where = target.proxy, host_port(target.url)
@@ -54,11 +57,13 @@ local function ask_proxy(stream, target)
     user and "proxy-authorization: " .. user .. "\r\n" or "", "\r\n")
   local head, status, words
   if ok then
+    local count = 0
     repeat
       head, status, words = parser:head(stream, true)
-    until not head or head.status >= 200
+      count = count + 1
+    until not head or head.status >= 200 or count > INTERIM
   end
-  if head and head.status < 300 then
+  if head and head.status >= 200 and head.status < 300 then
     return true
   elseif ok and not words and error_object.is(status) then
     err = status

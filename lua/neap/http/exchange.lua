@@ -85,11 +85,11 @@ function response_meta.__index(self, name)
   end
 end
 
---- The connection is of no use any more.
-local function drop(self)
+--- The connection is of no use any more; whoever reads on is told `why`.
+local function drop(self, why)
   local connection = self.connection
   if connection then
-    self.connection = nil
+    self.connection, self.ended = nil, why
     if connection.pump then
       connection.pump:cancel()
     end
@@ -126,16 +126,13 @@ end
 local function piece_of(self, most)
   local connection = self.connection
   if not connection then
-    if self.closed then
-      return fail("EBADF", "the response is closed")
-    end
-    return nil
+    return nil, self.ended
   end
   local stream = connection.stream
   if self.deadline then
     local ok, err = set_patience(self, stream)
     if not ok then
-      drop(self)
+      drop(self, err)
       return nil, err
     end
   end
@@ -146,11 +143,15 @@ local function piece_of(self, most)
     end
     return bytes
   elseif words then
-    drop(self)
-    return fail("EBADMSG", words)
+    local _, err = fail("EBADMSG", words)
+    drop(self, err)
+    return nil, err
   elseif error_object.is(status) then
     if status.code ~= "ETIMEDOUT" then
-      drop(self)
+      drop(self, status)
+    end
+    if connection.raised then
+      error(connection.raised[1], 0)
     end
     return nil, status
   elseif status then
@@ -184,8 +185,8 @@ end
 function ClientResponse:close()
   check_self(self, response_meta, "close")
   if self.connection then
-    self.closed = true
-    drop(self)
+    local _, err = fail("EBADF", "the response is closed")
+    drop(self, err)
   end
 end
 
@@ -231,8 +232,8 @@ local function decode(self)
   local plain = require "neap.http.coding".decode(coded, coding)
   self.source = function(_, most)
     local bytes, err = plain:recv(most)
-    if err then
-      drop(self)
+    if err and err.code ~= "ETIMEDOUT" then
+      drop(self, err)
     end
     return bytes, err
   end
