@@ -29,8 +29,8 @@
 #include "uv/world.h"
 #include "websocket/websocket.h"
 #include "worker/worker.h"
-#include "json/json.h"
 #include "zlib/zlib.h"
+#include "json/json.h"
 
 /* What `neap -w` runs in the main thread. */
 static const char supervisor[] =
@@ -292,6 +292,7 @@ static int run_program(const command *c) {
 
 int main(int argc, char **argv) {
   command program;
+  uv_world_standard();
   int status = command_parse(&program, argc, argv);
   if (status != 0)
     return status;

@@ -443,3 +443,26 @@ describe("SIGINT and SIGTERM", function()
     assert.equal(143, (p:wait()))
   end)
 end)
+
+describe("print", function()
+  it("loses nothing of what it prints where its output was made non-blocking", function()
+    if process.run({"sh", "-c", "command -v python3"}).code ~= 0 then
+      pending "python3 is not installed"
+    end
+    local result = process.run {"python3", "-c", [[
+import fcntl, os, subprocess, sys, time
+r, w = os.pipe()
+fcntl.fcntl(w, fcntl.F_SETFL, fcntl.fcntl(w, fcntl.F_GETFL) | os.O_NONBLOCK)
+p = subprocess.Popen([sys.argv[1], "-e", "for i = 1, 5000 do print(('x'):rep(99)) end"], stdout=w)
+os.close(w)
+time.sleep(0.2)
+n = 0
+while True:
+  some = os.read(r, 4096)
+  if not some: break
+  n += len(some)
+print(n, p.wait())
+]], neap}
+    assert.same({stdout = "500000 0\n", stderr = "", code = 0}, result)
+  end)
+end)

@@ -50,6 +50,19 @@ describe("require", function()
     end
   end)
 
+  it("finds them beside the file that the script is a link to, behind those beside the link", function()
+    assert(lfs.mkdir(folder.path .. "/real"))
+    assert(lfs.mkdir(folder.path .. "/bin"))
+    write("real/module.lua", "return 'real'")
+    write("real/other.lua", "return 'real other'")
+    write("bin/other.lua", "return 'link other'")
+    write("real/script.lua", [[print(require "module", require "other")]])
+    assert(lfs.link("../real/script.lua", folder.path .. "/bin/script", true))
+    local result = run "bin/script"
+    assert.equal("", result.stderr)
+    assert.equal("real\tlink other\n", result.stdout:gsub("\tbin/other.lua", ""))
+  end)
+
   it("gives the value and where it came from, as Lua does", function()
     write("nothing.lua", "")
     write("wrong.lua", "return false")

@@ -219,7 +219,8 @@ static const option *find(const char *name, size_t n) {
 
 
 static int misused(const char *what, const char *about) {
-  fprintf(stderr, "neap: %s%s\n%s", what, about, usage);
+  fprintf(stderr, "neap: %s%s (neap --help tells what there is)\n", what,
+          about);
   return USAGE;
 }
 

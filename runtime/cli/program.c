@@ -1,8 +1,10 @@
 #include "cli/program.h"
 
 #include <lauxlib.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "host/host.h"
 
@@ -76,7 +78,6 @@ static void push_code(lua_State *L, const command *c, const char *code) {
 }
 
 
-/* Modules next to the script are found. */
 static void add_folder(lua_State *L, const char *script) {
   const char *slash = strrchr(script, '/');
   if (slash != NULL)
@@ -94,6 +95,16 @@ static void add_folder(lua_State *L, const char *script) {
 }
 
 
+/* Modules next to the script are found; and next to the file that it is a link to, behind
+ * those. */
+static void add_folders(lua_State *L, const char *script) {
+  char real[PATH_MAX];
+  if (readlink(script, real, 1) >= 0 && realpath(script, real) != NULL)
+    add_folder(L, real);
+  add_folder(L, script);
+}
+
+
 void program_push_file(lua_State *L, const char *path) {
   int status = host_load_file(L, path);
   if (status != LUA_OK) {
@@ -101,7 +112,7 @@ void program_push_file(lua_State *L, const char *path) {
     lua_error(L);
   }
   if (strcmp(path, "-") != 0)
-    add_folder(L, path);
+    add_folders(L, path);
 }
 
 

@@ -22,6 +22,9 @@ void uv_world_explain(void);
  * the limit that it was started with. */
 void uv_world_descriptors(void);
 
+/* Standard input and outputs block, whatever others have set them to. */
+void uv_world_standard(void);
+
 /* End the process: as exit(3) or (now) _exit(2) do, or, with a status of -n, of
  * signal n. */
 _Noreturn void uv_world_exit(int status, bool now);
