@@ -143,6 +143,21 @@ describe("net.activated", function()
     assert.equal("", p.stderr:read "a")
   end)
 
+  it("leaves nothing behind of what it cannot adopt", function()
+    local p = start {"sh", "-c", [[LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" -e "$1" 3< /]], child.neap, [[
+      local function count()
+        return #assert(fs.list "/proc/self/fd")
+      end
+      print(select(2, net.activated()).code)
+      local before = count()
+      for _ = 1, 3 do
+        net.activated()
+      end
+      print(count() - before)
+    ]]}
+    assert.equal("EISDIR\n0\n", p.stdout:read "a")
+  end)
+
   it("gives none that are another process's, or not there", function()
     for expected, env in pairs {
       ["0\tnil"] = {LISTEN_PID = "1", LISTEN_FDS = "3"},
@@ -366,6 +381,92 @@ describe("process.restart", function()
       last = replaced(port, last)
     end)
     os.execute("kill -KILL " .. last)
+  end)
+
+  it("hands on what its manager has given and nobody has asked for, and no file", function()
+    local marker <const> = root .. ".marker"
+    write(root, ([[
+      local net, process = require "neap.net", require "neap.process"
+      local marker = "%s"
+      local kept = io.open(marker)
+      if not kept then
+        kept = io.open(marker, "w")
+        process.restart()
+      else
+        kept:close()
+        local list = io.popen("ls -l /proc/" .. process.pid .. "/fd"):read "a"
+        print(#assert(net.activated()), list:find(marker, 1, true))
+      end
+    ]]):format(marker))
+    local p = activated(handover.port(), root)
+    assert.equal("2\tnil\n", p.stdout:read "a")
+    os.remove(marker)
+  end)
+
+  it("hands on also where the process dies before the new one has begun", function()
+    local port = handover.port()
+    local wrapper = root .. ".sh"
+    write(root, "local listener = assert(require 'neap.net'.activated()).web " .. SERVER)
+    write(wrapper, ([[#!/bin/sh
+      kill -KILL $PPID
+      while grep -q "^PPid:.$PPID$" /proc/$$/status; do :; done
+      exec %s "$@"
+    ]]):format(child.neap))
+    os.execute("chmod +x " .. wrapper)
+    local p = start {"perl", "-e", MANAGER, tostring(port), "web:log", "bash", "-c", [[exec -a "$0" "$@"]], wrapper,
+      child.neap, root}
+    local first = handover.await(function()
+      return ask(port)
+    end)
+    os.execute("kill -USR1 " .. first)
+    assert.equal("SIGKILL", select(2, p:wait()))
+    local last = handover.await(function()
+      return ask(port)
+    end)
+    assert.not_equal(first, last)
+    os.execute("kill -KILL " .. last)
+    os.remove(wrapper)
+  end)
+
+  it("ends the new process, and no other one of its number", function()
+    local wrapper = root .. ".sh"
+    write(wrapper, "#!/bin/sh\necho $$ > " .. root .. ".pid\n")
+    os.execute("chmod +x " .. wrapper)
+    write(root, ([[
+      local process, task = require "neap.process", require "neap.task"
+      local restarting = task.spawn(process.restart)
+      local function number()
+        local file <close> = io.open("%s.pid")
+        return file and file:read "n"
+      end
+      task.yield()
+      local pid
+      repeat pid = number() until pid -- nobody else runs meanwhile
+      repeat until not os.execute("kill -0 " .. pid .. " 2> /dev/null")
+      local other
+      for _ = 1, 100 do
+        other = io.popen("echo " .. pid - 1 .. " > /proc/sys/kernel/ns_last_pid; sleep 100 & echo $!"):read "n"
+        if other == pid then
+          break
+        end
+        os.execute("kill " .. other)
+      end
+      print(other == pid)
+      restarting:join()
+      task.sleep(0.05)
+      print(os.execute("grep -c 'State:.[SR]' /proc/" .. pid .. "/status > /dev/null"))
+      os.execute("kill " .. pid)
+    ]]):format(root))
+    local result = assert(process.run {
+      "unshare", "--pid", "--fork", "--mount-proc", "--kill-child", "sh", "-c",
+      [[bash -c 'exec -a "$0" "$@"' "$@" < /dev/null; true]], "sh", wrapper, child.neap, root,
+    })
+    if result.stderr:find "unshare:" then
+      pending "no process namespaces here"
+    end
+    assert.equal("true\ntrue\texit\t0\n", result.stdout, result.stderr)
+    os.remove(wrapper)
+    os.remove(root .. ".pid")
   end)
 
   it("hands on a unix socket's file, and a free port that was chosen", function()

@@ -130,6 +130,7 @@ typedef struct processes {
   /* Another descriptor of one that this process was started with, which then is
    * nobody's. */
   int (*copy)(host *h, int fd);
+  void (*discard)(host *h, int fd); /* that, where nobody wants it */
 
   /* Start a command of the shell: its pid, or a negative errno.  With open, *f
    * is what it reads (writes) or what it writes, for the caller to fclose. */

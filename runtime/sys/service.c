@@ -55,11 +55,16 @@ static int l_copy(lua_State *L) {
 }
 
 
-static const luaL_Reg functions[] = {{"restart", l_restart},
-                                     {"restarted", l_restarted},
-                                     {"settle", l_settle},
-                                     {"copy", l_copy},
-                                     {NULL, NULL}};
+/* discard(fd): nobody wants the copy */
+static int l_discard(lua_State *L) {
+  table_of(L)->discard(host_of(L), (int)luaL_checkinteger(L, 1));
+  return 0;
+}
+
+
+static const luaL_Reg functions[] = {
+    {"restart", l_restart}, {"restarted", l_restarted}, {"settle", l_settle},
+    {"copy", l_copy},       {"discard", l_discard},     {NULL, NULL}};
 
 
 int luaopen_neap_service_core(lua_State *L) {

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -12,15 +11,13 @@
 #include <unistd.h>
 
 #include "host/memory.h"
-#include "uv/children.h"
 #include "uv/owned.h"
 #include "uv/sockopt.h"
-#include "uv/station.h"
 #include "uv/world.h"
 
 #define VARIABLE "NEAP_HOLDINGS"
 
-enum { MADE = -1, COPY = -2 };
+enum { MADE = -1, COPY = -2, MANAGED = 3 /* the manager's first */ };
 
 /* How a socket is known again. */
 typedef struct key {
@@ -41,9 +38,9 @@ struct holding {
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static holding *all; /* under the lock, in the order of their making */
-static atomic_bool restarting; /* there is a successor, or will be */
-static int predecessor = -1;   /* the pipe to it */
+static holding *all;         /* under the lock, in the order of their making */
+static int predecessor = -1; /* the pipe to it */
+static const host nobody;    /* has what the service's manager gave */
 
 
 static key key_of(const host *h, const sockspec *spec, int fd) {
@@ -153,12 +150,28 @@ static holding *find_taken(const host *h, int fd) {
 }
 
 
+/* Is it another descriptor of what the service's manager has made? */
+static bool is_copy(int fd) {
+  struct stat st, given;
+  if (fstat(fd, &st) != 0)
+    return false;
+  for (const holding *x = all; x != NULL; x = x->next)
+    if (x->host == &nobody && fstat(x->fd, &given) == 0 &&
+        st.st_dev == given.st_dev && st.st_ino == given.st_ino)
+      return true;
+  return false;
+}
+
+
 holding *holding_add(host *h, int fd, const sockspec *spec) {
   pthread_mutex_lock(&lock);
   holding *x = find_taken(h, fd);
   if (x == NULL) {
+    bool copy = spec == NULL && is_copy(fd);
     x = memory_new(sizeof *x);
-    *x = (holding){.key = key_of(h, spec, fd), .fd = fd, .host = h};
+    *x = (holding){.key = copy ? (key){.number = COPY} : key_of(h, spec, fd),
+                   .fd = fd,
+                   .host = h};
     put(x);
   }
   pthread_mutex_unlock(&lock);
@@ -251,8 +264,8 @@ static void tell_predecessor(host *h) {
 
 
 /*
-** Handing on to another process, by a variable of the environment: "pid pipe", and
-** for each socket " fd,slot,type,protocol,number,hexadecimal address"
+** Handing on to another process, by a variable of the environment: "pid former-pid
+** pipe", and for each socket " fd,slot,type,protocol,number,hexadecimal address"
 */
 
 enum { TEXT = 64 + 2 * sizeof(address) };
@@ -273,23 +286,57 @@ static bool goes_on(const holding *x) {
 }
 
 
-/* malloc'ed.  *fds ends with -1. */
-static char *describe(int pipe, int **fds) {
+/* What the manager gave and nobody has asked for is still as it came; a successor may
+ * ask for it. */
+static bool is_unasked(int fd) {
+  int flags = fcntl(fd, F_GETFD);
+  return flags >= 0 && (flags & FD_CLOEXEC) == 0;
+}
+
+
+static int given_by_manager(void) {
+  const char *pid = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS");
+  if (pid == NULL || count == NULL || atoi(pid) != getpid())
+    return 0;
+  int n = atoi(count), most = (int)sysconf(_SC_OPEN_MAX) - MANAGED;
+  return n < most ? n : most;
+}
+
+
+static void add(int **fds, size_t *n, int fd) {
+  *fds = memory_grow(*fds, (*n + 1) * sizeof **fds);
+  (*fds)[(*n)++] = fd;
+}
+
+
+char *holding_hand(int pipe, int **fds) {
   size_t count = 1, n = 0;
+  pthread_mutex_lock(&lock);
   for (const holding *x = all; x != NULL; x = x->next)
     count++;
   char *text = memory_grow(NULL, count * TEXT);
-  *fds = memory_grow(NULL, (count + 1) * sizeof **fds);
-  size_t at = (size_t)sprintf(text, VARIABLE "=%d %d", (int)getpid(), pipe);
-  (*fds)[n++] = pipe;
+  *fds = NULL;
+  size_t at = (size_t)sprintf(text, VARIABLE "=%*s %d %d", HOLDING_PID, "",
+                              (int)getpid(), pipe);
+  add(fds, &n, pipe);
   for (const holding *x = all; x != NULL; x = x->next) {
     if (goes_on(x)) {
       at += print(text + at, x);
-      (*fds)[n++] = x->fd;
+      add(fds, &n, x->fd);
     }
   }
-  (*fds)[n] = -1;
+  for (int i = 0; i < given_by_manager(); i++)
+    if (is_unasked(MANAGED + i))
+      add(fds, &n, MANAGED + i);
+  add(fds, &n, -1);
   return text;
+}
+
+
+void holding_handed(char *text, int *fds) {
+  pthread_mutex_unlock(&lock);
+  free(text);
+  free(fds);
 }
 
 
@@ -324,21 +371,25 @@ static void inherit_one(const key *k, int fd) {
 }
 
 
-/* Who is named by number, such as the manager's descriptors, is this process now. */
-static void be(const char *variable) {
+/* Who the predecessor was by its number, such as to the manager, this process is now. */
+static void be(const char *variable, int before) {
   char pid[16];
+  const char *whose = getenv(variable);
+  if (whose == NULL || atoi(whose) != before)
+    return;
   snprintf(pid, sizeof pid, "%d", (int)getpid());
-  if (getenv(variable) != NULL)
-    setenv(variable, pid, 1);
+  setenv(variable, pid, 1);
 }
 
 
+/* The predecessor may have gone by now. */
 void uv_world_inherit(host *h) {
   const char *text = getenv(VARIABLE);
-  int parent, pipe, n = 0, fd;
+  int self, before, pipe, n = 0, fd;
   if (text == NULL)
     return;
-  if (sscanf(text, "%d %d%n", &parent, &pipe, &n) == 2 && parent == getppid()) {
+  if (sscanf(text, "%d %d %d%n", &self, &before, &pipe, &n) == 3 &&
+      self == getpid()) {
     key k;
     text += n;
     while (parse(text, &k, &fd, &n)) {
@@ -348,17 +399,14 @@ void uv_world_inherit(host *h) {
     fcntl(pipe, F_SETFD, FD_CLOEXEC);
     predecessor = pipe;
     h->settled = tell_predecessor;
-    be("LISTEN_PID");
-    be("WATCHDOG_PID");
+    be("LISTEN_PID", before);
+    be("WATCHDOG_PID", before);
   }
   unsetenv(VARIABLE);
 }
 
 
-void holding_restarted(int pid, bool well) {
-  if (!well)
-    kill(pid, SIGTERM);
-  atomic_store(&restarting, well);
+void holding_passed(bool well) {
   pthread_mutex_lock(&lock);
   for (holding *x = all; x != NULL; x = x->next)
     atomic_store(&x->passed, well || x->successor != NULL);
@@ -370,131 +418,33 @@ void holding_restarted(int pid, bool well) {
 ** Copies of what the service's manager has made
 */
 
-static const host nobody;
-
-
-static void note(const host *h, int fd, int number) {
-  holding *x = memory_new(sizeof *x);
-  *x = (holding){.key = {.number = number}, .fd = fd, .host = h};
-  put(x);
-}
-
-
 /* A successor gets the one of that number, and makes copies by itself.  False: this
  * process has opened it, for what came by exec was not close-on-exec. */
-static bool note_copy(host *h, int fd, int mine, bool ours) {
+static bool note_given(int fd) {
+  int flags = fcntl(fd, F_GETFD);
   pthread_mutex_lock(&lock);
-  bool copied = find_taken(&nobody, fd) != NULL;
-  if (!copied && !ours)
-    note(&nobody, fd, fd);
-  if ((copied || !ours) && option_int(mine, SOL_SOCKET, SO_ACCEPTCONN) == 1)
-    note(h, mine, COPY);
+  bool noted = find_taken(&nobody, fd) != NULL;
+  bool given = noted || (flags >= 0 && (flags & FD_CLOEXEC) == 0);
+  if (given && !noted) {
+    holding *x = memory_new(sizeof *x);
+    *x = (holding){.key = {.number = fd}, .fd = fd, .host = &nobody};
+    put(x);
+  }
   pthread_mutex_unlock(&lock);
-  return copied || !ours;
+  return given;
 }
 
 
 int holding_copy(host *h, int fd) {
-  int flags = fcntl(fd, F_GETFD);
+  (void)h;
   int mine = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
   if (mine < 0)
     return -errno;
-  if (!note_copy(h, fd, mine, (flags & FD_CLOEXEC) != 0)) {
+  if (!note_given(fd)) {
     close(mine);
     return -EBADF;
   }
   fcntl(fd, F_SETFD, FD_CLOEXEC);
   owned_add(fd);
   return mine;
-}
-
-
-/*
-** Starting
-*/
-
-/* Of this program, also where the file was replaced; NULL: by its name. */
-static const char *own_path(const char *name, char *buffer, size_t size) {
-  static const char gone[] = " (deleted)";
-  if (name[0] == '/')
-    return name;
-  ssize_t n = readlink("/proc/self/exe", buffer, size - 1);
-  if (n <= 0)
-    return name;
-  buffer[n] = '\0';
-  size_t tail = sizeof gone - 1;
-  if ((size_t)n > tail && strcmp(buffer + n - tail, gone) == 0)
-    buffer[(size_t)n - tail] = '\0';
-  return buffer;
-}
-
-
-static char **environment(char *own) {
-  size_t n = 0;
-  while (environ[n] != NULL)
-    n++;
-  char **all_of = memory_grow(NULL, (n + 2) * sizeof *all_of);
-  memcpy(all_of, environ, n * sizeof *all_of);
-  all_of[n] = own;
-  all_of[n + 1] = NULL;
-  return all_of;
-}
-
-
-/* In the child: nothing that takes a lock. */
-static _Noreturn void become(const char *path, char **argv, char **env,
-                             const int *fds) {
-  sigset_t none;
-  station_give_back();
-  for (; *fds >= 0; fds++)
-    fcntl(*fds, F_SETFD, 0);
-  sigemptyset(&none);
-  sigprocmask(SIG_SETMASK, &none, NULL);
-  execvpe(path, argv, env);
-  _exit(127);
-}
-
-
-static int start(host *h, int pipe) {
-  char buffer[PATH_MAX];
-  int *fds;
-  const char *path = own_path(h->argv[0], buffer, sizeof buffer);
-  pthread_mutex_lock(&lock);
-  char *own = describe(pipe, &fds);
-  char **env = environment(own);
-  sigset_t every, before;
-  sigfillset(&every);
-  pthread_sigmask(SIG_SETMASK, &every, &before);
-  pid_t pid = children_fork();
-  if (pid == 0)
-    become(path, h->argv, env, fds);
-  int status = pid < 0 ? -errno : (int)pid;
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
-  pthread_mutex_unlock(&lock);
-  free(own);
-  free(env);
-  free(fds);
-  return status;
-}
-
-
-int holding_restart(host *h, int *ready, int *pid) {
-  int ends[2];
-  if (h->argv == NULL)
-    return -ENOTSUP;
-  if (atomic_exchange(&restarting, true))
-    return -EALREADY;
-  *pid = pipe2(ends, O_CLOEXEC) < 0 ? -errno : 0;
-  if (*pid == 0) {
-    *pid = start(h, ends[1]);
-    close(ends[1]);
-    if (*pid < 0)
-      close(ends[0]);
-  }
-  atomic_store(&restarting, *pid > 0);
-  if (*pid < 0)
-    return *pid;
-  children_leave(*pid);
-  *ready = ends[0];
-  return 0;
 }

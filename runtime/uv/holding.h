@@ -42,11 +42,15 @@ void holding_look(host *h);
  * by its number; -errno. */
 int holding_copy(host *h, int fd);
 
-/* Start the program anew, as a process that gets all that this one holds.  *ready is the
- * end of a pipe, on which a byte comes when it has settled; *pid is its.  0 or -errno. */
-int holding_restart(host *h, int *ready, int *pid);
+/* For a successor: the variable of its environment that says what it gets, which begins
+ * with its pid, in HOLDING_PID characters behind the =, that the caller prints; and the
+ * descriptors, ended by -1, that must be open in it.  What is held stays so until the
+ * caller is done: holding_handed. */
+enum { HOLDING_PID = 10 };
+char *holding_hand(int pipe, int **fds);
+void holding_handed(char *text, int *fds);
 
-/* It has settled: what this process holds is the successor's.  Or it is not to be one. */
-void holding_restarted(int pid, bool well);
+/* What this process holds is the successor's; or it is not. */
+void holding_passed(bool well);
 
 #endif

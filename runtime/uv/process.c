@@ -31,10 +31,12 @@
 #include "net/trace.h"
 #include "sched/task.h"
 #include "sched/world.h"
+#include "uv/backend.h"
 #include "uv/children.h"
 #include "uv/holding.h"
 #include "uv/orphans.h"
 #include "uv/places.h"
+#include "uv/restart.h"
 #include "uv/spawn.h"
 #include "uv/thread.h"
 #include "uv/timer.h"
@@ -478,9 +480,10 @@ const processes uv_processes = {
     .next = next,
     .forget = forget,
     .self = self,
-    .restart = holding_restart,
-    .restarted = holding_restarted,
+    .restart = restart_begin,
+    .restarted = restart_end,
     .copy = holding_copy,
+    .discard = adopt_discard,
     .shell = shell_start,
     .open = shell_open,
     .reap = shell_wait,

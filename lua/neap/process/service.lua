@@ -183,6 +183,7 @@ local function adopt(fd)
       return socket
     end
   end
+  core.discard(copy)
   return nil, err
 end
 
