@@ -160,6 +160,26 @@ describe("a program that serves, behind SIGTERM", function()
     end)
   end
 
+  for what, body in pairs {
+    ["by pcall"] = "while true do pcall(function() while true do os.clock() end end) end",
+    ["in a coroutine"] = "coroutine.wrap(function() while true do pcall(spin) end end)()",
+    ["in its <close>"] = "local _ <close> = setmetatable({}, {__close = spin}) spin()",
+  } do
+    it("ends handlers that compute and swallow that " .. what, function()
+      local p, endpoint = start({"--drain=0.1"}, "function spin() while true do os.clock() end end " .. listening([[
+        stream:write "here\n"
+        task.sleep(0.01)
+      ]] .. body))
+      local stream <close> = assert(net.connect(endpoint))
+      stream:read "l"
+      p:kill()
+      local ended = task.timeout(20, p.wait, p)
+      p:kill "SIGKILL"
+      assert.is_truthy(ended)
+      assert.equal("SIGTERM", p.signal)
+    end)
+  end
+
   it("ends at once by the second one", function()
     local p, endpoint = start({"--drain=60"}, listening "task.sleep(100)")
     local stream <close> = assert(net.connect(endpoint))

@@ -49,6 +49,9 @@
 
 enum { NANOSECONDS = 1000000000 };
 
+/* Between two signals behind the end of a drain. */
+enum { INSISTING = 1 /* s */ };
+
 #ifndef sigev_notify_thread_id
 #define sigev_notify_thread_id _sigev_un._tid
 #endif
@@ -56,6 +59,7 @@ enum { NANOSECONDS = 1000000000 };
 /* What the handler touches besides. */
 static atomic_bool asked;      /* one that ends the program has come */
 static atomic_uint unheard;    /* SIGINTs since the last delivery */
+static atomic_uint overdue;    /* signals since a drain took too long */
 static atomic_int bell = -1;   /* the eventfd */
 static pthread_t keeper;       /* the owner's thread ... */
 static atomic_bool has_keeper; /* if there is one */
@@ -170,6 +174,7 @@ void station_on_signal(int n, siginfo_t *info, void *context) {
     return;
   bool ends = (atomic_load(&station.ending) & signal_bit(n)) != 0;
   bool late = info->si_code == SI_TIMER; /* see time_drain */
+  atomic_fetch_add(&overdue, late);
   if (ends && !late && atomic_exchange(&asked, true)) {
     terminal_restore();
     die(n);
@@ -231,10 +236,11 @@ int station_set(int n, station_handler *f) {
 
 
 /* When the drain takes too long the signal comes once more, which ends also what
- * computes. */
+ * computes; and again and again, for what swallows that. */
 static bool time_drain(const host *h, int n) {
   struct sigevent how = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = n};
   struct itimerspec when = {
+      .it_interval = {.tv_sec = INSISTING},
       .it_value = {.tv_sec = (time_t)(h->drain / NANOSECONDS),
                    .tv_nsec = (long)(h->drain % NANOSECONDS)}};
   how.sigev_notify_thread_id = gettid();
@@ -245,7 +251,9 @@ static bool time_drain(const host *h, int n) {
 
 static void deliver_end(host *h, int n) {
   const char *reason = n == SIGINT ? "interrupted" : "terminated";
-  if (h->drain > 0 && sched_may_drain(h) && time_drain(h, n))
+  if (atomic_load(&overdue) > 1)
+    sched_insist(h);
+  else if (h->drain > 0 && sched_may_drain(h) && time_drain(h, n))
     sched_drain(h, -n, reason);
   else
     sched_interrupt(h, -n, reason);
@@ -367,6 +375,7 @@ void signals_close(host *h) {
   atomic_store(&station.noted, 0);
   atomic_store(&station.missed, 0);
   atomic_store(&asked, false);
+  atomic_store(&overdue, 0);
   watch_drop(loop_of(h), &station.watch);
   close(station.watch.fd);
   station.own = (branch){0};
