@@ -61,6 +61,40 @@ local function stop(p)
 end
 
 describe("neap attach", function()
+  it("knocks at nobody who has the number of one that has ended meanwhile", function()
+    local folder = runtime .. "/knock"
+    local result = assert(process.run {
+      "unshare", "--pid", "--fork", "--mount-proc", "--kill-child", "sh", "-c", [[
+      mkdir "$1"
+      mkfifo "$1/comm"
+      printf 'Uid:\t0\t0\t0\t0\nSigCgt:\tffffffffffffffff\n' > "$1/status"
+      ln -s "$(command -v sleep)" "$1/neap"
+      "$1/neap" 100 &
+      first=$!
+      mount --bind "$1" /proc/$first
+      "$2" attach $first < /dev/null 2>&1 &
+      visitor=$!
+      exec 3> "$1/comm" # it looks
+      kill -KILL $first
+      wait $first 2> /dev/null
+      echo $((first - 1)) > /proc/sys/kernel/ns_last_pid
+      "$1/neap" 100 &
+      echo $(($! == first))
+      while ! grep -q neap /proc/$first/comm; do :; done
+      echo neap >&3
+      exec 3>&-
+      wait $visitor
+      kill -TERM $first
+      wait $first
+      echo $?
+    ]], "sh", folder, neap, env = with(),
+    })
+    if result.stderr:find "unshare:" then
+      pending "no process namespaces here"
+    end
+    assert.matches("^1\n.*ESRCH.*\n143\n$", result.stdout, result.stderr)
+  end)
+
   it("runs code in a process that was started without any flag", function()
     local p <close> = start(idle)
     local result = attach(p, "counter = counter + 1 print('here', counter) return counter, arg[0] ~= nil")

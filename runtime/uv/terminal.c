@@ -19,6 +19,7 @@
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -328,15 +329,37 @@ static bool alive(host *h, int pid) {
 }
 
 
-static int knock(host *h, int pid, enum knock what) {
-  union sigval value = {.sival_int = what};
+static int tell(int pid, int pidfd, enum knock what) {
+  siginfo_t info = {.si_signo = SIGATTACH, .si_code = SI_QUEUE};
+  info.si_pid = getpid();
+  info.si_uid = getuid();
+  info.si_value.sival_int = what;
+  int status = pidfd < 0 ? sigqueue(pid, SIGATTACH, info.si_value)
+                         : (int)syscall(SYS_pidfd_send_signal, pidfd, SIGATTACH,
+                                        &info, 0);
+  return status == 0 ? 0 : -errno;
+}
+
+
+static int knock_at(host *h, int pid, int pidfd, enum knock what) {
   if (!alive(h, pid))
     return -ESRCH;
   if (kill(pid, 0) != 0)
     return -errno;
   if (!catches(pid, SIGATTACH) || !is_neap(pid))
     return -ENOTSUP;
-  return sigqueue(pid, SIGATTACH, value) == 0 ? 0 : -errno;
+  return tell(pid, pidfd, what);
+}
+
+
+/* It may end at any time, and its number be another one's: what is looked at then may
+ * be that one, but the pidfd is not. */
+static int knock(host *h, int pid, enum knock what) {
+  int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+  int status = knock_at(h, pid, pidfd, what);
+  if (pidfd >= 0)
+    close(pidfd);
+  return status;
 }
 
 
