@@ -264,9 +264,47 @@ describe("a folder", function()
     assert.is_true(fs.remove(at "keep/f"))
   end)
 
-  it("as deep as a path may be is removed", function()
-    assert(fs.mkdir(at(("d/"):rep(200)), {parents = true}))
-    assert.is_true(fs.remove(at "d", {recursive = true}))
+  it("is removed however deep it is, with few descriptors", function()
+    local levels = 2000
+    assert(process.run({"perl", "-e", [[
+      chdir shift;
+      for (1 .. shift) {
+        for my $name ("a", "deep") {
+          mkdir $name or die "$!";
+        }
+        open my $file, ">", "file" or die "$!";
+        chdir "deep" or die "$!";
+      }
+    ]], folder.path, tostring(levels)}).code == 0)
+    local result = assert(process.run {"sh", "-c", [[ulimit -n 64; exec "$0" -e "$1"]], child.neap, ([[
+      print(fs.remove("%s/deep", {recursive = true}))
+    ]]):format(folder.path)})
+    assert.same(folder.says "true\n", result)
+    assert.same({"a", "file"}, fs.list(folder.path))
+  end)
+
+  it("that is moved as it is removed is not followed", function()
+    local env <close> = child.preloading [[
+      #define _GNU_SOURCE
+      #include <dlfcn.h>
+      #include <fcntl.h>
+      #include <stdio.h>
+      #include <string.h>
+      int unlinkat(int fd, const char *name, int flags) {
+        int (*theirs)(int, const char *, int) = dlsym(RTLD_NEXT, "unlinkat");
+        if (strcmp(name, "last") == 0)
+          rename("top/1/2", "moved");
+        return theirs(fd, name, flags);
+      }
+    ]]
+    assert(fs.mkdir(at("top/1/2/" .. ("d/"):rep(30) .. "last"), {parents = true}))
+    assert(fs.mkdir(at "top/1/other"))
+    folder.write("kept", "")
+    local result = assert(process.run {child.neap, "-e", [[
+      print(select(2, fs.remove("top", {recursive = true})).code)
+    ]], cwd = folder.path, env = env})
+    assert.same(folder.says "EAGAIN\n", result)
+    assert.same({"kept", "moved", "top"}, fs.list(folder.path))
   end)
 end)
 

@@ -9,30 +9,11 @@
 #include <unistd.h>
 
 #include "fs/call.h"
+#include "fs/entries.h"
 #include "fs/entry.h"
+#include "fs/tree.h"
 
 enum { RECURSIVE = 1, NOFOLLOW = 1 };
-
-
-/* NULL: errno says why. */
-static DIR *open_folder(int fd) {
-  DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
-  if (d == NULL && fd >= 0)
-    close(fd);
-  return d;
-}
-
-
-/* The next one that is neither the folder nor its parent; NULL: no more, or errno. */
-static struct dirent *next_entry(DIR *d) {
-  struct dirent *e;
-  do {
-    errno = 0;
-    e = readdir(d);
-  } while (e != NULL &&
-           (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0));
-  return e;
-}
 
 
 /*
@@ -65,12 +46,12 @@ static int list(call *c) {
   int fd = call_open(c, O_RDONLY | O_DIRECTORY | flags);
   if (fd < 0)
     return fd;
-  DIR *d = open_folder(fd);
+  DIR *d = entries_open(fd);
   if (d == NULL)
     return -errno;
   int status = 0;
   struct dirent *e;
-  while (status == 0 && (e = next_entry(d)) != NULL)
+  while (status == 0 && (e = entries_next(d)) != NULL)
     status = call_dropped(c) ? -ECANCELED : note(c, fd, e);
   if (status == 0)
     status = -errno;
@@ -173,67 +154,12 @@ static int l_mkdir(lua_State *L) {
 ** remove(root, path, flags) : true | nil, error
 */
 
-static int remove_tree(call *c, int folder, const char *name);
-
-
-/* How many were removed, or why one could not be. */
-static int remove_entries(call *c, int folder, const char *name) {
-  int fd =
-      openat(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-  DIR *d = open_folder(fd);
-  if (d == NULL)
-    return -errno;
-  int status = 0, count = 0;
-  struct dirent *e;
-  while (status == 0 && (e = next_entry(d)) != NULL) {
-    status = remove_tree(c, fd, e->d_name);
-    count++;
-  }
-  if (status == 0)
-    status = -errno;
-  closedir(d);
-  return status < 0 ? status : count;
-}
-
-
-static int remove_folder(int folder, const char *name) {
-  return unlinkat(folder, name, AT_REMOVEDIR) < 0 ? -errno : 0;
-}
-
-
-static int remove_one(int folder, const char *name) {
-  if (unlinkat(folder, name, 0) == 0)
-    return 0;
-  return errno == EISDIR ? remove_folder(folder, name) : -errno;
-}
-
-
-/* By descriptors and names, so that no link that takes a folder's place is followed.
- * A folder that changes as it is read may have more than was told.  What is gone is
- * gone, whoever removed it. */
-static int remove_tree(call *c, int folder, const char *name) {
-  int status, found = 1;
-  do {
-    if (call_dropped(c))
-      return -ECANCELED;
-    status = remove_one(folder, name);
-    if (status == -ENOTEMPTY)
-      found = remove_entries(c, folder, name);
-  } while (status == -ENOTEMPTY && found > 0);
-  if (status == -ENOTEMPTY && found < 0)
-    status = found;
-  return status == -ENOENT ? 0 : status;
-}
-
-
 static int remove_path(call *c) {
   char name[NAME_MAX + 1];
   int folder = call_parent(c, name);
   if (folder < 0)
     return folder;
-  int status = remove_one(folder, name);
-  if (status == -ENOTEMPTY && (c->flags & RECURSIVE) != 0)
-    status = remove_tree(c, folder, name);
+  int status = tree_remove(c, folder, name, (c->flags & RECURSIVE) != 0);
   close(folder);
   return status;
 }
