@@ -104,6 +104,20 @@ describe("a root", function()
     assert.equal("inside", root:read "f")
   end)
 
+  it("refuses what has no name, and leads out", function()
+    for path, code in pairs {
+      ["/"] = "EXDEV", ["//"] = "EXDEV", [".."] = "EXDEV", ["../"] = "EXDEV", ["sub/../.."] = "EXDEV",
+      ["/.."] = "EXDEV", ["sub/.."] = "EINVAL", ["."] = "EINVAL", ["none/.."] = "EINVAL", [""] = "ENOENT",
+    } do
+      for _, verb in ipairs {"write", "remove", "mkdir", "rename"} do
+        assert.equal(code, code_of(root[verb](root, path, verb == "write" and "x" or verb == "rename" and "f" or nil)),
+          verb .. " " .. path)
+      end
+      assert.equal(code, code_of(root:rename("f", path)), path)
+    end
+    assert.equal("inside", root:read "f")
+  end)
+
   it("that is closed refuses all, and what is under way ends", function()
     local t = task.spawn(root.read, root, "f")
     task.yield()

@@ -44,6 +44,23 @@ describe("a file", function()
     assert.equal("", fs.read "/dev/null")
   end)
 
+  it("has no name that says that it is a folder's", function()
+    folder.write("f", "kept")
+    for _, atomic in ipairs {true, false} do
+      assert.equal("EISDIR", code_of(fs.write(at "new/", "x", {atomic = atomic})))
+      assert.equal("EISDIR", code_of(fs.write(at "f/", "x", {atomic = atomic})))
+    end
+    assert.equal("ENOTDIR", code_of(fs.remove(at "f/")))
+    assert.equal("ENOTDIR", code_of(fs.remove(at "f/", {recursive = true})))
+    assert.equal("ENOTDIR", code_of(fs.rename(at "f/", at "g")))
+    assert.equal("ENOTDIR", code_of(fs.rename(at "f", at "g/")))
+    assert.equal("f", names())
+    assert.equal("kept", fs.read(at "f"))
+    assert(fs.mkdir(at "d/"))
+    assert.is_true(fs.rename(at "d/", at "e/"))
+    assert.is_true(fs.remove(at "e/"))
+  end)
+
   it("is replaced whole: who has the old one open reads that", function()
     folder.write("f", "old")
     local before <close> = assert(io.open(at "f"))

@@ -145,13 +145,24 @@ static int l_view(lua_State *L) {
 ** rename(root, from, to, keep) : true | nil, error
 */
 
+/* A path with a slash at its end is a folder's. */
+static bool is_misnamed(const call *c, int folder, const char *name) {
+  struct stat st;
+  return (place_says_folder(c->path) || place_says_folder(c->other)) &&
+         fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+         !S_ISDIR(st.st_mode);
+}
+
+
 static int rename_in(call *c, int folder, const char *name) {
   char to[NAME_MAX + 1];
   int other = place_parent(&c->root->place, c->other, to);
   if (other < 0)
     return other;
-  int status = renameat2(folder, name, other, to, (unsigned)c->flags);
-  status = status < 0 ? -errno : 0;
+  int status = -ENOTDIR;
+  if (!is_misnamed(c, folder, name))
+    status =
+        renameat2(folder, name, other, to, (unsigned)c->flags) < 0 ? -errno : 0;
   if (status == -EXDEV) /* which paths that leave the root are, too */
     c->words = "the two are on different file systems";
   close(other);

@@ -36,6 +36,21 @@ static bool is_name(const char *name) {
 }
 
 
+bool place_says_folder(const char *path) {
+  size_t n = strlen(path);
+  return n > 0 && path[n - 1] == '/';
+}
+
+
+/* It has no name: why, where it leads out. */
+static int refuse(const place *p, const char *path) {
+  int fd = p->beneath ? place_open(p, path, O_PATH, 0) : -EINVAL;
+  if (fd >= 0)
+    close(fd);
+  return *path == '\0' ? -ENOENT : fd == -EXDEV ? fd : -EINVAL;
+}
+
+
 int place_parent(const place *p, const char *path, char name[NAME_MAX + 1]) {
   char folder[PATH_MAX] = ".";
   size_t end = strlen(path);
@@ -49,7 +64,7 @@ int place_parent(const place *p, const char *path, char name[NAME_MAX + 1]) {
   memcpy(name, path + begin, end - begin);
   name[end - begin] = '\0';
   if (!is_name(name))
-    return *path != '\0' ? -EINVAL : -ENOENT;
+    return refuse(p, path);
   if (begin > 0) {
     memcpy(folder, path, begin);
     folder[begin] = '\0';

@@ -25,8 +25,11 @@ typedef struct place {
 int place_open(const place *p, const char *path, int flags, mode_t mode);
 
 /* The folder that the path's last name is in, for functions such as mkdirat, and
- * that name.  -EINVAL: it has none ("..", "/"). */
+ * that name, without the slashes behind it.  -EINVAL: it has none ("..", "/"). */
 int place_parent(const place *p, const char *path, char name[NAME_MAX + 1]);
+
+/* Does the path say that it is a folder's, by a slash at its end? */
+bool place_says_folder(const char *path);
 
 /* Can this kernel keep paths beneath the folder?  -ENOSYS: it can't. */
 int place_check(int fd);

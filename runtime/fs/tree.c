@@ -160,6 +160,7 @@ static int remove_all(tree *t, const char *name) {
 
 int tree_remove(call *c, int folder, const char *name, bool all) {
   tree t = {.call = c, .top = folder};
-  int status = remove_one(folder, name);
+  int status = place_says_folder(c->path) ? remove_folder(folder, name)
+                                          : remove_one(folder, name);
   return status == -ENOTEMPTY && all ? remove_all(&t, name) : status;
 }

@@ -185,10 +185,10 @@ static int write_in(call *c, int folder, const char *name) {
   bool is_new = fstatat(folder, name, &c->st, AT_SYMLINK_NOFOLLOW) < 0;
   if (is_new && errno != ENOENT)
     return -errno;
+  if (place_says_folder(c->path) || (!is_new && S_ISDIR(c->st.st_mode)))
+    return -EISDIR;
   if (is_new || S_ISREG(c->st.st_mode))
     return replace(c, folder, name, is_new);
-  if (S_ISDIR(c->st.st_mode))
-    return -EISDIR;
   if (!S_ISLNK(c->st.st_mode))
     return open_strange(c, folder, name);
   c->words = "a symbolic link, which would be replaced itself (say atomic = "
