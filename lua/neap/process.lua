@@ -211,8 +211,9 @@ end
 --- listening sockets where it asks for the same endpoints, and this one gets its SIGTERM,
 --- on which it drains (see `task.idle`), when the other serves what this one did. That is
 --- when it accepts from all the listeners that it has inherited, or says `READY=1`
---- (`process.notify`). A systemd service tells its manager of the new main process
---- (`Type=notify`, `NotifyAccess=all`).
+--- (`process.notify`). Of what else is open here it gets stdin, stdout and stderr, and what
+--- the service's manager has given. A systemd service tells its manager of the new main
+--- process (`Type=notify`, `NotifyAccess=all`).
 ---
 --- `neap -w` does so on SIGUSR2.
 ---
