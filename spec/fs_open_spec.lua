@@ -289,11 +289,16 @@ describe("a serial line", function()
       ["option 'flow': 'none', 'hardware' or 'software' expected"] = {speed = 9600, flow = true},
       ["a serial line's options, and no speed"] = {bits = 8},
     } do
-      local ok, err = pcall(fs.open, "/dev/null", "r+", opts)
+      local ok, err = pcall(function()
+        local _ = fs.open("/dev/null", "r+", opts)
+      end)
       assert.is_false(ok)
-      assert.equal(("bad argument #3 to 'open' (%s)"):format(what), (err:gsub("^%S+: ", "")))
+      assert.equal(("bad argument #3 to 'open' (%s)"):format(what), (err:gsub("^%S*fs_open_spec.lua:%d+: ", "")))
     end
-    local _, err = pcall(fs.open, "/dev/null", "rw")
-    assert.equal("bad argument #2 to 'open' ('r', 'w', 'a', 'r+', 'w+' or 'a+' expected)", (err:gsub("^%S+: ", "")))
+    local _, err = pcall(function()
+      local _ = fs.open("/dev/null", "rw")
+    end)
+    assert.equal("bad argument #2 to 'open' ('r', 'w', 'a', 'r+', 'w+' or 'a+' expected)",
+      (err:gsub("^%S*fs_open_spec.lua:%d+: ", "")))
   end)
 end)

@@ -108,8 +108,11 @@ describe("a counter", function()
       ["it has labels: metric:labels%(a, b%):inc"] = function() by:inc() end,
       ["inc: a metric expected"] = function() plain.inc "x" end,
       ["inc: a metric expected: metric:inc"] = function() plain.inc() end,
+      ["spec_wrong_seconds: time: a function expected, got nil"] = function()
+        metrics.histogram("spec_wrong_seconds", "x"):time()
+      end,
     } do
-      assert.error_matches(use, why)
+      assert.error_matches(use, "metrics_spec.lua:%d+: .*" .. why)
     end
     assert.same({[""] = 0}, rows "spec_wrong_total")
     assert.same({}, rows "spec_wrong_labels_total")

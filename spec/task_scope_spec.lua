@@ -454,11 +454,16 @@ describe("task.all", function()
   end)
 
   it("raises for what is no list of functions", function()
-    for _, value in ipairs {1, "x", {}, {1}, {[2] = print}} do
-      assert.is_false(pcall(task.all, value))
-      assert.is_false(pcall(task.race, value))
+    for _, value in ipairs {1, "x", {}, {1}, {print, {}}, {[2] = print}} do
+      for verb, f in pairs {all = task.all, race = task.race} do
+        local _, err = pcall(function()
+          f(value)
+        end)
+        assert.matches("task_scope_spec.lua:%d+: " .. verb .. ": a list of functions expected", err)
+      end
     end
     assert.is_false(pcall(task.all))
+    assert.equal("called", task.race {setmetatable({}, {__call = function() return "called" end})})
   end)
 end)
 

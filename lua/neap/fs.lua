@@ -245,16 +245,24 @@ local open_options = {
   mode = true, new = true, speed = true, bits = true, parity = true, stop = true, flow = true,
 }
 
-local function open(root, path, mode, opts)
-  check_path(path, 1, "open")
-  mode = mode == nil and "r" or mode
+local function check_mode(mode)
   if not modes[mode] then
     wrong(2, "open", "'r', 'w', 'a', 'r+', 'w+' or 'a+' expected")
   end
-  opts = check_options(opts, 3, "open", open_options)
+end
+
+local function check_line(opts)
   if not opts.speed and (opts.bits or opts.parity or opts.stop or opts.flow) then
     wrong(3, "open", "a serial line's options, and no speed")
   end
+end
+
+local function open(root, path, mode, opts)
+  check_path(path, 1, "open")
+  mode = mode == nil and "r" or mode
+  check_mode(mode)
+  opts = check_options(opts, 3, "open", open_options)
+  check_line(opts)
   return patiently(core.open, root, path, mode, opts.mode or 438, opts.new, opts.speed, -- 0666
     opts.bits, opts.parity, opts.stop, opts.flow)
 end

@@ -323,6 +323,8 @@ end
 function Histogram:time(f, ...)
   if not counting[self] then
     misused(self, "time")
+  elseif type(f) ~= "function" then
+    error(format("%s: time: a function expected, got %s", self.family.name, type(f)), 2)
   end
   local began = time.now()
   local _ <close> = setmetatable({}, {__close = function(_, err)

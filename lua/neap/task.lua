@@ -27,6 +27,7 @@ local error_object = require "neap.error"
 
 local error, getmetatable, ipairs, setmetatable, type = error, getmetatable, ipairs, setmetatable, type
 local select = select
+local getmeta = debug.getmetatable
 local format, mathtype, pack, unpack = string.format, math.type, table.pack, table.unpack
 
 --- Where a call of `check_self` would cost too much, a field of this is asked for in place of
@@ -47,9 +48,19 @@ local task = {
   scope = core.scope,
 }
 
+local function is_callable(f)
+  local meta = type(f) ~= "function" and getmeta(f)
+  return meta == false or meta and meta.__call ~= nil
+end
+
 local function check_functions(list, name)
   if type(list) ~= "table" or #list == 0 then
     error(format("%s: a list of functions expected", name), 3)
+  end
+  for i, f in ipairs(list) do
+    if not is_callable(f) then
+      error(format("%s: a list of functions expected, got %s at %d", name, type(f), i), 3)
+    end
   end
 end
 
