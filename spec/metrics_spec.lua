@@ -112,7 +112,7 @@ describe("a counter", function()
         metrics.histogram("spec_wrong_seconds", "x"):time()
       end,
     } do
-      assert.error_matches(use, "metrics_spec.lua:%d+: .*" .. why)
+      assert.error_matches(use, why)
     end
     assert.same({[""] = 0}, rows "spec_wrong_total")
     assert.same({}, rows "spec_wrong_labels_total")
