@@ -137,7 +137,7 @@ for _, compression in ipairs {false, true} do
         protocols = {"x", "chat"}, deflate = compression,
       }))
       assert.equal("chat", ws.protocol)
-      assert.equal(compression, ws.coder ~= nil)
+      assert.equal(compression, ws.coder ~= false)
       assert.equal("hello chat", ws:recv())
       for _, n in ipairs {0, 1, 125, 126, 65535, 65536, 300000} do
         local data = ("abcdefg"):rep(n // 7 + 1):sub(1, n)

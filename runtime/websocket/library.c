@@ -74,13 +74,13 @@ static uint64_t deadline_in(stream *s, lua_Number seconds) {
 
 static int l_next(lua_State *L) {
   codec *c = check_codec(L);
-  box *b = luaL_checkudata(L, 2, STREAM_CLASS);
   lua_Number seconds = luaL_optnumber(L, 3, HUGE_VAL);
+  lua_settop(L, 2);
+  lua_insert(L, 1); /* the Stream first: the arguments of stream_take */
+  const box *b = stream_box(L);
   bool bounded = b->stream != NULL && seconds < 1e9;
   c->taking.deadline =
       bounded ? deadline_in(b->stream, seconds > 0 ? seconds : 0) : 0;
-  lua_settop(L, 2);
-  lua_insert(L, 1); /* the Stream first: the arguments of stream_take */
   return stream_take(L);
 }
 
@@ -89,7 +89,7 @@ static int l_next(lua_State *L) {
  * the tasks another one can wait there.  False: nobody waits. */
 static int l_interrupt(lua_State *L) {
   codec *c = check_codec(L);
-  stream *s = ((box *)luaL_checkudata(L, 2, STREAM_CLASS))->stream;
+  stream *s = stream_box_at(L, 2)->stream;
   bool busy = s != NULL && s->read_busy;
   if (busy) {
     c->interrupted = true;
@@ -161,9 +161,17 @@ static int l_frame(lua_State *L) {
 
 /* clear(stream) : boolean; would a small write not wait? */
 static int l_clear(lua_State *L) {
-  const stream *s = ((box *)luaL_checkudata(L, 1, STREAM_CLASS))->stream;
+  const stream *s = stream_box(L)->stream;
   lua_pushboolean(L, s != NULL && !s->called && wait_idle(&s->turns) &&
                          outbox_pending(s) < HIGH_WATER);
+  return 1;
+}
+
+
+/* pending(stream) : boolean; has something come that nobody has taken? */
+static int l_pending(lua_State *L) {
+  const stream *s = stream_box(L)->stream;
+  lua_pushboolean(L, s != NULL && inbox_size(&s->in) > 0);
   return 1;
 }
 
@@ -195,11 +203,9 @@ static const luaL_Reg methods[] = {{"next", l_next},
 
 static const luaL_Reg metamethods[] = {{"__gc", codec_gc}, {NULL, NULL}};
 
-static const luaL_Reg functions[] = {{"codec", l_codec},
-                                     {"clear", l_clear},
-                                     {"valid", l_valid},
-                                     {"sha1", l_sha1},
-                                     {NULL, NULL}};
+static const luaL_Reg functions[] = {{"codec", l_codec},     {"clear", l_clear},
+                                     {"pending", l_pending}, {"valid", l_valid},
+                                     {"sha1", l_sha1},       {NULL, NULL}};
 
 
 static int open_core(lua_State *L) {

@@ -11,7 +11,7 @@ local error, getmetatable, next, setmetatable = error, getmetatable, next, setme
 local tostring, type = tostring, type
 local format, pack = string.format, string.pack
 local mathtype, max = math.type, math.max
-local clear, valid = core.clear, core.valid
+local clear, pending, valid = core.clear, core.pending, core.valid
 local draining, idle, timeout, yield = task.draining, task.idle, task.timeout, task.yield
 local now = time.now
 
@@ -53,7 +53,7 @@ end
 local function put_pong(self)
   local data = self.pong
   if data and clear(self.stream) then
-    self.pong = nil
+    self.pong = false
     put(self, PONG, data)
   end
 end
@@ -76,7 +76,7 @@ local function finish(self, code, reason, err)
   if self.over then
     return
   end
-  self.over, self.code, self.reason, self.failed = true, code, reason, err
+  self.over, self.code, self.reason, self.failed = true, code, reason, err or false
   self.stream:close()
   if self.ended then
     self.ended:set()
@@ -144,7 +144,7 @@ end
 local function await(self, seconds)
   if self.coder and self.coder.parts then
     return self.coder:receive(self.max)
-  elseif self.client then
+  elseif self.client or pending(self.stream) then
     return self.codec:next(self.stream, seconds)
   end
   return idle(self.codec.next, self.codec, self.stream, seconds)
@@ -153,7 +153,7 @@ end
 --- The next message, or the end.
 local function receive(self)
   while not self.over and not self.closing do
-    local event, a, b = await(self, self.interval and remaining(self))
+    local event, a, b = await(self, self.interval and remaining(self) or nil)
     if event == "text" or event == "binary" then
       if self.interval then
         heard(self)
@@ -521,14 +521,16 @@ function connection.check(name, opts, own, level)
   end
 end
 
---- Of a stream behind the handshake. `opts` were checked.
+--- Of a stream behind the handshake. `opts` were checked. What is asked with each message
+--- stands in it.
 function connection.new(stream, client, opts, protocol, agreed)
   local limit = opts.max or 16 * 1024 * 1024
   local self = setmetatable({
     stream = stream, client = client, protocol = protocol,
     codec = core.codec { client = client, max = limit, deflate = agreed ~= nil },
-    coder = agreed and deflate.new(agreed, client, opts.deflate), max = limit,
-    patience = opts.close_timeout or 10, interval = opts.ping,
+    coder = agreed and deflate.new(agreed, client, opts.deflate) or false, max = limit,
+    patience = opts.close_timeout or 10, interval = opts.ping or false,
+    over = false, closing = false, said = false, pong = false, failed = false,
   }, meta)
   if self.interval then
     heard(self)
