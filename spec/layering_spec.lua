@@ -366,7 +366,7 @@ describe("each public module", function()
     ["neap.require"] = true, ["neap.net.names"] = true, ["neap.tls.sockets"] = true,
     ["neap.packet.check"] = true, ["neap.net.serving"] = true, ["neap.net.whole"] = true,
     ["neap.packet.checksum"] = true, ["neap.packet.show"] = true, ["neap.packet.tlv"] = true,
-    ["neap.log.json"] = true}
+    ["neap.log.json"] = true, ["neap.net.proxied"] = true}
 
   -- Those written in Lua, with their file, and those that C registers.
   local modules = {}

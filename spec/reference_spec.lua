@@ -223,6 +223,9 @@ describe("annotated, and there, are the functions of", function()
     ["neap.http.Events"] = function()
       return require "neap.http.events".Events
     end,
+    ["neap.http.CookieJar"] = function()
+      return getmetatable(http.cookiejar())
+    end,
     ["neap.http.Request"] = function()
       return require "neap.http.request".Request
     end,

@@ -38,6 +38,12 @@ local http = {}
 ---@field fields integer?  how many; default 100
 ---@field body integer|number|nil  bytes of a body; default 16 MiB; `math.huge`: any
 
+--- Addresses and prefixes, `"10.0.0.0/8"`; "unix" are peers without IP addresses.
+---@class neap.http.Trusted
+---@field [integer] string|neap.Prefix
+---@field by ("x-forwarded-for"|"forwarded")?  the field that these proxies write, which they take
+--- from nobody else: default `"x-forwarded-for"`, and `x-forwarded-proto` with it
+
 ---@class neap.http.CompressOptions
 ---@field types string[]?  of what: `"text/html"`, `"text/*"`, `"*+json"`; default: texts, JSON,
 --- XML and scripts
@@ -54,6 +60,8 @@ local http = {}
 ---@field limits neap.http.Limits?
 ---@field log (fun(request: neap.http.Request, response: neap.http.Response))?  called behind each
 --- answer
+---@field trusted neap.http.Trusted?  the proxies that are believed, when they say whose requests
+--- they hand on; nobody else is
 ---@field onerror (fun(err: any, request: neap.http.Request, traceback: string?))?  called when a
 --- handler fails, instead of a line on stderr; the client is told 500 where nothing was sent yet
 ---@field tls (neap.tls.Context|neap.tls.StartOptions)?  of an endpoint: speak TLS
@@ -403,6 +411,39 @@ end
 ---@return neap.http.Handler tell
 function http.metrics(opts)
   return require "neap.http.measures".new(opts)
+end
+
+--- The value of a set-cookie field, for `http.response`; see `Response:setcookie`.
+---
+--- ```lua
+--- local http = require "neap.http"
+---
+--- local reply = http.response(303, {
+---   location = "/", ["set-cookie"] = http.cookie("__Host-id", "x7", {secure = true, samesite = "strict"}),
+--- })
+--- print(reply.headers["set-cookie"])
+--- --> __Host-id=x7; Path=/; Secure; HttpOnly; SameSite=Strict
+--- ```
+---@param name string
+---@param value string|integer
+---@param opts? neap.http.CookieOptions
+---@return string text
+function http.cookie(name, value, opts)
+  return require "neap.http.cookies".text(name, value, opts)
+end
+
+--- An empty jar for the cookies that servers set.
+---
+--- ```lua
+--- local http = require "neap.http"
+---
+--- local jar = http.cookiejar()
+--- jar:set("http://example.com/", "a=1")
+--- print(jar:get "http://example.com/path")  --> a=1
+--- ```
+---@return neap.http.CookieJar jar
+function http.cookiejar()
+  return require "neap.http.cookies".new()
 end
 
 return http

@@ -21,6 +21,7 @@ int pump_lua(lua_State *L);
 int moved_lua(lua_State *L);
 int rouse_lua(lua_State *L);
 int drains_lua(lua_State *L);
+int announce_lua(lua_State *L);
 int wait_lua(lua_State *L);
 
 void resolve_open(lua_State *L);

@@ -35,6 +35,7 @@ struct listener {
   bool served; /* a drain concerns it: drains_lua */
   bool drains; /* what has come is accepted, and then nobody */
   bool hidden; /* no trace sees it, or what it accepts */
+  bool bare;   /* who takes what it accepts covers that */
 };
 
 typedef struct listener_box {

@@ -197,7 +197,7 @@ static void push_accepted(lua_State *L, listener *l, stream *s, datagram *d) {
     s->hidden = l->hidden;
   else
     d->hidden = l->hidden;
-  if (s != NULL && l->cover != NULL)
+  if (s != NULL && l->cover != NULL && !l->bare)
     s = l->cover->over(l->cover, s);
   trace_accept(l, s, d);
   if (s != NULL)

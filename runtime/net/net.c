@@ -43,6 +43,7 @@ static const luaL_Reg functions[] = {
     {"interfaces", interfaces_lua},
     {"wait", wait_lua},
     {"drains", drains_lua},
+    {"announce", announce_lua},
     {NULL, NULL},
 };
 

@@ -33,9 +33,15 @@ typedef struct box {
 /* What few streams have: made when the first of it is needed. */
 struct extra {
   struct relaying *relaying; /* net.relay has it; NULL: no */
+  struct said *said; /* the addresses that a proxy has told; NULL: none has */
   struct passing *passing; /* descriptors that came along (passing.h); NULL: the
                               script has not asked */
   char where[];            /* its endpoint, for messages; "": it has none */
+};
+
+/* The client's, and what that has connected to. */
+struct said {
+  address remote, local;
 };
 
 /* UNDER: open, and another stream is made of it (layer.h). */

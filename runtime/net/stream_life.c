@@ -67,6 +67,8 @@ void stream_closed(stream *s) {
   outbox_drop(s);
   inbox_clear(&s->in);
   passing_drop(s);
+  if (s->extra != NULL)
+    free(s->extra->said);
   free(s->extra);
   slab_give(net_of(s->host)->slab, s, sizeof *s + s->transport->size);
 }

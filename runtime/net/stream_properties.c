@@ -5,6 +5,8 @@
 #include <errno.h>
 
 #include "host/error.h"
+#include "host/memory.h"
+#include "net/functions.h"
 #include "net/layer.h"
 #include "net/property.h"
 #include "net/stream_methods.h"
@@ -99,17 +101,49 @@ static int l_resize(lua_State *L) {
 ** Fields
 */
 
+/* What a proxy has told; NULL: nothing. */
+static const struct said *said_of(stream *s) {
+  const struct extra *x = layer_bottom(s)->extra;
+  return x != NULL ? x->said : NULL;
+}
+
+
 static void push_localaddr(lua_State *L, void *body) {
   stream *s = body;
+  const struct said *said = said_of(s);
   address a;
-  property_address(L, s->transport->localaddr(s, &a), &a);
+  if (said != NULL)
+    property_address(L, 0, &said->local);
+  else
+    property_address(L, s->transport->localaddr(s, &a), &a);
 }
 
 
 static void push_remoteaddr(lua_State *L, void *body) {
   stream *s = body;
+  const struct said *said = said_of(s);
   address a;
-  property_address(L, s->transport->remoteaddr(s, &a), &a);
+  if (said != NULL)
+    property_address(L, 0, &said->remote);
+  else
+    property_address(L, s->transport->remoteaddr(s, &a), &a);
+}
+
+
+/*
+** announce(stream, remote, local): a proxy has told these addresses of it
+*/
+
+int announce_lua(lua_State *L) {
+  stream *s = stream_box(L)->stream;
+  const address *remote = address_check(L, 2), *local = address_check(L, 3);
+  if (s == NULL)
+    return 0;
+  struct extra *x = stream_extra(layer_bottom(s));
+  if (x->said == NULL)
+    x->said = memory_new(sizeof *x->said);
+  *x->said = (struct said){*remote, *local};
+  return 0;
 }
 
 

@@ -300,6 +300,20 @@ static int l_unknown(lua_State *L) {
 }
 
 
+/*
+** bare(listener, on) : the Context; while on, whoever takes what it accepts covers
+** that
+*/
+
+static int l_bare(lua_State *L) {
+  listener *l = listener_test(L, 1);
+  if (l != NULL)
+    l->bare = lua_toboolean(L, 2);
+  lua_getiuservalue(L, 1, LISTENER_CONTEXT);
+  return 1;
+}
+
+
 static int open_core(lua_State *L) {
   static const luaL_Reg functions[] = {
       {"context", context_lua},
@@ -311,6 +325,7 @@ static int open_core(lua_State *L) {
       {"choose", l_choose},
       {"used", l_used},
       {"cover", l_cover},
+      {"bare", l_bare},
       {"is_option", l_is_option},
       {"unknown", l_unknown},
       {"about", context_about_lua},

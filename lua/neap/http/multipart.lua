@@ -1,4 +1,4 @@
---- Bodies of several parts (RFC 2046 §5.1), as forms with files have them (RFC 7578).
+--- Bodies of several parts (RFC 2046 §5.1) that are written: forms with files (RFC 7578).
 
 local body = require "neap.http.body"
 local core = require "neap.http.core"
@@ -12,9 +12,6 @@ local mathtype = math.type
 local is_value = core.value
 
 local multipart = {}
-
-
--- Writing
 
 --- Bytes of neighbouring texts that go out as one piece.
 local JOINED = 16 * 1024

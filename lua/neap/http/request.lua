@@ -4,10 +4,12 @@ local body = require "neap.http.body"
 local check_self = require "neap.class.core".check_self
 local error_object = require "neap.error"
 local headers = require "neap.http.headers"
+local options = require "neap.http.options"
 
-local ipairs, require, setmetatable, tonumber, type = ipairs, require, setmetatable, tonumber, type
-local byte, char, find, format, gsub, match, sub =
-  string.byte, string.char, string.find, string.format, string.gsub, string.match, string.sub
+local error, ipairs, rawget, require, setmetatable, tonumber, type =
+  error, ipairs, rawget, require, setmetatable, tonumber, type
+local byte, char, find, format, gsub, lower, match, sub = string.byte, string.char, string.find,
+  string.format, string.gsub, string.lower, string.match, string.sub
 
 local function bad(code, words)
   return error_object.new { code = code, op = "read", message = words }
@@ -24,9 +26,11 @@ end
 ---@field query table<string, string>  of the target; of names that are repeated the first
 ---@field version "1.0"|"1.1"
 ---@field headers neap.http.Headers
+---@field cookies table<string, string>  of names that are repeated the first; without quotes
 ---@field length integer?  of the body, in bytes, where it was said
 ---@field trailers neap.http.Headers?  behind a body in chunks, once it is read
----@field remoteaddr neap.Address?  of the client
+---@field remoteaddr neap.Address?  of the client: of the connection, or what trusted proxies say
+---@field scheme "http"|"https"  of the connection, or what trusted proxies say
 ---@field stream neap.Stream  the connection
 ---@field params table<string, string>?  what the names in a router's path stand for
 local Request = {}
@@ -92,8 +96,27 @@ function made.headers(self)
   return headers.of(self.head:all())
 end
 
+function made.cookies(self)
+  return require "neap.http.cookies".of(self.headers:all "cookie")
+end
+
+--- Who has asked, and by which scheme.
+local function origin(self)
+  local stream, trust = self.stream, self.plan.trusted
+  local scheme = stream.tls and "https" or "http"
+  if trust then
+    return require "neap.http.forwarded".resolve(trust, self.headers, stream.remoteaddr, scheme)
+  end
+  return stream.remoteaddr, scheme
+end
+
 function made.remoteaddr(self)
-  return self.stream.remoteaddr
+  return (origin(self))
+end
+
+function made.scheme(self)
+  local _, scheme = origin(self)
+  return scheme
 end
 
 local of_head = { method = true, target = true, version = true, length = true }
@@ -136,12 +159,21 @@ function Request:header(name)
   return self.head:get(name)
 end
 
---- The whole body, which must be in no coding that is not decoded here: 415.
-local function content_of(self)
+--- Is the body in no coding, or in one that is decoded here? Else it is a 415.
+local function check_coding(self)
   local coding = self.head:get "content-encoding"
   if coding and not self.decoded and not self.parser.whole and require "neap.http.coding".is_any(coding) then
     self.failed = 415
     return nil, bad("EBADMSG", "the body is coded, which is not understood here")
+  end
+  return true
+end
+
+--- The whole body.
+local function content_of(self)
+  local ok, err = check_coding(self)
+  if not ok then
+    return nil, err
   end
   return self:read "a"
 end
@@ -175,8 +207,11 @@ function Request:json()
   return require "neap.json".decode(text)
 end
 
---- The whole body, of a form (application/x-www-form-urlencoded): names and values; of
---- names that are repeated the first.
+--- The parts of a body of several (`multipart/form-data`, or another multipart), as they
+--- come: each is read as a body is, and what is not read of it is passed over. What fails is
+--- raised: EBADMSG where the body is no such, ENODATA where it ends before its last boundary,
+--- EMSGSIZE for more or longer parts than there may be. A handler that does not catch that
+--- has answered by a 400, 413 or 415.
 ---
 --- ```lua
 --- local http = require "neap.http"
@@ -184,24 +219,106 @@ end
 --- local task = require "neap.task"
 ---
 --- local listener = assert(net.listen "mem:web")
---- local server = task.spawn(http.serve, listener, function(request, response)
----   return assert(request:form()).name
+--- local server = task.spawn(http.serve, listener, function(request)
+---   for part in request:multipart() do
+---     print(part.name, part.filename, part.type, part:read "a")
+---   end
+---   return ""
 --- end)
 --- local client <close> = assert(net.connect "mem:web")
---- client:write "POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 8\r\n\r\nname=Bob"
---- print(client:readuntil "\r\n\r\n" ~= nil, client:readexactly(3))  --> true Bob
+--- local body = '--x\r\nContent-Disposition: form-data; name="title"\r\n\r\nA day\r\n' ..
+---   '--x\r\nContent-Disposition: form-data; name="photo"; filename="/tmp/a.png"\r\n' ..
+---   "Content-Type: image/png\r\n\r\nPNG...\r\n--x--\r\n"
+--- client:write("POST / HTTP/1.0\r\nContent-Type: multipart/form-data; boundary=x\r\n",
+---   "Content-Length: ", #body, "\r\n\r\n", body)
+--- client:read "a"
+--- --> title nil nil A day
+--- --> photo a.png image/png PNG...
 --- server:cancel()
 --- ```
+---@param opts? neap.http.MultipartOptions
+---@return fun(): neap.http.Part?
+function Request:multipart(opts)
+  check_self(self, request_meta, "multipart")
+  local form = require "neap.http.form"
+  opts = options.check("multipart", opts or {}, form.of_multipart, 2)
+  local ok, err = check_coding(self)
+  local reader
+  if ok then
+    reader, err = form.reader(self, opts)
+  end
+  if not reader then
+    error(err, 0)
+  end
+  return function()
+    local part, why = reader:next()
+    if why then
+      error(why, 0)
+    end
+    return part
+  end
+end
+
+--- The whole body of a form, in either of its types (application/x-www-form-urlencoded,
+--- multipart/form-data): names and texts, of names that are repeated the first. Files are
+--- passed over, unless `files` says what to do with them: a function is called with each, as
+--- a part that is to be read; into a folder they are written, under names of our own, and
+--- removed when the handler ends, unless they were moved elsewhere by then. The texts of a
+--- multipart/form-data are at most 1 MiB together.
+---
+--- ```lua
+--- local fs = require "neap.fs"
+--- local http = require "neap.http"
+--- local net = require "neap.net"
+--- local task = require "neap.task"
+---
+--- local folder = os.tmpname() .. ".d"
+--- assert(fs.mkdir(folder))
+--- local listener = assert(net.listen "mem:web")
+--- local server = task.spawn(http.serve, listener, function(request)
+---   local fields, files = assert(request:form {files = folder})
+---   for _, file in ipairs(files) do
+---     print(file.name, file.filename, file.size, fs.read(file.path))
+---   end
+---   return fields.title
+--- end)
+--- local client <close> = assert(net.connect "mem:web")
+--- local body = '--x\r\nContent-Disposition: form-data; name="title"\r\n\r\nA day\r\n' ..
+---   '--x\r\nContent-Disposition: form-data; name="note"; filename="a.txt"\r\n\r\nfine\r\n--x--'
+--- client:write("POST / HTTP/1.0\r\nContent-Type: multipart/form-data; boundary=x\r\n",
+---   "Content-Length: ", #body, "\r\n\r\n", body)
+--- print(client:read "a":match "\r\n\r\n(.*)")
+--- --> note a.txt 4 fine
+--- --> A day
+--- print(#fs.list(folder))  --> 0
+--- server:cancel()
+--- fs.remove(folder)
+--- ```
 ---@async
+---@param opts? neap.http.FormOptions
 ---@return table<string, string>? fields  or nil and an error
----@return neap.Error? err
-function Request:form()
+---@return neap.http.File[]|neap.Error|nil files  with `files`, those in the folder, in order; by its
+--- field's name the first
+function Request:form(opts)
   check_self(self, request_meta, "form")
+  local in_parts = find(lower(self.head:get "content-type" or ""), "^multipart/")
+  if in_parts or opts ~= nil then
+    local form = require "neap.http.form"
+    opts = options.check("form", opts or {}, form.of_form, 2)
+    if in_parts then
+      local ok, err = check_coding(self)
+      if not ok then
+        return nil, err
+      end
+      return form.read(self, opts)
+    end
+  end
   local text, err = content_of(self)
   if not text then
     return nil, err
   end
-  return first_of(text)
+  local fields, why = first_of(text)
+  return fields, why or opts and opts.files and {} or nil
 end
 
 --- Take the connection for WebSocket: the answer is 101, and what comes then are messages.
@@ -301,6 +418,13 @@ function request.new(plan, stream, parser, head, plain)
     decode(self)
   end
   return self
+end
+
+--- The handler has ended: the files that it has left where they were written go.
+function request.finish(self)
+  if rawget(self, "written") then
+    require "neap.http.form".remove(self.written)
+  end
 end
 
 return request

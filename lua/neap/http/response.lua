@@ -1,12 +1,13 @@
 --- Answers: written by a handler, or made of what it returns.
 
+local body = require "neap.http.body"
 local check_self = require "neap.class.core".check_self
 local error_object = require "neap.error"
 local headers = require "neap.http.headers"
 local message = require "neap.http.message"
 local task = require "neap.task"
 
-local error, getmetatable, pcall, require = error, getmetatable, pcall, require
+local error, getmetatable, require = error, getmetatable, require
 local select, setmetatable, tonumber, tostring, type = select, setmetatable, tonumber, tostring, type
 local find, format, lower, sub = string.find, string.format, string.lower, string.sub
 local concat = table.concat
@@ -22,6 +23,7 @@ local TEXT = "text/plain; charset=utf-8"
 ---@field status integer?  of the answer, once it was begun
 ---@field private count integer?  bytes of the body that were written, if `write` or `send` did so
 ---@field private request neap.http.Request
+---@field private cookies string[]?  that are set, as fields' values
 local Response = {}
 local response_meta = { __index = Response, __name = "neap.http.Response" }
 
@@ -51,6 +53,12 @@ local function goes_on(self)
   return not self.closes
 end
 
+--- The lines of the cookies that are set.
+local function cookie_lines(self)
+  local list = self.cookies
+  return list and "set-cookie: " .. concat(list, "\r\nset-cookie: ") .. "\r\n" or ""
+end
+
 --- The text of the head. `length`: of the body; nil: none; false: in chunks, or until the
 --- connection closes.
 local function head_text(self, status, list, length, level)
@@ -78,6 +86,7 @@ local function head_text(self, status, list, length, level)
     "HTTP/1.1 ", status, " ", message.reasons[status] or "", "\r\n",
     message.find(list, "date") and "" or "date: " .. message.now() .. "\r\n",
     lines,
+    cookie_lines(self),
     length and "content-length: " .. length .. "\r\n" or "",
     self.chunked and "transfer-encoding: chunked\r\n" or "",
     on and (request.head.version == "1.0" and "connection: keep-alive\r\n" or "") or "connection: close\r\n",
@@ -182,19 +191,9 @@ end
 
 --- The body comes from elsewhere, piece by piece.
 local function pour(self, status, list, content)
-  local recv
-  if type(content) == "function" then
-    recv = content
-  else
-    local ok, method = pcall(function()
-      return content.recv
-    end)
-    if not ok or type(method) ~= "function" then
-      error("a body: a string, a function, or what has 'recv' expected, got " .. type(content), 3)
-    end
-    recv = function()
-      return method(content)
-    end
+  local recv = body.puller(content)
+  if not recv then
+    error("a body: a string, a function, or what has 'recv' expected, got " .. type(content), 3)
   end
   local ok, err = begin(self, status, list, 3)
   while ok and not self.silent do
@@ -211,6 +210,39 @@ local function pour(self, status, list, content)
     return nil, err
   end
   return self:finish()
+end
+
+--- Set a cookie, by the head of the answer, which was not begun yet. As it is set it is sent
+--- back to all paths of this host, is seen by no script of a page, and is not sent for what
+--- other sites include (`HttpOnly`, `SameSite=Lax`, `Path=/`).
+---
+--- ```lua
+--- local http = require "neap.http"
+--- local net = require "neap.net"
+--- local task = require "neap.task"
+---
+--- local listener = assert(net.listen "mem:web")
+--- local server = task.spawn(http.serve, listener, function(request, response)
+---   response:setcookie("seen", 1 + (request.cookies.seen or 0), {maxage = 3600})
+---   return ""
+--- end)
+--- local client <close> = assert(net.connect "mem:web")
+--- client:write "GET / HTTP/1.0\r\nCookie: seen=7\r\n\r\n"
+--- print(client:read "a":match "(set%-cookie.-)\r\n")
+--- --> set-cookie: seen=8; Path=/; Max-Age=3600; HttpOnly; SameSite=Lax
+--- server:cancel()
+--- ```
+---@param name string  a token; `__Secure-...` and `__Host-...` need what browsers ask of them
+---@param value string|integer  ASCII without blanks, quotes, commas, semicolons, backslashes
+---@param opts? neap.http.CookieOptions
+---@return neap.http.Response response  itself
+function Response:setcookie(name, value, opts)
+  check_self(self, response_meta, "setcookie")
+  check_fresh(self, 2)
+  local list = self.cookies or {}
+  list[#list + 1] = require "neap.http.cookies".text(name, value, opts, 2)
+  self.cookies = list
+  return self
 end
 
 --- Answer with a status, headers, and a body: a string; or what gives it piece by piece: a
@@ -473,7 +505,7 @@ function Response:upgrade(header_fields)
   self.status, self.done, self.closes, self.taken = connect and 200 or 101, true, true, true
   local ok, err = put(self, message.head(connect and "HTTP/1.1 200 Connection established"
     or "HTTP/1.1 101 Switching Protocols",
-    (connect and "" or "connection: upgrade\r\n") .. message.lines(list)))
+    (connect and "" or "connection: upgrade\r\n") .. message.lines(list) .. cookie_lines(self)))
   if not ok then
     return nil, err
   end
@@ -533,7 +565,8 @@ end })
 --- Send what the handler has returned.
 function response.answer(self, result)
   if type(result) == "string" then
-    if not self.status and self.request.plain and #result <= PIECE and not self.closes and not draining() then
+    if not self.status and self.request.plain and #result <= PIECE and not self.closes
+      and not self.cookies and not draining() then
       self.status, self.done = 200, true
       return put(self, plain_head(), ends[#result], result)
     elseif not self.status then

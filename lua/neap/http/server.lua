@@ -5,7 +5,8 @@ local error_object = require "neap.error"
 local message = require "neap.http.message"
 local net = require "neap.net"
 local options = require "neap.http.options"
-local new_request = require "neap.http.request".new
+local proxied = require "neap.net.proxied"
+local requests = require "neap.http.request"
 local responses = require "neap.http.response"
 local task = require "neap.task"
 
@@ -17,6 +18,7 @@ local stderr = io.stderr
 local idle = task.idle
 local check = require "neap.task.core".check
 local answer, new_response, refuse = responses.answer, responses.new, responses.refuse
+local finish, new_request = requests.finish, requests.new
 
 --- Bytes of a body that nobody has read, which are passed over so that the connection can
 --- go on.
@@ -102,6 +104,7 @@ local function respond(plan, stream, parser, head, plain)
     response.status = 413
   else
     local ok, noted = xpcall(run, note, plan.handler, request, response)
+    finish(request)
     if response.watcher and not response.gone then
       leave(response.watcher)
     end
@@ -178,8 +181,15 @@ local limits = {
   line = options.count, headers = options.count, fields = options.count, body = options.count,
 }
 
+--- Whom to believe about whose requests theirs are, and by which field.
+local trusted = { function(value)
+  return type(value) == "table" and proxied.peers(value) ~= nil
+    and (value.by == nil or value.by == "forwarded" or value.by == "x-forwarded-for")
+end, "a list of addresses and prefixes, and 'by' one of 'x-forwarded-for' and 'forwarded'," }
+
 local own = {
-  onerror = options.callable, log = options.callable, timeout = timeouts, limits = limits,
+  trusted = trusted, onerror = options.callable, log = options.callable,
+  timeout = timeouts, limits = limits,
   compress = options.flag_or_table, decompress = options.flag,
 }
 
@@ -208,6 +218,7 @@ local function plan_of(handler, opts, level)
     plan.compress = require "neap.http.coding".plan(how)
   end
   plan.handler = handler
+  plan.trusted = plan.trusted and { is = proxied.peers(plan.trusted), by = plan.trusted.by }
   plan.most = bounds.body or 16 * 1024 * 1024
   plan.idle, plan.write = timeout.idle or 60, timeout.write or 60
   plan.parser = {

@@ -136,6 +136,11 @@ function net.wait(fd, what, timeout) end
 ---@field onerror (fun(err: any, stream: neap.Stream, traceback: string?))?  called in the
 --- connection's task for what its handler raises, or its TLS handshake fails with, which is
 --- then not told; the traceback is nil of an error object
+---@field proxied (true|(string|neap.Prefix)[])?  the peers, by addresses and prefixes, or all
+--- (true), which say by the PROXY protocol (1 and 2) whose bytes they hand on: before the
+--- first of them, and before TLS. The stream's `remoteaddr` and `localaddr` are then the
+--- client's, and what it has connected to; `per_peer` counts those. Who of them does not say
+--- it, in 5 s, is a failure. In the list, "unix" are peers without IP addresses
 
 --- A connection-oriented byte stream: TCP, MPTCP, SCTP, a unix socket, vsock,
 --- `mem:`, a pipe, a terminal, a file.
@@ -206,7 +211,8 @@ function net.wait(fd, what, timeout) end
 --- ```
 ---@class neap.Stream
 ---@field localaddr neap.Address?  where it is bound; nil for `mem:` and pipes
----@field remoteaddr neap.Address?  of the peer
+---@field remoteaddr neap.Address?  of the peer; behind a proxy, of its client: see
+--- `neap.net.ServeOptions`
 ---@field family "inet"|"inet6"|"unix"|"vsock"|nil
 ---@field type "stream"
 ---@field protocol string  `"tcp"`, `"mptcp"`, `"sctp"`, `"unix"`, `"vsock"`, `"tls"`, `"mem"`, `"pipe"`,

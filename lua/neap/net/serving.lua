@@ -65,6 +65,9 @@ local checks = {
   onerror = {"a function", function(value)
     return type(value) == "function"
   end},
+  proxied = {"true, or a list of addresses and prefixes", function(value)
+    return require "neap.net.proxied".peers(value) ~= nil
+  end},
 }
 
 --- What it was called with: the options; or raise, at the line that called `serve`.
@@ -296,6 +299,14 @@ local function doorman(peers, tally)
   end
 end
 
+--- The handler behind what proxies say, before TLS begins.
+local function around_proxied(handler, whom, plan)
+  local proxied = require "neap.net.proxied"
+  local refuses = plan.refuses
+  plan.refuses = nil
+  return proxied.around(handler, proxied.peers(whom), refuses)
+end
+
 --- What a serve closes: it serves no more.
 local served = setmetatable({}, { __close = function()
   sched.serving(false)
@@ -305,18 +316,21 @@ function serving.serve(listener, handler, opts)
   local o = check(handler, opts or {})
   local tally <close> = new_tally(listener)
   local plan = { max = o.max, pace = o.rate and pacer(o.rate) }
+  local bare <close> = o.proxied and listener.tls and require "neap.tls.sockets".bare(listener) or nil
   if listener.tls then
-    handler = require "neap.tls.sockets".serving(handler)
-  end
-  if o.onerror then
-    handler = with_onerror(handler, o.onerror)
+    handler = require "neap.tls.sockets".serving(handler, bare and bare.context)
   end
   if o.per_peer then
     local peers = setmetatable({ most = o.per_peer, counts = {} }, Peers)
     handler = peers:around(handler)
     plan.refuses = doorman(peers, tally)
   end
-
+  if o.proxied then
+    handler = around_proxied(handler, o.proxied, plan)
+  end
+  if o.onerror then
+    handler = with_onerror(handler, o.onerror)
+  end
   local function run(scope)
     sched.onfailure(scope, function(err)
       return tally:count(err.code)

@@ -6,7 +6,7 @@ local endpoints = require "neap.endpoint"
 local net = require "neap.net"
 require "neap.tls"
 
-local error, pcall, next, rawget, type = error, pcall, next, rawget, type
+local error, pcall, next, rawget, setmetatable, type = error, pcall, next, rawget, setmetatable, type
 local find, format, gsub, stderr = string.find, string.format, string.gsub, io.stderr
 
 local sockets = {}
@@ -236,9 +236,13 @@ end
 
 --- A handler of connections for `serve`, called behind their handshakes.
 ---@param handler fun(stream: neap.Stream)
+---@param context? neap.tls.Context  of connections in which TLS has not begun
 ---@return fun(stream: neap.Stream)
-function sockets.serving(handler)
+function sockets.serving(handler, context)
   return function(stream)
+    if context then
+      core.over(stream, context, true)
+    end
     local ok, err = core.handshake(stream, "handshake") -- here: one frame less for all that wait
     if ok == false then
       ok, err = finish(stream, ok, err)
@@ -248,6 +252,17 @@ function sockets.serving(handler)
     end
     error(err, 0)
   end
+end
+
+local Bare = { __close = function(self)
+  core.bare(self.listener, false)
+end }
+
+--- Let a listener accept without TLS, for `serving` to begin it, until this is closed.
+---@param listener neap.Listener
+---@return { context: neap.tls.Context }
+function sockets.bare(listener)
+  return setmetatable({ listener = listener, context = core.bare(listener, true) }, Bare)
 end
 
 sockets.blamed, sockets.used = core.blamed, core.used
