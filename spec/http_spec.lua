@@ -6,6 +6,7 @@ local json = require "neap.json"
 local net = require "neap.net"
 local task = require "neap.task"
 local await = require "spec.support.tasks".await
+local child = require "spec.support.child"
 
 local listener, server, failures, answered
 
@@ -62,6 +63,46 @@ describe("http.serve", function()
     listener:close()
     server:cancel()
     server:join()
+  end)
+
+  it("takes nothing for a request behind a CONNECT that it has granted", function()
+    serve(function(request)
+      return request.method ~= "CONNECT" and "x" or http.response(request.target == "a:1" and 200 or 407)
+    end)
+    talk("CONNECT b:1 HTTP/1.1\r\nHost: b:1\r\n\r\n" .. "CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n" .. get "/in")
+    assert.same({"CONNECT b:1 407", "CONNECT a:1 200"}, answered)
+  end)
+
+  it("gives the body of a request to none that was answered already", function()
+    local first, late
+    serve(function(request)
+      if not first then
+        first = request
+        return "one"
+      end
+      late = {first:read "a"}
+      return request:read "a"
+    end)
+    assert.matches("one.*two$", talk(post("/1", "1") .. post("/2", "two")))
+    assert.same({nil, "EBADF"}, {late[1], late[2].code})
+  end)
+
+  it("has nothing to tell when a handler closes the stream", function()
+    serve(function() end)
+    local result = child.run [[
+      local http, net, task = require "neap.http", require "neap.net", require "neap.task"
+      local l = net.listen "mem:closing"
+      local server = task.spawn(http.serve, l, function(request, response)
+        response:send(200, nil, "x")
+        request.stream:close()
+      end)
+      local client = net.connect "mem:closing"
+      client:write "GET / HTTP/1.1\r\nHost: here\r\n\r\n"
+      print(client:read "a":match "x$")
+      server:cancel()
+      l:close()
+    ]]
+    assert.same({"x\n", ""}, {result.stdout, result.stderr})
   end)
 
   it("answers with what a handler returns", function()

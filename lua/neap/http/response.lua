@@ -80,6 +80,9 @@ local function head_text(self, status, list, length, level)
       self.chunked = true
     end
   end
+  if status < 300 and request.head.method == "CONNECT" then -- what follows would be taken for the tunnel
+    self.closes = true
+  end
   local on = goes_on(self)
   self.status = status
   return concat({

@@ -94,6 +94,11 @@ local function leave(watcher)
   watcher:join()
 end
 
+--- In the place of the parser, once a request is answered: what comes then is of the next one.
+local over = { whole = true, piece = function()
+  return nil, error_object.new { code = "EBADF", op = "read", message = "the request is answered already" }
+end }
+
 --- Answer one request; does the connection go on?
 local function respond(plan, stream, parser, head, plain)
   local request = new_request(plan, stream, parser, head, plain and not plan.compress)
@@ -124,8 +129,10 @@ local function respond(plan, stream, parser, head, plain)
   if plan.log then
     plan.log(request, response)
   end
-  return not response.closes and not response.broken and not request.failed
+  local on = not response.closes and not response.broken and not request.failed
     and (plain or pass_rest(request))
+  request.parser = over
+  return on
 end
 
 --- The next request of a client that keeps its connection. When the program drains, one
@@ -144,8 +151,8 @@ local function await(parser, stream)
   return head, status, words
 end
 
---- How clients end a connection, before a request is whole: nothing to tell of.
-local ends = { ENODATA = true, ECONNRESET = true }
+--- How clients end a connection before a request is whole, and handlers (EBADF): nothing to tell of.
+local ends = { ENODATA = true, ECONNRESET = true, EBADF = true }
 
 local function connection(plan, stream)
   local parser = core.parser("request", plan.parser)
