@@ -74,6 +74,7 @@ describe("each script", function()
     },
     download = {{}, {"x"}, {"http://x y/"}, {"http://x/", "a", "b"}},
     http_proxy = {{"x"}, {"tcp://127.0.0.1:0", "y"}},
+    webhook = {{"x"}, {"-d"}, {"tcp://127.0.0.1:0", "y"}},
     load = {{}, {"x"}, {"-r", "0", "http://x/"}, {"-c", "1.5", "http://x/"}, {"http://x/", "y"}},
   } do
     it(script .. ".lua tells its usage when called wrongly", function()
@@ -308,5 +309,51 @@ describe("load.lua", function()
 
   it("counts what fails", function()
     assert.matches("\nECONNREFUSED: 2\n", run("load", "-r", "100", "-d", "0.02", "http://127.0.0.1:1/").stdout)
+  end)
+end)
+
+describe("webhook.lua", function()
+  local hook, at
+
+  local function start(...)
+    hook = assert(process.spawn {folder.neap, "scripts/webhook.lua", stdout = "pipe", ...})
+    at = "http://" .. hook.stdout:read "l":match "tcp://(%S+)"
+  end
+
+  after_each(function()
+    hook:close()
+    hook:wait()
+  end)
+
+  --- The lines that it prints of one request, but for the first.
+  local function shown(opts)
+    opts.url, opts.headers = at .. "/hook?x=1", {["x-note"] = "a\xc2\x9bb"}
+    local client = http.client {}
+    assert.equal("thanks\n", assert(client:request(opts)):read "a")
+    client:close()
+    local lines, body = {}, false
+    assert.matches("^%d%d:%d%d:%d%d from 127.0.0.1:%d+$", (hook.stdout:read "l"))
+    repeat
+      local line = assert(hook.stdout:read "l")
+      lines[#lines + 1] = line
+      local was = body
+      body = body or line == ""
+    until was
+    hook.stdout:read "l"
+    return table.concat(lines, "\n")
+  end
+
+  it("shows what arrives, harmlessly", function()
+    start "tcp://127.0.0.1:0"
+    local text = shown {method = "DELETE", body = '{"a": "\27[2J\xc3\xbc"}'}
+    assert.matches("^DELETE /hook%?x=1\n.*x%-note: a%?b\n.*\n\n{\"a\": \"\\x1b%[2J\xc3\xbc\"}$", text)
+    assert.matches("\n\n70000 bytes$", (shown {method = "PUT", body = ("\0"):rep(70000)}))
+  end)
+
+  it("keeps bodies in a folder", function()
+    start("-d", folder.path, "tcp://127.0.0.1:0")
+    local path = shown({body = "kept"}):match "\n\n(%S+)$"
+    assert.equal(folder.path, path:match "^(.*)/hook%-%x+$")
+    assert.equal("kept", read(path:match "[^/]+$"))
   end)
 end)
