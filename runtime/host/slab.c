@@ -9,7 +9,12 @@
  * larger ones than LARGEST are malloc's. */
 enum { STEP = 8, LARGEST = 2048, CHUNK = 256 * 1024 - 64 };
 
-/* Sanitizers watch the blocks of malloc. */
+/* Sanitizers watch the blocks of malloc.  Clang says it in another way than GCC. */
+#ifdef __has_feature
+#if __has_feature(address_sanitizer)
+#define __SANITIZE_ADDRESS__
+#endif
+#endif
 #ifdef __SANITIZE_ADDRESS__
 enum { SMALL = 0 };
 #else

@@ -15,6 +15,7 @@ static inline uint32_t inbox_size(const inbox *in) {
   return in->end - in->start;
 }
 
+/* Of one that is not empty. */
 static inline const char *inbox_bytes(const inbox *in) {
   return in->bytes + in->start;
 }

@@ -185,8 +185,9 @@ static inline int try_first(lua_State *L, const box *b, lua_KContext ctx) {
 static int cut(lua_State *L, const box *b, lua_KContext ctx) {
   int n = failed(L, b->stream, -ENODATA, ctx);
   if (b->stream != NULL) {
-    inbox *in = &b->stream->in;
-    lua_pushlstring(L, inbox_bytes(in), inbox_size(in));
+    const inbox *in = &b->stream->in;
+    uint32_t size = inbox_size(in);
+    lua_pushlstring(L, size > 0 ? inbox_bytes(in) : "", size);
     lua_setfield(L, -2, "partial");
     lua_pushliteral(L, "the stream ended in the middle of it");
     lua_setfield(L, -2, "message");

@@ -1,0 +1,312 @@
+/*
+** What strangers send, as libFuzzer makes it: https://llvm.org/docs/LibFuzzer.html
+**
+** One host lives as long as the process, and each input is looked at by its first
+** task, by what spec/fuzz/TARGET.lua says must hold of it.  What raises there, waits
+** in vain, or is found by a sanitizer, is a finding.
+**
+** Its world is empty: no clock goes, no chance is drawn, nothing is outside but the
+** bytes that its streams (mem:) are fed.  So an input has one result.  They lie in a
+** block of just their size while their readers run, so that a look behind them is seen.
+**
+**   fuzz TARGET [FOLDER] [libFuzzer's options]; a FOLDER that is empty gets seeds
+*/
+
+#include <errno.h>
+#include <lauxlib.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/host.h"
+#include "host/memory.h"
+#include "http/http.h"
+#include "net/backend.h"
+#include "net/closing.h"
+#include "net/net.h"
+#include "net/round.h"
+#include "net/stream_methods.h"
+#include "sched/life.h"
+#include "sched/task.h"
+#include "sched/wait.h"
+#include "sched/world.h"
+#include "websocket/websocket.h"
+#include "zlib/zlib.h"
+#include "json/json.h"
+
+int LLVMFuzzerInitialize(int *argc, char ***argv);
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
+
+static struct {
+  host host;
+  const char *target, *folder; /* folder: NULL: no seeds are wanted */
+  const char *input;
+  size_t size;
+  bool has_input;
+  waitq asks;  /* who wants an input: nobody while one is looked at */
+  waitq feeds; /* who waits until these bytes have been read */
+  box *to;
+  char *bytes;
+  size_t count;
+} fuzz;
+
+
+/*
+** What the task calls
+*/
+
+static const waiting for_input = {
+    .op = "input", .deadline = NEVER, .outside = true};
+static const waiting for_readers = {
+    .op = "feed", .deadline = NEVER, .outside = true};
+
+
+static int input_k(lua_State *L, int yielded, lua_KContext ctx) {
+  (void)yielded;
+  wait_status(L);
+  if (!fuzz.has_input)
+    return wait_park(L, &fuzz.asks, &for_input, ctx, input_k);
+  fuzz.has_input = false;
+  lua_pushlstring(L, fuzz.input, fuzz.size);
+  return 1;
+}
+
+
+/* input() : string */
+static int l_input(lua_State *L) {
+  wait_enter(L, "input");
+  return wait_park(L, &fuzz.asks, &for_input, 0, input_k);
+}
+
+
+static int feed_k(lua_State *L, int yielded, lua_KContext ctx) {
+  (void)yielded, (void)ctx;
+  wait_status(L);
+  return 0;
+}
+
+
+/* feed(stream, bytes): they arrive, and its readers run. */
+static int l_feed(lua_State *L) {
+  size_t n;
+  const char *bytes = luaL_checklstring(L, 2, &n);
+  fuzz.to = stream_box_at(L, 1);
+  wait_enter(L, "feed");
+  luaL_argcheck(L, n > 0 && fuzz.bytes == NULL, 2, "one at a time expected");
+  fuzz.bytes = memory_grow(NULL, n);
+  memcpy(fuzz.bytes, bytes, n);
+  fuzz.count = n;
+  return wait_park(L, &fuzz.feeds, &for_readers, 0, feed_k);
+}
+
+
+/*
+** Lua's lines as libFuzzer's features: each with the one before it.
+*/
+
+enum { LINES = 1 << 14 };
+
+__attribute__((
+    section("__libfuzzer_extra_counters"))) static uint8_t lines[LINES];
+
+
+static void on_line(lua_State *L, lua_Debug *d) {
+  static unsigned before;
+  lua_getinfo(L, "S", d);
+  unsigned here = (unsigned)d->linedefined * 7919 + (unsigned)d->currentline;
+  lines[(here ^ before * 31) % LINES]++;
+  before = here;
+}
+
+
+/* watch(): of the running task, from now on */
+static int l_watch(lua_State *L) {
+  lua_sethook(L, on_line, LUA_MASKLINE, 0);
+  return 0;
+}
+
+
+/*
+** The world
+*/
+
+static uint64_t now(void *w) {
+  (void)w;
+  return 1;
+}
+
+
+static int64_t wall(void *w) {
+  (void)w;
+  return 1;
+}
+
+
+static void no_chance(void *w, void *bytes, size_t n) {
+  (void)w;
+  memset(bytes, 0, n);
+}
+
+
+static void do_nothing(void *w) {
+  (void)w;
+}
+
+
+static bool is_never(void *w) {
+  (void)w;
+  return false;
+}
+
+
+static int no_descriptors(void *w) {
+  (void)w;
+  return -1;
+}
+
+
+static ssize_t no_folder(void *w, const char *path, char *names, size_t room) {
+  (void)w, (void)path, (void)names, (void)room;
+  return -ENOENT;
+}
+
+
+static void close_nothing(host *h) {
+  (void)h;
+}
+
+
+static void no_socket(void) {
+  abort();
+}
+
+
+static backend no_sockets; /* each function of it is no_socket */
+
+static const world nowhere = {
+    .name = "nowhere",
+    .now = now,
+    .coarse = now,
+    .ticks = now,
+    .wall = wall,
+    .cpu = now,
+    .thread_cpu = now,
+    .random = no_chance,
+    .hear = do_nothing,
+    .nudge = do_nothing,
+    .hush = do_nothing,
+    .descriptors = no_descriptors,
+    .list = no_folder,
+    .busy = is_never,
+    .close = close_nothing,
+    .net = &no_sockets,
+};
+
+
+static int enter(host *h) {
+  void (*f)(void) = no_socket;
+  for (size_t at = 0; at < sizeof no_sockets; at += sizeof f)
+    memcpy((char *)&no_sockets + at, &f, sizeof f);
+  h->world = &nowhere;
+  return 0;
+}
+
+
+/*
+** The host
+*/
+
+static const subsystem subsystems[] = {
+    {.open = json_open},
+    {.open = zlib_open},
+    {.open = net_open, .end = closing_give_up, .close = net_close},
+    {.open = http_open},
+    {.open = websocket_open},
+    {.open = NULL},
+};
+
+
+static int start(lua_State *L) {
+  if (host_load_file(L, "spec/fuzz.lua") != LUA_OK)
+    return lua_error(L);
+  lua_pushstring(L, fuzz.target);
+  lua_pushstring(L, fuzz.folder);
+  lua_pushcfunction(L, l_input);
+  lua_pushcfunction(L, l_feed);
+  lua_pushcfunction(L, l_watch);
+  task_spawn(L, NULL, 5);
+  return 0;
+}
+
+
+static void deliver(void) {
+  char *bytes = fuzz.bytes;
+  fuzz.bytes = NULL;
+  wait_wake(&fuzz.feeds, 0);
+  if (fuzz.to->stream != NULL) {
+    round_lend(fuzz.to->stream, bytes, fuzz.count);
+    round_run(&fuzz.host);
+  }
+  free(bytes);
+}
+
+
+/* Turns, until an input is asked for. */
+static void go_on(void) {
+  uint64_t next;
+  for (;;) {
+    enum turn t = life_turn(&fuzz.host, 0, &next);
+    round_end(&fuzz.host);
+    if (t == TURN_DRAINS || t == TURN_ENDED)
+      abort(); /* it has told why */
+    if (fuzz.bytes != NULL) {
+      deliver();
+    } else if (!wait_idle(&fuzz.asks)) {
+      return;
+    } else if (t == TURN_STUCK || next != 0) {
+      life_deadlock(&fuzz.host);
+      abort();
+    }
+  }
+}
+
+
+/* So that what leaks is told. */
+static void end(void) {
+  uint64_t next;
+  sched_interrupt(&fuzz.host, EXIT_SUCCESS, "no more inputs");
+  while (life_turn(&fuzz.host, 0, &next) != TURN_ENDED)
+    round_end(&fuzz.host);
+  life_close(&fuzz.host);
+}
+
+
+int LLVMFuzzerInitialize(int *argc, char ***argv) {
+  if (*argc < 2) {
+    fputs("usage: fuzz TARGET [FOLDER] [OPTION...]\n", stderr);
+    exit(EXIT_FAILURE);
+  }
+  char *name = (*argv)[0];
+  fuzz.target = (*argv)[1];
+  (*argv)++, (*argc)--;
+  (*argv)[0] = name;
+  if (*argc > 1 && (*argv)[1][0] != '-')
+    fuzz.folder = (*argv)[1];
+  if (life_open(&fuzz.host, enter, subsystems) < 0 ||
+      !life_start(&fuzz.host, start, NULL))
+    exit(EXIT_FAILURE);
+  go_on();
+  atexit(end);
+  return 0;
+}
+
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n) {
+  fuzz.input = (const char *)bytes;
+  fuzz.size = n;
+  fuzz.has_input = true;
+  wait_wake(&fuzz.asks, 0);
+  go_on();
+  return 0;
+}
