@@ -75,6 +75,7 @@ describe("each script", function()
     download = {{}, {"x"}, {"http://x y/"}, {"http://x/", "a", "b"}},
     http_proxy = {{"x"}, {"tcp://127.0.0.1:0", "y"}},
     webhook = {{"x"}, {"-d"}, {"tcp://127.0.0.1:0", "y"}},
+    http_server = {{}, {"/nowhere"}, {"/", "x"}, {"/", "tcp://127.0.0.1:0", "x"}},
     load = {{}, {"x"}, {"-r", "0", "http://x/"}, {"-c", "1.5", "http://x/"}, {"http://x/", "y"}},
   } do
     it(script .. ".lua tells its usage when called wrongly", function()
@@ -355,5 +356,80 @@ describe("webhook.lua", function()
     local path = shown({body = "kept"}):match "\n\n(%S+)$"
     assert.equal(folder.path, path:match "^(.*)/hook%-%x+$")
     assert.equal("kept", read(path:match "[^/]+$"))
+  end)
+end)
+
+describe("http_server.lua", function()
+  local server, url, client
+
+  local function ask(method, path, opts)
+    opts = opts or {}
+    opts.method, opts.url = method, url .. path
+    return assert(client:request(opts))
+  end
+
+  before_each(function()
+    folder.write("hello.txt", "hello\n")
+    server = assert(process.spawn {folder.neap, here .. "/scripts/http_server.lua", folder.path, "tcp://127.0.0.1:0",
+      stdout = "pipe", stderr = "pipe"})
+    client = http.client()
+    url = "http" .. assert(server.stdout:read "l"):match "^listening at tcp(.*)"
+  end)
+
+  after_each(function()
+    client:close()
+    server:kill "SIGTERM"
+    assert.equal("", server.stderr:read "a")
+    server:wait()
+    server:close()
+  end)
+
+  it("serves files and the names of them, and takes others", function()
+    assert.equal("hello\n", ask("GET", "/hello.txt"):read "a")
+    assert.matches('<a href="./hello.txt">', ask("GET", "/"):read "a")
+    local big = pattern(1 << 20)
+    local put = ask("PUT", "/upload/a%20b.txt", {body = big})
+    assert.same({201, "/a%20b.txt"}, {put.status, put.headers.location})
+    assert.is_true(big == ask("GET", "/a%20b.txt"):read "a")
+    assert.is_true(big == read "a b.txt")
+    for _, name in ipairs {".x", "..", "a%2Fb", "..%2F..%2Fx", "a%0Ab"} do
+      assert.equal(400, ask("PUT", "/upload/" .. name, {body = "x"}).status, name)
+    end
+  end)
+
+  it("lets curl put a file there, and leaves nothing of half a one", function()
+    if not is_there "curl" then
+      pending "curl is not installed"
+    end
+    folder.write("song", pattern(100000))
+    assert.equal(0, process.run({"curl", "-sS", "-f", "-T", folder.path .. "/song", url .. "/upload/"}).code)
+    assert.equal(100000, #read "song")
+    local stream = assert(net.connect("tcp" .. url:sub(5)))
+    stream:write "PUT /upload/half HTTP/1.1\r\nHost: here\r\nContent-Length: 100\r\n\r\n12345"
+    stream:shutdown()
+    stream:read "a"
+    stream:close()
+    server:kill "SIGTERM"
+    server.stdout:read "a"
+    local names = process.run({"ls", "-A", folder.path}).stdout
+    assert.is_nil(names:find("half", 1, true), names)
+  end)
+
+  it("has a clock, notes and metrics", function()
+    local stream <close> = assert(net.connect("tcp" .. url:sub(5)))
+    stream:write "GET /clock HTTP/1.0\r\n\r\n"
+    stream:readuntil "\r\n\r\n"
+    assert.equal("event: time", stream:read "l")
+    assert.matches("^data: %d%d:%d%d:%d%d$", stream:read "l")
+    local added = ask("POST", "/notes", {json = {text = "milk"}})
+    assert.same({201, "/notes/1", {id = 1, text = "milk"}}, {added.status, added.headers.location, added:json()})
+    assert.equal(400, ask("POST", "/notes", {json = {}}).status)
+    assert.equal(400, ask("POST", "/notes", {body = "{"}).status)
+    assert.same({notes = {{id = 1, text = "milk"}}}, ask("GET", "/notes"):json())
+    assert.equal(204, ask("DELETE", "/notes/1").status)
+    assert.equal(404, ask("DELETE", "/notes/1").status)
+    assert.equal(404, ask("DELETE", "/notes/x").status)
+    local text = ask("GET", "/metrics"):read "a"
+    assert.matches('http_requests_total{method="DELETE",status="4xx"} 2\n', text, 1, true)
   end)
 end)
