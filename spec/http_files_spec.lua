@@ -1,5 +1,6 @@
 -- http.files: folders over HTTP. What clients get of a file, and that they get nothing else.
 
+local crypto = require "neap.crypto"
 local fs = require "neap.fs"
 local http = require "neap.http"
 local lfs = require "lfs"
@@ -422,6 +423,40 @@ describe("a file beside it that is compressed", function()
     local answer = get("/f.txt", {["accept-encoding"] = "gzip"})
     assert.same({DIGITS, nil}, {answer.body, answer.vary})
     assert.equal("application/gzip", get "/f.txt.gz"["content-type"])
+  end)
+end)
+
+describe("a file that is compressed on its way", function()
+  local text = ("0123456789"):rep(30000)
+
+  before_each(function()
+    setup_folder()
+    folder.write("in/big.txt", text)
+    listener = assert(net.listen "mem:files")
+    server = task.spawn(http.serve, listener, assert(http.files(folder.path .. "/in")), {compress = true})
+  end)
+  after_each(stop)
+
+  it("comes whole, and a range of it as it is", function()
+    local client <close> = http.client {endpoint = "mem:files"}
+    local answer = assert(client:get "http://here/big.txt")
+    assert.equal("gzip", answer.headers["content-encoding"])
+    assert.is_true(text == answer:read "a")
+    local tag = answer.headers.etag
+    assert.matches('^W/"', tag)
+    answer = assert(client:get("http://here/big.txt", {headers = {["if-none-match"] = tag}}))
+    assert.equal(304, answer.status)
+    answer = assert(client:get("http://here/big.txt", {headers = {range = "bytes=5-12"}}))
+    assert.same({206, "56789012", nil}, {answer.status, answer:read "a", answer.headers["content-encoding"]})
+  end)
+
+  it("is cut where it is cut", function()
+    folder.write("in/big.txt", crypto.tohex(crypto.random(2000000))) -- more than is on its way at a time
+    local client <close> = assert(net.connect "mem:files")
+    write_request(client, "GET", "/big.txt", {["accept-encoding"] = "gzip"})
+    assert(client:readexactly(1000))
+    assert(fs.write(folder.path .. "/in/big.txt", "", {atomic = false, sync = false}))
+    assert.is_nil(client:read "a":find("\r\n0\r\n\r\n", 1, true))
   end)
 end)
 

@@ -180,26 +180,4 @@ function conditions.ranges(request, size, tag, modified, now)
 end
 
 
--- Codings (§12.5.3)
-
---- Does the client take that coding?
-function conditions.takes(request, coding)
-  local text = field(request, "accept-encoding")
-  if not text then
-    return false
-  end
-  local any = false
-  for one in gmatch(lower(text), "[^,]+") do
-    local name, rest = match(one, "^[ \t]*([^ \t;]+)(.*)$")
-    local q = rest and match(rest, ";[ \t]*q=([%d.]+)")
-    local is = not q or (tonumber(q) or 0) > 0
-    if name == coding then
-      return is
-    elseif name == "*" then
-      any = is
-    end
-  end
-  return any
-end
-
 return conditions

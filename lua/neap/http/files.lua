@@ -4,6 +4,7 @@
 --- and the file itself, come from one look (core.view), so that head and body are of the same
 --- one, whatever takes its name meanwhile.
 
+local accepts = require "neap.http.coding".accepts
 local conditions = require "neap.http.conditions"
 local core = require "neap.http.core"
 local crypto = require "neap.crypto"
@@ -139,7 +140,7 @@ end
 --- The same file compressed, which lies beside it: if the client takes that, and it is not of an
 --- older one.
 local function compressed(self, request, path, about)
-  if not self.gzip or not conditions.takes(request, "gzip") then
+  if not self.gzip or not accepts(request:header "accept-encoding") then
     return nil
   end
   local about_gz, file = fs_core.view(self.root, path .. ".gz")

@@ -590,23 +590,53 @@ function response.answer(self, result)
   error("the handler has answered, and returned an answer", 0)
 end
 
---- A piece of a body whose length was said: n bytes of a file, by the kernel where it can. One
---- that has fewer by now cuts the connection, and so the client sees that something is missing.
-function response.sendfile(self, file, from, n)
+--- What is left of a file that is coded on its way: so many bytes from its position on.
+local function copy(self, file, n)
+  while n > 0 do
+    local piece, err = file:recv(n < 65536 and n or 65536)
+    if not piece then
+      return nil, err
+    end
+    local ok
+    ok, err = self:write(piece)
+    if not ok then
+      return nil, err
+    end
+    n = n - #piece
+  end
+  return self
+end
+
+local function send(self, file, from, n)
   local last = from + n
-  while from < last and not self.silent do
+  while from < last do
     local size = last - from < PIECE and last - from or PIECE
     local sent, err = self.request.stream:sendfile(file, from, size)
     self.count = (self.count or 0) + (sent or err.accepted or 0)
     if sent ~= size then
-      self.done = true
-      return written(self, nil, err or error_object.new {
-        code = "ENODATA", op = "sendfile", message = "the file was cut",
-      })
+      return nil, err
     end
     self.left, from = self.left - size, from + size
   end
   return self
+end
+
+--- A piece of a body whose length was said: n bytes of a file, by the kernel where it can. One
+--- that has fewer by now cuts the connection, and so the client sees that something is missing.
+--- What is coded is a whole file, that nobody has read of yet.
+function response.sendfile(self, file, from, n)
+  if self.silent then
+    return self
+  end
+  local ok, err
+  if self.coder then
+    ok, err = copy(self, file, n)
+  else
+    ok, err = send(self, file, from, n)
+  end
+  return written(self, ok, err or error_object.new {
+    code = "ENODATA", op = "sendfile", message = "the file was cut",
+  })
 end
 
 --- Refuse what is no request, and say goodbye.
