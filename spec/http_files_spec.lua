@@ -451,7 +451,7 @@ describe("a file that is compressed on its way", function()
   end)
 
   it("is cut where it is cut", function()
-    folder.write("in/big.txt", crypto.tohex(crypto.random(2000000))) -- more than is on its way at a time
+    folder.write("in/big.txt", crypto.tohex(crypto.random(800000))) -- more than is on its way at a time
     local client <close> = assert(net.connect "mem:files")
     write_request(client, "GET", "/big.txt", {["accept-encoding"] = "gzip"})
     assert(client:readexactly(1000))
