@@ -56,6 +56,10 @@ local http = {}
 ---@field decompress boolean?  read the bodies of requests that are in gzip or deflate as what
 --- they were, up to `limits.body` bytes; default: no, so that they are read as they came, and
 --- `json` and `form` answer 415
+---@field cancel "reset"|"end"|nil  cancel the task of a handler that has read its request's body, and
+--- goes on for half a second or more, when the client resets the connection; or also when it
+--- ends its side, as browsers do that go away (but so may one that waits for the answer);
+--- default: no
 ---@field timeout neap.http.Timeouts?
 ---@field limits neap.http.Limits?
 ---@field log (fun(request: neap.http.Request, response: neap.http.Response))?  called behind each

@@ -6,6 +6,7 @@ local options = require "neap.http.options"
 local time = require "neap.time"
 
 local setmetatable, type = setmetatable, type
+local mathtype = math.type
 local now = time.now
 
 --- One request, until its handler has returned, or failed.
@@ -14,7 +15,8 @@ local Running = {}
 --- Status and bytes of what it has come to.
 local function outcome(self, err)
   local response, result = self.response, self.result
-  local status, count = response.status, response.count or 0
+  local status, done = response.status, response.done
+  local count = response.count or mathtype(done) == "integer" and done or 0
   if status or err then
     return status or 500, count
   elseif type(result) == "string" then

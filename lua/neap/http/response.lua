@@ -21,7 +21,8 @@ local TEXT = "text/plain; charset=utf-8"
 --- piece, and finished.
 ---@class neap.http.Response
 ---@field status integer?  of the answer, once it was begun
----@field private count integer?  bytes of the body that were written, if `write` or `send` did so
+---@field private count integer?  bytes of the body that were written by `write`
+---@field private done boolean|integer|nil  nothing follows; those that were sent by `send`
 ---@field private request neap.http.Request
 ---@field private cookies string[]?  that are set, as fields' values
 local Response = {}
@@ -95,6 +96,14 @@ local function head_text(self, status, list, length, level)
     on and (request.head.version == "1.0" and "connection: keep-alive\r\n" or "") or "connection: close\r\n",
     "\r\n",
   })
+end
+
+--- What looks after the client meanwhile reads no more.
+local function leave(self)
+  local watcher = self.watcher
+  self.watcher = nil
+  watcher:cancel()
+  watcher:join()
 end
 
 local function check_fresh(self, level)
@@ -299,7 +308,7 @@ function Response:send(status, header_fields, content)
   if to_head or is_bare(status) or content == "" then
     return put(self, text)
   end
-  self.count = #content
+  self.done = #content
   return put_all(self, text, content, "")
 end
 
@@ -411,6 +420,9 @@ end
 ---@return neap.Error? err
 function Response:finish(trailers)
   check_self(self, response_meta, "finish")
+  if self.watcher and not self.gone then
+    leave(self)
+  end
   if self.done then
     return self
   elseif self.broken then
@@ -470,6 +482,9 @@ function Response:events(opts)
   if not self.request.parser.whole then
     error("the body of the request is to be read first", 2)
   end
+  if self.watcher then
+    leave(self)
+  end
   return require "neap.http.events".new(self, opts)
 end
 
@@ -504,6 +519,9 @@ function Response:upgrade(header_fields)
   if not request.parser.whole then
     error("the body of the request is to be read first", 2)
   end
+  if self.watcher then
+    leave(self)
+  end
   local list = header_fields and message.fields(header_fields, 2, { upgrade = true }) or {}
   self.status, self.done, self.closes, self.taken = connect and 200 or 101, true, true, true
   local ok, err = put(self, message.head(connect and "HTTP/1.1 200 Connection established"
@@ -519,7 +537,7 @@ end
 local Reply = { __name = "neap.http.Reply" }
 Reply.__index = Reply
 
-local response = { Response = Response }
+local response = { Response = Response, leave = leave }
 
 --- The answer to that request, of which nothing is written yet.
 function response.new(request)

@@ -72,6 +72,18 @@ local function failed(plan, request, response, noted)
   end
 end
 
+--- The handler was cancelled, by its client's end, or by who cancels all; or it failed.
+local function unsettled(plan, request, response, noted)
+  if response.gone then
+    response.closes = true
+    return
+  elseif response.watcher then
+    responses.leave(response)
+  end
+  check "serve"
+  failed(plan, request, response, noted)
+end
+
 --- Pass over what the handler did not read; is the connection of use behind it?
 local function pass_rest(request)
   local parser, stream, count = request.parser, request.stream, 0
@@ -86,12 +98,6 @@ local function pass_rest(request)
     end
   end
   return true
-end
-
---- What looked after the client meanwhile reads no more.
-local function leave(watcher)
-  watcher:cancel()
-  watcher:join()
 end
 
 --- In the place of the parser, once a request is answered: what comes then is of the next one.
@@ -110,14 +116,8 @@ local function respond(plan, stream, parser, head, plain)
   else
     local ok, noted = xpcall(run, note, plan.handler, request, response)
     finish(request)
-    if response.watcher and not response.gone then
-      leave(response.watcher)
-    end
-    if not ok and response.gone then
-      response.closes = true
-    elseif not ok then
-      check "serve"
-      failed(plan, request, response, noted)
+    if not ok then
+      unsettled(plan, request, response, noted)
     end
     if not response.done then
       response.closes = true
@@ -198,6 +198,9 @@ local own = {
   trusted = trusted, onerror = options.callable, log = options.callable,
   timeout = timeouts, limits = limits,
   compress = options.flag_or_table, decompress = options.flag,
+  cancel = { function(value)
+    return value == "reset" or value == "end"
+  end, "'reset' or 'end'" },
 }
 
 local compressing = { types = options.texts, level = options.level, least = options.count }
@@ -224,7 +227,7 @@ local function plan_of(handler, opts, level)
     how = options.check("http.serve", how, compressing, level + 1, "compress")
     plan.compress = require "neap.http.coding".plan(how)
   end
-  plan.handler = handler
+  plan.handler = plan.cancel and require "neap.http.gone".around(handler, plan.cancel == "end") or handler
   plan.trusted = plan.trusted and { is = proxied.peers(plan.trusted), by = plan.trusted.by }
   plan.most = bounds.body or 16 * 1024 * 1024
   plan.idle, plan.write = timeout.idle or 60, timeout.write or 60
