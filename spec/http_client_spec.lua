@@ -618,6 +618,23 @@ describe("http's client", function()
     assert.equal("Basic bWU6cEBz", assert(client:get "http://me:p%40s@web/"):json()[2])
   end)
 
+  it("keeps cookies, over redirects and by origin, where it is told to", function()
+    serve(function(request)
+      if request.path == "/login" then
+        return http.response(302, {location = "/", ["set-cookie"] = {"a=1; Path=/", "b=2; Path=/only", "c=3"}})
+      end
+      return (request:header "cookie" or "none") .. " " .. request:header "host"
+    end)
+    client:close()
+    client = http.client {endpoint = "mem:client", cookies = true}
+    assert.equal("a=1; c=3 web", (get "/login"))
+    assert.equal("b=2; a=1; c=3 web", (get "/only"))
+    assert.equal("none other", client:get "http://other/":read "a")
+    assert.equal("a=1; c=3 web", (get "/"))
+    local other <close> = http.client {endpoint = "mem:client"}
+    assert.equal("none web", other:get "http://web/":read "a")
+  end)
+
   it("returns the errors of connecting", function()
     listener:close()
     local response, err = client:get "http://web/"
