@@ -631,6 +631,7 @@ describe("http's client", function()
     assert.equal("b=2; a=1; c=3 web", (get "/only"))
     assert.equal("none other", client:get "http://other/":read "a")
     assert.equal("a=1; c=3 web", (get "/"))
+    assert.equal("mine web", (get("/", {headers = {cookie = "mine"}})))
     local other <close> = http.client {endpoint = "mem:client"}
     assert.equal("none web", other:get "http://web/":read "a")
   end)

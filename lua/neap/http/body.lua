@@ -373,11 +373,30 @@ end
 
 local body = {}
 
---- What a class inherits whose objects have a `source`, and a `rest` of "": its metatable is one
---- that these methods know then.
-function body.inherit(other)
+--- Let a class of objects with a `source`, and a `rest` of "", have these methods, by its
+--- metatable; and where it has more: its own methods, `fields` that its objects have until they
+--- get their own, names that are the head's, and what is made of one when it is asked for, and
+--- kept.
+function body.inherit(other, class, fields, of_head, made)
   known[other] = true
-  return Body
+  if not class then
+    other.__index = Body
+    return
+  end
+  function other.__index(self, name)
+    local value = class[name] or Body[name] or fields[name]
+    if value ~= nil then
+      return value
+    elseif of_head[name] then
+      return self.head[name]
+    end
+    local make = made[name]
+    if make then
+      value = make(self)
+      self[name] = value
+      return value
+    end
+  end
 end
 
 local function pull(self, max)

@@ -4,6 +4,7 @@ local check_self = require "neap.class.core".check_self
 local connections = require "neap.http.connections"
 local error_object = require "neap.error"
 local exchange = require "neap.http.exchange"
+local message = require "neap.http.message"
 local plan = require "neap.http.plan"
 local redirect = require "neap.http.redirect"
 local task = require "neap.task"
@@ -75,7 +76,7 @@ local function follow(client, asked)
   local jar = client.jar
   while true do
     plan.aim(client, asked)
-    asked.cookies = jar and jar:get(asked.url)
+    asked.cookies = jar and not message.find(asked.list, "cookie") and jar:get(asked.url)
     local response, err = perform(client, asked)
     if not response then
       return nil, err

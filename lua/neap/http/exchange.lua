@@ -53,7 +53,6 @@ end
 ---@field stream neap.Stream?  behind a 101: the connection, which is the caller's now
 local ClientResponse = {}
 local response_meta = { __name = "neap.http.ClientResponse" }
-local inherited = body.inherit(response_meta)
 
 local of_head = { status = true, reason = true, version = true, length = true }
 
@@ -68,22 +67,7 @@ function made.ok(self)
   return status >= 200 and status <= 299
 end
 
-function response_meta.__index(self, name)
-  local method = ClientResponse[name] or inherited[name]
-  if method then
-    return method
-  elseif name == "rest" then
-    return ""
-  elseif of_head[name] then
-    return self.head[name]
-  end
-  local make = made[name]
-  if make then
-    local value = make(self)
-    self[name] = value
-    return value
-  end
-end
+body.inherit(response_meta, ClientResponse, { rest = "" }, of_head, made)
 
 --- The connection is of no use any more; whoever reads on is told `why`.
 local function drop(self, why)

@@ -10,14 +10,15 @@ local core = require "neap.http.core"
 local crypto = require "neap.crypto"
 local fs_core = require "neap.fs.core"
 local headers = require "neap.http.headers"
+local message = require "neap.http.message"
 local options = require "neap.http.options"
 local response_of = require "neap.http.response"
 local time = require "neap.time"
 local types = require "neap.http.types"
 
-local error, ipairs, next, tonumber, tostring, type = error, ipairs, next, tonumber, tostring, type
-local byte, char, find, format, gmatch, gsub, lower, match, sub =
-  string.byte, string.char, string.find, string.format, string.gmatch, string.gsub, string.lower,
+local error, ipairs, next, tostring, type = error, ipairs, next, tostring, type
+local byte, find, format, gmatch, gsub, lower, match, sub =
+  string.byte, string.find, string.format, string.gmatch, string.gsub, string.lower,
   string.match, string.sub
 local concat, sort = table.concat, table.sort
 local floor, mathtype = math.floor, math.type
@@ -39,15 +40,6 @@ local function missing()
   return plain(404, "no such page")
 end
 
-local function unescape(text)
-  if not find(text, "%", 1, true) then
-    return text
-  end
-  return (gsub(text, "%%(%x%x)", function(digits)
-    return char(tonumber(digits, 16))
-  end))
-end
-
 --- Can it be a name here? What stands for another folder, or is more than one, can't.
 local function is_name(text, hidden)
   return text ~= "" and text ~= "." and text ~= ".." and not find(text, "[/\0]")
@@ -62,7 +54,7 @@ local function path_of(raw, hidden)
     return nil
   end
   for text in gmatch(sub(raw, 2), "[^/]*") do
-    names[#names + 1] = unescape(text)
+    names[#names + 1] = message.unescape(text)
   end
   local slash = raw ~= "" and names[#names] == ""
   if names[#names] == "" then

@@ -4,8 +4,9 @@ local core = require "neap.http.core"
 local headers = require "neap.http.headers"
 local time = require "neap.time"
 
-local error = error
-local concat, floor, format, lower = table.concat, math.floor, string.format, string.lower
+local error, tonumber = error, tonumber
+local char, find, format, gsub, lower = string.char, string.find, string.format, string.gsub, string.lower
+local concat, floor = table.concat, math.floor
 local wall = time.wall
 
 local message = {}
@@ -81,6 +82,16 @@ function message.find(list, name)
       return list[i + 1]
     end
   end
+end
+
+--- Percent codes decoded, all that are well formed.
+function message.unescape(text)
+  if not find(text, "%", 1, true) then
+    return text
+  end
+  return (gsub(text, "%%(%x%x)", function(digits)
+    return char(tonumber(digits, 16))
+  end))
 end
 
 --- A head: its first line, and the text of the lines behind it.

@@ -88,7 +88,7 @@ end
 
 --- The class of parts, which form.lua says more about.
 local part_meta = { __name = "neap.http.Part" }
-part_meta.__index = body.inherit(part_meta)
+body.inherit(part_meta)
 
 --- What reads the parts of a `source`: of `text` is left what begins at `at`. `mark` stands
 --- before each part; `inside` one, or what is before the first; `part` was given last.

@@ -35,7 +35,6 @@ end
 ---@field params table<string, string>?  what the names in a router's path stand for
 local Request = {}
 local request_meta = { __name = "neap.http.Request" }
-local inherited = body.inherit(request_meta)
 
 --- What a request has until it is read.
 local request_fields = { rest = "", count = 0 }
@@ -121,20 +120,7 @@ end
 
 local of_head = { method = true, target = true, version = true, length = true }
 
-function request_meta.__index(self, name)
-  local method = Request[name] or inherited[name] or request_fields[name]
-  if method ~= nil then
-    return method
-  elseif of_head[name] then
-    return self.head[name]
-  end
-  local make = made[name]
-  if make then
-    local value = make(self)
-    self[name] = value
-    return value
-  end
-end
+body.inherit(request_meta, Request, request_fields, of_head, made)
 
 --- The first value of a header field, without a table of all.
 ---

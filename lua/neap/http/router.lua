@@ -3,11 +3,11 @@
 local check_self = require "neap.class.core".check_self
 local core = require "neap.http.core"
 local new_response = require "neap.http.response".response
+local unescape = require "neap.http.message".unescape
 
 local error, getmetatable, next, setmetatable = error, getmetatable, next, setmetatable
-local tonumber, tostring, type = tonumber, tostring, type
-local byte, char, find, format, gsub, sub =
-  string.byte, string.char, string.find, string.format, string.gsub, string.sub
+local tostring, type = tostring, type
+local byte, find, format, sub = string.byte, string.find, string.format, string.sub
 local concat, sort = table.concat, table.sort
 
 ---@alias neap.http.Middleware fun(request: neap.http.Request, response: neap.http.Response, next:
@@ -79,15 +79,6 @@ local function place(root, path, level)
   return node, names
 end
 
-local function decode(text)
-  if not find(text, "%", 1, true) then
-    return text
-  end
-  return (gsub(text, "%%(%x%x)", function(digits)
-    return char(tonumber(digits, 16))
-  end))
-end
-
 --- The node of a path as it came; what its names stand for goes to `values`, from n + 1 on. Behind
 --- a `*name`, and of what is mounted, also what follows there.
 local function seek(node, path, at, values, n)
@@ -95,7 +86,7 @@ local function seek(node, path, at, values, n)
     return node.methods and node or node.mounted, n, not node.methods and "" or nil
   end
   local text, behind = segment(path, at)
-  local name = decode(text)
+  local name = unescape(text)
   local fixed = node.fixed[name]
   local found, count, rest
   if fixed then
@@ -109,7 +100,7 @@ local function seek(node, path, at, values, n)
   end
   if not found and node.rest then
     rest = sub(path, at - 1)
-    values[n + 1] = decode(sub(rest, 2))
+    values[n + 1] = unescape(sub(rest, 2))
     return node.rest, n + 1, rest
   end
   if not found and node.mounted then
