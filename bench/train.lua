@@ -108,14 +108,14 @@ local function pages()
     end
   end
   each(50, function(i)
-    ask_pages(page:format("/", ""), 200, 1)
-    ask_pages(page:format("/users/" .. i, "Cookie: a=b\r\n"), 30, 1)
-    ask_pages(page:format("/", ""), 10, 16)
-    ask_pages(page:gsub("GET", "POST"):format("/", "Content-Length: 64\r\n") .. small, 20, 1)
+    ask_pages(page:format("/", ""), 50, 1)
+    ask_pages(page:format("/users/" .. i, "Cookie: a=b\r\n"), 8, 1)
+    ask_pages(page:format("/", ""), 2, 16)
+    ask_pages(page:gsub("GET", "POST"):format("/", "Content-Length: 64\r\n") .. small, 5, 1)
   end)
   local client <close> = http.client {base = "http://" .. tostring(listener.address)}
   each(8, function(i)
-    for _ = 1, 100 do
+    for _ = 1, 20 do
       assert(client:get "/":read "a")
       assert(client:post("/", {json = {i}}):read "a")
     end

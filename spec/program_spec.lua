@@ -465,4 +465,18 @@ print(n, p.wait())
 ]], neap}
     assert.same({stdout = "500000 0\n", stderr = "", code = 0}, result)
   end)
+
+  it("writes on where a file was made non-blocking", function()
+    if process.run({"sh", "-c", "command -v python3"}).code ~= 0 then
+      pending "python3 is not installed"
+    end
+    local path = os.tmpname()
+    local result = process.run {"sh", "-c", [[
+      { python3 -c 'import os; os.set_blocking(1, False); print("one", flush=True)'
+        "$1" -e 'print "two"'; } > "$2"
+      cat "$2"
+    ]], "sh", neap, path}
+    os.remove(path)
+    assert.same({stdout = "one\ntwo\n", stderr = "", code = 0}, result)
+  end)
 end)

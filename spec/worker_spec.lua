@@ -747,7 +747,7 @@ describe("neap -w", function()
     for _, word in ipairs {"attach", "test", "-v"} do
       local result = run_neap("-w", "2", word)
       assert.equal(2, result.code)
-      assert.matches("^neap: a script or %-e CODE is expected behind %-w\n", result.stderr)
+      assert.matches("^neap: a script or %-e CODE is expected behind %-w %(", result.stderr)
     end
   end)
 

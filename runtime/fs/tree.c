@@ -141,8 +141,9 @@ static int go_on(tree *t) {
   const struct dirent *e = entries_next(l->entries);
   if (e == NULL)
     return errno != 0 ? -errno : leave(t);
-  l->any = true;
   int status = remove_one(folder, e->d_name);
+  if (status == 0 || status == -ENOTEMPTY)
+    l->any = true;
   return status == -ENOTEMPTY ? enter(t, folder, e->d_name) : status;
 }
 

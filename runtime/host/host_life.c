@@ -119,6 +119,7 @@ bool host_open(host *h) {
 
 void host_close(host *h) {
   h->ended = true;
+  h->running = NULL; /* no signal is to set a hook there */
   if (h->L != NULL)
     lua_close(h->L);
   if (h->slab != NULL)

@@ -60,8 +60,13 @@ typedef struct http_parser {
   bool blank;      /* an empty line was before it */
   bool whole;      /* the body is taken, or there is none */
   bool to_head;    /* the request that is answered was a HEAD */
+  uint8_t none[5]; /* so that the mark is at the end */
   uint32_t mark;   /* host_mark(&http_parser_mark) */
 } http_parser;
+
+_Static_assert(offsetof(http_parser, mark) + sizeof(uint32_t) ==
+                   sizeof(http_parser),
+               "host_marked looks for it at the end");
 
 extern const char http_parser_mark;
 

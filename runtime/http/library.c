@@ -205,7 +205,9 @@ static int l_parser(lua_State *L) {
 /* The arguments of stream_take: the Stream first. */
 static http_parser *take_by(lua_State *L, taker *take) {
   http_parser *p = check_parser(L, 1);
-  stream_box_at(L, 2);
+  const box *b = stream_box_at(L, 2);
+  if (b->stream != NULL) /* who waits goes on by what stands in the parser */
+    stream_check_reader(L, b->stream);
   lua_pushvalue(L, 1);
   lua_copy(L, 2, 1);
   lua_replace(L, 2);

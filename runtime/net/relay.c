@@ -100,10 +100,13 @@ static int l_close(lua_State *L) {
 static uint64_t forward(stream *from, stream *to) {
   inbox in = from->in;
   uint32_t n = inbox_size(&in);
-  struct iovec v[2] = {{NULL, 0}, {(char *)inbox_bytes(&in), n}};
   from->in = (inbox){.bytes = NULL};
-  if (n > 0)
-    outbox_send(to, v, 1, NULL, NULL);
+  if (n == 0) {
+    inbox_clear(&in);
+    return 0;
+  }
+  struct iovec v[2] = {{NULL, 0}, {(char *)inbox_bytes(&in), n}};
+  outbox_send(to, v, 1, NULL, NULL);
   inbox_clear(&in);
   return n;
 }

@@ -172,7 +172,7 @@ static stream *push_unread(lua_State *L, const box *b) {
     s = b->stream;
     n = inbox_size(&s->in);
     lua_settop(L, 1);
-    lua_pushlstring(L, inbox_bytes(&s->in), n);
+    lua_pushlstring(L, n > 0 ? inbox_bytes(&s->in) : "", n);
   } while (b->stream != NULL && inbox_size(&b->stream->in) != n);
   return b->stream;
 }

@@ -306,9 +306,13 @@ static int l_unknown(lua_State *L) {
 */
 
 static int l_bare(lua_State *L) {
+  luaL_checkudata(L, 1, LISTENER_CLASS);
   listener *l = listener_test(L, 1);
+  bool on = lua_toboolean(L, 2);
+  if (l != NULL && on && l->bare)
+    return luaL_error(L, "another serve of this listener is proxied (EBUSY)");
   if (l != NULL)
-    l->bare = lua_toboolean(L, 2);
+    l->bare = on;
   lua_getiuservalue(L, 1, LISTENER_CONTEXT);
   return 1;
 }

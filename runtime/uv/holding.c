@@ -1,4 +1,5 @@
 #include "uv/holding.h"
+#include "uv/process.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -256,8 +257,10 @@ static void tell_predecessor(host *h) {
     }
   }
   pthread_mutex_unlock(&lock);
+  signals_quiet(true); /* it may have gone */
   ssize_t told = write(predecessor, "1", 1);
-  (void)told; /* it has gone */
+  (void)told;
+  signals_quiet(false);
   close(predecessor);
   predecessor = -1;
 }

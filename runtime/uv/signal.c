@@ -251,6 +251,8 @@ static bool time_drain(const host *h, int n) {
 
 static void deliver_end(host *h, int n) {
   const char *reason = n == SIGINT ? "interrupted" : "terminated";
+  if (h->ended)
+    return;
   if (atomic_load(&overdue) > 1)
     sched_insist(h);
   else if (h->drain > 0 && sched_may_drain(h) && time_drain(h, n))

@@ -181,6 +181,9 @@ static int take_whole(lua_State *L, view *v, frame *f) {
 
 
 static int begin_frame(lua_State *L, codec *c, view *v, const frame *f) {
+  size_t there = v->size - f->size;
+  if (!reserve(c, there < f->length ? there : (size_t)f->length))
+    return -ENOMEM;
   if (f->opcode != CONTINUES) {
     c->message = f->opcode;
     c->compressed = f->rsv1;

@@ -53,8 +53,11 @@ static int l_codec(lua_State *L) {
 }
 
 
-static int codec_gc(lua_State *L) {
-  codec_forget(check_codec(L));
+/* codec:forget(); what was put aside, whose memory the collector does not see */
+static int l_forget(lua_State *L) {
+  codec *c = check_codec(L);
+  codec_forget(c);
+  c->left = 0;
   return 0;
 }
 
@@ -78,6 +81,9 @@ static int l_next(lua_State *L) {
   lua_settop(L, 2);
   lua_insert(L, 1); /* the Stream first: the arguments of stream_take */
   const box *b = stream_box(L);
+  if (b->stream != NULL) /* who waits goes on by what stands in the codec */
+    stream_check_reader(L, b->stream);
+  c->interrupted = false;
   bool bounded = b->stream != NULL && seconds < 1e9;
   c->taking.deadline =
       bounded ? deadline_in(b->stream, seconds > 0 ? seconds : 0) : 0;
@@ -198,10 +204,11 @@ static int l_sha1(lua_State *L) {
 
 static const luaL_Reg methods[] = {{"next", l_next},
                                    {"interrupt", l_interrupt},
+                                   {"forget", l_forget},
                                    {"frame", l_frame},
                                    {NULL, NULL}};
 
-static const luaL_Reg metamethods[] = {{"__gc", codec_gc}, {NULL, NULL}};
+static const luaL_Reg metamethods[] = {{"__gc", l_forget}, {NULL, NULL}};
 
 static const luaL_Reg functions[] = {{"codec", l_codec},     {"clear", l_clear},
                                      {"pending", l_pending}, {"valid", l_valid},

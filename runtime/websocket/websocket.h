@@ -64,8 +64,12 @@ typedef struct codec {
   uint8_t drawn;    /* bytes of chance that are used up */
   utf8 text;        /* where in a character */
   unsigned char chance[64];
+  uint32_t none; /* so that the mark is at the end */
   uint32_t mark; /* host_mark(&codec_mark) */
 } codec;
+
+_Static_assert(offsetof(codec, mark) + sizeof(uint32_t) == sizeof(codec),
+               "host_marked looks for it at the end");
 
 extern const char codec_mark;
 

@@ -44,10 +44,10 @@ void account_open(account *a, z_stream *z, lua_State *L) {
 
 
 /* A step of the collector is as long as what was allocated since the last; of a collector
- * that the script has stopped nothing is to run. */
+ * that the script has stopped nothing is to run, nor inside of a finalizer (-1). */
 void account_tell(account *a, lua_State *L) {
   int more = (int)(a->taken / 1024) - a->counted;
-  if (more <= 0 || !lua_gc(L, LUA_GCISRUNNING))
+  if (more <= 0 || lua_gc(L, LUA_GCISRUNNING) != 1)
     return;
   a->counted += more;
   lua_gc(L, LUA_GCSTEP, more);
@@ -55,7 +55,7 @@ void account_tell(account *a, lua_State *L) {
 
 
 void account_close(account *a, lua_State *L) {
-  if (a->counted > 0 && lua_gc(L, LUA_GCISRUNNING))
+  if (a->counted > 0 && lua_gc(L, LUA_GCISRUNNING) == 1)
     lua_gc(L, LUA_GCSTEP, -a->counted);
   a->counted = 0;
 }

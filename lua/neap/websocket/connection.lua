@@ -78,6 +78,7 @@ local function finish(self, code, reason, err)
   end
   self.over, self.code, self.reason, self.failed = true, code, reason, err or false
   self.stream:close()
+  self.codec:forget()
   if self.ended then
     self.ended:set()
   end
