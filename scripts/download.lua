@@ -43,7 +43,8 @@ local response, err = http.get(target, {
 })
 if not response then
   fail(tostring(err))
-elseif response.status == 206 and response.headers["content-range"]:match "^bytes (%d+)-" ~= tostring(there) then
+elseif response.status == 206
+  and (response.headers["content-range"] or ""):match "^bytes (%d+)-" ~= tostring(there) then
   fail("the server sends another part than it was asked for")
 elseif response.status ~= 206 then
   if response.status ~= 200 then

@@ -19,7 +19,7 @@ local client <close> = http.client {proxy = false, redirects = 0, decode = false
 
 -- Fields that are of one connection, and not of the message (RFC 9110 §7.6.1).
 local hops = {
-  connection = true, ["keep-alive"] = true, ["proxy-authenticate"] = true, ["proxy-authorization"] = true,
+  connection = true, host = true, ["keep-alive"] = true, ["proxy-authenticate"] = true, ["proxy-authorization"] = true,
   ["proxy-connection"] = true, te = true, trailer = true, ["transfer-encoding"] = true, upgrade = true,
 }
 

@@ -636,6 +636,23 @@ describe("http's client", function()
     assert.equal("none web", other:get "http://web/":read "a")
   end)
 
+  it("says who it is only where its base is", function()
+    serve(function(request)
+      return (request:header "authorization" or "-") .. (request:header "cookie" or "-")
+        .. (request:header "x-a" or "-")
+    end)
+    client:close()
+    client = http.client {
+      endpoint = "mem:client", base = "http://api/", auth = "Bearer t", headers = {cookie = "c", ["x-a"] = "1"},
+    }
+    assert.equal("Bearer tc1", client:get "x":read "a")
+    assert.equal("Bearer tc1", client:get "http://api:80/x":read "a")
+    for _, other in ipairs {"http://evil/x", "//evil/x", "http://api:81/"} do
+      assert.equal("--1", client:get(other):read "a")
+    end
+    assert.equal("own-1", client:get("http://evil/", {auth = "own"}):read "a")
+  end)
+
   it("returns the errors of connecting", function()
     listener:close()
     local response, err = client:get "http://web/"

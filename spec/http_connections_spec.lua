@@ -191,7 +191,11 @@ describe("http's client", function()
     assert.equal("http://r:1", of "http://a/")
     assert.equal("http://s:1", of "https://a/")
     environment = {HTTP_PROXY = "evil:1", http_proxy = "", all_proxy = "socks5://x"}
-    assert.is_nil(of "http://a/")
+    local none, why = proxies.of_environment(assert(url.parse "http://a/"), function(name)
+      return environment[name]
+    end)
+    assert.is_nil(none)
+    assert.matches("none of http", why) -- and not a connection that passes it by
   end)
 
   it("refuses what is no proxy", function()

@@ -69,6 +69,7 @@ describe("http.serve", function()
       ['for="a,b;c", for=1.2.3.4'] = "1.2.3.4 0 http", ["for=unknown"] = DIRECT, ["for=_hidden"] = DIRECT,
       ["for=unknown;proto=https"] = "127.0.0.1 -1 https", ["host=x"] = DIRECT, ["for=1.2.3.4,"] = "127.0.0.1 -1 http",
       ['for="1.2.3.4'] = DIRECT, ["for 1.2.3.4"] = DIRECT, ["for=1.2.3.4 x"] = DIRECT, [""] = DIRECT,
+      ['for="oops, for=6.6.6.6'] = "6.6.6.6 0 http", ["for=1.1.1.1;;, for=6.6.6.6"] = "6.6.6.6 0 http",
     } do
       assert.equal(expected, asked(by, "Forwarded: " .. said .. "\r\n"), said)
     end

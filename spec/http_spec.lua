@@ -65,6 +65,66 @@ describe("http.serve", function()
     server:join()
   end)
 
+  it("says 100 Continue before a head, and never behind it", function()
+    serve(function(request, response)
+      if request.path == "/sent" then
+        response:send(200, {}, "sent")
+        request:read "a"
+        return
+      end
+      response:start(200)
+      for bytes in request:chunks() do
+        response:write(bytes)
+      end
+    end)
+    local expects = "POST %s HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nhi"
+    local continue = "HTTP/1.1 100 Continue\r\n\r\n"
+    assert.equal(continue .. "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
+      (talk(expects:format "/")))
+    assert.equal("HTTP/1.1 200 OK\r\ncontent-length: 4\r\nconnection: close\r\n\r\nsent",
+      (talk(expects:format "/sent")))
+  end)
+
+  it("answers once, also while what is coded lets others run", function()
+    serve(function(_, response)
+      task.scope(function(scope)
+        scope:spawn(response.send, response, 200, {["content-type"] = "text/plain"}, ("a"):rep(500000))
+        scope:spawn(pcall, response.send, response, 503, {}, "late")
+      end)
+    end, {compress = true})
+    local all = talk("GET / HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip\r\nConnection: close\r\n\r\n")
+    assert.matches("^HTTP/1.1 200 OK\r\n", all)
+    assert.is_nil(all:find("503", 1, true))
+  end)
+
+  it("has no body where there can be none, however it is written", function()
+    serve(function(request, response)
+      response:start(tonumber(request.path:sub(2)))
+      response:write "x"
+    end)
+    for _, status in ipairs {204, 304} do
+      assert.is_nil(talk(get("/" .. status)):find("transfer-encoding", 1, true))
+    end
+  end)
+
+  it("closes behind a body that is too long to begin with", function()
+    serve(function() return "x" end, {limits = {body = 3}})
+    local all = talk(post("/", "abcd") .. get "/next")
+    assert.equal(413, status_of(all))
+    assert.equal(1, select(2, all:gsub("HTTP/1.1 ", "")))
+  end)
+
+  it("tells what a handler raises behind a body that failed, and not to the client", function()
+    serve(function(request)
+      request:read "a"
+      error(errors.new {code = "EACCES", message = "secret", op = "x"}, 0)
+    end)
+    local all = talk "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"
+    assert.equal(400, status_of(all))
+    assert.is_nil(all:find("secret", 1, true))
+    assert.equal("secret", failures[1][1].message)
+  end)
+
   it("takes nothing for a request behind a CONNECT that it has granted", function()
     serve(function(request)
       return request.method ~= "CONNECT" and "x" or http.response(request.target == "a:1" and 200 or 407)

@@ -73,9 +73,12 @@ local function pass(response)
 end
 
 local function follow(client, asked)
-  local jar = client.jar
+  local jar = not asked.local_to and client.jar -- whose cookies are by host
   while true do
-    plan.aim(client, asked)
+    local ok, wrong = plan.aim(client, asked)
+    if not ok then
+      return nil, wrong
+    end
     asked.cookies = jar and not message.find(asked.list, "cookie") and jar:get(asked.url)
     local response, err = perform(client, asked)
     if not response then

@@ -22,7 +22,7 @@ local TURN = 64 * 1024
 local known = { gzip = "gzip", ["x-gzip"] = "gzip", deflate = "deflate" }
 
 local function trim(value)
-  return lower(match(value, "^%s*(.-)%s*$"))
+  return lower(message.trim(value))
 end
 
 --- The coding that a Content-Encoding names, if we read it: "gzip" or "deflate".
@@ -150,8 +150,9 @@ end
 function coding.accepts(value)
   local weights = {}
   for part in gmatch(value and lower(value) or "", "[^,]+") do
-    local name, rest = match(part, "^%s*([^%s;]+)%s*(.-)%s*$")
+    local name, rest = match(part, "^%s*([^%s;]+)(.*)$")
     if name then
+      rest = message.trim(rest)
       weights[name] = rest == "" and 1 or tonumber(match(rest, "^;%s*q=([%d.]+)$") or 0) or 0
     end
   end

@@ -4,6 +4,7 @@
 local check_self = require "neap.class.core".check_self
 local core = require "neap.http.core"
 local options = require "neap.http.options"
+local trim = require "neap.http.message".trim
 
 local error, getmetatable, ipairs, next, require, setmetatable =
   error, getmetatable, ipairs, next, require, setmetatable
@@ -107,11 +108,6 @@ function cookies.text(name, value, opts, level)
     o.httponly ~= false and "; HttpOnly" or "",
     same and "; SameSite=" .. same_sites[same] or "",
   }
-end
-
---- In two steps: one would try each cut of a run of blanks.
-local function trim(text)
-  return match(match(text, "^[ \t]*(.*)$"), "^(.*[^ \t])") or ""
 end
 
 --- Names and values of cookie fields: of names that are repeated the first.

@@ -12,7 +12,7 @@ local time = require "neap.time"
 
 local error, pcall, require, setmetatable = error, pcall, require, setmetatable
 local tostring, type = tostring, type
-local concat, format, lower, match, min = table.concat, string.format, string.lower, string.match, math.min
+local concat, format, lower, min = table.concat, string.format, string.lower, math.min
 local background, now, timeout = task.background, time.now, task.timeout
 
 --- Interim answers (1xx) that a server may send before the answer.
@@ -206,7 +206,7 @@ local codings = { gzip = true, ["x-gzip"] = true, deflate = true }
 --- Read the body decoded, where it is coded in a way that we asked for.
 local function decode(self)
   local coding = self.head:get "content-encoding"
-  coding = coding and lower(match(coding, "^%s*(.-)%s*$"))
+  coding = coding and lower(message.trim(coding))
   if not codings[coding] or self.parser.whole then
     return
   end

@@ -46,8 +46,8 @@ end, "a folder's path or a function" } }
 
 --- What reads the parts of a request; or nil and an error.
 function form.reader(request, opts)
-  return parts.reader(request, request.headers:all "content-type", opts, function(status)
-    request.failed = status
+  return parts.reader(request, request.headers:all "content-type", opts, function(status, err)
+    request.failed, request.failure_of = status, err
   end)
 end
 

@@ -2,6 +2,7 @@
 --- Of those which others may have written nothing counts.
 
 local core = require "neap.net.core"
+local trim = require "neap.http.message".trim
 
 local ipairs, pcall = ipairs, pcall
 local find, format, gmatch, lower, match, sub =
@@ -31,7 +32,7 @@ end
 local function listed(values)
   local found = {}
   for one in gmatch(concat(values, ","), "[^,]+") do
-    found[#found + 1] = match(match(one, "^[ \t]*(.*)$"), "^(.*[^ \t])")
+    found[#found + 1] = trim(one)
   end
   return found
 end
@@ -65,14 +66,14 @@ local function pair_at(text, at)
   return lower(name), sub(text, from + 1, stop - 1), match(text, "^[ \t]*()", stop + 1)
 end
 
---- What forwarded says; nothing where any of it is none.
-local function by_standard(fields)
-  local text, at, hops = concat(fields:all "forwarded", ","), 1, { {} }
+--- The elements of a text; nil where any of it is none.
+local function elements_of(text)
+  local at, hops = 1, { {} }
   while at <= #text do
     local name, value, behind = pair_at(text, at)
     local mark = name and sub(text, behind, behind)
     if not name or mark ~= "" and mark ~= ";" and mark ~= "," then
-      return {}
+      return nil
     end
     hops[#hops][name == "for" and "of" or name] = value
     at = behind + 1
@@ -81,6 +82,13 @@ local function by_standard(fields)
     end
   end
   return hops
+end
+
+--- What forwarded says. Where it is none, what is behind the last comma is still the nearest
+--- proxy's, whatever a client has put before.
+local function by_standard(fields)
+  local text = concat(fields:all "forwarded", ",")
+  return elements_of(text) or elements_of(match(text, ",([^,]*)$") or "") or {}
 end
 
 --- The address of who has asked, and the scheme by which: what is known of the connection, or

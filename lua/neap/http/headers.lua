@@ -93,7 +93,7 @@ function Headers:has(name, word)
   check_self(self, meta, "has")
   local wanted = lower(word)
   for one in gmatch(lower(concat(self:all(name), ",")), "[^,]+") do
-    if match(one, "^[ \t]*(.-)[ \t]*$") == wanted then
+    if match(match(one, "^[ \t]*(.*)$"), "^(.*[^ \t])") == wanted then
       return true
     end
   end

@@ -5,7 +5,8 @@ local headers = require "neap.http.headers"
 local time = require "neap.time"
 
 local error, tonumber = error, tonumber
-local char, find, format, gsub, lower = string.char, string.find, string.format, string.gsub, string.lower
+local char, find, format = string.char, string.find, string.format
+local gsub, lower, match = string.gsub, string.lower, string.match
 local concat, floor = table.concat, math.floor
 local wall = time.wall
 
@@ -92,6 +93,11 @@ function message.unescape(text)
   return (gsub(text, "%%(%x%x)", function(digits)
     return char(tonumber(digits, 16))
   end))
+end
+
+--- Without blanks around; in two steps: one would try each cut of a run of blanks.
+function message.trim(text)
+  return match(match(text, "^[ \t]*(.*)$"), "^(.*[^ \t])") or ""
 end
 
 --- A head: its first line, and the text of the lines behind it.

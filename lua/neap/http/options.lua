@@ -69,7 +69,7 @@ local check
 
 local function check_one(who, name, value, kind, level)
   if type(kind[1]) ~= "function" then
-    return check(who, value, kind, level + 1, name)
+    return check(who, value, kind, level, name) -- in this one's place
   elseif not kind[1](value) then
     error(format("%s: option '%s': %s expected", who, name, kind[2]), level + 1)
   end

@@ -92,14 +92,14 @@ body.inherit(part_meta)
 
 --- What reads the parts of a `source`: of `text` is left what begins at `at`. `mark` stands
 --- before each part; `inside` one, or what is before the first; `part` was given last.
---- `refuse(status)` is told by which answer a client is refused.
+--- `refuse(status, err)` is told by which answer a client is refused, and why.
 local Reader = {}
 Reader.__index = Reader
 
 --- Nil and an error, now and at each further call.
 function Reader:wrong(status, code, words)
-  self.refuse(status)
   self.failure = error_object.new { code = code, op = "multipart", message = words }
+  self.refuse(status, self.failure)
   return nil, self.failure
 end
 
@@ -248,7 +248,7 @@ end
 local function nothing() end
 
 --- What reads the parts of a body, by the values of its content type; or nil, and an error.
---- `refuse(status)` is called for what is wrong with it.
+--- `refuse(status, err)` is called for what is wrong with it.
 function parts.reader(source, types, opts, refuse)
   local reader = setmetatable({ source = source, text = "\r\n", at = 1, inside = true, count = 0,
     parts = opts.parts or 1000, header = opts.header or 8192, refuse = refuse or nothing }, Reader)

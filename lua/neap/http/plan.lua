@@ -8,6 +8,7 @@ local message = require "neap.http.message"
 local options = require "neap.http.options"
 local proxies = require "neap.http.proxies"
 local time = require "neap.time"
+local redirect = require "neap.http.redirect"
 local url = require "neap.url"
 
 local error, getmetatable, ipairs, next, require = error, getmetatable, ipairs, next, require
@@ -92,14 +93,12 @@ end
 
 local function text_body(text, kind)
   return { text = text, length = #text, again = true, type = kind, open = function()
-    local rest = text
+    local at = 1
     return function()
-      if rest == "" then
-        return nil
+      if at <= #text then
+        at = at + 65536
+        return sub(text, at - 65536, at - 1)
       end
-      local piece = sub(rest, 1, 65536)
-      rest = sub(rest, 65537)
-      return piece
     end
   end }
 end
@@ -236,9 +235,7 @@ function plan.request(client, opts, level)
     error("option 'method': a method such as 'GET' expected, got " .. tostring(method), level + 1)
   end
   local own = found.headers and message.fields(found.headers, level + 1, allowed) or {}
-  local list = merged(own, client.list)
-  local request_body = body_of(found, list, level + 1)
-  local auth = credentials(found.auth, level + 1) or client.auth
+  local auth = credentials(found.auth, level + 1)
   local seconds, bounds, common = found.timeout or {}, found.limits or {}, client.opts
   local function pick(group, given, name, otherwise)
     return given[name] or common[group] and common[group][name] or otherwise
@@ -249,6 +246,11 @@ function plan.request(client, opts, level)
       message = type(err) == "string" and err or err and err.message
         or "a URL that begins with http:// or https:// expected" }
   end
+  -- What a client says of itself is for where its base is.
+  local at_home = not client.base or redirect.same_origin(client.base, target)
+  local list = merged(own, at_home and client.list or redirect.public(client.list))
+  local request_body = body_of(found, list, level + 1)
+  auth = auth or at_home and client.auth
   local query
   query, err = with_query(target, found.query)
   if err then
@@ -271,7 +273,7 @@ function plan.request(client, opts, level)
     method = method, list = list, left_out = left_out, body = request_body, pool = client.pool,
     url = setmetatable({ scheme = target.scheme, host = target.host, port = target.port, path = target.path,
       query = query }, getmetatable(target)),
-    socket = socket or found.endpoint or common.endpoint, private = true, history = {},
+    local_to = socket ~= nil, socket = socket or found.endpoint or common.endpoint, private = true, history = {},
     expect = found.expect and request_body and true, upgrade = found.upgrade, decode = decode,
     redirects = found.redirects or found.redirects == nil and (common.redirects
       or common.redirects == nil and 10) or 0,
@@ -290,7 +292,14 @@ function plan.aim(client, asked)
   local target = asked.url
   local rest = (target.path == "" and "/" or target.path) .. (target.query and "?" .. target.query or "")
   asked.endpoint = asked.socket
-  asked.proxy = not asked.socket and client.proxy_of(target) or nil
+  local why
+  asked.proxy = nil
+  if not asked.socket then
+    asked.proxy, why = client.proxy_of(target)
+  end
+  if why then
+    return nil, error_object.new { code = "EBADMSG", op = "request", message = why }
+  end
   asked.host, asked.target = connections.host(target), rest
   if asked.proxy and target.scheme == "http" then
     asked.target = "http://" .. asked.host .. rest
@@ -298,6 +307,7 @@ function plan.aim(client, asked)
   else
     asked.to_proxy = nil
   end
+  return true
 end
 
 --- The options of a client, checked, as `request` wants them.

@@ -13,7 +13,8 @@ local proxies = {}
 function proxies.read(text, level)
   local found = type(text) == "string" and url.parse(find(text, "://", 1, true) and text or "http://" .. text)
   if not found or found.scheme ~= "http" and found.scheme ~= "https" then
-    error("option 'proxy': a URL with http:// or https:// expected, got " .. tostring(text), level + 1)
+    error("option 'proxy': a URL with http:// or https:// expected, got " .. (type(text) == "string"
+      and not find(text, "@", 1, true) and text or "a " .. type(text)), level + 1)
   end
   return found
 end
@@ -69,7 +70,10 @@ function proxies.of_environment(target, get)
     return nil
   end
   local ok, proxy = pcall(proxies.read, found, 1)
-  return ok and proxy or nil
+  if not ok then -- to go there directly is not what was meant
+    return nil, "the proxy that the environment names is none of http:// or https://"
+  end
+  return proxy
 end
 
 return proxies

@@ -12,6 +12,21 @@ local statuses = { [301] = true, [302] = true, [303] = true, [307] = true, [308]
 --- What another origin must not see; Host, where a script has set it, names none but its own.
 local secrets = { host = true, authorization = true, cookie = true, ["proxy-authorization"] = true }
 
+local function without(list, names)
+  local kept = {}
+  for i = 1, #list, 2 do
+    if not names[lower(list[i])] then
+      kept[#kept + 1], kept[#kept + 2] = list[i], list[i + 1]
+    end
+  end
+  return kept
+end
+
+--- What is no secret of a list of fields.
+function redirect.public(list)
+  return without(list, secrets)
+end
+
 --- What tells of a body.
 local of_body = {
   ["content-type"] = true, ["content-encoding"] = true, ["content-language"] = true,
@@ -28,16 +43,6 @@ end
 function redirect.same_origin(a, b)
   return a.scheme == b.scheme and a.host == b.host
     and (a.port or ports[a.scheme]) == (b.port or ports[b.scheme])
-end
-
-local function without(list, names)
-  local kept = {}
-  for i = 1, #list, 2 do
-    if not names[lower(list[i])] then
-      kept[#kept + 1], kept[#kept + 2] = list[i], list[i + 1]
-    end
-  end
-  return kept
 end
 
 --- The body and what tells of it stay behind?
@@ -71,7 +76,7 @@ function redirect.next(asked, status, location)
     return refused("EINVAL", "a redirect wants the body once more, which is read already", to)
   end
   if not next.private then
-    next.list = without(next.list, secrets)
+    next.list = redirect.public(next.list)
   end
   return next
 end

@@ -149,8 +149,8 @@ end
 local function check_coding(self)
   local coding = self.head:get "content-encoding"
   if coding and not self.decoded and not self.parser.whole and require "neap.http.coding".is_any(coding) then
-    self.failed = 415
-    return nil, bad("EBADMSG", "the body is coded, which is not understood here")
+    self.failed, self.failure_of = 415, bad("EBADMSG", "the body is coded, which is not understood here")
+    return nil, self.failure_of
   end
   return true
 end
@@ -352,17 +352,17 @@ local function piece_of(self, max)
   if bytes then
     self.count = self.count + #bytes
     if self.count > self.plan.most then
-      self.failed = 413
-      return nil, bad("EMSGSIZE", format("the body is longer than %d bytes", self.plan.most))
+      self.failed, self.failure_of = 413, bad("EMSGSIZE", format("the body is longer than %d bytes", self.plan.most))
+      return nil, self.failure_of
     end
     return bytes
   elseif words then
-    self.failed = status
-    return nil, bad("EBADMSG", words)
+    self.failed, self.failure_of = status, bad("EBADMSG", words)
+    return nil, self.failure_of
   elseif type(status) == "userdata" then
     self.trailers = headers.of(status:all())
   elseif status then
-    self.failed = status.code == "ETIMEDOUT" and 408 or 400
+    self.failed, self.failure_of = status.code == "ETIMEDOUT" and 408 or 400, status
     return nil, status
   end
   return nil
@@ -387,6 +387,7 @@ local function decode(self)
     if err and not self.failed then
       self.failed = err.code == "EMSGSIZE" and 413 or 400
     end
+    self.failure_of = err or self.failure_of
     return bytes, err
   end
 end

@@ -85,7 +85,7 @@ local function head_text(self, status, list, length, level)
     self.closes = true
   end
   local on = goes_on(self)
-  self.status = status
+  self.status, request.waiting = status, false
   return concat({
     "HTTP/1.1 ", status, " ", message.reasons[status] or "", "\r\n",
     message.find(list, "date") and "" or "date: " .. message.now() .. "\r\n",
@@ -150,11 +150,20 @@ local function put_all(self, before, content, behind)
   return put(self, behind)
 end
 
+--- Each write is a whole chunk, so that nothing of another task's comes into it.
 local function put_piece(self, piece)
-  if self.chunked then
-    return put_all(self, format("%x\r\n", #piece), piece, "\r\n")
+  if not self.chunked then
+    return put_all(self, "", piece, "")
   end
-  return put_all(self, "", piece, "")
+  local ok, err = self, nil
+  for at = 1, #piece, PIECE do
+    if not ok then
+      break
+    end
+    local part = #piece <= PIECE and piece or sub(piece, at, at + PIECE - 1)
+    ok, err = put(self, format("%x\r\n", #part), part, "\r\n")
+  end
+  return ok, err
 end
 
 --- The end of what is coded.
@@ -187,6 +196,16 @@ local function choose(self, status, list, size)
   return fields, coded and coding or nil
 end
 
+--- A body that is asked for by what is written may be wanted while the answer goes out, and
+--- behind its head nothing can be said of that any more.
+local function invite(request)
+  if not request.waiting then
+    return true
+  end
+  request.waiting = false
+  return request.stream:write "HTTP/1.1 100 Continue\r\n\r\n"
+end
+
 local function begin(self, status, list, level)
   local length = length_of(list, level + 1)
   self.left = length
@@ -195,7 +214,15 @@ local function begin(self, status, list, level)
     coding.mark(fields)
     length = nil
   end
-  local text = head_text(self, status, fields, not is_bare(status) and (length or false), level)
+  local ok, err = invite(self.request)
+  if not ok then
+    return written(self, nil, err)
+  end
+  local framed
+  if not is_bare(status) then
+    framed = length or false
+  end
+  local text = head_text(self, status, fields, framed, level)
   self.coder = coding and coding.coder(self.request.plan.compress)
   self.silent = self.request.head.method == "HEAD" or is_bare(status)
   return put(self, text)
@@ -294,6 +321,7 @@ function Response:send(status, header_fields, content)
   content = content or ""
   local to_head = self.request.head.method == "HEAD"
   local said = length_of(list, 2)
+  self.status = status -- what is coded lets others run, who are not to answer, too
   local fields, coding = choose(self, status, list, to_head and said or #content)
   if coding then
     local coded = coding.encode(self.request.plan.compress, content)

@@ -48,6 +48,12 @@ local function run(handler, request, response)
   return answer(response, result)
 end
 
+--- Behind a request that failed: is this another failure, or what comes of that one?
+local function is_other(err, failure)
+  return error_object.is(err) and failure ~= nil
+    and (err.code ~= failure.code or err.message ~= failure.message)
+end
+
 --- The handler failed: the client is told, as far as that can be, and who serves.
 local function failed(plan, request, response, noted)
   local err = noted[1]
@@ -56,14 +62,14 @@ local function failed(plan, request, response, noted)
     response.broken = response.websocket.failed
     getmetatable(response.websocket).__close(response.websocket, err)
   end
+  local failure = rawget(request, "failure_of")
   if not response.status then
     local status = request.failed or 500
-    refuse(request.stream, status, request.failed and tostring(error_object.is(err) and err.message
-      or message.reasons[status]) or "the server failed")
+    refuse(request.stream, status, failure and failure.message or message.reasons[status])
     response.status = status
     response.done = true
   end
-  if request.failed then
+  if request.failed and not is_other(err, failure) then
     return
   elseif plan.onerror then
     plan.onerror(err, request, noted[2])
@@ -112,7 +118,7 @@ local function respond(plan, stream, parser, head, plain)
   request.response = response
   if not plain and head.length and head.length > plan.most then
     refuse(stream, 413, format("a body of at most %d bytes", plan.most))
-    response.status = 413
+    response.status, response.closes = 413, true
   else
     local ok, noted = xpcall(run, note, plan.handler, request, response)
     finish(request)

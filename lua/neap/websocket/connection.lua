@@ -393,7 +393,7 @@ local function await_close(self)
   if self.codec:interrupt(self.stream) then
     yield()
   end
-  while not self.over do
+  while not self.over and now() < late do
     local event, a, b = self.codec:next(self.stream, late - now())
     if event == nil and a and a.code == "ETIMEDOUT" and now() >= late then
       return

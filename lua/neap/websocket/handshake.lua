@@ -3,9 +3,10 @@
 local core = require "neap.websocket.core"
 local crypto = require "neap.crypto"
 local http = require "neap.http.core"
+local trim = require "neap.http.message".trim
 
 local ipairs, type = ipairs, type
-local gmatch, lower, match = string.gmatch, string.lower, string.match
+local gmatch, lower = string.gmatch, string.lower
 local sha1, is_token, tobase64 = core.sha1, http.token, crypto.tobase64
 
 local handshake = {}
@@ -21,7 +22,7 @@ function handshake.words(head, name)
   for i = 1, #fields, 2 do
     if lower(fields[i]) == name then
       for word in gmatch(fields[i + 1], "[^,]+") do
-        found[#found + 1] = match(word, "^[ \t]*(.-)[ \t]*$")
+        found[#found + 1] = trim(word)
       end
     end
   end

@@ -85,9 +85,10 @@ local function refusal(head)
 end
 
 local function refuse(request, status, words, fields)
-  request.failed = status
+  local err = error_object.new { code = "EPROTO", op = "websocket", message = words, status = status }
+  request.failed, request.failure_of = status, err
   request.response:send(status, fields, words .. "\n")
-  return nil, error_object.new { code = "EPROTO", op = "websocket", message = words, status = status }
+  return nil, err
 end
 
 local server = {}
