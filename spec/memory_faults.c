@@ -37,8 +37,8 @@
 #include "uv/world.h"
 #include "websocket/websocket.h"
 #include "worker/worker.h"
-#include "json/json.h"
 #include "zlib/zlib.h"
+#include "json/json.h"
 
 /* No feature takes so many seconds. */
 enum { LIMIT = 20 };

@@ -1,5 +1,4 @@
 #include "uv/holding.h"
-#include "uv/process.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -257,10 +256,8 @@ static void tell_predecessor(host *h) {
     }
   }
   pthread_mutex_unlock(&lock);
-  signals_quiet(true); /* it may have gone */
   ssize_t told = write(predecessor, "1", 1);
-  (void)told;
-  signals_quiet(false);
+  (void)told; /* it has gone */
   close(predecessor);
   predecessor = -1;
 }
