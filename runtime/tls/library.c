@@ -179,6 +179,7 @@ static int handshake_k(lua_State *L, int status, lua_KContext ctx) {
 static int l_handshake(lua_State *L) {
   const box *b = stream_box(L);
   luaL_checkstring(L, 2);
+  bool must = lua_toboolean(L, 3); /* it is TLS, or somebody's mistake */
   lua_settop(L, 2);
   wait_enter(L, lua_tostring(L, 2));
   stream *s = b->stream;
@@ -188,6 +189,8 @@ static int l_handshake(lua_State *L) {
     tls_of(s)->attended = true;
     return try(L, s);
   }
+  if (must)
+    return luaL_error(L, "another serve of this listener is proxied (EBUSY)");
   lua_pushvalue(L, STREAM);
   return 1;
 }

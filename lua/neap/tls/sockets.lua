@@ -242,10 +242,8 @@ function sockets.serving(handler, context)
   return function(stream)
     if context then
       core.over(stream, context, true)
-    elseif stream.tls == nil then
-      error("another serve of this listener is proxied (EBUSY)", 0)
     end
-    local ok, err = core.handshake(stream, "handshake") -- here: one frame less for all that wait
+    local ok, err = core.handshake(stream, "handshake", true) -- here: one frame less for all that wait
     if ok == false then
       ok, err = finish(stream, ok, err)
     end
