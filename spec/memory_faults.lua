@@ -112,6 +112,14 @@ local function make_contexts()
   theirs = assert(tls.context {ca = cert})
 end
 
+local function load_http()
+  for _, name in ipairs {"client", "coding", "response", "request", "server", "plan", "exchange", "connections"} do
+    require("neap.http." .. name)
+  end
+  require "neap.json"
+  require "neap.zlib"
+end
+
 -- To load them is what `require` does, many times.
 local function load_websocket()
   for _, name in ipairs {"client", "server", "deflate"} do
@@ -485,7 +493,7 @@ local features = {
     assert(not d:finish() and tostring(c) and tostring(d))
     assert(c:reset():finish() and d:reset():update "" == "")
   end,
-  function() -- HTTP
+  needing(load_http, function() -- HTTP
     local core = require "neap.http.core"
     local a, b = net.socketpair()
     a:write("POST /x?y HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX: y\r\n\r\n")
@@ -513,7 +521,7 @@ local features = {
     listener:close()
     server:cancel()
     server:join()
-  end,
+  end),
   needing(load_websocket, function() -- WebSocket
     local websocket = require "neap.websocket"
     local listener = assert(net.listen "mem:faults_ws")
