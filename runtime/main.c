@@ -21,6 +21,7 @@
 #include "net/net.h"
 #include "repl/repl.h"
 #include "sched/life.h"
+#include "sched/profile.h"
 #include "sched/task.h"
 #include "sched/world.h"
 #include "sys/sys.h"
@@ -113,6 +114,7 @@ static int begin(host *h, int (*make)(host *h), const command *c,
 
 
 static void start_trace(lua_State *L, const command *c, const char *life);
+static void start_profile(lua_State *L, const command *c, const char *life);
 static bool may_be_attached(const command *c);
 
 
@@ -146,6 +148,8 @@ static int start_worker(lua_State *L) {
     sched_on_summon(host_of(L), repl_summoned);
   if (c->traces && worker_kind(w) == WORKER_PROGRAM)
     start_trace(L, c, worker_code(w, &n));
+  if (c->profile != NULL && worker_kind(w) == WORKER_PROGRAM)
+    start_profile(L, c, worker_code(w, &n));
   push_worker(L, w);
   task_spawn(L, NULL, worker_wrap(L, w));
   lua_pushliteral(L, "main");
@@ -244,6 +248,20 @@ static void start_trace(lua_State *L, const command *c, const char *life) {
 }
 
 
+/* life: as in start_trace.  The path is for the host's whole life. */
+static void start_profile(lua_State *L, const command *c, const char *life) {
+  const char *path = c->profile;
+  if (life != NULL) {
+    path = push_own_path(L, path, life);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, path);
+  }
+  int status = profile_whole(host_of(L), path);
+  if (status < 0)
+    luaL_error(L, "--profile: %s (%s)", strerrordesc_np(-status),
+               error_code(status));
+}
+
+
 static int start(lua_State *L) {
   const command *c = host_of(L)->command;
   int n = 0;
@@ -255,6 +273,8 @@ static int start(lua_State *L) {
     program_push(L, c);
   if (c->traces && c->workers == 0)
     start_trace(L, c, NULL);
+  if (c->profile != NULL && c->workers == 0)
+    start_profile(L, c, NULL);
   if (c->interactive && c->verb != VERB_PROMPT) {
     push_own(L, interactive_script, "=neap.repl");
     lua_insert(L, -(++n + 1));

@@ -18,6 +18,12 @@ static const char usage[] =
     "       neap attach PID|PATH                     a prompt in a running "
     "neap\n"
     "       neap ps|socks PID|PATH                   its tasks, its sockets\n"
+    "       neap profile PID|PATH [SECONDS] [-o FILE]  where its processor "
+    "time "
+    "goes\n"
+    "       neap heap PID|PATH [SECONDS] [-o FILE]   its memory, by type; or "
+    "by "
+    "place, as it is allocated\n"
     "       neap test [ARGUMENT...]                  run specs with busted\n"
     "       neap -v | --help\n"
     "options of lua(1), in their order, before the script:\n"
@@ -38,6 +44,9 @@ static const char usage[] =
     "                   SIGINT, 5; 0: nothing waits\n"
     "  --busy-poll=MICROSECONDS  look for news so long before sleeping: "
     "answers sooner, on a processor of its own\n"
+    "  --profile=FILE        where the program's processor time goes; in "
+    "FILE.svg as a flame graph;\n"
+    "                        of worker 2 in FILE.2.svg\n"
     "  --trace[=FILE]        show what the sockets do, on stderr or in a file; "
     "in\n"
     "                        FILE.pcapng as a capture for tshark; of worker 2 "
@@ -146,6 +155,12 @@ static bool take_drain(command *c, const char *value) {
 }
 
 
+static bool take_profile(command *c, const char *value) {
+  c->profile = value;
+  return true;
+}
+
+
 static bool take_trace(command *c, const char *value) {
   c->traces = true;
   c->trace_to = value;
@@ -193,6 +208,7 @@ static const option options[] = {
     {"--busy-poll", "MICROSECONDS", false, take_busy_poll},
     {"--drain", "SECONDS", false, take_drain},
     {"--no-attach", NULL, false, take_no_attach},
+    {"--profile", "FILE", false, take_profile},
     {"--trace", "FILE", true, take_trace},
     {"--trace-filter", "WHAT", false, take_trace_filter},
     {"--trace-bytes", "N", false, take_trace_bytes},
@@ -203,10 +219,9 @@ static const struct word {
   const char *name;
   verb verb;
 } words[] = {
-    {"test", VERB_TEST},
-    {"attach", VERB_REMOTE},
-    {"ps", VERB_REMOTE},
-    {"socks", VERB_REMOTE},
+    {"test", VERB_TEST},    {"attach", VERB_REMOTE}, {"ps", VERB_REMOTE},
+    {"socks", VERB_REMOTE}, {"top", VERB_REMOTE},    {"profile", VERB_REMOTE},
+    {"heap", VERB_REMOTE},
 };
 
 

@@ -37,6 +37,7 @@ typedef struct command {
   bool traces;         /* trace the program */
   const char *trace_to, *trace_filter, *trace_format; /* NULL: the default */
   long trace_bytes;                                   /* -1: the default */
+  const char *profile; /* the file of a profile; NULL: none is made */
   int busy_poll; /* microseconds that a wait looks again and again before it
                        sleeps */
 } command;

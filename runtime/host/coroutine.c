@@ -12,6 +12,8 @@ enum { RESUME, WRAP };
 static const char mark;
 
 static int go(lua_State *L, lua_State *co, int nargs, lua_KContext how);
+static int l_resume(lua_State *L);
+static int l_wrapped(lua_State *L);
 
 
 void coroutine_push_mark(lua_State *L) {
@@ -167,6 +169,25 @@ static int go(lua_State *L, lua_State *co, int nargs, lua_KContext how) {
   if (status == LUA_OK || status == LUA_YIELD)
     return pass(L, co, nresults, how);
   return pass_error(L, co, how);
+}
+
+
+lua_State *coroutine_within(lua_State *co) {
+  lua_Debug ar;
+  lua_State *within = NULL;
+  if (!lua_getstack(co, 0, &ar))
+    return NULL;
+  lua_getinfo(co, "f", &ar);
+  lua_CFunction f = lua_tocfunction(co, -1);
+  if (f == l_wrapped && lua_getupvalue(co, -1, 1) != NULL) {
+    within = lua_tothread(co, -1);
+    lua_pop(co, 1);
+  } else if (f == l_resume && lua_getlocal(co, &ar, 1) != NULL) {
+    within = lua_tothread(co, -1);
+    lua_pop(co, 1);
+  }
+  lua_pop(co, 1);
+  return within;
 }
 
 

@@ -25,6 +25,9 @@ bool coroutine_parked(lua_State *co);
 /* The task's own coroutine (host.base) whose wait a parked co is in. */
 const void *coroutine_base(lua_State *co);
 
+/* The coroutine that co has resumed and that has not come back, or NULL. */
+lua_State *coroutine_within(lua_State *co);
+
 int luaopen_neap_coroutine(lua_State *L); /* the table `coroutine` */
 
 #endif

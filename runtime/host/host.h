@@ -49,6 +49,7 @@ struct host {
   int slot;     /* which of them it is, from 1; 0: none */
   void (*settled)(struct host *h); /* called once, when it serves all that its
                                       predecessor did: uv/holding.h; NULL */
+  struct profile *profile; /* sched/profile.h; NULL: there is none */
   struct tap *tap;  /* sees what the sockets do; NULL: nobody does */
   unsigned serial;  /* the last number given to a task or socket */
   unsigned streams; /* open, for the stats */

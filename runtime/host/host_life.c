@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/census.h"
 #include "host/class.h"
 #include "host/coroutine.h"
 #include "host/error.h"
@@ -51,6 +52,7 @@ static int open_libraries(lua_State *L) {
   traceback_open(L); /* before neap.require, which keeps parts of debug */
   load_open(L);
   host_module(L, "neap.class.core", luaopen_neap_class_core);
+  host_module(L, "neap.census.core", luaopen_neap_census_core);
   lua_gc(L, LUA_GCINC, COLLECTOR_PAUSE, 0, 0);
   return 0;
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sched/profile.h"
 #include "sched/sched.h"
 
 /* How long the end waits for what sockets accepted to go out, ns. */
@@ -85,6 +86,7 @@ bool life_start(host *h, lua_CFunction start, void *about) {
 static void begin_drain(host *h) {
   struct sched *s = h->sched;
   preempt_over(h);
+  profile_over(h);
   sched_flush(s);
   h->quiet = true;
   if (s->leave != NULL)
@@ -170,6 +172,7 @@ static const subsystem *last(const host *h) {
 void life_end(host *h) {
   preempt_over(h);
   int status = h->exit_status;
+  profile_close(h);
   host_close(h);
   h->exit_status = status;
   h->quiet = true;

@@ -49,6 +49,7 @@
 
 #include <errno.h>
 
+#include "sched/profile.h"
 #include "sched/sched.h"
 
 #define MILLISECONDS UINT64_C(1000000)
@@ -224,8 +225,17 @@ static void look_on(lua_State *L) {
 }
 
 
+void preempt_look_closely(lua_State *L) {
+  lua_sethook(L, on_event, HOST_EVENTS, 1);
+}
+
+
 static void on_event(lua_State *L, lua_Debug *ar) {
   host *h = host_of(L);
+  if (profile_is_due(h)) {
+    profile_take(L);
+    look_on(L);
+  }
   if (ar->event == LUA_HOOKRET) {
     if (errno == EINTR && !gives(L, ar) && overtakes(L))
       raise_in(L, h->sched, h->sched->current);
@@ -237,6 +247,8 @@ static void on_event(lua_State *L, lua_Debug *ar) {
     lua_sethook(L, NULL, 0, 0);
     if (h->preempt_due) /* meanwhile */
       look_on(L);
+    else if (profile_is_due(h))
+      preempt_look_closely(L);
   }
 }
 

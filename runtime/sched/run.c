@@ -9,6 +9,7 @@
 
 #include "host/harmless.h"
 #include "host/memory.h"
+#include "sched/profile.h"
 #include "sched/sched.h"
 #include "sched/time.h"
 #include "sched/turn.h"
@@ -401,6 +402,7 @@ int sched_open(lua_State *L) {
   s->root = scope_new(L);
   host_module(L, "neap.task.core", luaopen_neap_task_core);
   host_module(L, "neap.host", luaopen_neap_host);
+  host_module(L, "neap.profile.core", luaopen_neap_profile_core);
   host_module(L, "neap.prompt.core", luaopen_neap_prompt_core);
   host_module(L, "neap.time", luaopen_neap_time);
   return 0;

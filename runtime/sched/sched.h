@@ -313,6 +313,10 @@ bool preempt_spares(lua_State *L, const task *t);
 void preempt_swallower(lua_State *L, task *t);
 void preempt_over(host *h);
 
+/* Have the next instruction looked at, or the return of a C function.  Callable from a
+ * signal's handler. */
+void preempt_look_closely(lua_State *L);
+
 /* What runs from now on is not what a nudge was meant for. */
 static inline void preempt_rest(host *h) {
   if (h->nudged)

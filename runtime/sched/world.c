@@ -7,6 +7,7 @@ static const size_t optional[] = {
     offsetof(world, pick),    offsetof(world, poll), offsetof(world, leave),
     offsetof(world, thread),  offsetof(world, bell), offsetof(world, ring),
     offsetof(world, preempt), offsetof(world, sys),  offsetof(world, load),
+    offsetof(world, sample),
 };
 
 

@@ -101,6 +101,11 @@ struct world {
   /* Would close() wait for a thread? */
   bool (*busy)(void *w);
 
+  /* Call profile_sample (sched/profile.h) so often in a second of processor time of
+   * the thread that drives the host, from a signal's handler; 0: no more.  0 or
+   * -errno; NULL: that cannot be. */
+  int (*sample)(void *w, unsigned rate);
+
   /* NULL: it is not known. */
   void (*load)(void *w, struct load *out);
 

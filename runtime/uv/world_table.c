@@ -19,6 +19,7 @@
 #include "uv/loop.h"
 #include "uv/nudge.h"
 #include "uv/process.h"
+#include "uv/sampling.h"
 #include "uv/terminal.h"
 #include "uv/thread.h"
 
@@ -109,7 +110,7 @@ void uv_world_explain(void) {
     .hear = hear, .nudge = nudge_begin, .hush = nudge_end, .leave = end, \
     .thread = thread_run, .bell = thread_bell, .ring = thread_ring, \
     .preempt = thread_preempt, .descriptors = descriptors, .list = list, \
-    .busy = busy, .load = loop_load, .close = loop_close, .net = &uv_backend, \
+    .busy = busy, .sample = sampling_set, .load = loop_load, .close = loop_close, .net = &uv_backend, \
     .sys = &uv_system, \
   }
 

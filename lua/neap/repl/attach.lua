@@ -276,9 +276,14 @@ local function reach(word, where)
   return stream, stream.peercred.pid, welcome
 end
 
---- Have one text run there, and print what it prints.
-local function once(text, stream, pid)
-  local failed = false
+local function print_text(text)
+  io.stdout:write(harmless(text, true))
+end
+
+--- Have one text run there, and print what it prints, or give it to put. Was it seen
+--- to its end, and has it failed?
+local function once(text, stream, pid, put)
+  local failed, ended = false, false
   local _ <close> = setmetatable({}, {__close = function()
     if pid then -- it was not seen to its end
       core.knock(pid, "interrupt")
@@ -287,18 +292,21 @@ local function once(text, stream, pid)
   wire.send(stream, {kind = "hello", columns = 100, once = text})
   for message in wire.receive, stream do
     if message.kind == "print" then
-      io.stdout:write(harmless(message.text, true))
+      (put or print_text)(message.text)
     elseif message.kind == "bye" then
-      failed = message.failed
+      failed, ended = message.failed, true
       break
     end
   end
   pid = nil
   stream:close()
-  if failed then
+  if failed and not put then
     os.exit(1)
   end
+  return ended, failed
 end
+
+attach.reach, attach.once, attach.fail = reach, once, fail
 
 local function is_interactive()
   return core.is_terminal(0) and core.is_terminal(1)

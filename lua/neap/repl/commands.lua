@@ -8,6 +8,10 @@ local format, concat = string.format, table.concat
 
 local commands = {}
 
+--- How long a profile is, where that is not said; and bytes that are allocated from one
+--- sample to the next.
+local SECONDS, HEAP_STEP = 10, 16 * 1024
+
 ---@class neap.repl.Command
 ---@field argument string?  what it takes, for `:help`
 ---@field text string  what it does, for `:help`
@@ -228,6 +232,46 @@ all.socks = {
   text = "all sockets",
   run = function(session)
     session:print(with_newline(text_of("neap.repl.lists", "socks")))
+  end,
+}
+
+--- Look for some seconds: a number, and perhaps "folded", which leaves the text as
+--- flame graphs are made of it.
+local function measure(session, name, rest, bytes)
+  local seconds, folded = string.match(rest, "^([%d.]*)%s*(%a*)$")
+  local n = seconds == "" and SECONDS or tonumber(seconds or "")
+  if not n or n <= 0 or n > 86400 or folded ~= "" and folded ~= "folded" then
+    session:say("seconds are expected behind :%s, and perhaps folded", name)
+    session.failed = true
+    return
+  end
+  local profile = require "neap.repl.profile"
+  session:run(format(":%s %s", name, rest), function()
+    local text = profile.run(n, bytes)
+    session:print(folded ~= "" and text or profile.table(text, bytes and "bytes" or "samples"))
+  end)
+  return true
+end
+
+all.profile = {
+  argument = "[SECONDS]",
+  text = "where processor time goes, from now on for 10 s, or so many",
+  run = function(session, rest)
+    return measure(session, "profile", rest)
+  end,
+}
+
+all.heap = {
+  argument = "[SECONDS]",
+  text = "Lua's values by type; or where memory is allocated, for so many seconds",
+  run = function(session, rest)
+    if rest ~= "" then
+      return measure(session, "heap", rest, HEAP_STEP)
+    end
+    session:run(":heap", function()
+      session:print(require "neap.repl.heap".text())
+    end)
+    return true
   end,
 }
 

@@ -100,10 +100,13 @@ function main.prompt(...)
   main.interactive()
 end
 
---- `neap attach`, `ps`, `socks`.
+--- What is more than a list of neap.repl.attach.
+local VISITS = {profile = "neap.repl.measure", heap = "neap.repl.measure"}
+
+--- `neap attach`, `ps`, `socks`, `profile`, `heap`.
 ---@async
 function main.remote(word, ...)
-  return require "neap.repl.attach"[word](...)
+  return require(VISITS[word] or "neap.repl.attach")[word](...)
 end
 
 return main
