@@ -400,7 +400,8 @@ void task_run(struct sched *s, task *t) {
   t->state = RUNNING;
   preempt_begin(s, t);
 #ifdef NEAP_STRESS
-  lua_gc(L, LUA_GCCOLLECT);
+  if (getenv("NEAP_STRESS") != NULL)
+    lua_gc(L, LUA_GCCOLLECT);
 #endif
   int result = lua_resume(t->co, L, nargs, &n);
   s->host->base = NULL;

@@ -20,8 +20,9 @@ end
 --- The executable under test, from wherever it is started.
 child.neap = build .. "/neap"
 
---- What build that is, as its folder says: "release", "check", "threads", "stress".
-child.kind = build:match "/build%-([^/]+)/*$" or "release"
+--- What build that is, as its folder says: "release", "check", "threads"; check is
+--- "stress" where it collects all garbage before each resume.
+child.kind = os.getenv "NEAP_STRESS" and "stress" or build:match "/build%-([^/]+)/*$" or "release"
 
 --- Does a sanitizer make it slower, and its memory more?
 child.sanitized = child.kind ~= "release"
