@@ -4,12 +4,13 @@
 **   http_load MODE ENDPOINT [name=value...]
 **
 ** Modes: hello (GET /), json (GET /json), file (GET /file), post (a body of 1 MiB to
-** /post).  ENDPOINT is tcp://127.0.0.1:PORT.  Names: connections (50), depth (1: requests
+** /post), ws (messages of 64 bytes to a WebSocket at /ws, and back).  ENDPOINT is tcp://127.0.0.1:PORT.  Names: connections (50), depth (1: requests
 ** under way on each), seconds (1) after warm (0.2), and pid, of the server: then its
 ** processor time a request, in ns, is told, too.
 **
 ** Each connection is kept.  The first answer is parsed: a status of 200, and a
-** Content-Length.  All others must be as long, and have the same line and the same body.
+** Content-Length.  All others must be as long, and have the same line and the same body;
+** those of a WebSocket must be what was sent.
 ** The result is one JSON object a line, with the size of an answer.
 */
 
@@ -30,7 +31,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BUFFER = 256 * 1024, EVENTS = 256, BODY = 1 << 20, DEEPEST = 256 };
+enum { BUFFER = 256 * 1024, EVENTS = 256, BODY = 1 << 20, DEEPEST = 256, MESSAGE = 64 };
 
 typedef struct connection {
   int fd;
@@ -49,6 +50,7 @@ static char *request; /* `depth` of them, one behind the other */
 static size_t request_size;
 static char *answer; /* the first one */
 static size_t answer_size, head_size;
+static bool websocket;
 static char buffer[BUFFER];
 static int epoll;
 
@@ -127,7 +129,25 @@ static void report(void) {
 ** The bytes
 */
 
-static void make_request(const char *mode) {
+/* A binary message, under a mask as a client's must be (RFC 6455, 5.3), and its echo. */
+static void make_message(void) {
+  static const unsigned char mask[4] = {0x37, 0xfa, 0x21, 0x3d};
+  request_size = 6 + MESSAGE;
+  answer_size = 2 + MESSAGE;
+  request = malloc(request_size * options.depth);
+  answer = malloc(answer_size);
+  request[0] = answer[0] = (char)0x82;
+  request[1] = (char)(0x80 | MESSAGE);
+  answer[1] = MESSAGE;
+  memcpy(request + 2, mask, 4);
+  for (size_t i = 0; i < MESSAGE; i++) {
+    answer[2 + i] = (char)('a' + i % 26);
+    request[6 + i] = (char)(answer[2 + i] ^ mask[i % 4]);
+  }
+}
+
+
+static void make_get(const char *mode) {
   static const char *const paths[][2] = {
       {"hello", "/"}, {"json", "/json"}, {"file", "/file"}, {"post", "/post"}};
   const char *path = NULL;
@@ -151,6 +171,15 @@ static void make_request(const char *mode) {
   request_size = (size_t)head + (posts ? BODY : 0);
   for (size_t i = (size_t)head; i < request_size; i++)
     request[i] = (char)('a' + i % 26);
+}
+
+
+static void make_request(const char *mode) {
+  websocket = strcmp(mode, "ws") == 0;
+  if (websocket)
+    make_message();
+  else
+    make_get(mode);
   for (size_t i = 1; i < options.depth; i++)
     memcpy(request + i * request_size, request, request_size);
 }
@@ -190,6 +219,11 @@ static void learn(int fd) {
 
 /* The head may differ, by a date: its first line and its end may not. */
 static void verify(const char *bytes, size_t n, size_t at) {
+  if (websocket) {
+    if (memcmp(bytes, answer + at, n) != 0)
+      die("a message is not what was sent");
+    return;
+  }
   size_t from = at < 12 ? at : at < head_size - 4 ? head_size - 4 : at;
   if (at < 12 && memcmp(bytes, answer + at, n < 12 - at ? n : 12 - at) != 0)
     die("an answer is not the first one's: %.*s", (int)(n < 60 ? n : 60), bytes);
@@ -204,11 +238,28 @@ static void verify(const char *bytes, size_t n, size_t at) {
 ** Connections
 */
 
+static void upgrade(int fd) {
+  static const char text[] = "GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
+                             "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+  char head[1024] = "";
+  check(send(fd, text, sizeof text - 1, MSG_NOSIGNAL) == sizeof text - 1, "send");
+  for (size_t n = 0; strstr(head, "\r\n\r\n") == NULL; n++)
+    if (n == sizeof head - 1 || recv(fd, head + n, 1, 0) != 1)
+      die("a status of 101 expected, got %s", head);
+  if (strncmp(head, "HTTP/1.1 101", 12) != 0 ||
+      strstr(head, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=") == NULL)
+    die("a status of 101 and what the key makes expected, got %s", head);
+}
+
+
 static int dial(void) {
   int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   check(fd >= 0, "socket");
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
   check(connect(fd, (struct sockaddr *)&server, sizeof server) == 0, "connect");
+  if (websocket)
+    upgrade(fd);
   return fd;
 }
 
@@ -338,14 +389,15 @@ static void prepare(const char *endpoint) {
 
 int main(int argc, char **argv) {
   if (argc < 3)
-    die("usage: http_load hello|json|file|post ENDPOINT [name=value...]");
+    die("usage: http_load hello|json|file|post|ws ENDPOINT [name=value...]");
   for (int i = 3; i < argc; i++)
     set_option(argv[i]);
   if (options.connections < 1 || options.depth < 1 || options.depth > DEEPEST)
     die("connections and depth (at most %d) are at least 1", DEEPEST);
   prepare(argv[2]);
   make_request(argv[1]);
-  learn(dial());
+  if (!websocket)
+    learn(dial());
   run();
   return 0;
 }

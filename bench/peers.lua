@@ -11,7 +11,7 @@
 ---@field needs string[]  executables
 ---@field probe? string[]  a command that succeeds where a library is there
 ---@field env? table<string, string>
----@field modes table<string, boolean>  echo, unix, bulk, lines, relay, connect, idle, tls, http
+---@field modes table<string, boolean>  echo, unix, bulk, lines, relay, connect, idle, tls, http, ws
 ---@field most? integer  connections
 ---@field relays? boolean  it answers nothing by itself: in mode tls it relays to an echo
 ---@field server fun(mode: string, endpoint: string, upstream?: string): string[]
@@ -78,7 +78,7 @@ return function(build, neap)
       end,
     },
     {
-      id = "llhttp", name = "C, epoll, llhttp", kind = "limit", needs = {}, modes = modes "http",
+      id = "llhttp", name = "C, epoll, llhttp", kind = "limit", needs = {}, modes = modes "http ws",
       probe = {"test", "-x", build .. "/http_llhttp"}, server = server(build .. "/http_llhttp"),
     },
     {
@@ -90,7 +90,7 @@ return function(build, neap)
       modes = modes "echo unix bulk lines connect idle", server = server(build .. "/libuv"),
     },
     {
-      id = "neap", name = "neap", kind = "neap", needs = {}, modes = modes(with_workers .. " tls http"),
+      id = "neap", name = "neap", kind = "neap", needs = {}, modes = modes(with_workers .. " tls http ws"),
       server = also_http(server(neap, "bench/peers/neap.lua"), neap, "bench/peers/http_neap.lua"),
       start = {neap, "-e", "return net"},
       tasks = {neap, "bench/peers/tasks.lua"},
@@ -138,7 +138,7 @@ return function(build, neap)
       server = server(build .. "/server"),
     },
     {
-      id = "node", name = "node", kind = "other", needs = {"node"}, modes = modes(all .. " tls http"),
+      id = "node", name = "node", kind = "other", needs = {"node"}, modes = modes(all .. " tls http ws"),
       server = also_http(server("node", "bench/peers/node.js"), "node", "bench/peers/http_node.js"),
       start = {"node", "-e", "require 'net'"},
       tasks = {"node", "bench/peers/tasks.js"},
@@ -173,7 +173,7 @@ return function(build, neap)
     },
     {
       id = "aiohttp", name = "Python, aiohttp", kind = "other", needs = {python},
-      probe = {python, "-c", "import aiohttp"}, modes = modes "http",
+      probe = {python, "-c", "import aiohttp"}, modes = modes "http ws",
       server = server(python, "bench/peers/http_aiohttp.py"),
     },
     {

@@ -123,8 +123,8 @@ tls {
 -- HTTP/1.1, connections kept: here, too, processor time tells.
 
 local function http(row)
-  row.mode, row.base, row.how = "http", "llhttp", "http"
-  row.rounds, row.unit = row.rounds or 10, "requests/s"
+  row.mode, row.base, row.how = row.mode or "http", "llhttp", "http"
+  row.rounds, row.unit = row.rounds or 10, row.unit or "requests/s"
   rows[#rows + 1] = row
 end
 
@@ -137,6 +137,14 @@ http {
 http {id = "http_json", title = "HTTP, 1 KiB made as JSON, 50 connections", load = {"json"}, connections = 50}
 http {id = "http_file", title = "HTTP, 100 KiB, 50 connections", load = {"file"}, connections = 50}
 http {id = "http_post", title = "HTTP POST of 1 MiB, 16 connections", load = {"post"}, connections = 16}
+http {
+  id = "ws_echo", title = "WebSocket echo 64 B, 50 connections", mode = "ws", load = {"ws"}, connections = 50,
+  unit = "messages/s",
+}
+http {
+  id = "ws_flight", title = "WebSocket echo 64 B, 16 under way, 50 connections", mode = "ws",
+  load = {"ws", "depth=16"}, connections = 50, unit = "messages/s",
+}
 
 -- How cost grows: points of three curves.
 

@@ -145,7 +145,8 @@ local function serve(peer, row)
   if mode == "tls" and peer.relays then
     echo, upstream = start_echo()
   end
-  local server_mode = (mode == "lines" or mode == "relay" or mode == "tls" or mode == "http") and mode or "echo"
+  local server_mode = (mode == "lines" or mode == "relay" or mode == "tls" or mode == "http") and mode
+    or mode == "ws" and "http" or "echo"
   os.remove(endpoint:match "^unix:(.*)" or "")
   local words = pinned(not row.free and 0 or nil, peer.server(server_mode, endpoint, upstream))
   local log <close> = assert(io.open(("%s/%s.log"):format(build, peer.id), "a"))
@@ -164,7 +165,7 @@ local function stop(server)
 end
 
 local function loader(row)
-  return build .. (({tls = "/tls_load", http = "/http_load"})[row.mode] or "/load")
+  return build .. (({tls = "/tls_load", http = "/http_load", ws = "/http_load"})[row.mode] or "/load")
 end
 
 local function load(row, server, options)

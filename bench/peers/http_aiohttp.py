@@ -34,9 +34,18 @@ async def post(request):
     return web.Response(text="%d\n" % count)
 
 
+async def websocket(request):
+    ws = web.WebSocketResponse(compress=False)
+    await ws.prepare(request)
+    async for message in ws:
+        await ws.send_bytes(message.data)
+    return ws
+
+
 async def main():
     app = web.Application()
     app.add_routes([web.get("/", hello), web.get("/json", as_json), web.get("/file", file), web.post("/post", post)])
+    app.add_routes([web.get("/ws", websocket)])
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     listener = socket.create_server(("127.0.0.1", 0), backlog=4096)

@@ -3,7 +3,9 @@
 **
 ** It parses all of each request, notes where each field is, and answers with the same
 ** bytes as neap does: / (hello), /json (1 KiB), /file (100 KiB), and a POST with the
-** count of its body's bytes.  Answers to what has come at once leave at once.
+** count of its body's bytes.  At /ws it is a WebSocket, which sends back what it is sent:
+** messages of one frame of less than 126 bytes.  Answers to what has come at once leave at
+** once.
 */
 
 #define _GNU_SOURCE
@@ -12,6 +14,7 @@
 #include <llhttp.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/evp.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -23,7 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BUFFER = 64 * 1024, EVENTS = 256, FIELDS = 100, HEAD = 512 };
+enum { BUFFER = 64 * 1024, EVENTS = 256, FIELDS = 100, HEAD = 512, FRAME = 6 + 125 };
 
 typedef struct span {
   const char *at;
@@ -36,6 +39,9 @@ typedef struct client {
   llhttp_t parser;
   span target, field[FIELDS][2];
   size_t fields, body;
+  bool websocket;
+  unsigned char frame[FRAME]; /* of a WebSocket: the beginning of one that is not whole */
+  size_t partial;
   char path[16]; /* the target's beginning: its bytes may be gone at the body's end */
   char *out;     /* what is to be sent */
   size_t size, sent, room;
@@ -106,6 +112,26 @@ static void answer(client *c, const char *type, const char *body, size_t n) {
 }
 
 
+/* To /ws, which is taken for a handshake; see RFC 6455, 4.2.2. */
+static void welcome_websocket(client *c) {
+  static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+  unsigned char digest[20];
+  char text[128], accept[32];
+  for (size_t i = 0; i < c->fields; i++)
+    if (c->field[i][0].n == 17 && strncasecmp(c->field[i][0].at, "sec-websocket-key", 17) == 0) {
+      int n = snprintf(text, sizeof text, "%.*s%s", (int)c->field[i][1].n % 64,
+                       c->field[i][1].at, guid);
+      EVP_Digest(text, (size_t)n, digest, NULL, EVP_sha1(), NULL);
+      EVP_EncodeBlock((unsigned char *)accept, digest, sizeof digest);
+      c->size += (size_t)sprintf(room_for(c, HEAD),
+                                 "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\n"
+                                 "connection: upgrade\r\nsec-websocket-accept: %s\r\n\r\n",
+                                 accept);
+      c->websocket = true;
+    }
+}
+
+
 static int on_begin(llhttp_t *l) {
   client *c = l->data;
   c->fields = c->body = 0;
@@ -155,6 +181,8 @@ static int on_whole(llhttp_t *l) {
   char count[32];
   if (l->method == HTTP_POST)
     answer(c, "text/plain; charset=utf-8", count, (size_t)sprintf(count, "%zu\n", c->body));
+  else if (strcmp(c->path, "/ws") == 0)
+    welcome_websocket(c);
   else if (strcmp(c->path, "/json") == 0)
     answer(c, "application/json", bodies[1], sizes[1]);
   else if (strcmp(c->path, "/file") == 0)
@@ -182,11 +210,59 @@ static void flush(client *c) {
 }
 
 
+/* False: it is no frame that is known here. */
+static bool echo(client *c, const unsigned char *frame) {
+  size_t n = frame[1] & 0x7f;
+  if ((frame[0] & 0xf0) != 0x80 || (frame[0] & 8) != 0 || (frame[1] & 0x80) == 0 || n > 125)
+    return false;
+  unsigned char *to = room_for(c, 2 + n);
+  to[0] = frame[0];
+  to[1] = (unsigned char)n;
+  for (size_t i = 0; i < n; i++)
+    to[2 + i] = frame[6 + i] ^ frame[2 + i % 4];
+  c->size += 2 + n;
+  return true;
+}
+
+
+static bool take_frames(client *c, const unsigned char *bytes, size_t n) {
+  while (n > 0) {
+    size_t whole = c->partial > 1 ? 6u + (c->frame[1] & 0x7f)
+                   : c->partial == 0 && n > 1 ? 6u + (bytes[1] & 0x7f) : 2;
+    if (whole > FRAME)
+      return false;
+    if (c->partial == 0 && whole > 2 && whole <= n) {
+      if (!echo(c, bytes))
+        return false;
+      bytes += whole, n -= whole;
+      continue;
+    }
+    size_t part = whole - c->partial < n ? whole - c->partial : n;
+    memcpy(c->frame + c->partial, bytes, part);
+    bytes += part, n -= part, c->partial += part;
+    if (whole > 2 && c->partial == whole) {
+      c->partial = 0;
+      if (!echo(c, c->frame))
+        return false;
+    }
+  }
+  return true;
+}
+
+
+static bool take(client *c, size_t n) {
+  if (c->websocket)
+    return take_frames(c, (unsigned char *)buffer, n);
+  llhttp_errno_t e = llhttp_execute(&c->parser, buffer, n);
+  return e == HPE_OK || (e == HPE_PAUSED_UPGRADE && c->websocket);
+}
+
+
 static void receive(client *c) {
   ssize_t n = recv(c->fd, buffer, BUFFER, MSG_DONTWAIT);
   if (n < 0 && (errno == EAGAIN || errno == EINTR))
     return;
-  if (n <= 0 || llhttp_execute(&c->parser, buffer, (size_t)n) != HPE_OK)
+  if (n <= 0 || !take(c, (size_t)n))
     end(c);
   else if (c->size > 0)
     flush(c);

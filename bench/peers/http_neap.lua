@@ -21,6 +21,12 @@ http.serve(listener, function(request, response)
     return http.json(value, 200, text)
   elseif path == "/file" then
     return http.response(200, bytes, file)
+  elseif path == "/ws" then
+    local ws = assert(request:websocket())
+    for message, kind in ws:messages() do
+      ws:send(message, kind)
+    end
+    return
   end
   local count = 0
   for chunk in request:chunks() do

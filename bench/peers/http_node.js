@@ -17,6 +17,12 @@ const server = http.createServer((req, res) => {
   req.on("data", (chunk) => (count += chunk.length));
   req.on("end", () => send(res, "text/plain; charset=utf-8", count + "\n"));
 });
+try {
+  const { WebSocketServer } = require("ws"); // Debian: node-ws
+  new WebSocketServer({ server, path: "/ws" }).on("connection", (ws) =>
+    ws.on("message", (data, binary) => ws.send(data, { binary }))
+  );
+} catch (_) {}
 server.listen({ port: 0, host: "127.0.0.1", backlog: 4096 }, () =>
   console.log("tcp://127.0.0.1:" + server.address().port)
 );
