@@ -403,6 +403,26 @@ describe("process.restart", function()
     os.remove(marker)
   end)
 
+  it("hands on none that has got the number of what its manager has given", function()
+    local marker <const> = root .. ".marker"
+    write(root, ([[
+      local net, process = require "neap.net", require "neap.process"
+      if io.open "%s" then
+        print(select(2, net.listen "fd:3").code, select(2, net.activated()).code)
+      else
+        io.open("%s", "w"):close()
+        assert(net.listen "fd:3"):close()
+        local other = assert(net.listen "tcp://127.0.0.1:0")
+        print(other.fd)
+        io.stdout:flush()
+        process.restart()
+      end
+    ]]):format(marker, marker))
+    local p = activated(handover.port(), root)
+    assert.equal("3\nEBUSY\tEBADF\n", p.stdout:read "a", p.stderr:read "a")
+    os.remove(marker)
+  end)
+
   it("hands on also where the process dies before the new one has begun", function()
     local port = handover.port()
     local wrapper = root .. ".sh"
@@ -418,6 +438,7 @@ describe("process.restart", function()
     local first = handover.await(function()
       return ask(port)
     end)
+    p.stdout:close() -- it need not find anybody who reads what it prints, either
     os.execute("kill -USR1 " .. first)
     assert.equal("SIGKILL", select(2, p:wait()))
     local last = handover.await(function()

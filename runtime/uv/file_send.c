@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "uv/file.h"
-#include "uv/process.h"
+#include "uv/quiet.h"
 #include "uv/socket.h"
 
 

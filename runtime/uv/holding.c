@@ -11,13 +11,15 @@
 #include <unistd.h>
 
 #include "host/memory.h"
+#include "uv/given.h"
 #include "uv/owned.h"
+#include "uv/quiet.h"
 #include "uv/sockopt.h"
 #include "uv/world.h"
 
 #define VARIABLE "NEAP_HOLDINGS"
 
-enum { MADE = -1, COPY = -2, MANAGED = 3 /* the manager's first */ };
+enum { MADE = -1, COPY = -2 };
 
 /* How a socket is known again. */
 typedef struct key {
@@ -85,6 +87,14 @@ static bool is_due(const holding *x, const host *h) {
     return x->key.slot == h->slot;
   return h->slot > 0 && x->host != h && x->key.slot == h->slot &&
          x->successor == NULL;
+}
+
+
+/* What the manager gave and nobody has asked for is still as it came; a successor may
+ * ask for it. */
+static bool is_unasked(int fd) {
+  int flags = fcntl(fd, F_GETFD);
+  return flags >= 0 && (flags & FD_CLOEXEC) == 0 && given_is(fd);
 }
 
 
@@ -251,12 +261,15 @@ static void tell_predecessor(host *h) {
     next = x->next;
     if (x->host == NULL) {
       cut(x);
+      owned_remove(x->fd);
       close(x->fd);
       free(x);
     }
   }
   pthread_mutex_unlock(&lock);
+  signals_quiet(true);
   ssize_t told = write(predecessor, "1", 1);
+  signals_quiet(false);
   (void)told; /* it has gone */
   close(predecessor);
   predecessor = -1;
@@ -282,24 +295,8 @@ static size_t print(char *at, const holding *x) {
 
 
 static bool goes_on(const holding *x) {
-  return x->host != NULL && x->successor == NULL && x->key.number != COPY;
-}
-
-
-/* What the manager gave and nobody has asked for is still as it came; a successor may
- * ask for it. */
-static bool is_unasked(int fd) {
-  int flags = fcntl(fd, F_GETFD);
-  return flags >= 0 && (flags & FD_CLOEXEC) == 0;
-}
-
-
-static int given_by_manager(void) {
-  const char *pid = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS");
-  if (pid == NULL || count == NULL || atoi(pid) != getpid())
-    return 0;
-  int n = atoi(count), most = (int)sysconf(_SC_OPEN_MAX) - MANAGED;
-  return n < most ? n : most;
+  return x->host != NULL && x->successor == NULL && x->key.number != COPY &&
+         !given_was(x->key.number);
 }
 
 
@@ -325,9 +322,9 @@ char *holding_hand(int pipe, int **fds) {
       add(fds, &n, x->fd);
     }
   }
-  for (int i = 0; i < given_by_manager(); i++)
-    if (is_unasked(MANAGED + i))
-      add(fds, &n, MANAGED + i);
+  for (int fd = given_next(-1); fd >= 0; fd = given_next(fd))
+    if (is_unasked(fd))
+      add(fds, &n, fd);
   add(fds, &n, -1);
   return text;
 }
@@ -356,8 +353,8 @@ static bool parse(const char *text, key *k, int *fd, int *used) {
 }
 
 
-/* It keeps its number, and is nobody's until it is asked for: but what came as a
- * number is asked for by that. */
+/* It keeps its number, by which nobody gets it, and is nobody's until it is asked for: but
+ * what came as a number is asked for by that. */
 static void inherit_one(const key *k, int fd) {
   int flags = fcntl(fd, F_GETFD);
   if (flags < 0 || option_int(fd, SOL_SOCKET, SO_ACCEPTCONN) != 1)
@@ -365,6 +362,7 @@ static void inherit_one(const key *k, int fd) {
   if (k->number >= 0)
     return;
   fcntl(fd, F_SETFD, FD_CLOEXEC);
+  owned_add(fd);
   holding *x = memory_new(sizeof *x);
   *x = (holding){.key = *k, .fd = fd, .came = true};
   put(x);
@@ -383,26 +381,31 @@ static void be(const char *variable, int before) {
 
 
 /* The predecessor may have gone by now. */
+static void inherit(host *h, const char *text) {
+  int self, before, pipe, n = 0, fd;
+  key k;
+  if (sscanf(text, "%d %d %d%n", &self, &before, &pipe, &n) != 3 ||
+      self != getpid())
+    return;
+  text += n;
+  while (parse(text, &k, &fd, &n)) {
+    inherit_one(&k, fd);
+    text += n;
+  }
+  fcntl(pipe, F_SETFD, FD_CLOEXEC);
+  predecessor = pipe;
+  h->settled = tell_predecessor;
+  be("LISTEN_PID", before);
+  be("WATCHDOG_PID", before);
+}
+
+
 void uv_world_inherit(host *h) {
   const char *text = getenv(VARIABLE);
-  int self, before, pipe, n = 0, fd;
-  if (text == NULL)
-    return;
-  if (sscanf(text, "%d %d %d%n", &self, &before, &pipe, &n) == 3 &&
-      self == getpid()) {
-    key k;
-    text += n;
-    while (parse(text, &k, &fd, &n)) {
-      inherit_one(&k, fd);
-      text += n;
-    }
-    fcntl(pipe, F_SETFD, FD_CLOEXEC);
-    predecessor = pipe;
-    h->settled = tell_predecessor;
-    be("LISTEN_PID", before);
-    be("WATCHDOG_PID", before);
-  }
+  if (text != NULL)
+    inherit(h, text);
   unsetenv(VARIABLE);
+  given_note();
 }
 
 
@@ -421,10 +424,9 @@ void holding_passed(bool well) {
 /* A successor gets the one of that number, and makes copies by itself.  False: this
  * process has opened it, for what came by exec was not close-on-exec. */
 static bool note_given(int fd) {
-  int flags = fcntl(fd, F_GETFD);
   pthread_mutex_lock(&lock);
   bool noted = find_taken(&nobody, fd) != NULL;
-  bool given = noted || (flags >= 0 && (flags & FD_CLOEXEC) == 0);
+  bool given = noted || is_unasked(fd);
   if (given && !noted) {
     holding *x = memory_new(sizeof *x);
     *x = (holding){.key = {.number = fd}, .fd = fd, .host = &nobody};

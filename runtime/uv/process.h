@@ -31,10 +31,6 @@ int signals_raise(host *h, int signal);
 /* Deliver what has come, without running tasks: for the world's hear. */
 void signals_hear(host *h);
 
-/* Around a write by a stream, which reports EPIPE itself: no SIGPIPE of this
- * thread ends the process. */
-void signals_quiet(bool quiet);
-
 /* Give the signals back what they did before; world.close calls it. */
 void signals_close(host *h);
 

@@ -22,7 +22,7 @@
 #include "net/layer.h"
 #include "net/trace.h"
 #include "uv/backend.h"
-#include "uv/process.h"
+#include "uv/quiet.h"
 #include "uv/socket.h"
 
 enum {

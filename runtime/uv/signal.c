@@ -43,6 +43,7 @@
 #include "uv/nudge.h"
 #include "uv/orphans.h"
 #include "uv/process.h"
+#include "uv/quiet.h"
 #include "uv/station.h"
 #include "uv/terminal.h"
 #include "uv/world.h"

@@ -27,7 +27,7 @@
 #include "net/layer.h"
 #include "net/outbox.h"
 #include "uv/owned.h"
-#include "uv/process.h"
+#include "uv/quiet.h"
 #include "uv/rights.h"
 #include "uv/sockopt.h"
 #include "uv/wire.h"
