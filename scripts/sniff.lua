@@ -1,8 +1,8 @@
 -- usage: neap sniff.lua [-c COUNT] [-w FILE.pcapng] INTERFACE [FILTER...]
 --
 -- Prints a line a packet that passes an interface, and with -w writes what
--- Wireshark reads. INTERFACE may be `any`. FILTER is a part of tcpdump's language,
--- see `packet.filter`; the kernel applies it. Needs root, or CAP_NET_RAW.
+-- Wireshark reads. INTERFACE may be `any`. FILTER is tcpdump's language, see
+-- `packet.filter`; the kernel applies it. Needs root, or CAP_NET_RAW.
 --
 --   neap sniff.lua -c 10 -w dns.pcapng eth0 udp port 53 and host 192.0.2.1
 
@@ -54,8 +54,8 @@ end
 local first = first_layer()
 local program
 if #words > 0 then
-  local ok, result = pcall(packet.filter, table.concat(words, " "), first)
-  program = ok and result or usage(result)
+  local ok, result, err = pcall(packet.filter, table.concat(words, " "), first)
+  program = ok and check(result, err) or usage(result)
 end
 local endpoint = "packet://" .. (interface == "any" and "*" or interface)
 if not pcall(endpoints.parse, endpoint) then

@@ -169,6 +169,9 @@ describe("annotated, and there, are the functions of", function()
       local tracer <close> = assert(trace.events())
       return methods_of(tracer)
     end,
+    ["neap.Filter"] = function()
+      return methods_of(packet.filter "ip")
+    end,
     ["neap.Packet"] = function()
       return methods_of(packet.raw "bytes")
     end,

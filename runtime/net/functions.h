@@ -17,6 +17,7 @@ int address_lua(lua_State *L);
 int service_lua(lua_State *L);
 int interfaces_lua(lua_State *L);
 int relay_lua(lua_State *L);
+int match_lua(lua_State *L);
 int pump_lua(lua_State *L);
 int moved_lua(lua_State *L);
 int rouse_lua(lua_State *L);

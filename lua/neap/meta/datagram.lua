@@ -62,7 +62,7 @@
 ---   `err.icmp_code` what he said, `err.mtu` what would fit (ip(7), IP_RECVERR).
 ---
 --- - `packet://` gives and takes whole frames. The outermost VLAN tag, which the kernel
----   takes out of a frame, is put back; a `filter` sees the frame without it.
+---   takes out of a frame, is put back; a `filter` sees the frame without it, but for its `vlan`.
 ---
 --- It is closed by `close`, by `local d <close>`, and by the collector; the file of
 --- a unix socket is removed then. The fields of a closed socket are nil.
