@@ -12,12 +12,53 @@ describe("doc", function()
     local text = doc("net.connect", {net = net})
     assert.matches("^net%.connect%(endpoint, opts%?%)\n  Connect%. ", text)
     assert.matches("\n    endpoint string: ", text)
-    assert.matches("\n    opts%? neap%.net%.ConnectOptions\n", text) -- of which nothing more is said
+    assert.matches("\n    opts%? neap%.net%.ConnectOptions\n      broadcast boolean%?\n", text) -- its fields follow
+    assert.matches("\n      nodelay boolean%?: send small segments at once", text) -- those that it extends, too
     assert.matches("\n    returns err neap%.Error%?: ECONNREFUSED", text)
     assert.matches("\n    may suspend$", text)
     for line in text:gmatch "[^\n]+" do
       assert.is_true(#line <= 80, line)
     end
+  end)
+
+  it("tells each field of options, whichever class has it", function()
+    local text = doc "neap.net.ListenOptions"
+    assert.matches("\n    backlog integer%?: connections that wait", text)
+    assert.matches("\n    nodelay boolean%?: ", text)
+    assert.is_nil(text:find("fields:", 1, true))
+    assert.matches("\n      drain number%?: ", doc "listener:serve")
+  end)
+
+  it("tells what a code of errors means, and what gives it", function()
+    local text = doc "ECONNREFUSED"
+    assert.matches("^ECONNREFUSED: connection refused\n  nobody listens there\n", text)
+    assert.matches("[ ,]net%.connect[,\n]", text)
+    assert.matches("\n    net%.activated: there is no such descriptor\n", doc "EBADF")
+    assert.matches("^EAI_NONAME: name or service not known\n", doc "EAI_NONAME")
+    assert.matches("^ETLSVERIFY: TLS: .*\n    stream:handshake, stream:starttls$", doc "ETLSVERIFY")
+    assert.matches("^EWORKER\n.*worker%.run: it raised", doc "EWORKER")
+    assert.equal("EXFULL: exchange full", doc "EXFULL")
+    assert.is_nil(doc "ENOSUCHCODE")
+    assert.is_nil(doc "EUNKNOWN")
+  end)
+
+  it("tells how each scheme of endpoints is written", function()
+    assert.matches("^unix:/path or unix:@abstract\n  a stream within this machine\n", doc "unix")
+    assert.matches("^tcp://host:port\n  a stream over TCP.*\nneap.packet.Tcp\n", doc "tcp")
+    local _, message = pcall(require "neap.endpoint".parse, "nosuch:x")
+    for scheme in message:match "known: ([^)]*)":gmatch "%w+" do
+      assert.equal(scheme .. ":", doc(scheme):match "^%w+:", scheme)
+    end
+  end)
+
+  it("lists what bears a word", function()
+    local text = doc "readuntil"
+    assert.matches("^readuntil\n", text)
+    assert.matches("\n  stream:readuntil%(delimiter, max%?, opts%?%)\n    The bytes up to", text)
+    assert.matches("\n  body:readuntil", text)
+    assert.matches("\n  net%.ListenOptions%.backlog: integer%?\n", doc "backlog")
+    assert.equal(doc "net.portclass", doc "portclass") -- the only one
+    assert.equal("print(...)", first_line(doc("readuntil", {readuntil = print}))) -- but for a variable
   end)
 
   it("finds by name, by value, and by a method's value", function()

@@ -15,6 +15,7 @@
 #include "host/fields.h"
 
 #define CLASS "neap.Error"
+#define UNKNOWN "EUNKNOWN"
 
 /* The resolver's codes, as getaddrinfo(3) names them. */
 static const struct {
@@ -57,7 +58,7 @@ static const struct {
 
 static bool of_layer(int status) {
   return status < ERROR_TLS &&
-         status >= ERROR_TLS - (int)(sizeof layer_codes / sizeof *layer_codes);
+         status > ERROR_TLS - (int)(sizeof layer_codes / sizeof *layer_codes);
 }
 
 
@@ -77,7 +78,7 @@ const char *error_code(int status) {
       if (resolver_codes[i].code == status - ERROR_EAI)
         name = resolver_codes[i].name;
   }
-  return name != NULL ? name : "EUNKNOWN";
+  return name != NULL ? name : UNKNOWN;
 }
 
 
@@ -91,6 +92,22 @@ static void push_words(lua_State *L, int status) {
   if (!isupper((unsigned char)text[1]))
     text[0] = (char)tolower((unsigned char)text[0]);
   lua_pushstring(L, text);
+}
+
+
+int error_words_lua(lua_State *L) {
+  static const struct {
+    int from, to;
+  } kinds[] = {
+      {0, -200}, {ERROR_EAI, ERROR_EAI - 200}, {ERROR_TLS, ERROR_TLS - 10}};
+  const char *code = luaL_checkstring(L, 1);
+  for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+    for (int status = kinds[i].from - 1; status > kinds[i].to; status--)
+      if (strcmp(error_code(status), code) == 0 && strcmp(code, UNKNOWN) != 0) {
+        push_words(L, status);
+        return 1;
+      }
+  return 0;
 }
 
 

@@ -56,6 +56,9 @@ int error_is(lua_State *L, int index);
 /* "ECONNREFUSED" for -ECONNREFUSED; "EUNKNOWN" when there is no name. */
 const char *error_code(int status);
 
+/* words(code) : text, "connection refused" | nil for a code that is not known here */
+int error_words_lua(lua_State *L);
+
 /* Leave the class (metatable) on the stack, and the module neap.error. */
 int luaopen_neap_error(lua_State *L);
 

@@ -219,17 +219,12 @@ static int l_list(lua_State *L) {
 */
 
 static const luaL_Reg functions[] = {
-    {"stats", l_stats},
-    {"load", l_load},
-    {"tasks", l_tasks},
-    {"task", l_task},
-    {"serving", l_serving},
-    {"list", l_list},
-    {"source", load_source},
-    {"modules", load_modules},
-    {"harmless", harmless_lua},
-    {"nearest", nearest_lua},
-    {NULL, NULL},
+    {"stats", l_stats},         {"load", l_load},
+    {"tasks", l_tasks},         {"task", l_task},
+    {"serving", l_serving},     {"list", l_list},
+    {"source", load_source},    {"modules", load_modules},
+    {"harmless", harmless_lua}, {"words", error_words_lua},
+    {"nearest", nearest_lua},   {NULL, NULL},
 };
 
 

@@ -2,17 +2,20 @@
 
 --- Endpoints: strings that name where to listen or connect.
 ---
---- | scheme | what follows |
---- | --- | --- |
---- | `tcp` `tcp4` `tcp6` `udp` `udp4` `udp6` `sctp` `sctp4` `sctp6` | `://host:port` |
---- | `tls` `tls4` `tls6` | `://host:port`: TLS over TCP (see neap.tls) |
---- | `vsock` | `://cid:port`, of virtual machines |
---- | `unix` `unixgram` `seqpacket` | `:/path` or `:@abstract` |
---- | `icmp` `icmp4` `icmp6` | `://host`: the unprivileged ping socket |
---- | `raw` `raw4` `raw6` | `://host/protocol`, by its name or number, 0 to 255 |
---- | `packet` | `://interface`, or `*`: every one |
---- | `mem` | `:name`, a name within this process |
---- | `fd` | `:N`, a descriptor; EBUSY where a socket of this program has it |
+--- | scheme | what follows | it is |
+--- | --- | --- | --- |
+--- | `tcp` `tcp4` `tcp6` | `://host:port` | a stream over TCP, IPv4 or IPv6 |
+--- | `udp` `udp4` `udp6` | `://host:port` | messages over UDP |
+--- | `sctp` `sctp4` `sctp6` | `://host:port` | a stream over SCTP, one-to-one |
+--- | `tls` `tls4` `tls6` | `://host:port` | TLS over TCP (see neap.tls) |
+--- | `vsock` | `://cid:port` | a stream between a virtual machine and its host |
+--- | `unix` | `:/path` or `:@abstract` | a stream within this machine |
+--- | `unixgram` `seqpacket` | `:/path` or `:@abstract` | messages within this machine; of `seqpacket` with connections |
+--- | `icmp` `icmp4` `icmp6` | `://host` | the unprivileged ping socket |
+--- | `raw` `raw4` `raw6` | `://host/protocol` | IP packets of a protocol: its name or number, 0 to 255 |
+--- | `packet` | `://interface` | frames of an interface; `*`: of every one |
+--- | `mem` | `:name` | a stream within this process |
+--- | `fd` | `:N` | a descriptor; EBUSY where a socket of this program has it |
 ---
 --- The host is a name, an IPv4 address, or an IPv6 address in brackets, with its
 --- interface where it is link-local: `[fe80::1%eth0]`. `*` is every address, v4

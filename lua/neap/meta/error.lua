@@ -21,6 +21,16 @@
 --- | `ENODATA` | the stream ended in the middle of what was asked for |
 --- | `EBADMSG` | the bytes are no value of the kind that was asked for |
 --- | `EMFILE` `ENFILE` | no more descriptors |
+--- | `ECONNREFUSED` | nobody listens there |
+--- | `EADDRINUSE` | another socket has this address, or had it until now |
+--- | `EADDRNOTAVAIL` | it is no address of this machine; or there is no free port |
+--- | `ENETUNREACH` `EHOSTUNREACH` | there is no way to that address |
+--- | `EACCES` `EPERM` | this user may not, or a rule of the system forbids it |
+--- | `EAI_NONAME` `EAI_NODATA` | there is no such name, or it has no address |
+--- | `EAI_AGAIN` | no name server answers, or it can't tell just now |
+--- | `EPROTO` | the peer does not keep to the protocol |
+--- | `EBUSY` | another task, or another part of the program, has it |
+--- | `EAGAIN` | it would have to wait |
 
 ---@class neap.error
 local error_object = {}

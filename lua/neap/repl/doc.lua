@@ -4,12 +4,16 @@
 --- first asked for. Values are found by name in raw tables; nothing is called.
 
 local annotations = require "neap.repl.annotations"
-local host = require "neap.host"
+local known = require "neap.repl.known"
 local names = require "neap.repl.names"
+local prose = require "neap.repl.prose"
 local standard = require "neap.repl.standard"
+local topics = require "neap.repl.topics"
 
 local next, ipairs, rawequal, rawget, type = next, ipairs, rawequal, rawget, type
 local find, format, gmatch, gsub, match = string.find, string.format, string.gmatch, string.gsub, string.match
+local filled, first_paragraph, first_sentence = prose.filled, prose.paragraph, prose.sentence
+local read = known.read
 local lower, sub, concat, sort = string.lower, string.sub, table.concat, table.sort
 local getinfo, getlocal, getmetatable = debug.getinfo, debug.getlocal, debug.getmetatable
 local loaded = package.loaded
@@ -17,99 +21,30 @@ local loaded = package.loaded
 ---@class neap.repl.doc
 local doc = {}
 
---- Columns of a line of prose.
-local WIDTH = 78
-
---- What is annotated: classes by their full name, lists of them by their short one,
---- headers of modules, functions in Lua by where they are defined.
-local known
-
-local function add_class(class, page)
-  for _, item in ipairs(class.functions) do
-    class.by_name[item.name] = item
-    local file = gsub(match(item.path, "^(.*)%.lua$"), "/", ".")
-    known.places[format("neap.%s:%d", file, item.line)] = {class, item}
-  end
-  for _, field in ipairs(class.fields) do
-    if not field.private then
-      class.by_name[field.name] = class.by_name[field.name] or field
-    end
-  end
-  class.header = page.module == class and page.header or nil
-  known.classes[class.name] = class
-  local short = names.short(class.name)
-  known.short[short] = known.short[short] or {}
-  known.short[short][#known.short[short] + 1] = class
-end
-
-local function source_of(path)
-  return host.source("neap." .. gsub(match(path, "^(.*)%.lua$"), "/", ".")) or ""
-end
-
-local function read()
-  if known then
-    return known
-  end
-  known = {classes = {}, short = {}, places = {}}
-  for _, page in ipairs(annotations.read(source_of)) do
-    for _, class in ipairs(page) do
-      if class.name then
-        class.by_name = {}
-        add_class(class, page)
-      end
-    end
-  end
-  return known
-end
-
--- Texts
-
-local function first_paragraph(text)
-  local words = {}
-  for _, line in ipairs(text) do
-    if line == "" or find(line, "^```") or find(line, "^%- ") then
-      if #words > 0 then
-        break
-      end
-    else
-      words[#words + 1] = line
-    end
-  end
-  return concat(words, " ")
-end
-
-local function first_sentence(text)
-  text = gsub(text, "%s+", " ")
-  return match(text, "^(.-[.:]) %u") or match(text, "^(.-);") or text
-end
-
---- Fill text into lines that begin with `indent`.
-local function filled(text, indent)
-  local lines, line = {}, nil
-  for word in gmatch(text, "%S+") do
-    if line and #line + 1 + #word > WIDTH then
-      lines[#lines + 1] = line
-      line = nil
-    end
-    line = line and line .. " " .. word or indent .. word
-  end
-  lines[#lines + 1] = line
-  return concat(lines, "\n")
-end
-
-local function add_thing(out, before, thing)
+local function add_thing(out, before, thing, indent)
   local text = format("%s%s%s", before, thing.type, thing.text and ": " .. thing.text or "")
-  out[#out + 1] = filled(text, "    ")
+  out[#out + 1] = filled(text, indent)
+end
+
+--- The fields of a class, and of those that it extends.
+local function add_fields(out, class, indent)
+  for _, field in ipairs(known.fields(class)) do
+    add_thing(out, field.name .. " ", field, indent)
+  end
 end
 
 local function function_text(class, item)
   local out = {annotations.signature(class, item)}
   out[#out + 1] = filled(first_paragraph(item.text), "  ")
   for _, param in ipairs(item.params) do
-    add_thing(out, param.name .. " ", param)
+    add_thing(out, param.name .. " ", param, "    ")
+    local options = known.options(param.type)
+    if options then
+      add_fields(out, options, "      ")
+    end
   end
   for _, result in ipairs(item.returns) do
-    add_thing(out, "returns " .. (result.name and result.name .. " " or ""), result)
+    add_thing(out, "returns " .. (result.name and result.name .. " " or ""), result, "    ")
   end
   if item.async then
     out[#out + 1] = "    may suspend"
@@ -132,12 +67,16 @@ end
 
 local function class_text(class)
   local out = {class.name}
-  local prose = first_paragraph(class.text)
-  if prose == "" and class.header then
-    prose = first_paragraph(class.header.text)
+  local text = first_paragraph(class.text)
+  if text == "" and class.header then
+    text = first_paragraph(class.header.text)
   end
-  if prose ~= "" then
-    out[2] = filled(prose, "  ")
+  if text ~= "" then
+    out[2] = filled(text, "  ")
+  end
+  if #class.functions == 0 then
+    add_fields(out, class, "    ")
+    return concat(out, "\n")
   end
   local functions, fields = {}, {}
   for _, item in ipairs(class.functions) do
@@ -237,22 +176,15 @@ function doc.class(name)
   return read().classes[name]
 end
 
---- The class that an annotated type names: `neap.Stream?` is neap.Stream.
----@param annotation string
----@return string?
-function doc.class_of_type(annotation)
-  return match(annotation, "neap%.[%w_.]*%w")
-end
-
 --- What a class or module is for, in a sentence.
 ---@param class table
 ---@return string
 function doc.summary(class)
-  local prose = first_paragraph(class.text)
-  if prose == "" and class.header then
-    prose = first_paragraph(class.header.text)
+  local text = first_paragraph(class.text)
+  if text == "" and class.header then
+    text = first_paragraph(class.header.text)
   end
-  return first_sentence(prose)
+  return first_sentence(text)
 end
 
 --- The class of what a member gives: a function's first result.
@@ -260,7 +192,7 @@ end
 ---@return string?
 function doc.result_of(member)
   local first = member.returns and member.returns[1]
-  return first and doc.class_of_type(first.type)
+  return first and known.class_of_type(first.type)
 end
 
 --- The class of what a function gives.
@@ -282,7 +214,7 @@ function doc.member_class(class, name)
   elseif member.returns then
     return {name = class.name, by_name = {}, member = member}
   end
-  return doc.class(doc.class_of_type(member.type) or "")
+  return doc.class(known.class_of_type(member.type) or "")
 end
 
 --- Of a member: what it is, how it is written, and what it is for in a sentence.
@@ -364,6 +296,16 @@ local function by_name(path)
   return class and class_text(class) or nil
 end
 
+--- All that bear a word: the text of the one, or a line for each.
+local function by_word(word)
+  local found = topics.bearers(word)
+  if #found == 1 then
+    return member_text(found[1].class, found[1].member)
+  elseif #found > 1 then
+    return topics.list(word, found)
+  end
+end
+
 local function of_name(name, env)
   local path = {}
   for step in gmatch(name, "[^.:]+") do
@@ -372,7 +314,15 @@ local function of_name(name, env)
   if #path == 0 or find(name, "[^%w_.:]") then
     return nil
   end
-  return in_env(path, env) or by_name(path)
+  local text = in_env(path, env) or by_name(path)
+  if #path > 1 then
+    return text
+  end
+  local topic = topics.code(path[1]) or topics.scheme(path[1])
+  if text and topic then
+    return topic .. "\n" .. text
+  end
+  return text or topic or by_word(path[1])
 end
 
 --- Of a value that is no name.
@@ -393,8 +343,10 @@ function doc.of_value(value)
 end
 
 --- What is known of a name, or of a value: how a function is called, the first
---- paragraph, its parameters and results.
----@param what any  a name ("net.connect", "stream.read", "string.rep"), or a value
+--- paragraph, its parameters and results; of a code of errors, a scheme of endpoints; of
+--- another word, what bears it.
+---@param what any  a name ("net.connect", "stream.read", "string.rep", "read", "EPIPE",
+--- "unix"), or a value
 ---@param env? table  where names are looked up first; the globals
 ---@return string? text  nil when nothing is
 function doc.doc(what, env)

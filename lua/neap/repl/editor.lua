@@ -16,6 +16,9 @@ local recall = require "neap.repl.recall"
 
 local find, sub = string.find, string.sub
 
+--- What a block's lines begin with.
+local INDENT = "  "
+
 ---@class neap.repl.Editor
 ---@field text string
 ---@field cursor integer
@@ -26,6 +29,8 @@ Editor.__index = Editor
 ---@class neap.repl.EditorOptions
 ---@field entries string[]?  the history, the oldest first; read only
 ---@field incomplete? fun(text: string): boolean  does it need more lines?
+---@field depth? fun(text: string): integer  how far a line behind the text is indented
+---@field closes? fun(line: string): boolean  is a line less so, by its beginning?
 ---@field prompt string?
 ---@field more string?  the prompt of further lines
 ---@field colour boolean?
@@ -38,6 +43,8 @@ function Editor.new(options)
     incomplete = options.incomplete or function()
       return false
     end,
+    depth = options.depth,
+    closes = options.closes,
     prompt = options.prompt or "> ",
     more = options.more or ". ",
     colour = options.colour or false,
@@ -212,14 +219,35 @@ function commands.next(self)
   recall.walk(self, 1)
 end
 
+--- A new line, as deep as what is open. Not within what comes in one go: that brings its
+--- own blanks.
 function commands.newline(self)
-  self:insert "\n"
+  local deep = self.pending == "" and self.depth and self.depth(sub(self.text, 1, self.cursor - 1)) or 0
+  self:insert("\n" .. string.rep(INDENT, deep))
+end
+
+--- Before the cursor leaves its line: one that ends a block is as deep as the block, and
+--- one of blanks only is empty.
+local function tidy(self)
+  local start, last = editing.line_start(self, self.cursor), editing.line_end(self, self.cursor)
+  local line = sub(self.text, start, last - 1)
+  local blanks = string.match(line, "^ *")
+  if start == 1 or not self.depth or #blanks ~= #INDENT * self.depth(sub(self.text, 1, start - 1)) then
+    return
+  elseif line == blanks then
+    editing.replace(self, start, last - 1, "")
+  elseif #blanks > 0 and self.closes(line) then
+    local at = self.cursor - #INDENT
+    editing.replace(self, start, start + #INDENT - 1, "")
+    self.cursor = at > start and at or start
+  end
 end
 
 function commands.enter(self)
+  tidy(self)
   if self.incomplete(self.text) then
     self.cursor = #self.text + 1
-    self:insert "\n"
+    commands.newline(self)
   else
     return "line"
   end

@@ -181,6 +181,100 @@ function syntax.share(text)
   return table.concat(out), declared
 end
 
+local brackets = {["("] = 1, ["["] = 1, ["{"] = 1, [")"] = -1, ["]"] = -1, ["}"] = -1}
+
+--- How a token changes the depth: 1 for one that opens a block or a bracket, -1 for one
+--- that closes it, else 0.
+local function turn(t)
+  if t.kind == "keyword" then
+    return opens[t.text] and 1 or closes[t.text] and -1 or 0
+  end
+  return t.kind == "symbol" and brackets[t.text] or 0
+end
+
+--- How deep a line is that would follow the text: the lines that open what is not closed
+--- yet, however much each of them opens.
+---@param text string
+---@return integer
+function syntax.depth(text)
+  local open, line, at = {}, 1, 1
+  for _, t in ipairs(list(text)) do
+    local way = turn(t)
+    if way == 1 then
+      for _ in string.gmatch(sub(text, at, t.first - 1), "\n") do
+        line = line + 1
+      end
+      at = t.first
+      open[#open + 1] = line
+    elseif way == -1 then
+      open[#open] = nil
+    end
+  end
+  local depth = 0
+  for i, opened in ipairs(open) do
+    depth = depth + (opened ~= open[i - 1] and 1 or 0)
+  end
+  return depth
+end
+
+--- Does the line begin with what ends a block, or a part of one?
+---@param line string
+---@return boolean
+function syntax.closes(line)
+  local word = match(line, "^%s*(%a+)%f[^%w_]")
+  return word == "end" or word == "until" or word == "else" or word == "elseif"
+    or find(line, "^%s*[%])}]") ~= nil
+end
+
+--- Texts of more bytes are not looked at for an expression behind statements.
+local LONG = 64 * 1024
+
+--- Line breaks at which such an expression is looked for.
+local LINES = 20
+
+--- The places outside blocks and brackets behind which an expression may stand: the last
+--- `;`, and line breaks, the last one first.
+local function places(text)
+  local depth, last = 0, 0
+  local semicolon, lines = nil, {}
+  for _, t in ipairs(list(text)) do
+    local gap = depth == 0 and find(sub(text, last + 1, t.first - 1), "\n", 1, true)
+    if gap then
+      lines[#lines + 1] = last + gap
+    end
+    depth = depth + turn(t)
+    if t.text == ";" and depth == 0 then
+      semicolon, lines = t.last, {}
+    end
+    last = t.last
+  end
+  return semicolon, lines
+end
+
+--- The text with a `return` at a place, if an expression is behind that. It returns a
+--- nil, too, for a tail call would forget its line.
+local function returning_at(text, place)
+  local back = sub(text, place + 1)
+  local whole = sub(text, 1, place) .. "return nil, " .. back
+  return find(back, "%S") and load("return " .. back, "=", "t", {}) and load(whole, "=", "t", {}) and whole
+end
+
+--- Statements, and an expression behind them: the text with a `return` there. A `;` is
+--- between them, or a line break, unless the next line goes on with the one before it.
+local function returning(text)
+  if #text > LONG then
+    return nil
+  end
+  local semicolon, lines = places(text)
+  for i = #lines, math.max(1, #lines - LINES), -1 do
+    local whole = returning_at(text, lines[i])
+    if whole and (find(text, "^%s*[%a_]", lines[i] + 1) or not load(text, "=", "t", {})) then
+      return whole
+    end
+  end
+  return semicolon and returning_at(text, semicolon)
+end
+
 --- Take a trailing `&` off.
 ---@param text string
 ---@return string text
@@ -194,7 +288,8 @@ local function expression(text)
   return match(text, "^%s*=(.*)$") or text
 end
 
---- The function of an input: of an expression, one that returns its values.
+--- The function of an input: of an expression, also of one behind statements, it returns
+--- the values.
 ---@param text string
 ---@param name string  of the chunk, for messages
 ---@param env table
@@ -207,9 +302,14 @@ function syntax.compile(text, name, env)
   elseif expression(text) ~= text then
     return nil, message
   end
-  local shared, names = syntax.share(text)
+  local whole = returning(text)
+  local shared, names = syntax.share(whole or text)
   f = load(shared, name, "t", env)
-  if f then
+  if f and whole then
+    return function()
+      return select(2, f())
+    end, names
+  elseif f then
     return f, names
   end
   -- The message is about what was typed.
@@ -242,7 +342,7 @@ function syntax.is_incomplete(text)
   if load("return " .. expression(text), "=", "t", {}) then
     return false
   end
-  return (ends_early(text) or ends_early("return " .. expression(text))) == true
+  return (ends_early(text) or ends_early("return " .. expression(text))) == true and not returning(text)
 end
 
 return syntax

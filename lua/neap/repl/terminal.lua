@@ -66,6 +66,7 @@ function Terminal.new(options)
     dumb = is_dumb(),
     editor = Editor.new {
       entries = past.entries, colour = colour, incomplete = syntax.is_incomplete,
+      depth = syntax.depth, closes = syntax.closes,
       prompt = prompt, more = string.rep(" ", #prompt - 4) .. "..> ",
     },
     console = core.console(),
