@@ -67,9 +67,9 @@ describe("the prompt", function()
     s:enter "for i = 1, 2 do"
     s:enter "print(i)"
     s:enter "end"
-    s:expect "neap> for i = 1, 2 do\n  ..> print(i)\n  ..> end\n1\n2\nneap>"
+    s:expect "neap> for i = 1, 2 do\n  ..>   print(i)\n  ..> end\n1\n2\nneap>"
     s:press "Up"
-    s:expect "neap> for i = 1, 2 do\n  ..> print(i)\n  ..> end"
+    s:expect "neap> for i = 1, 2 do\n  ..>   print(i)\n  ..> end"
     s:press "Enter"
     s:expect "  ..> end\n1\n2\nneap>"
   end)
@@ -285,7 +285,7 @@ describe("commands", function()
     s:enter(":save " .. path)
     s:find(" inputs are in " .. path)
     file = assert(io.open(path))
-    assert.matches("\nfor i = 1, 2 do\nprint%(i%)\nend\n", file:read "a")
+    assert.matches("\nfor i = 1, 2 do\n  print%(i%)\nend\n", file:read "a")
     file:close()
     os.remove(path)
     s:enter ":load /none"
@@ -352,7 +352,7 @@ describe("the history", function()
     local second <close> = prompt(nil, {env = {XDG_STATE_HOME = first.home}})
     second:type "for"
     second:press "Up"
-    second:expect "neap> for i = 1, 1 do\n  ..> print 'kept'\n  ..> end"
+    second:expect "neap> for i = 1, 1 do\n  ..>   print 'kept'\n  ..> end"
     second:press "Enter"
     second:expect "\nkept\nneap>"
     second:press "C-r"

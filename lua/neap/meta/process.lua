@@ -137,7 +137,7 @@ function Process:wait() end
 --- local all = assert(process.spawn {"sh", "-c", "sleep 10 & sleep 10", group = true})
 --- print(all:kill("SIGKILL", "group"))  --> true
 --- ```
----@param signal? string  default `"SIGTERM"`; raises for an unknown name
+---@param signal? neap.signal.Name  default `"SIGTERM"`; raises for an unknown name
 ---@param whom? "process"|"group"  default `"process"`; raises for the group of one that leads none
 ---@return true? ok
 ---@return neap.Error? err  ESRCH once it, or all of the group, has ended: the number may be

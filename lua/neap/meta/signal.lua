@@ -27,6 +27,9 @@
 ---@field names string[]  by number: `names[15] == "SIGTERM"`
 local signal = {}
 
+--- A signal, by its name: "SIGHUP"; `names` has them all.
+---@alias neap.signal.Name string
+
 --- Wait until one of these signals comes.
 ---
 --- ```lua
@@ -40,8 +43,8 @@ local signal = {}
 --- Raises for an unknown name, for those that cannot be caught (SIGKILL, SIGSTOP,
 --- SIGSEGV, ...), and for SIGCHLD, which is neap's own (wait for the Process).
 ---@async
----@param name string  as "SIGHUP"
----@param ... string
+---@param name neap.signal.Name
+---@param ... neap.signal.Name
 ---@return string? name  the one that came
 ---@return neap.Error? err  EBUSY: the signals are another host's, which is in the same thread
 function signal.wait(name, ...) end
@@ -63,8 +66,8 @@ function signal.wait(name, ...) end
 --- gives the signals back; after a `break` out of a loop whose variable a closure
 --- holds, only the collector does (Lua 5.4.4).
 ---@async
----@param name string
----@param ... string
+---@param name neap.signal.Name
+---@param ... neap.signal.Name
 ---@return fun(): string next
 ---@return any ...  what `for` needs, a value to close among it
 function signal.each(name, ...) end
@@ -79,7 +82,7 @@ function signal.each(name, ...) end
 --- assert(signal.raise "SIGHUP")
 --- print "still here"  --> still here
 --- ```
----@param name string
+---@param name neap.signal.Name
 ---@return true? ok
 ---@return neap.Error? err  EBUSY while a task waits for it
 function signal.ignore(name) end
@@ -96,7 +99,7 @@ function signal.ignore(name) end
 --- signal.ignore "SIGHUP"
 --- print(signal.default "SIGHUP")  --> true
 --- ```
----@param name string
+---@param name neap.signal.Name
 ---@return true? ok
 ---@return neap.Error? err  EBUSY while a task waits for it
 function signal.default(name) end
@@ -113,7 +116,7 @@ function signal.default(name) end
 --- task.yield()
 --- signal.raise "SIGUSR2"
 --- ```
----@param name string  any, SIGKILL too
+---@param name neap.signal.Name  any, SIGKILL too
 ---@return true? ok
 ---@return neap.Error? err
 function signal.raise(name) end

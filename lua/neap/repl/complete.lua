@@ -4,23 +4,24 @@
 --- `__index` tables only. What is known of the library's classes comes from their
 --- tables of methods and from the annotations.
 
+local calls = require "neap.repl.calls"
 local doc = require "neap.repl.doc"
+local expression = require "neap.repl.expression"
 local found_of = require "neap.repl.found"
 local names = require "neap.repl.names"
 local quoted = require "neap.repl.quoted"
 
-local ipairs, next, rawequal, rawget, type = ipairs, next, rawequal, rawget, type
+local next, type = next, type
 local find, gsub, match, sub = string.find, string.gsub, string.match, string.sub
-local getmetatable, insert, tointeger = debug.getmetatable, table.insert, math.tointeger
-local setmetatable, loaded = setmetatable, package.loaded
+local getmetatable, setmetatable = debug.getmetatable, setmetatable
 
 ---@class neap.repl.complete
 local complete = {}
 
 ---@class neap.repl.complete.Candidate
 ---@field text string  what replaces the word
----@field kind string  the type of a value, "field" of a class, "keyword", "module", "scheme",
---- "endpoint", "file", "folder", "command"
+---@field kind string  the type of a value, "field" of a class, "option", "text", "key",
+--- "signal", "keyword", "module", "scheme", "endpoint", "file", "folder", "command"
 ---@field signature string?  how it is called, or its type
 ---@field doc string?  a sentence
 
@@ -35,103 +36,6 @@ local complete = {}
 
 --- Bytes of the text before the cursor that matter.
 local TEXT = 64 * 1024
-
--- Expressions
-
---- The names that lead to what stands before the last separator, from right to
---- left: a list of keys behind a root. The root is a name, or a string's methods,
---- or the result of a call, which only the annotations tell.
-local function read_base(text)
-  local steps = {}
-  while true do
-    text = gsub(text, "%s+$", "")
-    local rest, name = match(text, "^(.-)([%a_][%w_]*)$")
-    if name then
-      rest = gsub(rest, "%s+$", "")
-      insert(steps, 1, name)
-      local before = match(rest, "^(.*[^.:])[.:]$") or match(rest, "^()[.:]$") and ""
-      if not before then
-        return steps
-      end
-      text = before
-    elseif find(text, "[\"']$") then
-      local quote, inside
-      text, quote, inside = match(text, "^(.*)([\"'])([^\"'\\]*)%2$")
-      if not quote then
-        return nil
-      elseif not find(text, "[%w_%]]%s*$") then
-        insert(steps, 1, {text = true})
-        return steps
-      end
-      insert(steps, 1, {call = true, argument = inside})
-    elseif find(text, "%]$") then
-      local before, key = match(text, "^(.*)%[%s*(%-?%d+)%s*%]$")
-      local quote
-      if before then
-        key = tointeger(key)
-      else
-        before, quote, key = match(text, "^(.*)%[%s*([\"'])([^\"'\\]*)%2%s*%]$")
-      end
-      if not key or quote == "" then
-        return nil
-      end
-      insert(steps, 1, {key = key})
-      text = before
-    elseif find(text, "%)$") then
-      local from = find(text, "%b()$")
-      if not from then
-        return nil
-      end
-      local inside = sub(text, from)
-      text = sub(text, 1, from - 1)
-      if find(text, "[%w_%]]%s*$") then
-        insert(steps, 1, {call = true, argument = match(inside, "^%(%s*[\"']([^\"'\\]*)[\"']%s*%)$")})
-      else
-        insert(steps, 1, {text = true})
-        return find(inside, "^%(%s*[\"'].*[\"']%s*%)$") and steps
-      end
-    else
-      return nil
-    end
-  end
-end
-
---- What a call gives: of `require` the module, if it is loaded; of others the class
---- that the annotations name.
-local function called(f, class, argument)
-  if f ~= nil and rawequal(f, rawget(_G, "require")) and argument then
-    return rawget(loaded, argument)
-  elseif class then
-    return nil, class.member and doc.class(doc.result_of(class.member) or "")
-  end
-  return nil, type(f) == "function" and doc.class(doc.result(f) or "")
-end
-
---- Follow the steps: a value, or only the annotated class of one.
-local function follow(steps, env)
-  local value, class = env, nil
-  for _, step in ipairs(steps) do
-    if type(step) == "table" and step.text then
-      value = ""
-    elseif type(step) == "table" and step.call then
-      value, class = called(value, class, step.argument)
-    elseif value ~= nil then
-      local key = type(step) == "table" and step.key or step
-      local found = doc.raw(value, key)
-      class = found == nil and doc.class(names.class(value) or "") or nil
-      value = found
-      if class then
-        class = doc.member_class(class, key)
-      end
-    elseif class then
-      class = doc.member_class(class, step)
-    end
-    if value == nil and not class then
-      return nil
-    end
-  end
-  return value, class
-end
 
 local function add_members(found, value, class, functions)
   for _ = 1, 100 do
@@ -207,11 +111,11 @@ local function in_code(text, env)
     end
     return found:result(first, describer(env))
   end
-  local steps = read_base(sub(before, 1, -2))
+  local steps = expression.steps(sub(before, 1, -2))
   if not steps then
     return nil
   end
-  local value, class = follow(steps, env)
+  local value, class = expression.follow(steps, env)
   if value == nil and not class then
     return nil
   end
@@ -256,9 +160,9 @@ function complete.complete(text, cursor, env, opts)
       local code = head and gsub(head, "[^\n]", " ") .. sub(text, #head + 1) or text
       local inside = quoted.open(code)
       if not inside then
-        result = in_code(code, env or _G)
+        result = calls.options(code, env or _G) or in_code(code, env or _G)
       elseif inside ~= "comment" then
-        result = quoted.complete(code, inside)
+        result = calls.text(code, inside, env or _G) or quoted.complete(code, inside)
       end
     end
   end

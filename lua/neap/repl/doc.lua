@@ -118,8 +118,13 @@ local function by_place(info)
   end
 end
 
-local function annotated(f, name_of)
-  local owner, name = name_of(f)
+--- The annotation of a function.
+---@param f function
+---@param name_of? function  of names.finder
+---@return table? class
+---@return table? item
+function doc.annotated(f, name_of)
+  local owner, name = (name_of or names.finder())(f)
   local class = owner and read().classes[owner]
   local item = class and class.by_name[name]
   if item and item.returns then
@@ -136,7 +141,7 @@ end
 ---@return string? summary
 function doc.line(f, name, name_of)
   name_of = name_of or names.finder()
-  local class, item = annotated(f, name_of)
+  local class, item = doc.annotated(f, name_of)
   if item then
     return annotations.signature(class, item), first_sentence(first_paragraph(item.text))
   end
@@ -154,7 +159,7 @@ end
 
 local function of_function(f)
   local name_of = names.finder()
-  local class, item = annotated(f, name_of)
+  local class, item = doc.annotated(f, name_of)
   if item then
     return function_text(class, item)
   end
@@ -199,7 +204,7 @@ end
 ---@param f function
 ---@return string?
 function doc.result(f)
-  local _, item = annotated(f, names.finder())
+  local _, item = doc.annotated(f)
   return item and doc.result_of(item)
 end
 
