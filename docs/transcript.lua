@@ -22,10 +22,11 @@ local function read(path)
 end
 
 --- What is typed in a block: lines, and "^C".
+--- What is typed: the prompt indents by itself.
 local function inputs(block)
   local list = {}
   for line in block:gmatch "[^\n]+" do
-    local text = line:match "^neap> ?(.*)$" or line:match "^  %.%.> ?(.*)$"
+    local text = line:match "^neap> ?(.*)$" or line:match "^  %.%.> *(.*)$"
     if text then
       list[#list + 1] = text
     elseif line:find "^%^C" then
