@@ -199,7 +199,7 @@ static const char *const kept[][10] = {
     {"_G", "package", "pcall", "print", "xpcall"},
     {"math", "floor", "huge", "max", "maxinteger", "min", "tointeger", "type"},
     {"io", "open", "read", "stderr", "stdout", "type"},
-    {"os", "clock", "exit", "getenv"},
+    {"os", "clock", "exit", "getenv", "remove", "tmpname"},
     {"coroutine", "running", "status"}};
 
 enum {

@@ -10,6 +10,9 @@
 ** A line that is not finished gets a newline before the prompt is shown, and is
 ** taken up where it ended when more of it comes.
 **
+** While an input runs there may be a status, in the row beneath the cursor, which
+** stays where it was: what is typed is echoed there, behind what was printed.
+**
 ** Only descriptors that are the terminal are taken: `neap 2>log` logs.
 */
 
@@ -21,6 +24,7 @@
 
 #include "host/class.h"
 #include "host/memory.h"
+#include "repl/column.h"
 #include "repl/repl.h"
 #include "sched/task.h"
 #include "sched/world.h"
@@ -28,6 +32,13 @@
 #include "sys/terminal.h"
 
 #define CLASS "neap.repl.console"
+
+/* Around a status.  IND makes the row beneath, and leaves the column as it is. */
+#define ERASE "\033[J"
+#define DOWN "\033D\033[A\0337\n"
+#define BACK "\0338"
+
+enum { HELD = 64 }; /* most bytes of what is not whole */
 
 typedef struct text {
   char *bytes;
@@ -45,7 +56,9 @@ typedef struct console {
   host *host;
   pthread_mutex_t lock; /* workers print, too */
   text hide, show, out;
-  unsigned column; /* of a line that is not finished */
+  text held;     /* the beginning of a character or of a sequence */
+  bool beneath;  /* they are a status, beneath the cursor */
+  column column; /* of a line that is not finished */
   taken files[2];
 } console;
 
@@ -69,50 +82,66 @@ static void put(console *c, text *t) {
 }
 
 
-/* The columns that the end of a line takes; sequences of ESC [ take none, and a
- * character of several bytes one. */
-static unsigned width_of(const char *p, const char *end, unsigned column) {
-  for (; p < end; p++) {
-    unsigned char byte = (unsigned char)*p;
-    if (byte == '\r')
-      column = 0;
-    else if (byte == '\033')
-      while (p + 1 < end && (*p < '@' || *p == '[' || *p == '\033'))
-        p++;
-    else if (byte == '\t')
-      column = (column + 8) & ~7U;
-    else if (byte >= ' ' && (byte & 0xC0) != 0x80)
-      column++;
-  }
-  return column;
-}
-
-
-static unsigned column_after(const console *c, const char *bytes, size_t n) {
-  const char *end = bytes + n;
-  const char *line = memrchr(bytes, '\n', n);
-  return line != NULL ? width_of(line + 1, end, 0)
-                      : width_of(bytes, end, c->column);
-}
-
-
 /* Back to the end of the unfinished line, which stands above the prompt. */
-static void add_return(text *out, unsigned column) {
+static void add_return(text *out, unsigned at) {
   char move[32];
-  int n = snprintf(move, sizeof move, "\033[A\033[%uC", column);
+  int n = snprintf(move, sizeof move, "\033[A\033[%uC", at);
   add(out, move, (size_t)n);
 }
 
 
+/* Print what was held before, and hold what is not whole: the prompt is not to come
+ * in between. */
+static void add_whole(console *c, const char *bytes, size_t n) {
+  size_t whole = column_feed(&c->column, bytes, n);
+  if (whole == 0 && c->held.n + n <= HELD) {
+    add(&c->held, bytes, n);
+    return;
+  }
+  add(&c->out, c->held.bytes, c->held.n);
+  c->held.n = 0;
+  if (n - whole > HELD)
+    whole = n;
+  add(&c->out, bytes, whole);
+  add(&c->held, bytes + whole, n - whole);
+}
+
+
+/* Behind a row that is full it goes on in the next one, where the prompt was. */
 static void print_above(console *c, const char *bytes, size_t n) {
   add(&c->out, c->hide.bytes, c->hide.n);
-  if (c->column > 0)
-    add_return(&c->out, c->column);
-  add(&c->out, bytes, n);
-  c->column = column_after(c, bytes, n);
-  if (c->column > 0)
+  if (c->column.at >= c->column.columns)
+    c->column.at = 0;
+  if (c->column.at > 0)
+    add_return(&c->out, c->column.at);
+  add_whole(c, bytes, n);
+  if (c->column.at > 0)
     add(&c->out, "\n", 1);
   add(&c->out, c->show.bytes, c->show.n);
+  put(c, &c->out);
+}
+
+
+/* The status needs a row beneath this one, and a place to come back to: behind a row
+ * that is full there is none, but the next one's beginning. */
+static void add_status(console *c) {
+  if (c->column.at >= c->column.columns) {
+    add(&c->out, " \r", 2);
+    c->column.at = 0;
+  }
+  add(&c->out, c->show.bytes, c->show.n);
+}
+
+
+static void print_plainly(console *c, const char *bytes, size_t n) {
+  if (c->beneath)
+    add(&c->out, c->hide.bytes, c->hide.n);
+  add(&c->out, c->held.bytes, c->held.n);
+  c->held.n = 0;
+  add(&c->out, bytes, n);
+  column_feed(&c->column, bytes, n);
+  if (c->beneath)
+    add_status(c);
   put(c, &c->out);
 }
 
@@ -120,13 +149,10 @@ static void print_above(console *c, const char *bytes, size_t n) {
 static ssize_t on_output(void *cookie, const char *bytes, size_t n) {
   console *c = cookie;
   pthread_mutex_lock(&c->lock);
-  if (c->show.n > 0) {
+  if (c->show.n > 0 && !c->beneath)
     print_above(c, bytes, n);
-  } else {
-    c->column = column_after(c, bytes, n);
-    add(&c->out, bytes, n);
-    put(c, &c->out);
-  }
+  else
+    print_plainly(c, bytes, n);
   pthread_mutex_unlock(&c->lock);
   return (ssize_t)n;
 }
@@ -136,15 +162,15 @@ static ssize_t on_output(void *cookie, const char *bytes, size_t n) {
 ** Taking C's files
 */
 
-/* print writes to stdout a word at a time; a line at a time would redraw the
- * prompt for each.  So it is flushed when the running task waits. */
+/* By lines, as to a terminal: then a question without a newline appears before C
+ * reads stdin.  It is flushed when the running task waits, too. */
 static void take_file(lua_State *L, console *c, taken *t, const char *name) {
   host_global(L, "io");
   lua_getfield(L, -1, name);
   FILE *ours = fopencookie(c, "w", (cookie_io_functions_t){.write = on_output});
   if (ours == NULL)
     luaL_error(L, "not enough memory");
-  setvbuf(ours, NULL, *t->name == stderr ? _IONBF : _IOFBF, BUFSIZ);
+  setvbuf(ours, NULL, *t->name == stderr ? _IONBF : _IOLBF, BUFSIZ);
   t->io = luaL_testudata(L, -1, LUA_FILEHANDLE);
   lua_pushvalue(L, -1); /* it is not collected as long as we point to it */
   lua_setiuservalue(L, -4, *t->name == stderr ? 2 : 1);
@@ -175,16 +201,34 @@ static console *check(lua_State *L) {
 }
 
 
-/* core.console() : Console */
+/* A list of numbers: points, in pairs. */
+static void read_ranges(lua_State *L, int arg, ranges *r) {
+  size_t n = lua_rawlen(L, arg) & ~(size_t)1;
+  r->points = memory_grow(NULL, n * sizeof *r->points);
+  r->n = n / 2;
+  for (size_t i = 0; i < n; i++) {
+    lua_rawgeti(L, arg, (lua_Integer)i + 1);
+    r->points[i] = (uint32_t)lua_tointeger(L, -1);
+    lua_pop(L, 1);
+  }
+}
+
+
+/* core.console(none, wide) : Console.  The characters of no and of two columns, as
+ * first and last code points. */
 int console_open(lua_State *L) {
   static const char *const names[] = {"stdout", "stderr"};
   host *h = host_of(L);
   const terminals *t = sys_check(L, "terminals")->terminals;
+  luaL_checktype(L, 1, LUA_TTABLE), luaL_checktype(L, 2, LUA_TTABLE);
   console *c = lua_newuserdatauv(L, sizeof *c, 2);
   *c = (console){.host = h, .lock = PTHREAD_MUTEX_INITIALIZER};
   c->files[0].name = &stdout;
   c->files[1].name = &stderr;
   luaL_setmetatable(L, CLASS);
+  read_ranges(L, 1, &c->column.none);
+  read_ranges(L, 2, &c->column.wide);
+  column_resize(&c->column, 80);
   for (int i = 0; i < 2; i++)
     if (t->is_terminal(h, i + 1))
       take_file(L, c, &c->files[i], names[i]);
@@ -207,6 +251,32 @@ static int l_prompt(lua_State *L) {
   pthread_mutex_lock(&c->lock);
   set(L, 2, &c->hide);
   set(L, 3, &c->show);
+  c->beneath = false;
+  pthread_mutex_unlock(&c->lock);
+  return 0;
+}
+
+
+/* console:status(text): a row beneath the cursor, until it is "" or a prompt stands.
+ * Here no prompt does. */
+static int l_status(lua_State *L) {
+  console *c = check(L);
+  size_t n;
+  const char *bytes = luaL_checklstring(L, 2, &n);
+  fflush(stdout);
+  pthread_mutex_lock(&c->lock);
+  if (c->beneath)
+    add(&c->out, c->hide.bytes, c->hide.n);
+  c->beneath = n > 0;
+  c->hide.n = c->show.n = 0;
+  if (c->beneath) {
+    add(&c->hide, ERASE, strlen(ERASE));
+    add(&c->show, DOWN, strlen(DOWN));
+    add(&c->show, bytes, n);
+    add(&c->show, BACK, strlen(BACK));
+    add_status(c);
+  }
+  put(c, &c->out);
   pthread_mutex_unlock(&c->lock);
   return 0;
 }
@@ -237,9 +307,21 @@ static int l_flush(lua_State *L) {
  * forgotten. */
 static int l_fresh(lua_State *L) {
   console *c = check(L);
-  lua_pushboolean(L, c->column > 0);
-  c->column = 0;
+  lua_pushboolean(L, c->column.at > 0);
+  c->column.at = 0;
   return 1;
+}
+
+
+/* console:columns(n): how many the terminal has */
+static int l_columns(lua_State *L) {
+  console *c = check(L);
+  lua_Integer n = luaL_checkinteger(L, 2);
+  luaL_argcheck(L, n > 0 && n <= UINT16_MAX, 2, "a number of columns expected");
+  pthread_mutex_lock(&c->lock);
+  column_resize(&c->column, (unsigned)n);
+  pthread_mutex_unlock(&c->lock);
+  return 0;
 }
 
 
@@ -251,15 +333,20 @@ static int l_close(lua_State *L) {
   free(c->hide.bytes);
   free(c->show.bytes);
   free(c->out.bytes);
-  c->hide = c->show = c->out = (text){0};
+  free(c->held.bytes);
+  free(c->column.none.points);
+  free(c->column.wide.points);
+  c->hide = c->show = c->out = c->held = (text){0};
+  c->column.none = c->column.wide = (ranges){0};
   c->host->world->sys->terminals->mode(c->host, TERMINAL_FOUND);
   return 0;
 }
 
 
 static const luaL_Reg methods[] = {
-    {"prompt", l_prompt}, {"put", l_put},     {"flush", l_flush},
-    {"fresh", l_fresh},   {"close", l_close}, {NULL, NULL},
+    {"prompt", l_prompt}, {"status", l_status}, {"put", l_put},
+    {"flush", l_flush},   {"fresh", l_fresh},   {"columns", l_columns},
+    {"close", l_close},   {NULL, NULL},
 };
 
 static const luaL_Reg metamethods[] = {

@@ -15,7 +15,8 @@
 #include "host/host.h"
 
 /* What the terminal does with what is typed: as it was found; each key comes
- * at once, not echoed, but ^C, ^Z and ^\ still are signals. */
+ * at once, not echoed, what is pasted in brackets, but ^C, ^Z and ^\ still are
+ * signals. */
 enum terminal_mode { TERMINAL_FOUND, TERMINAL_KEYS };
 
 /* How another neap is knocked at: it is to open a place to attach to; or to

@@ -2,8 +2,9 @@
 ** The terminal's mode, and what else the prompt needs of the system.
 **
 ** The mode is the terminal's and not the process's: who leaves without putting
-** it back leaves a shell that echoes nothing.  So exit(), a crash, the signals
-** that end or stop a process, and os.exit put it back.
+** it back leaves a shell that echoes nothing, and gets brackets around what is
+** pasted.  So exit(), a crash, the signals that end or stop a process, and os.exit
+** put it back.
 */
 
 #include "uv/terminal.h"
@@ -33,10 +34,27 @@ static volatile sig_atomic_t changed; /* it is not as it was found */
 static bool guarded;
 
 
+/* Brackets around what is pasted; and the cursor is to be seen when they end. */
+#define PASTE_ON "\033[?2004h"
+#define PASTE_OFF "\033[?2004l\033[?25h"
+
+
+/* To the terminal, if it takes it now: one that does not would hold up the end. */
+static void tell_terminal(const char *text, size_t n) {
+  struct pollfd p = {.fd = STDOUT_FILENO, .events = POLLOUT};
+  if (poll(&p, 1, 0) == 1 && (p.revents & POLLOUT) != 0) {
+    ssize_t told = write(STDOUT_FILENO, text, n);
+    (void)told;
+  }
+}
+
+
 void terminal_restore(void) {
   int kept = errno;
-  if (changed)
+  if (changed) {
+    tell_terminal(PASTE_OFF, sizeof PASTE_OFF - 1);
     tcsetattr(STDIN_FILENO, TCSANOW, &found);
+  }
   changed = 0;
   errno = kept;
 }
@@ -123,6 +141,7 @@ static int set_keys(void) {
   do
     status = tcsetattr(STDIN_FILENO, TCSADRAIN, &keys) == 0 ? 0 : -errno;
   while (status == -EINTR);
+  tell_terminal(PASTE_ON, sizeof PASTE_ON - 1);
   return status;
 }
 

@@ -159,8 +159,11 @@ local function crop(out, row, height)
   return first, first + height - 1
 end
 
---- Cut a line of the footer to the screen's width.
-local function cut(line, columns)
+--- Cut a line without controls to the screen's width.
+---@param line string
+---@param columns integer
+---@return string
+function drawing.cut(line, columns)
   if width.text(line) < columns then
     return line
   end
@@ -186,7 +189,7 @@ local function join(self, out, first, last, footer, columns)
   end
   for _, line in ipairs(footer) do
     parts[#parts + 1] = self.colour and "\n\27[2m" or "\n"
-    parts[#parts + 1] = cut(line, columns)
+    parts[#parts + 1] = drawing.cut(line, columns)
     parts[#parts + 1] = self.colour and "\27[0m" or ""
   end
   return table.concat(parts)

@@ -55,6 +55,9 @@ function editing.replace(self, first, last, text, kind)
   self.at, self.prefix = nil, nil
 end
 
+--- Texts that are kept when they are killed.
+local KILLED = 20
+
 --- Take out the text from `first` to `last`, for `yank`; what is killed in one go stays
 --- together.
 function editing.kill(self, first, last)
@@ -62,11 +65,32 @@ function editing.kill(self, first, last)
     return
   end
   local text = sub(self.text, first, last)
+  local killed = self.killed
   if self.last_was_kill then
-    text = first < self.cursor and text .. self.killed or self.killed .. text
+    local before = table.remove(killed)
+    text = first < self.cursor and text .. before or before .. text
   end
-  self.killed, self.kills = text, true
+  killed[#killed + 1] = text
+  if #killed > KILLED then
+    table.remove(killed, 1)
+  end
+  self.kills = true
   editing.replace(self, first, last, "")
+end
+
+--- Put in a text behind the cursor, which is moved; `again`: in the place of the one
+--- before.
+function editing.put(self, text, again)
+  local first = again and self.put_at or self.cursor
+  editing.replace(self, first, self.cursor - 1, text)
+  self.put_at = first
+end
+
+--- Put in one of the texts that were killed, by its number; below 1 it goes on at the
+--- last.
+function editing.yank(self, n, again)
+  self.yanked = n < 1 and #self.killed or n
+  editing.put(self, self.killed[self.yanked] or "", again)
 end
 
 --- Where the line of a place begins.

@@ -13,6 +13,7 @@ local drawing = require "neap.repl.drawing"
 local editing = require "neap.repl.editing"
 local keys = require "neap.repl.keys"
 local recall = require "neap.repl.recall"
+local width = require "neap.repl.width"
 
 local find, sub = string.find, string.sub
 
@@ -49,7 +50,7 @@ function Editor.new(options)
     more = options.more or ". ",
     colour = options.colour or false,
     pending = "",
-    killed = "",
+    killed = {},
     footer = {},
   }
   setmetatable(self, Editor)
@@ -63,8 +64,14 @@ function Editor:reset()
   self.undo = {}
   self.at = nil -- the place in the history
   self.draft, self.prefix = nil, nil
-  self.search = nil
+  self.search, self.lead = nil, nil
   self.footer = {}
+end
+
+--- An empty text, and nothing typed ahead.
+function Editor:clear()
+  self.pending, self.pasting, self.settled = "", nil, false
+  self:reset()
 end
 
 --- What was typed.
@@ -77,7 +84,7 @@ end
 --- call `settle`.
 ---@return boolean
 function Editor:is_waiting()
-  return not self.pasting and self.pending ~= ""
+  return not self.pasting and self.pending ~= "" and not keys.is_answer(self.pending)
 end
 
 --- Nothing follows: what is pending is complete.
@@ -92,10 +99,14 @@ function Editor:insert(text)
 end
 
 --- Replace the text.
----@param text string
+---@param text string  as it comes: wrong bytes become U+FFFD
 ---@param cursor? integer  default: at its end
 function Editor:set(text, cursor)
   editing.remember(self, "set")
+  if not utf8.len(text) then
+    local head = width.valid(sub(text, 1, (cursor or #text + 1) - 1))
+    text, cursor = head .. width.valid(sub(text, cursor or #text + 1)), #head + 1
+  end
   self.text, self.cursor = text, cursor or #text + 1
 end
 
@@ -188,8 +199,20 @@ function commands.kill_word_right(self)
   editing.kill(self, self.cursor, editing.word_right(self) - 1)
 end
 
+--- What was killed last.
 function commands.yank(self)
-  editing.replace(self, self.cursor, self.cursor - 1, self.killed)
+  editing.yank(self, #self.killed)
+end
+
+--- In the place of what was yanked, what was killed before it.
+function commands.yank_other(self)
+  if self.yanked then
+    editing.yank(self, self.yanked - 1, true)
+  end
+end
+
+function commands.last_argument(self)
+  recall.last_argument(self, self.last == "last_argument")
 end
 
 function commands.swap(self)
@@ -209,7 +232,15 @@ function commands.undo(self)
   end
 end
 
-commands.up, commands.down, commands.search = up, down, recall.search
+commands.up, commands.down = up, down
+
+function commands.search(self)
+  recall.search(self, -1)
+end
+
+function commands.search_forward(self)
+  recall.search(self, 1)
+end
 
 function commands.previous(self)
   recall.walk(self, -1)
@@ -266,6 +297,11 @@ function commands.clear()
   return "clear"
 end
 
+--- In an editor that is a program of its own.
+function commands.edit_elsewhere()
+  return "edit"
+end
+
 function commands.none() end
 
 --- A key while searching: nil if it ends the search and is to be seen to.
@@ -275,8 +311,8 @@ local function search_key(self, key)
   elseif key == "\127" or key == "\8" then
     local text = self.search.text
     recall.search_text(self, sub(text, 1, editing.before(text, #text + 1) - 1))
-  elseif key == "\18" then
-    recall.search(self)
+  elseif key == "\18" or key == "\19" then
+    recall.search(self, key == "\18" and -1 or 1)
   elseif key == "\7" or key == "\27" then
     recall.cancel_search(self)
   else
@@ -285,27 +321,33 @@ local function search_key(self, key)
   end
 end
 
-local function press(self, key)
+--- `lead`: the key before it, if that is one of two.
+local function press(self, key, lead)
   self.footer = {}
   if self.search and not search_key(self, key) then
     return
   end
+  local name = keys.command(key)
+  local event
   if key == keys.PASTE_BEGIN then
     self.pasting = 1
   elseif keys.is_text(key) then
     self:insert(key)
+  elseif keys.is_lead(key) then
+    self.lead = key ~= lead and key or nil
+    return
   else
-    local name = keys.command(key)
-    self.kills = false
-    local event = commands[name or "none"](self)
-    self.last_was_kill = self.kills
+    event = commands[name or "none"](self)
     if name ~= "up" and name ~= "down" and name ~= "previous" and name ~= "next" then
       self.prefix = nil
     end
     self.doing = name == nil and self.doing or name
-    return event
   end
-  self.last_was_kill = false
+  if name ~= "yank" and name ~= "yank_other" then
+    self.yanked = nil
+  end
+  self.last, self.last_was_kill, self.kills = name, self.kills, false
+  return event
 end
 
 --- Inside a bracketed paste: take it whole.
@@ -331,13 +373,17 @@ function Editor:next()
         return nil
       end
     else
+      if self.lead and find(self.pending, "^[^\27]") then
+        self.pending, self.lead = self.lead .. self.pending, nil
+      end
       local key, left = keys.take(self.pending, self.settled)
       if not key then
         self.settled = false
         return nil
       end
-      self.pending = left
-      local event = press(self, key)
+      local lead = self.lead
+      self.pending, self.lead = left, nil
+      local event = press(self, key, lead)
       if event then
         return event
       end

@@ -2,6 +2,7 @@
 --- blocks of several lines as one.
 
 local core = require "neap.repl.core"
+local width = require "neap.repl.width"
 
 ---@class neap.repl.history
 local history = {}
@@ -44,7 +45,7 @@ local function load_entries(path)
   local whole = #text < 2 * LIMIT and 1 or (string.find(text, "\n", 1, true) or #text) + 1
   for line in string.gmatch(string.sub(text, whole), "[^\n]+") do
     if #line <= ENTRY then
-      entries[#entries + 1] = decode(line)
+      entries[#entries + 1] = width.valid(decode(line)) -- others may write there
     end
   end
   local n = #entries

@@ -15,17 +15,28 @@ local names = {
   ["\1"] = "home", ["\2"] = "left", ["\4"] = "delete_or_leave", ["\5"] = "end", ["\6"] = "right",
   ["\8"] = "backspace", ["\9"] = "tab", ["\10"] = "enter", ["\11"] = "kill_line",
   ["\12"] = "clear", ["\13"] = "enter", ["\14"] = "next", ["\16"] = "previous",
-  ["\18"] = "search", ["\20"] = "swap", ["\21"] = "kill_back", ["\23"] = "kill_blank_word",
-  ["\25"] = "yank", ["\31"] = "undo", ["\127"] = "backspace",
+  ["\18"] = "search", ["\19"] = "search_forward", ["\20"] = "swap", ["\21"] = "kill_back",
+  ["\23"] = "kill_blank_word", ["\25"] = "yank", ["\31"] = "undo", ["\127"] = "backspace",
+  ["\24\5"] = "edit_elsewhere",
   -- ESC and a character; ESC [ or ESC O, parameters, and a letter
   ["\27b"] = "word_left", ["\27f"] = "word_right", ["\27d"] = "kill_word_right",
   ["\27\127"] = "kill_word_left", ["\27\8"] = "kill_word_left", ["\27\13"] = "newline",
-  ["\27\10"] = "newline",
+  ["\27\10"] = "newline", ["\27."] = "last_argument", ["\27y"] = "yank_other",
   ["A"] = "up", ["B"] = "down", ["C"] = "right", ["D"] = "left", ["H"] = "home", ["F"] = "end",
   ["1~"] = "home", ["7~"] = "home", ["4~"] = "end", ["8~"] = "end", ["3~"] = "delete",
   ["1;5C"] = "word_right", ["1;5D"] = "word_left", ["1;3C"] = "word_right", ["1;3D"] = "word_left",
   ["3;5~"] = "kill_word_right",
+  -- rxvt's, with Ctrl and with Alt
+  ["c"] = "word_right", ["d"] = "word_left", ["3^"] = "kill_word_right",
+  ["\27\27[C"] = "word_right", ["\27\27[D"] = "word_left", ["\27\27OC"] = "word_right",
+  ["\27\27OD"] = "word_left",
 }
+
+--- Keys that begin one of two.
+local leads = {["\27"] = true, ["\24"] = true}
+
+--- Longest answer of a terminal.
+local ANSWER = 4096
 
 --- The length of a character by its first byte; nil for one that begins none.
 local function length_of(byte)
@@ -33,16 +44,42 @@ local function length_of(byte)
     or byte >= 0xF0 and byte < 0xF5 and 4 or nil
 end
 
+--- What a terminal answers, or tells of itself: OSC, DCS, APC, PM or SOS, up to BEL or
+--- ESC \. A control ends it, too: then somebody types.
+local function take_answer(bytes)
+  local stop = find(bytes, "[%z\1-\31\127]", 3)
+  if not stop then
+    return #bytes > ANSWER and bytes or nil
+  end
+  local last = string.match(bytes, "^\7()", stop) or string.match(bytes, "^\27\\()", stop)
+  if last then
+    return sub(bytes, 1, last - 1)
+  elseif sub(bytes, stop) ~= "\27" then
+    return sub(bytes, 1, stop - 1)
+  end
+end
+
+--- ESC [ or ESC O, parameters and a letter, from `at` on: its end. Linux has ESC [ [ A.
+local function sequence_end(bytes, at)
+  return string.match(bytes, "^%[%[.()", at)
+    or not find(bytes, "^%[%[", at) and string.match(bytes, "^[%[O][0-?]*[ -/]*[@-~]()", at)
+end
+
 --- A key that begins with ESC: its bytes, or nil if it is not whole yet.
 local function take_escape(bytes, settled)
-  local sequence = string.match(bytes, "^\27[%[O][0-9;?<>=]*[@-~]")
-  if sequence then
-    return sequence
-  elseif find(bytes, "^\27[%[O]?[0-9;?<>=]*$") and #bytes < 64 then
+  local stop = sequence_end(bytes, 2)
+  local alt = not stop and find(bytes, "^\27\27") and sequence_end(bytes, 3)
+  if stop then
+    return sub(bytes, 1, stop - 1)
+  elseif alt then
+    local key = sub(bytes, 1, alt - 1)
+    return key ~= "\27" .. keys.PASTE_BEGIN and key or "\27"
+  elseif find(bytes, "^\27[%]P_^X]") and not (settled and #bytes == 2) then
+    return take_answer(bytes)
+  elseif find(bytes, "^\27\27?$") or find(bytes, "^\27\27?[%[O]%[?[0-?]*[ -/]*$") and #bytes < 64 then
     return settled and bytes or nil
   end
-  local char = string.match(bytes, "^\27(" .. width.char .. ")")
-  return char and "\27" .. char or "\27"
+  return string.match(bytes, "^\27" .. width.char) or sub(bytes, 1, 2)
 end
 
 --- Printable text at the beginning of the bytes, as much as there is, and how many
@@ -78,6 +115,8 @@ function keys.take(bytes, settled)
   local key, n
   if first == "\27" then
     key = take_escape(bytes, settled)
+  elseif first == "\24" then
+    key = string.match(bytes, "^\24[^\27][\x80-\xBF]*") or first
   elseif first < " " or first == "\127" then
     key = first
   else
@@ -89,7 +128,9 @@ function keys.take(bytes, settled)
 end
 
 --- What a paste may bring: newlines and tabs, no other controls.
-local function clean(text)
+---@param text string
+---@return string
+function keys.clean(text)
   text = string.gsub(string.gsub(text, "\r\n?", "\n"), "[%z\1-\8\11-\31\127]", "")
   return width.valid(text)
 end
@@ -105,7 +146,21 @@ function keys.take_paste(bytes, from)
   if not stop then
     return nil, math.max(1, #bytes - #PASTE_END)
   end
-  return clean(sub(bytes, 1, stop - 1)), sub(bytes, stop + #PASTE_END)
+  return keys.clean(sub(bytes, 1, stop - 1)), sub(bytes, stop + #PASTE_END)
+end
+
+--- Is it the beginning of an answer, which may be long in coming?
+---@param bytes string
+---@return boolean
+function keys.is_answer(bytes)
+  return find(bytes, "^\27[%]P_^X].") ~= nil
+end
+
+--- Does the key mean something together with the next one?
+---@param key string
+---@return boolean
+function keys.is_lead(key)
+  return leads[key] or false
 end
 
 --- What to do at a key.

@@ -7,6 +7,8 @@ local found_of = require "neap.repl.found"
 local host = require "neap.host"
 
 local ipairs, next, pcall, tostring, type = ipairs, next, pcall, tostring, type
+local tonumber, utf8_length = tonumber, utf8.len
+local char, string_byte, format, rep = string.char, string.byte, string.format, string.rep
 local find, gmatch, gsub, match, sub = string.find, string.gmatch, string.gsub, string.match, string.sub
 local loaded = package.loaded
 
@@ -79,20 +81,70 @@ local function split_path(path)
   return folder or "", name or path
 end
 
+local ESCAPES = {["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t", ["\\"] = "\\\\", ['"'] = '\\"', ["'"] = "\\'"}
+local ESCAPED = {n = "\n", r = "\r", t = "\t", ["\\"] = "\\", ['"'] = '"', ["'"] = "'"}
+
+local function hexadecimal(byte)
+  return format("\\x%02X", string_byte(byte))
+end
+
+--- A name as it is written between quotes.
+local function escaped(name)
+  name = gsub(gsub(name, "[\n\r\t\\\"']", ESCAPES), "%c", hexadecimal)
+  return utf8_length(name) and name or gsub(name, "[\x80-\xFF]", hexadecimal)
+end
+
+--- What is written between quotes so; nil if that is more than `escaped` writes.
+local function meant(text)
+  local good = true
+  local bytes = gsub(text, "\\(.?)(%x?%x?)", function(c, digits)
+    if c == "x" and #digits == 2 then
+      return char(tonumber(digits, 16))
+    end
+    good = good and ESCAPED[c] ~= nil
+    return good and ESCAPED[c] .. digits or ""
+  end)
+  return good and bytes or nil
+end
+
+--- Without a part of a character, or of an escape, at its end.
+local function whole(common)
+  if not utf8_length(common) then
+    common = match(common, "^(.-)[\xC2-\xF4][\x80-\xBF]*$") or ""
+  end
+  local head, tail = match(common, "^(.-)(\\*x?%x?)$")
+  local _, n = gsub(tail, "\\", "")
+  if n % 2 == 0 then
+    return common
+  end
+  return head .. rep("\\", n - 1)
+end
+
 --- Files, and folders, by the path as it stands.
 ---@param path string
 ---@param first integer  where it begins
----@return neap.repl.complete.Result
-function quoted.files(path, first)
-  local folder, name = split_path(path)
-  local found = found_of.new(name)
-  for _, entry in ipairs(host.list(folder == "" and "." or folder) or {}) do
-    local hidden = sub(entry, 1, 1) == "." and sub(name, 1, 1) ~= "."
-    if not hidden and entry ~= "./" and entry ~= "../" then
-      found:add(entry, {kind = sub(entry, -1) == "/" and "folder" or "file"})
+---@param is_quoted? boolean  it is in quotes: with escapes
+---@return neap.repl.complete.Result?
+function quoted.files(path, first, is_quoted)
+  local as_written, name_as_written = split_path(path)
+  local folder, name = as_written, name_as_written
+  if is_quoted then
+    folder, name = meant(as_written), meant(name_as_written)
+    if not folder or not name then
+      return nil
     end
   end
-  return found:result(first + #folder)
+  local found = found_of.new(is_quoted and escaped(name) or name)
+  for _, entry in ipairs(host.list(folder == "" and "." or folder) or {}) do
+    local hidden = sub(entry, 1, 1) == "." and sub(name, 1, 1) ~= "."
+    local shown = is_quoted and escaped(entry) or entry
+    if not hidden and entry ~= "./" and entry ~= "../" and utf8_length(shown) and not find(shown, "%c") then
+      found:add(shown, {kind = sub(entry, -1) == "/" and "folder" or "file"})
+    end
+  end
+  local result = found:result(first + #as_written)
+  result.common = whole(result.common)
+  return result
 end
 
 --- Folders below which a template with `?/init.lua` is looked for.
@@ -174,7 +226,7 @@ local PATHS = {unix = true, unixgram = true, seqpacket = true}
 local function endpoints(text, first, verb)
   local scheme, path = match(text, "^(%w+):(.*)$")
   if PATHS[scheme] and sub(path, 1, 1) ~= "@" then
-    return quoted.files(path, first + #scheme + 1)
+    return quoted.files(path, first + #scheme + 1, true)
   end
   local found = found_of.new(text)
   if not scheme then
@@ -197,14 +249,14 @@ end
 function quoted.complete(text, i)
   local before, inside = sub(text, i > 200 and i - 200 or 1, i - 1), sub(text, i + 1)
   local verb = match(before, "([%a_][%w_]*)%s*%(?%s*$")
-  if find(inside, "[\\%c]") then
+  if find(inside, "%c") then
     return nil
   elseif MODULES[verb] then
     return modules(inside, i + 1)
   elseif ENDPOINTS[verb] then
     return endpoints(inside, i + 1, verb)
   elseif FILES[verb] then
-    return quoted.files(inside, i + 1)
+    return quoted.files(inside, i + 1, true)
   elseif PATHS[match(inside, "^(%w+):[^@]") or ""] then
     return endpoints(inside, i + 1)
   end

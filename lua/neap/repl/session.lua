@@ -440,16 +440,29 @@ function handlers.complete(self, message)
   }
 end
 
+--- A child may have the terminal, and a screen of its own there.
+local A_CHILD = "wait for a child"
+
 --- Tell the front end how long the input has been running.
 local function ticker(self)
   while true do
     task.sleep(0.5)
     local job = self.front
-    if job and self.now() - job.began > 0.4 then
-      self:send {
-        kind = "running", seconds = self.now() - job.began, what = inspecting.waiting(job.task),
-      }
+    local what = job and inspecting.waiting(job.task)
+    if job and what ~= A_CHILD and self.now() - job.began > 0.4 then
+      self:send {kind = "running", seconds = self.now() - job.began, what = what}
     end
+  end
+end
+
+--- A mistake of ours: tell it, and go on.
+local function fail(self, message, err)
+  if type(err) == "table" and err.code == "ECANCELED" then
+    error(err, 0)
+  end
+  self:print("neap: the prompt has failed: " .. tostring(err) .. "\n", true)
+  if message.kind == "input" and not self.front then
+    self:send {kind = "ready"}
   end
 end
 
@@ -466,7 +479,10 @@ function Session:serve()
       if not handle then
         break
       end
-      handle(self, message)
+      local ok, err = pcall(handle, self, message)
+      if not ok then
+        fail(self, message, err)
+      end
     end
     self.closed = true
     self.outbox:close()

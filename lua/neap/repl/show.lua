@@ -1,6 +1,7 @@
 --- Results and errors as the prompt shows them.
 
-local harmless = require "neap.host".harmless
+local host = require "neap.host"
+local harmless = host.harmless
 
 local show = {}
 
@@ -94,10 +95,8 @@ end
 ---@param t neap.Task
 ---@return string?
 function show.waiting(t)
-  local ok, what = pcall(function()
-    return t.op
-  end)
-  return ok and type(what) == "string" and what or nil
+  local row = host.task(t)
+  return row and row.op
 end
 
 return show

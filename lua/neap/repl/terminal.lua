@@ -5,19 +5,23 @@
 --- then waits in it, or is the input's, if it reads), and ^C is a signal.
 
 local core = require "neap.repl.core"
+local drawing = require "neap.repl.drawing"
 local Editor = require "neap.repl.editor"
 local harmless = require "neap.host".harmless
 local history = require "neap.repl.history"
+local keys = require "neap.repl.keys"
+local process = require "neap.process"
 local signal = require "neap.signal"
 local stdio = require "neap.stdio"
 local syntax = require "neap.repl.syntax"
 local task = require "neap.task"
+local width = require "neap.repl.width"
 local wire = require "neap.repl.wire"
 
 local format = string.format
+local getenv, open, remove, tmpname = os.getenv, io.open, os.remove, os.tmpname
+local stderr = io.stderr
 local stdout = io.stdout
-
-local PASTE_ON, PASTE_OFF = "\27[?2004h", "\27[?2004l"
 
 --- How long an ESC may be the beginning of a key.
 local ESCAPE = 0.05
@@ -69,7 +73,7 @@ function Terminal.new(options)
       depth = syntax.depth, closes = syntax.closes,
       prompt = prompt, more = string.rep(" ", #prompt - 4) .. "..> ",
     },
-    console = core.console(),
+    console = core.console(width.none, width.wide),
     events = task.channel(64),
     columns = 80,
     rows = 24,
@@ -85,6 +89,7 @@ local function measure(self)
   local columns, rows = core.size()
   if columns and columns > 0 then
     self.columns, self.rows = columns, math.max(rows, 2)
+    self.console:columns(columns)
   end
 end
 
@@ -100,7 +105,7 @@ local function redraw(self)
     return
   end
   local hide, show = self.editor:block(self.columns, self.rows)
-  self.console:put("\27[?25l" .. (self.hide or "\r") .. show .. "\27[?25h")
+  self.console:put("\27[?25l" .. (self.hide or "\r\27[J") .. show .. "\27[?25h")
   self.hide = hide
   self.console:prompt("\27[?25l" .. hide, show .. "\27[?25h")
 end
@@ -116,7 +121,9 @@ local function begin(self)
   end
   self.state = "editing"
   self.hide = nil
-  self.console:put(self.dumb and self.editor.prompt or PASTE_ON)
+  if self.dumb then
+    self.console:put(self.editor.prompt)
+  end
   redraw(self)
 end
 
@@ -133,35 +140,20 @@ end
 
 --- The terminal is as it was found.
 local function give_back(self)
-  if self.dumb then
-    return
+  if not self.dumb then
+    core.mode "found"
   end
-  self.console:put(PASTE_OFF)
-  core.mode "found"
 end
 
---- A line that tells that the input still runs; it goes when something is printed.
+--- A line that tells that the input still runs, beneath what it prints.
 local function show_running(self, message)
   if self.state ~= "running" or self.dumb then
     return
   end
   local text = format("(running for %d s%s; ^C ends it)", message.seconds // 1,
     message.what and ", waits for " .. harmless(message.what) or "")
-  text = string.sub(text, 1, self.columns - 1)
-  if self.colour then
-    text = "\27[2m" .. text .. "\27[0m"
-  end
-  put(self, (self.hide or "") .. text)
-  self.hide = "\r\27[K"
-  self.console:prompt("\r\27[K", text)
-end
-
-local function hide_running(self)
-  if self.hide then
-    self.console:prompt("", "")
-    put(self, self.hide)
-    self.hide = nil
-  end
+  text = drawing.cut(text, self.columns)
+  self.console:status(self.colour and "\27[2m" .. text .. "\27[0m" or text)
 end
 
 --- Print what the session says: above the prompt, if it stands. One in another process
@@ -206,6 +198,38 @@ local function complete(self)
   send(self, {kind = "complete", id = self.request, text = self.editor.text, cursor = self.editor.cursor})
 end
 
+--- The user's editor on a text: what that has become; or nothing if it failed.
+local function edit_file(text)
+  local path = tmpname()
+  local _ <close> = setmetatable({}, {__close = function()
+    remove(path)
+  end})
+  local file <close> = open(path, "r+")
+  if not file or not file:write(text, "\n") or not file:flush() then
+    return nil
+  end
+  local visual, editor = getenv "VISUAL", getenv "EDITOR"
+  local command = visual and visual ~= "" and visual or editor and editor ~= "" and editor or "vi"
+  local result = process.spawn {"sh", "-c", "trap : INT; " .. command .. ' "$1"', "sh", path, stdin = "inherit"}
+  local code = result and result:wait()
+  local now <close> = code == 0 and open(path, "rb") or nil
+  return now and keys.clean((string.gsub(now:read "a", "\n$", "")))
+end
+
+--- Give the text to the user's editor, which has the terminal meanwhile.
+local function edit_elsewhere(self)
+  self.console:prompt("", "")
+  put(self, self.hide or "\r")
+  self.state = "elsewhere"
+  give_back(self)
+  local text = self.editor.text
+  self.scope:spawn(function()
+    local ok, edited = pcall(edit_file, text)
+    task.sleep(SIGNAL) -- a ^C was for the editor
+    self.events:send {"edited", ok and edited or text}
+  end).name = "prompt editor"
+end
+
 --- See to what was typed, while the prompt stands.
 local function edit(self)
   while self.state == "editing" and not self.left do
@@ -216,6 +240,8 @@ local function edit(self)
       leave(self)
     elseif event == "complete" then
       complete(self)
+    elseif event == "edit" then
+      edit_elsewhere(self)
     elseif event == "clear" then
       self.console:put "\27[H\27[2J"
       self.hide = nil
@@ -263,6 +289,12 @@ handlers["end"] = function(self)
   leave(self)
 end
 
+function handlers.edited(self, text)
+  self.editor:set(text)
+  begin(self)
+  edit(self)
+end
+
 function handlers.signal(self, name)
   if name == "SIGWINCH" then
     measure(self)
@@ -277,14 +309,13 @@ function handlers.signal(self, name)
       core.mode "keys"
       measure(self)
       self.hide = nil
-      self.console:put(PASTE_ON)
       redraw(self)
     end
   elseif name == "SIGHUP" then
     self.left = true
   elseif self.state == "editing" then
     self:cancel_line()
-  elseif self.interrupt then
+  elseif self.interrupt and self.state == "running" then
     send(self, {kind = "interrupt"})
     self.interrupt()
   end
@@ -311,14 +342,16 @@ local said = {}
 
 function said.print(self, message)
   if message.fresh and self.state == "running" and self.console:fresh() then
-    put(self, "\n")
+    stdout:write "\n"
   end
   print_text(self, message.text)
 end
 
 function said.ready(self)
   if self.state == "running" then
-    hide_running(self)
+    if not self.dumb then
+      self.console:status ""
+    end
     begin(self)
     handlers.typed(self, "")
   end
@@ -421,6 +454,23 @@ local function read_keys(self)
   end
 end
 
+--- A mistake of ours: tell it, and begin with an empty line.
+local function fail(self, err)
+  if type(err) == "table" and err.code == "ECANCELED" then
+    error(err, 0)
+  end
+  self.console:prompt("", "")
+  stderr:write("\nneap: the prompt has failed, and begins anew: ", harmless(tostring(err)), "\n")
+  self.editor:clear()
+  if self.state == "editing" then
+    begin(self)
+  end
+end
+
+local function keep_error(err)
+  return type(err) == "string" and debug.traceback(err, 2) or err
+end
+
 --- Run until the user or the session leaves.
 ---@async
 function Terminal:run()
@@ -428,12 +478,16 @@ function Terminal:run()
   self.wanted, self.seen = task.event(), task.event()
   measure(self)
   task.scope(function(scope)
+    self.scope = scope
     scope:spawn(read_messages, self).name = "prompt messages"
     scope:spawn(read_signals, self).name = "prompt signals"
     scope:spawn(read_keys, self).name = "prompt keys"
     send(self, {kind = "hello", columns = self.columns, colour = self.colour})
     for event in self.events:each() do
-      handlers[event[1]](self, event[2])
+      local ok, err = xpcall(handlers[event[1]], keep_error, self, event[2])
+      if not ok then
+        fail(self, err)
+      end
       if event[1] == "typed" or event[1] == "settle" then
         self.seen:set()
       end

@@ -42,6 +42,9 @@ local wide = {
   0x1FA70, 0x1FAFF, 0x20000, 0x3FFFD,
 }
 
+--- The characters that take no column, and those that take two, as such pairs.
+width.none, width.wide = none, wide
+
 local function within(ranges, code)
   local low, high = 1, #ranges // 2
   while low <= high do
