@@ -39,10 +39,18 @@ static bool guarded;
 #define PASTE_OFF "\033[?2004l\033[?25h"
 
 
-/* To the terminal, if it takes it now: one that does not would hold up the end. */
+enum { PATIENCE = 100 }; /* milliseconds */
+
+
+/* A terminal that takes nothing would hold up the end; another process that writes
+ * there is soon done. */
 static void tell_terminal(const char *text, size_t n) {
   struct pollfd p = {.fd = STDOUT_FILENO, .events = POLLOUT};
-  if (poll(&p, 1, 0) == 1 && (p.revents & POLLOUT) != 0) {
+  int status;
+  do
+    status = poll(&p, 1, PATIENCE);
+  while (status < 0 && errno == EINTR);
+  if (status == 1 && (p.revents & POLLOUT) != 0) {
     ssize_t told = write(STDOUT_FILENO, text, n);
     (void)told;
   }
