@@ -18,6 +18,9 @@ static const char usage[] =
     "       neap attach PID|PATH                     a prompt in a running "
     "neap\n"
     "       neap ps|socks PID|PATH                   its tasks, its sockets\n"
+    "       neap top [--once] PID|PATH               what its tasks and "
+    "sockets "
+    "cost, each second\n"
     "       neap profile PID|PATH [SECONDS] [-o FILE]  where its processor "
     "time "
     "goes\n"
@@ -219,9 +222,9 @@ static const struct word {
   const char *name;
   verb verb;
 } words[] = {
-    {"test", VERB_TEST},    {"attach", VERB_REMOTE}, {"ps", VERB_REMOTE},
-    {"socks", VERB_REMOTE}, {"top", VERB_REMOTE},    {"profile", VERB_REMOTE},
-    {"heap", VERB_REMOTE},
+    {"test", VERB_TEST},      {"attach", VERB_REMOTE}, {"ps", VERB_REMOTE},
+    {"socks", VERB_REMOTE},   {"top", VERB_REMOTE},    {"top", VERB_REMOTE},
+    {"profile", VERB_REMOTE}, {"heap", VERB_REMOTE},
 };
 
 

@@ -165,8 +165,9 @@ static void push_datagram(lua_State *L, datagram *d) {
 
 
 /*
-** host.sockets(most?) : all whose bodies live, so many at most: a list of
-**   tables, the listeners first
+** host.sockets(most?, wanted?) : all whose bodies live, so many at most, and if there
+**   is a table `wanted` those whose ids are its keys: a list of tables, the listeners
+**   first
 ** host.socket(s) : such a table of one, of a closed one nil; and its id
 ** host.awaited() : what tasks wait for, a table: their ids -> "stream 5"
 */
@@ -201,26 +202,83 @@ static int l_socket(lua_State *L) {
 }
 
 
+enum { WANTED = 1, LIST };
+
+static bool is_wanted(lua_State *L, unsigned serial) {
+  if (lua_isnil(L, WANTED))
+    return true;
+  lua_rawgeti(L, WANTED, serial);
+  bool is = serial != 0 && lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return is;
+}
+
+
+static unsigned serial_of(const stream *s) {
+  return s->box != NULL ? s->box->serial : 0;
+}
+
+
 static int l_sockets(lua_State *L) {
   const struct net *n = net_of(host_of(L));
   lua_Integer most = luaL_optinteger(L, 1, INT_MAX), i = 0;
-  lua_settop(L, 0);
+  lua_settop(L, 2);
+  lua_remove(L, 1);
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   lua_newtable(L);
   for (listener *l = n->listeners; l != NULL && i < most; l = l->next) {
+    if (!is_wanted(L, l->box != NULL ? l->box->serial : 0))
+      continue;
     push_listener(L, l);
-    lua_rawseti(L, 1, ++i);
+    lua_rawseti(L, LIST, ++i);
   }
   for (datagram *d = n->datagrams; d != NULL && i < most; d = d->next) {
+    if (!is_wanted(L, d->box != NULL ? d->box->serial : 0))
+      continue;
     push_datagram(L, d);
-    lua_rawseti(L, 1, ++i);
+    lua_rawseti(L, LIST, ++i);
   }
   for (stream *s = n->streams; s != NULL && i < most; s = s->next) {
-    if (s->state == UNDER) /* another one stands for it */
+    if (s->state == UNDER || /* another one stands for it */
+        !is_wanted(L, serial_of(s)))
       continue;
     push_stream(L, s);
-    lua_rawseti(L, 1, ++i);
+    lua_rawseti(L, LIST, ++i);
   }
+  return 1;
+}
+
+
+/*
+** host.bytes() : what each stream and message socket received and sent: a string of its
+**   id and these two, as string.unpack has them by "=I4I8I8"
+*/
+
+static void add_bytes(luaL_Buffer *b, unsigned serial, uint64_t received,
+                      uint64_t sent) {
+  uint32_t id = serial;
+  luaL_addlstring(b, (const char *)&id, sizeof id);
+  luaL_addlstring(b, (const char *)&received, sizeof received);
+  luaL_addlstring(b, (const char *)&sent, sizeof sent);
+}
+
+
+/* What only makes the text longer may run finalizers, which close sockets: so there is
+ * room for all first. */
+static int l_bytes(lua_State *L) {
+  enum { ROW = 20 };
+  host *h = host_of(L);
+  const struct net *n = net_of(h);
+  size_t room = (h->streams + h->datagrams + 16) * (size_t)ROW, used = 0;
+  luaL_Buffer b;
+  luaL_buffinitsize(L, &b, room);
+  for (const datagram *d = n->datagrams; d != NULL; d = d->next)
+    if (d->box != NULL && (used += ROW) <= room)
+      add_bytes(&b, d->box->serial, d->received, d->sent);
+  for (const stream *s = n->streams; s != NULL; s = s->next)
+    if (s->state != UNDER && s->box != NULL && (used += ROW) <= room)
+      add_bytes(&b, s->box->serial, s->received, s->sent);
+  luaL_pushresult(&b);
   return 1;
 }
 
@@ -284,11 +342,9 @@ static int l_traffic(lua_State *L) {
 }
 
 
-static const luaL_Reg functions[] = {{"socket", l_socket},
-                                     {"traffic", l_traffic},
-                                     {"sockets", l_sockets},
-                                     {"awaited", l_awaited},
-                                     {NULL, NULL}};
+static const luaL_Reg functions[] = {
+    {"socket", l_socket}, {"traffic", l_traffic}, {"sockets", l_sockets},
+    {"bytes", l_bytes},   {"awaited", l_awaited}, {NULL, NULL}};
 
 
 int luaopen_neap_host_net(lua_State *L) {

@@ -9,6 +9,7 @@
 
 #include "host/harmless.h"
 #include "host/memory.h"
+#include "sched/clocks.h"
 #include "sched/profile.h"
 #include "sched/sched.h"
 #include "sched/time.h"
@@ -402,6 +403,7 @@ int sched_open(lua_State *L) {
   s->root = scope_new(L);
   host_module(L, "neap.task.core", luaopen_neap_task_core);
   host_module(L, "neap.host", luaopen_neap_host);
+  host_module(L, "neap.clocks.core", luaopen_neap_clocks_core);
   host_module(L, "neap.profile.core", luaopen_neap_profile_core);
   host_module(L, "neap.prompt.core", luaopen_neap_prompt_core);
   host_module(L, "neap.time", luaopen_neap_time);
@@ -416,6 +418,7 @@ void sched_close(host *h) {
   for (unsigned i = 1; i <= s->site_count; i++)
     free((char *)s->sites[i]);
   free(s->sites);
+  clocks_close(s);
   heap_free(&s->deadlines);
   free(s->unrefs);
   free(s);

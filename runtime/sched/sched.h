@@ -152,9 +152,10 @@ struct sched {
   bool hasty;       /* tasks take long: each one's writes leave at once */
   unsigned outside; /* waits that the world can end */
   scope *root;
-  scope *side;      /* of what the program does not wait for; NULL: none yet */
-  task *foreground; /* that SIGINT cancels first; NULL: none */
-  cancel_scope *trial; /* the one that runs; NULL: none */
+  scope *side; /* of what the program does not wait for; NULL: none yet */
+  struct clocks *clocks; /* clocks.h; NULL: nobody looks */
+  task *foreground;      /* that SIGINT cancels first; NULL: none */
+  cancel_scope *trial;   /* the one that runs; NULL: none */
   bool lenient;     /* a failed task is told of, and does not end the program */
   unsigned signals; /* heard since the running task began */
   uint64_t spare;   /* before the thread has computed so long, a task in an

@@ -44,7 +44,8 @@ static int l_stats(lua_State *L) {
 
 
 /*
-** host.load() : {turns=, busy=, longest=}, in seconds, as world.h has it | nil
+** host.load(top?) : {turns=, busy=, longest=}, in seconds, as world.h has it | nil;
+**   top: its longest is that of `neap top`, which takes it from no one else
 */
 
 static int l_load(lua_State *L) {
@@ -52,7 +53,8 @@ static int l_load(lua_State *L) {
   load now;
   if (h->world->load == NULL)
     return 0;
-  h->world->load(h->outside, &now);
+  h->world->load(h->outside, lua_toboolean(L, 1) ? LOAD_TOP : LOAD_METRICS,
+                 &now);
   lua_createtable(L, 0, 3);
   set_count(L, "turns", (lua_Integer)now.turns);
   set_seconds(L, "busy", now.busy);
@@ -62,7 +64,8 @@ static int l_load(lua_State *L) {
 
 
 /*
-** host.tasks(most?) : those that have not ended, so many at most, a list of
+** host.tasks(most?, wanted?) : those that have not ended, so many at most, and if
+**   there is a table `wanted` those whose ids are its keys: a list of
 **   {id=, task=, name=, status=, background=, site=, parent=, op=, place=, since=,
 **    limit=, joiners=}
 ** host.task(task) : such a table
@@ -157,15 +160,28 @@ static bool next_task(lua_State *L, int *i) {
 }
 
 
+static bool is_wanted(lua_State *L, int wanted, const task *t) {
+  if (lua_isnil(L, wanted))
+    return true;
+  lua_rawgeti(L, wanted, t->serial);
+  bool is = lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return is;
+}
+
+
 static int l_tasks(lua_State *L) {
+  enum { WANTED = 1, LIST, TASK };
   lua_Integer most = luaL_optinteger(L, 1, INT_MAX), n = 0;
   int i = 0;
-  lua_settop(L, 0);
+  lua_settop(L, 2);
+  lua_remove(L, 1);
   lua_newtable(L);
-  while (n < most && next_task(L, &i)) {
-    push_row(L, 2);
-    lua_rawseti(L, 1, ++n);
-    lua_pop(L, 1);
+  for (; n < most && next_task(L, &i); lua_settop(L, LIST)) {
+    if (!is_wanted(L, WANTED, lua_touserdata(L, TASK)))
+      continue;
+    push_row(L, TASK);
+    lua_rawseti(L, LIST, ++n);
   }
   return 1;
 }

@@ -17,6 +17,7 @@
 #include "host/coroutine.h"
 #include "host/harmless.h"
 #include "host/memory.h"
+#include "sched/clocks.h"
 #include "sched/sched.h"
 #include "sched/time.h"
 
@@ -368,6 +369,8 @@ static void end(struct sched *s, task *t, int result) {
   if (t->cancel_scopes != NULL)
     abandon_cancel_scopes(L, t);
   t->state = ENDED;
+  if (s->clocks != NULL)
+    clocks_end(s, t);
   timer_drop(s, t);
   if (t->interrupt)
     cancel_scope_forget(L, t); /* its cancellation */
@@ -403,7 +406,11 @@ void task_run(struct sched *s, task *t) {
   if (getenv("NEAP_STRESS") != NULL)
     lua_gc(L, LUA_GCCOLLECT);
 #endif
+  uint64_t began =
+      s->clocks != NULL ? s->host->world->ticks(s->host->outside) : 0;
   int result = lua_resume(t->co, L, nargs, &n);
+  if (began != 0)
+    clocks_add(s, t, began);
   s->host->base = NULL;
   s->host->running = NULL;
   s->current = NULL;

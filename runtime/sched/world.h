@@ -32,9 +32,12 @@ typedef struct load {
   uint64_t turns; /* waits for the world, since it began */
   uint64_t busy;  /* ns between them, of all */
   uint64_t
-      longest; /* ns of the longest since this was asked before: so long, at most,
-                       has something that happened waited */
+      longest; /* ns of the longest since this reader asked before: so long, at
+                       most, has something that happened waited */
 } load;
+
+/* Who asks for it: neap.metrics, and `neap top`. */
+enum load_reader { LOAD_METRICS, LOAD_TOP, LOAD_READERS };
 
 struct world {
   const char *name;
@@ -107,7 +110,7 @@ struct world {
   int (*sample)(void *w, unsigned rate);
 
   /* NULL: it is not known. */
-  void (*load)(void *w, struct load *out);
+  void (*load)(void *w, enum load_reader who, struct load *out);
 
   /* Free what host.outside is, and all that is still open in it, without a call to
    * the lua_State, which is closed. */

@@ -19,10 +19,10 @@
 
 #include "host/heap.h"
 #include "host/host.h"
+#include "sched/world.h"
 #include "uv/watch.h"
 
 struct epoll_event;
-struct load;
 
 enum { LOOP_BATCH = 256 };
 
@@ -31,7 +31,7 @@ typedef struct loop loop;
 /* How its time goes, in ticks: struct load of sched/world.h. */
 typedef struct loop_time {
   uint64_t woke; /* the last wait ended then */
-  uint64_t busy, longest;
+  uint64_t busy, longest[LOAD_READERS];
   uint64_t born, born_ns; /* when the loop was opened, and that in ns */
 } loop_time;
 
@@ -81,7 +81,7 @@ void loop_on_uv(watch *w, uint32_t events);
 /* For the world (sched/world.h): fill host.outside, 0 or -errno. */
 int loop_open(host *h);
 uint64_t loop_poll(void *w, uint64_t deadline);
-void loop_load(void *w, struct load *out);
+void loop_load(void *w, enum load_reader who, struct load *out);
 void loop_close(host *h);
 
 #endif

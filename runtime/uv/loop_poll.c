@@ -127,14 +127,15 @@ static int wait_patiently(loop *l, uint64_t ns) {
 static void begin_wait(loop *l) {
   uint64_t busy = clock_ticks(l) - l->time.woke;
   l->time.busy += busy;
-  if (busy > l->time.longest)
-    l->time.longest = busy;
+  for (int i = 0; i < LOAD_READERS; i++)
+    if (busy > l->time.longest[i])
+      l->time.longest[i] = busy;
 }
 
 
 /* What has gone on since the last wait counts, too.  How long a tick is, the life of the
  * loop tells. */
-void loop_load(void *w, struct load *out) {
+void loop_load(void *w, enum load_reader who, struct load *out) {
   loop *l = w;
   begin_wait(l);
   uint64_t ticks = (l->time.woke = clock_ticks(l)) - l->time.born;
@@ -142,8 +143,8 @@ void loop_load(void *w, struct load *out) {
   double of_a_tick = ticks > 0 ? ns / (double)ticks : 1;
   out->turns = l->turn;
   out->busy = (uint64_t)((double)l->time.busy * of_a_tick);
-  out->longest = (uint64_t)((double)l->time.longest * of_a_tick);
-  l->time.longest = 0;
+  out->longest = (uint64_t)((double)l->time.longest[who] * of_a_tick);
+  l->time.longest[who] = 0;
 }
 
 

@@ -231,4 +231,42 @@ function lists.socks(opts)
   return finish(lines, open.listeners + open.datagrams + open.streams - #rows, "sockets")
 end
 
+-- For `neap top`, which shows some of them
+
+local function set_of(ids)
+  local wanted = {}
+  for _, id in ipairs(ids) do
+    wanted[id] = true
+  end
+  return wanted
+end
+
+--- Cells of some tasks: id -> name, state, what it waits for, where it was spawned.
+---@param ids integer[]
+---@return table<integer, string[]>
+function lists.task_cells(ids)
+  local found = host.tasks(nil, set_of(ids))
+  local things = awaited_things(found)
+  local rows = {}
+  for _, row in ipairs(found) do
+    rows[row.id] = {
+      cell(row.name or "task"), row.status, waits_for(row, things[row.id]), text_of.escaped(row.site or ""),
+    }
+  end
+  return rows
+end
+
+--- Cells of some sockets: id -> kind, state, local and remote address, tasks.
+---@param ids integer[]
+---@return table<integer, string[]>
+function lists.socket_cells(ids)
+  local owner = host.serving()
+  local rows = {}
+  for _, row in ipairs(host.sockets(nil, set_of(ids))) do
+    local from, to = ends_of(row)
+    rows[row.id] = {cell(kind_of(row)), row.state, from, to, tasks_of(row, row.box and owner[row.box])}
+  end
+  return rows
+end
+
 return lists

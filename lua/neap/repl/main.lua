@@ -101,9 +101,9 @@ function main.prompt(...)
 end
 
 --- What is more than a list of neap.repl.attach.
-local VISITS = {profile = "neap.repl.measure", heap = "neap.repl.measure"}
+local VISITS = {profile = "neap.repl.measure", heap = "neap.repl.measure", top = "neap.repl.top"}
 
---- `neap attach`, `ps`, `socks`, `profile`, `heap`.
+--- `neap attach`, `ps`, `socks`, `profile`, `heap`, `top`.
 ---@async
 function main.remote(word, ...)
   return require(VISITS[word] or "neap.repl.attach")[word](...)

@@ -6,9 +6,9 @@
 --- what an input assigns without `local` is a global, as everywhere.
 ---
 --- To it:   hello {columns, colour, once: a text to run, and then to end}, input {text}, interrupt, complete {id, text,
----          cursor}, size {columns}
+---          cursor}, size {columns}, look {tasks, sockets: ids}
 --- From it: welcome {pid, script}, print {text}, ready, running {seconds, what},
----          completion {id, ...}, bye
+---          completion {id, ...}, figures, rows {tasks, sockets}, bye
 
 local core = require "neap.prompt.core"
 local commands = require "neap.repl.commands"
@@ -405,6 +405,12 @@ function handlers.interrupt(self)
   end
 end
 
+--- What `neap top` shows: figures, or some rows.
+function handlers.look(self, message)
+  self.figures = self.figures or require "neap.repl.figures".open()
+  self:send(self.figures:answer(message))
+end
+
 --- The names of commands that begin so.
 local function complete_command(text, cursor)
   local word = string.match(text, "^%s*(:%a*)$")
@@ -470,6 +476,11 @@ end
 --- cancelled; background jobs go on.
 ---@async
 function Session:serve()
+  local _ <close> = setmetatable({}, {__close = function()
+    if self.figures then
+      self.figures:close()
+    end
+  end})
   task.scope(function(scope)
     scope:spawn(writer, self).name = "prompt output"
     scope:spawn(ticker, self).name = "prompt clock"
