@@ -39,9 +39,10 @@
 --- A capture has headers that are made up: IPv4 or IPv6, and TCP with the sequence
 --- numbers that the bytes have, or UDP. What has no IP addresses (unix, `mem:`,
 --- pipes) gets 127.1.x.y for this end and 127.2.x.y for the other, with ports from
---- 61000 on, and a comment at its first packet that tells its path. Bytes between
---- two sockets of this program are in it once, as they are sent; a datagram is,
---- too, when it arrives. Listeners, and errors that are no packet, are not in it.
+--- 61000 on, and a comment at its first packet that tells its path. Bytes and
+--- datagrams between two sockets of this program are in it once, as they are sent; but
+--- nothing tells which two ends of a `unix:` listener's connections belong together:
+--- there, each end has its own. Listeners, and errors that are no packet, are not in it.
 ---
 --- Without a trace all this costs nothing. It sees what a socket carries: passwords
 --- and keys as well.

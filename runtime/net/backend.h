@@ -60,6 +60,10 @@ typedef struct sockspec {
   sockopt options[SOCKSPEC_OPTIONS];
 } sockspec;
 
+/* Is a socket one of two that were made at once?  Their serial numbers follow each
+ * other. */
+enum pair_end { ALONE, FIRST_OF_TWO, SECOND_OF_TWO };
+
 /* One instruction of a filter (linux/filter.h). */
 typedef struct bpf_instruction {
   uint16_t code;

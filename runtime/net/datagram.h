@@ -84,6 +84,7 @@ struct datagram {
   bool taking;     /* a message is becoming Lua values: what a finalizer closes
                   meanwhile keeps its messages until that is done */
   bool hidden;     /* no trace sees it */
+  uint8_t pair;    /* an enum pair_end */
   unsigned serial; /* what it is called instead of by its pointer */
 };
 

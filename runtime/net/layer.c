@@ -289,6 +289,8 @@ static void take_over(stream *s, stream *lower) {
   unsigned serial = s->serial;
   s->serial = lower->serial;
   lower->serial = serial;
+  s->pair = lower->pair;
+  lower->pair = ALONE;
   s->hidden = lower->hidden;
   lower->hidden = true;
   s->shared = lower->shared;

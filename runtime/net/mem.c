@@ -170,6 +170,8 @@ int mem_pair(host *h, stream **a, stream **b) {
   *b = stream_new(h, &mem_transport, false);
   mem_of(*a)->peer = *b;
   mem_of(*b)->peer = *a;
+  (*a)->pair = FIRST_OF_TWO;
+  (*b)->pair = SECOND_OF_TWO;
   return 0;
 }
 

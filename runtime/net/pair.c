@@ -2,6 +2,7 @@
 ** Pairs of sockets that are connected to each other.
 */
 
+#include <assert.h>
 #include <lauxlib.h>
 
 #include "host/error.h"
@@ -23,6 +24,9 @@ static int push_streams(lua_State *L, bool mem) {
       mem ? mem_pair(h, &a, &b) : h->world->net->pair(h, SOCK_STREAM, &a, &b);
   if (status < 0)
     return fail(L, status, "socketpair", NULL);
+  assert(b->serial == a->serial + 1);
+  a->pair = FIRST_OF_TWO;
+  b->pair = SECOND_OF_TWO;
   if (!stream_try_push(L, a)) {
     stream_close(b, true);
     return lua_error(L);
@@ -38,6 +42,9 @@ static int push_datagrams(lua_State *L, int type) {
   int status = h->world->net->pair_datagram(h, type, &a, &b);
   if (status < 0)
     return fail(L, status, "socketpair", NULL);
+  assert(b->serial == a->serial + 1);
+  a->pair = FIRST_OF_TWO;
+  b->pair = SECOND_OF_TWO;
   if (!datagram_try_push(L, a)) {
     datagram_close(b);
     return lua_error(L);

@@ -95,6 +95,7 @@ struct stream {
   bool outside : 1;   /* as its transport's kind has it, or the lower one's */
   bool lingers : 1;   /* closing it with unread bytes may cost the peer some */
   bool layered : 1;   /* it is made of another one (layer.h) */
+  uint8_t pair : 2;   /* an enum pair_end */
 };
 
 /* Its endpoint, or NULL. */

@@ -17,6 +17,16 @@ unsigned flow_serial(const trace_event *e) {
 }
 
 
+static unsigned other_end(const trace_event *e) {
+  unsigned pair = e->stream != NULL     ? e->stream->pair
+                  : e->datagram != NULL ? e->datagram->pair
+                                        : ALONE;
+  return pair == FIRST_OF_TWO    ? flow_serial(e) + 1
+         : pair == SECOND_OF_TWO ? flow_serial(e) - 1
+                                 : 0;
+}
+
+
 bool flow_is_unnamed(const address *a) {
   return a->length == 0 ||
          (a->u.any.sa_family == AF_UNIX && a->length <= sizeof(sa_family_t));
@@ -90,6 +100,7 @@ flow *flow_new(const trace_event *e) {
   flow *f = memory_new(sizeof *f);
   const char *name = name_of(e);
   f->serial = flow_serial(e);
+  f->other = other_end(e);
   flow_look(f, e);
   f->name = name != NULL ? memory_text(name, strlen(name)) : NULL;
   f->is_message = e->datagram != NULL;

@@ -13,6 +13,8 @@
 typedef struct flow {
   entry entry; /* by serial; first */
   unsigned serial;
+  unsigned other; /* the serial of the other end, where both were made at once;
+                     0: unknown */
   const char *kind; /* "tcp", "udp", "listener", ... */
   const char
       *below; /* of a layer: the kind of the lowest stream; else as kind */

@@ -77,13 +77,14 @@ uint16_t packet_checksum(const packet *p, const char *at, size_t size) {
 
 /*
 ** Made-up addresses: 127.1 is our end, 127.2 the other, and the rest is the
-** serial number.  Ports that no protocol is known by.
+** serial number: of the first, where both are ours.  Ports that no protocol is known
+** by.
 */
 
 enum { FIRST_PORT = 61000, PORTS = 4000 };
 
 
-void packet_make_up(address *a, unsigned serial, int end) {
+static void make_up(address *a, unsigned serial, int end) {
   uint32_t ip = UINT32_C(0x7f000000) | (uint32_t)(end + 1) << 16 |
                 (serial / PORTS & 0xffff);
   memset(a, 0, sizeof *a);
@@ -91,6 +92,14 @@ void packet_make_up(address *a, unsigned serial, int end) {
   a->u.in4.sin_family = AF_INET;
   a->u.in4.sin_addr.s_addr = htonl(ip);
   a->u.in4.sin_port = htons((uint16_t)(FIRST_PORT + serial % PORTS));
+}
+
+
+void packet_make_up(address *local, address *remote, const flow *f) {
+  bool is_second = f->other != 0 && f->other < f->serial;
+  unsigned serial = is_second ? f->other : f->serial;
+  make_up(local, serial, is_second);
+  make_up(remote, serial, !is_second);
 }
 
 

@@ -48,6 +48,34 @@ static void put_udp(tracer *t, packet *p) {
 }
 
 
+/*
+** What goes to another socket of ours is written where it is sent, and known again
+** where it arrives: by whom it goes to, and its bytes.
+*/
+
+static uint64_t udp_target(const packet *p) {
+  uint16_t ports[] = {port_of(p->from), port_of(p->to)};
+  return table_hash(ip_of(p->to), is_v4(p->to) ? 4 : 16) ^
+         table_hash(ports, sizeof ports);
+}
+
+
+static bool is_told(tracer *t, const packet *p, uint64_t target) {
+  struct capture *c = t->capture;
+  uint64_t key = table_hash(p->v->iov_base, p->size) ^ target;
+  if (target == 0 || key == 0)
+    return false;
+  if (p->direction == OUTBOUND) {
+    c->underway[c->next++ % UNDERWAY] = key;
+    return false;
+  }
+  for (unsigned i = 1; i <= UNDERWAY; i++)
+    if (c->underway[(c->next - i) % UNDERWAY] == key)
+      return true;
+  return false;
+}
+
+
 /* The kernel sets the packet_checksum of an ICMP message that it sends. */
 static void put_checksum_icmp(const packet *p, char *icmp) {
   if (p->size < 4)
@@ -58,15 +86,24 @@ static void put_checksum_icmp(const packet *p, char *icmp) {
 }
 
 
-static void put_bare(tracer *t, packet *p) {
+/* The id of what a ping socket asks is the kernel's: it is the socket's port. */
+static void put_id(const datagram *d, const packet *p, char *icmp) {
+  if (d->type == SOCK_DGRAM && p->size >= 8)
+    put16(icmp + 4, port_of(p->from));
+}
+
+
+static void put_bare(tracer *t, const datagram *d, packet *p) {
   char *start = block_room(t, p);
   char *ip = block_begin(start, 0, wall(t, p->now));
   char *payload = ip + ip_size(p);
   packet_ip(t, ip, p, p->size);
   block_payload(payload, p);
   if (p->direction == OUTBOUND &&
-      (p->protocol == IPPROTO_ICMP || p->protocol == IPPROTO_ICMPV6))
+      (p->protocol == IPPROTO_ICMP || p->protocol == IPPROTO_ICMPV6)) {
+    put_id(d, p, payload);
     put_checksum_icmp(p, payload);
+  }
   block_end(t, start, p, ip_size(p));
 }
 
@@ -133,10 +170,22 @@ static void put_ip_message(tracer *t, const datagram *d, const seen *x,
   p->from = p->direction == OUTBOUND ? &own : peer;
   p->to = p->direction == OUTBOUND ? peer : &own;
   p->protocol = d->protocol;
-  if (strcmp(x->f->kind, "udp") == 0)
+  if (strcmp(x->f->kind, "udp") != 0)
+    put_bare(t, d, p);
+  else if (!is_told(t, p, udp_target(p)))
     put_udp(t, p);
-  else
-    put_bare(t, p);
+}
+
+
+/* Whose is it?  The other end of a pair, or who has the path; 0: unknown. */
+static uint64_t unix_target(const seen *x, const address *peer,
+                            unsigned direction) {
+  const flow *f = x->f;
+  unsigned serial = direction == OUTBOUND ? f->other : f->serial;
+  const address *a = direction == OUTBOUND ? peer : &f->local;
+  if (f->other != 0)
+    return table_hash(&serial, sizeof serial);
+  return flow_is_unnamed(a) ? 0 : table_hash(&a->u, a->length);
 }
 
 
@@ -146,8 +195,9 @@ static void put_unix_message(tracer *t, const seen *x, packet *p) {
   char comment[COMMENT_MOST];
   address ends[2];
   const address *peer = x->peer != NULL ? x->peer : &x->f->remote;
-  packet_make_up(&ends[0], x->f->serial, 0);
-  packet_make_up(&ends[1], x->f->serial, 1);
+  if (is_told(t, p, unix_target(x, peer, p->direction)))
+    return;
+  packet_make_up(&ends[0], &ends[1], x->f);
   packet_describe(comment, t, x->f, peer);
   size_t n = strlen(comment);
   if (p->size > MOST)

@@ -23,12 +23,18 @@ enum { INBOUND = 1, OUTBOUND = 2 };
  * accepted. */
 enum { ENDED = 256 };
 
+/* How many messages on their way to another socket of ours are known again. */
+enum { UNDERWAY = 1024 };
+
 struct capture {
   table talks;
   struct talk *ended[ENDED];
-  unsigned oldest; /* of these */
-  uint16_t id;     /* of the next IPv4 packet */
-  int ethernet;    /* the number of this interface; -1: none yet */
+  unsigned oldest;             /* of these */
+  unsigned count;              /* of all talks */
+  uint64_t underway[UNDERWAY]; /* a ring of what tells a message; 0: none */
+  unsigned next;               /* place in it */
+  uint16_t id;                 /* of the next IPv4 packet */
+  int ethernet;                /* the number of this interface; -1: none yet */
 };
 
 /* A packet on its way: from whom to whom, and what is in it. */
@@ -132,8 +138,8 @@ void packet_ip(tracer *t, char *at, const packet *p, size_t size);
 /* Over the addresses, the protocol, and so many bytes from its header on. */
 uint16_t packet_checksum(const packet *p, const char *at, size_t size);
 
-/* An address for an end (0: ours, 1: the other) of what has none of ip. */
-void packet_make_up(address *a, unsigned serial, int end);
+/* Addresses for the ends of what has none of ip. */
+void packet_make_up(address *local, address *remote, const flow *f);
 
 /* What stands in a comment where the addresses do not tell it. */
 void packet_describe(char out[COMMENT_MOST], const tracer *t, const flow *f,

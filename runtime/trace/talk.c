@@ -2,7 +2,8 @@
 ** The TCP that is invented for streams.
 **
 ** A stream becomes a TCP connection whose sequence and acknowledgement numbers
-** follow its bytes.  When both ends of a connection are this process's, its
+** follow its bytes, from a number of its own: who reads the capture knows by that
+** where one has the ports of an earlier one.  When both ends of a connection are this process's, its
 ** bytes pass here twice: they are written where they are sent, and not where
 ** they arrive.  Such ends share a *talk*.
 */
@@ -29,11 +30,13 @@ typedef struct talk {
   address ends[2];
   uint32_t next[2];
   uint32_t unacked[2];
-  unsigned flows; /* that are in it */
-  bool both;      /* two sockets of ours are its ends */
-  bool taken[2];  /* an end is, or was, a socket of ours */
-  bool begun;     /* its first SYN is written */
-  bool open;      /* both are, or it was open before */
+  uint64_t told[2]; /* bytes that were written where they were sent, and are not
+                       read yet */
+  unsigned flows;   /* that are in it */
+  bool both;        /* two sockets of ours are its ends */
+  bool taken[2];    /* an end is, or was, a socket of ours */
+  bool begun;       /* its first SYN is written */
+  bool open;        /* both are, or it was open before */
   bool fin[2];
   bool reset;
 } talk;
@@ -154,10 +157,11 @@ static void skip_data(talk *k, int from, size_t size) {
 }
 
 
-static void put_data(tracer *t, flow *f, int from, const seen *x) {
+/* From `at` on. */
+static void put_data(tracer *t, flow *f, int from, const seen *x, size_t at) {
   talk *k = f->talk;
   const trace_event *e = x->e;
-  for (size_t at = 0; at < e->size;) {
+  while (at < e->size) {
     if (!sink_takes(&t->out)) {
       tracer_drop(t);
       skip_data(k, from, e->size - at);
@@ -179,8 +183,12 @@ static void put_data(tracer *t, flow *f, int from, const seen *x) {
 
 static talk *new_talk(tracer *t, const address *a, const address *b) {
   talk *k = memory_new(sizeof *k);
+  unsigned count = ++t->capture->count;
+  uint64_t numbers = table_hash(&count, sizeof count);
   k->ends[0] = *a;
   k->ends[1] = *b;
+  k->next[0] = (uint32_t)numbers;
+  k->next[1] = (uint32_t)(numbers >> 32);
   table_add(&t->capture->talks, &k->entry, key_of(a, b));
   return k;
 }
@@ -232,37 +240,27 @@ static void join(flow *f, talk *k, uint8_t side) {
 }
 
 
-static void join_made_up(tracer *t, flow *f) {
-  address a, b;
-  packet_make_up(&a, f->serial, 0);
-  packet_make_up(&b, f->serial, 1);
-  join(f, new_talk(t, &a, &b), 0);
-}
-
-
 /* One that was open before has no beginning. */
 static void join_late(flow *f) {
   talk *k = f->talk;
   if (!f->is_late || k->begun)
     return;
   k->begun = k->open = true;
-  k->next[0] = k->next[1] = 1;
 }
 
 
 static void find_or_make(tracer *t, flow *f) {
-  if (!is_ip(&f->local) || !is_ip(&f->remote) ||
-      is_v4(&f->local) != is_v4(&f->remote)) {
-    join_made_up(t, f);
+  address local = f->local, remote = f->remote;
+  bool has_ip = is_ip(&local) && is_ip(&remote);
+  if (!has_ip || is_v4(&local) != is_v4(&remote))
+    packet_make_up(&local, &remote, f);
+  talk *k = find_talk(t, &local, &remote);
+  if (k == NULL) {
+    join(f, new_talk(t, &local, &remote), 0);
   } else {
-    talk *k = find_talk(t, &f->local, &f->remote);
-    if (k != NULL) {
-      if (k->flows == 0)
-        revive(t, k);
-      join(f, k, 1);
-    } else {
-      join(f, new_talk(t, &f->local, &f->remote), 0);
-    }
+    if (k->flows == 0)
+      revive(t, k);
+    join(f, k, 1);
   }
   join_late(f);
 }
@@ -295,18 +293,27 @@ static void stream_failed(tracer *t, flow *f, const seen *x) {
 }
 
 
-/* Is it written where it is sent, by another socket of ours? */
-static bool is_told(const talk *k, const trace_event *e) {
-  return k->both && (e->kind == TRACE_READ || e->kind == TRACE_END);
+/* How many of the bytes are written already: those that another socket of ours has
+ * sent.  The end may be another process's as well. */
+static size_t told_before(talk *k, int from, const trace_event *e) {
+  size_t told = 0;
+  if (e->kind == TRACE_WRITE) {
+    k->told[from] += e->size;
+  } else {
+    told = k->told[from] < e->size ? (size_t)k->told[from] : e->size;
+    k->told[from] -= told;
+  }
+  return told;
 }
 
 
 static void stream_moved(tracer *t, flow *f, int from, const seen *x) {
+  size_t told = told_before(f->talk, from, x->e);
   open_talk(t, f, f->side, x);
   if (x->e->v == NULL)
-    skip_data(f->talk, from, x->e->size);
+    skip_data(f->talk, from, x->e->size - told);
   else
-    put_data(t, f, from, x);
+    put_data(t, f, from, x, told);
 }
 
 
@@ -315,8 +322,6 @@ void talk_event(tracer *t, const seen *x) {
   flow *f = x->f;
   if (f->talk == NULL)
     find_or_make(t, f);
-  if (is_told(f->talk, x->e))
-    return;
   int ours = f->side, theirs = 1 - f->side;
   switch (x->e->kind) {
   case TRACE_CONNECT:
@@ -361,8 +366,8 @@ void talk_lost(tracer *t, const seen *x) {
     return;
   if (f->talk == NULL)
     find_or_make(t, f);
-  if (!is_told(f->talk, x->e))
-    skip_data(f->talk, kind == TRACE_WRITE ? f->side : 1 - f->side, x->e->size);
+  int from = kind == TRACE_WRITE ? f->side : 1 - f->side;
+  skip_data(f->talk, from, x->e->size - told_before(f->talk, from, x->e));
 }
 
 
