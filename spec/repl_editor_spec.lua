@@ -1,6 +1,7 @@
 -- What the prompt is made of, without a terminal: the editor, the syntax of inputs,
 -- the messages.
 
+local drawing = require "neap.repl.drawing"
 local Editor = require "neap.repl.editor"
 local net = require "neap.net"
 local syntax = require "neap.repl.syntax"
@@ -168,25 +169,27 @@ describe("the block on the screen", function()
     return editor:block(columns or 10, 24)
   end
 
+  local HIDE = drawing.hiding(0)
+
   it("has the text behind the prompt", function()
     local hide, show, last = block("abc", 2)
-    assert.equal("\r\27[J", hide)
+    assert.equal(HIDE, hide)
     assert.equal("> abc\r\27[3C", show)
     assert.equal("> abc", last)
   end)
 
   it("counts the rows of what wraps", function()
     local hide, show = block("0123456789", 11)
-    assert.equal("\r\27[1A\27[J", hide)
+    assert.equal("\r\27[1A" .. HIDE:sub(2), hide)
     assert.equal("> 0123456789\r\27[2C", show)
     assert.equal("> 01234567 \r\r", (select(2, block("01234567"))))
     assert.equal("> 中中中中中\r\27[2C", (select(2, block(("中"):rep(5)))))
-    assert.equal("\r\27[J", (block("0123456789", 1)))
+    assert.equal(HIDE, (block("0123456789", 1)))
   end)
 
   it("has a prompt before each further line", function()
     local hide, show = block("ab\ncd", 2)
-    assert.equal("\r\27[J", hide)
+    assert.equal(HIDE, hide)
     assert.equal("> ab\n. cd\27[1A\r\27[3C", show)
   end)
 

@@ -56,9 +56,10 @@ typedef struct console {
   host *host;
   pthread_mutex_t lock; /* workers print, too */
   text hide, show, out;
-  text held;     /* the beginning of a character or of a sequence */
-  bool beneath;  /* they are a status, beneath the cursor */
-  column column; /* of a line that is not finished */
+  text held;           /* the beginning of a character or of a sequence */
+  bool beneath;        /* they are a status, beneath the cursor */
+  column column;       /* of a line that is not finished */
+  lua_Integer printed; /* how often something was */
   taken files[2];
 } console;
 
@@ -149,6 +150,7 @@ static void print_plainly(console *c, const char *bytes, size_t n) {
 static ssize_t on_output(void *cookie, const char *bytes, size_t n) {
   console *c = cookie;
   pthread_mutex_lock(&c->lock);
+  c->printed++;
   if (c->show.n > 0 && !c->beneath)
     print_above(c, bytes, n);
   else
@@ -313,6 +315,16 @@ static int l_fresh(lua_State *L) {
 }
 
 
+/* console:printed() : how often something was, for others than put */
+static int l_printed(lua_State *L) {
+  console *c = check(L);
+  pthread_mutex_lock(&c->lock);
+  lua_pushinteger(L, c->printed);
+  pthread_mutex_unlock(&c->lock);
+  return 1;
+}
+
+
 /* console:columns(n): how many the terminal has */
 static int l_columns(lua_State *L) {
   console *c = check(L);
@@ -344,9 +356,9 @@ static int l_close(lua_State *L) {
 
 
 static const luaL_Reg methods[] = {
-    {"prompt", l_prompt}, {"status", l_status}, {"put", l_put},
-    {"flush", l_flush},   {"fresh", l_fresh},   {"columns", l_columns},
-    {"close", l_close},   {NULL, NULL},
+    {"prompt", l_prompt},   {"status", l_status}, {"put", l_put},
+    {"flush", l_flush},     {"fresh", l_fresh},   {"columns", l_columns},
+    {"printed", l_printed}, {"close", l_close},   {NULL, NULL},
 };
 
 static const luaL_Reg metamethods[] = {

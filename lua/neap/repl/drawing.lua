@@ -54,13 +54,13 @@ local Rows = {}
 Rows.__index = Rows
 
 local function new_rows(columns)
-  return setmetatable({columns = columns, used = 0, row = {}, rows = {}, wraps = {}}, Rows)
+  return setmetatable({columns = columns, used = 0, row = {}, cells = {}, rows = {}, wraps = {}, widths = {}}, Rows)
 end
 
 function Rows:finish(wraps)
   self.rows[#self.rows + 1] = table.concat(self.row)
-  self.wraps[#self.rows] = wraps
-  self.row, self.used = {}, 0
+  self.wraps[#self.rows], self.widths[#self.rows] = wraps, self.cells
+  self.row, self.cells, self.used = {}, {}, 0
 end
 
 --- Add something that takes n columns.
@@ -70,6 +70,11 @@ function Rows:add(text, n)
   end
   self.row[#self.row + 1] = text
   self.used = self.used + n
+  local cells = self.cells
+  local plain = #text == n -- characters of one column each
+  for _ = 1, plain and n or 1 do
+    cells[#cells + 1] = plain and 1 or n
+  end
 end
 
 function Rows:add_text(text)
@@ -203,8 +208,9 @@ end
 ---@return string hide
 ---@return string show
 ---@return string last
+---@return neap.repl.Shape shape
 function drawing.block(self, columns, rows)
-  columns, rows = math.max(columns, 8), math.max(rows, 2)
+  columns, rows = math.max(columns, 2), math.max(rows, 2)
   local out, row, column = draw(self, columns, rows)
   local footer = self.footer
   local room = rows - 1
@@ -212,11 +218,63 @@ function drawing.block(self, columns, rows)
   local first, last = crop(out, row, height)
   footer = table.move(footer, 1, room - (last - first + 1), 1, {})
   local up_by = row - first
-  local hide = (up_by > 0 and format("\r\27[%dA", up_by) or "\r") .. "\27[J"
+  local hide = drawing.hiding(up_by)
   local text = join(self, out, first, last, footer, columns)
   local back = last - row + #footer
   local show = text .. (back > 0 and format("\27[%dA", back) or "") .. "\r"
     .. (column > 0 and format("\27[%dC", column) or "")
-  return hide, show, join(self, out, first, last, {}, columns)
+  local shape = {
+    column = column,
+    widths = table.move(out.widths, first, row, 1, {}), wraps = table.move(out.wraps, first, row, 1, {}),
+  }
+  return hide, show, join(self, out, first, last, {}, columns), shape
 end
+
+--- What is in the cursor's row, and below. Where all of a screen is erased at once, tmux
+--- keeps what stood there among what one scrolls back to: so the first column is erased
+--- for itself.
+local ERASE = "\27[K\27[C\27[J\r"
+
+--- What hides a block whose cursor is so many rows below its first one.
+---@param up_by integer
+---@return string
+function drawing.hiding(up_by)
+  return (up_by > 0 and format("\r\27[%dA", up_by) or "\r") .. ERASE
+end
+
+--- The rows of a block down to the cursor's, for when the screen changes.
+---@class neap.repl.Shape
+---@field column integer  of the cursor
+---@field widths integer[][]  of the characters of each row
+---@field wraps boolean[]  does a row go on in the next one?
+
+--- The rows of a block on a terminal that has so many columns now, and has wrapped anew
+--- what had wrapped.
+---@param shape neap.repl.Shape
+---@param columns integer
+---@return neap.repl.Shape
+function drawing.rewrapped(shape, columns)
+  local out = new_rows(columns)
+  local last = #shape.widths
+  for i, widths in ipairs(shape.widths) do
+    local before = 0
+    for _, n in ipairs(widths) do
+      if i == last and before >= shape.column then
+        break
+      end
+      out:add("", n)
+      before = before + n
+    end
+    if i < last and not shape.wraps[i] then
+      out:finish(false)
+    end
+  end
+  if out.used >= columns then
+    out:finish(true)
+  end
+  local column = out.used
+  out:finish(false)
+  return {widths = out.widths, wraps = out.wraps, column = column}
+end
+
 return drawing

@@ -8,9 +8,9 @@ local core = require "neap.repl.core"
 local drawing = require "neap.repl.drawing"
 local Editor = require "neap.repl.editor"
 local harmless = require "neap.host".harmless
+local elsewhere = require "neap.repl.elsewhere"
 local history = require "neap.repl.history"
-local keys = require "neap.repl.keys"
-local process = require "neap.process"
+local Resizing = require "neap.repl.resizing"
 local signal = require "neap.signal"
 local stdio = require "neap.stdio"
 local syntax = require "neap.repl.syntax"
@@ -19,12 +19,15 @@ local width = require "neap.repl.width"
 local wire = require "neap.repl.wire"
 
 local format = string.format
-local getenv, open, remove, tmpname = os.getenv, io.open, os.remove, os.tmpname
+local getenv = os.getenv
 local stderr = io.stderr
 local stdout = io.stdout
 
 --- How long an ESC may be the beginning of a key.
 local ESCAPE = 0.05
+
+--- How long a terminal may take to say where its cursor is.
+local ANSWER = 0.5
 
 --- How long a signal may take longer than what was typed behind it.
 local SIGNAL = 0.001
@@ -35,12 +38,12 @@ Terminal.__index = Terminal
 
 --- One that cannot move its cursor, or is none (`neap -i < file`), gets plain lines.
 local function is_dumb()
-  local kind = core.is_terminal(0) and core.is_terminal(1) and os.getenv "TERM"
+  local kind = core.is_terminal(0) and core.is_terminal(1) and getenv "TERM"
   return not kind or kind == "" or kind == "dumb"
 end
 
 local function has_colour()
-  local no = os.getenv "NO_COLOR"
+  local no = getenv "NO_COLOR"
   return (no == nil or no == "") and not is_dumb()
 end
 
@@ -59,6 +62,7 @@ function Terminal.new(options)
     io.stderr:write("neap: no history: ", harmless(tostring(err)), "\n")
   end
   local colour = has_colour()
+  local console = core.console(width.none, width.wide)
   local prompt = options.prompt or "neap> "
   return setmetatable({
     stream = options.stream,
@@ -73,7 +77,8 @@ function Terminal.new(options)
       depth = syntax.depth, closes = syntax.closes,
       prompt = prompt, more = string.rep(" ", #prompt - 4) .. "..> ",
     },
-    console = core.console(width.none, width.wide),
+    console = console,
+    resizing = Resizing.new(console),
     events = task.channel(64),
     columns = 80,
     rows = 24,
@@ -99,14 +104,15 @@ local function put(self, text)
   self.console:put(text)
 end
 
---- Draw the prompt where the last one stands.
+--- Draw the prompt where the last one stands, if that is known.
 local function redraw(self)
-  if self.dumb then
+  if self.dumb or self.resizing:is_asking() then
     return
   end
-  local hide, show = self.editor:block(self.columns, self.rows)
-  self.console:put("\27[?25l" .. (self.hide or "\r\27[J") .. show .. "\27[?25h")
+  local hide, show, _, shape = self.editor:block(self.columns, self.rows)
+  self.console:put("\27[?25l" .. (self.hide or drawing.hiding(0)) .. show .. "\27[?25h")
   self.hide = hide
+  self.resizing:drawn(shape)
   self.console:prompt("\27[?25l" .. hide, show .. "\27[?25h")
 end
 
@@ -121,10 +127,53 @@ local function begin(self)
   end
   self.state = "editing"
   self.hide = nil
+  self.resizing:forget()
   if self.dumb then
     self.console:put(self.editor.prompt)
   end
   redraw(self)
+end
+
+--- The screen has another size: ask where the cursor is now. What is typed waits.
+local function ask_where(self)
+  self.hide = self.resizing:ask(self.columns)
+  local hide, show = self.editor:block(self.columns, self.rows)
+  self.hide_printed = hide
+  self.console:prompt("\27[?25l" .. self.hide, show .. "\27[?25h")
+  self.console:put "\27[6n"
+  local number = self.resizing.asked
+  self.scope:spawn(function()
+    task.sleep(ANSWER)
+    self.events:send {"unanswered", number}
+  end).name = "prompt size"
+end
+
+--- The cursor is there, or nobody knows.
+local function answer(self, row, column)
+  local hide = self.resizing:answer(row, column)
+  if not self.resizing:is_asking() then
+    self.hide = hide or self.hide_printed
+    redraw(self)
+  end
+end
+
+--- Take out of what was typed where the cursor is. What is left, if all was said; nil
+--- if there was nothing else.
+local function take_answers(self, bytes)
+  local said = 0
+  bytes = (self.typed or "") .. bytes
+  while self.resizing:is_asking() do
+    local first, last, row, column = string.find(bytes, "\27%[(%d+);(%d+)R")
+    if not first then
+      self.typed = bytes
+      return nil
+    end
+    bytes = string.sub(bytes, 1, first - 1) .. string.sub(bytes, last + 1)
+    said = said + 1
+    answer(self, tonumber(row) - 1, tonumber(column) - 1)
+  end
+  self.typed = nil
+  return (bytes ~= "" or said == 0) and bytes or nil
 end
 
 --- Leave the text on the screen, and the cursor below it.
@@ -198,24 +247,6 @@ local function complete(self)
   send(self, {kind = "complete", id = self.request, text = self.editor.text, cursor = self.editor.cursor})
 end
 
---- The user's editor on a text: what that has become; or nothing if it failed.
-local function edit_file(text)
-  local path = tmpname()
-  local _ <close> = setmetatable({}, {__close = function()
-    remove(path)
-  end})
-  local file <close> = open(path, "r+")
-  if not file or not file:write(text, "\n") or not file:flush() then
-    return nil
-  end
-  local visual, editor = getenv "VISUAL", getenv "EDITOR"
-  local command = visual and visual ~= "" and visual or editor and editor ~= "" and editor or "vi"
-  local result = process.spawn {"sh", "-c", "trap : INT; " .. command .. ' "$1"', "sh", path, stdin = "inherit"}
-  local code = result and result:wait()
-  local now <close> = code == 0 and open(path, "rb") or nil
-  return now and keys.clean((string.gsub(now:read "a", "\n$", "")))
-end
-
 --- Give the text to the user's editor, which has the terminal meanwhile.
 local function edit_elsewhere(self)
   self.console:prompt("", "")
@@ -224,7 +255,7 @@ local function edit_elsewhere(self)
   give_back(self)
   local text = self.editor.text
   self.scope:spawn(function()
-    local ok, edited = pcall(edit_file, text)
+    local ok, edited = pcall(elsewhere.edit, text)
     task.sleep(SIGNAL) -- a ^C was for the editor
     self.events:send {"edited", ok and edited or text}
   end).name = "prompt editor"
@@ -243,7 +274,9 @@ local function edit(self)
     elseif event == "edit" then
       edit_elsewhere(self)
     elseif event == "clear" then
-      self.console:put "\27[H\27[2J"
+      -- A screen that is emptied goes to what one scrolls back to: not the prompt's text.
+      put(self, (self.hide or "") .. "\27[H\27[2J")
+      self.resizing:forget()
       self.hide = nil
     else
       redraw(self)
@@ -276,8 +309,18 @@ function handlers.typed(self, bytes)
     self.typed = (self.typed or "") .. bytes
     return take_lines(self)
   end
-  self.editor:feed(bytes)
-  edit(self)
+  bytes = take_answers(self, bytes)
+  if bytes then
+    self.editor:feed(bytes)
+    edit(self)
+  end
+end
+
+function handlers.unanswered(self, number)
+  if self.resizing:is_asking(number) then
+    answer(self)
+    handlers.typed(self, "")
+  end
 end
 
 function handlers.settle(self)
@@ -299,16 +342,15 @@ function handlers.signal(self, name)
   if name == "SIGWINCH" then
     measure(self)
     send(self, {kind = "size", columns = self.columns})
-    if self.state == "editing" then
-      -- The rows of the text are now others; the terminal has wrapped it anew.
-      self.hide = self.editor:block(self.columns, self.rows)
-      redraw(self)
+    if self.state == "editing" and self.hide then
+      ask_where(self)
     end
   elseif name == "SIGCONT" then
     if self.state == "editing" and not self.dumb then
       core.mode "keys"
       measure(self)
       self.hide = nil
+      self.resizing:forget()
       redraw(self)
     end
   elseif name == "SIGHUP" then
