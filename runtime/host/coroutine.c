@@ -51,13 +51,21 @@ static bool is_base(lua_State *L) {
 }
 
 
+/* Was it stopped by a hook, while a prompt looks? */
+static bool is_aside(lua_State *co) {
+  lua_Debug ar;
+  return host_of(co)->visited && lua_getstack(co, 0, &ar) &&
+         lua_getinfo(co, "S", &ar) && ar.what[0] != 'C';
+}
+
+
 static const char *status_of(lua_State *L, lua_State *co) {
   lua_Debug ar;
   if (co == L)
     return "running";
   switch (lua_status(co)) {
   case LUA_YIELD:
-    return coroutine_parked(co) ? "normal" : "suspended";
+    return coroutine_parked(co) || is_aside(co) ? "normal" : "suspended";
   case LUA_OK:
     if (lua_getstack(co, 0, &ar))
       return "normal"; /* it runs another one */
@@ -152,6 +160,13 @@ static int go_k(lua_State *L, int status, lua_KContext how) {
 }
 
 
+/* The hook has stopped it between two instructions, and left no mark. */
+static int go_on_k(lua_State *L, int status, lua_KContext how) {
+  (void)status;
+  return go(L, lua_tothread(L, how == WRAP ? lua_upvalueindex(1) : 1), 0, how);
+}
+
+
 static int go(lua_State *L, lua_State *co, int nargs, lua_KContext how) {
   host *h = host_of(L);
   lua_State *before = h->running;
@@ -162,9 +177,10 @@ static int go(lua_State *L, lua_State *co, int nargs, lua_KContext how) {
   int status = lua_resume(co, L, nargs, &nresults);
   host_enter(h, before);
   h->stuck -= stuck;
-  if (status == LUA_YIELD && coroutine_parked(co)) {
+  bool stopped = status == LUA_YIELD && h->aside == co;
+  if (stopped || (status == LUA_YIELD && coroutine_parked(co))) {
     coroutine_push_mark(L);
-    return lua_yieldk(L, COROUTINE_MARK, how, go_k);
+    return lua_yieldk(L, COROUTINE_MARK, how, stopped ? go_on_k : go_k);
   }
   if (status == LUA_OK || status == LUA_YIELD)
     return pass(L, co, nresults, how);

@@ -60,7 +60,9 @@ struct host {
   lua_State *volatile running; /* the innermost coroutine that runs now */
   volatile sig_atomic_t preempt_due; /* a signal came: `watch` is to look */
   volatile sig_atomic_t nudged;      /* system calls are ended: sched/world.h */
-  bool held; /* it is to look on, while this task runs */
+  volatile sig_atomic_t visited;     /* what computes lets prompts run */
+  lua_State *aside; /* the coroutine that the hook has just stopped; NULL */
+  bool held;        /* it is to look on, while this task runs */
   void (*watch)(struct host *h, lua_State *co); /* sched/preempt.c */
   void (*insist)(lua_State *L); /* an error was caught: raises where the
                                     running task must not go on behind it */
@@ -96,7 +98,7 @@ enum { HOST_COUNT = 1000, HOST_EVENTS = LUA_MASKCOUNT | LUA_MASKRET };
 /* Lua goes on in this coroutine; NULL: outside of tasks. */
 static inline void host_enter(host *h, lua_State *co) {
   h->running = co;
-  if ((h->preempt_due || h->held) && co != NULL)
+  if ((h->preempt_due || h->held || h->visited) && co != NULL)
     h->watch(h, co);
 }
 

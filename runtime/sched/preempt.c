@@ -78,7 +78,7 @@ static uint64_t spent(const host *h) {
 }
 
 
-static void preempt(task *t) {
+void preempt_task(task *t) {
   t->preempted = true;
   if (t->state == RUNNING)
     task_host(t)->held = true;
@@ -125,15 +125,18 @@ static void hear(struct sched *s) {
 }
 
 
-static void look_at(lua_State *L, struct sched *s, task *t) {
+/* False: it is yet to be seen whether the task is to be ended. */
+static bool look_at(lua_State *L, struct sched *s, task *t) {
   uint64_t time = spent(s->host);
   if (time < s->spare)
-    return;
+    return false;
   bool ours = s->lenient || t->scope->prompt;
-  if (!is_interrupted(t) && ours && time >= s->spare + HOGGING)
-    preempt(t);
+  bool long_enough = time >= s->spare + HOGGING;
+  if (!is_interrupted(t) && ours && long_enough)
+    preempt_task(t);
   if (is_interrupted(t))
     raise_in(L, s, t);
+  return long_enough || !ours;
 }
 
 
@@ -192,7 +195,7 @@ static bool overtakes(lua_State *L) {
     return false;
   hear(s);
   if (t != NULL && s->lenient && s->signals > 1 && !is_interrupted(t))
-    preempt(t);
+    preempt_task(t);
   return t != NULL && is_interrupted(t);
 }
 
@@ -221,7 +224,34 @@ static void on_event(lua_State *L, lua_Debug *ar);
 
 /* Callable from a signal's handler. */
 static void look_on(lua_State *L) {
-  lua_sethook(L, on_event, HOST_EVENTS, HOST_COUNT);
+  const host *h = host_of(L);
+  bool all = h->preempt_due || h->held;
+  lua_sethook(L, on_event, all ? HOST_EVENTS : LUA_MASKCOUNT, HOST_COUNT);
+}
+
+
+static void look_away(lua_State *L) {
+  const host *h = host_of(L);
+  lua_sethook(L, NULL, 0, 0);
+  if (h->preempt_due || h->visited) /* meanwhile */
+    look_on(L);
+  else if (profile_is_due(h))
+    preempt_look_closely(L);
+}
+
+
+static void on_count(lua_State *L, host *h) {
+  struct sched *s = h->sched;
+  if (h->preempt_due) {
+    hear(s);
+  } else if (h->held && s->current != NULL) {
+    if (look_at(L, s, s->current) && h->visited)
+      visit_put_aside(L, s);
+  } else if (h->visited) {
+    visit_put_aside(L, s);
+  } else {
+    look_away(L);
+  }
 }
 
 
@@ -236,29 +266,24 @@ static void on_event(lua_State *L, lua_Debug *ar) {
     profile_take(L);
     look_on(L);
   }
-  if (ar->event == LUA_HOOKRET) {
-    if (errno == EINTR && !gives(L, ar) && overtakes(L))
-      raise_in(L, h->sched, h->sched->current);
-  } else if (h->preempt_due) {
-    hear(h->sched);
-  } else if (h->held && h->sched->current != NULL) {
-    look_at(L, h->sched, h->sched->current);
-  } else {
-    lua_sethook(L, NULL, 0, 0);
-    if (h->preempt_due) /* meanwhile */
-      look_on(L);
-    else if (profile_is_due(h))
-      preempt_look_closely(L);
-  }
+  if (ar->event != LUA_HOOKRET)
+    on_count(L, h);
+  else if (errno == EINTR && !gives(L, ar) && overtakes(L))
+    raise_in(L, h->sched, h->sched->current);
+}
+
+
+void preempt_look(host *h) {
+  lua_State *L = h->running;
+  if (L != NULL)
+    look_on(L);
 }
 
 
 void sched_preempt(host *h, bool urgent) {
-  lua_State *L = h->running;
   if (urgent || !h->preempt_due)
     h->preempt_due = urgent ? URGENT : 1;
-  if (L != NULL)
-    look_on(L);
+  preempt_look(h);
 }
 
 
@@ -282,7 +307,7 @@ bool sched_preempt_foreground(host *h) {
   task *t = h->sched->foreground;
   if (t == NULL || t->state == ENDED)
     return false;
-  preempt(t);
+  preempt_task(t);
   return true;
 }
 
@@ -316,7 +341,8 @@ static void begin_watched(struct sched *s, task *t) {
 void preempt_begin(struct sched *s, task *t) {
   s->host->held = t->preempted;
   s->host->running = t->co;
-  if (s->host->preempt_due || s->reason != NULL || t->interrupt)
+  if (s->host->preempt_due || s->host->visited || s->reason != NULL ||
+      t->interrupt)
     begin_watched(s, t);
 }
 
@@ -338,14 +364,14 @@ void preempt_over(host *h) {
 void preempt_all(scope *s) {
   scope_cancel(s);
   for (task *t = s->youngest; t != NULL; t = t->elder)
-    preempt(t);
+    preempt_task(t);
 }
 
 
 /* The tasks of a scope, and those of the scopes that they are in. */
 static void preempt_below(scope *s) {
   for (task *t = s->youngest; t != NULL; t = t->elder) {
-    preempt(t);
+    preempt_task(t);
     for (cancel_scope *f = t->cancel_scopes; f != NULL; f = f->older)
       if (f->kind == SCOPE || f->kind == ENDING)
         preempt_below((scope *)f);
@@ -429,72 +455,4 @@ void preempt_open(lua_State *L) {
   h->insist = insist;
   lua_register(L, "pcall", l_pcall);
   lua_register(L, "xpcall", l_xpcall);
-}
-
-
-/*
-** neap.prompt.core: what tasks are to the prompt
-*/
-
-/* lenient(on) : before.  From now on a failed task is told of, and ends
- * nothing. */
-static int l_lenient(lua_State *L) {
-  struct sched *s = host_of(L)->sched;
-  lua_pushboolean(L, s->lenient);
-  s->lenient = lua_toboolean(L, 1);
-  return 1;
-}
-
-
-/* daemon(f, ...) : Task, that the program does not wait for */
-static int l_daemon(lua_State *L) {
-  struct sched *s = host_of(L)->sched;
-  luaL_checkany(L, 1);
-  if (s->side == NULL) {
-    s->side = scope_new(L);
-    s->side->daemon = s->side->prompt = true;
-    lua_pop(L, 1);
-  }
-  task_spawn(L, s->side, lua_gettop(L) - 1);
-  return 1;
-}
-
-
-/* finish(status): the program ends in order, whatever still runs */
-static int l_finish(lua_State *L) {
-  host *h = host_of(L);
-  sched_interrupt(h, (int)luaL_checkinteger(L, 1), "the program ends");
-  return 0;
-}
-
-
-/* foreground(task?): what SIGINT cancels first */
-static int l_foreground(lua_State *L) {
-  struct sched *s = host_of(L)->sched;
-  s->foreground = lua_isnoneornil(L, 1) ? NULL : task_check(L, 1);
-  return 0;
-}
-
-
-/* preempt(task): cancel it, whatever it does */
-static int l_preempt(lua_State *L) {
-  preempt(task_check(L, 1));
-  return 0;
-}
-
-
-static const luaL_Reg functions[] = {
-    {"foreground", l_foreground},
-    {"preempt", l_preempt},
-    {"lenient", l_lenient},
-    {"daemon", l_daemon},
-    {"finish", l_finish},
-    {"trial", cancel_scope_trial},
-    {NULL, NULL},
-};
-
-
-int luaopen_neap_prompt_core(lua_State *L) {
-  luaL_newlib(L, functions);
-  return 1;
 }

@@ -150,6 +150,8 @@ void sched_flush(struct sched *s) {
 
 static task *next_ready(struct sched *s) {
   const world *w = s->host->world;
+  if (s->aside.head != NULL)
+    return visit_next(s);
   waiter *next = s->ready.head;
   size_t skip = w->pick != NULL && s->ready_count > 1
                     ? w->pick(s->host->outside, s->ready_count)

@@ -91,11 +91,13 @@ struct task {
   bool preempted : 1; /* it is to end even if it never waits: preempt.c */
   bool daemon : 1;    /* the program does not wait for it */
   bool chooses : 1;   /* it waits in a choice, to which place.next leads */
-  uint32_t since;     /* of the current wait: sched.now in TICKs */
+  bool aside : 1;     /* it was stopped between two instructions: visit.c */
+  uint32_t since;     /* of the current wait, or of what it computes while it is
+                        aside: sched.now in TICKs */
   heap_place timer;   /* in sched.deadlines */
   int status;         /* what ended the last wait */
   lua_State *co;      /* NULL once it has ended */
-  lua_State *parked;  /* the innermost coroutine, while it waits */
+  lua_State *parked;  /* the innermost coroutine, while it waits or is aside */
   waiter place;       /* in the ready queue, or in what it waits in */
   cancel_scope *cancel_scopes; /* the newest */
   uint64_t deadline;           /* of the current wait; NEVER */
@@ -136,7 +138,9 @@ struct sched {
   host *host;
   task *current;
   waitq ready;
-  unsigned ready_count;
+  waitq aside;          /* tasks in the middle of Lua: visit.c */
+  unsigned ready_count; /* of both */
+  unsigned visits;      /* turns of prompts since one of those ran */
   unsigned live;
   uint64_t now;     /* as of the last turn; waits are counted from it */
   unsigned daemon;  /* of these, those that the program does not wait for */
@@ -307,6 +311,7 @@ bool traceback_is_interrupt(lua_State *L, int err); /* of the running task */
 void preempt_open(lua_State *L);
 void preempt_begin(struct sched *s, task *t);
 void preempt_end(struct sched *s, task *t);
+void preempt_task(task *t); /* cancel it, whatever it does */
 void preempt_all(scope *s);
 void preempt_behind(lua_State *L,
                     task *t); /* t, that runs, has left a shield */
@@ -317,6 +322,17 @@ void preempt_over(host *h);
 /* Have the next instruction looked at, or the return of a C function.  Callable from a
  * signal's handler. */
 void preempt_look_closely(lua_State *L);
+
+/* Set the hook on what runs.  Callable from a signal's handler. */
+void preempt_look(host *h);
+
+/* Visits (visit.c).  visit_put_aside: the running task, in a hook, perhaps.  visit_note:
+ * it has been; again: it was before it ran.  visit_next: which task runs while some are
+ * aside. */
+void visit_put_aside(lua_State *L, const struct sched *s);
+void visit_note(struct sched *s, task *t, bool again);
+task *visit_next(struct sched *s);
+
 
 /* What runs from now on is not what a nudge was meant for. */
 static inline void preempt_rest(host *h) {
@@ -370,7 +386,7 @@ void queue_push_case_class(lua_State *L);
 
 /* The Lua side (library.c) */
 int luaopen_neap_task_core(lua_State *L);
-int luaopen_neap_prompt_core(lua_State *L); /* preempt.c */
+int luaopen_neap_prompt_core(lua_State *L); /* prompt.c */
 void library_open(lua_State *L);            /* the classes */
 const char *task_status(const task *t);
 void os_open(lua_State *L); /* os.time, ... and math.random by the world */

@@ -104,6 +104,17 @@ static void set_wait(lua_State *L, const task *t) {
 }
 
 
+/* What it computes, and since when. */
+static void set_computing(lua_State *L, const task *t) {
+  const host *h = host_of(L);
+  uint64_t now = h->world->now(h->outside);
+  uint32_t ticks = (uint32_t)(now / TICK) - t->since;
+  set_seconds(L, "since", ticks * TICK);
+  if (report_push_place(L, t->parked))
+    lua_setfield(L, -2, "place");
+}
+
+
 /* Of the Task at index. */
 static void set_values(lua_State *L, int index) {
   lua_pushvalue(L, index);
@@ -122,7 +133,7 @@ static void push_row(lua_State *L, int index) {
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   lua_createtable(L, 0, 12);
   set_count(L, "id", t->serial);
-  lua_pushstring(L, task_status(t));
+  lua_pushstring(L, t->aside ? "computing" : task_status(t));
   lua_setfield(L, -2, "status");
   if (t->site != 0) {
     lua_pushfstring(L, "%s:%d", s->sites[t->site], t->line);
@@ -134,6 +145,8 @@ static void push_row(lua_State *L, int index) {
   lua_setfield(L, -2, "background");
   if (t->state == WAITING)
     set_wait(L, t);
+  else if (t->aside)
+    set_computing(L, t);
   sched_push_waiters(L, &t->joiners);
   lua_setfield(L, -2, "joiners");
   set_values(L, index);

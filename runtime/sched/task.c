@@ -389,14 +389,24 @@ void task_end(struct sched *s, task *t) {
 }
 
 
+/* Make ready to resume it, and return with how many arguments. */
+static int unpark(task *t) {
+  bool stopped = t->aside && t->parked == t->co;
+  t->aside = false;
+  if (stopped)
+    return 0;
+  if (!coroutine_parked(t->co))
+    return lua_gettop(t->co) - 1;
+  lua_pop(t->co, COROUTINE_MARK);
+  return 0;
+}
+
+
 void task_run(struct sched *s, task *t) {
   lua_State *L = s->host->L;
   int n = 0;
-  int nargs = lua_gettop(t->co) - 1;
-  if (coroutine_parked(t->co)) {
-    lua_pop(t->co, COROUTINE_MARK);
-    nargs = 0;
-  }
+  bool aside = t->aside;
+  int nargs = unpark(t);
   s->current = t;
   s->sliced = false;
   s->host->base = t->co;
@@ -423,6 +433,8 @@ void task_run(struct sched *s, task *t) {
   }
   if (result != LUA_YIELD)
     end(s, t, result);
+  else if (s->host->aside != NULL)
+    visit_note(s, t, aside);
   else if (t->state == RUNNING)
     task_ready(s, t); /* a bare lua_yield of some C module */
 }

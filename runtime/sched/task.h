@@ -59,6 +59,11 @@ bool sched_preempt_foreground(host *h);
 /* Is this host at a prompt?  Callable from a signal's handler. */
 bool sched_is_prompt(const host *h);
 
+/* A visitor is expected: from now on what computes is put aside now and then
+ * (visit.c), until sched_leave.  Callable from a signal's handler. */
+void sched_visit(host *h);
+void sched_leave(host *h);
+
 /* Call this on the main thread, from the loop, where Lua may run; callable
  * from a backend's callback. */
 void sched_summon(host *h);

@@ -4,10 +4,10 @@
 
 /* What may be NULL, as world.h says. */
 static const size_t optional[] = {
-    offsetof(world, pick),    offsetof(world, poll), offsetof(world, leave),
-    offsetof(world, thread),  offsetof(world, bell), offsetof(world, ring),
-    offsetof(world, preempt), offsetof(world, sys),  offsetof(world, load),
-    offsetof(world, sample),
+    offsetof(world, pick),    offsetof(world, poll),   offsetof(world, leave),
+    offsetof(world, thread),  offsetof(world, bell),   offsetof(world, ring),
+    offsetof(world, preempt), offsetof(world, visit),  offsetof(world, sys),
+    offsetof(world, load),    offsetof(world, sample),
 };
 
 
@@ -16,8 +16,9 @@ void world_check(const world *w) {
   whole_check(w, sizeof *w, "the world", optional,
               sizeof optional / sizeof *optional);
   if ((w->bell != NULL) != threads || (w->ring != NULL) != threads ||
-      (w->preempt != NULL) != threads)
-    whole_wrong("the world", "threads need thread, bell, ring and preempt");
+      (w->preempt != NULL) != threads || (w->visit != NULL) != threads)
+    whole_wrong("the world",
+                "threads need thread, bell, ring, preempt and visit");
   if (w->poll == NULL && (threads || w->leave != NULL))
     whole_wrong("the world", "without poll there is no leave and no thread");
 }

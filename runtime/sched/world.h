@@ -80,17 +80,19 @@ struct world {
    * this host's to end, and os.exit ends the host only. */
   void (*leave)(void *w, int status);
 
-  /* Threads: these four are NULL where there are none.  run(arg) in a thread of its own, and then
+  /* Threads: these five are NULL where there are none.  run(arg) in a thread of its own, and then
    * done(arg) from this host's poll; 0 or -errno. */
   int (*thread)(void *w, void (*run)(void *), void (*done)(void *), void *arg);
 
   /* From bell() on any thread may ring(), until the host ends: soon rang(h) is
    * called from poll, or from hear, once for all that rang before.  preempt() also
    * preempts what Lua runs in the host's thread (sched/task.h); gently: it ends no
-   * system call of what is served, which may go on (sched/drain.h). */
+   * system call of what is served, which may go on (sched/drain.h).  visit() calls
+   * sched_visit() there. */
   int (*bell)(void *w, void (*rang)(struct host *h));
   void (*ring)(void *w);
   void (*preempt)(void *w, bool gently);
+  void (*visit)(void *w);
 
   /* A count of open descriptors, of the stats; -1 where the notion has no
    * meaning. */

@@ -155,6 +155,12 @@ static bool is_impatient(int n, const siginfo_t *info) {
 }
 
 
+/* Somebody wants to look into the process. */
+static bool is_visit(int n, const siginfo_t *info) {
+  return n == SIGATTACH && !is_impatient(n, info);
+}
+
+
 /* Something else moves at a guarded connection (terminal.c): the loop sees it. */
 static bool is_motion(int n, const siginfo_t *info) {
   return n == SIGATTACH && info->si_code > 0 && info->si_code != POLL_HUP;
@@ -183,6 +189,8 @@ void station_on_signal(int n, siginfo_t *info, void *context) {
   atomic_fetch_or(&station.noted, signal_bit(n));
   if (home && (n == SIGINT || n == SIGTERM || is_impatient(n, info)))
     nudge_press(interrupts(n));
+  if (home && is_visit(n, info))
+    sched_visit(station.owner);
   if (home && n == SIGINT && sched_is_prompt(station.owner))
     on_impatience();
   station_ring();

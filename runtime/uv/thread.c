@@ -105,19 +105,23 @@ int thread_detach(void *(*run)(void *), void *arg) {
 
 static _Thread_local loop *volatile own;
 
-static void on_preempt(int n) {
+static void on_preempt(int n, siginfo_t *info, void *context) {
   int kept = errno;
   const loop *l = own;
-  (void)n;
+  (void)n, (void)context;
   bool spares =
       l != NULL && atomic_load(&l->gently) && sched_may_drain(l->host);
-  nudge_press(!spares);
+  if (info->si_code != SI_QUEUE)
+    nudge_press(!spares);
+  else if (l != NULL)
+    sched_visit(l->host);
   errno = kept;
 }
 
 
 static int catch_preempt(void) {
-  struct sigaction action = {.sa_handler = on_preempt, .sa_flags = SA_RESTART};
+  struct sigaction action = {.sa_sigaction = on_preempt,
+                             .sa_flags = SA_RESTART | SA_SIGINFO};
   sigfillset(&action.sa_mask);
   return sigaction(SIGPREEMPT, &action, NULL) < 0 ? -errno : 0;
 }
@@ -174,6 +178,13 @@ void thread_preempt(void *w, bool gently) {
   loop *l = w;
   atomic_store(&l->gently, gently);
   pthread_kill(l->home, SIGPREEMPT);
+  thread_ring(l);
+}
+
+
+void thread_visit(void *w) {
+  loop *l = w;
+  pthread_sigqueue(l->home, SIGPREEMPT, (union sigval){0});
   thread_ring(l);
 }
 

@@ -16,6 +16,7 @@ int thread_run(void *w, void (*run)(void *), void (*done)(void *), void *arg);
 int thread_bell(void *w, void (*rang)(host *h));
 void thread_ring(void *w);
 void thread_preempt(void *w, bool gently);
+void thread_visit(void *w);
 
 void thread_hear(loop *l);  /* has it been rung? */
 void thread_close(loop *l); /* takes the bell down */

@@ -109,9 +109,10 @@ void uv_world_explain(void) {
     .thread_cpu = clock_thread_cpu, .random = chance_draw, .poll = loop_poll, \
     .hear = hear, .nudge = nudge_begin, .hush = nudge_end, .leave = end, \
     .thread = thread_run, .bell = thread_bell, .ring = thread_ring, \
-    .preempt = thread_preempt, .descriptors = descriptors, .list = list, \
-    .busy = busy, .sample = sampling_set, .load = loop_load, .close = loop_close, .net = &uv_backend, \
-    .sys = &uv_system, \
+    .preempt = thread_preempt, .visit = thread_visit, \
+    .descriptors = descriptors, .list = list, .busy = busy, \
+    .sample = sampling_set, .load = loop_load, .close = loop_close, \
+    .net = &uv_backend, .sys = &uv_system, \
   }
 
 static const world whole = WORLD(leave);

@@ -105,7 +105,8 @@ static void ring(worker *w) {
 void worker_summon(worker *w) {
   pthread_mutex_lock(&w->lock);
   w->summoned = true;
-  ring(w);
+  if (w->host != NULL)
+    w->host->world->visit(w->host->outside);
   pthread_mutex_unlock(&w->lock);
 }
 

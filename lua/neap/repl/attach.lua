@@ -106,6 +106,10 @@ end
 
 --- Take visitors until there was none for a while.
 local function keep_open()
+  tasks.visited(true)
+  local _ <close> = setmetatable({}, {__close = function()
+    tasks.visited(false)
+  end})
   local listener <close>, err = listen()
   if not listener then
     io.stderr:write("neap: attach: ", harmless(tostring(err)), "\n")

@@ -1,0 +1,76 @@
+/*
+** neap.prompt.core: what tasks are to the prompt
+*/
+
+#include "sched/sched.h"
+
+
+/* lenient(on) : before.  From now on a failed task is told of, and ends
+ * nothing. */
+static int l_lenient(lua_State *L) {
+  struct sched *s = host_of(L)->sched;
+  lua_pushboolean(L, s->lenient);
+  s->lenient = lua_toboolean(L, 1);
+  return 1;
+}
+
+
+/* daemon(f, ...) : Task, that the program does not wait for */
+static int l_daemon(lua_State *L) {
+  struct sched *s = host_of(L)->sched;
+  luaL_checkany(L, 1);
+  if (s->side == NULL) {
+    s->side = scope_new(L);
+    s->side->daemon = s->side->prompt = true;
+    lua_pop(L, 1);
+  }
+  task_spawn(L, s->side, lua_gettop(L) - 1);
+  return 1;
+}
+
+
+/* finish(status): the program ends in order, whatever still runs */
+static int l_finish(lua_State *L) {
+  host *h = host_of(L);
+  sched_interrupt(h, (int)luaL_checkinteger(L, 1), "the program ends");
+  return 0;
+}
+
+
+/* foreground(task?): what SIGINT cancels first */
+static int l_foreground(lua_State *L) {
+  struct sched *s = host_of(L)->sched;
+  s->foreground = lua_isnoneornil(L, 1) ? NULL : task_check(L, 1);
+  return 0;
+}
+
+
+/* preempt(task): cancel it, whatever it does */
+static int l_preempt(lua_State *L) {
+  preempt_task(task_check(L, 1));
+  return 0;
+}
+
+
+/* visited(on): prompts are let in also while something computes: visit.c */
+static int l_visited(lua_State *L) {
+  if (lua_toboolean(L, 1))
+    sched_visit(host_of(L));
+  else
+    sched_leave(host_of(L));
+  return 0;
+}
+
+
+static const luaL_Reg functions[] = {
+    {"visited", l_visited},        {"foreground", l_foreground},
+    {"preempt", l_preempt},        {"lenient", l_lenient},
+    {"daemon", l_daemon},          {"finish", l_finish},
+    {"trial", cancel_scope_trial}, {NULL, NULL},
+};
+
+
+int luaopen_neap_prompt_core(lua_State *L) {
+  luaL_newlib(L, functions);
+  return 1;
+}
