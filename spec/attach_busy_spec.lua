@@ -70,6 +70,29 @@ describe("a visitor of what computes", function()
     end
   end)
 
+  it("sees where it is, and cancels it", function()
+    local p <close> = start(up .. [[
+      local function inner() while true do counter = counter + 1 end end
+      local t = task.spawn(function()
+        local _ <close> = setmetatable({}, {__close = function() print "closed" io.stdout:flush() end})
+        local co = coroutine.wrap(inner)
+        co()
+      end)
+      t.name = "busy"
+      t:join()
+      task.sleep(1000)]])
+    local id = remote("ps", p.pid).stdout:match "(%d+) +busy +computing"
+    local stack = remote("attach", p.pid, ":bt " .. id).stdout
+    assert.matches("in function.*which a coroutine runs in:.*\n.-%(command line%):%d", stack)
+    assert.same({stdout = "", stderr = "", code = 0}, remote("attach", p.pid, ":cancel " .. id))
+    assert.equal("closed", p.stdout:read "l")
+    local gone = remote("attach", p.pid, ":bt " .. id)
+    assert.equal("there is no such task; :ps lists them\n", gone.stdout)
+    assert.equal(1, gone.code)
+    assert.equal(1, remote("attach", p.pid, ":nosuch").code)
+    stop(p)
+  end)
+
   it("changes what it computes, and nothing else runs in between", function()
     local p <close> = start(up .. [[
       task.spawn(function() while true do counter = counter + 1 task.yield() end end)

@@ -80,6 +80,37 @@ describe("ps", function()
     end)
   end)
 
+  it("fits a window", function()
+    local t = task.spawn(task.sleep, 100)
+    t.name = ("ä"):rep(30)
+    task.yield()
+    for _, columns in ipairs {120, 140} do
+      for line in lists.ps({columns = columns}):gmatch "[^\n]+" do
+        assert(utf8.len(line) <= columns, line)
+      end
+    end
+    assert.matches("ä%.%. ", line_of(lists.ps {columns = 78}, "ää"))
+    assert.is_not_nil(line_of(lists.ps(), t.name))
+    t:cancel()
+  end)
+
+  it("leaves out what is hidden, with all below", function()
+    local list
+    local outer = lists.hide(task.spawn(function()
+      task.scope(function(scope)
+        scope:spawn(task.sleep, 100).name = "inner"
+        task.yield()
+        list = lists.ps {rows = 1000}
+        scope:cancel()
+      end)
+    end))
+    outer.name = "outer"
+    outer:join()
+    assert.is_nil(list:find "outer")
+    assert.is_nil(list:find "inner")
+    assert.is_nil(list:find "more tasks")
+  end)
+
   it("takes any name", function()
     local t = task.spawn(task.sleep, 100)
     t.name = "\27[2J\n" .. ("x"):rep(1000)

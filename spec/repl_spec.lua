@@ -298,10 +298,21 @@ describe("commands", function()
     local s = ours()
     s:enter ":help"
     s:find ":socks"
+    s:enter "sleeper = task.spawn(task.sleep, 1000) sleeper.name = 'a sleeper' l = net.listen 'mem:listed'"
     s:enter ":ps"
-    s:find "prompt session"
+    local text = s:find " waiting "
+    assert.is_nil(text:find "prompt session")
     s:enter ":socks"
-    s:find "tty"
+    assert.is_nil(s:find " mem ":find "tty")
+    s:enter "print(sleeper)"
+    local id = s:find " (waiting)":match "task (%d+) %(waiting%)"
+    s:enter(":bt " .. id)
+    s:find "sleep'"
+    s:enter(":cancel " .. id)
+    s:enter "print(sleeper)"
+    s:find " (cancelled)"
+    s:enter(":bt " .. id)
+    s:find "there is no such task; :ps lists them"
     s:enter ":doc task.sleep"
     s:find "Wait for a time"
     s:enter "help(task.sleep)"

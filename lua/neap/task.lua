@@ -39,6 +39,7 @@ local task = {
   spawn = core.spawn,
   background = core.background,
   current = core.current,
+  get = core.get,
   sleep = core.sleep,
   yield = core.yield,
   timeout = core.timeout,

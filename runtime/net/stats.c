@@ -98,6 +98,7 @@ static void push_stream(lua_State *L, stream *s) {
   set_integer(L, "queued_out", queued_out(s));
   set_flag(L, "eof", s->eof);
   set_flag(L, "shut", s->shut);
+  set_flag(L, "hidden", s->hidden);
   set_waiters(L, "readers", &s->readers);
   set_waiters(L, "writers", &s->writers);
   set_waiters(L, "turns", &s->turns);
@@ -123,6 +124,7 @@ static void push_listener(lua_State *L, listener *l) {
   set_address(L, "localaddr", 0, &l->addr);
   if (!l->closed)
     set_descriptor(L, l->backend->fd_of_listener(l));
+  set_flag(L, "hidden", l->hidden);
   set_waiters(L, "readers", &l->acceptors);
 }
 
@@ -159,6 +161,7 @@ static void push_datagram(lua_State *L, datagram *d) {
   set_integer(L, "messages_out", d->messages_out);
   set_integer(L, "queued_in", d->kept_bytes);
   set_integer(L, "queued_out", send_batch_bytes(d));
+  set_flag(L, "hidden", d->hidden);
   set_waiters(L, "readers", &d->readers);
   set_waiters(L, "writers", &d->writers);
 }

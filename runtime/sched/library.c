@@ -222,6 +222,7 @@ static const luaL_Reg functions[] = {
     {"spawn", l_spawn},
     {"background", l_background},
     {"current", l_current},
+    {"get", task_get},
     {"sleep", l_sleep},
     {"yield", l_yield},
     {"queue", queue_new},

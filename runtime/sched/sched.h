@@ -389,6 +389,7 @@ int luaopen_neap_task_core(lua_State *L);
 int luaopen_neap_prompt_core(lua_State *L); /* prompt.c */
 void library_open(lua_State *L);            /* the classes */
 const char *task_status(const task *t);
+int task_get(lua_State *L); /* of neap.task.core, in stats.c */
 void os_open(lua_State *L); /* os.time, ... and math.random by the world */
 void os_leave(struct sched *s, task *t);       /* which has called os.exit */
 bool os_has_left(struct sched *s, bool stuck); /* ends it, if nothing goes on */

@@ -10,6 +10,7 @@
 #include "host/harmless.h"
 #include "host/load.h"
 #include "host/nearest.h"
+#include "host/traceback.h"
 #include "sched/sched.h"
 
 
@@ -183,6 +184,45 @@ static bool is_wanted(lua_State *L, int wanted, const task *t) {
 }
 
 
+/* task.get(id) : Task that has not ended | nil */
+int task_get(lua_State *L) {
+  lua_Integer id = luaL_checkinteger(L, 1);
+  lua_settop(L, 1);
+  for (int i = 0; next_task(L, &i); lua_settop(L, 1)) {
+    const task *t = lua_touserdata(L, 2);
+    if (t->serial == id)
+      return 1;
+  }
+  lua_pushnil(L);
+  return 1;
+}
+
+
+/*
+** host.stack(task) : the traceback of the innermost coroutine, and that of its first
+**   one, a text | nil: it has ended
+*/
+
+static int l_stack(lua_State *L) {
+  const task *t = task_check(L, 1);
+  lua_settop(L, 1);
+  if (t->state == ENDED)
+    return 0;
+  if (t == task_current(L)) {
+    traceback_push(L, L, 1);
+    return 1;
+  }
+  bool nested = t->parked != NULL && t->parked != t->co;
+  traceback_push(L, nested ? t->parked : t->co, 0);
+  if (!nested)
+    return 1;
+  lua_pushliteral(L, "\nwhich a coroutine runs in:\n");
+  traceback_push(L, t->co, 0);
+  lua_concat(L, 3);
+  return 1;
+}
+
+
 static int l_tasks(lua_State *L) {
   enum { WANTED = 1, LIST, TASK };
   lua_Integer most = luaL_optinteger(L, 1, INT_MAX), n = 0;
@@ -248,12 +288,19 @@ static int l_list(lua_State *L) {
 */
 
 static const luaL_Reg functions[] = {
-    {"stats", l_stats},         {"load", l_load},
-    {"tasks", l_tasks},         {"task", l_task},
-    {"serving", l_serving},     {"list", l_list},
-    {"source", load_source},    {"modules", load_modules},
-    {"harmless", harmless_lua}, {"words", error_words_lua},
-    {"nearest", nearest_lua},   {NULL, NULL},
+    {"stats", l_stats},
+    {"load", l_load},
+    {"tasks", l_tasks},
+    {"task", l_task},
+    {"stack", l_stack},
+    {"serving", l_serving},
+    {"list", l_list},
+    {"source", load_source},
+    {"modules", load_modules},
+    {"harmless", harmless_lua},
+    {"words", error_words_lua},
+    {"nearest", nearest_lua},
+    {NULL, NULL},
 };
 
 

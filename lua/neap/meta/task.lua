@@ -62,6 +62,22 @@ function task.background(f, ...) end
 ---@return neap.Task task
 function task.current() end
 
+--- The task with this number (`t.id`, as `:ps` and `neap ps` list it), if it has not
+--- ended.
+---
+--- ```lua
+--- local task = require "neap.task"
+---
+--- local sleeper = task.spawn(task.sleep, 1000)
+--- print(task.get(sleeper.id) == sleeper)  --> true
+--- sleeper:cancel()
+--- sleeper:join()
+--- print(task.get(sleeper.id))  --> nil
+--- ```
+---@param id integer
+---@return neap.Task? task
+function task.get(id) end
+
 --- Wait for a time, by the clock of `time.now`; never shorter. 0 or less is a
 --- `task.yield`. Raises for NaN.
 ---

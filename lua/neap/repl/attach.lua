@@ -8,6 +8,7 @@
 
 local core = require "neap.repl.core"
 local harmless = require "neap.host".harmless
+local lists = require "neap.repl.lists"
 local net = require "neap.net"
 local task = require "neap.task"
 local tasks = require "neap.prompt.core"
@@ -95,6 +96,7 @@ local function receive(stream)
   local _ <close> = setmetatable({}, {__close = function()
     place.visitors = place.visitors - 1
   end})
+  trace.hide(stream)
   if not is_welcome(stream) then
     return
   end
@@ -120,7 +122,7 @@ local function keep_open()
     local stream = task.timeout(LINGER, listener.accept, listener)
     if stream then
       place.visitors = place.visitors + 1
-      tasks.daemon(pcall, receive, stream).name = "attached"
+      lists.hide(tasks.daemon(pcall, receive, stream)).name = "attached"
     end
   until not stream and not place.knocked and place.visitors == 0
 end
@@ -134,7 +136,7 @@ function attach.summoned()
   end
   place.knocked = true
   if not place.task or place.task.status ~= "waiting" and place.task.status ~= "ready" then
-    place.task = tasks.daemon(pcall, keep_open)
+    place.task = lists.hide(tasks.daemon(pcall, keep_open))
     place.task.name = "attach"
   end
 end
@@ -286,14 +288,14 @@ end
 
 --- Have one text run there, and print what it prints, or give it to put. Was it seen
 --- to its end, and has it failed?
-local function once(text, stream, pid, put)
+local function once(text, stream, pid, put, columns)
   local failed, ended = false, false
   local _ <close> = setmetatable({}, {__close = function()
     if pid then -- it was not seen to its end
       core.knock(pid, "interrupt")
     end
   end})
-  wire.send(stream, {kind = "hello", columns = 100, once = text})
+  wire.send(stream, {kind = "hello", columns = columns or 100, once = text})
   for message in wire.receive, stream do
     if message.kind == "print" then
       (put or print_text)(message.text)
@@ -347,19 +349,24 @@ function attach.attach(where)
   end
 end
 
+--- Lists fit the window; elsewhere they are whole.
+local function window()
+  return core.is_terminal(1) and core.size() or 100000
+end
+
 --- One text, in the main thread and in each worker of the process; of one place only
 --- where it is named.
 local function everywhere(word, where)
   local stream, pid, welcome = reach(word, where)
   local ids = welcome.workers or {}
-  once(":" .. word, stream, pid)
+  once(":" .. word, stream, pid, nil, window())
   if string.find(where, "/", 1, true) then
     return
   end
   table.sort(ids)
   for _, id in ipairs(ids) do
     io.stdout:write(format("worker %d:\n", id))
-    once(":" .. word, (reach(word, format("%d/%d", pid, id))))
+    once(":" .. word, (reach(word, format("%d/%d", pid, id))), nil, nil, window())
   end
 end
 

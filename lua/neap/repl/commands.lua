@@ -1,8 +1,10 @@
 --- The commands of the prompt: `:name argument`.
 
 local core = require "neap.prompt.core"
+local host = require "neap.host"
 local show = require "neap.repl.show"
 local syntax = require "neap.repl.syntax"
+local task = require "neap.task"
 
 local format, concat = string.format, table.concat
 
@@ -82,6 +84,43 @@ all.kill = {
     local job = job_of(session, rest)
     if job then
       core.preempt(job.task)
+    end
+  end,
+}
+
+--- The task that is meant.
+local function task_of(session, rest)
+  local id = math.tointeger(tonumber(string.match(rest, "^%d+$")))
+  local found = id and task.get(id)
+  if not found then
+    session.failed = true
+    session:say("there is no such task; :ps lists them")
+  end
+  return found
+end
+
+all.cancel = {
+  argument = "ID",
+  text = "cancel a task, also one that computes",
+  run = function(session, rest)
+    local found = task_of(session, rest)
+    if not found then
+      return
+    elseif host.task(found).status == "computing" then
+      core.preempt(found)
+    else
+      found:cancel()
+    end
+  end,
+}
+
+all.bt = {
+  argument = "ID",
+  text = "where a task is: its stack",
+  run = function(session, rest)
+    local found = task_of(session, rest)
+    if found then
+      session:print(with_newline(host.stack(found)))
     end
   end,
 }
@@ -224,14 +263,14 @@ all.doc = {
 all.ps = {
   text = "all tasks, and what they wait for",
   run = function(session)
-    session:print(with_newline(text_of("neap.repl.lists", "ps")))
+    session:print(with_newline(text_of("neap.repl.lists", "ps", {columns = session.columns})))
   end,
 }
 
 all.socks = {
   text = "all sockets",
   run = function(session)
-    session:print(with_newline(text_of("neap.repl.lists", "socks")))
+    session:print(with_newline(text_of("neap.repl.lists", "socks", {columns = session.columns})))
   end,
 }
 
@@ -395,6 +434,7 @@ function commands.run(session, name, rest)
     end
   end
   if not found then
+    session.failed = true
     session:say("there is no command :%s; :help lists them", name)
   end
   if not found or not found.run(session, rest) then

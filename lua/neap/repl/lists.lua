@@ -5,8 +5,9 @@ local processes = require "neap.process.core"
 local text_of = require "neap.repl.text"
 
 local ipairs, tostring = ipairs, tostring
-local find, format, gsub, rep = string.find, string.format, string.gsub, string.rep
-local concat, sort, length = table.concat, table.sort, utf8.len
+local find, format, gsub, rep, sub = string.find, string.format, string.gsub, string.rep, string.sub
+local concat, sort, length, offset = table.concat, table.sort, utf8.len, utf8.offset
+local huge = math.huge
 local cell = text_of.name
 
 ---@class neap.repl.lists
@@ -14,6 +15,7 @@ local lists = {}
 
 ---@class neap.repl.lists.Options
 ---@field rows integer?  most lines; default 1000
+---@field columns integer?  of the window, in which cells are cut to fit
 
 local ROWS = 1000
 
@@ -21,8 +23,41 @@ local function columns_of(text)
   return length(text) or #text
 end
 
+--- A column of text is made no narrower than this.
+local NARROW = 9
+
+--- The text in so many columns.
+local function cut(text, columns)
+  if columns_of(text) <= columns then
+    return text
+  end
+  local at = offset(text, columns - 1)
+  return sub(text, 1, at and at - 1 or columns - 2) .. ".."
+end
+
+--- Make the widest columns of text narrower, until a line fits.
+local function fit(widths, right, columns)
+  local total = -2
+  for _, width in ipairs(widths) do
+    total = total + width + 2
+  end
+  while total > columns do
+    local widest
+    for i, width in ipairs(widths) do
+      if not right[i] and width > NARROW and (not widest or width > widths[widest]) then
+        widest = i
+      end
+    end
+    if not widest then
+      return
+    end
+    widths[widest] = widths[widest] - 1
+    total = total - 1
+  end
+end
+
 --- Lines of cells under each other; a title that begins with > is of numbers.
-local function table_text(titles, rows)
+local function table_text(titles, rows, columns)
   local widths, right = {}, {}
   for i, title in ipairs(titles) do
     right[i] = find(title, "^>") ~= nil
@@ -31,14 +66,16 @@ local function table_text(titles, rows)
   end
   for _, row in ipairs(rows) do
     for i in ipairs(titles) do
-      local columns = columns_of(row[i])
-      widths[i] = columns > widths[i] and columns or widths[i]
+      local width = columns_of(row[i])
+      widths[i] = width > widths[i] and width or widths[i]
     end
   end
+  fit(widths, right, columns or huge)
   local lines = {}
   local function add(row)
     local cells = {}
-    for i, text in ipairs(row) do
+    for i, whole in ipairs(row) do
+      local text = cut(whole, widths[i])
       local pad = rep(" ", widths[i] - columns_of(text))
       cells[i] = right[i] and pad .. text or text .. pad
     end
@@ -102,6 +139,37 @@ local function waits_for(row, thing)
   return cell(row.op) .. on .. limit
 end
 
+--- Tasks of the prompt itself.
+local hidden = setmetatable({}, {__mode = "k"})
+
+--- Leave a task, and those that it waits for, out of `ps`.
+---@param t neap.Task
+---@return neap.Task t
+function lists.hide(t)
+  hidden[t] = true
+  return t
+end
+
+--- Those that are not hidden; and how many are.
+local function visible(tasks)
+  local of, shown, left = {}, {}, 0
+  for _, row in ipairs(tasks) do
+    of[row.id] = row
+  end
+  for _, row in ipairs(tasks) do
+    local at = row
+    while at and not hidden[at.task] do
+      at = of[at.parent]
+    end
+    if at then
+      left = left + 1
+    else
+      shown[#shown + 1] = row
+    end
+  end
+  return shown, left
+end
+
 --- The tasks in the order of the tree, each with how deep it is.
 local function in_tree(tasks)
   local known, children = {}, {}
@@ -132,7 +200,7 @@ end
 
 --- The children: what they are, since when, and who waits for them. One that was told to
 --- end is "ending" until nothing of its group is left.
-local function children_text()
+local function children_text(columns)
   local rows = {}
   for i, row in ipairs(processes.children()) do
     local waiters = row.waiters or {}
@@ -144,16 +212,18 @@ local function children_text()
   if #rows == 0 then
     return ""
   end
-  return "\n\n" .. concat(table_text({">PID", "CHILD", "STATE", "GROUP", ">AGE", "TASKS"}, rows), "\n")
+  return "\n\n" .. concat(table_text({">PID", "CHILD", "STATE", "GROUP", ">AGE", "TASKS"}, rows, columns), "\n")
 end
 
 --- The tasks, each below the one that waits for it: what it is called, what it
 --- waits for, where and how long already, and where it was spawned; and the children. A
---- `&` is behind the state of those that the program does not wait for.
+--- `&` is behind the state of those that the program does not wait for. What the prompt
+--- itself needs is left out, here and of `socks`.
 ---@param opts? neap.repl.lists.Options
 ---@return string
 function lists.ps(opts)
-  local tasks = host.tasks(opts and opts.rows or ROWS)
+  local columns = opts and opts.columns
+  local tasks, left = visible(host.tasks(opts and opts.rows or ROWS))
   sort(tasks, by_id)
   local things = awaited_things(tasks)
   local rows = {}
@@ -166,8 +236,9 @@ function lists.ps(opts)
       text_of.escaped(row.place or ""), text_of.escaped(row.site or ""),
     }
   end
-  local lines = table_text({">ID", "TASK", "STATE", "WAITS FOR", ">SINCE", "AT", "SPAWNED AT"}, rows)
-  return finish(lines, host.stats().tasks - #rows, "tasks") .. children_text()
+  local lines = table_text({">ID", "TASK", "STATE", "WAITS FOR", ">SINCE", "AT", "SPAWNED AT"}, rows,
+    columns)
+  return finish(lines, host.stats().tasks - left - #rows, "tasks") .. children_text(columns)
 end
 
 -- Sockets
@@ -215,20 +286,21 @@ function lists.socks(opts)
   local sockets = host.sockets(opts and opts.rows or ROWS)
   sort(sockets, by_id)
   local owner = host.serving()
-  local rows = {}
-  for i, row in ipairs(sockets) do
+  local rows, left = {}, 0
+  for _, row in ipairs(sockets) do
     local from, to = ends_of(row)
-    rows[i] = {
+    left = left + (row.hidden and 1 or 0)
+    rows[#rows + 1] = not row.hidden and {
       count(row.id), cell(kind_of(row)), row.state,
       count(row.queued_in), count(row.queued_out),
       count(row.received or row.accepted), count(row.sent),
       from, to, count(row.fd), tasks_of(row, row.box and owner[row.box]),
-    }
+    } or nil
   end
-  local lines = table_text({">ID", "KIND", "STATE", ">QUEUE-IN", ">QUEUE-OUT", ">IN", ">OUT", "LOCAL",
-    "REMOTE", ">FD", "TASKS"}, rows)
+  local lines = table_text({">ID", "KIND", "STATE", ">Q-IN", ">Q-OUT", ">IN", ">OUT", "LOCAL",
+    "REMOTE", ">FD", "TASKS"}, rows, opts and opts.columns)
   local open = host.stats()
-  return finish(lines, open.listeners + open.datagrams + open.streams - #rows, "sockets")
+  return finish(lines, open.listeners + open.datagrams + open.streams - left - #rows, "sockets")
 end
 
 -- For `neap top`, which shows some of them

@@ -3,6 +3,8 @@
 
 local core = require "neap.repl.core"
 local harmless = require "neap.host".harmless
+local lists = require "neap.repl.lists"
+local task = require "neap.task"
 local tasks = require "neap.prompt.core"
 
 local main = {}
@@ -58,7 +60,7 @@ function main.open(prepare)
   if prepare then
     prepare(session)
   end
-  tasks.daemon(session.serve, session).name = "prompt session"
+  lists.hide(tasks.daemon(session.serve, session)).name = "prompt session"
   Terminal.new {stream = ours}:run()
 end
 
@@ -79,6 +81,7 @@ end
 ---@async
 function main.interactive(program, ...)
   tasks.lenient(true)
+  lists.hide(task.current())
   if not program then
     main.say("neap ", core.version, " (", _VERSION, "); :help tells what there is")
   else

@@ -10,6 +10,7 @@ local Editor = require "neap.repl.editor"
 local harmless = require "neap.host".harmless
 local elsewhere = require "neap.repl.elsewhere"
 local history = require "neap.repl.history"
+local lists = require "neap.repl.lists"
 local Resizing = require "neap.repl.resizing"
 local signal = require "neap.signal"
 local stdio = require "neap.stdio"
@@ -521,9 +522,9 @@ function Terminal:run()
   measure(self)
   task.scope(function(scope)
     self.scope = scope
-    scope:spawn(read_messages, self).name = "prompt messages"
-    scope:spawn(read_signals, self).name = "prompt signals"
-    scope:spawn(read_keys, self).name = "prompt keys"
+    lists.hide(scope:spawn(read_messages, self)).name = "prompt messages"
+    lists.hide(scope:spawn(read_signals, self)).name = "prompt signals"
+    lists.hide(scope:spawn(read_keys, self)).name = "prompt keys"
     send(self, {kind = "hello", columns = self.columns, colour = self.colour})
     for event in self.events:each() do
       local ok, err = xpcall(handlers[event[1]], keep_error, self, event[2])
