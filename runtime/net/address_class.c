@@ -8,6 +8,7 @@
 
 #include "net/address_parts.h"
 
+#include <arpa/inet.h>
 #include <lauxlib.h>
 #include <string.h>
 
@@ -33,6 +34,15 @@ static void push_ip(lua_State *L, const address *a) {
   } else {
     lua_pushnil(L);
   }
+}
+
+static void push_bytes(lua_State *L, const address *a) {
+  if (!is_ip(a))
+    lua_pushnil(L);
+  else if (a->u.any.sa_family == AF_INET)
+    lua_pushlstring(L, (const char *)&a->u.in4.sin_addr, 4);
+  else
+    lua_pushlstring(L, (const char *)bytes6(a), 16);
 }
 
 static void push_port(lua_State *L, const address *a) {
@@ -73,13 +83,9 @@ static const struct field {
   const char *name;
   void (*push)(lua_State *L, const address *a);
 } fields[] = {
-    {"family", push_family},
-    {"ip", push_ip},
-    {"port", push_port},
-    {"path", push_path},
-    {"scope", push_scope},
-    {"cid", push_cid},
-    {NULL, NULL},
+    {"family", push_family}, {"ip", push_ip},     {"bytes", push_bytes},
+    {"port", push_port},     {"path", push_path}, {"scope", push_scope},
+    {"cid", push_cid},       {NULL, NULL},
 };
 
 static int l_index(lua_State *L) {
@@ -230,9 +236,60 @@ const address *address_check(lua_State *L, int arg) {
   return a;
 }
 
-/* address(text) : Address */
+/* The address of the fields of the table at 1. */
+static void read_fields(lua_State *L, address *a) {
+  size_t n = 0;
+  const char *bytes = NULL;
+  lua_Integer port = 0;
+  int ok = 1;
+  lua_pushnil(L);
+  while (lua_next(L, 1)) {
+    const char *key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
+    if (strcmp(key, "bytes") == 0 && lua_type(L, 3) == LUA_TSTRING)
+      bytes = lua_tolstring(L, 3, &n);
+    else if (strcmp(key, "port") == 0)
+      port = lua_tointegerx(L, 3, &ok);
+    else
+      luaL_argerror(L, 1, "only bytes, a string, and port expected");
+    lua_settop(L, 2);
+  }
+  luaL_argcheck(L, bytes != NULL && (n == 4 || n == 16), 1,
+                "bytes: 4 of IPv4 or 16 of IPv6 expected");
+  luaL_argcheck(L, ok && port >= 0 && port <= 65535, 1,
+                "port: a whole number, 0 to 65535, expected");
+  address_any(a, n == 4 ? AF_INET : AF_INET6, (int)port);
+  if (n == 4)
+    memcpy(&a->u.in4.sin_addr, bytes, n);
+  else
+    memcpy(&a->u.in6.sin6_addr, bytes, n);
+}
+
+/* address(text | {bytes: string, port: integer?}) : Address */
 int address_lua(lua_State *L) {
+  address made;
   lua_settop(L, 1);
+  if (lua_istable(L, 1)) {
+    read_fields(L, &made);
+    address_push(L, &made);
+    return 1;
+  }
   address_check(L, 1);
+  return 1;
+}
+
+/* ip_bytes(text) : the 4 or 16 bytes of an IP address as it is written, also of
+** ::ffff:127.0.0.1 | nil */
+int ip_bytes_lua(lua_State *L) {
+  unsigned char bytes[16];
+  size_t n;
+  const char *text = luaL_checklstring(L, 1, &n);
+  if (strlen(text) != n)
+    return 0;
+  if (inet_pton(AF_INET, text, bytes) == 1)
+    lua_pushlstring(L, (const char *)bytes, 4);
+  else if (inet_pton(AF_INET6, text, bytes) == 1)
+    lua_pushlstring(L, (const char *)bytes, 16);
+  else
+    return 0;
   return 1;
 }

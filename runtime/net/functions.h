@@ -24,6 +24,9 @@ int rouse_lua(lua_State *L);
 int drains_lua(lua_State *L);
 int announce_lua(lua_State *L);
 int wait_lua(lua_State *L);
+int sum_lua(lua_State *L);
+int crc32c_lua(lua_State *L);
+int ip_bytes_lua(lua_State *L);
 
 void resolve_open(lua_State *L);
 void interfaces_open(lua_State *L);

@@ -45,6 +45,9 @@ static const luaL_Reg functions[] = {
     {"drains", drains_lua},
     {"announce", announce_lua},
     {"match", match_lua},
+    {"sum", sum_lua},
+    {"crc32c", crc32c_lua},
+    {"ip_bytes", ip_bytes_lua},
     {NULL, NULL},
 };
 
