@@ -67,7 +67,8 @@ end
 
 --- Bytes behind the end of a layer, which its lengths and checksums leave out:
 --- what fills a short Ethernet frame up. Unless `of` names another, the layer is
---- the innermost IP, IPv6 or ARP.
+--- the outermost IP, IPv6 or ARP; padding that was there stays where it is when other
+--- layers are put around it.
 ---
 --- ```lua
 --- local packet = require "neap.packet"
@@ -75,7 +76,7 @@ end
 --- local p = packet.ip {dst = "10.0.0.1"} / "hi" / packet.padding(("\0"):rep(24))
 --- print(#p:bytes(), p:complete().ip.total_length)  --> 46 22
 --- ```
----@param data string|{ data: string, of: string? }
+---@param data string|{ data: string, of: string?, n: integer? }
 ---@return neap.Packet
 function packet.padding(data)
   return core.padding(data)

@@ -16,6 +16,7 @@
 
 local check_self = require "neap.class.core".check_self
 local check = require "neap.packet.check"
+local sums = require "neap.packet.checksum"
 local show = require "neap.packet.show"
 
 local core = {}
@@ -31,8 +32,13 @@ local MAX_LAYERS = 64
 --- - `hex`: fields that print in hexadecimal, and their digits; `dump`: `show` dumps
 ---   its `data`; `hidden`: fields that `show` leaves out; `summary(layer)`: a text;
 --- - `network`: padding behind it that names no layer is outside of it;
---- - `optional(field, value)`: the value is right without being computed;
---- - `partial(layer)`: what is inside is only a piece.
+--- - `sum`: it has the Internet's checksum; `"own"` over itself, `"pseudo"` also over the
+---   addresses of the IP layer around, without which it is not known;
+--- - `optional(field, value, layers, i)`: the value is right without being computed;
+--- - `partial(layer)`: what is inside is a piece of a packet, or another packet's beginning;
+--- - `header`: what is automatic and follows from the header alone, be its body cut off;
+--- - `endless(layer)`: it has a note, as its length is less than the header's: all that is
+---   there is its body, and nothing is cut off.
 local kinds = {}
 core.kinds = kinds
 
@@ -106,6 +112,7 @@ function core.kind(kind)
   end
   kind.fields = fields
   kind.automatic = set_of(kind.automatic)
+  kind.header = set_of(kind.header)
   kind.lists = set_of(kind.lists)
   kind.hex = kind.hex or {}
   kind.defaults = kind.defaults or {}
@@ -140,40 +147,94 @@ function core.kind(kind)
   end
 end
 
---- The layers of a packet, copied, with all that is automatic filled in; and the
---- bytes. What is automatic in the layer `fresh` counts as not given.
-local function resolve(packet, fresh)
-  local layers = {}
+--- The bytes behind the end of each layer, by its index; of 0: behind all of them.
+local function tails_of(packet)
+  local tails = {}
   for i = 1, #packet do
-    local copy = {}
-    local automatic = i == fresh and kinds[packet[i].name].automatic
-    for key, value in next, packet[i] do
-      if not (automatic and automatic[key]) then
-        copy[key] = value
+    local layer = packet[i]
+    if layer.name == "padding" then
+      local n = layer.of and check.int(layer, "n", 8) or 1
+      local at = 0
+      for outer = 1, i - 1 do
+        local name = packet[outer].name
+        if name == layer.of or not layer.of and kinds[name].network then
+          n = n - 1
+          if n == 0 then
+            at = outer
+            break
+          end
+        end
       end
+      tails[at] = (tails[at] or "") .. check.bytes(layer, "data")
     end
-    layers[i] = setmetatable(copy, getmetatable(packet[i]))
   end
+  return tails
+end
+
+--- The header of layers[i], with the fields that were computed and are not what was
+--- given; nil when all are. It is made with those given.
+local function compare(layer, fields, body, layers, i)
+  local kind = kinds[layer.name]
+  local given = {}
+  for field in pairs(fields) do
+    given[field] = rawget(layer, field)
+    layer[field] = nil
+  end
+  local head = kind.encode(layer, body, layers, i)
+  local found
+  for field, value in pairs(given) do
+    local expected = rawget(layer, field)
+    if value ~= expected then
+      local fits = kind.optional and kind.optional(field, value, layers, i)
+        or kind.sum and field == "checksum" and value == 0xffff and expected == 0
+      if not fits then
+        found = found or {}
+        found[field] = expected
+      end
+      head = nil
+    end
+  end
+  if not head then
+    for field, value in pairs(given) do
+      layer[field] = value
+    end
+    head = kind.encode(layer, body, layers, i)
+  end
+  return head, found
+end
+
+--- The layers of a packet, copied, with all that is automatic filled in; and the
+--- bytes. `checked` has, by the index of a layer, the fields that are compared with what
+--- they would be if they were computed; `found` those that are not.
+local function resolve(packet, checked)
+  local layers = {}
+  local padded = false
+  for i = 1, #packet do
+    local layer = packet[i]
+    local copy = {}
+    for key, value in next, layer do
+      copy[key] = value
+    end
+    padded = padded or layer.name == "padding"
+    layers[i] = setmetatable(copy, getmetatable(layer))
+  end
+  local tails = padded and tails_of(packet)
+  local found = {}
   local body = ""
-  local outside = {} -- paddings, which wait for the layer that they are behind
   for i = #layers, 1, -1 do
     local layer = layers[i]
-    local kind = kinds[layer.name]
-    if layer.name == "padding" then
-      outside[#outside + 1] = layer
-    else
-      body = kind.encode(layer, body, layers, i) .. body
-      local last = outside[#outside]
-      if last and (last.of == layer.name or not last.of and kind.network) then
-        body = body .. check.bytes(last, "data")
-        outside[#outside] = nil
+    if layer.name ~= "padding" then
+      local head
+      if checked and checked[i] then
+        head, found[i] = compare(layer, checked[i], body, layers, i)
+      else
+        head = kinds[layer.name].encode(layer, body, layers, i)
       end
+      local tail = tails and tails[i]
+      body = tail and head .. body .. tail or head .. body
     end
   end
-  for i = #outside, 1, -1 do
-    body = body .. check.bytes(outside[i], "data")
-  end
-  return body, layers
+  return tails and tails[0] and body .. tails[0] or body, layers, found
 end
 
 --- The wire form. What is automatic and was not given, is computed: lengths,
@@ -237,8 +298,50 @@ function Packet:copy()
   return setmetatable(copy, packets)
 end
 
+local NONE = {}
+
+--- The fields of layers[i] that are automatic and can be known.
+local function known_fields(packet, i)
+  local layer = packet[i]
+  local kind = kinds[layer.name]
+  local fields = kind.automatic
+  if layer.note and not (kind.endless and kind.endless(layer)) then
+    fields = kind.header
+  end
+  if kind.sum == "pseudo" and fields.checksum and not sums.known(packet, i) then
+    local others = {}
+    for field in pairs(fields) do
+      others[field] = field ~= "checksum" or nil
+    end
+    fields = others
+  end
+  return next(fields) and fields or NONE
+end
+
+--- What can be known of a packet: by the index of a layer, the fields that are automatic;
+--- and a note, if it ends at what is cut off or makes no sense. What is inside a fragment, or
+--- quoted by an error, is another packet's.
+local function known(packet)
+  local checked = {}
+  for i = 1, #packet do
+    local layer = packet[i]
+    local kind = kinds[layer.name]
+    checked[i] = known_fields(packet, i)
+    if layer.note and not (kind.endless and kind.endless(layer)) then
+      return checked, layer.note
+    elseif kind.partial and kind.partial(layer) then
+      return checked
+    end
+  end
+  return checked
+end
+
 --- Forget the lengths and checksums of all layers, or of those of one name:
 --- `bytes` computes them. For a packet that was dissected and changed.
+---
+--- What is not the packet's own stays: what is inside a fragment, or quoted by an ICMP
+--- error; and so does what cannot be known of a layer that was cut off. A UDP checksum of
+--- 0 is none, and stays; nil makes it automatic.
 ---
 --- ```lua
 --- local packet = require "neap.packet"
@@ -252,11 +355,24 @@ end
 ---@return neap.Packet packet  itself
 function Packet:recompute(name)
   check_self(self, packets, "recompute")
-  for i = 1, #self do
+  local checked = known(self)
+  local found
+  for i = 1, #checked do
     local layer = self[i]
+    local kind = kinds[layer.name]
     if not name or layer.name == name then
-      for field in pairs(kinds[layer.name].automatic) do
-        layer[field] = nil
+      for field in pairs(checked[i]) do
+        local value = rawget(layer, field)
+        if value == 0xffff and kind.sum and field == "checksum" then
+          if not found then
+            local ok, _, _, wrong = pcall(resolve, self, checked)
+            found = ok and wrong or NONE
+          end
+          rawset(layer, sums.ONES, not (found[i] and found[i].checksum) or nil)
+        end
+        if not (kind.optional and kind.optional(field, value, self, i)) then
+          layer[field] = nil
+        end
       end
     end
   end
@@ -294,68 +410,45 @@ function Packet:get(name, n)
   return find_layer(self, name, n or 1)
 end
 
---- Fields whose values are not what they would be if they were computed, by the index
---- of their layer. Nothing can be said of a layer whose bytes are not all there, nor of
---- what is inside one.
-local function mismatches(packet)
-  local found = {}
-  for i = 1, #packet do
-    local layer = packet[i]
-    local kind = kinds[layer.name]
-    if layer.note then
-      break
-    end
-    local ok, _, layers = pcall(resolve, packet, i)
-    if not ok then
-      break
-    end
-    for field in pairs(kind.automatic) do
-      local value, expected = rawget(layer, field), layers[i][field]
-      local fits = value == nil or value == expected
-        or kind.optional and kind.optional(field, value)
-      if not fits then
-        found[i] = found[i] or {}
-        found[i][field] = expected
-      end
-    end
-    if kind.partial and kind.partial(layer) then
-      break
-    end
-  end
-  return found
-end
-
 --- Are the lengths and checksums what they would be if they were computed? A UDP
---- checksum of 0 is none, and right (RFC 768). Nothing is said of what is in a
---- layer that was cut off, or in a fragment.
+--- checksum of 0 over IPv4 is none, and right (RFC 768); 0xffff is as right as 0. Nothing
+--- is said of what is in a fragment, or in the quote of an ICMP error. A packet that is cut
+--- off, or makes no sense, is not right.
 ---
 --- ```lua
 --- local packet = require "neap.packet"
 ---
 --- local ok, wrong = (packet.ip {dst = "10.0.0.1", ihl = 6} / "hi"):verify()
 --- print(ok, wrong[1])  --> false ip.ihl: 6, 5 expected
+---
+--- local cut = packet.dissect((packet.ip {dst = "10.0.0.1"} / "hi"):bytes():sub(1, 21), "ip")
+--- print(select(2, cut:verify())[1])  --> ip: 21 bytes of 22
 --- ```
 ---@return boolean ok
----@return string[]? wrong  a line a field
+---@return string[]? wrong  a line a field, and one for what is cut off
 function Packet:verify()
   check_self(self, packets, "verify")
-  local found = mismatches(self)
+  local checked, note = known(self)
+  local ok, bytes, _, found = pcall(resolve, self, checked)
+  if not ok then
+    error(bytes, 2)
+  elseif not note and not next(found) then
+    return true
+  end
   local wrong = {}
   for i = 1, #self do
     local layer = self[i]
     local kind = kinds[layer.name]
-    for _, field in ipairs(kind.fields) do
-      local expected = found[i] and found[i][field]
+    for _, field in ipairs(found[i] and kind.fields or NONE) do
+      local expected = found[i][field]
       if expected ~= nil then
         wrong[#wrong + 1] = string.format("%s.%s: %s, %s expected", layer.name, field,
           show.plain(kind, field, layer[field]), show.plain(kind, field, expected))
       end
     end
   end
-  if #wrong > 0 then
-    return false, wrong
-  end
-  return true
+  wrong[#wrong + 1] = note
+  return false, wrong
 end
 
 
@@ -379,10 +472,9 @@ end
 ---@return string text  no newline at its end
 function Packet:show()
   check_self(self, packets, "show")
-  local found = mismatches(self)
-  local ok, _, layers = pcall(resolve, self)
+  local ok, _, layers, found = pcall(resolve, self, known(self))
   if not ok then
-    layers = self
+    layers, found = self, NONE
   end
   return show.layers(layers, kinds, found)
 end
@@ -410,6 +502,35 @@ function packets.__tostring(packet)
   return table.concat(words, " / ")
 end
 
+local function count_of(layers, name, to)
+  local n = 0
+  for i = 1, to do
+    n = layers[i].name == name and n + 1 or n
+  end
+  return n
+end
+
+--- Padding stays where it is when what it is in is put into other layers, the first
+--- `outer` ones.
+local function settle(layers, outer)
+  for i = outer + 1, #layers do
+    local padding = layers[i]
+    if padding.name == "padding" then
+      if padding.of then
+        padding.n = check.int(padding, "n", 8) + count_of(layers, padding.of, outer)
+      else
+        for at = outer + 1, i - 1 do
+          if kinds[layers[at].name].network then
+            padding.of = layers[at].name
+            padding.n = 1 + count_of(layers, padding.of, outer)
+            break
+          end
+        end
+      end
+    end
+  end
+end
+
 local function layers_of(value, into)
   if type(value) == "string" then
     value = core.raw(value)
@@ -425,7 +546,9 @@ end
 function packets.__div(outer, inner)
   local layers = {}
   layers_of(outer, layers)
+  local n = #layers
   layers_of(inner, layers)
+  settle(layers, n)
   return setmetatable(layers, packets)
 end
 
@@ -442,6 +565,7 @@ end
 ---@class neap.packet.Padding: neap.Layer
 ---@field data string
 ---@field of string?  the name of the layer behind whose end it is
+---@field n integer  the nth of that name, from the outermost on; default 1
 
 local function count_bytes(layer)
   return string.format("%d bytes", #check.bytes(layer, "data"))
@@ -462,8 +586,8 @@ local raw = core.kind {
 
 local padding = core.kind {
   name = "padding",
-  fields = "data of",
-  defaults = {data = ""},
+  fields = "data of n",
+  defaults = {data = "", n = 1},
   dump = true,
   summary = count_bytes,
   encode = encode_data,
@@ -507,7 +631,8 @@ function core.dissect(bytes, name)
     n = n + 1
     layers[n] = setmetatable(layer, kind.metatable)
     if last < to then
-      tails[#tails + 1] = {data = string.sub(bytes, last + 1, to), of = name}
+      tails[#tails + 1] = {data = string.sub(bytes, last + 1, to), of = name,
+        n = count_of(layers, name, n)}
     end
     from, to, name = first, last, inside
     if from > to then

@@ -144,12 +144,14 @@ local icmpv4 = core.kind {
     .. " unused rest",
   defaults = {type = "echo", code = 0},
   automatic = "checksum",
+  sum = "own",
   hex = {checksum = 4, rest = 8},
   encode = function(layer, body)
     local number = types.number(layer, "type", 8)
     local first = pack("BB", number, int(layer, "code", 8))
     local rest = encode_row(layer, rows[types.name(number)] or REST)
-    layer.checksum = layer.checksum or sums.fold(sums.add(first .. rest .. body, 0))
+    layer.checksum = layer.checksum
+      or sums.finish(layer, sums.add(first .. "\0\0" .. rest .. body, 0))
     return first .. pack(">I2", int(layer, "checksum", 16)) .. rest
   end,
   decode = function(bytes, from, to)
@@ -166,6 +168,9 @@ local icmpv4 = core.kind {
     return layer, decode_row(layer, row, bytes, from + 4), to, errors[layer.type] and "ip" or nil
   end,
   summary = summary,
+  partial = function(layer)
+    return errors[types.name(layer.type)]
+  end,
 }
 
 --- An ICMP message (RFC 792). An error is followed by the beginning of the
@@ -398,6 +403,7 @@ local icmpv6 = core.kind {
     .. " router_lifetime reachable_time retrans_timer target dst reserved unused rest options",
   defaults = {type = "echo", code = 0},
   automatic = "checksum",
+  sum = "pseudo",
   lists = "options",
   hex = {checksum = 4, rest = 8, flags = 2},
   encode = function(layer, body, layers, i)
@@ -413,7 +419,8 @@ local icmpv6 = core.kind {
       rest[at + 1] = encode_option(layer, option)
     end
     rest = table.concat(rest)
-    layer.checksum = layer.checksum or sums.over(layers, i, 58, first .. "\0\0" .. rest .. body)
+    layer.checksum = layer.checksum
+      or sums.finish(layer, sums.over(layers, i, 58, first .. "\0\0" .. rest .. body))
     return first .. pack(">I2", int(layer, "checksum", 16)) .. rest
   end,
   decode = function(bytes, from, to)
@@ -440,6 +447,9 @@ local icmpv6 = core.kind {
   end,
   summary = function(layer)
     return layer.target and string.format("%s %s", layer.type, layer.target) or summary(layer)
+  end,
+  partial = function(layer)
+    return errors6[types6.name(layer.type)]
   end,
 }
 

@@ -143,6 +143,8 @@ local ipv4 = core.kind {
   defaults = {version = 4, tos = 0, id = 0, flags = "", fragment_offset = 0, ttl = 64,
     src = "0.0.0.0"},
   automatic = "ihl total_length checksum",
+  header = "ihl checksum",
+  sum = "own",
   lists = "options",
   hex = {checksum = 4, tos = 2, id = 4},
   network = true,
@@ -155,7 +157,7 @@ local ipv4 = core.kind {
       flags.bits(layer, "flags") << 13 | int(layer, "fragment_offset", 13),
       int(layer, "ttl", 8), fill_protocol(layer, "protocol", layers, i, "reserved"))
     local rest = check.ipv4(layer, "src") .. check.ipv4(layer, "dst") .. opts
-    layer.checksum = layer.checksum or sums.fold(sums.add(first, sums.add(rest, 0)))
+    layer.checksum = layer.checksum or sums.finish(layer, sums.add(first, sums.add(rest, 0)))
     return first .. pack(">I2", int(layer, "checksum", 16)) .. rest
   end,
   decode = function(bytes, from, to)
@@ -196,13 +198,16 @@ local ipv4 = core.kind {
       dst = address.ipv4(bytes, from + 16),
       options = tlv.decode(bytes, from + 20, body - 1, options),
       note = note,
-    }, body, last, offset == 0 and not sums.extensions[protocol] and protocol or nil
+    }, body, last, offset == 0 and (not sums.extensions[protocol] or protocol == "ah") and protocol or nil
   end,
   summary = function(layer)
     return string.format("%s > %s", layer.src, layer.dst)
   end,
   partial = function(layer)
     return flags.bits(layer, "flags") & 1 ~= 0 or layer.fragment_offset ~= 0
+  end,
+  endless = function(layer)
+    return not layer.total_length or layer.total_length < 4 * (layer.ihl or 5)
   end,
 }
 
@@ -281,6 +286,9 @@ local ipv6 = core.kind {
   summary = function(layer)
     return string.format("%s > %s", layer.src, layer.dst)
   end,
+  endless = function(layer)
+    return not layer.payload_length or layer.payload_length == 0
+  end,
 }
 
 --- An IPv6 header (RFC 8200, 3).
@@ -303,6 +311,7 @@ local option_types = check.enum {
   [1] = "padn",
   [0x05] = "router-alert",
   [0xc2] = "jumbo",
+  [0xc9] = "home-address",
 }
 
 --- The bytes of options, padded so that with the 2 in front of them they are a
@@ -312,7 +321,7 @@ local function encode_option_list(layer)
   for i, option in ipairs(layer.options) do
     option = tlv.option(layer, option, "type")
     local view = {name = layer.name .. " option", type = option.type, data = option.data,
-      value = option.value}
+      value = option.value, address = option.address}
     if option.raw then
       out[i] = option.raw
     else
@@ -322,6 +331,8 @@ local function encode_option_list(layer)
         data = pack(">I2", int(view, "value", 16))
       elseif number == 0xc2 and option.value then
         data = pack(">I4", int(view, "value", 32))
+      elseif number == 0xc9 and option.address then
+        data = check.ipv6(view, "address")
       else
         data = check.bytes(view, "data")
       end
@@ -358,6 +369,8 @@ local function decode_option_list(bytes, from, to)
         option.value = unpack(">I2", bytes, at + 2)
       elseif option.type == "jumbo" and length == 4 then
         option.value = unpack(">I4", bytes, at + 2)
+      elseif option.type == "home-address" and length == 16 then
+        option.address = address.ipv6(bytes, at + 2)
       else
         option.data = string.sub(bytes, at + 2, at + 1 + length)
       end
@@ -388,8 +401,10 @@ end
 ---@field options (string|neap.packet.Ipv6Option)[]  padded at the end
 
 ---@class neap.packet.Ipv6Option
----@field type string|integer  `"pad1"`, `"padn"`, `"router-alert"` (RFC 2711), `"jumbo"` (RFC 2675)
+---@field type string|integer  `"pad1"`, `"padn"`, `"router-alert"` (RFC 2711), `"jumbo"` (RFC 2675),
+--- `"home-address"` (RFC 6275)
 ---@field value integer?  of `"router-alert"` and `"jumbo"`
+---@field address string?  of `"home-address"`
 ---@field data string?  of the others
 ---@field raw string?  bytes that are no option, instead of all that
 
@@ -477,7 +492,7 @@ local routing = core.kind {
 }
 
 --- The Routing header (RFC 8200, 4.4). While segments are left, checksums inside
---- are made for the last destination, of the types 0, 2 (RFC 6275) and 4.
+--- are made for the last destination, of the types 0, 2 (RFC 6275), 3 (RFC 6554) and 4.
 ---
 --- ```lua
 --- local packet = require "neap.packet"

@@ -33,15 +33,17 @@ local udp = core.kind {
   fields = "src_port dst_port length checksum",
   defaults = {src_port = 0, dst_port = 0},
   automatic = "length checksum",
+  sum = "pseudo",
   hex = {checksum = 4},
   encode = function(layer, body, layers, i)
     layer.length = layer.length or 8 + #body
     local first = pack(">I2I2I2", int(layer, "src_port", 16), int(layer, "dst_port", 16),
       int(layer, "length", 16))
     if layer.checksum == nil then
-      local sum = sums.over(layers, i, 17, first .. "\0\0" .. body)
       -- A computed 0 goes out as all ones: 0 says that there is none.
-      layer.checksum = sum == 0 and sums.pseudo(layers, i, 17, 0) and 0xffff or sum
+      local pseudo = sums.pseudo(layers, i, 17, 8 + #body)
+      local sum = pseudo and sums.fold(sums.add(first .. "\0\0" .. body, pseudo))
+      layer.checksum = sum == 0 and 0xffff or sum or 0
     end
     return first .. pack(">I2", int(layer, "checksum", 16))
   end,
@@ -65,8 +67,11 @@ local udp = core.kind {
     }, from + 8, last, (dns_ports[src_port] or dns_ports[dst_port]) and "dns" or nil
   end,
   summary = ports,
-  optional = function(field, value)
-    return field == "checksum" and value == 0
+  optional = function(field, value, layers, i)
+    return field == "checksum" and value == 0 and not sums.in_ipv6(layers, i)
+  end,
+  endless = function(layer)
+    return not layer.length or layer.length < 8
   end,
 }
 
@@ -189,6 +194,7 @@ local tcp = core.kind {
   defaults = {src_port = 0, dst_port = 0, seq = 0, ack = 0, reserved = 0, flags = "",
     window = 0xffff, urgent_pointer = 0},
   automatic = "data_offset checksum",
+  sum = "pseudo",
   lists = "options",
   hex = {checksum = 4},
   encode = function(layer, body, layers, i)
@@ -200,7 +206,7 @@ local tcp = core.kind {
       int(layer, "window", 16))
     local rest = pack(">I2", int(layer, "urgent_pointer", 16)) .. opts
     layer.checksum = layer.checksum
-      or sums.over(layers, i, 6, first .. "\0\0" .. rest .. body)
+      or sums.finish(layer, sums.over(layers, i, 6, first .. "\0\0" .. rest .. body))
     return first .. pack(">I2", int(layer, "checksum", 16)) .. rest
   end,
   decode = function(bytes, from, to)
