@@ -116,10 +116,10 @@ describe("an address", function()
     assert.equal(name, address(name).path)
   end)
 
-  it("O1 O7: is made of a string or an address, of nothing else", function()
+  it("O1 O7: is made of a string, an address or bytes, of nothing else", function()
     local a = address "127.0.0.1:80"
     assert.equal(a, address(a))
-    for _, value in ipairs {true, 80, 1.5, {}, print, io.stdout, coroutine.create(print)} do
+    for _, value in ipairs {true, 80, 1.5, print, io.stdout, coroutine.create(print)} do
       assert.error_matches(function()
         address(value)
       end, "neap.Address or string expected")
@@ -127,6 +127,24 @@ describe("an address", function()
     assert.error_matches(function()
       address(nil)
     end, "neap.Address or string expected")
+  end)
+
+  it("is made of bytes, and has them", function()
+    for bytes, text in pairs {["\127\0\0\1"] = "127.0.0.1", [("\0"):rep(15) .. "\1"] = "::1",
+      ["\x20\1\x0d\xb8" .. ("\0"):rep(12)] = "2001:db8::"} do
+      local a = address {bytes = bytes, port = 80}
+      assert.same({text, 80, bytes}, {a.ip, a.port, a.bytes})
+      assert.is_true(address {bytes = bytes} == address(text))
+    end
+    assert.equal("127.0.0.1", address({bytes = ("\0"):rep(10) .. "\xff\xff\127\0\0\1"}).ip)
+    assert.is_nil(address("/run/x.sock").bytes)
+    for _, fields in ipairs {{}, {bytes = ""}, {bytes = "123"}, {bytes = 1234}, {port = 80}, {"1234"},
+      {bytes = "1234", port = -1}, {bytes = "1234", port = 65536}, {bytes = "1234", port = 1.5},
+      {bytes = "1234", port = "x"}, {bytes = "1234", host = 1}, {[{}] = 1}} do
+      local ok, err = pcall(address, fields)
+      assert.is_false(ok)
+      assert.matches("expected", err)
+    end
   end)
 
   it("is one object as long as it is held, and a key of tables", function()

@@ -220,6 +220,146 @@ describe("a packet", function()
   end)
 end)
 
+describe("what is not a packet's own", function()
+  local cause = packet.ip {src = "10.0.0.1", dst = "192.0.2.1", checksum = 1}
+    / packet.udp {src_port = 5, dst_port = 7, checksum = 2} / ("x"):rep(20)
+
+  --- It is right as it is; with this field changed it is not, and recomputed it is again, and
+  --- all but the header in front is as it was.
+  local function keeps(built, own)
+    local bytes = built:bytes()
+    local p = packet.dissect(bytes, "ip")
+    assert.is_true(p:verify())
+    assert.equal(bytes, p:recompute():bytes())
+    p = packet.dissect(bytes, "ip")
+    p.ip.ttl = 9
+    assert.is_false((p:verify()))
+    assert.is_true(p:recompute():verify())
+    assert.equal(bytes:sub(own + 1), p:bytes():sub(own + 1))
+  end
+
+  it("is what a fragment holds a piece of", function()
+    keeps(packet.ip {dst = "10.0.0.2", flags = "MF"} / packet.udp {length = 3000, checksum = 0x1234}
+      / ("x"):rep(1472), 20)
+    local p = packet.dissect((packet.ipv6 {dst = "::1"} / packet.fragment {m = true, id = 1}
+      / packet.udp {length = 3000, checksum = 0x1234} / ("x"):rep(16)):bytes(), "ipv6")
+    assert.equal(3000, p:recompute():complete().udp.length)
+  end)
+
+  it("is what an error quotes, whole or not", function()
+    for _, quote in ipairs {cause:bytes(), cause:bytes():sub(1, 28)} do
+      keeps(packet.ip {dst = "10.0.0.2"} / packet.icmp {type = "time-exceeded"} / quote, 20)
+    end
+    -- Where one is built, it is computed all the same.
+    local p = packet.ip {dst = "10.0.0.2"} / packet.icmp {type = "time-exceeded"} / packet.ip {dst = "10.0.0.1"}
+    assert.equal(20, packet.dissect(p:bytes(), "ip"):get("ip", 2).total_length)
+  end)
+
+  it("is what was cut off", function()
+    local bytes = (packet.ip {src = "10.0.0.1", dst = "10.0.0.2"} / packet.udp {} / ("x"):rep(20)):bytes():sub(1, 40)
+    local p = packet.dissect(bytes, "ip")
+    local ok, wrong = p:verify()
+    assert.is_false(ok)
+    assert.same({"ip: 40 bytes of 48"}, wrong)
+    assert.equal(bytes, p:recompute():bytes())
+    p = packet.dissect(bytes, "ip")
+    p.ip.ttl = 1
+    ok, wrong = p:verify()
+    assert.is_false(ok)
+    assert.matches("^ip.checksum", wrong[1])
+    p:recompute()
+    assert.same({"ip: 40 bytes of 48"}, select(2, p:verify()))
+    assert.equal(48, p:complete().ip.total_length)
+    assert.is_false((packet.dissect(bytes:sub(1, 15), "ip"):verify()))
+  end)
+
+  it("is the checksum over addresses that are not there", function()
+    local bytes = (packet.udp {checksum = 0x1234} / "x"):bytes()
+    local p = packet.dissect(bytes, "udp")
+    assert.is_true(p:verify())
+    assert.equal(bytes, p:recompute():bytes())
+    bytes = (packet.ipv6 {dst = "::1"} / packet.routing {type = 99, segments_left = 1}
+      / packet.tcp {checksum = 0x1234}):bytes()
+    p = packet.dissect(bytes, "ipv6")
+    assert.is_true(p:verify())
+    assert.equal(bytes, p:recompute():bytes())
+  end)
+
+  it("is the padding of a frame around a tunnel", function()
+    local inner = packet.ip {dst = "10.0.0.2"} / packet.udp {} / "x"
+    local frame = packet.eth {dst = "02:00:00:00:00:01"} / packet.ip {dst = "10.0.0.1"} / inner
+      / packet.padding "pad"
+    local bytes = frame:bytes()
+    local p = packet.dissect(bytes, "eth")
+    assert.same({"ip", 1}, {p.padding.of, p.padding.n})
+    assert.is_true(p:verify())
+    assert.equal(bytes, p:recompute():bytes())
+    assert.same({49, 29}, {p:complete().ip.total_length, p:complete():get("ip", 2).total_length})
+    -- Put into another packet it stays where it is; both of them may have some.
+    local around = packet.ip {dst = "10.0.0.3"} / packet.raw "?" / p / packet.padding "outer"
+    assert.same({3 + 49 + 14 + 21, 49, 29}, {around:complete().ip.total_length,
+      around:complete():get("ip", 2).total_length, around:complete():get("ip", 3).total_length})
+    assert.equal("padouter", around:bytes():sub(-8))
+    local unnamed = packet.eth {dst = "02:00:00:00:00:01"} / inner / packet.padding "pad"
+    around = packet.ip {dst = "10.0.0.3"} / packet.ip {dst = "10.0.0.4"} / unnamed
+    assert.equal(29, around:complete():get("ip", 3).total_length)
+    assert.equal(29 + 14 + 3 + 40, around:complete().ip.total_length)
+    assert.has_error(function()
+      return packet.padding({data = "", of = "ip", n = "x"}):bytes()
+    end)
+  end)
+end)
+
+describe("a checksum", function()
+  it("of all ones is as right as 0, and stays", function()
+    local p = packet.ip {src = "10.0.0.1", dst = "10.0.0.2"} / packet.tcp()
+    p.tcp.window = 0
+    p.tcp.window = p:complete().tcp.checksum
+    assert.equal(0, p:complete().tcp.checksum)
+    p.tcp.checksum = 0xffff
+    local q = packet.dissect(p:bytes(), "ip")
+    assert.is_true(q:verify())
+    assert.equal(p:bytes(), q:recompute():bytes())
+    assert.equal(0xffff, q:copy():complete().tcp.checksum)
+    q.tcp.seq = 9
+    assert.is_true(q:verify())
+    assert.not_equal(0xffff, q:complete().tcp.checksum)
+    p.tcp.checksum = 0xfffe
+    assert.is_false((p:verify()))
+  end)
+
+  it("of UDP may be missing, but not in IPv6", function()
+    local p = packet.dissect((packet.ip {dst = "10.0.0.2"} / packet.udp {checksum = 0}):bytes(), "ip")
+    assert.is_true(p:verify())
+    assert.equal(0, p:recompute():complete().udp.checksum)
+    p = packet.dissect((packet.ipv6 {dst = "::1"} / packet.udp {checksum = 0}):bytes(), "ipv6")
+    assert.is_false((p:verify()))
+    assert.not_equal(0, p:recompute():complete().udp.checksum)
+  end)
+
+  it("is over the addresses of both ends, wherever they are written", function()
+    local direct = packet.ip {src = "10.0.0.1", dst = "10.0.0.9"} / packet.udp {dst_port = 7} / "x"
+    for _, type in ipairs {"loose-source-route", "strict-source-route"} do
+      local p = packet.ip {src = "10.0.0.1", dst = "10.0.0.2", options = {{type = type,
+        route = {"10.0.0.3", "10.0.0.9"}}}} / packet.udp {dst_port = 7} / "x"
+      assert.equal(direct:complete().udp.checksum, p:complete().udp.checksum)
+      p.ip.dst, p.ip.options[1].pointer, p.ip.options[1].route[2] = "10.0.0.9", 12, "10.0.0.2"
+      assert.equal(direct:complete().udp.checksum, p:complete().udp.checksum)
+    end
+    direct = packet.ipv6 {src = "2001:db8::1", dst = "2001:db8::9"} / packet.udp {dst_port = 7} / "x"
+    local away = packet.ipv6 {src = "2001:db8:1::5", dst = "2001:db8::9"}
+      / packet.dstopts {options = {{type = "home-address", address = "2001:db8::1"}}}
+      / packet.udp {dst_port = 7} / "x"
+    assert.equal(direct:complete().udp.checksum, away:complete().udp.checksum)
+    assert.equal("2001:db8::1", packet.dissect(away:bytes(), "ipv6").dstopts.options[1].address)
+    local low = packet.ipv6 {src = "2001:db8::1", dst = "2001:db8::2"}
+      / packet.routing {type = 3, segments_left = 1, data = "\xff\x60\0\0\9\0\0\0\0\0\0\0"}
+      / packet.udp {dst_port = 7} / "x"
+    low.routing.data = "\xff\x30\0\0\9\0\0\0"
+    assert.equal(direct:complete().udp.checksum, low:complete().udp.checksum)
+  end)
+end)
+
 describe("packet.checksum", function()
   it("is RFC 1071's", function()
     assert.equal(0x220d, packet.checksum "\x00\x01\xf2\x03\xf4\xf5\xf6\xf7")

@@ -83,3 +83,71 @@ describe("a prefix", function()
     assert.equal(prefix, net.prefix)
   end)
 end)
+
+describe("a set of prefixes", function()
+  it("finds the longest that an address is in", function()
+    local set = prefix.set {["0.0.0.0/0"] = 0, ["10.0.0.0/8"] = 8, ["10.1.0.0/16"] = 16,
+      ["10.1.2.3"] = 32, ["::/0"] = "six", ["2001:db8::/33"] = 33, ["2001:db8::/65"] = 65}
+    assert.equal(7, set.count)
+    for address, value in pairs {["10.1.2.3"] = 32, ["10.1.2.4"] = 16, ["10.2.0.0"] = 8, ["9.9.9.9"] = 0,
+      ["::ffff:10.1.2.3"] = 32, ["::1"] = "six", ["2001:db8::1"] = 65,
+      ["2001:db8:0:0:8000::"] = 33, ["2001:db8:8000::"] = "six"} do
+      assert.equal(value, (set:find(address)), address)
+      assert.equal(value, (set:find(net.address(address))))
+    end
+    assert.equal("10.1.0.0/16", tostring(select(2, set:find "10.1.9.9")))
+    assert.is_nil(set:find "/run/x.sock")
+    assert.is_nil(prefix.set():find "10.0.0.1")
+  end)
+
+  it("has a value again, and none once it is taken out", function()
+    local set = prefix.set():add "10.0.0.0/8"
+    assert.is_true(set:find "10.0.0.1")
+    set:add(prefix.parse "10.0.0.0/8", false):add("10.0.0.0/24", 1)
+    assert.equal(2, set.count)
+    assert.is_false((set:find "10.1.0.1"))
+    assert.equal(1, set:remove "10.0.0.0/24")
+    assert.is_nil(set:remove "10.0.0.0/24")
+    assert.is_nil(set:remove "::/0")
+    assert.is_false((set:find "10.0.0.1"))
+    assert.is_false(set:remove(prefix.parse "10.0.0.0/8"))
+    assert.equal(0, set.count)
+    assert.is_nil(set:find "10.0.0.1")
+  end)
+
+  it("finds what a look at each of them would", function()
+    local draw = require "spec.support.random"(11)
+    local list, set = {}, prefix.set()
+    for n = 1, 300 do
+      local length = draw(33)
+      local bits = (10 << 24 | draw(1 << 16)) & ~(0xffffffff >> length) & 0xffffffff
+      local one = prefix.parse(("%s/%d"):format(net.address({bytes = (">I4"):pack(bits)}).ip, length))
+      list[n] = one
+      set:add(one, one)
+    end
+    for _ = 1, 300 do
+      local address = net.address {bytes = (">I4"):pack(10 << 24 | draw(1 << 16))}
+      local longest
+      for _, one in ipairs(list) do
+        if one:contains(address) and (not longest or one.length > longest.length) then
+          longest = one
+        end
+      end
+      assert.is_true(longest == set:find(address))
+    end
+  end)
+
+  it("says at the caller's line what is none", function()
+    for _, f in ipairs {
+      function() prefix.set {["10.0.0.1/8"] = 1} end,
+      function() prefix.set "10.0.0.0/8" end,
+      function() prefix.set():add "x" end,
+      function() prefix.set():remove(5) end,
+      function() prefix.set():find "012.0.0.1" end,
+    } do
+      local ok, err = pcall(f)
+      assert.is_false(ok)
+      assert.matches("^spec/prefix_spec.lua:%d+: [%w.]+: .*expected", err:gsub("bits are set", "expected"))
+    end
+  end)
+end)

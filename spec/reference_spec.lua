@@ -214,6 +214,9 @@ describe("annotated, and there, are the functions of", function()
     ["neap.Prefix"] = function()
       return methods_of(net.prefix.parse "::/0")
     end,
+    ["neap.prefix.Set"] = function()
+      return methods_of(net.prefix.set())
+    end,
     ["neap.http.Body"] = function()
       return methods_of(http.body {})
     end,

@@ -26,10 +26,14 @@
 ---
 --- local names = {[address] = "web"}
 --- print(names[net.address "127.0.0.1:80"])  --> web
+---
+--- -- The bytes of an address, in the order in which packets have them, and back.
+--- print(#address.bytes, net.address {bytes = "\x7f\0\0\1", port = 80} == address)  --> 4 true
 --- ```
 ---@class (exact) neap.Address
 ---@field family "inet"|"inet6"|"unix"|"vsock"|"unspec"
 ---@field ip string?  without port and scope; of inet and inet6
+---@field bytes string?  the same as 4 or 16 bytes
 ---@field port integer?  0 to 65535, of vsock to 4294967295; nil for unix
 ---@field cid integer?  of vsock: the number of a virtual machine; 4294967295: every one
 ---@field path string?  of unix: `/run/x.sock`, or `@name` for an

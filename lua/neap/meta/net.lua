@@ -14,8 +14,8 @@ local net = {}
 --- print(address.family, address.ip, address.port)  --> inet6 ::1 80
 --- print(net.address "127.0.0.1" == net.address "127.0.0.1:0")  --> true
 --- ```
----@param text string|neap.Address  `127.0.0.1:80`, `[::1]:80`, `/run/x.sock`, `@name`,
---- `vsock:2:80`
+---@param text string|neap.Address|{ bytes: string, port: integer? }  `127.0.0.1:80`, `[::1]:80`,
+--- `/run/x.sock`, `@name`, `vsock:2:80`; or 4 or 16 bytes, as packets have them, and a port
 ---@return neap.Address address
 function net.address(text) end
 

@@ -6,13 +6,14 @@
 ---
 --- Reading takes any bytes. A pointer of a compressed name must point before all
 --- that was read of the name so far, to a name that ends there, and there are 127
---- at most: so names end. A message that is cut off or malformed is no message;
---- record data that is not what its type says is kept as bytes, in a message that
---- is otherwise sound.
+--- at most: so names end. Of a message that is cut off or malformed there is what
+--- comes before that, with a note; record data that is not what its type says is
+--- kept as bytes.
 
 local address = require "neap.packet.address"
 local check = require "neap.packet.check"
 local core = require "neap.packet.core"
+local records = require "neap.packet.records"
 
 local pack, unpack = string.pack, string.unpack
 local int = check.int
@@ -24,109 +25,10 @@ local dns = {}
 --- so the most labels, and pointers between them.
 local MAX_NAME, MAX_LABEL, MAX_POINTERS = 255, 63, 127
 
-local types = check.enum {
-  [1] = "A",
-  [2] = "NS",
-  [5] = "CNAME",
-  [6] = "SOA",
-  [12] = "PTR",
-  [13] = "HINFO",
-  [15] = "MX",
-  [16] = "TXT",
-  [28] = "AAAA",
-  [33] = "SRV",
-  [35] = "NAPTR",
-  [39] = "DNAME",
-  [41] = "OPT",
-  [43] = "DS",
-  [46] = "RRSIG",
-  [47] = "NSEC",
-  [48] = "DNSKEY",
-  [50] = "NSEC3",
-  [52] = "TLSA",
-  [64] = "SVCB",
-  [65] = "HTTPS",
-  [251] = "IXFR",
-  [252] = "AXFR",
-  [255] = "ANY",
-  [257] = "CAA",
-}
-
-local classes = check.enum {
-  [1] = "IN",
-  [3] = "CH",
-  [4] = "HS",
-  [254] = "NONE",
-  [255] = "ANY",
-}
-
-local opcodes = check.enum {
-  [0] = "query",
-  [1] = "iquery",
-  [2] = "status",
-  [4] = "notify",
-  [5] = "update",
-}
-
-local rcodes = check.enum {
-  [0] = "noerror",
-  [1] = "formerr",
-  [2] = "servfail",
-  [3] = "nxdomain",
-  [4] = "notimp",
-  [5] = "refused",
-  [6] = "yxdomain",
-  [7] = "yxrrset",
-  [8] = "nxrrset",
-  [9] = "notauth",
-  [10] = "notzone",
-}
-
---- Codes of EDNS options (IANA).
-local option_codes = check.enum {
-  [3] = "nsid",
-  [8] = "client-subnet",
-  [10] = "cookie",
-  [11] = "tcp-keepalive",
-  [12] = "padding",
-  [15] = "extended-error",
-}
-
---- Keys of parameters of a service (RFC 9460, 14.3.2).
-local parameter_keys = check.enum {
-  [0] = "mandatory",
-  [1] = "alpn",
-  [2] = "no-default-alpn",
-  [3] = "port",
-  [4] = "ipv4hint",
-  [5] = "ech",
-  [6] = "ipv6hint",
-}
-
-local service = {{"priority", 16}, {"target", "target"}, {"parameters", "parameters"}}
-
---- The data of a type: its fields in their order. "name" may be compressed, which
---- only RFC 1035's own may (RFC 3597, 4), "target" may not. "string" has its length in
---- front, "rest" is all that follows.
-local layouts = {
-  A = {{"address", "ipv4"}},
-  AAAA = {{"address", "ipv6"}},
-  NS = {{"nsdname", "name"}},
-  CNAME = {{"cname", "name"}},
-  PTR = {{"ptrdname", "name"}},
-  DNAME = {{"target", "target"}},
-  MX = {{"preference", 16}, {"exchange", "name"}},
-  TXT = {{"txt", "strings"}},
-  SRV = {{"priority", 16}, {"weight", 16}, {"port", 16}, {"target", "target"}},
-  SOA = {{"mname", "name"}, {"rname", "name"}, {"serial", 32}, {"refresh", 32}, {"retry", 32},
-    {"expire", 32}, {"minimum", 32}},
-  NAPTR = {{"order", 16}, {"preference", 16}, {"flags", "string"}, {"services", "string"},
-    {"regexp", "string"}, {"replacement", "target"}},
-  CAA = {{"flags", 8}, {"tag", "string"}, {"value", "rest"}},
-  TLSA = {{"usage", 8}, {"selector", 8}, {"matching", 8}, {"association", "rest"}},
-  SVCB = service,
-  HTTPS = service,
-}
+local types, classes = records.types, records.classes
+local opcodes, rcodes = records.opcodes, records.rcodes
+local option_codes, parameter_keys = records.option_codes, records.parameter_keys
+local layouts = records.layouts
 
 
 -- Names.
@@ -311,6 +213,21 @@ local function put_options(out, record)
   end
 end
 
+--- An update names records without their data, by such a class (RFC 2136, 2.4 and 2.5).
+local function may_be_empty(class)
+  class = classes.numbers[class] or class
+  return class == 254 or class == 255
+end
+
+local function has_data(record, layout)
+  for _, row in ipairs(layout or {}) do
+    if record[row[1]] ~= nil then
+      return true
+    end
+  end
+  return false
+end
+
 --- A record's data behind its length, which is known only then: names in it
 --- count from the message's beginning.
 local function put_data(out, record, type)
@@ -322,7 +239,7 @@ local function put_data(out, record, type)
     put(out, check.bytes(record, "rdata"))
   elseif type == "OPT" then
     put_options(out, record)
-  else
+  elseif not may_be_empty(record.class) or has_data(record, layout) then
     for _, row in ipairs(layout or {}) do
       put_field(out, record, row[1], row[2])
     end
@@ -356,10 +273,26 @@ local function view_of(record, section)
   return setmetatable(view, {__index = record})
 end
 
+--- A class, and the bit of multicast DNS on top of it (RFC 6762, 5.4 and 10.2).
+local function put_class(view, field)
+  local class = classes.number(view, "class", 16)
+  return class | check.bit(view, field) << 15
+end
+
+local function read_class(into, class, field)
+  local name = classes.name(class & 0x7fff)
+  if class >= 0x8000 and type(name) == "string" then
+    into.class = name
+    into[field] = true
+  else
+    into.class = classes.name(class)
+  end
+end
+
 local function put_question(out, question)
   local view = view_of(question, "question")
   put_name(out, view.owner, view.name .. ".name", true)
-  put(out, pack(">I2I2", types.number(view, "type", 16), classes.number(view, "class", 16)))
+  put(out, pack(">I2I2", types.number(view, "type", 16), put_class(view, "unicast_response")))
 end
 
 local function put_record(out, record, section)
@@ -376,7 +309,7 @@ local function put_record(out, record, section)
       int(view, "extended_rcode", 8), int(view, "version", 8),
       check.bit(view, "dnssec_ok") << 15 | int(view, "z", 15)))
   else
-    put(out, pack(">I2I2I4", number, classes.number(view, "class", 16), int(view, "ttl", 32)))
+    put(out, pack(">I2I2I4", number, put_class(view, "cache_flush"), int(view, "ttl", 32)))
   end
   put_data(out, view, type)
 end
@@ -494,8 +427,10 @@ local function read_question(message, at)
   elseif after + 3 > #message then
     return nil, "a question that is cut off"
   end
-  local type, class = unpack(">I2I2", message, after)
-  return {name = name, type = types.name(type), class = classes.name(class)}, after + 4
+  local number, class = unpack(">I2I2", message, after)
+  local question = {name = name, type = types.name(number)}
+  read_class(question, class, "unicast_response")
+  return question, after + 4
 end
 
 local function read_record(message, at)
@@ -521,8 +456,12 @@ local function read_record(message, at)
     record.z = ttl & 0x7fff
     sound = read_options(record, message, first, last)
   else
-    record.class = classes.name(class)
+    read_class(record, class, "cache_flush")
     record.ttl = ttl
+    if length == 0 and may_be_empty(record.class) then
+      record.rdata = ""
+      return record, last + 1
+    end
     local layout = layouts[record.type]
     sound = layout and read_layout(record, layout, message, first, last)
     if layout and not sound then
@@ -538,7 +477,8 @@ end
 local sections = {"question", "answer", "authority", "additional"}
 local counts = {"qdcount", "ancount", "nscount", "arcount"}
 
---- A message's fields, and the position behind it.
+--- A message's fields, and the position behind it; and a note, where it is cut off or
+--- malformed: then there is what comes before that.
 local function read_message(message)
   if #message < 12 then
     return nil, check.short("dns", 1, #message, 12)
@@ -561,20 +501,21 @@ local function read_message(message)
     nscount = ns,
     arcount = ar,
   }
-  local at = 13
+  local at, note = 13, nil
   for i, section in ipairs(sections) do
     local list = {}
     local read = i == 1 and read_question or read_record
-    for n = 1, layer[counts[i]] do
+    for n = 1, note and 0 or layer[counts[i]] do
       local item, after = read(message, at)
       if not item then
-        return nil, string.format("dns: %s %d: %s", section, n, after)
+        note = string.format("dns: %s %d: %s", section, n, after)
+        break
       end
       list[n], at = item, after
     end
     layer[section] = list
   end
-  return layer, at
+  return layer, at, note
 end
 
 local function same(a, b)
@@ -600,11 +541,48 @@ local function unchanged(layer, wire)
   for key, value in next, layer do
     copy[key] = value
   end
-  copy.wire, copy.note = nil, nil
+  copy.wire, copy.note, copy.length = nil, nil, nil
+  for i, field in ipairs(counts) do
+    copy[field] = copy[field] or #copy[sections[i]]
+  end
   return same(copy, (read_message(wire)))
 end
 
+--- Is layers[i] in a stream of TCP, where a message has its length in front?
+local function in_stream(layers, i)
+  while i > 1 and layers[i - 1].name == "dns" do
+    i = i - 1
+  end
+  return i > 1 and layers[i - 1].name == "tcp"
+end
+
+local function encode_message(layer)
+  if layer.wire and unchanged(layer, layer.wire) then
+    return layer.wire
+  end
+  local bits = check.bit(layer, "qr") << 15 | opcodes.number(layer, "opcode", 4) << 11
+    | check.bit(layer, "aa") << 10 | check.bit(layer, "tc") << 9 | check.bit(layer, "rd") << 8
+    | check.bit(layer, "ra") << 7 | check.bit(layer, "z") << 6 | check.bit(layer, "ad") << 5
+    | check.bit(layer, "cd") << 4 | rcodes.number(layer, "rcode", 4)
+  local out = {size = 0, names = {}}
+  put(out, pack(">I2I2", int(layer, "id", 16), bits))
+  for i, field in ipairs(counts) do
+    layer[field] = layer[field] or #layer[sections[i]]
+    put(out, pack(">I2", int(layer, field, 16)))
+  end
+  for _, question in ipairs(layer.question) do
+    put_question(out, question)
+  end
+  for i = 2, 4 do
+    for _, record in ipairs(layer[sections[i]]) do
+      put_record(out, record, sections[i])
+    end
+  end
+  return table.concat(out)
+end
+
 ---@class neap.packet.Dns: neap.Layer
+---@field length integer?  16 bits, of the message, in front of it in TCP; automatic there
 ---@field id integer  16 bits; default 0
 ---@field qr boolean  a response; default false, as of the flags below
 ---@field opcode string|integer  4 bits: `"query"` (default), `"notify"`, `"update"`, ...
@@ -633,17 +611,34 @@ end
 ---@field type string|integer  16 bits: `"A"` (default), `"AAAA"`, `"MX"`, `"ANY"`, ...; a number
 --- where it has no name
 ---@field class string|integer  16 bits: `"IN"` (default), `"CH"`, `"ANY"`, ...
+---@field unicast_response boolean?  of questions of multicast DNS (RFC 6762, 5.4)
 
 ---@class neap.packet.DnsRecord: neap.packet.DnsQuestion
 ---@field ttl integer  32 bits, seconds; default 0
+---@field cache_flush boolean?  of multicast DNS: the record replaces others (RFC 6762, 10.2)
 ---@field rdata string?  the data as bytes: of any other type, or instead of the fields
 ---@field address string?  of A, AAAA (RFC 3596)
 ---@field nsdname string?  of NS
 ---@field cname string?  of CNAME
 ---@field ptrdname string?  of PTR
----@field preference integer?  16 bits, of MX and NAPTR
+---@field preference integer?  16 bits, of MX, NAPTR, RT, KX and PX
 ---@field exchange string?  of MX
 ---@field txt string[]?  of TXT: 255 bytes each at most; a string will do
+---@field madname string?  of MB, MD, MF
+---@field mgmname string?  of MG
+---@field newname string?  of MR
+---@field rmailbx string?  of MINFO
+---@field emailbx string?  of MINFO
+---@field mbox string?  of RP (RFC 1183)
+---@field txtdname string?  of RP
+---@field subtype integer?  16 bits, of AFSDB
+---@field hostname string?  of AFSDB
+---@field intermediate string?  of RT
+---@field exchanger string?  of KX
+---@field map822 string?  of PX
+---@field mapx400 string?  of PX
+---@field cpu string?  of HINFO
+---@field os string?  of HINFO
 ---@field mname string?  of SOA, as those up to minimum
 ---@field rname string?
 ---@field serial integer?  32 bits
@@ -658,12 +653,27 @@ end
 ---@field parameters { key: string|integer, value: string }[]?  of SVCB and HTTPS (RFC 9460):
 --- `"alpn"`, `"port"`, ...; in the order of the keys
 ---@field order integer?  16 bits, of NAPTR (RFC 3403)
----@field flags string|integer?  of NAPTR; of CAA 8 bits
+---@field flags string|integer?  of NAPTR; of CAA 8 bits, of DNSKEY 16
 ---@field services string?  of NAPTR
 ---@field regexp string?  of NAPTR
 ---@field replacement string?  of NAPTR
 ---@field tag string?  of CAA (RFC 8659): `"issue"`, ...
 ---@field value string?  of CAA
+---@field type_covered integer?  16 bits, of RRSIG (RFC 4034) and SIG, as those up to signature
+---@field algorithm integer?  8 bits; of DS and DNSKEY, too
+---@field labels integer?  8 bits
+---@field original_ttl integer?  32 bits
+---@field expiration integer?  32 bits
+---@field inception integer?  32 bits
+---@field key_tag integer?  16 bits; of DS, too
+---@field signer string?
+---@field signature string?
+---@field next_domain string?  of NSEC and NXT
+---@field bitmap string?  of NSEC and NXT: the types that there are, as bytes
+---@field digest_type integer?  8 bits, of DS
+---@field digest string?  of DS
+---@field protocol integer?  8 bits, of DNSKEY
+---@field public_key string?  of DNSKEY
 ---@field usage integer?  8 bits, of TLSA (RFC 6698)
 ---@field selector integer?  8 bits, of TLSA
 ---@field matching integer?  8 bits, of TLSA: the type of the association
@@ -679,46 +689,45 @@ end
 
 local message = core.kind {
   name = "dns",
-  fields = "id qr opcode aa tc rd ra z ad cd rcode qdcount ancount nscount arcount"
+  fields = "length id qr opcode aa tc rd ra z ad cd rcode qdcount ancount nscount arcount"
     .. " question answer authority additional wire",
   defaults = {id = 0, qr = false, opcode = "query", aa = false, tc = false, rd = false,
     ra = false, z = false, ad = false, cd = false, rcode = "noerror"},
-  automatic = "qdcount ancount nscount arcount",
+  automatic = "length qdcount ancount nscount arcount",
   lists = "question answer authority additional",
   hex = {id = 4},
   hidden = {wire = true},
-  encode = function(layer)
-    if layer.wire and unchanged(layer, layer.wire) then
-      return layer.wire
+  encode = function(layer, _, layers, i)
+    local bytes = encode_message(layer)
+    for n, field in ipairs(counts) do
+      layer[field] = layer[field] or #layer[sections[n]]
     end
-    local bits = check.bit(layer, "qr") << 15 | opcodes.number(layer, "opcode", 4) << 11
-      | check.bit(layer, "aa") << 10 | check.bit(layer, "tc") << 9 | check.bit(layer, "rd") << 8
-      | check.bit(layer, "ra") << 7 | check.bit(layer, "z") << 6 | check.bit(layer, "ad") << 5
-      | check.bit(layer, "cd") << 4 | rcodes.number(layer, "rcode", 4)
-    local out = {size = 0, names = {}}
-    put(out, pack(">I2I2", int(layer, "id", 16), bits))
-    for i, field in ipairs(counts) do
-      layer[field] = layer[field] or #layer[sections[i]]
-      put(out, pack(">I2", int(layer, field, 16)))
+    if in_stream(layers, i) then
+      layer.length = layer.length or #bytes
+      return pack(">I2", int(layer, "length", 16)) .. bytes
     end
-    for _, question in ipairs(layer.question) do
-      put_question(out, question)
-    end
-    for i = 2, 4 do
-      for _, record in ipairs(layer[sections[i]]) do
-        put_record(out, record, sections[i])
-      end
-    end
-    return table.concat(out)
+    return bytes
   end,
-  decode = function(bytes, from, to)
-    local wire = string.sub(bytes, from, to)
-    local layer, after = read_message(wire)
+  decode = function(bytes, from, to, layers)
+    local stream = in_stream(layers, #layers + 1)
+    local length, last = nil, to
+    if stream then
+      if not records.begins(bytes, from, to) then
+        return nil
+      end
+      length = unpack(">I2", bytes, from)
+      from, last = from + 2, from + 1 + length
+    end
+    local wire = string.sub(bytes, from, last)
+    local layer, after, note = read_message(wire)
     if not layer then
       return nil, after
     end
-    layer.wire = string.sub(wire, 1, after - 1)
-    return layer, from + after - 1, from + after - 2, nil
+    if not note and not stream then
+      wire, last = string.sub(wire, 1, after - 1), from + after - 2
+    end
+    layer.wire, layer.note, layer.length = wire, note, length
+    return layer, last + 1, stream and to or last, stream and records.begins(bytes, last + 1, to) and "dns" or nil
   end,
   summary = function(layer)
     local first = layer.question[1]
@@ -727,8 +736,8 @@ local message = core.kind {
   end,
 }
 
---- A DNS message (RFC 1035, 4.1), without the length that TCP puts in front.
---- Names are compressed where that is allowed.
+--- A DNS message (RFC 1035, 4.1); behind `tcp` it has its length in front, and another
+--- may follow. Names are compressed where that is allowed.
 ---
 --- ```lua
 --- local packet = require "neap.packet"

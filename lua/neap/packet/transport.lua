@@ -3,6 +3,7 @@
 local check = require "neap.packet.check"
 local sums = require "neap.packet.checksum"
 local core = require "neap.packet.core"
+local records = require "neap.packet.records"
 local tlv = require "neap.packet.tlv"
 
 local pack, unpack = string.pack, string.unpack
@@ -233,7 +234,8 @@ local tcp = core.kind {
       checksum = sum,
       urgent_pointer = urgent,
       options = tlv.decode(bytes, from + 20, from + size - 1, options),
-    }, from + size, to, nil
+    }, from + size, to,
+      (src_port == 53 or dst_port == 53) and records.begins(bytes, from + size, to) and "dns" or nil
   end,
   summary = function(layer)
     local text = ports(layer)
