@@ -365,7 +365,7 @@ describe("each public module", function()
     ["neap.packet.check"] = true, ["neap.net.serving"] = true, ["neap.net.whole"] = true,
     ["neap.packet.bpf"] = true, ["neap.packet.expression"] = true,
     ["neap.packet.checksum"] = true, ["neap.packet.show"] = true, ["neap.packet.tlv"] = true,
-    ["neap.packet.records"] = true,
+    ["neap.packet.records"] = true, ["neap.packet.ethertype"] = true,
     ["neap.log.json"] = true, ["neap.net.proxied"] = true}
 
   -- Those written in Lua, with their file, and those that C registers.

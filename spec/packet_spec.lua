@@ -8,7 +8,8 @@ local random = require "spec.support.random"
 local samples = require "spec.support.packets"
 
 local layers = {"eth", "vlan", "arp", "ip", "ipv6", "hopopts", "dstopts", "routing", "fragment",
-  "icmp", "icmpv6", "udp", "tcp", "dns"}
+  "icmp", "icmpv6", "udp", "tcp", "dns", "loopback", "sll", "sll2", "ah", "gre", "mpls", "pppoe", "ppp",
+  "vxlan", "geneve", "sctp"}
 
 local function hex(bytes)
   return (bytes:gsub(".", function(c)

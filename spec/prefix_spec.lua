@@ -92,27 +92,27 @@ describe("a set of prefixes", function()
     for address, value in pairs {["10.1.2.3"] = 32, ["10.1.2.4"] = 16, ["10.2.0.0"] = 8, ["9.9.9.9"] = 0,
       ["::ffff:10.1.2.3"] = 32, ["::1"] = "six", ["2001:db8::1"] = 65,
       ["2001:db8:0:0:8000::"] = 33, ["2001:db8:8000::"] = "six"} do
-      assert.equal(value, (set:find(address)), address)
-      assert.equal(value, (set:find(net.address(address))))
+      assert.equal(value, (set:lookup(address)), address)
+      assert.equal(value, (set:lookup(net.address(address))))
     end
-    assert.equal("10.1.0.0/16", tostring(select(2, set:find "10.1.9.9")))
-    assert.is_nil(set:find "/run/x.sock")
-    assert.is_nil(prefix.set():find "10.0.0.1")
+    assert.equal("10.1.0.0/16", tostring(select(2, set:lookup "10.1.9.9")))
+    assert.is_nil(set:lookup "/run/x.sock")
+    assert.is_nil(prefix.set():lookup "10.0.0.1")
   end)
 
   it("has a value again, and none once it is taken out", function()
     local set = prefix.set():add "10.0.0.0/8"
-    assert.is_true(set:find "10.0.0.1")
+    assert.is_true(set:lookup "10.0.0.1")
     set:add(prefix.parse "10.0.0.0/8", false):add("10.0.0.0/24", 1)
     assert.equal(2, set.count)
-    assert.is_false((set:find "10.1.0.1"))
+    assert.is_false((set:lookup "10.1.0.1"))
     assert.equal(1, set:remove "10.0.0.0/24")
     assert.is_nil(set:remove "10.0.0.0/24")
     assert.is_nil(set:remove "::/0")
-    assert.is_false((set:find "10.0.0.1"))
+    assert.is_false((set:lookup "10.0.0.1"))
     assert.is_false(set:remove(prefix.parse "10.0.0.0/8"))
     assert.equal(0, set.count)
-    assert.is_nil(set:find "10.0.0.1")
+    assert.is_nil(set:lookup "10.0.0.1")
   end)
 
   it("finds what a look at each of them would", function()
@@ -133,7 +133,7 @@ describe("a set of prefixes", function()
           longest = one
         end
       end
-      assert.is_true(longest == set:find(address))
+      assert.is_true(longest == set:lookup(address))
     end
   end)
 
@@ -143,7 +143,7 @@ describe("a set of prefixes", function()
       function() prefix.set "10.0.0.0/8" end,
       function() prefix.set():add "x" end,
       function() prefix.set():remove(5) end,
-      function() prefix.set():find "012.0.0.1" end,
+      function() prefix.set():lookup "012.0.0.1" end,
     } do
       local ok, err = pcall(f)
       assert.is_false(ok)

@@ -30,8 +30,10 @@ local filter = require "neap.packet.filter"
 local icmp = require "neap.packet.icmp"
 local ip = require "neap.packet.ip"
 local link = require "neap.packet.link"
+local sctp = require "neap.packet.sctp"
 local show = require "neap.packet.show"
 local transport = require "neap.packet.transport"
+local tunnel = require "neap.packet.tunnel"
 
 ---@class neap.packet
 local packet = {
@@ -48,7 +50,18 @@ local packet = {
   icmpv6 = icmp.icmpv6,
   udp = transport.udp,
   tcp = transport.tcp,
+  sctp = sctp.sctp,
   dns = dns.dns,
+  loopback = link.loopback,
+  sll = link.sll,
+  sll2 = link.sll2,
+  ah = ip.ah,
+  gre = tunnel.gre,
+  mpls = tunnel.mpls,
+  pppoe = tunnel.pppoe,
+  ppp = tunnel.ppp,
+  vxlan = tunnel.vxlan,
+  geneve = tunnel.geneve,
   filter = filter.filter,
 }
 
@@ -84,7 +97,8 @@ end
 
 --- First layers by link type, as captures number them (LINKTYPE_ values of
 --- tcpdump.org); RAW is either IP, as its first bits say.
-local links = {[1] = "eth", [228] = "ip", [229] = "ipv6"}
+local links = {[0] = "loopback", [1] = "eth", [108] = "loopback", [113] = "sll", [228] = "ip", [229] = "ipv6",
+  [276] = "sll2"}
 local RAW = 101
 
 --- Take bytes apart. Any bytes will do: what is too short or makes no sense

@@ -36,6 +36,7 @@ local linktypes = {
   ["null"] = 0,
   ["ethernet"] = 1,
   ["raw"] = 101,
+  ["loop"] = 108,
   ["ieee802_11"] = 105,
   ["linux_sll"] = 113,
   ["ieee802_11_radiotap"] = 127,
@@ -102,8 +103,8 @@ Writer.__name = "neap.pcap.Writer"
 
 ---@class neap.pcap.WriterOptions
 ---@field linktype (string|integer)?  what packets begin with: `"ethernet"` (default), `"raw"`
---- (either IP), `"ipv4"`, `"ipv6"`, `"linux_sll"`, `"linux_sll2"`, `"null"`, `"user0"`, or a number
---- of LINKTYPE_ values
+--- (either IP), `"ipv4"`, `"ipv6"`, `"linux_sll"`, `"linux_sll2"`, `"null"`, `"loop"`, `"user0"`, or a
+--- number of LINKTYPE_ values
 ---@field snaplen integer?  bytes of a packet that are kept; default 0: all
 ---@field name string?  of the interface
 
@@ -217,8 +218,8 @@ end
 ---@async
 ---@param bytes string|neap.Packet  from the link type's header on
 ---@param info? { time: number?, ns: integer?, original: integer? }  time: seconds since 1970,
---- default now; ns: the same in nanoseconds, exact; original: bytes that the packet had, default
---- those given
+--- default now; ns: the same in nanoseconds, exact; original: bytes that the packet had, no
+--- fewer than those given, which is the default
 ---@return neap.pcap.Writer? writer  itself
 ---@return neap.Error? err
 function Writer:write(bytes, info)
@@ -234,8 +235,9 @@ function Writer:write(bytes, info)
   local original = info.original
   if original == nil then
     original = #bytes
-  elseif math.type(original) ~= "integer" or original < 0 or original > 0xffffffff then
-    error("pcap: write: 'original': bytes expected", 2)
+  elseif math.type(original) ~= "integer" or original < #bytes or original > 0xffffffff then
+    error(string.format("pcap: write: 'original': %d bytes or more expected, got %s", #bytes,
+      tostring(original)), 2)
   end
   if not private.out then
     return fail("EBADF", "pcap write", "closed")
@@ -576,16 +578,21 @@ end
 local MAGIC = {
   [0xa1b2c3d4] = 1000, -- nanoseconds a unit
   [0xa1b23c4d] = 1,
+  [0xa1b2cd34] = 1000,
 }
+
+--- The magic of a patched libpcap, with the interface and its protocol behind the header of
+--- each packet: 8 bytes, of no use to others.
+local MODIFIED = 0xa1b2cd34
 
 local function open_pcap(state, head)
   local rest, err = need(state.source, 20)
   if not rest then
     return nil, err
   end
-  state.unit = MAGIC[unpack("<I4", head)]
-  state.endian = state.unit and "<" or ">"
-  state.unit = state.unit or MAGIC[unpack(">I4", head)]
+  state.endian = MAGIC[unpack("<I4", head)] and "<" or ">"
+  local magic = unpack(state.endian .. "I4", head)
+  state.unit, state.more = MAGIC[magic], magic == MODIFIED and 8 or 0
   local major, _, _, _, _, linktype = unpack(state.endian .. "I2I2i4I4I4I4", rest)
   if major ~= 2 then
     return malformed("pcap version %d", major)
@@ -595,10 +602,10 @@ local function open_pcap(state, head)
 end
 
 local function next_pcap(state)
-  local head, err = take(state.source, 16)
+  local head, err = take(state.source, 16 + state.more)
   if not head or head == "" then
     return nil, err
-  elseif #head < 16 then
+  elseif #head < 16 + state.more then
     return fail("ENODATA", "pcap read", "the end inside a packet's header")
   end
   local seconds, fraction, captured, original = unpack(state.endian .. "I4I4I4I4", head)
@@ -621,8 +628,8 @@ local function next_pcap(state)
 end
 
 --- Read a capture: pcapng (every section, of either byte order), or pcap with
---- micro- or nanoseconds. Blocks that hold no packets are passed over. The file of
---- a path is closed at its end, and by `close`.
+--- micro- or nanoseconds, also as a modified libpcap writes it. Blocks that hold no
+--- packets are passed over. The file of a path is closed at its end, and by `close`.
 ---
 --- ```lua
 --- local pcap = require "neap.pcap"

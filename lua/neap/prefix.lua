@@ -182,7 +182,7 @@ end
 --- local prefix = require "neap.prefix"
 ---
 --- local who = prefix.set {["0.0.0.0/0"] = "guest", ["10.0.0.0/8"] = "staff", ["10.9.0.0/16"] = "lab"}
---- print(who:find "10.9.8.7", who:find "10.1.2.3", who:find "192.0.2.1", who:find "::1")
+--- print(who:lookup "10.9.8.7", who:lookup "10.1.2.3", who:lookup "192.0.2.1", who:lookup "::1")
 --- --> lab staff guest nil
 --- ```
 ---@param entries? table<string|neap.Prefix, any>  values by prefix
@@ -205,7 +205,7 @@ end
 --- local prefix = require "neap.prefix"
 ---
 --- local blocked = prefix.set():add("192.0.2.0/24", "spam"):add("2001:db8::/32", "scans")
---- print(blocked.count, blocked:find "192.0.2.7")  --> 2 spam
+--- print(blocked.count, blocked:lookup "192.0.2.7")  --> 2 spam
 --- ```
 ---@param one string|neap.Prefix  raises for what is none
 ---@param value? any  default true
@@ -279,16 +279,16 @@ end
 --- local prefix = require "neap.prefix"
 ---
 --- local routes = prefix.set {["::/0"] = "uplink", ["2001:db8::/32"] = "lan"}
---- print(routes:find "2001:db8::1", routes:find "2001:db9::1", routes:find "10.0.0.1")
+--- print(routes:lookup "2001:db8::1", routes:lookup "2001:db9::1", routes:lookup "10.0.0.1")
 --- --> lan uplink nil
---- print(select(2, routes:find "2001:db8::1"))  --> 2001:db8::/32
+--- print(select(2, routes:lookup "2001:db8::1"))  --> 2001:db8::/32
 --- ```
 ---@param address neap.Address|string  raises for text that is no address
 ---@return any value  nil if it is in none
 ---@return neap.Prefix? found
-function Set:find(address)
-  check_self(self, Set, "find")
-  address = address_of(address, "find")
+function Set:lookup(address)
+  check_self(self, Set, "lookup")
+  address = address_of(address, "lookup")
   local lengths = self.entries[address.family]
   if not lengths then
     return nil

@@ -72,7 +72,18 @@ end
 ---@field icmpv6 neap.packet.Icmpv6?
 ---@field udp neap.packet.Udp?
 ---@field tcp neap.packet.Tcp?
+---@field sctp neap.packet.Sctp?
 ---@field dns neap.packet.Dns?
+---@field loopback neap.packet.Loopback?
+---@field sll neap.packet.Sll?
+---@field sll2 neap.packet.Sll2?
+---@field ah neap.packet.Ah?
+---@field gre neap.packet.Gre?
+---@field mpls neap.packet.Mpls?
+---@field pppoe neap.packet.Pppoe?
+---@field ppp neap.packet.Ppp?
+---@field vxlan neap.packet.Vxlan?
+---@field geneve neap.packet.Geneve?
 ---@field raw neap.packet.Raw?
 ---@field padding neap.packet.Padding?
 ---@operator div(neap.Packet|string): neap.Packet
@@ -121,6 +132,7 @@ function core.kind(kind)
 
   local layers = {__name = "neap.Layer", __index = kind.defaults}
   kind.metatable = layers
+  kind.cut_metatable = {__name = "neap.Layer", __index = {name = name}}
 
   function layers.__newindex(layer, field, value)
     if not known[field] then
@@ -128,6 +140,7 @@ function core.kind(kind)
     end
     rawset(layer, field, value)
   end
+  kind.cut_metatable.__newindex = layers.__newindex
 
   return function(given)
     local layer = {}
@@ -171,6 +184,26 @@ local function tails_of(packet)
   return tails
 end
 
+--- The header of layers[i] in front of a body; the beginning of one that was cut off,
+--- whose other fields are not known.
+local function encode(layer, body, layers, i)
+  local kind = kinds[layer.name]
+  if getmetatable(layer) ~= kind.cut_metatable then
+    return kind.encode(layer, body, layers, i)
+  end
+  local whole = setmetatable({}, kind.metatable)
+  for field in pairs(kind.automatic) do
+    whole[field] = 0
+  end
+  for field in pairs(kind.lists) do
+    whole[field] = {}
+  end
+  for field, value in next, layer do
+    whole[field] = value
+  end
+  return string.sub(kind.encode(whole, "", layers, i), 1, check.int(layer, "present", 8))
+end
+
 --- The header of layers[i], with the fields that were computed and are not what was
 --- given; nil when all are. It is made with those given.
 local function compare(layer, fields, body, layers, i)
@@ -180,7 +213,7 @@ local function compare(layer, fields, body, layers, i)
     given[field] = rawget(layer, field)
     layer[field] = nil
   end
-  local head = kind.encode(layer, body, layers, i)
+  local head = encode(layer, body, layers, i)
   local found
   for field, value in pairs(given) do
     local expected = rawget(layer, field)
@@ -198,7 +231,7 @@ local function compare(layer, fields, body, layers, i)
     for field, value in pairs(given) do
       layer[field] = value
     end
-    head = kind.encode(layer, body, layers, i)
+    head = encode(layer, body, layers, i)
   end
   return head, found
 end
@@ -225,10 +258,10 @@ local function resolve(packet, checked)
     local layer = layers[i]
     if layer.name ~= "padding" then
       local head
-      if checked and checked[i] then
+      if checked and checked[i] and next(checked[i]) then
         head, found[i] = compare(layer, checked[i], body, layers, i)
       else
-        head = kinds[layer.name].encode(layer, body, layers, i)
+        head = encode(layer, body, layers, i)
       end
       local tail = tails and tails[i]
       body = tail and head .. body .. tail or head .. body
@@ -629,7 +662,7 @@ function core.dissect(bytes, name)
       break
     end
     n = n + 1
-    layers[n] = setmetatable(layer, kind.metatable)
+    layers[n] = setmetatable(layer, layer.present and kind.cut_metatable or kind.metatable)
     if last < to then
       tails[#tails + 1] = {data = string.sub(bytes, last + 1, to), of = name,
         n = count_of(layers, name, n)}

@@ -559,4 +559,69 @@ function ip.fragment(fields)
   return fragment(fields)
 end
 
+---@class neap.packet.Ah: neap.Layer
+---@field next_header string|integer  8 bits; automatic
+---@field payload_len integer  8 bits, the header's length in words of 4 bytes, without two; automatic
+---@field reserved integer  16 bits; default 0
+---@field spi integer  32 bits, security parameters index; default 0
+---@field seq integer  32 bits, sequence number; default 0
+---@field icv string  integrity check value; whole words of 4 bytes, default 12 zeros
+
+local ah = core.kind {
+  name = "ah",
+  fields = "next_header payload_len reserved spi seq icv",
+  defaults = {reserved = 0, spi = 0, seq = 0, icv = string.rep("\0", 12)},
+  automatic = "payload_len",
+  header = "payload_len",
+  hex = {spi = 8},
+  encode = function(layer, _, layers, i)
+    local icv = check.bytes(layer, "icv")
+    if #icv % 4 ~= 0 then
+      check.bad(layer, "icv", "whole words of 4 bytes")
+    end
+    layer.payload_len = layer.payload_len or 1 + #icv // 4
+    return pack(">BBI2I4I4", fill_protocol(layer, "next_header", layers, i, "none"),
+      int(layer, "payload_len", 8), int(layer, "reserved", 16), int(layer, "spi", 32),
+      int(layer, "seq", 32)) .. icv
+  end,
+  decode = function(bytes, from, to)
+    if to - from < 11 then
+      return nil, check.short("ah", from, to, 12)
+    end
+    local next_header, length, reserved, spi, seq = unpack(">BBI2I4I4", bytes, from)
+    local size = 4 * (length + 2)
+    if size < 12 then
+      return nil, string.format("ah: a header of %d bytes", size)
+    elseif to - from + 1 < size then
+      return nil, check.short("ah", from, to, size)
+    end
+    return {
+      next_header = protocols.name(next_header),
+      payload_len = length,
+      reserved = reserved,
+      spi = spi,
+      seq = seq,
+      icv = string.sub(bytes, from + 12, from + size - 1),
+    }, from + size, to, protocols.name(next_header)
+  end,
+  summary = function(layer)
+    return string.format("spi=0x%08x", layer.spi)
+  end,
+}
+
+--- The IP Authentication Header (RFC 4302), of IPv4 and IPv6. Its check value is not
+--- computed.
+---
+--- ```lua
+--- local packet = require "neap.packet"
+---
+--- local p = packet.ip {dst = "10.0.0.1"} / packet.ah {spi = 0x100, seq = 1} / packet.udp()
+--- print(#p:bytes(), p:complete().ip.protocol, p:complete().ah.next_header)  --> 52 ah udp
+--- ```
+---@param fields? neap.packet.Ah|table
+---@return neap.Packet
+function ip.ah(fields)
+  return ah(fields)
+end
+
 return ip

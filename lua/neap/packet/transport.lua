@@ -19,6 +19,9 @@ end
 
 -- UDP.
 
+--- Ports to which tunnels send.
+local tunnels = {[4789] = "vxlan", [6081] = "geneve"}
+
 --- Ports whose datagrams are DNS: also multicast DNS (RFC 6762) and LLMNR
 --- (RFC 4795).
 local dns_ports = {[53] = true, [5353] = true, [5355] = true}
@@ -65,11 +68,13 @@ local udp = core.kind {
       length = length,
       checksum = sum,
       note = note,
-    }, from + 8, last, (dns_ports[src_port] or dns_ports[dst_port]) and "dns" or nil
+    }, from + 8, last, (dns_ports[src_port] or dns_ports[dst_port]) and "dns" or tunnels[dst_port]
   end,
   summary = ports,
   optional = function(field, value, layers, i)
-    return field == "checksum" and value == 0 and not sums.in_ipv6(layers, i)
+    local follower = layers[i + 1] and layers[i + 1].name -- tunnels may leave it out (RFC 6935)
+    return field == "checksum" and value == 0
+      and (follower == "vxlan" or follower == "geneve" or not sums.in_ipv6(layers, i))
   end,
   endless = function(layer)
     return not layer.length or layer.length < 8
@@ -175,6 +180,8 @@ local options = {key = "kind", types = kinds, size = "data_offset", encode = enc
 ---@field checksum integer  16 bits; automatic, 0 where no IP layer is around
 ---@field urgent_pointer integer  16 bits; default 0
 ---@field options (string|neap.packet.TcpOption)[]  40 bytes at most; filled up with zeros
+---@field present integer?  bytes of a header that was cut off: 8, which have `src_port`, `dst_port` and
+--- `seq`, and the others are nil
 
 ---@class neap.packet.TcpOption
 ---@field kind string|integer  `"nop"`, `"eol"`, `"mss"`, `"window-scale"`, `"sack-permitted"`,
@@ -191,7 +198,7 @@ local options = {key = "kind", types = kinds, size = "data_offset", encode = enc
 local tcp = core.kind {
   name = "tcp",
   fields = "src_port dst_port seq ack data_offset reserved flags window checksum urgent_pointer"
-    .. " options",
+    .. " present options",
   defaults = {src_port = 0, dst_port = 0, seq = 0, ack = 0, reserved = 0, flags = "",
     window = 0xffff, urgent_pointer = 0},
   automatic = "data_offset checksum",
@@ -211,8 +218,12 @@ local tcp = core.kind {
     return first .. pack(">I2", int(layer, "checksum", 16)) .. rest
   end,
   decode = function(bytes, from, to)
-    if to - from < 19 then
+    if to - from < 7 then
       return nil, check.short("tcp", from, to, 20)
+    elseif to - from < 19 then -- as much as errors quote, at least (RFC 792)
+      local src_port, dst_port, seq = unpack(">I2I2I4", bytes, from)
+      return {src_port = src_port, dst_port = dst_port, seq = seq, present = 8,
+        note = check.short("tcp", from, to, 20)}, from + 8, to, nil
     end
     local src_port, dst_port, seq, ack, offset, bits, window, sum, urgent =
       unpack(">I2I2I4I4BBI2I2I2", bytes, from)
@@ -239,7 +250,7 @@ local tcp = core.kind {
   end,
   summary = function(layer)
     local text = ports(layer)
-    return layer.flags == "" and text or string.format("%s %s", text, layer.flags)
+    return (layer.flags or "") == "" and text or string.format("%s %s", text, layer.flags)
   end,
 }
 
