@@ -2,6 +2,7 @@
 -- Each family of layers has a spec of its own.
 
 local address = require "neap.packet.address"
+local captures = require "spec.support.captures"
 local packet = require "neap.packet"
 local process = require "neap.process"
 local random = require "spec.support.random"
@@ -427,7 +428,13 @@ describe("packet.dissect", function()
     assert.equal("ip: 10 bytes of 20", p.raw.note)
     p = packet.dissect(bytes:sub(1, 30), "ip")
     assert.equal("ip: 30 bytes of 40", p.ip.note)
-    assert.equal("tcp: 10 bytes of 20", p.raw.note)
+    assert.equal("tcp: 10 bytes of 20", p.tcp.note)
+    assert.same({8, 0}, {p.tcp.present, p.tcp.dst_port})
+    assert.is_nil(p.tcp.window)
+    assert.equal(2, #p.raw.data)
+    p.tcp.dst_port = 7
+    assert.equal("\0\0\0\7", p:bytes():sub(21, 24))
+    assert.equal("tcp: 7 bytes of 20", packet.dissect(bytes:sub(1, 27), "ip").raw.note)
     assert.equal("eth: 0 bytes of 14", packet.dissect("").raw.note)
   end)
 
@@ -512,18 +519,23 @@ describe("packet.dissect", function()
   end
 
   for number, name in ipairs(layers) do
-    -- What samples have from a layer of this name on.
+    -- What samples and captures have from a layer of this name on.
     local ours = {}
-    for _, sample in ipairs(samples) do
-      local _, at = sample.packet:get(name)
+    local function take(p)
+      local _, at = p:get(name)
       if at then
-        local inner = packet.raw ""
-        for i = at, #sample.packet do
-          local layer = sample.packet:complete()[i]
-          inner = inner / packet[layer.name](layer)
+        local before = 0
+        for i = 1, at - 1 do
+          before = before + #packet[p[i].name](p[i]):bytes()
         end
-        ours[#ours + 1] = inner:bytes()
+        ours[#ours + 1] = p:bytes():sub(before + 1)
       end
+    end
+    for _, sample in ipairs(samples) do
+      take(sample.packet:complete())
+    end
+    for i = 1, #captures, 3 do
+      take(packet.dissect(captures[i].bytes, captures[i].link))
     end
 
     it(("takes %d random strings as %s #slow"):format(strings, name), function()

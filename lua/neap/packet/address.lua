@@ -4,7 +4,13 @@
 --- accepted is strict, as in `net.address`: no shorthand, no leading zeros, no
 --- blanks, no scope.
 
-local byte, char, pack = string.byte, string.char, string.pack
+local ip_bytes = require "neap.net.core".ip_bytes
+
+local byte, char = string.byte, string.char
+
+--- An Ethernet address, in two spellings.
+local colons = "^" .. string.rep("(%x%x):", 5) .. "(%x%x)$"
+local dashes = "^" .. string.rep("(%x%x)%-", 5) .. "(%x%x)$"
 
 ---@class neap.packet.address
 local address = {}
@@ -35,15 +41,8 @@ end
 ---@param text string
 ---@return string? bytes  nil for what is no address
 function address.to_ipv4(text)
-  local a, b, c, d = string.match(text, "^(%d%d?%d?)%.(%d%d?%d?)%.(%d%d?%d?)%.(%d%d?%d?)$")
-  if not a or string.find(text, "%f[%d]0%d") then
-    return nil
-  end
-  a, b, c, d = tonumber(a), tonumber(b), tonumber(c), tonumber(d)
-  if a > 255 or b > 255 or c > 255 or d > 255 then
-    return nil
-  end
-  return char(a, b, c, d)
+  local bytes = ip_bytes(text)
+  return bytes and #bytes == 4 and bytes or nil
 end
 
 --- The first longest run of zero groups, of two or more (RFC 5952, 4.2).
@@ -91,21 +90,6 @@ function address.ipv6(bytes, at)
   return hex_groups(groups, 1, 8)
 end
 
---- The bytes of groups between colons; nil when one of them is none.
-local function group_bytes(text)
-  if text == "" then
-    return ""
-  end
-  local out = {}
-  for group in string.gmatch(text .. ":", "([^:]*):") do
-    if not string.find(group, "^%x%x?%x?%x?$") then
-      return nil
-    end
-    out[#out + 1] = pack(">I2", tonumber(group, 16))
-  end
-  return table.concat(out)
-end
-
 --- The 16 bytes of an IPv6 address (RFC 4291, 2.2).
 ---
 --- ```lua
@@ -116,27 +100,8 @@ end
 ---@param text string
 ---@return string? bytes  nil for what is no address
 function address.to_ipv6(text)
-  if #text > 45 then
-    return nil
-  end
-  local rest, decimals = string.match(text, "^(.*:)(%d+%.[%d.]+)$")
-  if rest then
-    local bytes = address.to_ipv4(decimals)
-    if not bytes then
-      return nil
-    end
-    text = rest .. string.format("%02x%02x:%02x%02x", byte(bytes, 1, 4))
-  end
-  local left, right = string.match(text, "^(.-)::(.*)$")
-  if not left then
-    local bytes = group_bytes(text)
-    return bytes and #bytes == 16 and bytes or nil
-  end
-  left, right = group_bytes(left), group_bytes(right)
-  if not left or not right or #left + #right > 14 then
-    return nil
-  end
-  return left .. string.rep("\0", 16 - #left - #right) .. right
+  local bytes = ip_bytes(text)
+  return bytes and #bytes == 16 and bytes or nil
 end
 
 --- The text of an Ethernet address.
@@ -164,14 +129,12 @@ end
 ---@param text string
 ---@return string? bytes  nil for what is no address
 function address.to_mac(text)
-  local separator = string.sub(text, 3, 3)
-  if #text ~= 17 or separator ~= ":" and separator ~= "-" then
-    return nil
-  end
-  local pattern = "^" .. string.rep("(%x%x)%" .. separator, 5) .. "(%x%x)$"
-  local digits = {string.match(text, pattern)}
+  local digits = {string.match(text, colons)}
   if #digits ~= 6 then
-    return nil
+    digits = {string.match(text, dashes)}
+    if #digits ~= 6 then
+      return nil
+    end
   end
   for i = 1, 6 do
     digits[i] = tonumber(digits[i], 16)

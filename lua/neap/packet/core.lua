@@ -238,23 +238,28 @@ end
 
 --- The layers of a packet, copied, with all that is automatic filled in; and the
 --- bytes. `checked` has, by the index of a layer, the fields that are compared with what
---- they would be if they were computed; `found` those that are not.
-local function resolve(packet, checked)
+--- they would be if they were computed; `found` those that are not. With `first` no more is
+--- done than from that layer on.
+local function resolve(packet, checked, first)
+  first = first or 1
   local layers = {}
   local padded = false
   for i = 1, #packet do
     local layer = packet[i]
-    local copy = {}
-    for key, value in next, layer do
-      copy[key] = value
-    end
     padded = padded or layer.name == "padding"
-    layers[i] = setmetatable(copy, getmetatable(layer))
+    if i >= first then
+      local copy = {}
+      for key, value in next, layer do
+        copy[key] = value
+      end
+      layer = setmetatable(copy, getmetatable(layer))
+    end
+    layers[i] = layer
   end
   local tails = padded and tails_of(packet)
   local found = {}
   local body = ""
-  for i = #layers, 1, -1 do
+  for i = #layers, first, -1 do
     local layer = layers[i]
     if layer.name ~= "padding" then
       local head
@@ -462,7 +467,11 @@ end
 function Packet:verify()
   check_self(self, packets, "verify")
   local checked, note = known(self)
-  local ok, bytes, _, found = pcall(resolve, self, checked)
+  local first = 1
+  while first < #checked and not next(checked[first]) do
+    first = first + 1
+  end
+  local ok, bytes, _, found = pcall(resolve, self, checked, first)
   if not ok then
     error(bytes, 2)
   elseif not note and not next(found) then
