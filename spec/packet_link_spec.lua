@@ -67,3 +67,43 @@ describe("arp", function()
     assert.equal(bytes .. "pad", p:bytes())
   end)
 end)
+
+describe("captures of other interfaces", function()
+  local ip = packet.ip {src = "10.0.0.1", dst = "10.0.0.2"}
+
+  it("have a family in front, in either order", function()
+    for family = 0, 40 do
+      for _, order in ipairs {"little", "big"} do
+        local bytes = (packet.loopback {family = family, order = order} / ip):bytes()
+        local p = packet.dissect(bytes, order == "big" and 108 or 0)
+        assert.equal(bytes, p:bytes())
+        assert.equal(family, p.loopback.family)
+        assert.equal(family == 2 and "ip" or "raw", p[2].name)
+      end
+    end
+    for _, family in ipairs {10, 24, 28, 30} do
+      local p = packet.loopback {family = family} / packet.ipv6 {dst = "::1"}
+      assert.equal("ipv6", packet.dissect(p:bytes(), 0)[2].name)
+    end
+    assert.equal("loopback: 3 bytes of 4", packet.dissect("abc", 0).raw.note)
+    assert.is_false(pcall(packet.loopback({order = "?"}).bytes))
+  end)
+
+  it("have Linux's header of any interface", function()
+    for name, link in pairs {sll = 113, sll2 = 276} do
+      for _, address in ipairs {"02:00:00:00:00:01", "12345678", ("\0"):rep(8)} do
+        local p = packet[name] {packet_type = "outgoing", address = address} / ip / packet.padding "pad"
+        local q = packet.dissect(p:bytes(), link)
+        assert.equal(p:bytes(), q:bytes())
+        assert.same({address, "outgoing", "ip"}, {q[1].address, q[1].packet_type, q[1].protocol})
+        assert.equal("ip", q[2].name)
+      end
+      local p = packet[name] {address_length = 6, address = "1234567\0"} / ip
+      assert.equal("1234567\0", packet.dissect(p:bytes(), link)[1].address)
+      p = packet[name] {arphrd_type = 824} / ip -- netlink: a protocol of its own
+      assert.equal("raw", packet.dissect(p:bytes(), link)[2].name)
+      assert.matches("^" .. name .. ": 10 bytes of", packet.dissect(("\0"):rep(10), link).raw.note)
+      assert.is_false(pcall(packet[name]({address = "123456789"}).bytes))
+    end
+  end)
+end)

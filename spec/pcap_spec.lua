@@ -398,6 +398,31 @@ describe("a malformed capture", function()
   end)
 end)
 
+describe("pcap", function()
+  it("of a modified libpcap has 8 bytes more with each packet", function()
+    for _, e in ipairs {"<", ">"} do
+      local bytes = (e .. "I4I2I2i4I4I4I4"):pack(0xa1b2cd34, 2, 4, 0, 0, 65535, 1)
+        .. (e .. "I4I4I4I4I4I2BB"):pack(5, 250000, 3, 9, 1, 0x800, 0, 0) .. "one"
+        .. (e .. "I4I4I4I4I4I2BB"):pack(6, 0, 3, 3, 1, 0x800, 0, 0) .. "two"
+      local reader = assert(pcap.reader(source(bytes)))
+      local data, info = reader:read()
+      assert.same({"one", 5250000000, 9, 1}, {data, info.ns, info.original, info.linktype})
+      assert.equal("two", (reader:read()))
+      assert.is_nil(reader:read())
+      reader = assert(pcap.reader(source(bytes:sub(1, 24 + 20))))
+      assert.equal("ENODATA", select(2, reader:read()).code)
+    end
+  end)
+
+  it("takes no packet that had fewer bytes than are given", function()
+    local w = assert(pcap.writer(sink(), {snaplen = 2}))
+    assert(w:write("four", {original = 4}))
+    local ok, err = pcall(w.write, w, "four", {original = 3})
+    assert.is_false(ok)
+    assert.matches("'original': 4 bytes or more expected, got 3", err, 1, true)
+  end)
+end)
+
 describe("tshark", function()
   local found = process.run {"tshark", "--version", stderr = "null"}
 
