@@ -79,5 +79,69 @@ describe("a method in Lua", function()
       Event = task.event(), Future = task.future(), Url = assert(url.parse "http://a/"),
       Form = assert(url.formdecode "a=1"), Prefix = assert(prefix.parse "10.0.0.0/8"),
       Writer = assert(pcap.writer(file)), Packet = packet.ip {dst = "10.0.0.1"}, Filter = packet.filter "ip",
-      Logger = log.with {},
-      Set = prefix.set(),
+      Logger = log.with {}, Set = prefix.set(),
+      Watch = assert(fs.watch "/"), Stream = a, Listener = assert(net.listen "mem:self_spec"),
+      Context = assert(tls.context {cert = cert, key = key}),
+      Counter = metrics.counter("self_total", "x", {"a"}), Gauge = metrics.gauge("self_gauge", "x"),
+      Histogram = metrics.histogram("self_seconds", "x"), Root = fs.root "/",
+      Headers = http.headers(), Body = http.body {}, Router = http.router(),
+      CookieJar = http.cookiejar(),
+      Client = http.client(),
+      WebSocket = websocket.new(b, true, {}),
+    }
+    objects.Request, objects.Response, objects.ClientResponse, objects.Events = message()
+    objects.Writer:flush()
+    file:seek "set"
+    objects.Reader = assert(pcap.reader(file))
+    ends = {a, b, objects.Watch, objects.Listener, file, objects.Root} -- if there is one: ENOSYS
+  end)
+
+  after_each(function()
+    log.setup {}
+    for _, object in ipairs(ends) do
+      object:close()
+    end
+  end)
+
+  it("says so at the line of its caller", function()
+    local count = 0
+    local function try(class, verb, method)
+      count = count + 1
+      local name = class .. ":" .. verb
+      local wrong = {"text", {}, io.stdout, crypto.hasher "md5", objects.Root or objects.Watch,
+        class == "Event" and objects.Future or objects.Event, 1, true, print, coroutine.create(print)}
+      for i = 0, #wrong do
+        if wrong[i] ~= objects[class] then
+          local ok, err = pcall(call, method, wrong[i])
+          local told = ("%s with %s: %s"):format(name, wrong[i], err)
+          assert.is_false(ok, told)
+          if i < 7 or not HOT[name] then
+            assert(tostring(err):find "^caller:2: " and err:find(verb, 1, true), told)
+          end
+        end
+      end
+    end
+    each_method("lua/neap", function(path, class, verb)
+      local object = assert(objects[class], path .. " has a class that this spec does not know: " .. class)
+      try(class, verb, object[verb])
+    end)
+    for verb, method in pairs(require "neap.fs.core".Root) do
+      if debug.getinfo(method, "S").what ~= "C" then
+        try("Root", verb, method)
+      end
+    end
+    assert.is_true(count > 60, tostring(count))
+  end)
+
+  it("says so at that line of other arguments, too, where others are called by tail calls", function()
+    for _, use in ipairs {
+      {objects.Counter.labels, objects.Counter, {}}, {objects.Gauge.labels, objects.Gauge, "x"},
+      {objects.Logger.with, objects.Logger, 5}, {log.with, 5}, {log.setup, {first = 0}}, {metrics.counter, 5},
+      {metrics.histogram, "self_x", "x", {buckets = 5}},
+    } do
+      local _, err = pcall(load("local f, a, b, c, d = ...\nlocal r = f(a, b, c, d)\nreturn r", "=caller"),
+        table.unpack(use))
+      assert.matches("^caller:2: ", err)
+    end
+  end)
+end)
