@@ -205,7 +205,7 @@ end
 --- local prefix = require "neap.prefix"
 ---
 --- local blocked = prefix.set():add("192.0.2.0/24", "spam"):add("2001:db8::/32", "scans")
---- print(blocked.count, blocked:lookup "192.0.2.7")  --> 2 spam
+--- print(blocked.count, (blocked:lookup "192.0.2.7"))  --> 2 spam
 --- ```
 ---@param one string|neap.Prefix  raises for what is none
 ---@param value? any  default true

@@ -3,6 +3,8 @@
 
 local address = require "neap.packet.address"
 
+local math_type, tointeger = math.type, math.tointeger
+
 local check = {}
 
 --- The text of any value, for an error's message.
@@ -24,8 +26,10 @@ end
 
 --- An integer field of so many bits.
 function check.int(layer, field, bits)
-  local value = layer[field]
-  local n = type(value) == "number" and math.tointeger(value)
+  local n = layer[field]
+  if math_type(n) ~= "integer" then
+    n = type(n) == "number" and tointeger(n)
+  end
   if not n or n < 0 or n >> bits ~= 0 then
     check.bad(layer, field, string.format("0 to %d", (1 << bits) - 1))
   end
@@ -104,6 +108,7 @@ end
 ---@param names string[]
 function check.flags(names)
   local texts, values = {}, {}
+  local bits_of = {} -- of the texts made here
   for i, name in ipairs(names) do
     values[name] = 1 << (i - 1)
   end
@@ -119,12 +124,15 @@ function check.flags(names)
         end
         text = table.concat(words, " ")
         texts[bits] = text
+        bits_of[text] = bits
       end
       return text
     end,
     bits = function(layer, field)
       local value = layer[field]
-      if type(value) ~= "string" then
+      if bits_of[value] then
+        return bits_of[value]
+      elseif type(value) ~= "string" then
         return check.int(layer, field, #names)
       end
       local bits = 0

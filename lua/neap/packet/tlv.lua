@@ -46,6 +46,9 @@ end
 ---@param sort table
 ---@return string
 function tlv.encode(layer, sort)
+  if layer.options[1] == nil then
+    return ""
+  end
   local out = {}
   for i, option in ipairs(layer.options) do
     out[i] = encode(layer, sort, option)
