@@ -184,7 +184,15 @@ local sections = {
 
 -- The chart: a dot for each peer on a line a row, 1 being the server in C
 
-local WIDTH, LEFT, RIGHT, TOP, STEP = 860, 290, 30, 64, 38
+local RIGHT, TOP, STEP = 30, 64, 38
+
+-- As wide as the longest title is, by the widths of usual fonts.
+local LEFT = 0
+for _, row in ipairs(rates) do
+  LEFT = math.max(LEFT, 30 + 7 * utf8.len(row.title) // 1)
+end
+local WIDTH = LEFT + 570
+
 local MOST = 1.25
 local colours = {
   libuv = "#7f8c9b", neap = "#c2410c", busy = "#f59e0b", luajit = "#2563eb", luv = "#60a5fa",
