@@ -41,7 +41,7 @@ end
 all.help = {
   text = "this list",
   run = function(session)
-    session:print(commands.help())
+    session:print(commands.help(), false, true)
   end,
 }
 
@@ -187,7 +187,7 @@ all.hex = {
     return run_code(session, rest, function(f)
       return function()
         local value = f()
-        session:print(dump(type(value) == "string" and value or tostring(value)))
+        session:print(dump(type(value) == "string" and value or tostring(value)), false, true)
       end
     end)
   end,
@@ -256,21 +256,21 @@ all.doc = {
   argument = "NAME",
   text = "what a function does",
   run = function(session, rest)
-    session:print(with_newline(commands.doc(session, rest)))
+    session:print(with_newline(commands.doc(session, rest)), false, true)
   end,
 }
 
 all.ps = {
   text = "all tasks, and what they wait for",
   run = function(session)
-    session:print(with_newline(text_of("neap.repl.lists", "ps", {columns = session.columns})))
+    session:print(with_newline(text_of("neap.repl.lists", "ps", {columns = session.columns})), false, true)
   end,
 }
 
 all.socks = {
   text = "all sockets",
   run = function(session)
-    session:print(with_newline(text_of("neap.repl.lists", "socks", {columns = session.columns})))
+    session:print(with_newline(text_of("neap.repl.lists", "socks", {columns = session.columns})), false, true)
   end,
 }
 
@@ -333,7 +333,7 @@ function commands.help()
   local lines = {
     "An input is Lua; an expression prints its values. It runs as a task: ^C ends it,",
     "and a & behind it lets it run in the background. _ and _1, _2, ... are the last",
-    "results, _err the last error. ^D leaves. Commands:",
+    "results, _err the last error. ^D, exit and quit leave. Commands:",
   }
   for _, name in ipairs(names) do
     local head = ":" .. name .. (all[name].argument and " " .. all[name].argument or "")
@@ -393,10 +393,13 @@ end
 --- Let inputs call `help(f)`.
 ---@param session neap.repl.Session
 function commands.install(session)
-  rawset(session.env, "help", function(...)
+  function session.help(...)
     local text = select("#", ...) == 0 and commands.help() or commands.doc(session, (...))
-    session:print(with_newline(text))
-  end)
+    session:print(with_newline(text), false, true)
+  end
+  if rawget(_G, "help") == nil then
+    rawset(session.env, "help", session.help)
+  end
 end
 
 --- The names of all commands, for completion.

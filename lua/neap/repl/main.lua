@@ -57,11 +57,12 @@ function main.open(prepare)
     open = false
   end})
   local session = Session.new {stream = theirs, now = time.now}
+  session.asks = not prepare -- else the program goes on
   if prepare then
     prepare(session)
   end
   lists.hide(tasks.daemon(session.serve, session)).name = "prompt session"
-  Terminal.new {stream = ours}:run()
+  Terminal.new {stream = ours, asks = session.asks}:run()
 end
 
 --- Run a program so that ^C ends it, and not the process.

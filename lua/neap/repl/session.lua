@@ -6,15 +6,17 @@
 --- what an input assigns without `local` is a global, as everywhere.
 ---
 --- To it:   hello {columns, colour, once: a text to run, and then to end}, input {text}, interrupt, complete {id, text,
----          cursor}, size {columns}, look {tasks, sockets: ids}
---- From it: welcome {pid, script}, print {text}, ready, running {seconds, what},
----          completion {id, ...}, figures, rows {tasks, sockets}, bye
+---          cursor}, preview {id, text}, size {columns}, leave, look {tasks, sockets: ids}
+--- From it: welcome {pid, script}, print {text, fresh, page: it may be long}, ready,
+---          running {seconds, what}, completion {id, ...}, preview {id, text}, figures,
+---          rows {tasks, sockets}, bye {left: it was asked to}
 
 local core = require "neap.prompt.core"
 local commands = require "neap.repl.commands"
 local connections = require "neap.repl.core"
-local harmless = require "neap.host".harmless
+local host = require "neap.host"
 local inspecting = require "neap.repl.show"
+local preview = require "neap.repl.preview"
 local syntax = require "neap.repl.syntax"
 local task = require "neap.task"
 local wire = require "neap.repl.wire"
@@ -29,6 +31,8 @@ local SHORT = {"net", "task", "time", "signal", "process", "stdio"}
 ---@field jobs neap.repl.Job[]  those that have not ended
 ---@field columns integer
 ---@field colour boolean
+---@field asks boolean?  leaving ends what runs: that is asked for once
+---@field help function?  the one that inputs have by that name
 ---@field inputs string[]  what was run, for `:save`
 local Session = {}
 Session.__index = Session
@@ -133,11 +137,12 @@ end
 --- it does to the terminal.
 ---@param text string
 ---@param fresh? boolean
-function Session:print(text, fresh)
+---@param page? boolean  it may be long: a window of it at a time
+function Session:print(text, fresh, page)
   if text == "" then
     return
   end
-  self:send {kind = "print", text = harmless(text, true), fresh = fresh}
+  self:send {kind = "print", text = host.harmless(text, true), fresh = fresh, page = page}
 end
 
 function Session:say(...)
@@ -267,7 +272,7 @@ local function ended(self, job, ok, results, text)
   end
   if text then
     keep_results(self, job, ok, results)
-    self:print(text, true)
+    self:print(text, true, not job.background)
   else
     self:say(job.background and "[%d] cancelled" or "\ncancelled", job.id)
   end
@@ -351,8 +356,52 @@ function Session:evaluate(text, background)
   end
 end
 
+--- How many sockets listen.
+local function listeners()
+  local n = 0
+  for _, row in ipairs(host.sockets(1000)) do
+    n = n + (row.state == "listening" and 1 or 0)
+  end
+  return n
+end
+
+local function count(n, what)
+  return n > 0 and format("%d %s%s", n, what, n == 1 and "" or "s") or nil
+end
+
+--- Leave; what would end with it is told first, once.
+local function leave(self)
+  local jobs = self.asks and count(#self.jobs, "job")
+  local open = self.asks and count(listeners(), "listener")
+  if (jobs or open) and not self.asked then
+    self.asked = true
+    self:say("%s: leaving once more ends %s", jobs and open and jobs .. " and " .. open or jobs or open,
+      #self.jobs + listeners() == 1 and "it" or "them")
+    return self:send {kind = "ready"}
+  end
+  self:send {kind = "bye", left = true}
+end
+
+--- What is done at a word alone that is no variable.
+local words = {exit = leave, quit = leave}
+
+function words.help(self)
+  commands.run(self, "help", "")
+end
+
+--- Is it no variable, or the prompt's own `help`?
+local function is_free(self, name)
+  local value = rawget(self.env, name)
+  return rawget(_G, name) == nil and (value == nil and not self.declared[name] or name == "help" and value == self.help)
+end
+
 local function input(self, text)
   self.inputs[#self.inputs + 1] = text
+  local word = string.match(text, "^%s*(%a+)%s*$")
+  if words[word] and is_free(self, word) then
+    return words[word](self)
+  end
+  self.asked = false
   local name, rest = string.match(text, "^%s*:(%a*)%s*(.-)%s*$")
   if name then
     return commands.run(self, name, rest)
@@ -399,6 +448,8 @@ function handlers.input(self, message)
   input(self, tostring(message.text))
 end
 
+handlers.leave = leave
+
 function handlers.interrupt(self)
   if self.front then
     core.preempt(self.front.task)
@@ -444,6 +495,13 @@ function handlers.complete(self, message)
     candidates = {unpack(found.candidates, 1, math.min(#found.candidates, 200))},
     total = #found.candidates + (found.more or 0),
   }
+end
+
+function handlers.preview(self, message)
+  local ok, text = pcall(preview.of, message.text, self.env)
+  if ok and text then
+    self:send {kind = "preview", id = message.id, text = text}
+  end
 end
 
 --- A child may have the terminal, and a screen of its own there.

@@ -9,6 +9,7 @@ local drawing = require "neap.repl.drawing"
 local Editor = require "neap.repl.editor"
 local harmless = require "neap.host".harmless
 local elsewhere = require "neap.repl.elsewhere"
+local Pager = require "neap.repl.pager"
 local history = require "neap.repl.history"
 local lists = require "neap.repl.lists"
 local Resizing = require "neap.repl.resizing"
@@ -52,6 +53,7 @@ end
 ---@field stream neap.Stream  to the session
 ---@field prompt string?
 ---@field remote boolean?  the session is another process's
+---@field asks boolean?  the session is asked before ^D leaves it
 ---@field hangup boolean?  leave in order when the terminal is gone
 ---@field interrupt? fun()  what ^C does besides while an input runs
 
@@ -68,6 +70,8 @@ function Terminal.new(options)
   return setmetatable({
     stream = options.stream,
     remote = options.remote,
+    asks = options.asks,
+    previews = not options.remote and os.getenv "NEAP_PREVIEW" ~= "0",
     interrupt = options.interrupt,
     signals = {"SIGINT", "SIGWINCH", "SIGCONT", options.hangup and "SIGHUP" or nil},
     history = past,
@@ -219,6 +223,72 @@ end
 
 local handlers = {}
 
+--
+-- A long text, a window at a time. What the session says meanwhile is kept.
+--
+
+--- Are keys for the prompt?
+local function takes_keys(self)
+  return self.state == "editing" or self.state == "paging"
+end
+
+local function clear_status(self)
+  self.console:prompt("", "")
+  put(self, "\r\27[K")
+end
+
+--- No more of it; the rest of what was typed is for the prompt.
+local function end_paging(self, rest)
+  local kept = self.kept
+  clear_status(self)
+  self.pager, self.kept = nil, nil
+  self.state = "running"
+  give_back(self)
+  self.editor:feed(rest)
+  for _, message in ipairs(kept) do
+    handlers.message(self, message)
+  end
+end
+
+local function page(self, rows, rest)
+  print_text(self, self.pager:take(self.columns, rows))
+  if self.pager:is_done() then
+    return end_paging(self, rest)
+  end
+  local status = drawing.cut(self.pager:status(), self.columns)
+  status = self.colour and "\27[2m" .. status .. "\27[0m" or status
+  put(self, status)
+  self.console:prompt("\r\27[K", status)
+end
+
+--- Show a text: at once if it is short.
+---@param kept table[]  what the session says behind it
+local function show_text(self, text, kept)
+  local pager = not self.dumb and Pager.new(self.remote and harmless(text, true) or text, self.columns, self.rows)
+  if not pager then
+    print_text(self, text)
+    return false
+  end
+  self.console:status "" -- that the input runs
+  self.state, self.pager, self.kept = "paging", pager, kept
+  core.mode "keys"
+  page(self, self.rows - 1, "")
+  return true
+end
+
+local function page_keys(self, bytes)
+  while bytes ~= "" and self.state == "paging" do
+    local rows
+    rows, bytes = Pager.key(bytes, self.rows)
+    if rows == 0 then
+      end_paging(self, bytes)
+    else
+      clear_status(self)
+      page(self, rows, bytes)
+    end
+  end
+end
+
 local function send(self, message)
   return wire.send(self.stream, message)
 end
@@ -242,10 +312,35 @@ local function leave(self)
   self.left = true
 end
 
+--- Ask the session whether the prompt may be left.
+local function ask_to_leave(self)
+  if not self.asks then
+    return leave(self)
+  end
+  commit(self)
+  self.editor:reset()
+  self.state = "running"
+  give_back(self)
+  send(self, {kind = "leave"})
+end
+
 local function complete(self)
   self.request = (self.request or 0) + 1
   self.asked = self.editor.text
   send(self, {kind = "complete", id = self.request, text = self.editor.text, cursor = self.editor.cursor})
+end
+
+--- What the text would give is shown below it, when the session has found that out.
+local function ask_for_preview(self)
+  local text = self.editor.text
+  if not self.previews or text == self.previewed then
+    return
+  end
+  self.previewed = text
+  self.preview_id = (self.preview_id or 0) + 1
+  if string.find(text, "%S") and not string.find(text, "\n", 1, true) then
+    send(self, {kind = "preview", id = self.preview_id, text = text})
+  end
 end
 
 --- Give the text to the user's editor, which has the terminal meanwhile.
@@ -269,7 +364,7 @@ local function edit(self)
     if event == "line" then
       submit(self)
     elseif event == "eof" then
-      leave(self)
+      ask_to_leave(self)
     elseif event == "complete" then
       complete(self)
     elseif event == "edit" then
@@ -281,7 +376,7 @@ local function edit(self)
       self.hide = nil
     else
       redraw(self)
-      return
+      return ask_for_preview(self)
     end
   end
 end
@@ -306,6 +401,9 @@ local function take_lines(self)
 end
 
 function handlers.typed(self, bytes)
+  if self.state == "paging" then
+    return page_keys(self, bytes)
+  end
   if self.dumb then
     self.typed = (self.typed or "") .. bytes
     return take_lines(self)
@@ -330,7 +428,12 @@ function handlers.settle(self)
 end
 
 handlers["end"] = function(self)
-  leave(self)
+  if self.state == "paging" then
+    clear_status(self)
+    self.left = true
+  else
+    leave(self)
+  end
 end
 
 function handlers.edited(self, text)
@@ -345,6 +448,14 @@ function handlers.signal(self, name)
     send(self, {kind = "size", columns = self.columns})
     if self.state == "editing" and self.hide then
       ask_where(self)
+    end
+  elseif self.state == "paging" then
+    if name == "SIGCONT" then
+      core.mode "keys"
+    elseif name == "SIGINT" then
+      end_paging(self, "")
+    else
+      self.left = true
     end
   elseif name == "SIGCONT" then
     if self.state == "editing" and not self.dumb then
@@ -387,7 +498,11 @@ function said.print(self, message)
   if message.fresh and self.state == "running" and self.console:fresh() then
     stdout:write "\n"
   end
-  print_text(self, message.text)
+  if message.page and self.state == "running" then
+    show_text(self, message.text, {})
+  else
+    print_text(self, message.text)
+  end
 end
 
 function said.ready(self)
@@ -402,10 +517,9 @@ end
 
 said.running = show_running
 
---- Candidates in columns, below the text.
-local function listing(self, message)
+--- Candidates in columns, below the text; `most` of them.
+local function listing(message, most)
   local lines = {}
-  local most = math.max(3, self.rows // 2)
   for i, c in ipairs(message.candidates) do
     if i > most then
       lines[#lines + 1] = format("... and %d more", (message.total or #message.candidates) - i + 1)
@@ -420,6 +534,22 @@ local function listing(self, message)
   return lines
 end
 
+--- All candidates, above the prompt.
+local function list_all(self, message)
+  commit(self)
+  self.listed = nil
+  self.state = "running"
+  local lines = listing(message, #message.candidates)
+  for i, line in ipairs(lines) do
+    lines[i] = drawing.cut(line, self.columns)
+  end
+  local more = (message.total or 0) - #message.candidates
+  lines[#lines + 1] = more > 0 and format("... and %d more", more) or nil
+  if not show_text(self, table.concat(lines, "\n") .. "\n", {{kind = "ready"}}) then
+    begin(self)
+  end
+end
+
 function said.completion(self, message)
   if message.id ~= self.request or self.state ~= "editing" or self.editor.text ~= self.asked then
     return
@@ -427,23 +557,41 @@ function said.completion(self, message)
   local editor = self.editor
   local text, cursor = editor.text, editor.cursor
   local common = message.common or ""
+  local most = math.max(3, self.rows // 2)
+  if #message.candidates > most and self.listed == text .. "\0" .. cursor then
+    return list_all(self, message)
+  end
   local word = string.sub(text, message.first, cursor - 1)
   if #common > #word or (#message.candidates == 1 and common ~= word) then
     editor:set(string.sub(text, 1, message.first - 1) .. common .. string.sub(text, cursor), message.first + #common)
   end
-  editor.footer = #message.candidates > 1 and listing(self, message)
-    or message.candidates[1] and message.candidates[1].signature and listing(self, message) or {}
+  editor.footer = #message.candidates > 1 and listing(message, most)
+    or message.candidates[1] and message.candidates[1].signature and listing(message, most) or {}
+  self.listed = editor.text .. "\0" .. editor.cursor
   redraw(self)
 end
 
-function said.bye(self)
+function said.preview(self, message)
+  local editor = self.editor
+  if message.id == self.preview_id and self.state == "editing" and editor.text == self.previewed
+    and #editor.footer == 0 and not editor.search then
+    editor.footer = {harmless(message.text)}
+    redraw(self)
+  end
+end
+
+function said.bye(self, message)
   if self.state == "editing" then
     commit(self)
   end
-  self.left, self.finished = true, true
+  self.left, self.finished = true, not message.left
 end
 
 function handlers.message(self, message)
+  if self.state == "paging" and message.kind ~= "bye" then
+    self.kept[#self.kept + 1] = message.kind ~= "running" and message or nil
+    return
+  end
   local handle = said[message.kind]
   if handle then
     handle(self, message)
@@ -472,7 +620,7 @@ end
 local function read_keys(self)
   local stdin = stdio.stdin
   while true do
-    if self.state ~= "editing" then
+    if not takes_keys(self) then
       self.wanted:clear()
       self.wanted:wait()
     end
@@ -534,7 +682,7 @@ function Terminal:run()
       if event[1] == "typed" or event[1] == "settle" then
         self.seen:set()
       end
-      if self.state == "editing" then
+      if takes_keys(self) then
         self.wanted:set()
       end
       if self.left then
