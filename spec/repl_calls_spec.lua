@@ -27,6 +27,7 @@ describe("completion of options", function()
     assert.equal("filter", words "trace.start({ -- {\n  fi")
     local listener <close> = assert(net.listen "mem:repl-calls")
     assert.equal("per_peer", words("l:serve(f, {per", {l = listener}))
+    assert.equal("parents", words "fs.mkdir('a/b', {pa") -- of a type that is written out
     assert.equal("resolver", words "assert(net.connect(x, { reso")
   end)
 

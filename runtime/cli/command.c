@@ -38,6 +38,8 @@ static const char usage[] =
     "  -W             turn warnings on\n"
     "  --             what follows is the script\n"
     "options of neap:\n"
+    "  --luarc      write .luarc.json here, for editors with "
+    "lua-language-server, and no more\n"
     "  --no-attach  nobody may attach to it (also: NEAP_ATTACH=0)\n"
     "  -w N         run the program in N workers, each a thread that shares "
     "nothing but channels\n"
@@ -105,6 +107,13 @@ static bool take_help(command *c, const char *value) {
   (void)value;
   c->verb = VERB_SHOW;
   c->text = usage;
+  return true;
+}
+
+
+static bool take_luarc(command *c, const char *value) {
+  (void)value;
+  c->verb = VERB_LUARC;
   return true;
 }
 
@@ -210,6 +219,7 @@ static const option options[] = {
     {"--help", NULL, false, take_help},
     {"--busy-poll", "MICROSECONDS", false, take_busy_poll},
     {"--drain", "SECONDS", false, take_drain},
+    {"--luarc", NULL, false, take_luarc},
     {"--no-attach", NULL, false, take_no_attach},
     {"--profile", "FILE", false, take_profile},
     {"--trace", "FILE", true, take_trace},
@@ -327,6 +337,10 @@ int command_parse(command *c, int argc, char **argv) {
       return status;
     if (c->verb == VERB_SHOW)
       return 0;
+    if (c->verb == VERB_LUARC) {
+      c->end = c->program = argc;
+      return at == argc ? 0 : misused(argv[at], " behind --luarc");
+    }
   }
   c->end = at;
   bool cut = at < argc && strcmp(argv[at], "--") == 0;

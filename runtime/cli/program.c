@@ -24,6 +24,8 @@ static const char always_script[] = "require('neap.repl.main').interactive()";
 
 static const char remote_script[] = "require('neap.repl.main').remote(...)";
 
+static const char luarc_script[] = "require('neap.repl.luarc')()";
+
 static const char test_script[] =
     "os.exit(require('neap.test').main{...}, true)";
 
@@ -127,6 +129,9 @@ static bool push_last(lua_State *L, const command *c) {
   case VERB_REMOTE:
     push_own(L, remote_script, "=neap.repl");
     break;
+  case VERB_LUARC:
+    push_own(L, luarc_script, "=neap.repl");
+    break;
   case VERB_TEST:
     push_own(L, test_script, "=neap.test");
     break;
@@ -149,7 +154,7 @@ static const char *init(const command *c, const char **name) {
     *name = names[i];
     value = getenv(names[i] + 1);
   }
-  return c->verb == VERB_REMOTE ? NULL : value;
+  return c->verb == VERB_REMOTE || c->verb == VERB_LUARC ? NULL : value;
 }
 
 

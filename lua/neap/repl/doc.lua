@@ -39,7 +39,7 @@ local function function_text(class, item)
   for _, param in ipairs(item.params) do
     add_thing(out, param.name .. " ", param, "    ")
     local options = known.options(param.type)
-    if options then
+    if options and options.name then
       add_fields(out, options, "      ")
     end
   end

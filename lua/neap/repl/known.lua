@@ -94,10 +94,28 @@ function known.fields(class)
   return fields
 end
 
+--- The fields of a type that is written out: `{ parents?: boolean, mode?: integer }`.
+local function written_out(annotation)
+  local inside = match(annotation, "^{(.*)}%??$")
+  if not inside then
+    return nil
+  end
+  local fields = {}
+  for name, kind in gmatch(inside .. ",", "%s*([%a_][%w_]*%??):%s*([^,{}()]+),") do
+    local optional = match(name, "^(.*)%?$")
+    fields[#fields + 1] = {name = optional or name, type = optional and kind .. "?" or kind, private = false}
+  end
+  return #fields > 0 and {fields = fields, functions = {}} or nil
+end
+
 --- The class of the options that a type takes, if it takes some: one of fields only.
 ---@param annotation string
 ---@return table? class
 function known.options(annotation)
+  local own = written_out(annotation)
+  if own then
+    return own
+  end
   for name in gmatch(annotation, "neap%.[%w_.]*%w") do
     local class = known.read().classes[name]
     if class and #class.functions == 0 and (match(name, "Options$") or match(name, "Spec$")) then
