@@ -151,7 +151,8 @@ end)
 describe("output above the prompt", function()
   it("leaves what is typed intact, also where it wraps and after a resize (S5)", function()
     local s = ours()
-    s:enter "task.spawn(function() for i = 1, 3 do task.sleep(0.2) print('tick ' .. i) end end)"
+    s:enter(("task.spawn(function() for i = 1, 3 do task.sleep(%.1f) print('tick ' .. i) end end)"):format(
+      0.2 * patient))
     local text = "local text = '" .. ("0123456789"):rep(12) .. "'"
     s:find "task"
     s:type(text)
