@@ -33,7 +33,8 @@ describe("neap --luarc", function()
   it("overwrites no such file", function()
     local _, here = luarc()
     assert(fs.write(here .. "/.luarc.json", "mine"))
-    assert.same({code = 1, stdout = "", stderr = "neap: --luarc: .luarc.json is there, and stays as it is\n"}, (luarc()))
+    assert.same({code = 1, stdout = "",
+      stderr = "neap: --luarc: .luarc.json is there, and stays as it is\n"}, (luarc()))
     assert.equal("mine", fs.read(here .. "/.luarc.json"))
   end)
 
