@@ -232,7 +232,8 @@ describe("brackets around what is pasted", function()
     assert.is_true(is_on(until_said(p, "neap> ")))
     p.pty:write "\26"
     assert.is_false(is_on(until_said(p, "stopped\r\n")))
-    assert.is_true(is_on(until_said(p, "neap> ")))
+    until_said(p, "\27[?2004h")
+    until_said(p, "neap> ")
     p.pty:write "\4"
     assert.is_false(is_on(until_said(p, "code 0")))
   end)

@@ -130,6 +130,21 @@ static int size(host *h, int fd, int *columns, int *rows) {
 }
 
 
+static int write_all(host *h, int fd, const char *bytes, size_t n) {
+  (void)h;
+  while (n > 0) {
+    ssize_t wrote = write(fd, bytes, n);
+    if (wrote < 0 && errno != EINTR && errno != EAGAIN)
+      return -errno;
+    if (wrote > 0) {
+      bytes += wrote;
+      n -= (size_t)wrote;
+    }
+  }
+  return 0;
+}
+
+
 static int set_keys(void) {
   struct termios keys;
   if (!changed && tcgetattr(STDIN_FILENO, &found) != 0)
@@ -149,7 +164,8 @@ static int set_keys(void) {
   do
     status = tcsetattr(STDIN_FILENO, TCSADRAIN, &keys) == 0 ? 0 : -errno;
   while (status == -EINTR);
-  tell_terminal(PASTE_ON, sizeof PASTE_ON - 1);
+  if (status == 0)
+    status = write_all(NULL, STDOUT_FILENO, PASTE_ON, sizeof PASTE_ON - 1);
   return status;
 }
 
@@ -159,21 +175,6 @@ static int mode(host *h, enum terminal_mode m) {
   if (m == TERMINAL_KEYS)
     return set_keys();
   terminal_restore();
-  return 0;
-}
-
-
-static int write_all(host *h, int fd, const char *bytes, size_t n) {
-  (void)h;
-  while (n > 0) {
-    ssize_t wrote = write(fd, bytes, n);
-    if (wrote < 0 && errno != EINTR && errno != EAGAIN)
-      return -errno;
-    if (wrote > 0) {
-      bytes += wrote;
-      n -= (size_t)wrote;
-    }
-  }
   return 0;
 }
 
