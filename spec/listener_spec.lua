@@ -414,8 +414,7 @@ describe("a listener", function()
 
   it("A9: outlives a flood that its backlog cannot hold", function()
     local listener <close> = assert(net.listen("tcp://127.0.0.1:0", {backlog = 5}))
-    local served = 0
-    local late = 0
+    local served, late = 0, 0
     local timer = aside(function()
       local last = time.now()
       for _ in time.every(0.005) do
@@ -441,9 +440,7 @@ describe("a listener", function()
         stream:write "!"
       end)
       task.sleep(1.3)
-      while served <= 6 do -- more than the kernel kept
-        task.sleep(0.05)
-      end
+      while served <= 6 do task.sleep(0.05) end -- more than the kernel kept
       scope:cancel()
     end)
     timer:cancel()
