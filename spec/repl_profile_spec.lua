@@ -100,6 +100,13 @@ describe("neap profile", function()
     assert(chain > 0.5 * hot, result.stdout)
   end)
 
+  it("is let in by what never waits", function()
+    local p <close> = visited.start(env(), busy .. "while true do hot() end")
+    local result = run("profile", tostring(p.pid), "0.5")
+    assert.equal(0, result.code, result.stderr)
+    assert(weights(result.stdout, "^main;.*;hot [^;]+;spin [^;]+$") > 5, result.stdout)
+  end)
+
   it("makes a flame graph", function()
     local path <close> = setmetatable({os.tmpname() .. ".svg"}, {__close = function(self)
       os.remove(self[1])
