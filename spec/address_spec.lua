@@ -108,6 +108,9 @@ describe("an address", function()
     assert.error_matches(function()
       address "[fe80::1%nosuchif]:80"
     end, "'%[fe80::1%%nosuchif%]:80': no interface")
+    assert.error_matches(function() -- else the kernel takes lo:80 for a name of lo
+      address "fe80::1%lo:80"
+    end, "with a port, an IPv6 address is in brackets")
   end)
 
   it("F1: takes a path of 107 bytes and an abstract name of as many", function()

@@ -126,6 +126,37 @@ describe("datagram", function()
     assert.has_error(function() net.bind("udp://127.0.0.1:0", {nonsense = 1}) end)
   end)
 
+  it("takes an endpoint of its own scheme where an address goes, and no other", function()
+    local named = "unixgram:@datagram-spec-endpoints"
+    for bound, other in pairs {["udp://127.0.0.1:0"] = "unixgram:@x", ["udp://[::1]:0"] = "tcp://127.0.0.1:80",
+      [named] = "udp://127.0.0.1:5"} do
+      local server = keep(bind(bound))
+      local scheme = bound:match "^%a+"
+      local client = keep(bind(scheme == "udp" and bound or "unixgram:@"))
+      client:send("sent", server.endpoint)
+      assert.equal("sent", (server:recv()))
+      assert.equal(client, client:connect(server.endpoint))
+      client:send "connected"
+      assert.equal("connected", (server:recv()))
+      local expected = "an address, or an endpoint of this socket's scheme, expected"
+      assert.error_matches(function() client:send("x", other) end, expected)
+      assert.error_matches(function() client:connect(other) end, expected)
+      if scheme == "udp" then
+        for _, wrong in ipairs {"udp://localhost:5", "udp://*:5"} do
+          assert.error_matches(function() client:send("x", wrong) end, "no name and no %*: net.resolve looks names up")
+        end
+        assert.error_matches(function() client:send("x", "udp://127.0.0.1") end, "a port is expected")
+      end
+    end
+  end)
+
+  it("says which verb takes another kind of endpoint", function()
+    assert.has_error(function() net.bind "tcp://127.0.0.1:0" end,
+      "bind: 'tcp' is no datagram endpoint (streams: net.listen)")
+    assert.has_error(function() net.listen "udp://127.0.0.1:0" end,
+      "listen: 'udp' is no stream endpoint (messages: net.bind)")
+  end)
+
   it("takes every address, of both families, by one socket", function()
     local a = bind "udp://*:0"
     local port = a.localaddr.port

@@ -90,7 +90,11 @@ describe("an endpoint", function()
   local refused = {
     [""] = "expected scheme:",
     ["x"] = "expected scheme:",
-    ["127.0.0.1:80"] = "unknown scheme '127.0.0.1' %(known: tcp, .*fd%)",
+    ["127.0.0.1:80"] = "did you mean tcp://127.0.0.1:80%?",
+    ["localhost:80"] = "did you mean tcp://localhost:80%?",
+    ["[::1]:80"] = "did you mean tcp://%[::1%]:80%?",
+    ["/tmp/x:y"] = "did you mean unix:/tmp/x:y%?",
+    ["127.0.0.1:99999"] = "unknown scheme '127.0.0.1' %(known: tcp, .*fd%)",
     ["TCP://127.0.0.1:80"] = "unknown scheme 'TCP'",
     ["tcp\0://127.0.0.1:80"] = "unknown scheme 'tcp%?'",
     ["://"] = "unknown scheme ''",

@@ -54,6 +54,8 @@ static int take_scope(host *h, const char *text, size_t n, address *out,
     return refuse(why, -EINVAL, "only a link-local address has a scope");
   if (n == 0 || memchr(text, '\0', n) != NULL)
     return refuse(why, -EINVAL, "an interface is expected after %");
+  if (memchr(text, ':', n) != NULL) /* for the kernel eth0:1 is eth0 */
+    return refuse(why, -EINVAL, "with a port, an IPv6 address is in brackets");
   if (n < sizeof name) {
     memcpy(name, text, n);
     name[n] = '\0';

@@ -156,7 +156,9 @@ int bind_lua(lua_State *L) {
   if (status < 0)
     return fail(L, status, "bind", lua_tostring(L, DIAL_ENDPOINT));
   if (e.scheme->kind != ENDPOINT_DATAGRAM && e.scheme->kind != ENDPOINT_ADOPTED)
-    return luaL_error(L, "bind: '%s' is no datagram endpoint", e.scheme->name);
+    return luaL_error(
+        L, "bind: '%s' is no datagram endpoint (streams: net.listen)",
+        e.scheme->name);
   bool known = dial_address(L, &e);
   dial_spec(&spec, &e);
   options_parse(L, DIAL_OPTIONS, spec.family, &spec, also);

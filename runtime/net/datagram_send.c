@@ -14,6 +14,7 @@
 #include "host/fields.h"
 #include "net/datagram.h"
 #include "net/descriptor.h"
+#include "net/endpoint.h"
 #include "net/send_batch.h"
 #include "net/state.h"
 #include "net/trace.h"
@@ -228,7 +229,51 @@ static int begin(lua_State *L, enum verb verb) {
 }
 
 
+/* The scheme at the beginning of a text, or NULL.  vsock: begins an address, too. */
+static const endpoint_scheme *scheme_of(const char *text, size_t n) {
+  const char *colon = memchr(text, ':', n);
+  const endpoint_scheme *scheme =
+      colon != NULL ? endpoint_scheme_find(text, (size_t)(colon - text)) : NULL;
+  return scheme != NULL && scheme->family != AF_VSOCK ? scheme : NULL;
+}
+
+
+static bool is_of_scheme(const datagram *d, const endpoint_scheme *s) {
+  return d->type == s->type &&
+         (d->family == AF_UNIX) == (s->family == AF_UNIX) &&
+         (d->protocol == IPPROTO_UDP) == (s->protocol == IPPROTO_UDP);
+}
+
+
+/* An endpoint of the socket's own scheme, whose address takes its place. */
+static void take_endpoint(lua_State *L, int arg) {
+  const datagram *d = ((datagram_box *)lua_touserdata(L, 1))->datagram;
+  char why[ENDPOINT_WHY];
+  endpoint e;
+  size_t n;
+  if (lua_type(L, arg) != LUA_TSTRING)
+    return;
+  const char *text = lua_tolstring(L, arg, &n);
+  const endpoint_scheme *scheme = scheme_of(text, n);
+  if (scheme == NULL)
+    return;
+  if (d != NULL && !is_of_scheme(d, scheme))
+    luaL_argerror(L, arg,
+                  "an address, or an endpoint of this socket's scheme, "
+                  "expected");
+  if (endpoint_parse(L, text, n, &e, why) < 0)
+    luaL_argerror(L, arg, why[0] != '\0' ? why : "no such endpoint");
+  if (!e.numeric || e.any)
+    luaL_argerror(L, arg,
+                  "an address expected, no name and no *: net.resolve "
+                  "looks names up");
+  address_push(L, &e.addr);
+  lua_replace(L, arg);
+}
+
+
 static void check_destination(lua_State *L, int arg) {
+  take_endpoint(L, arg);
   if (!lua_isnoneornil(L, arg))
     address_check(L, arg);
 }

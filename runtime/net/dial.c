@@ -109,7 +109,8 @@ static void check_stream(lua_State *L, const endpoint *e, const char *verb) {
   endpoint_kind kind = e->scheme->kind;
   if (kind != ENDPOINT_STREAM && kind != ENDPOINT_ADOPTED &&
       (kind != ENDPOINT_SEQPACKET || verb[0] != 'l'))
-    luaL_error(L, "%s: '%s' is no stream endpoint", verb, e->scheme->name);
+    luaL_error(L, "%s: '%s' is no stream endpoint (messages: net.bind)", verb,
+               e->scheme->name);
 }
 
 

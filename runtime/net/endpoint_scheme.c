@@ -80,6 +80,24 @@ static int refuse_scheme(char *why, const char *name, size_t n) {
   return -EINVAL;
 }
 
+/* What was meant, where a text is an endpoint but for its scheme. */
+static int refuse_bare(lua_State *L, char *why, const char *text, size_t n) {
+  char whole[ENDPOINT_TEXT], quoted[QUOTE], ignored[ENDPOINT_WHY];
+  const char *scheme =
+      n > 0 && (text[0] == '/' || text[0] == '@') ? "unix:" : "tcp://";
+  size_t used = strlen(scheme);
+  endpoint e;
+  if (used + n > sizeof whole)
+    return 0;
+  memcpy(whole, scheme, used);
+  memcpy(whole + used, text, n);
+  if (endpoint_parse(L, whole, used + n, &e, ignored) != 0)
+    return 0;
+  quote(quoted, whole, used + n);
+  snprintf(why, ENDPOINT_WHY, "did you mean %s?", quoted);
+  return -EINVAL;
+}
+
 int endpoint_parse(lua_State *L, const char *text, size_t n, endpoint *out,
                    char why[ENDPOINT_WHY]) {
   const char *colon = memchr(text, ':', n);
@@ -88,12 +106,14 @@ int endpoint_parse(lua_State *L, const char *text, size_t n, endpoint *out,
   memset(out, 0, sizeof *out);
   out->port = out->fd = out->protocol = -1;
   why[0] = '\0';
+  length = colon != NULL ? (size_t)(colon - text) : 0;
+  out->scheme = colon != NULL ? endpoint_scheme_find(text, length) : NULL;
+  if (out->scheme == NULL && refuse_bare(L, why, text, n) < 0)
+    return -EINVAL;
   if (colon == NULL) {
     strcpy(why, "expected scheme:..., such as tcp://127.0.0.1:80");
     return -EINVAL;
   }
-  length = (size_t)(colon - text);
-  out->scheme = endpoint_scheme_find(text, length);
   if (out->scheme == NULL)
     return refuse_scheme(why, text, length);
   r.text = colon + 1;

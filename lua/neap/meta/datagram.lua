@@ -168,7 +168,8 @@ function Datagram:messages() end
 --- ```
 ---@async
 ---@param data string|number  may be empty
----@param to? string|neap.Address  default: whom it is connected to
+---@param to? string|neap.Address  default: whom it is connected to. An endpoint of the socket's
+--- own scheme stands for its address: `"udp://127.0.0.1:53"`; names are not looked up
 ---@param source? string|neap.Address|neap.Datagram.Info  an address of this host that it is to
 --- leave by; or of a message that is answered what `recv` told: its `localaddr`. Default: the
 --- system's choice. Of IP sockets
@@ -266,7 +267,7 @@ function Datagram:recvfd() end
 --- print((other:recv()), socket.remoteaddr == other.localaddr)  --> hello true
 --- ```
 ---@async
----@param to? string|neap.Address
+---@param to? string|neap.Address  or an endpoint, as of `send`
 ---@return neap.Datagram? socket  itself
 ---@return neap.Error? err  EADDRINUSE: to nobody, and the port, which the system had
 --- chosen, is another socket's by now; EOPNOTSUPP: a raw socket stays connected
