@@ -49,7 +49,7 @@ struct host {
   int slot;     /* which of them it is, from 1; 0: none */
   void (*settled)(struct host *h); /* called once, when it serves all that its
                                       predecessor did: uv/holding.h; NULL */
-  struct profile *profile; /* sched/profile.h; NULL: there is none */
+  struct profile *profile;         /* sched/profile.h; NULL: there is none */
   struct tap *tap;  /* sees what the sockets do; NULL: nobody does */
   unsigned serial;  /* the last number given to a task or socket */
   unsigned streams; /* open, for the stats */
@@ -63,6 +63,10 @@ struct host {
   volatile sig_atomic_t visited;     /* what computes lets prompts run */
   lua_State *aside; /* the coroutine that the hook has just stopped; NULL */
   bool held;        /* it is to look on, while this task runs */
+  bool hooked;      /* debug.sethook was called: host/hook.h */
+  lua_Hook on_line; /* of coroutines that have no hook of the script's; NULL */
+  struct lines *lines; /* how often they ran: host/lines.h; NULL: not counted */
+  bool tested;         /* births of sockets are noted: sched/task.h */
   void (*watch)(struct host *h, lua_State *co); /* sched/preempt.c */
   void (*insist)(lua_State *L); /* an error was caught: raises where the
                                     running task must not go on behind it */

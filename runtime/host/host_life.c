@@ -11,6 +11,8 @@
 #include "host/coroutine.h"
 #include "host/error.h"
 #include "host/harmless.h"
+#include "host/hook.h"
+#include "host/lines.h"
 #include "host/load.h"
 #include "host/memory.h"
 #include "host/slab.h"
@@ -49,10 +51,12 @@ static int open_libraries(lua_State *L) {
   lua_setfield(L, -2, LUA_COLIBNAME);
   luaL_requiref(L, "neap.error", luaopen_neap_error, 0);
   lua_settop(L, 0);
+  hook_open(L);
   traceback_open(L); /* before neap.require, which keeps parts of debug */
   load_open(L);
   host_module(L, "neap.class.core", luaopen_neap_class_core);
   host_module(L, "neap.census.core", luaopen_neap_census_core);
+  host_module(L, "neap.lines.core", luaopen_neap_lines);
   lua_gc(L, LUA_GCINC, COLLECTOR_PAUSE, 0, 0);
   return 0;
 }
@@ -124,6 +128,7 @@ void host_close(host *h) {
   h->running = NULL; /* no signal is to set a hook there */
   if (h->L != NULL)
     lua_close(h->L);
+  lines_free(h);
   if (h->slab != NULL)
     slab_free(h->slab);
   h->L = NULL;

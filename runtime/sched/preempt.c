@@ -3,9 +3,8 @@
 **
 ** A cancelled task learns of it when it waits.  One that computes for ever
 ** never does, and keeps the loop from hearing the signal, too.  So a signal's
-** handler preempts: it sets a count hook on the coroutine that runs.  The hook
-** has the signals delivered, and if they cancelled what runs, it raises the
-** cancellation there and then.
+** handler preempts: it sets a count hook on the coroutine that runs, which has the
+** signals delivered, and if they cancelled what runs, raises that there and then.
 **
 ** A program's task is preempted once: it may have caught the error on purpose, to
 ** clean up at length; the second signal ends the process anyway.  What the
@@ -49,6 +48,7 @@
 
 #include <errno.h>
 
+#include "host/hook.h"
 #include "sched/profile.h"
 #include "sched/sched.h"
 
@@ -201,10 +201,10 @@ static bool overtakes(lua_State *L) {
 
 
 bool preempt_overtakes(lua_State *L) {
-  bool does = overtakes(L);
-  if (does)
-    cancel_scope_push(L, task_current(L));
-  return does;
+  if (!overtakes(L))
+    return false;
+  cancel_scope_push(L, task_current(L));
+  return true;
 }
 
 
@@ -232,7 +232,7 @@ static void look_on(lua_State *L) {
 
 static void look_away(lua_State *L) {
   const host *h = host_of(L);
-  lua_sethook(L, NULL, 0, 0);
+  hook_put(L);
   if (h->preempt_due || h->visited) /* meanwhile */
     look_on(L);
   else if (profile_is_due(h))
@@ -270,6 +270,8 @@ static void on_event(lua_State *L, lua_Debug *ar) {
     on_count(L, h);
   else if (errno == EINTR && !gives(L, ar) && overtakes(L))
     raise_in(L, h->sched, h->sched->current);
+  else if (!h->preempt_due && !h->held && !h->visited)
+    look_away(L);
 }
 
 
@@ -381,6 +383,8 @@ static void preempt_below(scope *s) {
 
 void sched_insist(host *h) {
   preempt_below(h->sched->root);
+  for (unsigned i = 0; i < h->sched->homes.count; i++)
+    preempt_below(h->sched->homes.all[i]);
 }
 
 

@@ -16,6 +16,7 @@
 
 #include "host/coroutine.h"
 #include "host/harmless.h"
+#include "host/hook.h"
 #include "host/memory.h"
 #include "sched/clocks.h"
 #include "sched/sched.h"
@@ -190,19 +191,24 @@ static uint16_t site_index(struct sched *s, const char *name) {
 }
 
 
-/* Note the nearest Lua function on the stack that is not neap's own.  Level 0 is
- * that of C which spawns. */
-static void note_site(lua_State *L, task *t) {
-  struct sched *s = sched_of(L);
+bool task_find_site(struct sched *s, lua_State *L, int level, uint16_t *site,
+                    int *line) {
   lua_Debug ar;
-  for (int level = 1; lua_getstack(L, level, &ar); level++) {
+  for (; lua_getstack(L, level, &ar); level++) {
     lua_getinfo(L, "Sl", &ar);
     if (ar.currentline > 0 && strncmp(ar.source, "=neap.", 6) != 0) {
-      t->site = site_index(s, ar.short_src);
-      t->line = ar.currentline;
-      return;
+      *site = site_index(s, ar.short_src);
+      *line = ar.currentline;
+      return true;
     }
   }
+  return false;
+}
+
+
+/* Level 0 is that of C which spawns. */
+static void note_site(lua_State *L, task *t) {
+  task_find_site(sched_of(L), L, 1, &t->site, &t->line);
 }
 
 
@@ -231,6 +237,7 @@ static void check_callable(lua_State *L, int index) {
  * arguments above it, for the Task on top. */
 static lua_State *push_coroutine(lua_State *L, int body, int nargs) {
   lua_State *co = lua_newthread(L);
+  hook_inherit(L, co);
   if (!lua_checkstack(co, nargs + LUA_MINSTACK))
     luaL_error(L, "too many arguments to spawn");
   lua_pushcfunction(co, task_main);
@@ -260,7 +267,7 @@ static task *spawn(lua_State *L, scope *into, int nargs, bool served) {
   lua_replace(L, body);
   lua_settop(L, body);
   t->slot = slot_take(L, s);
-  scope_add(into != NULL ? into : s->root, t);
+  scope_add(into != NULL ? into : home_of(s, s->current), t);
   t->co = co;
   s->live++;
   s->daemon += t->daemon;
