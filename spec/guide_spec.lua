@@ -18,6 +18,7 @@
 local lfs = require "lfs"
 local net = require "neap.net"
 local process = require "neap.process"
+local task = require "neap.task"
 
 local neap = require "spec.support.child".neap
 local port = 20000 + process.pid % 10000
@@ -66,7 +67,8 @@ local server
 --- Start a server; its block's file is not needed any more once it listens.
 local function start(text)
   local path = save(text)
-  server = assert(process.spawn {neap, path, stdout = "pipe", stderr = "pipe"})
+  -- In a background task: it is the page's, and not this block's.
+  server = assert(task.background(process.spawn, {neap, path, stdout = "pipe", stderr = "pipe"}):join())
   local line = server.stdout:read "l"
   os.remove(path)
   assert.matches("^listening at ", line or server.stderr:read "a")

@@ -4,22 +4,7 @@ local task = require "neap.task"
 -- Specs that are run by a second neap, whose output and status are looked at.
 
 local neap = require "spec.support.child".neap
-
-local function run(spec, arguments, environment)
-  local name = os.tmpname()
-  local path = name .. ".lua"
-  local file <close> = assert(io.open(path, "w"))
-  file:write(spec)
-  file:close()
-  -- In another folder, for the .busted here is not theirs.
-  local out = assert(io.popen(("%s '%s' test --output=TAP -C /tmp %s %s </dev/null 2>&1"):format(
-    environment or "", neap, arguments or "", path)))
-  local text = out:read "a"
-  local _, _, status = out:close()
-  os.remove(path)
-  os.remove(name)
-  return text, status
-end
+local run = require "spec.support.tested".run
 
 describe("neap test", function()
   it("ends with 0 when every test passes", function()
@@ -74,7 +59,7 @@ describe("neap test", function()
         task.sleep(60)
       end)
       it("goes on", function() end)
-    ]], nil, "NEAP_TEST_LIMIT=0.05")
+    ]], "--timeout=0.05", "NEAP_TEST_LIMIT=60")
     assert.matches("not ok 1 %- .*hangs", out)
     assert.matches(":3: not done after 0.05 s", out)
     assert.matches("\nok 2 %- .*goes on", out)
@@ -186,7 +171,7 @@ describe("spec/helper.lua", function()
     local out, status = run([[
       local task = require "neap.task"
       it("forgets", function()
-        task.spawn(task.sleep, 5)
+        task.background(task.sleep, 5)
       end)
     ]], helper)
     assert.matches("leaves behind: .*tasks %+1", out)

@@ -8,6 +8,7 @@
 #include "net/property.h"
 #include "net/ready.h"
 #include "net/trace.h"
+#include "sched/task.h"
 #include "sched/world.h"
 
 const char datagram_mark = 0;
@@ -22,6 +23,8 @@ bool datagram_try_push(lua_State *L, datagram *d) {
   }
   *b = (datagram_box){d, d->serial, host_mark(&datagram_mark)};
   d->box = b;
+  if (d->host->tested)
+    sched_note_birth(d->host, d->serial);
   trace_datagram(d, TRACE_OPEN);
   return true;
 }

@@ -52,6 +52,7 @@ listener *listener_new(host *h, size_t part, const sockspec *spec);
 
 void listener_ready(listener *l);  /* accept may succeed */
 void listeners_drain(host *h);     /* sched_on_drain's */
+void listener_close(listener *l);  /* empties its box, wakes who accepts */
 void listener_closed(listener *l); /* frees the body */
 
 extern const char listener_mark; /* host_marked's */

@@ -101,7 +101,11 @@ listener *listener_test(lua_State *L, int index) {
 }
 
 
-static void let_go(listener *l) {
+void listener_close(listener *l) {
+  if (l->box != NULL) {
+    trace_listener(l, TRACE_CLOSED);
+    l->box->listener = NULL;
+  }
   l->box = NULL;
   l->closed = true;
   wait_wake_all(&l->acceptors, -ECANCELED);
@@ -113,11 +117,13 @@ int listener_push(lua_State *L, listener *l, const char *where) {
   l->where = memory_text(where, strlen(where));
   listener_box *b = host_box(L, LISTENER_CLASS, sizeof *b, LISTENER_VALUES);
   if (b == NULL) {
-    let_go(l);
+    listener_close(l);
     return lua_error(L);
   }
   *b = (listener_box){l, l->serial, host_mark(&listener_mark)};
   l->box = b;
+  if (l->host->tested)
+    sched_note_birth(l->host, l->serial);
   trace_listener(l, TRACE_LISTEN);
   return 1;
 }
@@ -369,11 +375,8 @@ static int l_close(lua_State *L) {
   listener_box *b = check(L);
   listener *l = b->listener;
   lua_settop(L, 1);
-  b->listener = NULL;
-  if (l != NULL) {
-    trace_listener(l, TRACE_CLOSED);
-    let_go(l);
-  }
+  if (l != NULL)
+    listener_close(l);
   rouse_all(L);
   lua_pushboolean(L, true);
   return 1;

@@ -325,6 +325,45 @@ static int l_awaited(lua_State *L) {
 
 
 /*
+** host.reset(id) : did such a socket live?  Then it is closed, and what it had not sent
+**   is forgotten
+*/
+
+static bool reset_stream(const struct net *n, lua_Integer id) {
+  for (stream *s = n->streams; s != NULL; s = s->next)
+    if (s->box != NULL && s->box->serial == id)
+      return stream_close(s, true), true;
+  return false;
+}
+
+
+static bool close_listener(const struct net *n, lua_Integer id) {
+  for (listener *l = n->listeners; l != NULL; l = l->next)
+    if (l->box != NULL && l->box->serial == id)
+      return listener_close(l), true;
+  return false;
+}
+
+
+static bool close_datagram(const struct net *n, lua_Integer id) {
+  for (datagram *d = n->datagrams; d != NULL; d = d->next)
+    if (d->box != NULL && d->box->serial == id)
+      return datagram_close(d), true;
+  return false;
+}
+
+
+static int l_reset(lua_State *L) {
+  const struct net *n = net_of(host_of(L));
+  lua_Integer id = luaL_checkinteger(L, 1);
+  bool found =
+      reset_stream(n, id) || close_listener(n, id) || close_datagram(n, id);
+  lua_pushboolean(L, found);
+  return 1;
+}
+
+
+/*
 ** host.traffic() : {received=, sent=, accepted=}, of all sockets that there were
 */
 
@@ -347,7 +386,8 @@ static int l_traffic(lua_State *L) {
 
 static const luaL_Reg functions[] = {
     {"socket", l_socket}, {"traffic", l_traffic}, {"sockets", l_sockets},
-    {"bytes", l_bytes},   {"awaited", l_awaited}, {NULL, NULL}};
+    {"bytes", l_bytes},   {"awaited", l_awaited}, {"reset", l_reset},
+    {NULL, NULL}};
 
 
 int luaopen_neap_host_net(lua_State *L) {

@@ -18,6 +18,7 @@
 #include "net/state.h"
 #include "net/stream_methods.h"
 #include "net/trace.h"
+#include "sched/task.h"
 
 /* Room for the endpoint of a peer. */
 enum { PEER_TEXT = ADDRESS_TEXT + 32 };
@@ -40,6 +41,8 @@ void stream_push_closed(lua_State *L) {
 void stream_fill(box *b, stream *s) {
   *b = (box){s, s->serial, host_mark(&stream_mark)};
   s->box = b;
+  if (s->host->tested)
+    sched_note_birth(s->host, s->serial);
   trace_stream(s, s->state == CONNECTING ? TRACE_CONNECT : TRACE_OPEN, 0);
 }
 

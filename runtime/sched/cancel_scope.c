@@ -278,7 +278,7 @@ bool cancel_scope_raised(lua_State *L, const cancel_scope *f, int err) {
 ** timeout(seconds, f, ...) : f's results | nil, error
 ** idle(f, ...) : f's results | nil, error
 ** shield(f, ...) : f's results
-** trial(f, ...) : f's results | raises the error of a task of the root scope
+** trial(f, ...) : f's results | raises what ended it (trial.c)
 */
 
 static int scoped_k(lua_State *L, int status, lua_KContext ctx) {

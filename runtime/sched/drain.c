@@ -59,6 +59,8 @@ void sched_drain(host *h, int exit_status, const char *reason) {
   if (s->stop != NULL)
     s->stop(h);
   end_idle_below(s->root);
+  for (unsigned i = 0; i < s->homes.count; i++)
+    end_idle_below(s->homes.all[i]);
   wait_wake_all(&s->drain_waiters, 0);
 }
 

@@ -26,7 +26,7 @@ static int l_spawn(lua_State *L) {
 static int l_background(lua_State *L) {
   struct sched *s = host_of(L)->sched;
   luaL_checkany(L, 1);
-  task *t = task_spawn(L, NULL, lua_gettop(L) - 1);
+  task *t = task_spawn(L, home_lasting(s), lua_gettop(L) - 1);
   s->daemon += !t->daemon;
   t->daemon = true;
   return 1;

@@ -63,10 +63,10 @@ static int l_visited(lua_State *L) {
 
 
 static const luaL_Reg functions[] = {
-    {"visited", l_visited},        {"foreground", l_foreground},
-    {"preempt", l_preempt},        {"lenient", l_lenient},
-    {"daemon", l_daemon},          {"finish", l_finish},
-    {"trial", cancel_scope_trial}, {NULL, NULL},
+    {"visited", l_visited}, {"foreground", l_foreground},
+    {"preempt", l_preempt}, {"lenient", l_lenient},
+    {"daemon", l_daemon},   {"finish", l_finish},
+    {NULL, NULL},
 };
 
 

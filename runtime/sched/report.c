@@ -168,21 +168,21 @@ void report_failure(lua_State *L, task *t) {
   report_push_task(L, t);
   lua_concat(L, 3);
   bool side = t->scope == h->sched->side;
-  bool root = t->scope == h->sched->root || side;
-  cancel_scope *trial = h->sched->trial;
-  bool told = t->served || side || h->sched->lenient || trial != NULL;
+  bool root = t->scope == h->sched->root || t->scope->home != 0 || side;
+  bool test = root && !side && !t->served && h->sched->homes.count > 0;
+  bool told = t->served || side || h->sched->lenient || test;
   if (root && !told && h->exit_status == 0)
     h->exit_status = 1;
   bool broke = t->served && error_is(L, err);
   if (broke && !scope_takes(L, t->scope, err))
     print_line(L, err, t);
-  if (!broke && (root || t->served))
+  if (!broke && ((root && !test) || t->served))
     print(L, err, lua_gettop(L));
   if (!t->served && !(root && told))
     scope_blame(L, t->scope, err);
+  if (test)
+    home_blame(L, h->sched, err);
   lua_settop(L, err);
-  if (trial != NULL && t->scope == h->sched->root && !t->served)
-    cancel_scope_blame(L, trial, err);
 }
 
 
@@ -251,6 +251,8 @@ static void print_scope(lua_State *L, const scope *s) {
 static int l_deadlock(lua_State *L) {
   const struct sched *s = host_of(L)->sched;
   print_scope(L, s->root);
+  for (unsigned i = 0; i < s->homes.count; i++)
+    print_scope(L, s->homes.all[i]);
   return 0;
 }
 

@@ -309,6 +309,7 @@ static void run_ready(struct sched *s) {
 static bool is_over(struct sched *s) {
   if (s->live > 0 && s->live == s->daemon) {
     scope_cancel(s->root);
+    home_cancel_all(s);
     if (s->side != NULL)
       preempt_all(s->side);
   }
@@ -352,6 +353,7 @@ void sched_interrupt(host *h, int exit_status, const char *reason) {
   wait_wake_all(&s->drain_waiters, 0);
   if (s->root != NULL)
     scope_cancel(s->root);
+  home_cancel_all(s);
 }
 
 
@@ -408,6 +410,7 @@ int sched_open(lua_State *L) {
   host_module(L, "neap.clocks.core", luaopen_neap_clocks_core);
   host_module(L, "neap.profile.core", luaopen_neap_profile_core);
   host_module(L, "neap.prompt.core", luaopen_neap_prompt_core);
+  host_module(L, "neap.test.core", luaopen_neap_test_core);
   host_module(L, "neap.time", luaopen_neap_time);
   return 0;
 }
@@ -423,6 +426,7 @@ void sched_close(host *h) {
   clocks_close(s);
   heap_free(&s->deadlines);
   free(s->unrefs);
+  homes_free(s);
   free(s);
   h->sched = NULL;
 }

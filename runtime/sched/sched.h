@@ -37,7 +37,7 @@ enum task_state { READY, RUNNING, WAITING, ENDED };
 enum { RESULTS = 1, SERVED };
 
 /* The last two hide interrupts; ENDING is a scope that waits for its tasks.  A
- * TRIAL is what a failure in the root scope ends, instead of the program; IDLE is what
+ * TRIAL is what a failure in a test ends, instead of the program; IDLE is what
  * a drain ends (drain.h). */
 enum cancel_scope_kind { TIMEOUT, IDLE, SCOPE, TRIAL, ENDING, SHIELD };
 
@@ -116,6 +116,7 @@ struct scope {
   unsigned live;      /* children that have not ended */
   unsigned threshold; /* wake `below` at that many */
   waitq below;
+  uint64_t home;   /* its number, if it is one (trial.c); 0 */
   int ref;         /* anchor while children live; LUA_NOREF */
   int line;        /* where its tasks are served; 0: not known yet */
   uint16_t site;   /* as a task's */
@@ -124,10 +125,19 @@ struct scope {
   bool failed : 1; /* a child has, even if its error could not be kept */
   bool broken : 1; /* that, or its owner's failure, is why it is cancelled */
   bool ended : 1;
-  uint32_t mark; /* host_mark; at the end */
+  bool lasting : 1; /* a home that background tasks belong to */
+  uint32_t mark;    /* host_mark; at the end */
 };
 
 enum { NO_SLOT = -1 }; /* of task.slot */
+
+/* Who opened a socket, while there are homes. */
+typedef struct birth {
+  unsigned serial; /* of the socket */
+  uint64_t home;   /* its number; 0: none */
+  int line;        /* where; 0: not known */
+  uint16_t site;   /* and its file, as a task's */
+} birth;
 
 /* Before the first task, while there are some, and behind the last. */
 enum phase { BEGINS, RUNS, OVER };
@@ -179,6 +189,13 @@ struct sched {
     const char *reason;
   } drained; /* what its end is to give sched_interrupt */
   waitq drain_waiters;
+  struct homes {
+    task *tester;   /* who opens them */
+    scope **all;    /* the innermost is the last one */
+    unsigned count; /* 0: this is no test */
+    birth *births;  /* in their order */
+    unsigned born, room;
+  } homes;               /* trial.c */
   void (*stop)(host *h); /* nobody new is accepted */
   void (*flush)(host *h);
   void (*leave)(host *h);
@@ -253,6 +270,10 @@ void task_run(struct sched *s, task *t); /* until it waits or ends */
 task *task_spawn_served(lua_State *L, scope *into, int nargs);
 task *task_spawn_served_there(lua_State *L, scope *into, int nargs);
 void task_end(struct sched *s, task *t);
+
+/* The nearest Lua function of the coroutine, from a level on, that is not neap's own. */
+bool task_find_site(struct sched *s, lua_State *L, int level, uint16_t *site,
+                    int *line);
 int task_leave(lua_State *L); /* suspend for good, and call os_leave */
 task *task_check(lua_State *L, int index);
 void task_push(lua_State *L, const task *t); /* one that has not ended */
@@ -290,7 +311,7 @@ void cancel_scope_open(lua_State *L);
 int cancel_scope_timeout(lua_State *L); /* task.timeout */
 int cancel_scope_idle(lua_State *L);    /* task.idle */
 int cancel_scope_shield(lua_State *L);  /* task.shield */
-int cancel_scope_trial(lua_State *L);
+int cancel_scope_trial(lua_State *L);   /* neap.test.core's */
 void cancel_scope_blame(lua_State *L, cancel_scope *f,
                         int err); /* which it is to raise */
 
@@ -364,6 +385,16 @@ int scope_serve(lua_State *L); /* s:serve, always from one place */
 int scope_onfailure(lua_State *L);
 bool scope_takes(lua_State *L, const scope *s, int err); /* what a served task
                                                             failed with */
+
+/* Tests (trial.c): what spawns belong to that say nothing else, of a task and of
+ * background tasks: the root scope where there are no homes.  home_blame: the error at
+ * err, and the note of where it began, on top, ends a test. */
+scope *home_of(const struct sched *s, const task *t);
+scope *home_lasting(const struct sched *s);
+void home_blame(lua_State *L, struct sched *s, int err);
+void home_cancel_all(const struct sched *s);
+void homes_free(struct sched *s);
+int luaopen_neap_test_core(lua_State *L);
 
 /* Reports (report.c) */
 void report_open(lua_State *L); /* the names of tasks */

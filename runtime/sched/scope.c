@@ -165,12 +165,12 @@ static void break_scope(scope *s) {
 }
 
 
-/* At the prompt a task's failure is told of, and no more; one in a trial ends
- * that (report_failure). */
+/* At the prompt a task's failure is told of, and no more; one in a test is that's
+ * (report_failure). */
 static bool is_lenient(const scope *s) {
   const struct sched *all = s->host->sched;
-  bool spared = all->lenient || all->trial != NULL;
-  return s == all->side || (spared && s == all->root);
+  bool spared = all->lenient || all->homes.count > 0;
+  return s == all->side || s->home != 0 || (spared && s == all->root);
 }
 
 
@@ -457,14 +457,15 @@ static void tell_failures(lua_State *L, scope *s) {
  * left suspended by a task that has ended.  The children are cancelled, and the
  * program's from now on, which waits for them and tells their failures. */
 void scope_abandon(lua_State *L, scope *s) {
-  if (s->ended || s == s->host->sched->root)
+  const struct sched *all = s->host->sched;
+  if (s->ended || s == all->root)
     return;
   cancel_scope_leave(L, &s->cancel_scope);
   s->ended = true;
   cancel_children(s);
   for (task *t; (t = s->youngest) != NULL;) {
     remove_child(s, t);
-    link_child(s->prompt ? s->host->sched->side : s->host->sched->root, t);
+    link_child(s->prompt ? all->side : home_of(all, NULL), t);
   }
   wait_wake_all(&s->below, 0);
   tell_failures(L, s);

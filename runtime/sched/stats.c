@@ -68,7 +68,7 @@ static int l_load(lua_State *L) {
 ** host.tasks(most?, wanted?) : those that have not ended, so many at most, and if
 **   there is a table `wanted` those whose ids are its keys: a list of
 **   {id=, task=, name=, status=, background=, site=, parent=, op=, place=, since=,
-**    limit=, joiners=}
+**    limit=, joiners=, home=}
 ** host.task(task) : such a table
 ** host.serving() : what tasks serve, a table: the userdata as a pointer -> id
 */
@@ -132,7 +132,7 @@ static void push_row(lua_State *L, int index) {
   const struct sched *s = host_of(L)->sched;
   index = lua_absindex(L, index);
   luaL_checkstack(L, LUA_MINSTACK, NULL);
-  lua_createtable(L, 0, 12);
+  lua_createtable(L, 0, 13);
   set_count(L, "id", t->serial);
   lua_pushstring(L, t->aside ? "computing" : task_status(t));
   lua_setfield(L, -2, "status");
@@ -142,6 +142,8 @@ static void push_row(lua_State *L, int index) {
   }
   if (t->state != ENDED && t->scope->cancel_scope.task != NULL)
     set_count(L, "parent", t->scope->cancel_scope.task->serial);
+  if (s->homes.count > 0 && t->state != ENDED)
+    set_count(L, "home", (lua_Integer)home_of(s, t)->home);
   lua_pushboolean(L, t->daemon);
   lua_setfield(L, -2, "background");
   if (t->state == WAITING)

@@ -110,6 +110,10 @@ int sched_ref(lua_State *L, int index);
 /* Release one, from where no Lua may run: done before the next task runs. */
 void sched_unref(host *h, int ref);
 
+/* A socket was opened, in a test: `neap test` is to know whose it is, and where.  For
+ * where host.tested is set. */
+void sched_note_birth(host *h, unsigned serial);
+
 /* Push the ids of the tasks that wait in q, a list, or nil. */
 void sched_push_waiters(lua_State *L, const waitq *q);
 

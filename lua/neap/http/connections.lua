@@ -3,6 +3,7 @@
 
 local core = require "neap.http.core"
 local error_object = require "neap.error"
+local socket = require "neap.host".socket
 local net = require "neap.net"
 local task = require "neap.task"
 local time = require "neap.time"
@@ -135,9 +136,27 @@ local function close(connection)
   connection.stream:close()
 end
 
+local pools = setmetatable({}, { __mode = "k" })
+
 --- Those that wait for a request: by origin a list, the oldest first.
 function connections.pool(seconds, each, most)
-  return { idle = {}, count = 0, seconds = seconds, each = each, most = most }
+  local pool = { idle = {}, count = 0, seconds = seconds, each = each, most = most }
+  pools[pool] = true
+  return pool
+end
+
+--- The numbers of the streams that wait in any of them, as keys.
+function connections.idle()
+  local found = {}
+  for pool in next, pools do
+    for _, list in next, pool.idle do
+      for i = 1, #list do
+        local _, id = socket(list[i].stream)
+        found[id] = true
+      end
+    end
+  end
+  return found
 end
 
 local function forget(pool, key, list, i)
