@@ -2,7 +2,7 @@
 
 #include <lauxlib.h>
 #include <lualib.h>
-#include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char ours[] = "\n\tneap.require:";
@@ -59,6 +59,27 @@ static void shorten(lua_State *L) {
 void traceback_push(lua_State *L, lua_State *of, int level) {
   luaL_traceback(L, of, NULL, level);
   shorten(L);
+}
+
+
+bool traceback_script(lua_State *L, int level, lua_Debug *ar) {
+  for (; lua_getstack(L, level, ar); level++) {
+    lua_getinfo(L, "Sl", ar);
+    if (ar->currentline > 0 && !begins(ar->source, "=neap."))
+      return true;
+  }
+  return false;
+}
+
+
+void traceback_error(lua_State *L, const char *words) {
+  lua_Debug ar;
+  if (traceback_script(L, 1, &ar))
+    lua_pushfstring(L, "%s:%d: %s", ar.short_src, ar.currentline, words);
+  else
+    lua_pushstring(L, words);
+  lua_error(L);
+  abort();
 }
 
 

@@ -7,6 +7,13 @@
 #define HOST_TRACEBACK_H
 
 #include <lua.h>
+#include <stdbool.h>
+
+/* The nearest function in Lua from a level on that is not neap's own: its source and line. */
+bool traceback_script(lua_State *L, int level, lua_Debug *ar);
+
+/* Raise, as luaL_error does, at that place. */
+_Noreturn void traceback_error(lua_State *L, const char *words);
 
 /* Push on L the traceback of the stack of `of` from a level on. */
 void traceback_push(lua_State *L, lua_State *of, int level);

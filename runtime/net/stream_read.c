@@ -12,6 +12,7 @@
 
 #include "host/arguments.h"
 #include "host/error.h"
+#include "host/traceback.h"
 #include "net/inbox.h"
 #include "net/outbox.h"
 #include "net/passing.h"
@@ -70,9 +71,9 @@ static int take(lua_State *L, view *v, enum verb verb, int last) {
 
 void stream_check_reader(lua_State *L, stream *s) {
   if (s->relayed)
-    luaL_error(L, "this stream is being relayed (EBUSY)");
+    traceback_error(L, "this stream is being relayed (EBUSY)");
   if (s->read_busy)
-    luaL_error(L, "another task reads this stream (EBUSY)");
+    traceback_error(L, "another task reads this stream (EBUSY)");
 }
 
 

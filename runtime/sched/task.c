@@ -18,6 +18,7 @@
 #include "host/harmless.h"
 #include "host/hook.h"
 #include "host/memory.h"
+#include "host/traceback.h"
 #include "sched/clocks.h"
 #include "sched/sched.h"
 #include "sched/time.h"
@@ -194,15 +195,11 @@ static uint16_t site_index(struct sched *s, const char *name) {
 bool task_find_site(struct sched *s, lua_State *L, int level, uint16_t *site,
                     int *line) {
   lua_Debug ar;
-  for (; lua_getstack(L, level, &ar); level++) {
-    lua_getinfo(L, "Sl", &ar);
-    if (ar.currentline > 0 && strncmp(ar.source, "=neap.", 6) != 0) {
-      *site = site_index(s, ar.short_src);
-      *line = ar.currentline;
-      return true;
-    }
-  }
-  return false;
+  if (!traceback_script(L, level, &ar))
+    return false;
+  *site = site_index(s, ar.short_src);
+  *line = ar.currentline;
+  return true;
 }
 
 
