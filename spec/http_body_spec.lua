@@ -1,6 +1,7 @@
 -- Bodies of HTTP messages, read piece by piece: nothing is lost between two calls.
 
 local http = require "neap.http"
+local linear = require "spec.support.linear"
 local task = require "neap.task"
 
 describe("http's body", function()
@@ -46,5 +47,34 @@ describe("http's body", function()
     end)
     assert.same({false, "not now"}, {pcall(body.read, body, "a")})
     assert.equal("13", body:read "a")
+  end)
+
+  for name, read in pairs {
+    ["lines"] = function(body) return body:read "l" end,
+    ["counts"] = function(body) return body:read(1) end,
+    ["pieces"] = function(body) return body:recv(1) end,
+    ["numbers"] = function(body) return body:read "n" end,
+  } do
+    it("reads many short " .. name .. " of a long piece in a time that grows as they do", function()
+      linear(function(n)
+        local body, count = http.body {("1\n"):rep(n)}, 0
+        while read(body) do
+          count = count + 1
+        end
+        assert.is_true(count >= n)
+      end, 8192)
+    end)
+  end
+
+  it("goes on where a format has ended, whatever comes next", function()
+    local body = http.body {"ab\n12 c", "de;f", "g\nhij", "kl"}
+    assert.same({"ab", 12, " c"}, {body:read("l", "n", 2)})
+    assert.equal("de", body:readuntil ";")
+    assert.equal("f", body:recv(5))
+    assert.same({"g\n", "h"}, {body:read("L", 1)})
+    assert.same({"ENODATA", "ijkl"}, {select(2, body:readexactly(5)).code, select(2, body:readexactly(5)).partial})
+    assert.equal("EMSGSIZE", select(2, body:readuntil("l", 1)).code)
+    assert.equal("ij", body:readuntil("k", 2))
+    assert.same({"l", nil}, {body:read("a", "l")})
   end)
 end)

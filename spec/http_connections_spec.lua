@@ -78,6 +78,13 @@ describe("http's client", function()
       assert.matches("certificate", err.message)
     end)
 
+    it("asks nobody where the file of those whom it knows is not there", function()
+      local client <close> = http.client {tls = {ca = "/no/such/file"}}
+      local response, err = client:get(base "localhost")
+      assert.is_nil(response)
+      assert.equal("ENOENT", err.code)
+    end)
+
     it("through a proxy, which sees nothing of it", function()
       local asked = {}
       local proxy = serve(listen(), function(request, response)

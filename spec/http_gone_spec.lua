@@ -7,13 +7,15 @@ local task = require "neap.task"
 local await = require "spec.support.tasks".await
 
 local LOOK = gone.LOOK
-local listener, server, failures, logged, left
+local listener, server, failures, logged, left, answers
 
 --- Serve what waits, of "/slow" until `go` is set.
 local function serve(endpoint, cancel, go)
   listener = assert(net.listen(endpoint))
   failures, logged, left = {}, {}, 0
+  answers = setmetatable({}, {__mode = "k"})
   server = task.spawn(http.serve, listener, function(request, response)
+    answers[response] = true
     if request.path ~= "/slow" and request.path ~= "/upgrade" then
       return "quick"
     end
@@ -146,6 +148,19 @@ describe("a client that is gone", function()
     client:write "12345"
     assert(client:readuntil "\r\n\r\n")
     assert.equal("12345", client:readexactly(5))
+  end)
+
+  it("leaves nothing behind of a handler that was cancelled with its server", function()
+    serve("mem:gone", "end", task.event())
+    local client <close> = ask("/slow", "Content-Length: 5\r\n") -- its body is not read
+    rest()
+    assert.is_truthy(next(answers))
+    server:cancel()
+    server:join()
+    rest()
+    collectgarbage()
+    collectgarbage()
+    assert.is_nil(next(answers))
   end)
 
   it("is an option that is checked", function()

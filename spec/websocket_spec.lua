@@ -239,7 +239,8 @@ describe("websocket · the handshake", function()
   end)
 
   it("finds the first message in the segment of the answer (Q12)", function()
-    local ws = assert(answered(GOOD .. "Sec-WebSocket-Accept: ACCEPT\r\n\r\n\x81\x05Hello"))
+    local ws = assert(answered("HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" .. GOOD ..
+      "Sec-WebSocket-Accept: ACCEPT\r\n\r\n\x81\x05Hello"))
     assert.equal("Hello", ws:recv())
   end)
 

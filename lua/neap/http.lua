@@ -144,8 +144,10 @@ function http.json(value, status, headers)
 end
 
 ---@class neap.http.ClientTimeouts
----@field connect number?  seconds until a connection is there, with its TLS; default 30
----@field header number?  until the answer begins, and from then on until its head has come; default 60
+---@field connect number?  seconds until a connection is there, with its TLS, also through a proxy;
+--- default 30
+---@field header number?  until the head of the answer has come, whatever comes before it (1xx);
+--- anew while the body goes out, and when the server asks for it (`100 Continue`); default 60
 ---@field idle number?  of waiting for more of the body, or for the server to take more of ours; default 60
 ---@field whole number?  of all of it, redirects and the body included; default: as long as it takes
 

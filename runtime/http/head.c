@@ -84,8 +84,11 @@ int http_scan(http_parser *p, view *v, size_t from, enum http_kind kind,
 }
 
 
-/* How long to wait: until it begins, and then until it ends. */
+/* How long to wait: until it begins, and then until it ends; or as the call says. */
 static void set_deadline(http_parser *p, const view *v) {
+  p->taking.deadline = p->late;
+  if (p->late != 0)
+    return;
   uint64_t now = http_now(v);
   if (v->size > 0 && p->began == 0)
     p->began = now;

@@ -45,6 +45,7 @@ enum { HTTP_BODY_NS_PER_BYTE = 2000000 };
 typedef struct http_parser {
   taking taking; /* first: stream_take's */
   http_limits limits;
+  uint64_t late;      /* ns: of the head that is awaited; 0: the limits say */
   uint64_t began;     /* ns: this wait; the head's first byte; 0: not yet */
   uint64_t waited;    /* ns, for this body */
   uint64_t remaining; /* bytes of the body, or of its chunk */

@@ -13,6 +13,7 @@
 #include "http/http.h"
 #include "net/stream_methods.h"
 #include "sched/wait.h"
+#include "sched/world.h"
 
 #define PARSER "neap.http.Parser"
 #define HEAD "neap.http.Head"
@@ -217,16 +218,29 @@ static http_parser *take_by(lua_State *L, taker *take) {
 }
 
 
-/* parser:head(stream, to_head) : head, plain; nil at the end; nil and an error, or a status
- * and words for what is refused.  Plain is a request that has no body, and is answered as most
- * are: the connection goes on. */
+/* In so many seconds; 0: whenever. */
+static uint64_t late_of(lua_State *L, int arg) {
+  if (lua_isnoneornil(L, arg))
+    return 0;
+  const host *h = host_of(L);
+  lua_Number s = luaL_checknumber(L, arg);
+  uint64_t ns = s > 0 ? s < 1e9 ? (uint64_t)(s * 1e9) : UINT64_C(1) << 60 : 0;
+  return h->world->now(h->outside) + ns;
+}
+
+
+/* parser:head(stream, to_head, seconds) : head, plain; nil at the end; nil and an error, or a
+ * status and words for what is refused.  Plain is a request that has no body, and is answered
+ * as most are: the connection goes on.  Seconds, if they are said, are those of all of it. */
 static int l_head(lua_State *L) {
-  lua_settop(L, 3);
+  lua_settop(L, 4);
   bool to_head = lua_toboolean(L, 3);
+  uint64_t late = late_of(L, 4);
   lua_settop(L, 2);
   http_parser *p = take_by(L, http_take_head);
   luaL_argcheck(L, p->whole, 1, "a parser whose last body was read expected");
   p->to_head = to_head;
+  p->late = late;
   p->at = p->looked = p->lines = 0;
   p->blank = false;
   return stream_take(L);

@@ -16,16 +16,28 @@ local LINE_MAX = 64 * 1024
 --- for the next. One task reads at a time.
 ---@class neap.http.Body
 ---@field private source fun(self: neap.http.Body, max: integer?): string?, neap.Error?
----@field private rest string  read, and not taken yet
+---@field private rest string  read, and from `at` on not taken yet
+---@field private at integer
 ---@field private done boolean?
 ---@field private failure neap.Error?
 ---@field private most integer?  bytes that `read "a"` takes
+---@field private drop fun(self: neap.http.Body, why: neap.Error)?  behind more than these nothing is read
 local Body = {}
 
 local meta = { __index = Body, __name = "neap.http.Body" }
 
 --- Metatables of what has these methods.
 local known = { [meta] = true }
+
+--- How many bytes are read and not taken yet.
+local function left(self)
+  return #self.rest - self.at + 1
+end
+
+--- Put bytes before what is not taken yet.
+local function unread(self, bytes)
+  self.rest, self.at = bytes .. sub(self.rest, self.at), 1
+end
 
 --- Add a piece to the rest: true; or false at the end.
 local function fill(self)
@@ -36,7 +48,7 @@ local function fill(self)
   end
   local piece, err = self:source()
   if piece then
-    self.rest = self.rest .. piece
+    self.rest, self.at = sub(self.rest, self.at) .. piece, 1
     return true
   end
   if err and err.code ~= "ETIMEDOUT" then
@@ -49,10 +61,14 @@ local function fill(self)
   return false
 end
 
+--- The next n bytes, and pass over more. What is left is not copied for each.
 local function take(self, n, skip)
-  local rest = self.rest
-  self.rest = sub(rest, n + (skip or 0) + 1)
-  return sub(rest, 1, n)
+  local rest, at = self.rest, self.at
+  self.at = at + n + (skip or 0)
+  if self.at > #rest then
+    self.rest, self.at = "", 1
+  end
+  return sub(rest, at, at + n - 1)
 end
 
 --- What has come, or what comes next: at most `max` bytes; nil at the end.
@@ -90,28 +106,31 @@ function Body:recv(max)
     elseif not max or #piece <= max then
       return piece
     end
-    self.rest = piece
+    self.rest, self.at = piece, 1
   end
-  return take(self, max and max < #self.rest and max or #self.rest)
+  local there = left(self)
+  return take(self, max and max < there and max or there)
 end
 
 local function cut(self, op)
   local err = error_object.new {
-    code = "ENODATA", op = op, message = "the body ended in the middle of it", partial = self.rest,
+    code = "ENODATA", op = op, message = "the body ended in the middle of it",
+    partial = sub(self.rest, self.at),
   }
   return nil, err
 end
 
 local function until_(self, mark, max, keep, strict)
-  local from = 1
+  local from = self.at
   while true do
     local first, last = find(self.rest, mark, from, true)
-    if first and first - 1 <= max then
-      return take(self, first - 1 + keep, last - first + 1 - keep)
-    elseif first or #self.rest - #mark >= max then
+    local there = left(self)
+    if first and first - self.at <= max then
+      return take(self, first - self.at + keep, last - first + 1 - keep)
+    elseif first or there - #mark >= max then
       return nil, error_object.new { code = "EMSGSIZE", op = "read", message = "no end within the limit" }
     end
-    from = #self.rest - #mark + 2
+    from = there - #mark + 2
     from = from > 1 and from or 1
     local more, err = fill(self)
     if err then
@@ -122,7 +141,7 @@ local function until_(self, mark, max, keep, strict)
       elseif strict then
         return cut(self, "readuntil")
       end
-      return take(self, #self.rest)
+      return take(self, there)
     end
   end
 end
@@ -132,13 +151,13 @@ end
 local gathering = { __close = function(parts)
   local self = parts.of
   if self then
-    self.rest = concat(parts) .. self.rest
+    unread(self, concat(parts))
   end
 end }
 
 local function gather(self)
-  local parts = setmetatable({ self.rest, of = self }, gathering)
-  self.rest = ""
+  local parts = setmetatable({ sub(self.rest, self.at), of = self }, gathering)
+  self.rest, self.at = "", 1
   return parts, #parts[1]
 end
 
@@ -152,6 +171,9 @@ local function all(self)
       parts.of = nil
       self.failure = error_object.new { code = "EMSGSIZE", op = "read",
         message = format("the body is longer than %d bytes", most) }
+      if self.drop then
+        self:drop(self.failure)
+      end
       return nil, self.failure
     elseif not piece then
       if err then
@@ -165,6 +187,10 @@ local function all(self)
 end
 
 local function count(self, n)
+  local there = left(self)
+  if there > 0 and there >= n then
+    return take(self, n)
+  end
   local parts <close>, size = gather(self)
   while size < n or n == 0 and size == 0 do
     local piece, err = self:recv()
@@ -177,25 +203,25 @@ local function count(self, n)
     size = size + #piece
   end
   parts.of = nil
-  self.rest = concat(parts)
-  if self.rest == "" then
+  if size == 0 then
     return nil
   end
+  self.rest, self.at = concat(parts), 1
   return take(self, n < size and n or size)
 end
 
 local function number(self)
-  while not find(self.rest, "%S%s") do
+  while not find(self.rest, "%S%s", self.at) do
     local more, err = fill(self)
     if err then
       return nil, err
-    elseif not more or #self.rest > 4096 then
+    elseif not more or left(self) > 4096 then
       break
     end
   end
-  local blank, word = match(self.rest, "^(%s*)([%w.+-]*)")
+  local blank, word = match(self.rest, "^(%s*)([%w.+-]*)", self.at)
   local value = tonumber(word)
-  self.rest = sub(self.rest, #blank + (value and #word or 0) + 1)
+  take(self, 0, #blank + (value and #word or 0))
   return value
 end
 
@@ -306,7 +332,7 @@ function Body:readexactly(n)
   end
   local bytes, err = count(self, n)
   if bytes and #bytes < n then
-    self.rest = bytes .. self.rest
+    unread(self, bytes)
     return cut(self, "readexactly")
   elseif err then
     return nil, err
@@ -371,18 +397,19 @@ function Body:chunks()
   end
 end
 
-local body = {}
+local body = { unread = unread }
 
---- Let a class of objects with a `source`, and a `rest` of "", have these methods, by its
---- metatable; and where it has more: its own methods, `fields` that its objects have until they
---- get their own, names that are the head's, and what is made of one when it is asked for, and
---- kept.
+--- Let a class of objects with a `source` have these methods, by its metatable; and where it has
+--- more: its own methods, `fields` that its objects have until they get their own, names that are
+--- the head's, and what is made of one when it is asked for, and kept. Without: its objects have a
+--- `rest` of "", and are `at` 1.
 function body.inherit(other, class, fields, of_head, made)
   known[other] = true
   if not class then
     other.__index = Body
     return
   end
+  fields.rest, fields.at = "", 1
   function other.__index(self, name)
     local value = class[name] or Body[name] or fields[name]
     if value ~= nil then
@@ -427,9 +454,9 @@ function body.new(source)
       return list[i]
     end
   elseif type(source) ~= "function" then
-    error("bad argument #1 to 'body' (a function or a table of strings expected)", 3)
+    error("bad argument #1 to 'body' (a function or a table of strings expected)", 2)
   end
-  return setmetatable({ pull = source, source = pull, rest = "" }, meta)
+  return setmetatable({ pull = source, source = pull, rest = "", at = 1 }, meta)
 end
 
 return body

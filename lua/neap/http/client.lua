@@ -5,6 +5,7 @@ local connections = require "neap.http.connections"
 local error_object = require "neap.error"
 local exchange = require "neap.http.exchange"
 local message = require "neap.http.message"
+local options = require "neap.http.options"
 local plan = require "neap.http.plan"
 local redirect = require "neap.http.redirect"
 local task = require "neap.task"
@@ -68,8 +69,8 @@ end
 
 --- Read what is left of a short body, so that the connection can be used again.
 local function pass(response)
+  local _ <close> = response
   timeout(PASSING, read_short, response)
-  response:close()
 end
 
 local function follow(client, asked)
@@ -254,13 +255,15 @@ local module = { Client = Client }
 function module.new(opts, level)
   local found = plan.client(opts or {}, level)
   local given = found.opts.tls
-  local context
+  local context, failed = type(given) == "userdata" and given or nil, nil
+  if type(given) == "table" then
+    context, failed = options.made("client: option 'tls'", require "neap.tls".context, with_alpn(given), level)
+  end
   function found.context()
-    if not context then
-      local tls = require "neap.tls"
-      context = type(given) == "userdata" and given or tls.context(with_alpn(given or {}))
+    if not context and not failed then
+      context, failed = require "neap.tls".context(with_alpn {})
     end
-    return context
+    return context, failed
   end
   local cookies = found.opts.cookies
   if cookies then

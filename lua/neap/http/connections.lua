@@ -3,6 +3,7 @@
 
 local core = require "neap.http.core"
 local error_object = require "neap.error"
+local message = require "neap.http.message"
 local socket = require "neap.host".socket
 local net = require "neap.net"
 local task = require "neap.task"
@@ -12,7 +13,7 @@ local next, require, setmetatable, tostring = next, require, setmetatable, tostr
 local find, format, gsub = string.find, string.format, string.gsub
 local huge = math.huge
 local concat, remove = table.concat, table.remove
-local background, sleep, now = task.background, task.sleep, time.now
+local background, sleep, timeout, now = task.background, task.sleep, task.timeout, time.now
 
 local connections = {}
 
@@ -46,23 +47,16 @@ end
 
 -- Making them
 
---- Interim answers (1xx) that a proxy may send before its answer.
-local INTERIM = 20
-
 --- Our bytes to a proxy, so that it connects us; nil and an error when it does not.
 local function ask_proxy(stream, target)
   local proxy, where = target.proxy, host_port(target.url)
-  local parser = core.parser("response", { header = target.header, first = target.header })
+  local parser = core.parser "response"
   local user = proxy.userinfo and connections.basic(proxy:credentials())
   local ok, err = stream:write("CONNECT ", where, " HTTP/1.1\r\nhost: ", where, "\r\n",
     user and "proxy-authorization: " .. user .. "\r\n" or "", "\r\n")
   local head, status, words
   if ok then
-    local count = 0
-    repeat
-      head, status, words = parser:head(stream, true)
-      count = count + 1
-    until not head or head.status >= 200 or count > INTERIM
+    head, status, words = message.answer(parser, stream, true)
   end
   if head and head.status >= 200 and head.status < 300 then
     return true
@@ -81,43 +75,68 @@ function connections.basic(user, password)
   return "Basic " .. require "neap.crypto".tobase64((user or "") .. ":" .. (password or ""))
 end
 
+--- The options of TLS to whom a URL names; nil and an error.
 local function tls_of(client, url)
-  return { context = client.context(), server_name = (gsub(url.host, "%%.*", "")) }
+  local context, err = client.context()
+  return context and { context = context, server_name = (gsub(url.host, "%%.*", "")) }, err
 end
 
---- A stream to the server, encrypted if its scheme is.
-local function open(client, target, seconds)
-  local url, proxy = target.url, target.proxy
+--- A stream there, encrypted if the scheme says so.
+local function open_plain(client, url, endpoint, seconds)
   local secure = url.scheme == "https"
-  local opts = { timeout = seconds }
-  if target.endpoint then
-    opts.tls = secure and tls_of(client, url) or nil
-    return net.connect(target.endpoint, opts)
-  elseif not proxy then
-    opts.tls = secure and tls_of(client, url) or nil
-    return net.connect("tcp://" .. host_port(url), opts)
+  local how, err
+  if secure then
+    how, err = tls_of(client, url)
   end
-  opts.tls = proxy.scheme == "https" and tls_of(client, proxy) or nil
-  local stream, err = net.connect("tcp://" .. host_port(proxy), opts)
-  if not stream or not secure then
-    return stream, err
+  if secure and not how then
+    return nil, err
+  end
+  return net.connect(endpoint, { timeout = seconds, tls = how })
+end
+
+--- A stream to the server through a proxy, which knows nothing of what is said.
+local function open_tunnel(client, target)
+  local stream, err = open_plain(client, target.proxy, "tcp://" .. host_port(target.proxy))
+  if not stream then
+    return nil, err
   end
   local _ <close> = setmetatable({}, { __close = function()
     if stream then
       stream:reset()
     end
   end })
-  stream:settimeout(target.header)
-  local ok, why = ask_proxy(stream, target)
+  local ok, how
+  ok, err = ask_proxy(stream, target)
   if ok then
-    ok, why = stream:starttls(tls_of(client, url))
+    how, err = tls_of(client, target.url)
   end
-  if not ok then
-    return nil, why
+  if how then
+    ok, err = stream:starttls(how)
+  end
+  if not ok or not how then
+    return nil, err
   end
   local good = stream
   stream = nil
   return good
+end
+
+--- A stream to the server, encrypted if its scheme is.
+local function open(client, target, seconds)
+  local url, proxy = target.url, target.proxy
+  if target.endpoint then
+    return open_plain(client, url, target.endpoint, seconds)
+  elseif not proxy then
+    return open_plain(client, url, "tcp://" .. host_port(url), seconds)
+  elseif url.scheme == "http" then
+    return open_plain(client, proxy, "tcp://" .. host_port(proxy), seconds)
+  end
+  local stream, err = timeout(seconds, open_tunnel, client, target)
+  if not stream and err.op == "timeout" then
+    err = error_object.new { code = "ETIMEDOUT", op = "request",
+      message = format("no connection through the proxy within %g seconds", seconds) }
+  end
+  return stream, err
 end
 
 --- A new connection to the target: `url`, `proxy`, `endpoint`.
@@ -193,6 +212,13 @@ local function sweep(pool)
   pool.sweeping = nil
 end
 
+--- Closes what is not taken out, also when its task is cancelled.
+local guard_meta = { __close = function(guard)
+  if guard[1] then
+    close(guard[1])
+  end
+end }
+
 --- One that nobody has closed, or nil: the newest first.
 function connections.take(pool, target)
   local key = key_of(target)
@@ -202,12 +228,12 @@ function connections.take(pool, target)
       return nil
     end
     local connection = forget(pool, key, list, #list)
+    local guard <close> = setmetatable({ connection }, guard_meta)
     local ready, err = connection.stream:wait("r", 0)
     if not ready and err.code == "ETIMEDOUT" and now() - connection.since < pool.seconds then
-      connection.reused = true
+      guard[1], connection.reused = nil, true
       return connection
     end
-    close(connection)
   end
 end
 

@@ -145,7 +145,7 @@ local known_options = { keepalive = options.seconds, headers = options.any }
 --- Called by a tail call, which leaves no level.
 function events.new(response, opts)
   local o = options.check("events", opts or {}, known_options, 2)
-  local list = headers.of(message.fields(headers.new(o.headers or {}), 2))
+  local list = headers.of(message.fields(headers.new(o.headers, 2), 2))
   list:set("content-type", "text/event-stream")
   if not list["cache-control"] then
     list:set("cache-control", "no-cache")

@@ -13,10 +13,7 @@ local time = require "neap.time"
 local error, pcall, require, setmetatable = error, pcall, require, setmetatable
 local tostring, type = tostring, type
 local concat, format, lower, min = table.concat, string.format, string.lower, math.min
-local background, now, timeout = task.background, time.now, task.timeout
-
---- Interim answers (1xx) that a server may send before the answer.
-local INTERIM = 20
+local background, now = task.background, time.now
 
 --- Methods whose requests have a body, be it an empty one.
 local wants_body = { POST = true, PUT = true, PATCH = true }
@@ -67,8 +64,6 @@ function made.ok(self)
   return status >= 200 and status <= 299
 end
 
-body.inherit(response_meta, ClientResponse, { rest = "" }, of_head, made)
-
 --- The connection is of no use any more; whoever reads on is told `why`.
 local function drop(self, why)
   local connection = self.connection
@@ -80,6 +75,8 @@ local function drop(self, why)
     connection.stream:reset()
   end
 end
+
+body.inherit(response_meta, ClientResponse, { drop = drop }, of_head, made)
 
 --- The body is read: the connection is for the next request, if it can be.
 local function finish(self)
@@ -300,40 +297,41 @@ local function send_body(connection, asked)
   return true
 end
 
---- The next head. While a body goes out it is not late.
+--- The next head, for which there is time until `asked.late`; while a body goes out it is not
+--- late.
 local function next_head(connection, parser, asked)
   while true do
     local sent = connection.sent
-    local head, status, words = parser:head(connection.stream, asked.method == "HEAD")
+    local head, status, words = parser:head(connection.stream, asked.method == "HEAD", asked.late - now())
     if head or words or not error_object.is(status) or status.code ~= "ETIMEDOUT"
       or not connection.pump or connection.sent == sent then
       return head, status, words
     end
+    asked.late = now() + asked.header
   end
 end
 
 --- Why there is no head; `silent`: nothing was answered, so it may be asked again elsewhere.
-local function no_answer(connection, status, words, failed)
+local function no_answer(connection, status, words, failed, silent)
   if connection.raised then
     error(connection.raised[1], 0)
   elseif words then
     return fail("EBADMSG", "no answer that is HTTP: " .. words)
   elseif failed then
-    return fail(failed.code, "the connection broke: " .. failed.message, { silent = true })
+    return fail(failed.code, "the connection broke: " .. failed.message, { silent = silent })
   elseif error_object.is(status) then
-    local silent = status.code == "ECONNRESET" or status.code == "EPIPE"
+    silent = silent and (status.code == "ECONNRESET" or status.code == "EPIPE")
     return fail(status.code, status.code == "ETIMEDOUT" and "no answer in time"
       or "no answer: " .. status.message, { silent = silent or nil })
   end
-  return fail("ECONNRESET", "the server closed the connection without an answer", { silent = true })
+  return fail("ECONNRESET", "the server closed the connection without an answer", { silent = silent })
 end
 
 --- The first head while the server is asked whether it wants the body: false when it says
 --- nothing for a while.
 local function first_head(connection, parser, asked)
-  local head, status, words = timeout(CONTINUE, parser.head, parser, connection.stream,
-    asked.method == "HEAD")
-  if not head and error_object.is(status) and status.op == "timeout" then
+  local head, status, words = parser:head(connection.stream, asked.method == "HEAD", CONTINUE)
+  if not head and error_object.is(status) and status.code == "ETIMEDOUT" then
     return false
   end
   return head, status, words
@@ -341,16 +339,22 @@ end
 
 --- Heads until that of the answer; the body is sent once it is wanted.
 local function await(connection, parser, asked, failed)
-  local waits = asked.expect
-  for _ = 0, INTERIM do
+  local waits, heard = asked.expect, false
+  asked.late = now() + asked.header
+  for _ = 0, message.INTERIM do
     local head, status, words = (waits and first_head or next_head)(connection, parser, asked)
     if head == nil then
-      return no_answer(connection, status, words, failed)
+      local silent = not heard and not parser:pending(connection.stream) or nil
+      return no_answer(connection, status, words, failed, silent)
     elseif head and head.status == 101 and not asked.upgrade then
       return fail("EBADMSG", "the server changes the protocol unasked")
     elseif head and (head.status >= 200 or head.status == 101) then
       connection.broken = connection.broken or waits
       return head
+    end
+    heard = heard or head ~= false
+    if not head or head.status == 100 then
+      asked.late = now() + asked.header
     end
     if waits and (not head or head.status == 100) then
       waits = nil
@@ -358,7 +362,7 @@ local function await(connection, parser, asked, failed)
       failed = not ok and err or nil
     end
   end
-  return fail("EBADMSG", format("more than %d interim answers", INTERIM))
+  return fail("EBADMSG", format("more than %d interim answers", message.INTERIM))
 end
 
 --- The head of the request, and with it a body that is short.
@@ -391,6 +395,9 @@ function exchange.ask(connection, asked)
   local request_body = asked.body
   local together = request_body and not asked.expect and request_body.text
     and #request_body.text <= TOGETHER
+  if not connection.reused and stream:wait("r", 0) and stream:peek(1) then
+    return fail("EBADMSG", "the server answers before it was asked")
+  end
   stream:settimeout(asked.idle)
   local parser = core.parser("response", asked.parser)
   local ok, err = stream:write(together and text .. request_body.text or text)
@@ -403,6 +410,7 @@ function exchange.ask(connection, asked)
   elseif head.status == 101 then
     return setmetatable({
       head = head, parser = parser, stream = stream, url = tostring(asked.url), history = asked.history,
+      done = true,
     }, response_meta)
   end
   return new_response(asked, connection, parser, head)

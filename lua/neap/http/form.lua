@@ -3,6 +3,7 @@
 local options = require "neap.http.options"
 local parts = require "neap.http.parts"
 local shield = require "neap.task.core".shield
+local unread = require "neap.http.body".unread
 
 local ipairs, require, type = ipairs, require, type
 
@@ -88,7 +89,7 @@ local function take_file(request, part, how, files)
     if not piece then
       return not err or nil, err
     end
-    part.rest = piece
+    unread(part, piece or "")
   end
   if type(how) == "function" then
     how(part)

@@ -36,8 +36,12 @@ local function watch(response, handler, ends)
   handler:cancel "the client is gone"
 end
 
-local function is_over(response)
-  return response.done or response.closes and response.status or response.taken or response.watcher
+local over = { done = true, failed = true, cancelled = true }
+
+--- Whom its own end has cancelled is over, too.
+local function is_over(response, handler)
+  return over[handler.status] or response.done
+    or response.closes and response.status or response.taken or response.watcher
 end
 
 --- The handler, cancelled when its client resets the connection; `ends`: or ends its side.
@@ -51,9 +55,9 @@ function gone.around(handler, ends)
       local aged = old
       old, young = young, {}
       for response, one in next, aged do
-        if not is_over(response) and not response.request.parser.whole then
+        if not is_over(response, one) and not response.request.parser.whole then
           young[response] = one
-        elseif not is_over(response) then
+        elseif not is_over(response, one) then
           response.watcher = background(watch, response, one, ends)
           response.watcher.name = "client"
         end

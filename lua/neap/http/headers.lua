@@ -213,8 +213,8 @@ function headers.list(given, level)
   return list
 end
 
-function headers.new(given)
-  local list, copy = headers.list(given or {}, 2), {}
+function headers.new(given, level)
+  local list, copy = headers.list(given or {}, (level or 1) + 1), {}
   for i = 1, #list do
     copy[i] = list[i]
   end

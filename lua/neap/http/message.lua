@@ -100,6 +100,20 @@ function message.trim(text)
   return match(match(text, "^[ \t]*(.*)$"), "^(.*[^ \t])") or ""
 end
 
+--- Interim answers (1xx) that a server may send before its answer.
+message.INTERIM = 20
+
+--- The head of an answer, behind interim ones, as `parser:head` returns it.
+function message.answer(parser, stream, to_head)
+  for _ = 0, message.INTERIM do
+    local head, status, words = parser:head(stream, to_head)
+    if not head or head.status >= 200 or head.status == 101 then
+      return head, status, words
+    end
+  end
+  return nil, 0, format("more than %d interim answers", message.INTERIM)
+end
+
 --- A head: its first line, and the text of the lines behind it.
 function message.head(first, lines)
   return first .. "\r\n" .. lines .. "\r\n"

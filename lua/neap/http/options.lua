@@ -1,7 +1,9 @@
 --- Options as servers and clients take them: each is checked before anything begins.
 
-local error, next, rawget, tostring, type = error, next, rawget, tostring, type
-local concat, format, huge, mathtype, sort = table.concat, string.format, math.huge, math.type, table.sort
+local error, next, pcall, rawget, tostring, type = error, next, pcall, rawget, tostring, type
+local concat, sort = table.concat, table.sort
+local format, match = string.format, string.match
+local huge, mathtype = math.huge, math.type
 
 local options = {}
 
@@ -96,5 +98,16 @@ function check(who, given, known, level, within)
 end
 
 options.check = check
+
+--- What is made of an option by `f`; what that raises is about the option.
+function options.made(who, f, value, level)
+  local ok, result, err = pcall(f, value)
+  if not ok then
+    local words = tostring(result)
+    error(format("%s: %s", who, match(words, "^bad argument #%d+ to '%w+' %((.*)%)$")
+      or match(words, "^%w+: (.*)$") or words), level + 1)
+  end
+  return result, err
+end
 
 return options

@@ -199,7 +199,7 @@ function Reader:next()
   local part = self.part
   if part and not part.done then
     part.failure = error_object.new { code = "ECANCELED", op = "read", message = "the part was passed over" }
-    part.rest = ""
+    part.rest, part.at = "", 1
   end
   while self.inside do
     local piece, err = self:data()
@@ -241,7 +241,7 @@ function Reader:part_of(fields)
   found = kind == "form-data" and found or {}
   self.part = setmetatable({ name = name_of(found.name), filename = safe_name(found.filename),
     file = found.filename ~= nil, type = fields["content-type"], headers = fields,
-    reader = self, source = part_data, rest = "" }, part_meta)
+    reader = self, source = part_data, rest = "", at = 1 }, part_meta)
   return self.part
 end
 

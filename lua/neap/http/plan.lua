@@ -127,9 +127,11 @@ local function body_of(opts, list, level)
   if not given then
     return nil
   elseif given == "json" then
-    return text_body(require "neap.json".encode(opts.json), "application/json")
+    local encode = require "neap.json".encode
+    return text_body(options.made("option 'json'", encode, opts.json, level + 1), "application/json")
   elseif given == "form" then
-    return text_body(url.formencode(opts.form), "application/x-www-form-urlencoded")
+    return text_body(options.made("option 'form'", url.formencode, opts.form, level + 1),
+      "application/x-www-form-urlencoded")
   elseif given == "multipart" then
     local pull, kind, length = require "neap.http.multipart".encode(opts.multipart, level + 1)
     return { length = length, type = kind, open = function()
@@ -191,11 +193,12 @@ local function read_url(text, base)
 end
 
 --- The query of a URL, and behind it the one that the options say; or nil and an error.
-local function with_query(target, query)
+local function with_query(target, query, level)
   if not query then
     return target.query
   end
-  local text = type(query) == "string" and query or url.formencode(query)
+  local text = type(query) == "string" and query
+    or options.made("option 'query'", url.formencode, query, level + 1)
   local found, err = url.parse("http://query/?" .. text)
   if not found or found.fragment then
     return nil, err or error_object.new { code = "EBADMSG", message = "# cannot be in a URL's query" }
@@ -252,7 +255,7 @@ function plan.request(client, opts, level)
   local request_body = body_of(found, list, level + 1)
   auth = auth or at_home and client.auth
   local query
-  query, err = with_query(target, found.query)
+  query, err = with_query(target, found.query, level + 1)
   if err then
     return nil, error_object.new { code = err.code, op = "request", message = "option 'query': " .. err.message }
   end
@@ -282,7 +285,7 @@ function plan.request(client, opts, level)
     most = pick("limits", bounds, "body", 64 * 1024 * 1024),
     parser = {
       line = pick("limits", bounds, "line"), head = pick("limits", bounds, "headers"),
-      fields = pick("limits", bounds, "fields"), first = header, header = header,
+      fields = pick("limits", bounds, "fields"),
     },
   }
 end

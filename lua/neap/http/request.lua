@@ -37,7 +37,7 @@ local Request = {}
 local request_meta = { __name = "neap.http.Request" }
 
 --- What a request has until it is read.
-local request_fields = { rest = "", count = 0 }
+local request_fields = { count = 0 }
 
 local function split_target(self)
   local target = self.head.target

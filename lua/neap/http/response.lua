@@ -5,6 +5,7 @@ local check_self = require "neap.class.core".check_self
 local error_object = require "neap.error"
 local headers = require "neap.http.headers"
 local message = require "neap.http.message"
+local options = require "neap.http.options"
 local task = require "neap.task"
 
 local error, getmetatable, require = error, getmetatable, require
@@ -371,6 +372,17 @@ function Response:start(status, header_fields)
   return begin(self, status, list, 2)
 end
 
+--- What `write` was given, as one text.
+local function joined(...)
+  local given = { ... }
+  for i = 1, select("#", ...) do
+    if type(given[i]) ~= "string" and type(given[i]) ~= "number" then
+      error(format("bad argument #%d to 'write' (string expected, got %s)", i, type(given[i])), 3)
+    end
+  end
+  return concat(given)
+end
+
 --- Write a piece of the body; waits when the client is slow. Without a `start` before it
 --- the answer is 200, a text.
 ---
@@ -398,15 +410,16 @@ end
 ---@return neap.Error? err
 function Response:write(...)
   check_self(self, response_meta, "write")
+  if self.done then
+    error("this answer is finished already", 2)
+  end
+  local piece = select("#", ...) == 1 and type((...)) == "string" and (...) or joined(...)
   if not self.status then
     local ok, err = begin(self, 200, { "content-type", TEXT }, 2)
     if not ok then
       return nil, err
     end
-  elseif self.done then
-    error("this answer is finished already", 2)
   end
-  local piece = select("#", ...) == 1 and type((...)) == "string" and (...) or concat { ... }
   if piece == "" or self.silent then
     return self
   end
@@ -572,17 +585,22 @@ function response.new(request)
   return setmetatable({ request = request, closes = false, status = nil, done = nil }, response_meta)
 end
 
+local function reply_of(status, header_fields, content, level)
+  check_status(status, level + 1)
+  return setmetatable({ status = status, headers = headers.new(header_fields, level + 1), body = content }, Reply)
+end
+
+--- Like the next one it is called by a tail call, which leaves no level.
 function response.response(status, header_fields, content)
-  check_status(status, 2)
   if type(header_fields) == "string" and content == nil then
     header_fields, content = nil, header_fields
   end
-  return setmetatable({ status = status, headers = headers.new(header_fields or {}), body = content }, Reply)
+  return (reply_of(status, header_fields, content, 2))
 end
 
 function response.json(value, status, header_fields)
-  local text = require "neap.json".encode(value)
-  local reply = response.response(status or 200, header_fields, text .. "\n")
+  local text = options.made("http.json", require "neap.json".encode, value, 2)
+  local reply = reply_of(status or 200, header_fields, text .. "\n", 2)
   if not reply.headers["content-type"] then
     reply.headers:set("content-type", "application/json")
   end

@@ -17,6 +17,7 @@ local traceback = debug.traceback
 local stderr = io.stderr
 local idle = task.idle
 local check = require "neap.task.core".check
+local check_serve = require "neap.net.serving".check
 local answer, new_response, refuse = responses.answer, responses.new, responses.refuse
 local finish, new_request = requests.finish, requests.new
 
@@ -245,20 +246,24 @@ local function plan_of(handler, opts, level)
   return plan, rest
 end
 
+--- Called by a tail call, which leaves no level.
 function server.serve(endpoint, handler, opts)
   local plan, rest = plan_of(handler, opts or {}, 2)
-  local listener = endpoint
-  if type(endpoint) == "string" then
-    local err
-    listener, err = net.listen(endpoint, { tls = rest.tls, backlog = rest.backlog })
-    rest.tls, rest.backlog = nil, nil
-    if not listener then
-      error(err, 0)
-    end
-  end
-  return listener:serve(function(stream)
+  local function serve(stream)
     return connection(plan, stream)
-  end, rest)
+  end
+  if type(endpoint) ~= "string" then
+    return endpoint:serve(serve, rest)
+  end
+  local how = { tls = rest.tls, backlog = rest.backlog }
+  rest.tls, rest.backlog = nil, nil
+  check_serve(serve, rest, 2)
+  local listener, err = net.listen(endpoint, how)
+  if not listener then
+    error(err, 0)
+  end
+  local _ <close> = listener
+  listener:serve(serve, rest)
 end
 
 return server

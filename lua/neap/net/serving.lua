@@ -70,23 +70,23 @@ local checks = {
   end},
 }
 
---- What it was called with: the options; or raise, at the line that called `serve`.
-local function check(handler, opts)
+--- What it was called with: the options; or raise.
+function serving.check(handler, opts, level)
   local meta = getmetatable(handler)
   if type(handler) ~= "function" and not (type(meta) == "table" and meta.__call) then
-    error("serve: a function expected, got " .. type(handler), 3)
+    error("serve: a function expected, got " .. type(handler), level + 1)
   elseif type(opts) ~= "table" then
-    error("serve: a table of options expected, got " .. type(opts), 3)
+    error("serve: a table of options expected, got " .. type(opts), level + 1)
   end
   local checked = {}
   for name in next, opts do
     local row = checks[name]
     if not row then
-      error(format("serve: unknown option '%s'", tostring(name)), 3)
+      error(format("serve: unknown option '%s'", tostring(name)), level + 1)
     end
     local value = rawget(opts, name)
     if not row[2](value) then
-      error(format("serve: option '%s': %s expected", name, row[1]), 3)
+      error(format("serve: option '%s': %s expected", name, row[1]), level + 1)
     end
     checked[name] = value
   end
@@ -313,7 +313,7 @@ local served = setmetatable({}, { __close = function()
 end })
 
 function serving.serve(listener, handler, opts)
-  local o = check(handler, opts or {})
+  local o = serving.check(handler, opts or {}, 2)
   local tally <close> = new_tally(listener)
   local plan = { max = o.max, pace = o.rate and pacer(o.rate) }
   local bare <close> = o.proxied and listener.tls and require "neap.tls.sockets".bare(listener) or nil

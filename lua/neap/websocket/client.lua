@@ -152,7 +152,7 @@ local function shake_hands(where, opts, key, text)
     return nil, err
   end
   local head
-  head, status, words = http.parser "response":head(stream)
+  head, status, words = message.answer(http.parser "response", stream)
   if words then
     return bad("EPROTO", words)
   elseif not head then
