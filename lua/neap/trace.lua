@@ -126,6 +126,7 @@ end
 --- | filter | lets through |
 --- | --- | --- |
 --- | `tcp`, `udp`, `unix`, `mem`, `pipe`, ... | what is of this kind, or over it, as `tls` is over `tcp` |
+--- | `http`, `websocket` | what speaks that, once it does |
 --- | `tcp://127.0.0.1:80`, `udp://[::1]:53` | this kind, address and port |
 --- | `tcp://10.0.0.0/8`, `tcp6://[fe80::/10]:22` | addresses that begin so |
 --- | `tcp://*:80`, `tcp://:http` | a port, by number or name |
@@ -244,7 +245,7 @@ end
 local kinds = {
   tcp = true, tls = true, unix = true, mem = true, pipe = true, tty = true, file = true,
   udp = true, unixgram = true, seqpacket = true, icmp = true, raw = true, packet = true,
-  sctp = true, vsock = true,
+  sctp = true, vsock = true, http = true, websocket = true,
 }
 
 local function fail(text, why)

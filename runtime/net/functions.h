@@ -23,6 +23,7 @@ int moved_lua(lua_State *L);
 int rouse_lua(lua_State *L);
 int drains_lua(lua_State *L);
 int announce_lua(lua_State *L);
+int speaks_lua(lua_State *L);
 int wait_lua(lua_State *L);
 int sum_lua(lua_State *L);
 int crc32c_lua(lua_State *L);

@@ -92,6 +92,7 @@ static void push_stream(lua_State *L, stream *s) {
   char brief[400];
   if (layer_brief(s, brief, sizeof brief))
     set_text(L, "layer", brief);
+  set_text(L, "speaks", s->use > 0 ? stream_uses[s->use] : NULL);
   set_integer(L, "received", s->received);
   set_integer(L, "sent", s->sent);
   set_integer(L, "queued_in", s->state == OPEN ? inbox_size(&s->in) : 0);

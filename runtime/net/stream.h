@@ -79,6 +79,7 @@ struct stream {
   int16_t read_error;  /* negative errno that ended reading; see eof */
   int16_t write_error; /* that ended writing */
   uint8_t state;
+  uint8_t use;        /* what is spoken by it: an index of stream_uses */
   bool eof : 1;       /* the peer's end of its bytes was read */
   bool shut : 1;      /* shutdown() was called: no more writes */
   bool reading : 1;   /* the transport delivers */
@@ -103,6 +104,9 @@ static inline const char *stream_where(const stream *s) {
   return s->extra != NULL && s->extra->where[0] != '\0' ? s->extra->where
                                                         : NULL;
 }
+
+/* The protocols that are known to be spoken by streams, ended by NULL; the first is "". */
+extern const char *const stream_uses[];
 
 /* Note its endpoint, a text of n bytes. */
 void stream_name(stream *s, const char *text, size_t n);

@@ -131,6 +131,23 @@ static void push_remoteaddr(lua_State *L, void *body) {
 
 
 /*
+** speaks(stream, protocol): that is what lists and traces call it; "" for none that they
+** know.
+*/
+
+const char *const stream_uses[] = {"", "http", "websocket", NULL};
+
+
+int speaks_lua(lua_State *L) {
+  const box *b = luaL_checkudata(L, 1, STREAM_CLASS);
+  int use = luaL_checkoption(L, 2, NULL, stream_uses);
+  if (b->stream != NULL)
+    b->stream->use = (uint8_t)use;
+  return 0;
+}
+
+
+/*
 ** announce(stream, remote, local): a proxy has told these addresses of it
 */
 

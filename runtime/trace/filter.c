@@ -82,7 +82,7 @@ static bool is_of(const char *endpoint, const char *kind) {
 
 
 /* A listener is of the kind of what it accepts.  What is over something is of both
- * kinds: tls:// is over tcp. */
+ * kinds: http is over tls, and tls:// is over tcp. */
 static bool takes_kind(const filter *x, const flow *f) {
   if (x->kind[0] == '\0')
     return true;
@@ -90,7 +90,8 @@ static bool takes_kind(const filter *x, const flow *f) {
     return f->name != NULL &&
            (is_of(f->name, x->kind) ||
             (is_of(f->name, "tls") && strcmp(x->kind, "tcp") == 0));
-  return strcmp(f->kind, x->kind) == 0 || strcmp(f->below, x->kind) == 0;
+  return strcmp(f->kind, x->kind) == 0 || strcmp(f->own, x->kind) == 0 ||
+         strcmp(f->below, x->kind) == 0;
 }
 
 

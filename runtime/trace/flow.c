@@ -66,7 +66,7 @@ void flow_ask(flow *f, const trace_event *e) {
 }
 
 
-static const char *kind_of(const trace_event *e) {
+static const char *own_kind(const trace_event *e) {
   if (e->stream != NULL)
     return e->stream->transport->kind.name;
   return e->datagram != NULL ? datagram_kind(e->datagram) : "listener";
@@ -75,9 +75,12 @@ static const char *kind_of(const trace_event *e) {
 
 bool flow_look(flow *f, const trace_event *e) {
   const char *before = f->kind;
-  f->kind = kind_of(e);
+  f->own = own_kind(e);
+  f->kind = e->stream != NULL && e->stream->use > 0
+                ? stream_uses[e->stream->use]
+                : f->own;
   f->below = e->stream != NULL ? layer_bottom(e->stream)->transport->kind.name
-                               : f->kind;
+                               : f->own;
   return f->kind != before;
 }
 

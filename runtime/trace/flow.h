@@ -15,7 +15,9 @@ typedef struct flow {
   unsigned serial;
   unsigned other; /* the serial of the other end, where both were made at once;
                      0: unknown */
-  const char *kind; /* "tcp", "udp", "listener", ... */
+  const char *
+      kind; /* "tcp", "udp", "listener", ...; or what is spoken by it: "http" */
+  const char *own; /* without that */
   const char
       *below; /* of a layer: the kind of the lowest stream; else as kind */
   char *name; /* of mem:, or of a listener; malloc'ed; NULL: none */

@@ -64,7 +64,7 @@ static flow *find_flow(const tracer *t, unsigned serial) {
 
 /* What is no socket is seen where a filter names it. */
 static bool is_socket(const flow *f) {
-  return strcmp(f->kind, "tty") != 0 && strcmp(f->kind, "file") != 0;
+  return strcmp(f->own, "tty") != 0 && strcmp(f->own, "file") != 0;
 }
 
 

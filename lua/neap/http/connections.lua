@@ -6,6 +6,7 @@ local error_object = require "neap.error"
 local message = require "neap.http.message"
 local socket = require "neap.host".socket
 local net = require "neap.net"
+local speaks = require "neap.net.core".speaks
 local task = require "neap.task"
 local time = require "neap.time"
 
@@ -145,6 +146,7 @@ function connections.connect(client, target)
   if not stream then
     return nil, err
   end
+  speaks(stream, "http")
   return { stream = stream, key = key_of(target) }
 end
 

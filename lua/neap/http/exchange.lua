@@ -7,6 +7,7 @@ local keep = require "neap.http.connections".keep
 local error_object = require "neap.error"
 local headers = require "neap.http.headers"
 local message = require "neap.http.message"
+local speaks = require "neap.net.core".speaks
 local task = require "neap.task"
 local time = require "neap.time"
 
@@ -408,6 +409,7 @@ function exchange.ask(connection, asked)
   if not head then
     return nil, why
   elseif head.status == 101 then
+    speaks(stream, "")
     return setmetatable({
       head = head, parser = parser, stream = stream, url = tostring(asked.url), history = asked.history,
       done = true,

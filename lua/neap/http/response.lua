@@ -14,6 +14,7 @@ local find, format, lower, sub = string.find, string.format, string.lower, strin
 local concat = table.concat
 local mathtype = math.type
 local draining = task.draining
+local speaks = require "neap.net.core".speaks
 
 --- The type of what is a string.
 local TEXT = "text/plain; charset=utf-8"
@@ -571,6 +572,7 @@ function Response:upgrade(header_fields)
   if not ok then
     return nil, err
   end
+  speaks(request.stream, "")
   return request.stream
 end
 -- What handlers return

@@ -18,6 +18,7 @@ local stderr = io.stderr
 local idle = task.idle
 local check = require "neap.task.core".check
 local check_serve = require "neap.net.serving".check
+local speaks = require "neap.net.core".speaks
 local answer, new_response, refuse = responses.answer, responses.new, responses.refuse
 local finish, new_request = requests.finish, requests.new
 
@@ -164,6 +165,7 @@ local ends = { ENODATA = true, ECONNRESET = true, EBADF = true }
 local function connection(plan, stream)
   local parser = core.parser("request", plan.parser)
   stream:settimeout(plan.write)
+  speaks(stream, "http")
   local head, plain, words = parser:head(stream)
   while head do
     if not respond(plan, stream, parser, head, plain) then

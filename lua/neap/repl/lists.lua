@@ -271,10 +271,11 @@ local function ends_of(row)
   return cell(from ~= "" and from or "*"), cell(to ~= "" and to or "*")
 end
 
---- Its protocol; of TLS version and cipher, too.
+--- Its protocol; of TLS version and cipher, too; and what is spoken by it.
 local function kind_of(row)
   local kind = row.protocol or row.kind
-  return row.layer and kind .. " " .. row.layer or kind
+  kind = row.layer and kind .. " " .. row.layer or kind
+  return row.speaks and kind .. ", " .. row.speaks or kind
 end
 
 --- The sockets: state, bytes that wait in neap on their way in and out (the

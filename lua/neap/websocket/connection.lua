@@ -4,6 +4,7 @@ local check_self = require "neap.class.core".check_self
 local core = require "neap.websocket.core"
 local deflate = require "neap.websocket.deflate"
 local error_object = require "neap.error"
+local speaks = require "neap.net.core".speaks
 local task = require "neap.task"
 local time = require "neap.time"
 
@@ -536,6 +537,7 @@ function connection.new(stream, client, opts, protocol, agreed)
   if self.interval then
     heard(self)
   end
+  speaks(stream, "websocket")
   return self
 end
 
