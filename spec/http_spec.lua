@@ -418,6 +418,22 @@ describe("http.serve", function()
     end
   end)
 
+  it("tells of what a handler raises, be it like what a request has failed by", function()
+    serve(function(request)
+      local _, err = request:read "a"
+      if request.path == "/own" then
+        error(errors.new {code = err.code, op = err.op, message = err.message}, 0)
+      end
+      error(err, 0)
+    end, {limits = {body = 3}})
+    for _, path in ipairs {"/own", "/its"} do
+      assert.equal(413, status_of(talk("POST " .. path .. " HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+        .. "4\r\nabcd\r\n0\r\n\r\n")))
+    end
+    assert.equal(1, #failures)
+    assert.equal("/own", failures[1][2])
+  end)
+
   it("bounds bodies (P5)", function()
     serve(function(request)
       return tostring(#request:read "a")

@@ -3,6 +3,7 @@
 local options = require "neap.http.options"
 local parts = require "neap.http.parts"
 local shield = require "neap.task.core".shield
+local fail = require "neap.http.request".fail
 local unread = require "neap.http.body".unread
 
 local ipairs, require, type = ipairs, require, type
@@ -48,7 +49,7 @@ end, "a folder's path or a function" } }
 --- What reads the parts of a request; or nil and an error.
 function form.reader(request, opts)
   return parts.reader(request, request.headers:all "content-type", opts, function(status, err)
-    request.failed, request.failure_of = status, err
+    fail(request, status, err)
   end)
 end
 
@@ -109,7 +110,7 @@ local function text_of(reader, part, left)
   part.most = left
   local text, err = part:read "a"
   if err and err.code == "EMSGSIZE" then
-    reader.refuse(413)
+    reader.refuse(413, err)
   end
   return text, err
 end

@@ -15,6 +15,14 @@ local function bad(code, words)
   return error_object.new { code = code, op = "read", message = words }
 end
 
+--- The client has not asked as it may: it is answered by that status, unless it was by another,
+--- and its connection ends. `refusal`: that is why, and an error that a handler lets pass is none of
+--- the handler's.
+local function fail(self, status, err)
+  self.failed, self.refusal = status, err
+  return nil, err
+end
+
 --- A request, whose body is read as a stream is: `read`, `lines`, `chunks`, `recv`,
 --- `readuntil`, `readexactly`.
 ---@class neap.http.Request: neap.http.Body
@@ -149,8 +157,7 @@ end
 local function check_coding(self)
   local coding = self.head:get "content-encoding"
   if coding and not self.decoded and not self.parser.whole and require "neap.http.coding".is_any(coding) then
-    self.failed, self.failure_of = 415, bad("EBADMSG", "the body is coded, which is not understood here")
-    return nil, self.failure_of
+    return fail(self, 415, bad("EBADMSG", "the body is coded, which is not understood here"))
   end
   return true
 end
@@ -352,18 +359,15 @@ local function piece_of(self, max)
   if bytes then
     self.count = self.count + #bytes
     if self.count > self.plan.most then
-      self.failed, self.failure_of = 413, bad("EMSGSIZE", format("the body is longer than %d bytes", self.plan.most))
-      return nil, self.failure_of
+      return fail(self, 413, bad("EMSGSIZE", format("the body is longer than %d bytes", self.plan.most)))
     end
     return bytes
   elseif words then
-    self.failed, self.failure_of = status, bad("EBADMSG", words)
-    return nil, self.failure_of
+    return fail(self, status, bad("EBADMSG", words))
   elseif type(status) == "userdata" then
     self.trailers = headers.of(status:all())
   elseif status then
-    self.failed, self.failure_of = status.code == "ETIMEDOUT" and 408 or 400, status
-    return nil, status
+    return fail(self, status.code == "ETIMEDOUT" and 408 or 400, status)
   end
   return nil
 end
@@ -384,15 +388,14 @@ local function decode(self)
   self.decoded = true
   self.source = function(_, max)
     local bytes, err = plain:recv(max)
-    if err and not self.failed then
-      self.failed = err.code == "EMSGSIZE" and 413 or 400
+    if err then
+      return fail(self, self.failed or err.code == "EMSGSIZE" and 413 or 400, err)
     end
-    self.failure_of = err or self.failure_of
-    return bytes, err
+    return bytes
   end
 end
 
-local request = { Request = Request }
+local request = { Request = Request, fail = fail }
 
 --- Of what a parser gave, on that stream. `plain`: it has no body. What is asked of every
 --- request stands in it.

@@ -50,12 +50,6 @@ local function run(handler, request, response)
   return answer(response, result)
 end
 
---- Behind a request that failed: is this another failure, or what comes of that one?
-local function is_other(err, failure)
-  return error_object.is(err) and failure ~= nil
-    and (err.code ~= failure.code or err.message ~= failure.message)
-end
-
 --- The handler failed: the client is told, as far as that can be, and who serves.
 local function failed(plan, request, response, noted)
   local err = noted[1]
@@ -64,14 +58,14 @@ local function failed(plan, request, response, noted)
     response.broken = response.websocket.failed
     getmetatable(response.websocket).__close(response.websocket, err)
   end
-  local failure = rawget(request, "failure_of")
+  local refusal = request.refusal
   if not response.status then
     local status = request.failed or 500
-    refuse(request.stream, status, failure and failure.message or message.reasons[status])
+    refuse(request.stream, status, refusal and refusal.message or message.reasons[status])
     response.status = status
     response.done = true
   end
-  if request.failed and not is_other(err, failure) then
+  if request.failed and (err == refusal or not error_object.is(err)) then -- it has come of that
     return
   elseif plan.onerror then
     plan.onerror(err, request, noted[2])

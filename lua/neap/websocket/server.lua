@@ -3,6 +3,7 @@
 local connection = require "neap.websocket.connection"
 local deflate = require "neap.websocket.deflate"
 local error_object = require "neap.error"
+local fail = require "neap.http.request".fail
 local handshake = require "neap.websocket.handshake"
 
 local error, ipairs, type = error, ipairs, type
@@ -86,7 +87,7 @@ end
 
 local function refuse(request, status, words, fields)
   local err = error_object.new { code = "EPROTO", op = "websocket", message = words, status = status }
-  request.failed, request.failure_of = status, err
+  fail(request, status, err)
   request.response:send(status, fields, words .. "\n")
   return nil, err
 end
