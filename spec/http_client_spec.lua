@@ -7,6 +7,7 @@ local task = require "neap.task"
 local url = require "neap.url"
 local zlib = require "neap.zlib"
 local await = require "spec.support.tasks".await
+local linear = require "spec.support.linear"
 
 local listener, server, client, heads, accepted
 
@@ -368,6 +369,18 @@ describe("http's client", function()
       local text = ("0123456789"):rep(300000)
       local response = assert(client:post("http://web/", {body = text}))
       assert.is_true(response:read "a" == text)
+    end)
+
+    it("that is a long text in a time that grows as it does", function()
+      server:cancel()
+      server:join()
+      serve(function(request)
+        for _ in request:chunks() do end
+        return ""
+      end, {limits = {body = math.huge}})
+      linear(function(n)
+        assert.equal("", assert(client:post("http://web/", {body = ("x"):rep(n * 1024)})):read "a")
+      end, 6 * 1024)
     end)
 
     it("but not past its length, nor before it", function()

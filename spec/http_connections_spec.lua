@@ -160,6 +160,24 @@ describe("http's client", function()
     assert.equal("GET /x web - -", assert(client:get("http://web/x", {endpoint = "unix:" .. path})):read "a")
   end)
 
+  it("keeps what unix sockets set from whose name is as theirs", function()
+    folder.make()
+    local path = folder.path .. "/http.sock"
+    local _ <close> = closing(folder.remove)
+    local function handler(request)
+      return http.response(200, {["set-cookie"] = "a=1"}, request:header "cookie" or "none")
+    end
+    serve(listen("unix:" .. path), handler)
+    serve(listen "mem:named", handler)
+    local client <close> = http.client {cookies = true}
+    for _ = 1, 2 do
+      assert.equal("none", client:get("http://unix:" .. path .. ":/"):read "a")
+    end
+    assert.equal("none", client:get("http://localhost/", {endpoint = "mem:named"}):read "a")
+    assert.equal("a=1", client:get("http://localhost/", {endpoint = "mem:named"}):read "a")
+    assert.equal("none", client:get("http://unix:" .. path .. ":/"):read "a")
+  end)
+
   it("says Host as the URL does", function()
     for text, expected in pairs {
       ["http://a/"] = "a", ["http://a:80/"] = "a", ["http://a:81/"] = "a:81", ["https://a:443"] = "a",

@@ -215,4 +215,27 @@ describe("response:events", function()
     assert.matches("^HTTP/1.1 500", head)
     assert.matches("body of the request is to be read first", failures[1])
   end)
+
+  it("puts none into what another task writes", function()
+    serve(function(_, response)
+      local events = assert(response:events())
+      task.all {
+        function() response:write(("x"):rep(1000000)) end,
+        function() events:send "here" end,
+      }
+    end)
+    local client = ask "Connection: close\r\n"
+    local rest, found, sizes = client:read "a", {}, 0
+    client:close()
+    while rest ~= "0\r\n\r\n" do
+      local digits, at = rest:match "^(%x+)\r\n()"
+      local size = tonumber(digits, 16)
+      local chunk = rest:sub(at, at + size - 1)
+      assert.equal("\r\n", rest:sub(at + size, at + size + 1))
+      rest, sizes = rest:sub(at + size + 2), sizes + size
+      found[chunk:find "^x+$" and "x" or chunk] = true
+    end
+    assert.same({x = true, ["data: here\n\n"] = true}, found)
+    assert.equal(1000000 + #"data: here\n\n", sizes)
+  end)
 end)

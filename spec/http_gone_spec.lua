@@ -152,7 +152,7 @@ describe("a client that is gone", function()
 
   it("leaves nothing behind of a handler that was cancelled with its server", function()
     serve("mem:gone", "end", task.event())
-    local client <close> = ask("/slow", "Content-Length: 5\r\n") -- its body is not read
+    local _ <close> = ask("/slow", "Content-Length: 5\r\n") -- its body is not read
     rest()
     assert.is_truthy(next(answers))
     server:cancel()

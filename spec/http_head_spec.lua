@@ -3,6 +3,8 @@
 -- by byte, and cut at each byte, with the same result.
 
 local core = require "neap.http.core"
+local linear = require "spec.support.linear"
+local message = require "neap.http.message"
 local net = require "neap.net"
 local task = require "neap.task"
 
@@ -307,4 +309,14 @@ describe("responses", function()
       gives(text, expected, "response")
     end
   end)
+end)
+
+it("a value with many blanks is trimmed in a time that grows as they do", function()
+  assert.equal("a \t b", message.trim " \t a \t b\t ")
+  assert.equal("", message.trim " \t")
+  linear(function(n)
+    for _, text in ipairs {"a" .. (" "):rep(n) .. "b", (" "):rep(n), (" "):rep(n) .. "a"} do
+      message.trim(text)
+    end
+  end, 4096)
 end)

@@ -203,6 +203,20 @@ describe("the PROXY protocol", function()
     client:close()
   end)
 
+  it("comes before TLS for one of those who serve a listener", function()
+    local cert, key = tls.selfsigned {names = {"localhost"}}
+    serve({proxied = true}, "tcp://127.0.0.1:0", {tls = {cert = cert, key = key}})
+    task.yield()
+    local good, err = pcall(listener.serve, listener, print, {proxied = true})
+    assert.same({false, "another serve of this listener is proxied (EBUSY)"}, {good, err:match "another.*"})
+    local client <close> = assert(net.connect((listener.endpoint:gsub("^tls", "tcp"))))
+    client:write "PROXY TCP4 10.1.2.3 192.168.0.1 1234 443\r\n"
+    assert(client:starttls {ca = cert, server_name = "localhost"})
+    client:write "hi\n"
+    assert.equal("10.1.2.3:1234 192.168.0.1:443 hi", (client:read()))
+    assert.same({}, failures)
+  end)
+
   it("is understood by http.serve, as curl says it", function()
     listener = assert(net.listen "tcp://127.0.0.1:0")
     server = task.spawn(http.serve, listener, function(request)

@@ -516,6 +516,33 @@ describe("websocket · close", function()
     assert.equal(4000, server.code)
   end)
 
+  it("is waited for only so long, whatever the peer sends meanwhile", function()
+    local server, peer = half {close_timeout = 0.05}
+    local flood = task.spawn(function()
+      while peer:write(frame(0x81, "x")) do end
+    end)
+    local began = time.now()
+    assert.equal("ETIMEDOUT", code_of(server:close()))
+    assert.is_true(time.now() - began < 20)
+    assert.equal(1006, server.code)
+    flood:join()
+  end)
+
+  it("lets go of what was read of a message", function()
+    local server, peer = half()
+    local codec, forgot = server.codec, 0
+    server.codec = setmetatable({}, {__index = function(_, name)
+      return function(_, ...)
+        forgot = forgot + (name == "forget" and 1 or 0)
+        return codec[name](codec, ...)
+      end
+    end})
+    peer:write "\x81\xff\0\0\0\0\0\x10\0\0\0\0\0\0half of it"
+    peer:close()
+    assert.equal("ENODATA", code_of(server:recv()))
+    assert.equal(1, forgot)
+  end)
+
   it("by two tasks is one", function()
     local client, server = pair()
     local peer = task.spawn(server.recv, server)
