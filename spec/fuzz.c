@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "empty_world.h"
 #include "host/host.h"
 #include "host/memory.h"
 #include "http/http.h"
@@ -131,52 +132,6 @@ static int l_watch(lua_State *L) {
 ** The world
 */
 
-static uint64_t now(void *w) {
-  (void)w;
-  return 1;
-}
-
-
-static int64_t wall(void *w) {
-  (void)w;
-  return 1;
-}
-
-
-static void no_chance(void *w, void *bytes, size_t n) {
-  (void)w;
-  memset(bytes, 0, n);
-}
-
-
-static void do_nothing(void *w) {
-  (void)w;
-}
-
-
-static bool is_never(void *w) {
-  (void)w;
-  return false;
-}
-
-
-static int no_descriptors(void *w) {
-  (void)w;
-  return -1;
-}
-
-
-static ssize_t no_folder(void *w, const char *path, char *names, size_t room) {
-  (void)w, (void)path, (void)names, (void)room;
-  return -ENOENT;
-}
-
-
-static void close_nothing(host *h) {
-  (void)h;
-}
-
-
 static void no_socket(void) {
   abort();
 }
@@ -184,24 +139,7 @@ static void no_socket(void) {
 
 static backend no_sockets; /* each function of it is no_socket */
 
-static const world nowhere = {
-    .name = "nowhere",
-    .now = now,
-    .coarse = now,
-    .ticks = now,
-    .wall = wall,
-    .cpu = now,
-    .thread_cpu = now,
-    .random = no_chance,
-    .hear = do_nothing,
-    .nudge = do_nothing,
-    .hush = do_nothing,
-    .descriptors = no_descriptors,
-    .list = no_folder,
-    .busy = is_never,
-    .close = close_nothing,
-    .net = &no_sockets,
-};
+static const world nowhere = EMPTY_WORLD("nowhere", &no_sockets);
 
 
 static int enter(host *h) {

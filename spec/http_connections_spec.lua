@@ -1,6 +1,6 @@
 -- How neap.http's client gets to a server: by TLS, unix sockets and proxies.
 
-local connections = require "neap.http.connections"
+local authority = require "neap.http.authority"
 local http = require "neap.http"
 local net = require "neap.net"
 local proxies = require "neap.http.proxies"
@@ -183,7 +183,7 @@ describe("http's client", function()
       ["http://a/"] = "a", ["http://a:80/"] = "a", ["http://a:81/"] = "a:81", ["https://a:443"] = "a",
       ["http://[::1]:80/"] = "[::1]", ["http://[fe80::1%25eth0]:8/"] = "[fe80::1]:8",
     } do
-      assert.equal(expected, connections.host(assert(url.parse(text))))
+      assert.equal(expected, authority.host(assert(url.parse(text))))
     end
   end)
 

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "empty_world.h"
 #include "host/host.h"
 #include "net/backend.h"
 #include "sched/life.h"
@@ -24,7 +25,6 @@ static const int hours[HOSTS] = {24, 10}; /* that each sleeps */
 
 static const char expected[] = "10 20 24 30 48 72 ";
 
-static uint64_t clock_time = 1;
 static const char *script;
 static char told[64];
 
@@ -33,71 +33,9 @@ static char told[64];
 ** The world
 */
 
-static uint64_t now(void *w) {
-  (void)w;
-  return clock_time;
-}
-
-
-static int64_t wall(void *w) {
-  return (int64_t)now(w);
-}
-
-
-static void no_chance(void *w, void *bytes, size_t n) {
-  (void)w;
-  memset(bytes, 0, n);
-}
-
-
-static void do_nothing(void *w) {
-  (void)w;
-}
-
-
-static bool is_never(void *w) {
-  (void)w;
-  return false;
-}
-
-
-static int no_descriptors(void *w) {
-  (void)w;
-  return -1;
-}
-
-
-static ssize_t no_folder(void *w, const char *path, char *names, size_t room) {
-  (void)w, (void)path, (void)names, (void)room;
-  return -ENOENT;
-}
-
-
-static void close_nothing(host *h) {
-  (void)h;
-}
-
-
 static const backend no_sockets; /* which net_open would check */
 
-static const world one_clock = {
-    .name = "one clock",
-    .now = now,
-    .coarse = now,
-    .ticks = now,
-    .wall = wall,
-    .cpu = now,
-    .thread_cpu = now,
-    .random = no_chance,
-    .hear = do_nothing,
-    .nudge = do_nothing,
-    .hush = do_nothing,
-    .descriptors = no_descriptors,
-    .list = no_folder,
-    .busy = is_never,
-    .close = close_nothing,
-    .net = &no_sockets,
-};
+static const world one_clock = EMPTY_WORLD("one clock", &no_sockets);
 
 
 static int enter(host *h) {
@@ -144,7 +82,7 @@ static uint64_t turn_all(host hosts[HOSTS], int *stuck) {
   uint64_t first = NEVER;
   for (int i = 0; i < HOSTS; i++) {
     uint64_t next;
-    if (life_turn(&hosts[i], clock_time, &next) == TURN_STUCK) {
+    if (life_turn(&hosts[i], empty_clock, &next) == TURN_STUCK) {
       (*stuck)++;
       life_deadlock(&hosts[i]);
     }
@@ -163,8 +101,8 @@ static void drive(void) {
                life_start(&hosts[i], start, (void *)(uintptr_t)&hours[i]),
            "a host did not start");
   for (uint64_t next; (next = turn_all(hosts, &stuck)) != NEVER;)
-    if (next > clock_time)
-      clock_time = next;
+    if (next > empty_clock)
+      empty_clock = next;
   expect(strcmp(told, expected) == 0, "not in the order of time");
   expect(stuck == 1, "a deadlock was not found out");
   expect(hosts[0].exit_status == 1 && hosts[1].exit_status == 0,
@@ -190,7 +128,7 @@ static int enter_without(host *h) {
 static int enter_half(host *h) {
   static world lame;
   lame = one_clock;
-  lame.ring = do_nothing; /* and no thread that could */
+  lame.ring = empty_nothing; /* and no thread that could */
   h->world = &lame;
   return 0;
 }

@@ -11,6 +11,7 @@
 #include "host/memory.h"
 #include "host/nearest.h"
 #include "host/quote.h"
+#include "host/traceback.h"
 #include "net/inbox.h"
 #include "net/listener.h"
 #include "net/option_table.h"
@@ -190,7 +191,7 @@ static int l_handshake(lua_State *L) {
     return try(L, s);
   }
   if (must)
-    return luaL_error(L, "another serve of this listener is proxied (EBUSY)");
+    traceback_error(L, "another serve of this listener is proxied (EBUSY)");
   lua_pushvalue(L, STREAM);
   return 1;
 }
@@ -313,7 +314,7 @@ static int l_bare(lua_State *L) {
   listener *l = listener_test(L, 1);
   bool on = lua_toboolean(L, 2);
   if (l != NULL && on && l->bare)
-    return luaL_error(L, "another serve of this listener is proxied (EBUSY)");
+    traceback_error(L, "another serve of this listener is proxied (EBUSY)");
   if (l != NULL)
     l->bare = on;
   lua_getiuservalue(L, 1, LISTENER_CONTEXT);

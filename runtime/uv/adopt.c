@@ -16,12 +16,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <stdio.h>
 #include <sys/epoll.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "uv/again.h"
 #include "uv/backend.h"
 #include "uv/file.h"
 #include "uv/owned.h"
@@ -181,22 +180,6 @@ static int duplicate(int fd) {
 }
 
 
-static bool opens_again(int kind, int fd) {
-  struct stat st;
-  unsigned number;
-  return kind == KIND_TTY ? ioctl(fd, TIOCGPTN, &number) != 0
-                          : fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode);
-}
-
-
-static int open_again(int fd, bool reading) {
-  char path[32];
-  snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-  return open(path, (reading ? O_RDONLY : O_WRONLY) | O_NONBLOCK | O_CLOEXEC |
-                        O_NOCTTY);
-}
-
-
 static int borrow_socket(host *h, int fd, stream **s) {
   address peer;
   bool listening = false;
@@ -213,7 +196,7 @@ static int borrow_socket(host *h, int fd, stream **s) {
 /* Another user's terminal, or a pipe whose other end is closed, can't be
  * opened again. */
 static int borrow_other(host *h, int kind, int fd, bool reading, stream **s) {
-  int copy = opens_again(kind, fd) ? open_again(fd, reading) : -1;
+  int copy = again_can(fd) ? again_open(fd, reading ? O_RDONLY : O_WRONLY) : -1;
   bool shared = copy < 0;
   if (shared)
     copy = duplicate(fd);

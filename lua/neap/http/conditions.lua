@@ -1,10 +1,13 @@
 --- Conditional requests and ranges (RFC 9110 §13 and §14): what is asked of a
 --- representation whose validators and size are known. Nothing here knows of files.
 
+local dates = require "neap.http.dates"
+
 local concat = table.concat
 local find, gmatch, lower, match = string.find, string.gmatch, string.lower, string.match
 local tonumber = tonumber
 local maxinteger = math.maxinteger
+local months = dates.months
 
 local conditions = {}
 
@@ -13,19 +16,6 @@ local RANGES = 16
 
 
 -- Dates (§5.6.7)
-
-local months = {}
-for i, name in ipairs { "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec" } do
-  months[name] = i
-end
-
---- Days from 1970 on, of the calendar that we have.
-local function days(year, month, day)
-  local y = month <= 2 and year - 1 or year
-  local era, m = y // 400, (month + 9) % 12
-  local of_era = y - era * 400
-  return era * 146097 + of_era * 365 + of_era // 4 - of_era // 100 + (153 * m + 2) // 5 + day - 1 - 719468
-end
 
 --- Two digits of a year: those of the last fifty years, or the next.
 local function whole_year(text, now)
@@ -58,7 +48,7 @@ function conditions.time(text, now)
   if day < 1 or day > 31 or hour > 23 or min > 59 or second > 60 then
     return nil
   end
-  return days(whole_year(year, now), month, day) * 86400 + hour * 3600 + min * 60 + second
+  return dates.seconds(whole_year(year, now), month, day, hour, min, second)
 end
 
 

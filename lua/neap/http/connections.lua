@@ -1,6 +1,7 @@
 --- The connections of a client: made, to servers and through proxies, and kept for the next
 --- request to the same origin.
 
+local authority = require "neap.http.authority"
 local core = require "neap.http.core"
 local error_object = require "neap.error"
 local message = require "neap.http.message"
@@ -11,30 +12,12 @@ local task = require "neap.task"
 local time = require "neap.time"
 
 local next, require, setmetatable, tostring = next, require, setmetatable, tostring
-local find, format, gsub = string.find, string.format, string.gsub
+local format, gsub = string.format, string.gsub
 local huge = math.huge
 local concat, remove = table.concat, table.remove
 local background, sleep, timeout, now = task.background, task.sleep, task.timeout, time.now
 
 local connections = {}
-
-local ports = { http = 80, https = 443 }
-
---- A host as an authority has it.
-local function bracketed(host)
-  return find(host, ":", 1, true) and "[" .. host .. "]" or host
-end
-
---- Host and port, as CONNECT and endpoints name them.
-local function host_port(url)
-  return bracketed(url.host) .. ":" .. (url.port or ports[url.scheme])
-end
-
---- What the field Host says: the port where it is another than the scheme's, and no zone.
-function connections.host(url)
-  local port = url.port ~= ports[url.scheme] and url.port
-  return bracketed((gsub(url.host, "%%.*", ""))) .. (port and ":" .. port or "")
-end
 
 --- By what connections are the same: who is at their other end.
 local function key_of(target)
@@ -42,7 +25,7 @@ local function key_of(target)
   if proxy and url.scheme == "http" then
     return tostring(proxy)
   end
-  return concat({ target.endpoint or "", proxy and tostring(proxy) or "", url.scheme, host_port(url) }, " ")
+  return concat({ target.endpoint or "", proxy and tostring(proxy) or "", url.scheme, authority.whole(url) }, " ")
 end
 
 
@@ -50,7 +33,7 @@ end
 
 --- Our bytes to a proxy, so that it connects us; nil and an error when it does not.
 local function ask_proxy(stream, target)
-  local proxy, where = target.proxy, host_port(target.url)
+  local proxy, where = target.proxy, authority.whole(target.url)
   local parser = core.parser "response"
   local user = proxy.userinfo and connections.basic(proxy:credentials())
   local ok, err = stream:write("CONNECT ", where, " HTTP/1.1\r\nhost: ", where, "\r\n",
@@ -97,7 +80,7 @@ end
 
 --- A stream to the server through a proxy, which knows nothing of what is said.
 local function open_tunnel(client, target)
-  local stream, err = open_plain(client, target.proxy, "tcp://" .. host_port(target.proxy))
+  local stream, err = open_plain(client, target.proxy, "tcp://" .. authority.whole(target.proxy))
   if not stream then
     return nil, err
   end
@@ -128,9 +111,9 @@ local function open(client, target, seconds)
   if target.endpoint then
     return open_plain(client, url, target.endpoint, seconds)
   elseif not proxy then
-    return open_plain(client, url, "tcp://" .. host_port(url), seconds)
+    return open_plain(client, url, "tcp://" .. authority.whole(url), seconds)
   elseif url.scheme == "http" then
-    return open_plain(client, proxy, "tcp://" .. host_port(proxy), seconds)
+    return open_plain(client, proxy, "tcp://" .. authority.whole(proxy), seconds)
   end
   local stream, err = timeout(seconds, open_tunnel, client, target)
   if not stream and err.op == "timeout" then

@@ -3,6 +3,7 @@
 
 local check_self = require "neap.class.core".check_self
 local core = require "neap.http.core"
+local dates = require "neap.http.dates"
 local options = require "neap.http.options"
 local trim = require "neap.http.message".trim
 
@@ -14,6 +15,7 @@ local find, format, gmatch, gsub, lower, match, sub = string.find, string.format
 local concat, remove, sort = table.concat, table.remove, table.sort
 local floor, mathtype, min = math.floor, math.type, math.min
 local date, is_token = core.date, core.token
+local months = dates.months
 
 local cookies = {}
 
@@ -129,22 +131,6 @@ end
 
 -- Dates (RFC 6265 §5.1.1)
 
-local months = { jan = 1, feb = 2, mar = 3, apr = 4, may = 5, jun = 6, jul = 7, aug = 8, sep = 9,
-  oct = 10, nov = 11, dec = 12 }
-
---- Days from 1970-01-01 to a day of the Gregorian calendar.
-local function days(year, month, day)
-  year = month <= 2 and year - 1 or year
-  local era = year // 400
-  local of_era = year - era * 400
-  local of_year = (153 * (month + (month > 2 and -3 or 9)) + 2) // 5 + day - 1
-  return era * 146097 + of_era * 365 + of_era // 4 - of_era // 100 + of_year - 719468
-end
-
-local function days_of(year, month)
-  return month == 12 and 31 or days(year, month + 1, 1) - days(year, month, 1)
-end
-
 --- A number of some digits at the beginning of a word, behind which is no other.
 local function number(word, pattern)
   local digits = match(word, "^(" .. pattern .. ")%f[%D]")
@@ -170,10 +156,10 @@ function cookies.date(text)
     return nil
   end
   year = year <= 69 and year + 2000 or year <= 99 and year + 1900 or year
-  if year < 1601 or day < 1 or day > days_of(year, month) or hour > 23 or minute > 59 or second > 59 then
+  if year < 1601 or day < 1 or day > dates.length(year, month) or hour > 23 or minute > 59 or second > 59 then
     return nil
   end
-  return days(year, month, day) * 86400 + hour * 3600 + minute * 60 + second
+  return dates.seconds(year, month, day, hour, minute, second)
 end
 
 

@@ -7,7 +7,8 @@ local time = require "neap.time"
 local error, tonumber = error, tonumber
 local char, find, format = string.char, string.find, string.format
 local gsub, lower, match = string.gsub, string.lower, string.match
-local concat, floor = table.concat, math.floor
+local concat = table.concat
+local floor, mathtype = math.floor, math.type
 local wall = time.wall
 
 local message = {}
@@ -83,6 +84,16 @@ function message.find(list, name)
       return list[i + 1]
     end
   end
+end
+
+--- The count of bytes that a list says a body has; nil: none.
+function message.length(list, level)
+  local said = message.find(list, "content-length")
+  local length = said and tonumber(said)
+  if said and (mathtype(length) ~= "integer" or not find(said, "^%d+$")) then
+    error("header 'content-length': a count of bytes expected", level + 1)
+  end
+  return length
 end
 
 --- Percent codes decoded, all that are well formed.

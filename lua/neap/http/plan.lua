@@ -1,5 +1,6 @@
 --- What a client asks: its options, checked, as one table.
 
+local authority = require "neap.http.authority"
 local body = require "neap.http.body"
 local connections = require "neap.http.connections"
 local core = require "neap.http.core"
@@ -12,7 +13,7 @@ local redirect = require "neap.http.redirect"
 local url = require "neap.url"
 
 local error, getmetatable, ipairs, next, require = error, getmetatable, ipairs, next, require
-local setmetatable, tonumber, tostring, type = setmetatable, tonumber, tostring, type
+local setmetatable, tostring, type = setmetatable, tostring, type
 local find, format, lower, match, sub = string.find, string.format, string.lower, string.match, string.sub
 local mathtype = math.type
 local now = time.now
@@ -103,14 +104,6 @@ local function text_body(text, kind)
   end }
 end
 
-local function length_of(list, level)
-  local said = message.find(list, "content-length")
-  if said and not (find(said, "^%d+$") and mathtype(tonumber(said)) == "integer") then
-    error("header 'content-length': a count of bytes expected", level + 1)
-  end
-  return said and tonumber(said)
-end
-
 --- What the options say is the body: `open` gives what gives its pieces; `again`: as often as
 --- it is called.
 local function body_of(opts, list, level)
@@ -123,7 +116,7 @@ local function body_of(opts, list, level)
       given = name
     end
   end
-  local said = length_of(list, level + 1)
+  local said = message.length(list, level + 1)
   if not given then
     return nil
   elseif given == "json" then
@@ -303,7 +296,7 @@ function plan.aim(client, asked)
   if why then
     return nil, error_object.new { code = "EBADMSG", op = "request", message = why }
   end
-  asked.host, asked.target = connections.host(target), rest
+  asked.host, asked.target = authority.host(target), rest
   if asked.proxy and target.scheme == "http" then
     asked.target = "http://" .. asked.host .. rest
     asked.to_proxy = asked.proxy.userinfo and connections.basic(asked.proxy:credentials())

@@ -1,6 +1,7 @@
 --- Which proxy a request goes through: as options say, or the environment.
 
 local address = require "neap.packet.address"
+local authority = require "neap.http.authority"
 local prefix = require "neap.prefix"
 local url = require "neap.url"
 
@@ -66,7 +67,7 @@ function proxies.of_environment(target, get)
     return nil
   end
   local list = variable "no_proxy" or variable "NO_PROXY"
-  if list and proxies.passes(list, target.host, target.port or target.scheme == "https" and 443 or 80) then
+  if list and proxies.passes(list, target.host, authority.port(target)) then
     return nil
   end
   local ok, proxy = pcall(proxies.read, found, 1)

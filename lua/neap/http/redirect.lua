@@ -1,5 +1,6 @@
 --- Where a redirect leads, and what goes along (RFC 9110 §15.4).
 
+local authority = require "neap.http.authority"
 local error_object = require "neap.error"
 local url = require "neap.url"
 
@@ -33,7 +34,7 @@ local of_body = {
   ["content-location"] = true, ["content-length"] = true, expect = true,
 }
 
-local ports = { http = 80, https = 443 }
+local followed = { http = true, https = true }
 
 local function refused(code, words, to)
   return nil, error_object.new { code = code, op = "request", message = words, url = to and tostring(to) }
@@ -42,7 +43,7 @@ end
 --- Are scheme, host and port the same?
 function redirect.same_origin(a, b)
   return a.scheme == b.scheme and a.host == b.host
-    and (a.port or ports[a.scheme]) == (b.port or ports[b.scheme])
+    and authority.port(a) == authority.port(b)
 end
 
 --- The body and what tells of it stay behind?
@@ -61,7 +62,7 @@ function redirect.next(asked, status, location)
   local to, err = url.resolve(asked.url, location)
   if not to then
     return refused("EBADMSG", "a redirect to what is no URL: " .. err.message)
-  elseif not ports[to.scheme] then
+  elseif not followed[to.scheme] then
     return refused("EPERM", "a redirect to " .. to.scheme .. ": only http and https are followed")
   elseif asked.url.scheme == "https" and to.scheme == "http" then
     return refused("EPERM", "a redirect from https to http is not followed", to)

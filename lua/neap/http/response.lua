@@ -9,8 +9,8 @@ local options = require "neap.http.options"
 local task = require "neap.task"
 
 local error, getmetatable, require = error, getmetatable, require
-local select, setmetatable, tonumber, tostring, type = select, setmetatable, tonumber, tostring, type
-local find, format, lower, sub = string.find, string.format, string.lower, string.sub
+local select, setmetatable, tostring, type = select, setmetatable, tostring, type
+local format, lower, sub = string.format, string.lower, string.sub
 local concat = table.concat
 local mathtype = math.type
 local draining = task.draining
@@ -175,16 +175,6 @@ local function end_coder(self)
   return put_piece(self, coder:finish())
 end
 
---- The length that a script says, if it does.
-local function length_of(list, level)
-  local said = message.find(list, "content-length")
-  local length = said and tonumber(said)
-  if said and (mathtype(length) ~= "integer" or not find(said, "^%d+$")) then
-    error("header 'content-length': a count of bytes expected", level + 1)
-  end
-  return length
-end
-
 --- The fields of an answer that has so many bytes, and what codes it: lua/neap/http/coding.lua;
 --- or nil.
 local function choose(self, status, list, size)
@@ -209,7 +199,7 @@ local function invite(request)
 end
 
 local function begin(self, status, list, level)
-  local length = length_of(list, level + 1)
+  local length = message.length(list, level + 1)
   self.left = length
   local fields, coding = choose(self, status, list, length)
   if coding then
@@ -322,7 +312,7 @@ function Response:send(status, header_fields, content)
   end
   content = content or ""
   local to_head = self.request.head.method == "HEAD"
-  local said = length_of(list, 2)
+  local said = message.length(list, 2)
   self.status = status -- what is coded lets others run, who are not to answer, too
   local fields, coding = choose(self, status, list, to_head and said or #content)
   if coding then

@@ -8,16 +8,15 @@ local options = require "neap.http.options"
 local proxied = require "neap.net.proxied"
 local requests = require "neap.http.request"
 local responses = require "neap.http.response"
+local serving = require "neap.net.serving"
 local task = require "neap.task"
 
 local error, getmetatable, next, require = error, getmetatable, next, require
 local tostring, type, xpcall = tostring, type, xpcall
 local format = string.format
 local traceback = debug.traceback
-local stderr = io.stderr
 local idle = task.idle
 local check = require "neap.task.core".check
-local check_serve = require "neap.net.serving".check
 local speaks = require "neap.net.core".speaks
 local answer, new_response, refuse = responses.answer, responses.new, responses.refuse
 local finish, new_request = requests.finish, requests.new
@@ -25,10 +24,6 @@ local finish, new_request = requests.finish, requests.new
 --- Bytes of a body that nobody has read, which are passed over so that the connection can
 --- go on.
 local PASSED = 256 * 1024
-
-local function tell(text)
-  stderr:write("neap: ", require "neap.host".harmless(text), "\n")
-end
 
 local server = {}
 
@@ -70,7 +65,7 @@ local function failed(plan, request, response, noted)
   elseif plan.onerror then
     plan.onerror(err, request, noted[2])
   elseif not (error_object.is(err) and response.broken) then
-    tell(format("%s %s: %s", request.method, request.target, noted[2] or tostring(err)))
+    serving.tell(format("%s %s: %s", request.method, request.target, noted[2] or tostring(err)))
   end
 end
 
@@ -253,7 +248,7 @@ function server.serve(endpoint, handler, opts)
   end
   local how = { tls = rest.tls, backlog = rest.backlog }
   rest.tls, rest.backlog = nil, nil
-  check_serve(serve, rest, 2)
+  serving.check(serve, rest, 2)
   local listener, err = net.listen(endpoint, how)
   if not listener then
     error(err, 0)

@@ -18,9 +18,12 @@ local serving = {}
 --- Seconds between two lines that tell of the same errors of one listener.
 serving.INTERVAL = 60
 
+--- A line on stderr.
 local function tell(text)
   stderr:write("neap: ", require "neap.host".harmless(text), "\n")
 end
+
+serving.tell = tell
 
 
 -- Accepting

@@ -1,5 +1,6 @@
 --- The client's end: what to connect to, and the handshake.
 
+local authority = require "neap.http.authority"
 local connection = require "neap.websocket.connection"
 local crypto = require "neap.crypto"
 local deflate = require "neap.websocket.deflate"
@@ -12,8 +13,8 @@ local task = require "neap.task"
 local url = require "neap.url"
 
 local error, ipairs, setmetatable, type = error, ipairs, setmetatable, type
-local find, format, gsub, lower, match, sub =
-  string.find, string.format, string.gsub, string.lower, string.match, string.sub
+local find, format, lower, match, sub =
+  string.find, string.format, string.lower, string.match, string.sub
 local concat = table.concat
 
 local function is_seconds(value)
@@ -70,12 +71,9 @@ local function place(address)
     return bad("EBADMSG", "no name, password or fragment expected")
   end
   local secure = parsed.scheme == "wss"
-  local host = find(parsed.host, ":", 1, true) and "[" .. parsed.host .. "]" or parsed.host
-  local usual = secure and 443 or 80
-  local port = parsed.port or usual
   return {
-    endpoint = format("%s://%s:%d", secure and "tls" or "tcp", host, port),
-    host = gsub(host, "%%.*%]$", "]") .. (port ~= usual and ":" .. port or ""),
+    endpoint = (secure and "tls://" or "tcp://") .. authority.whole(parsed),
+    host = authority.host(parsed),
     target = (parsed.path ~= "" and parsed.path or "/") .. (parsed.query and "?" .. parsed.query or ""),
     secure = secure,
   }
