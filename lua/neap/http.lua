@@ -63,7 +63,7 @@ local http = {}
 ---@field timeout neap.http.Timeouts?
 ---@field limits neap.http.Limits?
 ---@field log (fun(request: neap.http.Request, response: neap.http.Response))?  called behind each
---- answer
+--- answer: `http.combined()` writes a line of an access log
 ---@field trusted neap.http.Trusted?  the proxies that are believed, when they say whose requests
 --- they hand on; nobody else is
 ---@field onerror (fun(err: any, request: neap.http.Request, traceback: string?))?  called when a
@@ -417,6 +417,33 @@ end
 ---@return neap.http.Handler tell
 function http.metrics(opts)
   return require "neap.http.measures".new(opts)
+end
+
+--- For the option `log` of `http.serve`: writes a line of an access log behind each answer, in
+--- Apache's format "combined". Who asks is whom the server believes (`trusted`), the time is UTC,
+--- the bytes are those of the body (`-`: none). What clients say is escaped: it ends neither its
+--- quotes nor the line.
+---
+--- ```lua
+--- local http = require "neap.http"
+--- local net = require "neap.net"
+--- local task = require "neap.task"
+---
+--- local listener = assert(net.listen "tcp://127.0.0.1:0")
+--- local server = task.spawn(http.serve, listener, function()
+---   return "hello"
+--- end, {log = http.combined(function(line)
+---   print((line:gsub("%[.-%]", "[...]")))
+--- end)})
+--- local client <close> = http.client {headers = {["user-agent"] = 'the "best"'}}
+--- client:get("http://127.0.0.1:" .. listener.port .. "/a?b"):read "a"
+--- --> 127.0.0.1 - - [...] "GET /a?b HTTP/1.1" 200 5 "-" "the \"best\""
+--- server:cancel()
+--- ```
+---@param write? fun(line: string)  default: to stdout, with the line's end
+---@return fun(request: neap.http.Request, response: neap.http.Response) log
+function http.combined(write)
+  return require "neap.http.combined".new(write)
 end
 
 --- The value of a set-cookie field, for `http.response`; see `Response:setcookie`.

@@ -626,7 +626,7 @@ function response.answer(self, result)
   if type(result) == "string" then
     if not self.status and self.request.plain and #result <= PIECE and not self.closes
       and not self.cookies and not draining() then
-      self.status, self.done = 200, true
+      self.status, self.done = 200, #result
       return put(self, plain_head(), ends[#result], result)
     elseif not self.status then
       return self:send(200, { ["content-type"] = TEXT }, result)
