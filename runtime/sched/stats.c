@@ -230,6 +230,8 @@ static int l_tasks(lua_State *L) {
   lua_Integer most = luaL_optinteger(L, 1, INT_MAX), n = 0;
   int i = 0;
   lua_settop(L, 2);
+  if (!lua_isnil(L, 2))
+    luaL_checktype(L, 2, LUA_TTABLE);
   lua_remove(L, 1);
   lua_newtable(L);
   for (; n < most && next_task(L, &i); lua_settop(L, LIST)) {
