@@ -53,7 +53,7 @@ end
 -- The answer to these bytes, or "" where they are no question; cut where it is too long.
 local function answer(bytes, over_udp)
   local query = packet.dissect(bytes, "dns").dns
-  if not query or query.qr then
+  if not query or query.note or query.qr then
     return ""
   end
   local question, opt, reply = query.question[1], query.additional[1], {rcode = "formerr"}

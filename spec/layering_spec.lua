@@ -363,6 +363,7 @@ describe("each public module", function()
     ["neap.process.service"] = true, ["neap.fs.watch"] = true, ["neap.fs.send"] = true,
     ["neap.require"] = true, ["neap.net.names"] = true, ["neap.tls.sockets"] = true,
     ["neap.packet.check"] = true, ["neap.net.serving"] = true, ["neap.net.whole"] = true,
+    ["neap.prefix.bits"] = true, ["neap.prefix.sets"] = true,
     ["neap.packet.bpf"] = true, ["neap.packet.expression"] = true,
     ["neap.packet.checksum"] = true, ["neap.packet.show"] = true, ["neap.packet.tlv"] = true,
     ["neap.packet.records"] = true, ["neap.packet.ethertype"] = true,

@@ -140,7 +140,7 @@ end
 local function answer_in(bytes, query)
   local answer = packet.dissect(bytes, "dns").dns
   local asked = query.question
-  if not answer or not answer.qr or answer.id ~= query.id or answer.opcode ~= "query" then
+  if not answer or answer.note or not answer.qr or answer.id ~= query.id or answer.opcode ~= "query" then
     return nil
   end
   local question = answer.question[1]

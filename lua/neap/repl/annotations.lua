@@ -37,7 +37,7 @@ local pages = {
   {name = "dns", "dns.lua"},
   {name = "address", "meta/address.lua"},
   {name = "endpoint", "meta/endpoint.lua"},
-  {name = "prefix", "prefix.lua"},
+  {name = "prefix", "prefix.lua", "prefix/sets.lua"},
   {name = "packet", "packet.lua", "packet/core.lua", "packet/link.lua", "packet/ip.lua",
     "packet/icmp.lua", "packet/transport.lua", "packet/sctp.lua", "packet/tunnel.lua",
     "packet/dns.lua", "packet/filter.lua"},
