@@ -245,14 +245,12 @@ static bool is_of_scheme(const datagram *d, const endpoint_scheme *s) {
 }
 
 
-/* An endpoint of the socket's own scheme, whose address takes its place. */
+/* Where the text is an endpoint of the socket's own scheme, its address takes its place. */
 static void take_endpoint(lua_State *L, int arg) {
   const datagram *d = ((datagram_box *)lua_touserdata(L, 1))->datagram;
   char why[ENDPOINT_WHY];
   endpoint e;
   size_t n;
-  if (lua_type(L, arg) != LUA_TSTRING)
-    return;
   const char *text = lua_tolstring(L, arg, &n);
   const endpoint_scheme *scheme = scheme_of(text, n);
   if (scheme == NULL)
@@ -273,7 +271,8 @@ static void take_endpoint(lua_State *L, int arg) {
 
 
 static void check_destination(lua_State *L, int arg) {
-  take_endpoint(L, arg);
+  if (lua_type(L, arg) == LUA_TSTRING)
+    take_endpoint(L, arg);
   if (!lua_isnoneornil(L, arg))
     address_check(L, arg);
 }
