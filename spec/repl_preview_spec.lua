@@ -1,5 +1,6 @@
 -- What the prompt shows below a text before it is run.
 
+local linear = require "spec.support.linear"
 local preview = require "neap.repl.preview"
 local screen = require "spec.support.screen"
 local task = require "neap.task"
@@ -61,6 +62,9 @@ describe("a preview", function()
     assert(#preview.of("long", scope) <= 1000)
     assert.equal('"a\\nb"', preview.of("lines", scope))
     assert.equal('"\\x1b[2J"', preview.of("esc", scope))
+    linear(function(n)
+      preview.of("x" .. (" "):rep(n) .. "y", scope)
+    end, 3000)
   end)
 end)
 

@@ -232,8 +232,11 @@ end
 ---@param env table
 ---@return string?
 function preview.of(text, env)
+  if #text > LONG or find(text, "\n", 1, true) then
+    return nil
+  end
   text = match(text, "^%s*=?(.-)%s*$")
-  if #text > LONG or find(text, "\n", 1, true) or text == "" then
+  if text == "" then
     return nil
   end
   local ok, shown, value = pcall(evaluate, text, env)
