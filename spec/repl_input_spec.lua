@@ -33,6 +33,8 @@ describe("an input of statements and an expression", function()
       ["x = 1; y = 2\nmath.max(x,\n  y)"] = {2, n = 1},
       ["local function f() return 5 end\nf() +\n1"] = {6, n = 1},
       ["x = 1;\n\nx"] = {1, n = 1},
+      ["if true then return 1, 2 end; 3"] = {1, 2, n = 2},
+      ["do return end\n3"] = {n = 0},
     } do
       assert.same(expected, run(text), text)
       assert.is_false(syntax.is_incomplete(text), text)

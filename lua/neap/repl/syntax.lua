@@ -251,11 +251,14 @@ local function places(text)
   return semicolon, lines
 end
 
---- The text with a `return` at a place, if an expression is behind that. It returns a
---- nil, too, for a tail call would forget its line.
+--- What stands before the values of an expression behind statements: these may have a
+--- `return` of their own, and a tail call would forget its line.
+local MARK <const> = "\0="
+
+--- The text with a `return` at a place, if an expression is behind that.
 local function returning_at(text, place)
   local back = sub(text, place + 1)
-  local whole = sub(text, 1, place) .. "return nil, " .. back
+  local whole = string.format("%sreturn %q, %s", sub(text, 1, place), MARK, back)
   return find(back, "%S") and load("return " .. back, "=", "t", {}) and load(whole, "=", "t", {}) and whole
 end
 
@@ -273,6 +276,13 @@ local function returning(text)
     end
   end
   return semicolon and returning_at(text, semicolon)
+end
+
+local function unmarked(...)
+  if (...) == MARK then
+    return select(2, ...)
+  end
+  return ...
 end
 
 --- Take a trailing `&` off.
@@ -307,7 +317,7 @@ function syntax.compile(text, name, env)
   f = load(shared, name, "t", env)
   if f and whole then
     return function()
-      return select(2, f())
+      return unmarked(f())
     end, names
   elseif f then
     return f, names
