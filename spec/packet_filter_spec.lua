@@ -1,6 +1,7 @@
 -- packet.filter: what it lets through, here and in the kernel. Beside tcpdump it is in
 -- packet_filter_peers_spec.
 
+local linear = require "spec.support.linear"
 local net = require "neap.net"
 local packet = require "neap.packet"
 local random = require "spec.support.random"
@@ -209,6 +210,33 @@ describe("packet.filter", function()
     local none, err = packet.filter("udp or host no.such.name.invalid")
     assert.is_nil(none)
     assert.equal("resolve", err.op)
+  end)
+
+  it("is none, and no error either, where the task is cancelled meanwhile", function()
+    local resolve <const> = net.resolve
+    local _ <close> = setmetatable({}, {__close = function()
+      net.resolve = resolve
+    end})
+    net.resolve = function()
+      task.sleep(100)
+    end
+    local went_on = false
+    local asking = task.spawn(function()
+      packet.filter "host name.invalid"
+      went_on = true
+    end)
+    task.yield()
+    asking:cancel()
+    asking:join()
+    assert.is_false(went_on)
+  end)
+
+  it("is read in a time that goes with its length", function()
+    for _, words in ipairs {"a:", ":", "1.", "0x"} do
+      linear(function(n)
+        pcall(packet.filter, words:rep(n))
+      end, 1000)
+    end
   end)
 
   it("matches bytes, and the length of what was cut", function()

@@ -15,6 +15,7 @@ local expression = {}
 
 local MAX_TEXT = 65536
 local MAX_DEPTH = 100 -- of what is inside of what
+local MAX_ADDRESS = 45 -- bytes of one that has colons
 
 local ETHERTYPES = {ip = 0x0800, ip6 = 0x86dd, arp = 0x0806, rarp = 0x8035}
 
@@ -61,6 +62,10 @@ for _, names in ipairs {PROTOCOLS, CONSTANTS, {host = 1, net = 1, port = 1, port
   end
 end
 
+--- What is raised for a host's name that is not found; the error is in it.
+local Unfound = {}
+expression.Unfound = Unfound
+
 local RELATIONS = {["="] = true, ["!="] = true, ["<"] = true, [">"] = true, ["<="] = true, [">="] = true}
 
 --- How tightly operators bind: as in C.
@@ -94,14 +99,14 @@ end
 
 --- The end of the word that begins here.
 local function word_end(text, at)
-  local _, to = string.find(text, "^%x*:[%x:]*:[%x:.]*", at) -- addresses that have colons
-  if to then
-    local word = string.sub(text, at, to)
+  local word = string.match(string.sub(text, at, at + MAX_ADDRESS), "^%x*:[%x:]*:[%x:.]*")
+  if word then
+    local to = at + #word - 1
     if string.find(word, "^%x%x?:%x%x?:%x%x?:%x%x?:%x%x?:%x%x?$") or address.to_ipv6(word) then
       return to
     end
   end
-  _, to = string.find(text, "^%w[%w_.%-]*", at)
+  local _, to = string.find(text, "^%w[%w_.%-]*", at)
   while to and string.find(text, "^[_%-]", to) do
     to = to - 1
   end
@@ -394,9 +399,9 @@ end
 --- All addresses of a host's name.
 function Parser:named(at, name)
   local family = self.head.protocol and (self.head.protocol == "ip6" and "inet6" or "inet")
-  local addresses, err = net.resolve(name, {family = family, resolver = self.resolver})
+  local addresses, err = net.resolve(name, {family = family})
   if not addresses then
-    error(err, 0)
+    error(setmetatable({err}, Unfound), 0)
   end
   local list = {}
   for _, one in ipairs(addresses) do
@@ -663,8 +668,8 @@ function Parser:tests()
   return tree
 end
 
---- The tree of a filter. Raises where it is none; a name that is not found raises its
---- error object.
+--- The tree of a filter. Raises a text where it is none, and `Unfound` for a name that is
+--- not found.
 ---@param text string
 ---@param ethernet boolean  packets have such a header
 ---@return table

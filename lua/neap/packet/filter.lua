@@ -4,7 +4,6 @@
 local bpf = require "neap.packet.bpf"
 local check_self = require "neap.class.core".check_self
 local core = require "neap.net.core"
-local errors = require "neap.error"
 local expression = require "neap.packet.expression"
 
 ---@class neap.packet
@@ -121,10 +120,10 @@ function filter.filter(text, first)
     return bpf.program(expression.parse(text, link.ethernet), link)
   end)
   if not ok then
-    if errors.is(program) then
-      return nil, program
+    if getmetatable(program) == expression.Unfound then
+      return nil, program[1]
     end
-    error(program, 2)
+    error(program, type(program) == "string" and 2 or 0)
   end
   local code = {}
   for i, one in ipairs(program) do
