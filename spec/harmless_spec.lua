@@ -183,3 +183,33 @@ describe("at the prompt", function()
     assert.equal(nil, select(2, is_plain(text)))
   end)
 end)
+
+describe("neap top", function()
+  it("shows nothing of another process as it comes", function()
+    local path = os.tmpname()
+    os.remove(path)
+    local listener <close> = assert(net.listen("unix:" .. path))
+    local ticks = 0
+    local answers = {
+      look = function()
+        ticks = ticks + 1
+        return {kind = "figures", now = ticks, ended = 0, tasks = ("=I4I8"):pack(1, ticks), sockets = "",
+          stats = {tasks = 1, streams = 0, listeners = 0, datagrams = 0}, traffic = {received = 0, sent = 0}, lua = 0}
+      end,
+      rows = function()
+        return {kind = "rows", tasks = {{evil, "x\ny", evil, evil}}, sockets = {}}
+      end,
+    }
+    local serving = task.spawn(listener.serve, listener, function(stream)
+      wire.send(stream, {kind = "welcome", script = evil})
+      for message in wire.receive, stream do
+        local answer = answers[(message.tasks or message.sockets) and "rows" or message.kind]
+        wire.send(stream, answer and answer() or {kind = "ready"})
+      end
+    end)
+    local text = assert(process.run {child.neap, "top", "--once", path}).stdout
+    serving:cancel()
+    assert.matches("CPU%%[^\n]*\n *100%.0 +1  [^\n]*x y", text)
+    assert.equal(nil, select(2, is_plain(text)))
+  end)
+end)

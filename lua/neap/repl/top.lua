@@ -4,6 +4,7 @@
 local attach = require "neap.repl.attach"
 local bytes_of = require "neap.repl.heap".bytes
 local core = require "neap.repl.core"
+local drawing = require "neap.repl.drawing"
 local harmless = require "neap.host".harmless
 local signal = require "neap.signal"
 local stdio = require "neap.stdio"
@@ -12,10 +13,11 @@ local time = require "neap.time"
 local width = require "neap.repl.width"
 local wire = require "neap.repl.wire"
 
-local ipairs, next, open, setmetatable, tonumber = ipairs, next, io.open, setmetatable, tonumber
+local ipairs, next, open, setmetatable = ipairs, next, io.open, setmetatable
+local tonumber, tostring = tonumber, tostring
 local find, format, gsub, match, rep = string.find, string.format, string.gsub, string.match, string.rep
 local concat, max, min, sort = table.concat, math.max, math.min, table.sort
-local codes, unpack_bytes = utf8.codes, string.unpack
+local unpack_bytes = string.unpack
 
 local top = {}
 
@@ -147,7 +149,8 @@ local function sorted(rows, key)
   return rows
 end
 
---- Ask for the cells of the first rows.
+--- Ask for the cells of the first rows. Who answers may be any program: so nothing of it
+--- gets to the terminal as it is.
 local function fill(view, kind, rows, most)
   local ids = {}
   for i = 1, min(most, #rows) do
@@ -158,23 +161,12 @@ local function fill(view, kind, rows, most)
   for _, place in ipairs(view.places) do
     local answer = ids[place] and ask(place, {kind = "look", [kind] = ids[place]})
     place.cells = answer and answer[kind] or {}
-  end
-end
-
-local function cut(text, columns)
-  if width.text(text) <= columns then
-    return text
-  end
-  local n, out = 0, {}
-  for _, code in codes(text) do
-    local char = utf8.char(code)
-    n = n + width.of(char)
-    if n > columns - 1 then
-      break
+    for _, cells in next, place.cells do
+      for i, text in ipairs(cells) do
+        cells[i] = harmless((gsub(tostring(text), "%c", " ")))
+      end
     end
-    out[#out + 1] = char
   end
-  return concat(out) .. ">"
 end
 
 --- A table: titles that begin with > are of numbers.
@@ -190,7 +182,7 @@ local function add_table(lines, titles, rows)
     local cells = {}
     for i, text in ipairs(row) do
       local right = find(titles[i], "^>")
-      text = gsub(text, "^>", "")
+      text = row == titles and gsub(text, "^>", "") or text
       local pad = rep(" ", widths[i] - width.text(text))
       cells[i] = right and pad .. text or text .. pad
     end
@@ -262,9 +254,7 @@ local function head(view)
       sum.lag = max(sum.lag, now.load.longest)
     end
   end
-  local cpu, memory = process_of(view.pid)
-  local spent = cpu and view.cpu and 100 * (cpu - view.cpu) / max(time.now() - view.cpu_at, 0.001)
-  view.cpu, view.cpu_at = cpu, time.now()
+  local spent, memory = view.spent, view.memory
   return {
     format("process %d, %s%s", view.pid, harmless(view.script),
       #view.places > 1 and format(", %d workers", #view.places - 1) or ""),
@@ -288,12 +278,13 @@ local function lines_of(view, rows, columns)
     lines = {table.unpack(lines, 1, rows - 1)}
     lines[#lines + 1] = KEYS
     for i, line in ipairs(lines) do
-      lines[i] = cut(line, columns)
+      lines[i] = drawing.cut(line, columns)
     end
   end
   return lines
 end
 
+--- Look at all places, and at the process.
 local function look_at_all(view)
   for i = #view.places, 1, -1 do
     if not look(view.places[i]) then
@@ -302,6 +293,10 @@ local function look_at_all(view)
       view.places[i].before = view.places[i].now
     end
   end
+  local cpu, memory = process_of(view.pid)
+  local now = time.now()
+  view.spent = cpu and view.cpu and 100 * (cpu - view.cpu) / max(now - view.looked_at, 0.001)
+  view.cpu, view.looked_at, view.memory = cpu, now, memory
   return #view.places > 0
 end
 
@@ -316,28 +311,34 @@ end
 -- Keys
 --
 
-local function read_keys(events)
-  while true do
-    local bytes = stdio.stdin:recv()
-    if not bytes then
-      break
-    end
-    for key in string.gmatch(bytes, ".") do
-      events:send(key)
-    end
-  end
-  events:send "q"
-end
-
-local function read_signals(events)
-  for name in signal.each("SIGINT", "SIGWINCH", "SIGCONT", "SIGHUP", "SIGTERM") do
-    events:send(name)
-  end
-end
-
 local QUITS = {q = true, Q = true, ["\3"] = true, ["\4"] = true, SIGINT = true, SIGHUP = true, SIGTERM = true}
 
---- False: it is to end.
+--- What ends it does so at once: the process may be one that does not answer.
+local function tell(scope, events, event)
+  if QUITS[event] then
+    scope:cancel()
+  end
+  events:send(event)
+end
+
+--- Keys that are one character; of others, as F2, the last one is none.
+local function read_keys(scope, events)
+  local bytes = stdio.stdin:recv()
+  while bytes do
+    for key in string.gmatch((gsub(bytes, "\27[%[O][0-?]*[ -/]*[@-~]", "")), ".") do
+      tell(scope, events, key)
+    end
+    bytes = stdio.stdin:recv()
+  end
+  scope:cancel()
+end
+
+local function read_signals(scope, events)
+  for name in signal.each("SIGINT", "SIGWINCH", "SIGCONT", "SIGHUP", "SIGTERM") do
+    tell(scope, events, name)
+  end
+end
+
 local function handle(view, event)
   local key = SORTS[event]
   if key then
@@ -346,7 +347,20 @@ local function handle(view, event)
     core.mode "keys"
     io.stdout:write(ENTER)
   end
-  return not QUITS[event]
+end
+
+--- Show it until the process has ended.
+local function follow(view, events)
+  local next_look = time.now() + SECOND
+  repeat
+    draw(view)
+    local event = task.timeout(max(next_look - time.now(), 0), events.recv, events)
+    if event then
+      handle(view, event)
+    else
+      next_look = time.now() + SECOND
+    end
+  until not event and not look_at_all(view)
 end
 
 --- Show it, and look again each second, until a key ends it or the process has.
@@ -361,24 +375,13 @@ local function watch(view)
     core.mode "found"
   end})
   task.scope(function(scope)
-    scope:spawn(read_keys, events)
-    scope:spawn(read_signals, events)
-    local next_look = time.now() + SECOND
-    draw(view)
-    while true do
-      local event = task.timeout(max(next_look - time.now(), 0), events.recv, events)
-      if event == nil then
-        next_look = time.now() + SECOND
-        ended = not look_at_all(view)
-      elseif not handle(view, event) then
-        break
-      end
-      if ended then
-        break
-      end
-      draw(view)
-    end
-    scope:cancel()
+    scope:spawn(read_keys, scope, events)
+    scope:spawn(read_signals, scope, events)
+    scope:spawn(function()
+      follow(view, events)
+      ended = true
+      scope:cancel()
+    end)
   end)
   return ended
 end
@@ -427,14 +430,13 @@ function top.top(...)
     wire.send(place.stream, {kind = "hello", columns = 100})
   end
   look_at_all(view)
-  view.cpu, view.cpu_at = process_of(view.pid), time.now()
   local shows = not once and core.is_terminal(0) and core.is_terminal(1)
   task.sleep(shows and SECOND / 4 or SECOND)
   local ended = not look_at_all(view)
   if not ended and shows then
     ended = watch(view)
   elseif not ended then
-    io.stdout:write(harmless(concat(lines_of(view), "\n"), true), "\n")
+    io.stdout:write(concat(lines_of(view), "\n"), "\n")
   end
   if ended then
     attach.fail("process %d has ended", view.pid)
