@@ -151,6 +151,33 @@ describe("neap attach", function()
     stop(p)
   end)
 
+  it("shows what sockets do, until the visitor leaves", function()
+    local p <close> = start [[
+      local trace = require "neap.trace"
+      local start = trace.start
+      function trace.start(opts)
+        tracer = start(opts)
+        return tracer
+      end
+      print "up" io.stdout:flush()
+      local a, b = net.socketpair()
+      while true do a:write "hello" b:read(5) task.sleep(0.01) end]]
+    attach(p, "1")
+    local stream <close> = assert(net.connect(("unix:%s/neap/%d.sock"):format(runtime, p.pid)))
+    wire.send(stream, {kind = "hello", columns = 80})
+    wire.send(stream, {kind = "input", text = ":trace unix"})
+    local text = ""
+    repeat
+      local message = assert(wire.receive(stream))
+      text = text .. (message.kind == "print" and message.text or "")
+    until text:find "%-> 5 bytes\n[^\n]*hello"
+    stream:close()
+    repeat
+      local stopped = attach(p, "tracer.stopped").stdout
+    until stopped == "true\n"
+    stop(p)
+  end)
+
   it("refuses what it cannot attach to", function()
     local off <close> = start(idle, {"--no-attach"})
     assert.matches("is no neap that one can attach to", attach(off, "1").stderr)

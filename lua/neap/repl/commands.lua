@@ -370,18 +370,20 @@ function commands.trace(session, rest)
     session:say("neap.trace is not there")
     return
   end
-  local to
+  local opts = {}
   if string.find(word, "%.pcapng$") then
-    to = word
+    opts.to = word
   else
     filter = word == "on" and filter or rest
     if session.remote then
-      to = function(line)
-        session:print(with_newline(line))
+      opts.format, opts.colour = "text", session.colour
+      function opts.to(lines)
+        session:print(with_newline(lines))
       end
     end
   end
-  local good, tracer, err = pcall(trace.start, {to = to, filter = filter ~= "" and filter or nil})
+  opts.filter = filter ~= "" and filter or nil
+  local good, tracer, err = pcall(trace.start, opts)
   if good and tracer then
     session.tracer = tracer
     session:say("the trace is on; :trace off ends it")

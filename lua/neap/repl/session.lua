@@ -531,12 +531,15 @@ local function fail(self, message, err)
 end
 
 --- Serve the front end until it leaves. What runs in the foreground then is
---- cancelled; background jobs go on.
+--- cancelled; background jobs go on. A visitor's trace ends: no other could end it.
 ---@async
 function Session:serve()
   local _ <close> = setmetatable({}, {__close = function()
     if self.figures then
       self.figures:close()
+    end
+    if self.remote and self.tracer then
+      self.tracer:stop()
     end
   end})
   task.scope(function(scope)
