@@ -1,7 +1,10 @@
 -- Long texts a window at a time, and leaving: in a real terminal.
 
 local Pager = require "neap.repl.pager"
+local child = require "spec.support.child"
+local process = require "neap.process"
 local screen = require "spec.support.screen"
+local visited = require "spec.support.visited"
 
 local function prompt(options)
   if not screen.is_there() then
@@ -96,6 +99,29 @@ describe("a long value", function()
     s:expect "meanwhile\n(9 of 32 lines; space: more, q: no more)"
     s:press "q"
     s:expect "meanwhile\nneap>"
+  end)
+
+  it("holds up a process that prints without end, and is looked into", function()
+    if not screen.is_there() then
+      pending "tmux is not installed"
+    end
+    local env, make, remove = visited.folder()
+    make()
+    local _ <close> = setmetatable({}, {__close = remove})
+    local p <close> = visited.start(env(), "print 'up' io.stdout:flush() task.sleep(1000)")
+    local s <close> = screen.open({"attach", tostring(p.pid)},
+      {columns = 60, rows = 10, env = {XDG_RUNTIME_DIR = env().XDG_RUNTIME_DIR}})
+    s:find(("neap %d>"):format(p.pid))
+    s:enter "t = {} for i = 1, 30 do t[i] = ('v'):rep(50) end"
+    s:enter "task.background(function() task.sleep(1) for i = 1, 1e5 do n = i print(i) end end) return t"
+    s:find "no more)"
+    local before, n
+    repeat
+      before, n = n, assert(process.run {child.neap, "attach", tostring(p.pid), input = "n or 0", env = env()}).stdout
+    until n ~= "0\n" and n == before
+    assert(tonumber(n) < 5e4, n)
+    p:kill "SIGKILL"
+    p:wait()
   end)
 
   it("of candidates, too, at the second Tab", function()

@@ -31,6 +31,9 @@ local ESCAPE = 0.05
 --- How long a terminal may take to say where its cursor is.
 local ANSWER = 0.5
 
+--- So many messages are kept while a text is shown; then the session waits.
+local KEPT = 1000
+
 --- How long a signal may take longer than what was typed behind it.
 local SIGNAL = 0.001
 
@@ -242,6 +245,7 @@ local function end_paging(self, rest)
   local kept = self.kept
   clear_status(self)
   self.pager, self.kept = nil, nil
+  self.room:set()
   self.state = "running"
   give_back(self)
   self.editor:feed(rest)
@@ -605,6 +609,10 @@ end
 local function read_messages(self)
   for message in wire.receive, self.stream do
     self.events:send {"message", message}
+    while self.kept and #self.kept >= KEPT do
+      self.room:clear()
+      self.room:wait()
+    end
   end
   self.events:send {"message", {kind = "bye"}}
 end
@@ -666,7 +674,7 @@ end
 ---@async
 function Terminal:run()
   local _ <close> = self.console
-  self.wanted, self.seen = task.event(), task.event()
+  self.wanted, self.seen, self.room = task.event(), task.event(), task.event()
   measure(self)
   task.scope(function(scope)
     self.scope = scope
