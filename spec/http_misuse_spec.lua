@@ -37,6 +37,9 @@ local mistakes = {
   ["bad argument #1 to 'body' (a function or a table of strings expected)"] = {
     function() return (http.body(3)) end,
   },
+  ["serve: an endpoint or a listener expected, got nil"] = {
+    function() return (http.serve(nil, print)) end,
+  },
   ["serve: unknown option 'rat'"] = {
     function() return (http.serve("mem:misuse", print, {rat = 1})) end,
   },

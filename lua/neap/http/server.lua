@@ -239,6 +239,9 @@ end
 
 --- Called by a tail call, which leaves no level.
 function server.serve(endpoint, handler, opts)
+  if type(endpoint) ~= "string" and type(endpoint) ~= "userdata" then
+    error("serve: an endpoint or a listener expected, got " .. type(endpoint), 2)
+  end
   local plan, rest = plan_of(handler, opts or {}, 2)
   local function serve(stream)
     return connection(plan, stream)
