@@ -3,6 +3,7 @@ local lists = require "neap.repl.lists"
 local net = require "neap.net"
 local process = require "neap.process"
 local task = require "neap.task"
+local width = require "neap.repl.width"
 local time = require "neap.time"
 
 --- The line of a list that has this text in it.
@@ -91,6 +92,10 @@ describe("ps", function()
     end
     assert.matches("ä%.%. ", line_of(lists.ps {columns = 78}, "ää"))
     assert.is_not_nil(line_of(lists.ps(), t.name))
+    t.name = ("\u{6F22}"):rep(20) -- of two columns each
+    assert.matches("\u{6F22}%.%. ", line_of(lists.ps {columns = 78}, "\u{6F22}"))
+    local list = lists.ps()
+    assert.equal(list:find "STATE" - 1, width.text(line_of(list, "\u{6F22}"):match "^(.-)waiting"))
     t:cancel()
   end)
 

@@ -1,12 +1,14 @@
 --- The lists of the prompt: what runs, and what is open.
 
+local characters = require "neap.repl.width"
 local host = require "neap.host"
 local processes = require "neap.process.core"
 local text_of = require "neap.repl.text"
 
 local ipairs, tostring = ipairs, tostring
-local find, format, gsub, rep, sub = string.find, string.format, string.gsub, string.rep, string.sub
-local concat, sort, length, offset = table.concat, table.sort, utf8.len, utf8.offset
+local find, format, gmatch, gsub = string.find, string.format, string.gmatch, string.gsub
+local rep, sub = string.rep, string.sub
+local concat, sort, length = table.concat, table.sort, utf8.len
 local huge = math.huge
 local cell = text_of.name
 
@@ -20,7 +22,7 @@ local lists = {}
 local ROWS = 1000
 
 local function columns_of(text)
-  return length(text) or #text
+  return length(text) and characters.text(text) or #text
 end
 
 --- A column of text is made no narrower than this.
@@ -31,8 +33,15 @@ local function cut(text, columns)
   if columns_of(text) <= columns then
     return text
   end
-  local at = offset(text, columns - 1)
-  return sub(text, 1, at and at - 1 or columns - 2) .. ".."
+  local at, left = 1, columns - 2
+  for char in gmatch(text, characters.char) do
+    left = left - characters.of(char)
+    if left < 0 then
+      break
+    end
+    at = at + #char
+  end
+  return sub(text, 1, at - 1) .. ".."
 end
 
 --- Make the widest columns of text narrower, until a line fits.
