@@ -206,6 +206,15 @@ end_of_record
 ]], lcov())
   end)
 
+  it("says that they cannot be written", function()
+    write_all()
+    os.remove(folder.path .. "/lcov.info")
+    assert(process.run {"ln", "-s", "/dev/full", folder.path .. "/lcov.info"})
+    local _, _, err = test("--coverage", "--lpath=./?.lua", "b_spec.lua")
+    os.remove(folder.path .. "/lcov.info")
+    assert.matches("^neap test: lcov.info: No space left on device\n", err)
+  end)
+
   it("adds up what several processes have counted", function()
     write_all()
     local _, status, err = test("-c", "-j2", "--lpath=./?.lua", ".")

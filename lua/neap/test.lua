@@ -194,11 +194,13 @@ local function report(pool, tests)
   end
   local lcov, text = coverage.reports(all, tests)
   local file, err = io.open("lcov.info", "w")
-  if not file then
+  if file then
+    local ok, why = file:write(lcov)
+    local closed, late = file:close()
+    err = (not ok or not closed) and "lcov.info: " .. (why or late)
+  end
+  if err then
     io.stderr:write("neap test: ", err, "\n")
-  else
-    file:write(lcov)
-    file:close()
   end
   io.stdout:flush()
   io.stderr:write(text)
