@@ -257,6 +257,12 @@ describe("socks", function()
     end
   end)
 
+  it("raises for a list of ids that is no table", function()
+    for _, list in ipairs {host.tasks, host.sockets} do
+      assert.error_matches(function() list(10, "ids") end, "table expected, got string")
+    end
+  end)
+
   it("raises for what is no socket", function()
     assert.error(function() host.socket(io.stdout) end)
     assert.error(function() host.task {} end)

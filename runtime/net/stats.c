@@ -227,6 +227,8 @@ static int l_sockets(lua_State *L) {
   const struct net *n = net_of(host_of(L));
   lua_Integer most = luaL_optinteger(L, 1, INT_MAX), i = 0;
   lua_settop(L, 2);
+  if (!lua_isnil(L, 2))
+    luaL_checktype(L, 2, LUA_TTABLE);
   lua_remove(L, 1);
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   lua_newtable(L);
