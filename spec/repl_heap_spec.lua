@@ -119,6 +119,22 @@ describe("a census", function()
     assert(#keep >= 0)
   end)
 
+  it("does not look at all of a deep recursion, which would take long", function()
+    local function deep(n)
+      if n == 0 then
+        coroutine.yield()
+        return 0
+      end
+      return 1 + deep(n - 1)
+    end
+    local co = coroutine.create(deep)
+    coroutine.resume(co, 150000)
+    local before = os.clock()
+    counted()
+    assert(os.clock() - before < 5, os.clock() - before) -- of all: half a minute
+    assert.equal("suspended", coroutine.status(co))
+  end)
+
   it("may be left in its midst", function()
     local counting = census.new()
     assert.is_true(counting:step(10))

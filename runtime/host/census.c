@@ -26,6 +26,9 @@ enum {
 
 enum { KINDS = 6, NAME = 48, CLASSES = 400 };
 
+/* Calls of a stack that are looked into, the innermost ones. */
+enum { LEVELS = 2000 };
+
 typedef struct kind {
   char name[NAME];
   uint64_t count, bytes;
@@ -230,13 +233,15 @@ static void look_into_call(lua_State *L, lua_State *co, lua_Debug *ar,
 }
 
 
+/* Lua counts to each level anew: all of a deep recursion would take time by the square
+ * of it. */
 static void look_into_thread(lua_State *L, census *c) {
   lua_State *co = lua_tothread(L, VALUE);
   lua_Debug ar;
   int level = co == L; /* who counts is none of the program's */
   if (!lua_checkstack(co, 3))
     luaL_error(L, "stack overflow");
-  while (lua_getstack(co, level, &ar)) {
+  while (level < LEVELS && lua_getstack(co, level, &ar)) {
     look_into_call(L, co, &ar, c);
     level++;
   }
