@@ -183,6 +183,26 @@ describe("neap heap with a time", function()
   end)
 end)
 
+describe("a profile", function()
+  it("ends once, whatever ends it while its text is made", function()
+    local result = run("-e", [[
+      local core = require "neap.profile.core"
+      collectgarbage "generational"
+      assert(core.start(64))
+      for i = 1, 40 do
+        load("local function f() return {{}} end for i = 1, 20 do f() end", "=chunk" .. i)()
+      end
+      collectgarbage "stop"
+      local again
+      setmetatable({}, {__gc = function() again = core.stop() == nil end})
+      collectgarbage "restart"
+      local text = core.stop()
+      print(again, #text > 500)
+    ]])
+    assert.equal("true\ttrue\n", result.stdout, result.stderr)
+  end)
+end)
+
 describe("neap --profile", function()
   local path
 

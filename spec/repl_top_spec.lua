@@ -232,4 +232,22 @@ describe("the clocks of tasks", function()
       end
     end
   end)
+
+  it("end with who looks, also while they are read", function()
+    local result = assert(process.run {neap, env = env(), "-e", [[
+      local clocks = require "neap.clocks.core"
+      clocks.look(true)
+      for _ = 1, 300 do
+        task.background(task.sleep, 100)
+      end
+      task.yield()
+      collectgarbage "generational"
+      collectgarbage "stop"
+      setmetatable({}, {__gc = function() clocks.look(false) end})
+      collectgarbage "restart"
+      local _, _, each = clocks.read()
+      print(#each, pcall(clocks.read))
+    ]]})
+    assert.matches("^0\tfalse\t.*nobody looks\n$", result.stdout, result.stderr)
+  end)
 end)

@@ -92,7 +92,10 @@ static void add_clock(luaL_Buffer *b, const clock *one) {
 }
 
 
+/* There is room for all first: making it may run finalizers, which may be the last who
+ * look. */
 static int l_read(lua_State *L) {
+  enum { ROW = sizeof(uint32_t) + sizeof(uint64_t) };
   const host *h = host_of(L);
   const struct clocks *c = h->sched->clocks;
   luaL_Buffer b;
@@ -100,8 +103,9 @@ static int l_read(lua_State *L) {
     return luaL_error(L, "nobody looks");
   lua_pushinteger(L, (lua_Integer)h->world->ticks(h->outside));
   lua_pushinteger(L, (lua_Integer)c->ended);
-  luaL_buffinit(L, &b);
-  for (int i = 0; i < c->room; i++)
+  luaL_buffinitsize(L, &b, (size_t)c->room * ROW);
+  c = h->sched->clocks;
+  for (int i = 0; c != NULL && i < c->room; i++)
     if (c->all[i].serial != 0)
       add_clock(&b, &c->all[i]);
   luaL_pushresult(&b);

@@ -118,6 +118,22 @@ static void halt(host *h) {
 }
 
 
+static void release(profile *p) {
+  stacks_free(p->all);
+  free(p);
+}
+
+
+/* It is the caller's from now on: what a finalizer ends or begins while the text is made
+ * is another one. */
+static profile *take(host *h) {
+  profile *p = h->profile;
+  halt(h);
+  h->profile = NULL;
+  return p;
+}
+
+
 void profile_close(host *h) {
   profile *p = h->profile;
   if (p == NULL)
@@ -125,8 +141,7 @@ void profile_close(host *h) {
   if (h->L != NULL)
     halt(h);
   h->profile = NULL;
-  stacks_free(p->all);
-  free(p);
+  release(p);
 }
 
 
@@ -140,7 +155,7 @@ int profile_whole(host *h, const char *path) {
 
 /* finish(path, text) of neap.repl.profile */
 static int finish(lua_State *L) {
-  const profile *p = host_of(L)->profile;
+  const profile *p = lua_touserdata(L, 1);
   host_require(L, "neap.repl.profile");
   lua_getfield(L, -1, "finish");
   lua_pushstring(L, p->path);
@@ -159,16 +174,17 @@ void profile_over(host *h) {
   lua_State *L = h->running != NULL ? h->running : h->L;
   if (h->profile == NULL || h->profile->path == NULL || L == NULL)
     return;
-  halt(h);
+  profile *p = take(h);
   int top = lua_gettop(L);
   lua_pushcfunction(L, finish);
-  if (lua_pcall(L, 0, 0, 0) != LUA_OK) {
+  lua_pushlightuserdata(L, p);
+  if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
     fputs("neap: --profile: ", stderr);
     harmless_text(stderr, luaL_tolstring(L, -1, NULL));
     fputc('\n', stderr);
   }
   lua_settop(L, top);
-  profile_close(h);
+  release(p);
 }
 
 
@@ -192,17 +208,25 @@ static int l_start(lua_State *L) {
 }
 
 
-static int l_stop(lua_State *L) {
-  host *h = host_of(L);
-  profile *p = h->profile;
-  if (p == NULL || p->path != NULL)
-    return 0;
-  halt(h);
+static int push_result(lua_State *L) {
+  const profile *p = lua_touserdata(L, 1);
   stacks_push(L, p->all);
   lua_pushinteger(L, (lua_Integer)p->outside);
   lua_pushinteger(L, (lua_Integer)p->count);
-  profile_close(h);
   return 3;
+}
+
+
+static int l_stop(lua_State *L) {
+  host *h = host_of(L);
+  if (h->profile == NULL || h->profile->path != NULL)
+    return 0;
+  profile *p = take(h);
+  lua_pushcfunction(L, push_result);
+  lua_pushlightuserdata(L, p);
+  int status = lua_pcall(L, 1, 3, 0);
+  release(p);
+  return status == LUA_OK ? 3 : lua_error(L);
 }
 
 
