@@ -397,6 +397,7 @@ void task_end(struct sched *s, task *t) {
 static int unpark(task *t) {
   bool stopped = t->aside && t->parked == t->co;
   t->aside = false;
+  t->parked = NULL; /* it may be collected before the next wait */
   if (stopped)
     return 0;
   if (!coroutine_parked(t->co))

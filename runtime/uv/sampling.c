@@ -58,8 +58,8 @@ static int start(host *h, unsigned rate) {
 
 /* Behind timer_delete no signal of it comes any more; the handler stays, for who knows
  * better. */
-static void stop(void) {
-  if (sampled == NULL)
+static void stop(const host *h) {
+  if (sampled != h)
     return;
   timer_delete(timer);
   sampled = NULL;
@@ -71,7 +71,7 @@ int sampling_set(void *w, unsigned rate) {
   if (rate == 0 || sampled != NULL) {
     bool ours = rate == 0;
     if (ours)
-      stop();
+      stop(h);
     return ours ? 0 : -EBUSY;
   }
   return start(h, rate);
