@@ -559,17 +559,21 @@ local features = {
   end,
   function() -- files
     local fs = holding(require "neap.fs")
-    local path = os.tmpname()
+    local made, name = os.tmpname(), "file"
+    local folder = made .. ".d"
+    local path = folder .. "/" .. name
     local _ <close> = setmetatable({}, {__close = function()
       os.remove(path)
+      os.remove(folder)
+      os.remove(made)
     end})
-    local root <close> = assert(fs.root "/tmp")
-    local name = path:match "[^/]+$"
+    assert(fs.mkdir(folder))
+    local root <close> = assert(fs.root(folder))
     assert(root:write(name, "bytes", {sync = false}))
     assert(fs.append(path, "more"))
     assert(root:read(name) == "bytesmore")
     assert(fs.stat(path).size == 9 and not fs.read "/nowhere")
-    assert(root:list "." and fs.walk("/dev", {depth = 1}))
+    assert(root:list "." and fs.walk(folder, {depth = 1}))
     local watch <close> = assert(fs.watch(path))
     local lock <close> = assert(root:lock(name, {wait = false}))
     local file <close> = assert(fs.open(path, "r+"))
