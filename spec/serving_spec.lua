@@ -67,7 +67,7 @@ describe("Listener:serve", function()
       local serving = require "neap.net.serving"
       local listener = assert(net.listen "mem:counted")
       local errors = require "neap.error"
-      serving.INTERVAL = 0.2
+      serving.INTERVAL = 1
       local server = task.spawn(listener.serve, listener, function(stream)
         error(errors.new {code = stream:read(), message = "as asked", endpoint = "there"})
       end)
@@ -81,7 +81,7 @@ describe("Listener:serve", function()
       fail("ECONNRESET", 20)
       fail("EPIPE", 1)
       fail("ENODATA", 3)
-      task.sleep(0.4) -- told once
+      task.sleep(1.2) -- told once
       fail("EPIPE", 2)
       listener:close()
       server:join()

@@ -351,7 +351,7 @@ describe("SIGINT and SIGTERM end what blocks in C:", function()
         p.stdin:write(("x\n"):rep(10))
       end
       assert.is_true(p:kill "SIGTERM")
-      local _, by = task.timeout(10, p.wait, p)
+      local _, by = p:wait()
       assert.equal("SIGTERM", by)
     end
   end)
