@@ -116,7 +116,7 @@ local function read(text)
     local token = sub(text, first, last)
     local top = tokens[#tokens]
     if kind == "symbol" and top and top[1] == kind and first == before + 1
-      and (BINDS[top[2] .. token] or top[2] .. token == "..") then
+      and BINDS[top[2] .. token] then
       top[2] = top[2] .. token
     elseif kind ~= "comment" then
       tokens[#tokens + 1] = {kind, token}

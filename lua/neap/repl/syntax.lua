@@ -73,6 +73,8 @@ local function token(text, at)
   if find(c, "[%a_]") then
     local _, last = find(text, "^[%w_]+", at)
     return keywords[sub(text, at, last)] and "keyword" or "name", at, last
+  elseif find(text, "^%.%.", at) then
+    return "symbol", at, match(text, "^%.%.%.?()", at) - 1
   elseif find(text, "^%.?%d", at) then
     return "number", at, number(text, at)
   elseif find(text, "^%-%-", at) then
