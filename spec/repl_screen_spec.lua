@@ -5,6 +5,7 @@ local process = require "neap.process"
 local screen = require "spec.support.screen"
 local task = require "neap.task"
 local time = require "neap.time"
+local visited = require "spec.support.visited"
 
 local function prompt(options)
   if not screen.is_there() then
@@ -179,6 +180,27 @@ width.of = function(c) return c == "é" and error "broken" or of(c) end local ke
     s:press "C-c"
     s:find "caught"
     s:expect "neap> print 'one'"
+  end)
+
+  it("has the terminal for itself, also where the process ends that is looked into", function()
+    if not screen.is_there() then
+      pending "tmux is not installed"
+    end
+    local env, make, remove = visited.folder()
+    make()
+    local _ <close> = setmetatable({}, {__close = remove})
+    local p <close> = visited.start(env(), "print 'up' io.stdout:flush() task.sleep(1000)")
+    local s <close> = screen.open({"attach", tostring(p.pid)}, {env = {
+      XDG_RUNTIME_DIR = env().XDG_RUNTIME_DIR, VISUAL = "sh -c 'echo open; read x; echo got $x'"}})
+    s:expect(("neap %d>"):format(p.pid))
+    s:press("C-x", "C-e")
+    s:find "open"
+    p:kill "SIGKILL"
+    p:wait()
+    task.sleep(0.3)
+    s:enter "this"
+    s:find "has ended"
+    assert.matches("got this\n.*has ended\n", s:all())
   end)
 end)
 

@@ -240,18 +240,24 @@ local function clear_status(self)
   put(self, "\r\27[K")
 end
 
---- No more of it; the rest of what was typed is for the prompt.
-local function end_paging(self, rest)
+--- See to what the session has said meanwhile.
+local function take_kept(self)
   local kept = self.kept
-  clear_status(self)
-  self.pager, self.kept = nil, nil
+  self.kept = nil
   self.room:set()
-  self.state = "running"
-  give_back(self)
-  self.editor:feed(rest)
   for _, message in ipairs(kept) do
     handlers.message(self, message)
   end
+end
+
+--- No more of it; the rest of what was typed is for the prompt.
+local function end_paging(self, rest)
+  clear_status(self)
+  self.pager = nil
+  self.state = "running"
+  give_back(self)
+  self.editor:feed(rest)
+  take_kept(self)
 end
 
 local function page(self, rows, rest)
@@ -347,11 +353,12 @@ local function ask_for_preview(self)
   end
 end
 
---- Give the text to the user's editor, which has the terminal meanwhile.
+--- Give the text to the user's editor, which has the terminal meanwhile: what the session
+--- says is kept.
 local function edit_elsewhere(self)
   self.console:prompt("", "")
   put(self, self.hide or "\r")
-  self.state = "elsewhere"
+  self.state, self.kept = "elsewhere", {}
   give_back(self)
   local text = self.editor.text
   self.scope:spawn(function()
@@ -443,6 +450,7 @@ end
 function handlers.edited(self, text)
   self.editor:set(text)
   begin(self)
+  take_kept(self)
   edit(self)
 end
 
@@ -592,7 +600,7 @@ function said.bye(self, message)
 end
 
 function handlers.message(self, message)
-  if self.state == "paging" and message.kind ~= "bye" then
+  if self.state == "elsewhere" or self.state == "paging" and message.kind ~= "bye" then
     self.kept[#self.kept + 1] = message.kind ~= "running" and message or nil
     return
   end
