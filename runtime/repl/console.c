@@ -309,8 +309,10 @@ static int l_flush(lua_State *L) {
  * forgotten. */
 static int l_fresh(lua_State *L) {
   console *c = check(L);
+  pthread_mutex_lock(&c->lock);
   lua_pushboolean(L, c->column.at > 0);
   c->column.at = 0;
+  pthread_mutex_unlock(&c->lock);
   return 1;
 }
 
