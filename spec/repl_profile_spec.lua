@@ -203,6 +203,25 @@ describe("a profile", function()
   end)
 end)
 
+describe("a profile by time", function()
+  it("keeps its signals to itself", function()
+    local result = run("-e", [[
+      local core = require "neap.profile.core"
+      assert(core.start())
+      local waiting = task.spawn(function()
+        for _ in signal.each "SIGPROF" do print "a signal" end
+      end)
+      task.sleep(0)
+      local start = os.clock()
+      while os.clock() < start + 0.2 do task.sleep(0) end
+      local _, outside, count = core.stop()
+      print(outside + count > 0)
+      waiting:cancel()
+    ]])
+    assert.equal("true\n", result.stdout, result.stderr)
+  end)
+end)
+
 describe("neap --profile", function()
   local path
 

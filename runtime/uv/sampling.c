@@ -27,12 +27,20 @@ static _Thread_local timer_t timer;
 
 
 /* The timer's own only: profile_sample is for what runs in this thread. */
+bool sampling_hears(int n, const siginfo_t *info) {
+  host *h = sampled;
+  if (n != SIGPROF || info->si_code != SI_TIMER)
+    return false;
+  if (h != NULL)
+    profile_sample(h, 1 + (size_t)info->si_overrun);
+  return true;
+}
+
+
 static void on_sample(int n, siginfo_t *info, void *context) {
   int kept = errno;
-  host *h = sampled;
-  (void)n, (void)context;
-  if (h != NULL && info->si_code == SI_TIMER)
-    profile_sample(h, 1 + (size_t)info->si_overrun);
+  (void)context;
+  sampling_hears(n, info);
   errno = kept;
 }
 

@@ -44,6 +44,7 @@
 #include "uv/orphans.h"
 #include "uv/process.h"
 #include "uv/quiet.h"
+#include "uv/sampling.h"
 #include "uv/station.h"
 #include "uv/terminal.h"
 #include "uv/world.h"
@@ -177,7 +178,8 @@ void station_ring(void) {
 void station_on_signal(int n, siginfo_t *info, void *context) {
   int kept = errno;
   (void)context;
-  if (is_motion(n, info) || is_forwarded(n, info)) /* neither sets errno */
+  if (sampling_hears(n, info) || is_motion(n, info) ||
+      is_forwarded(n, info)) /* none sets errno */
     return;
   bool ends = (atomic_load(&station.ending) & signal_bit(n)) != 0;
   bool late = info->si_code == SI_TIMER; /* see time_drain */
