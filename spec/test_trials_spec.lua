@@ -236,6 +236,19 @@ describe("a test of neap test", function()
     assert.equal(1, status)
   end)
 
+  it("tells what it has failed with as text that does nothing to a terminal", function()
+    local out = run [[
+      it("fails", function()
+        error "\27]0;title\7\27[2J"
+      end)
+      it("differs", function()
+        assert.equal("\27[2J", "")
+      end)
+    ]]
+    assert.matches("%]0;title", out)
+    assert.is_nil(out:find "[\7\27]")
+  end)
+
   it("that has failed is not blamed for what it leaves", function()
     local out = run [[
       local task = require "neap.task"

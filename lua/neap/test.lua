@@ -75,6 +75,7 @@ end
 
 local JOBS = {"jobs", count, "a number of files"}
 local COVERAGE = {"coverage"}
+local HELP = {"help"}
 
 --- By its name what an option sets, how its value is read (nil: it has none), and what
 --- that is.
@@ -82,6 +83,7 @@ local OPTIONS = {
   ["--timeout"] = {"timeout", seconds, "a number of seconds"},
   ["-j"] = JOBS, ["--jobs"] = JOBS,
   ["-c"] = COVERAGE, ["--coverage"] = COVERAGE,
+  ["-h"] = HELP, ["--help"] = HELP,
   ["--part"] = {"part", text_of, "what the first process says"},
 }
 
@@ -121,6 +123,15 @@ local function take_options(args)
     i = i + 1
   end
   return options, rest
+end
+
+--- Ours, and busted's, which for it is an error with a hint at --help.
+local function usage()
+  local cli = require "busted.modules.cli" {standalone = false}
+  cli:set_name "neap test"
+  local _, text = cli:parse {"--help"}
+  text = string.gsub(string.gsub(text, "^neap test: error: ", ""), "; re%-run with %-%-help for usage%.$", "")
+  return USAGE .. text .. "\n"
 end
 
 -- Parts of busted in the place of its own, for as long as it runs
@@ -220,6 +231,10 @@ function test.main(args)
     io.stderr:write("neap test: busted for Lua 5.4 is missing (Debian: lua-busted)\n", runner, "\n")
     return 1
   end
+  if options.help then
+    io.stdout:write(usage())
+    return 0
+  end
 
   local os <const> = _G.os -- theirs
   local old_exit, old_arg = os.exit, rawget(_G, "arg")
@@ -254,10 +269,6 @@ function test.main(args)
   if options.coverage and (options.part or not options.jobs) then
     require "neap.test.coverage".start()
   end
-  if rest[1] == "--help" or rest[1] == "-h" then
-    io.stdout:write(USAGE)
-  end
-
   os.exit = exit
   rawset(_G, "arg", {[-1] = executable(old_arg), [0] = "neap test", table.unpack(rest)})
   -- busted asks who called it: a chunk of this name, and not by a tail call.

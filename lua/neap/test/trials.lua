@@ -9,6 +9,7 @@
 local core = require "neap.test.core"
 local error_object = require "neap.error"
 local host = require "neap.host"
+local harmless = host.harmless
 local inspect_name = require "neap.repl.text".name
 local task = require "neap.task"
 
@@ -260,7 +261,7 @@ local function set_traces(busted)
 
   function busted.rewriteMessage(element, message, trace)
     local failure = failure_of(message)
-    return rewrite(element, message, trace) .. more_text(failure)
+    return harmless(rewrite(element, message, trace) .. more_text(failure), true)
   end
 end
 
