@@ -108,6 +108,18 @@ describe("neap attach", function()
     assert.equal("", p.stdout:read "a")
   end)
 
+  it("runs all of its inputs: commands, and what is between them", function()
+    local p <close> = start(idle)
+    local result = attach(p, ":ps\n:socks\nlocal text = [[\n:ps\n]]\nprint(#text)\n:time do\nend\n:jobs\n")
+    assert.matches("^ *ID  TASK.*\n *ID  KIND.*\n4\n[%d.]+ s, of which [^\n]*\n$", result.stdout)
+    assert.equal(0, result.code)
+    result = attach(p, ":nosuch\ncounter")
+    assert.matches("\n7\n$", result.stdout)
+    assert.equal(1, result.code)
+    assert.same({stdout = "", stderr = "", code = 0}, attach(p, ""))
+    stop(p)
+  end)
+
   it("has the script's io, but for what is written", function()
     local p <close> = start(idle)
     local result = attach(p, [[

@@ -10,6 +10,7 @@ local core = require "neap.repl.core"
 local harmless = require "neap.host".harmless
 local lists = require "neap.repl.lists"
 local net = require "neap.net"
+local syntax = require "neap.repl.syntax"
 local task = require "neap.task"
 local tasks = require "neap.prompt.core"
 local trace = require "neap.trace.core"
@@ -286,21 +287,48 @@ local function print_text(text)
   io.stdout:write(harmless(text, true))
 end
 
---- Have one text run there, and print what it prints, or give it to put. Was it seen
---- to its end, and has it failed?
+local function is_command(text)
+  return string.find(text, "^:%a+%f[%s%z]") ~= nil
+end
+
+--- The inputs of a text: a line that begins with a command is one, and so is what is
+--- between such lines.
+local function inputs_of(text)
+  local inputs, last = {}, ""
+  for line in string.gmatch(text, "[^\n]*\n?") do
+    if (is_command(line) or is_command(last)) and not syntax.is_incomplete(last) then
+      inputs[#inputs + 1] = string.find(last, "%S") and last or nil
+      last = ""
+    end
+    last = last .. line
+  end
+  inputs[#inputs + 1] = string.find(last, "%S") and last or nil
+  return inputs
+end
+
+--- Have the inputs of a text run there, one behind the other, and print what they print,
+--- or give it to put. Were they seen to their end, and has one failed?
 local function once(text, stream, pid, put, columns)
-  local failed, ended = false, false
+  local inputs = inputs_of(text)
+  local at, failed, ended = 0, false, false
   local _ <close> = setmetatable({}, {__close = function()
     if pid then -- it was not seen to its end
       core.knock(pid, "interrupt")
     end
   end})
-  wire.send(stream, {kind = "hello", columns = columns or 100, once = text})
+  wire.send(stream, {kind = "hello", columns = columns or 100})
   for message in wire.receive, stream do
     if message.kind == "print" then
       (put or print_text)(message.text)
-    elseif message.kind == "bye" then
-      failed, ended = message.failed, true
+    elseif message.kind == "ready" then
+      at, failed = at + 1, message.failed or false
+      ended = not inputs[at]
+      if not ended then
+        wire.send(stream, {kind = "input", text = inputs[at]})
+      end
+    end
+    if ended or message.kind == "bye" then
+      ended = true
       break
     end
   end

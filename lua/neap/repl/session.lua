@@ -5,9 +5,9 @@
 --- the short names) are fields of its environment, behind which the globals are;
 --- what an input assigns without `local` is a global, as everywhere.
 ---
---- To it:   hello {columns, colour, once: a text to run, and then to end}, input {text}, interrupt, complete {id, text,
----          cursor}, preview {id, text}, size {columns}, leave, look {tasks, sockets: ids}
---- From it: welcome {pid, script}, print {text, fresh, page: it may be long}, ready,
+--- To it:   hello {columns, colour}, input {text}, interrupt, complete {id, text, cursor},
+---          preview {id, text}, size {columns}, leave, look {tasks, sockets: ids}
+--- From it: welcome {pid, script}, print {text, fresh, page: it may be long}, ready {failed: an input has},
 ---          running {seconds, what}, completion {id, ...}, preview {id, text}, figures,
 ---          rows {tasks, sockets}, bye {left: it was asked to}
 
@@ -125,8 +125,8 @@ end
 --
 
 function Session:send(message)
-  if self.once and message.kind == "ready" then
-    message = {kind = "bye", failed = self.failed}
+  if message.kind == "ready" then
+    message.failed = self.failed
   end
   if not self.closed then
     self.outbox:send(message)
@@ -432,12 +432,7 @@ function handlers.hello(self, message)
   if self.before then
     self.before()
   end
-  if message.once then
-    self.once = true
-    input(self, tostring(message.once))
-  else
-    self:send {kind = "ready"}
-  end
+  self:send {kind = "ready"}
 end
 
 handlers.size = function(self, message)
