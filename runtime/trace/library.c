@@ -203,6 +203,73 @@ static int l_gc(lua_State *L) {
 
 
 /*
+** list() : {{id, form, path, prompt: it is stderr's, count, dropped}, ...}, by id
+*/
+
+/* Whatever Lua allocates may collect it: its path is pushed first. */
+static void push_tracer(lua_State *L, const tracer *found) {
+  const tracer t = *found;
+  lua_pushstring(L, t.path);
+  lua_newtable(L);
+  lua_insert(L, -2);
+  lua_setfield(L, -2, "path");
+  lua_pushinteger(L, t.id);
+  lua_setfield(L, -2, "id");
+  lua_pushstring(L, t.form->name);
+  lua_setfield(L, -2, "form");
+  lua_pushboolean(L, t.out.prompt);
+  lua_setfield(L, -2, "prompt");
+  lua_pushinteger(L, (lua_Integer)t.count);
+  lua_setfield(L, -2, "count");
+  lua_pushinteger(L, (lua_Integer)t.dropped);
+  lua_setfield(L, -2, "dropped");
+}
+
+
+static tracer *find(lua_State *L, lua_Integer id) {
+  tracer *t = tracer_first(host_of(L));
+  while (t != NULL && t->id != id)
+    t = t->next;
+  return t;
+}
+
+
+/* A finalizer may end one meanwhile. */
+static int l_list(lua_State *L) {
+  lua_newtable(L);
+  for (int id = 1, n = 0; id <= TRACERS; id++) {
+    const tracer *t = find(L, id);
+    if (t == NULL)
+      continue;
+    push_tracer(L, t);
+    lua_rawseti(L, -2, ++n);
+  }
+  return 1;
+}
+
+
+/*
+** stop(id) : true | false: there is none such | nil, error
+*/
+
+static int l_stop_id(lua_State *L) {
+  lua_Integer id = luaL_checkinteger(L, 1);
+  tracer *t = find(L, id);
+  lua_pushboolean(L, t != NULL);
+  if (t == NULL)
+    return 1;
+  const char *path = lua_pushstring(L, t->path);
+  int status = tracer_stop(t);
+  if (t->box == NULL) /* nobody else will */
+    tracer_free(t);
+  if (status < 0)
+    return fail(L, status, "trace", path);
+  lua_pushboolean(L, true);
+  return 1;
+}
+
+
+/*
 ** tracer:next() : event or bytes | nil at the end
 */
 
@@ -298,8 +365,11 @@ static int l_hide(lua_State *L) {
 }
 
 
-static const luaL_Reg functions[] = {
-    {"start", l_start}, {"hide", l_hide}, {NULL, NULL}};
+static const luaL_Reg functions[] = {{"start", l_start},
+                                     {"hide", l_hide},
+                                     {"list", l_list},
+                                     {"stop", l_stop_id},
+                                     {NULL, NULL}};
 
 static const luaL_Reg methods[] = {
     {"stop", l_stop}, {"next", l_next}, {NULL, NULL}};

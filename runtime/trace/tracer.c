@@ -254,12 +254,31 @@ static tracers *open_tracers(host *h) {
 }
 
 
+tracer *tracer_first(const host *h) {
+  return h->tap != NULL ? ((tracers *)h->tap)->list : NULL;
+}
+
+
+static int free_id(const tracers *all) {
+  int id = 1;
+  for (const tracer *t = all->list; t != NULL;)
+    if (t->id == id) {
+      id++;
+      t = all->list;
+    } else {
+      t = t->next;
+    }
+  return id;
+}
+
+
 int tracer_start(host *h, tracer *t) {
   const tracers *now = (tracers *)h->tap;
   if (now != NULL && now->count == TRACERS)
     return -EBUSY;
   tracers *all = open_tracers(h);
   t->host = h;
+  t->id = free_id(all);
   t->began = h->world->now(h->outside);
   t->epoch = h->world->wall(h->outside) - (int64_t)t->began;
   t->next = all->list;

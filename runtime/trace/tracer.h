@@ -45,6 +45,7 @@ extern const form text_form, pcapng_form, events_form;
 
 struct tracer {
   tracer *next;
+  int id; /* from 1; the smallest that none has */
   host *host;
   const form *form;
   struct tracer_box *box; /* Lua's; NULL: collected */
@@ -76,6 +77,9 @@ int tracer_start(host *h, tracer *t);
 /* Write what is there and let go of all but what a script still takes.  0, or
  * the error of writing. */
 int tracer_stop(tracer *t);
+
+/* The tracers of a host that are not stopped, by `next`; or NULL. */
+tracer *tracer_first(const host *h);
 
 /* Free a stopped one. */
 void tracer_free(tracer *t);

@@ -283,8 +283,10 @@ local function reach(word, where)
   return stream, stream.peercred.pid, welcome
 end
 
+--- What is told as it happens (a trace) is not kept back.
 local function print_text(text)
   io.stdout:write(harmless(text, true))
+  io.stdout:flush()
 end
 
 local function is_command(text)

@@ -5,7 +5,9 @@ local host = require "neap.host"
 local show = require "neap.repl.show"
 local syntax = require "neap.repl.syntax"
 local task = require "neap.task"
+local tracers = require "neap.trace.core"
 
+local harmless = host.harmless
 local format, concat = string.format, table.concat
 
 local commands = {}
@@ -315,8 +317,8 @@ all.heap = {
 }
 
 all.trace = {
-  argument = "on|off|FILE",
-  text = "show what sockets do, or write it to a file.pcapng",
+  argument = "[on|off|FILE]",
+  text = "show what sockets do, or write it to a file.pcapng; alone: the traces that run",
   run = function(session, rest)
     commands.trace(session, rest)
   end,
@@ -355,21 +357,59 @@ function commands.doc(session, what)
   return good and text or format("nothing is known of %s", tostring(what))
 end
 
+--- A trace that runs, in a line.
+local function about_trace(row)
+  local to = row.path and "to " .. harmless(row.path) or row.prompt and "to stderr" or "for a script or a prompt"
+  return format("%d  %s %s, %d events%s", row.id, row.form, to, row.count,
+    row.dropped > 0 and format(", %d of them dropped", row.dropped) or "")
+end
+
+local function list_traces(session)
+  local running = tracers.list()
+  for _, row in ipairs(running) do
+    session:say("%s", about_trace(row))
+  end
+  if #running == 0 then
+    session:say("no trace runs")
+  end
+end
+
+local function has_trace(session)
+  return session.tracer ~= nil and not session.tracer.stopped
+end
+
+--- End a trace: that of a number; else this session's own, or the only one.
+local function end_trace(session, which)
+  local running = tracers.list()
+  local done, err
+  if which == "" and has_trace(session) then
+    done, err = session.tracer:stop()
+  elseif which == "" and #running > 1 then
+    session.failed = true
+    return session:say "there are several: :trace lists them, :trace off N ends one"
+  else
+    local id = which == "" and running[1] and running[1].id or math.tointeger(tonumber(which))
+    done, err = tracers.stop(id or 0)
+  end
+  if err then
+    session:print(show.failure(err, nil, session.columns, session.colour))
+  elseif not done then
+    session.failed = session.failed or which ~= ""
+    return session:say(which == "" and "no trace runs" or "there is no such trace; :trace lists them")
+  end
+  session:say "the trace is off"
+end
+
 function commands.trace(session, rest)
   local word, filter = string.match(rest, "^(%S*)%s*(.-)$")
-  if session.tracer then
-    session.tracer:stop()
-    session.tracer = nil
-    session:say("the trace is off")
+  if word == "" then
+    return list_traces(session)
+  elseif word == "off" then
+    return end_trace(session, filter)
+  elseif has_trace(session) then
+    end_trace(session, "")
   end
-  if word == "off" then
-    return
-  end
-  local ok, trace = pcall(require, "neap.trace")
-  if not ok then
-    session:say("neap.trace is not there")
-    return
-  end
+  local trace = require "neap.trace"
   local opts = {}
   if string.find(word, "%.pcapng$") then
     opts.to = word
@@ -388,6 +428,7 @@ function commands.trace(session, rest)
     session.tracer = tracer
     session:say("the trace is on; :trace off ends it")
   else
+    session.failed = true
     session:print(show.failure(good and err or tracer, nil, session.columns, session.colour))
   end
 end

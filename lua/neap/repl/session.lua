@@ -526,7 +526,7 @@ local function fail(self, message, err)
 end
 
 --- Serve the front end until it leaves. What runs in the foreground then is
---- cancelled; background jobs go on. A visitor's trace ends: no other could end it.
+--- cancelled; background jobs go on. A visitor's trace ends, too.
 ---@async
 function Session:serve()
   local _ <close> = setmetatable({}, {__close = function()
