@@ -66,22 +66,24 @@ describe("neap attach", function()
     local result = assert(process.run {
       "unshare", "--pid", "--fork", "--mount-proc", "--kill-child", "sh", "-c", [[
       mkdir "$1"
-      mkfifo "$1/comm"
-      printf 'Uid:\t0\t0\t0\t0\nSigCgt:\tffffffffffffffff\n' > "$1/status"
+      mkfifo "$1/status" "$1/environ"
       ln -s "$(command -v sleep)" "$1/neap"
+      ln -s "$1/neap" "$1/exe"
       "$1/neap" 100 &
       first=$!
       mount --bind "$1" /proc/$first
       "$2" attach $first < /dev/null 2>&1 &
       visitor=$!
-      exec 3> "$1/comm" # it looks
+      echo > "$1/status" # it asks whose it is
+      echo > "$1/environ"
+      exec 3> "$1/status" # it looks whether it may knock
       kill -KILL $first
       wait $first 2> /dev/null
       echo $((first - 1)) > /proc/sys/kernel/ns_last_pid
       "$1/neap" 100 &
       echo $(($! == first))
       while ! grep -q neap /proc/$first/comm; do :; done
-      echo neap >&3
+      printf 'SigCgt:\tffffffffffffffff\n' >&3
       exec 3>&-
       wait $visitor
       kill -TERM $first

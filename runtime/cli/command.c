@@ -18,6 +18,9 @@ static const char usage[] =
     "       neap attach PID|PATH                     a prompt in a running "
     "neap\n"
     "       neap ps|socks PID|PATH                   its tasks, its sockets\n"
+    "       neap stack PID|PATH                      where its tasks are: "
+    "their "
+    "stacks\n"
     "       neap top [--once] PID|PATH               what its tasks and "
     "sockets "
     "cost, each second\n"
@@ -234,7 +237,7 @@ static const struct word {
   verb verb;
 } words[] = {
     {"test", VERB_TEST},      {"attach", VERB_REMOTE}, {"ps", VERB_REMOTE},
-    {"socks", VERB_REMOTE},   {"top", VERB_REMOTE},    {"top", VERB_REMOTE},
+    {"socks", VERB_REMOTE},   {"top", VERB_REMOTE},    {"stack", VERB_REMOTE},
     {"profile", VERB_REMOTE}, {"heap", VERB_REMOTE},
 };
 

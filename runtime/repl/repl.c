@@ -109,14 +109,41 @@ static int l_sweep(lua_State *L) {
 }
 
 
-/* knock(pid, "attach"|"interrupt") : true | nil, error */
+/* knock(pid, "attach"|"interrupt"|"where", tag?) : true | nil, error */
 static int l_knock(lua_State *L) {
-  static const char *const names[] = {"attach", "interrupt", NULL};
+  static const char *const names[] = {"attach", "interrupt", "where", NULL};
   int pid = (int)luaL_checkinteger(L, 1);
   int what = luaL_checkoption(L, 2, NULL, names);
-  int status = terminals_of(L)->knock(host_of(L), pid, (enum knock)what);
+  unsigned tag = (unsigned)luaL_optinteger(L, 3, 0);
+  int status = terminals_of(L)->knock(host_of(L), pid, (enum knock)what, tag);
   const char *where = lua_pushfstring(L, "process %d", pid);
   return result(L, status, "attach", where);
+}
+
+
+/* note(pid, tag, label) : text | nil: there is none (yet) */
+static int l_note(lua_State *L) {
+  enum { NOTE = 64 * 1024 };
+  luaL_Buffer b;
+  int pid = (int)luaL_checkinteger(L, 1);
+  unsigned tag = (unsigned)luaL_checkinteger(L, 2);
+  const char *label = luaL_checkstring(L, 3);
+  char *text = luaL_buffinitsize(L, &b, NOTE);
+  ssize_t n = terminals_of(L)->note(host_of(L), pid, tag, label, text, NOTE);
+  if (n <= 0)
+    return 0;
+  luaL_pushresultsize(&b, (size_t)n);
+  return 1;
+}
+
+
+/* root(pid) : path, below which the process's files are; "" if that is our own */
+static int l_root(lua_State *L) {
+  char path[64];
+  int pid = (int)luaL_checkinteger(L, 1);
+  terminals_of(L)->root(host_of(L), pid, path, sizeof path);
+  lua_pushstring(L, path);
+  return 1;
 }
 
 
@@ -161,6 +188,8 @@ static const luaL_Reg functions[] = {
     {"append", l_append},
     {"sweep", l_sweep},
     {"knock", l_knock},
+    {"note", l_note},
+    {"root", l_root},
     {"guard", l_guard},
     {"alive", l_alive},
     {"uid", l_uid},

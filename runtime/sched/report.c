@@ -24,6 +24,11 @@ void report_open(lua_State *L) {
 }
 
 
+void report_push_names(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &names);
+}
+
+
 void report_set_name(lua_State *L, int t, int name) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &names);
   lua_pushvalue(L, t);

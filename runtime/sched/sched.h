@@ -407,6 +407,7 @@ void report_swallower(lua_State *L, const task *t); /* at work in L */
 void report_push_task(lua_State *L, const task *t);
 void report_set_name(lua_State *L, int t, int name);
 bool report_push_name(lua_State *L, int t);
+void report_push_names(lua_State *L);                /* a table by the Tasks */
 bool report_push_place(lua_State *L, lua_State *co); /* "file.lua:9" */
 
 /* The class of queues that Lua has, and choices among them (queue.c) */

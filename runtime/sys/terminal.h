@@ -20,8 +20,9 @@
 enum terminal_mode { TERMINAL_FOUND, TERMINAL_KEYS };
 
 /* How another neap is knocked at: it is to open a place to attach to; or to
- * end what an attached prompt runs in it, even in an endless loop. */
-enum knock { KNOCK_ATTACH, KNOCK_INTERRUPT };
+ * end what an attached prompt runs in it, even in an endless loop; or to open one and
+ * to note where its threads are. */
+enum knock { KNOCK_ATTACH, KNOCK_INTERRUPT, KNOCK_WHERE };
 
 typedef struct terminals {
   bool (*is_terminal)(host *h, int fd);
@@ -56,8 +57,17 @@ typedef struct terminals {
   /* Remove the places to attach to (PID.sock) of processes that are no more. */
   void (*sweep)(host *h, const char *folder);
 
-  /* -ESRCH: there is none such; -ENOTSUP: it does not listen to knocks. */
-  int (*knock)(host *h, int pid, enum knock what);
+  /* -ESRCH: there is none such; -ENOTSUP: it does not listen to knocks.  The tag, of
+   * 23 bits and not 0, is KNOCK_WHERE's. */
+  int (*knock)(host *h, int pid, enum knock what, unsigned tag);
+
+  /* What the process has noted at the knock of that tag, of the host with that label:
+   * the length of the text; 0: nothing yet.  (sched/where.h) */
+  ssize_t (*note)(host *h, int pid, unsigned tag, const char *label,
+                  char *text, size_t room);
+
+  /* The path below which the process's files are; "" if it sees the same as we. */
+  int (*root)(host *h, int pid, char *path, size_t room);
 
   /* While it is on, the death of who is at the socket's other end is as a
    * KNOCK_INTERRUPT, for no loop hears of it while an input computes.  -EPIPE: it

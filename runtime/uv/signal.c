@@ -40,6 +40,7 @@
 #include "net/round.h"
 #include "sched/drain.h"
 #include "sched/task.h"
+#include "uv/note.h"
 #include "uv/nudge.h"
 #include "uv/orphans.h"
 #include "uv/process.h"
@@ -151,7 +152,7 @@ static bool is_forwarded(int n, const siginfo_t *info) {
 /* An attached prompt's ^C, or its death while an input runs. */
 static bool is_impatient(int n, const siginfo_t *info) {
   bool is_knock =
-      info->si_code == SI_QUEUE && info->si_value.sival_int == KNOCK_INTERRUPT;
+      info->si_code == SI_QUEUE && note_knock(info) == KNOCK_INTERRUPT;
   return n == SIGATTACH && (is_knock || info->si_code == POLL_HUP);
 }
 
@@ -177,7 +178,6 @@ void station_ring(void) {
 
 void station_on_signal(int n, siginfo_t *info, void *context) {
   int kept = errno;
-  (void)context;
   if (sampling_hears(n, info) || is_motion(n, info) ||
       is_forwarded(n, info)) /* none sets errno */
     return;
@@ -191,8 +191,11 @@ void station_on_signal(int n, siginfo_t *info, void *context) {
   atomic_fetch_or(&station.noted, signal_bit(n));
   if (home && (n == SIGINT || n == SIGTERM || is_impatient(n, info)))
     nudge_press(interrupts(n));
-  if (home && is_visit(n, info))
+  if (home && is_visit(n, info)) {
+    note_ask(info);
+    note_answer(station.owner, context);
     sched_visit(station.owner);
+  }
   if (home && n == SIGINT && sched_is_prompt(station.owner))
     on_impatience();
   station_ring();
@@ -285,7 +288,7 @@ static void deliver(host *h, int n) {
   if (n == SIGINT && sched_preempt_foreground(h))
     atomic_store(&asked, false);
   else if (n == SIGATTACH)
-    sched_summon(h);
+    note_forget(), sched_summon(h);
   else if (n == SIGCHLD)
     orphans_reap();
   else if (!station_offer(h, n))

@@ -20,12 +20,11 @@
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <termios.h>
 #include <unistd.h>
 
 #include "host/memory.h"
-#include "uv/process.h"
+#include "uv/knock.h"
 #include "uv/world.h"
 
 /* The process's: it has one terminal. */
@@ -319,77 +318,8 @@ static int append(host *h, const char *path, const char *bytes, size_t n,
 
 
 /*
-** Knocking
+** Attaching
 */
-
-/* Does the process catch the signal?  Else it would end it. */
-static bool catches(int pid, int n) {
-  char path[32], line[128];
-  unsigned long long caught = 0;
-  snprintf(path, sizeof path, "/proc/%d/status", pid);
-  FILE *f = fopen(path, "re");
-  if (f == NULL)
-    return false;
-  while (fgets(line, sizeof line, f) != NULL)
-    if (sscanf(line, "SigCgt: %llx", &caught) == 1)
-      break;
-  fclose(f);
-  return (caught & signal_bit(n)) != 0;
-}
-
-
-/* Other programs may catch that signal for reasons of their own. */
-static bool is_neap(int pid) {
-  char path[32], exe[4096];
-  snprintf(path, sizeof path, "/proc/%d/comm", pid);
-  FILE *f = fopen(path, "re");
-  bool is = f != NULL && fgets(exe, sizeof exe, f) != NULL &&
-            strncmp(exe, "neap", 4) == 0;
-  if (f != NULL)
-    fclose(f);
-  return is;
-}
-
-
-static bool alive(host *h, int pid) {
-  (void)h;
-  return pid > 0 && (kill(pid, 0) == 0 || errno == EPERM);
-}
-
-
-static int tell(int pid, int pidfd, enum knock what) {
-  siginfo_t info = {.si_signo = SIGATTACH, .si_code = SI_QUEUE};
-  info.si_pid = getpid();
-  info.si_uid = getuid();
-  info.si_value.sival_int = what;
-  int status = pidfd < 0 ? sigqueue(pid, SIGATTACH, info.si_value)
-                         : (int)syscall(SYS_pidfd_send_signal, pidfd, SIGATTACH,
-                                        &info, 0);
-  return status == 0 ? 0 : -errno;
-}
-
-
-static int knock_at(host *h, int pid, int pidfd, enum knock what) {
-  if (!alive(h, pid))
-    return -ESRCH;
-  if (kill(pid, 0) != 0)
-    return -errno;
-  if (!catches(pid, SIGATTACH) || !is_neap(pid))
-    return -ENOTSUP;
-  return tell(pid, pidfd, what);
-}
-
-
-/* It may end at any time, and its number be another one's: what is looked at then may
- * be that one, but the pidfd is not. */
-static int knock(host *h, int pid, enum knock what) {
-  int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-  int status = knock_at(h, pid, pidfd, what);
-  if (pidfd >= 0)
-    close(pidfd);
-  return status;
-}
-
 
 static bool has_hung_up(int fd) {
   struct pollfd p = {.fd = fd};
@@ -423,7 +353,7 @@ static void sweep(host *h, const char *path) {
     int pid = 0, worker, n = 0;
     if (sscanf(e->d_name, "%d.sock%n", &pid, &n) != 1 || n == 0)
       sscanf(e->d_name, "%d.%d.sock%n", &pid, &worker, &n);
-    if (n > 0 && e->d_name[n] == '\0' && !alive(h, pid))
+    if (n > 0 && e->d_name[n] == '\0' && !knock_alive(h, pid))
       unlinkat(dirfd(d), e->d_name, 0);
   }
   closedir(d);
@@ -453,9 +383,11 @@ const terminals uv_terminals = {
     .tail = tail,
     .append = append,
     .sweep = sweep,
-    .knock = knock,
+    .knock = knock_send,
+    .note = knock_note,
+    .root = knock_root,
     .guard = guard_end,
     .uid = uid,
-    .alive = alive,
+    .alive = knock_alive,
     .is_file = is_file,
 };

@@ -9,6 +9,7 @@
 #include "sched/drain.h"
 #include "sched/task.h"
 #include "sched/world.h"
+#include "uv/note.h"
 #include "uv/nudge.h"
 
 /* Lua's nesting of C calls needs half a MiB (200 levels), and C modules may
@@ -108,13 +109,15 @@ static _Thread_local loop *volatile own;
 static void on_preempt(int n, siginfo_t *info, void *context) {
   int kept = errno;
   const loop *l = own;
-  (void)n, (void)context;
+  (void)n;
   bool spares =
       l != NULL && atomic_load(&l->gently) && sched_may_drain(l->host);
   if (info->si_code != SI_QUEUE)
     nudge_press(!spares);
-  else if (l != NULL)
+  else if (l != NULL) {
+    note_answer(l->host, context);
     sched_visit(l->host);
+  }
   errno = kept;
 }
 
@@ -128,6 +131,7 @@ static int catch_preempt(void) {
 
 
 void thread_hear(loop *l) {
+  note_forget();
   if (l->bell != NULL)
     l->rang(l->host);
 }
@@ -193,6 +197,7 @@ void thread_close(loop *l) {
   if (l->bell == NULL)
     return;
   own = NULL;
+  note_forget();
   uv_close((uv_handle_t *)l->bell, on_bell_closed);
   l->bell = NULL;
 }

@@ -31,6 +31,9 @@ local PATIENCE = 10
 --- Seconds after which one that is in others' hands is not waited for.
 local DOUBT = 2
 
+--- Seconds between two knocks.
+local SOON = 0.3
+
 --
 -- The place
 --
@@ -166,20 +169,39 @@ local function about(pid, name)
   return text
 end
 
---- Whose the process is: its effective user.
-local function owner_of(pid)
-  return math.tointeger(tonumber(string.match(about(pid, "status"), "\nUid:%s+%d+%s+(%d+)"))) or core.uid()
+local function number(text)
+  return math.tointeger(tonumber(text))
 end
 
---- The folders where the process's place may be, by its own environment.
-local function folders_of(pid, owner)
+--- A user of ours, as one in the process's namespace has it.
+local function inside(pid, uid)
+  for first, ours, count in string.gmatch(about(pid, "uid_map"), "(%d+) +(%d+) +(%d+)") do
+    first, ours, count = number(first), number(ours), number(count)
+    if first and ours and count and uid >= ours and uid - ours < count then
+      return uid - ours + first
+    end
+  end
+  return uid
+end
+
+---@class neap.repl.Found  a process, as it is seen from here
+---@field pid integer
+---@field own integer  its number as it knows it
+---@field owner integer  its effective user
+---@field folders string[]  where its place may be, by its own environment
+
+---@return neap.repl.Found
+local function find(pid)
+  local status = "\n" .. about(pid, "status")
+  local owner = number(string.match(status, "\nUid:%s+%d+%s+(%d+)")) or core.uid()
   local runtime = string.match("\0" .. about(pid, "environ"), "%zXDG_RUNTIME_DIR=(/[^%z]*)")
     or owner == core.uid() and os.getenv "XDG_RUNTIME_DIR" or nil
-  local found = {}
-  for i, folder in ipairs(folders(owner, runtime)) do
-    found[i] = table.concat(folder, "/")
+  local root, paths = core.root(pid), {}
+  for i, folder in ipairs(folders(inside(pid, owner), runtime)) do
+    paths[i] = root .. table.concat(folder, "/")
   end
-  return found
+  local own = number(string.match(status, "\nNSpid:[%s%d]-(%d+)\n")) or pid
+  return {pid = pid, own = own, owner = owner, folders = paths}
 end
 
 --- Does this user serve there? What is typed, and what is to be shown, is nobody
@@ -193,27 +215,33 @@ local function exposed(folder, uid)
   return format("%s is not a folder of user %d alone", folder, uid)
 end
 
---- Connect to the owner's place in one of these folders; nil, and what is wrong with
---- each of those that are not the owner's alone.
-local function try(found, pid, id, owner)
+--- Connect to the process's place in one of its folders; nil, and what is wrong with
+--- each of those that are not its user's alone.
+local function try(found, id)
   local refused = {}
-  for _, folder in ipairs(found) do
-    local ok, err = core.is_private(folder, owner)
-    local stream = ok and net.connect("unix:" .. path_in(folder, pid, id))
-    if stream and is_served_by(stream, owner) then
+  for _, folder in ipairs(found.folders) do
+    local path = path_in(folder, found.own, id)
+    local ok, err = core.is_private(folder, found.owner)
+    local stream = ok and net.connect("unix:" .. path)
+    if stream and is_served_by(stream, found.owner) and stream.peercred.pid == found.pid then
       return stream
     elseif stream then
       stream:close()
-      refused[#refused + 1] = path_in(folder, pid, id) .. " is another user's"
+      refused[#refused + 1] = path .. " is another user's, or another process's"
     elseif not ok and err.code ~= "ENOENT" then
-      refused[#refused + 1] = exposed(folder, owner)
+      refused[#refused + 1] = exposed(folder, found.owner)
     end
   end
   return nil, refused
 end
 
-local function knock(pid)
-  local ok, err = core.knock(pid, "attach")
+--- The call that it is inside, and where; or nil.
+local function call_in(note)
+  return note and string.match(note, "^([^\n]* is inside a call that waits: [^\n]*), for ")
+end
+
+local function knock(pid, tag)
+  local ok, err = core.knock(pid, tag and "where" or "attach", tag)
   if not ok and err.code == "EOPNOTSUPP" then
     fail("process %d is no neap that one can attach to", pid)
   elseif not ok then
@@ -221,31 +249,48 @@ local function knock(pid)
   end
 end
 
---- A place may be about to close: knock again from time to time. One that is in
---- others' hands is no place; there may be a good one besides, a little later.
-local function visit(pid, id)
-  local owner = owner_of(pid)
-  local found = folders_of(pid, owner)
+--- What it has noted of where it is, since it was asked by that tag.
+local function note_of(pid, id, tag)
+  return core.note(pid, tag, id == 0 and "neap" or format("neap: worker %d", id))
+end
+
+--- A place may be about to close: knock again from time to time, and ask where it is
+--- that does not come. One that is in others' hands is no place; there may be a good one
+--- besides, a little later. Or nil, and where it is that it does not answer: with
+--- take_note as soon as it was found twice in the same call.
+local function visit(pid, id, take_note)
+  local found = find(pid)
   local began = time.now()
-  local next_knock = 0
+  local knocks, tag, note, before, waited = 0, nil, nil, nil, 0
   repeat
-    local waited = time.now() - began
-    if waited >= next_knock then
-      knock(pid)
-      next_knock = next_knock + 1
+    if waited >= knocks * SOON then
+      tag = knocks > 0 and (core.pid() << 8 & 0x7fff00 | knocks) or nil
+      before = call_in(note)
+      knock(pid, tag)
+      knocks = knocks + 1
     end
-    local stream, refused = try(found, pid, id, owner)
+    local stream, refused = try(found, id)
     if stream then
       return stream
-    elseif #refused == #found or #refused > 0 and waited > DOUBT then
+    elseif #refused == #found.folders or #refused > 0 and waited > DOUBT then
       fail("attach: %s", table.concat(refused, "; "))
     end
+    local now = tag and note_of(pid, id, tag)
+    if now and take_note and (before and call_in(now) == before or waited > PATIENCE / 2) then
+      return nil, now
+    end
+    note = now or note
     task.sleep(0.005)
+    waited = time.now() - began
   until waited > PATIENCE
-  if id == 0 then
-    fail("process %d does not answer: perhaps it is busy", pid)
-  end
-  fail("worker %d of process %d does not answer: perhaps it is busy, or there is none", id, pid)
+  return nil, note
+end
+
+local function fail_visit(pid, id, note)
+  local why = note and string.match(note, "^[^\n]*") or id == 0 and "perhaps it is busy"
+    or "perhaps it is busy, or there is none"
+  fail("%s does not answer: %s", id == 0 and format("process %d", pid)
+    or format("worker %d of process %d", id, pid), why)
 end
 
 --- A place by its path: this user's. Root may name another's, too, if it is in a folder
@@ -267,14 +312,25 @@ local function visit_path(path)
   return stream
 end
 
---- The stream to a process, and its greeting.
-local function reach(word, where)
+--- The stream to a process, and its greeting; or nil, and where it is that it does not
+--- answer, if take_note is set.
+local function reach(word, where, take_note)
   local pid, id = string.match(where or "", "^(%d+)/?(%d*)$")
-  pid, id = math.tointeger(tonumber(pid)), math.tointeger(tonumber(id)) or 0
+  pid, id = number(pid), number(id) or 0
   if not pid and (where or "") == "" then
     wrong(word)
   end
-  local stream = pid and visit(pid, id) or visit_path(where)
+  local stream, note
+  if pid then
+    stream, note = visit(pid, id, take_note)
+  else
+    stream = visit_path(where)
+  end
+  if not stream and not (note and take_note) then
+    fail_visit(pid, id, note)
+  elseif not stream then
+    return nil, note
+  end
   local welcome = wire.receive(stream)
   if not welcome or welcome.kind ~= "welcome" then
     fail("process %s does not let this user in", where)
@@ -384,32 +440,49 @@ local function window()
   return core.is_terminal(1) and core.size() or 100000
 end
 
---- One text, in the main thread and in each worker of the process; of one place only
+--- What one thread of the process prints of a command; or where it is that it cannot,
+--- the first lines of that or, if stacks is set, all.
+local function tell(word, where, command, stacks)
+  local stream, pid, welcome = reach(word, where, word ~= "socks")
+  if stream then
+    once(command, stream, pid, nil, window())
+    return pid, welcome
+  end
+  local note = pid
+  print_text(stacks and note or (string.gsub(note, "\n\t[^\n]*", "")))
+end
+
+--- One command, in the main thread and in each worker of the process; of one place only
 --- where it is named.
-local function everywhere(word, where)
-  local stream, pid, welcome = reach(word, where)
-  local ids = welcome.workers or {}
-  once(":" .. word, stream, pid, nil, window())
-  if string.find(where, "/", 1, true) then
+local function everywhere(word, where, command, stacks)
+  local pid, welcome = tell(word, where, command, stacks)
+  if not pid or string.find(where, "/", 1, true) then
     return
   end
+  local ids = welcome.workers or {}
   table.sort(ids)
   for _, id in ipairs(ids) do
     io.stdout:write(format("worker %d:\n", id))
-    once(":" .. word, (reach(word, format("%d/%d", pid, id))), nil, nil, window())
+    tell(word, format("%d/%d", pid, id), command, stacks)
   end
 end
 
 --- `neap ps`
 ---@async
 function attach.ps(where)
-  everywhere("ps", where)
+  everywhere("ps", where, ":ps")
 end
 
 --- `neap socks`
 ---@async
 function attach.socks(where)
-  everywhere("socks", where)
+  everywhere("socks", where, ":socks")
+end
+
+--- `neap stack`
+---@async
+function attach.stack(where)
+  everywhere("stack", where, ":bt", true)
 end
 
 return attach

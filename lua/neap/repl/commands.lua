@@ -117,9 +117,12 @@ all.cancel = {
 }
 
 all.bt = {
-  argument = "ID",
-  text = "where a task is: its stack",
+  argument = "[ID]",
+  text = "where a task is: its stack; or each task's",
   run = function(session, rest)
+    if rest == "" then
+      return session:print(with_newline(text_of("neap.repl.lists", "stacks")), false, true)
+    end
     local found = task_of(session, rest)
     if found then
       session:print(with_newline(host.stack(found)))

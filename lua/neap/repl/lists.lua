@@ -250,6 +250,30 @@ function lists.ps(opts)
   return finish(lines, host.stats().tasks - left - #rows, "tasks") .. children_text(columns)
 end
 
+--- What a task does, in a few words.
+local function doing(row, thing)
+  local age = row.since and format(", for %s", seconds(row.since)) or ""
+  if row.op then
+    return format("%s: %s%s", row.status, waits_for(row, thing), age)
+  end
+  return row.status .. age
+end
+
+--- The stacks of the tasks, each below what it does.
+---@param opts? neap.repl.lists.Options
+---@return string
+function lists.stacks(opts)
+  local tasks, left = visible(host.tasks(opts and opts.rows or ROWS))
+  sort(tasks, by_id)
+  local things = awaited_things(tasks)
+  local lines = {}
+  for _, row in ipairs(tasks) do
+    lines[#lines + 1] = format("task %d %s %s", row.id, cell(row.name or "task"), doing(row, things[row.id]))
+    lines[#lines + 1] = gsub(host.stack(row.task) or "", "^stack traceback:\n", "")
+  end
+  return finish(lines, host.stats().tasks - left - #tasks, "tasks")
+end
+
 -- Sockets
 
 local function tasks_of(row, owner)

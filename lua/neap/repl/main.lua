@@ -107,7 +107,7 @@ end
 --- What is more than a list of neap.repl.attach.
 local VISITS = {profile = "neap.repl.measure", heap = "neap.repl.measure", top = "neap.repl.top"}
 
---- `neap attach`, `ps`, `socks`, `profile`, `heap`, `top`.
+--- `neap attach`, `ps`, `socks`, `stack`, `profile`, `heap`, `top`.
 ---@async
 function main.remote(word, ...)
   return require(VISITS[word] or "neap.repl.attach")[word](...)
