@@ -67,7 +67,7 @@ describe("neap attach", function()
       "unshare", "--pid", "--fork", "--mount-proc", "--kill-child", "sh", "-c", [[
       mkdir "$1"
       mkfifo "$1/status" "$1/environ"
-      ln -s "$(command -v sleep)" "$1/neap"
+      cp "$(command -v sleep)" "$1/neap"
       ln -s "$1/neap" "$1/exe"
       "$1/neap" 100 &
       first=$!
