@@ -63,9 +63,10 @@ describe("neap attach", function()
     file(script, SCRIPT)
     local theirs = env()
     theirs.XDG_RUNTIME_DIR = ""
+    -- By descriptors, for both may be in what is another folder there.
     local p <close> = start {"unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c",
-      'cp "$2" /dev/shm/script.$$ && mount -t tmpfs none /tmp && cp /dev/shm/script.$$ /tmp/script'
-      .. ' && rm /dev/shm/script.$$ && exec "$1" /tmp/script', "sh", neap, script, env = theirs}
+      'exec 3<"$1" 4<"$2" && mount -t tmpfs none /tmp && cat <&4 >/tmp/script'
+      .. ' && exec /proc/self/fd/3 /tmp/script', "sh", neap, script, env = theirs}
     local pid = assert(process.run {"cat", ("/proc/%d/task/%d/children"):format(p.pid, p.pid)}).stdout:match "%d+"
     assert.equal("7\n", attach(pid, "counter").stdout)
     assert.matches("main +waiting +sleep", attach(pid, nil, "ps").stdout)

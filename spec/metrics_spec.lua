@@ -388,6 +388,7 @@ describe("the metrics of several workers", function()
         metrics.counter("spec_other", "x"):inc()
       end
       task.sleep(0)
+      collectgarbage()
       assert(net.listen("unix:" .. path)):serve(function(stream)
         if stream:read "l" == "block" then
           stream:write "blocking\n"

@@ -720,11 +720,12 @@ local function channel_of(id)
   return worker.channel("neap.metrics " .. id)
 end
 
---- A worker's answers to the others.
-local function answer()
+--- A worker's answers to the others, and its mark, which is there as long as this is.
+local function answer(mark)
   for reply in channel_of(worker.id):each() do
     pcall(function() reply:send(snapshot()) end)
   end
+  mark:close()
 end
 
 --- A channel with a value, while a worker is there that has loaded this.
@@ -751,12 +752,10 @@ local function gather(all)
   end)
 end
 
-local mark -- kept while this worker is there
-
 if worker.count > 0 then
-  prompt.daemon(answer).name = "metrics"
-  mark = mark_of(worker.id)
+  local mark = mark_of(worker.id)
   mark:try_send(true)
+  prompt.daemon(answer, mark).name = "metrics"
 end
 
 -- Text
