@@ -297,7 +297,12 @@ describe("trace, as a capture", function()
     local tracer = assert(trace.start {to = path, format = "pcapng", filter = "tcp"})
     local from
     for _ = 1, 5 do
-      local client = assert(net.connect(listener.endpoint, {localaddr = from, reuseaddr = true}))
+      local client
+      repeat -- by a port that the kernel gives to nobody else meanwhile
+        local port = from or ("127.0.0.1:%d"):format(math.random(20000, 30000))
+        client = net.connect(listener.endpoint, {localaddr = port, reuseaddr = true})
+      until client or from
+      assert(client)
       from = from or client.localaddr
       local stream = assert(listener:accept())
       client:reset()

@@ -276,15 +276,15 @@ function make(given)
   return core.context(into)
 end
 
---- Of what pcall has called: a mistake is that argument's. What C raises has a place in here
---- before it, which is nobody's business, and may have another reason (a stream that somebody
---- else reads).
+--- Of what pcall has called: a mistake is that argument's. What C raises has a place before
+--- it, and may have another reason (a stream that somebody else reads): that is told where
+--- this is called.
 function core.blamed(arg, ok, ...)
   local what = ...
   if ok or type(what) ~= "string" then
     return ok, ...
   end
-  local said, places = gsub(what, "^neap[%w_.]*:%d+: ", "")
+  local said, places = gsub(what, find(what, "%(EBUSY%)$") and "^.-:%d+: " or "^neap[%w_.]*:%d+: ", "")
   local why = match(said, "^bad argument #%d+ to .- %((.*)%)$")
   if places > 0 and not why then
     return false, said

@@ -78,7 +78,8 @@ struct stream {
   unsigned serial;     /* what it is called instead of by its pointer */
   int16_t read_error;  /* negative errno that ended reading; see eof */
   int16_t write_error; /* that ended writing */
-  uint8_t state;
+  uint8_t state : 6;
+  uint8_t pair : 2;   /* an enum pair_end */
   uint8_t use;        /* what is spoken by it: an index of stream_uses */
   bool eof : 1;       /* the peer's end of its bytes was read */
   bool shut : 1;      /* shutdown() was called: no more writes */
@@ -96,7 +97,6 @@ struct stream {
   bool outside : 1;   /* as its transport's kind has it, or the lower one's */
   bool lingers : 1;   /* closing it with unread bytes may cost the peer some */
   bool layered : 1;   /* it is made of another one (layer.h) */
-  uint8_t pair : 2;   /* an enum pair_end */
 };
 
 /* Its endpoint, or NULL. */

@@ -81,7 +81,8 @@ struct task {
   int results;   /* their number, once it has ended well */
   int line;      /* where it was spawned */
   uint16_t site; /* and its file: an index of sched.sites */
-  uint8_t state;
+  uint8_t state : 7;
+  bool aside : 1;     /* it was stopped between two instructions: visit.c */
   bool interrupt : 1; /* perhaps interrupted: look at the cancel scopes */
   bool cancelled : 1;
   bool failed : 1;
@@ -91,7 +92,6 @@ struct task {
   bool preempted : 1; /* it is to end even if it never waits: preempt.c */
   bool daemon : 1;    /* the program does not wait for it */
   bool chooses : 1;   /* it waits in a choice, to which place.next leads */
-  bool aside : 1;     /* it was stopped between two instructions: visit.c */
   uint32_t since;     /* of the current wait, or of what it computes while it is
                         aside: sched.now in TICKs */
   heap_place timer;   /* in sched.deadlines */
