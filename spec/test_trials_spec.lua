@@ -215,13 +215,14 @@ describe("a test of neap test", function()
     local out, status = run([[
       local net, task = require "neap.net", require "neap.task"
       it("hangs", function()
-        local a = net.socketpair()
+        local a, b = net.socketpair()
         task.scope(function(s)
           s:spawn(function()
             a:read "l"
           end).name = "reader"
           s:spawn(function()
             task.channel():recv()
+            b:close()
           end)
         end)
       end)
