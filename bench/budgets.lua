@@ -19,7 +19,7 @@ return {
   tls_half = {bytes = 2048}, -- or half a hello, of which 130 bytes are kept
   tls_stalled = {bytes = 45000}, -- or a hello, and nothing behind the answer
   start = {instructions = 750000, calls = 88},
-  start_net = {instructions = 1110000, calls = 88},
+  start_net = {instructions = 1130000, calls = 88},
 
   -- A value given to a task that waits, and the switch to it.
   channel = {instructions = 7700, calls = 0.01},

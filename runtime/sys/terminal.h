@@ -63,8 +63,8 @@ typedef struct terminals {
 
   /* What the process has noted at the knock of that tag, of the host with that label:
    * the length of the text; 0: nothing yet.  (sched/where.h) */
-  ssize_t (*note)(host *h, int pid, unsigned tag, const char *label,
-                  char *text, size_t room);
+  ssize_t (*note)(host *h, int pid, unsigned tag, const char *label, char *text,
+                  size_t room);
 
   /* The path below which the process's files are; "" if it sees the same as we. */
   int (*root)(host *h, int pid, char *path, size_t room);
