@@ -6,14 +6,7 @@ local process = require "neap.process"
 local screen = require "spec.support.screen"
 local visited = require "spec.support.visited"
 
-local function prompt(options)
-  if not screen.is_there() then
-    pending "tmux is not installed"
-  end
-  local s = screen.open(nil, options)
-  s:expect "neap>"
-  return s
-end
+local prompt = screen.prompt
 
 --- Numbers, a line each.
 local function lines(from, to)

@@ -7,14 +7,7 @@ local task = require "neap.task"
 local time = require "neap.time"
 local visited = require "spec.support.visited"
 
-local function prompt(options)
-  if not screen.is_there() then
-    pending "tmux is not installed"
-  end
-  local s = screen.open(nil, options)
-  s:expect "neap>"
-  return s
-end
+local prompt = screen.prompt
 
 --- Wait until the screen matches.
 local function matching(s, pattern)

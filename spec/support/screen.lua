@@ -169,4 +169,14 @@ end
 
 Screen.__close = Screen.close
 
+--- A prompt, which is ready; pending where there is no terminal for it.
+function screen.prompt(options)
+  if not screen.is_there() then
+    pending "tmux is not installed"
+  end
+  local s = screen.open(nil, options)
+  s:expect "neap>"
+  return s
+end
+
 return screen

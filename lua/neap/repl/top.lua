@@ -215,10 +215,6 @@ local function task_lines(view, lines, most)
   add_table(lines, {">CPU%", ">ID", "TASK", "STATE", "WAITS FOR", "SPAWNED AT"}, shown)
 end
 
-local function rate(n)
-  return bytes_of(n)
-end
-
 local function socket_lines(view, lines, most)
   local rows = {}
   for _, place in ipairs(view.places) do
@@ -231,7 +227,7 @@ local function socket_lines(view, lines, most)
     local row = rows[i]
     local cells = row.place.cells[row.id] or {"", "closed", "", "", ""}
     shown[i] = {
-      rate(row.received), rate(row.sent), id_of(view, row), cells[1], cells[2], cells[3], cells[4], cells[5],
+      bytes_of(row.received), bytes_of(row.sent), id_of(view, row), cells[1], cells[2], cells[3], cells[4], cells[5],
     }
   end
   add_table(lines, {">IN/s", ">OUT/s", ">ID", "KIND", "STATE", "LOCAL", "REMOTE", "TASKS"}, shown)
@@ -261,7 +257,8 @@ local function head(view)
     format("cpu %s   memory %s, of Lua %s   loop busy %.1f%%, lag %.1f ms, %.0f turns/s",
       spent and format("%.1f%%", max(spent, 0)) or "?", memory and bytes_of(memory) or "?", bytes_of(sum.lua),
       100 * sum.busy, 1000 * sum.lag, sum.turns),
-    format("tasks %d   sockets %d   in %s/s   out %s/s", sum.tasks, sum.sockets, rate(sum.received), rate(sum.sent)),
+    format("tasks %d   sockets %d   in %s/s   out %s/s", sum.tasks, sum.sockets, bytes_of(sum.received),
+      bytes_of(sum.sent)),
     "",
   }
 end
