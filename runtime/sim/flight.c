@@ -1,0 +1,220 @@
+#include "sim/flight.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/memory.h"
+#include "sim/links.h"
+
+enum { HEADERS = 28 }; /* of IP and UDP: bytes on the link */
+
+static void depart(flight *f);
+
+
+static flight *flight_of(sim_event *e) {
+  return (flight *)(void *)((char *)e - offsetof(flight, event));
+}
+
+
+/*
+** The list
+*/
+
+static void append(flight *f) {
+  struct links *all = f->sim->links;
+  f->next = NULL;
+  f->at = all->last;
+  *f->at = f;
+  all->last = &f->next;
+}
+
+
+static void take_off(flight *f) {
+  struct links *all = f->sim->links;
+  *f->at = f->next;
+  if (f->next != NULL)
+    f->next->at = f->at;
+  else
+    all->last = f->at;
+}
+
+
+static flight *copy_of(const flight *f) {
+  flight *copy = memory_new(sizeof *copy);
+  *copy = *f;
+  copy->event = (sim_event){0};
+  copy->bytes = NULL;
+  flight_set_bytes(copy, f->bytes, f->size);
+  return copy;
+}
+
+
+flight *flight_new(sim *s, struct node *from, struct node *to,
+                   const char *bytes, size_t n) {
+  flight *f = memory_new(sizeof *f);
+  f->sim = s;
+  f->from = from;
+  f->to = to;
+  flight_set_bytes(f, bytes, n);
+  return f;
+}
+
+
+void flight_set_bytes(flight *f, const char *bytes, size_t n) {
+  char *copy = memory_new(n + 1);
+  memcpy(copy, bytes, n);
+  free(f->bytes);
+  f->bytes = copy;
+  f->size = n;
+}
+
+
+void flight_free(flight *f) {
+  free(f->bytes);
+  free(f);
+}
+
+
+/* It is in the list. */
+static void end(flight *f) {
+  sim_cancel(f->sim, &f->event);
+  take_off(f);
+  flight_free(f);
+}
+
+
+/*
+** Under way
+*/
+
+static void on_arrival(sim_event *e) {
+  flight *f = flight_of(e);
+  f->arrive(f);
+  end(f);
+}
+
+
+static void arrive_at(flight *f, uint64_t at) {
+  f->arrives = at;
+  f->event.fire = on_arrival;
+  sim_schedule(f->sim, &f->event, at);
+}
+
+
+/* Each of its packets is lost or not. */
+static uint64_t arrival(const flight *f) {
+  unsigned n = f->fragments > 1 ? f->fragments : 1;
+  uint64_t last = 0;
+  for (unsigned i = 0; i < n; i++) {
+    uint64_t at = link_arrival(f->sim, f->from, f->to, f->size / n + HEADERS,
+                               LINK_MESSAGE);
+    if (at == NEVER)
+      return NEVER;
+    last = at > last ? at : last;
+  }
+  return last;
+}
+
+
+static void double_it(const flight *f) {
+  flight *copy = copy_of(f);
+  uint64_t at = arrival(copy);
+  copy->serial = ++f->sim->links->serial;
+  append(copy);
+  if (at != NEVER)
+    arrive_at(copy, at);
+  else
+    end(copy);
+}
+
+
+/* Behind the rule. */
+static void take_link(flight *f, uint64_t delay) {
+  sim *s = f->sim;
+  const link_manner *m = link_of(s, f->from, f->to);
+  if (link_is_held(s, f->from, f->to)) {
+    f->arrives = NEVER;
+    return;
+  }
+  uint64_t at = arrival(f);
+  if (at != NEVER && chance_happens(&s->network, m->duplicates))
+    double_it(f);
+  if (at != NEVER)
+    arrive_at(f, at + delay);
+  else
+    end(f);
+}
+
+
+static void on_departure(sim_event *e) {
+  depart(flight_of(e));
+}
+
+
+static void depart(flight *f) {
+  struct links *all = f->sim->links;
+  uint64_t delay = 0;
+  flight_verdict verdict =
+      all->rule != NULL ? all->rule(all->rule_about, f, &delay) : FLIGHT_PASS;
+  if (verdict == FLIGHT_DROP) {
+    end(f);
+    return;
+  }
+  if (verdict == FLIGHT_DOUBLE)
+    double_it(f);
+  take_link(f, verdict == FLIGHT_DELAY ? delay : 0);
+}
+
+
+void flight_send(flight *f, uint64_t local) {
+  sim *s = f->sim;
+  f->serial = ++links_of(s)->serial;
+  f->sent = s->now;
+  append(f);
+  if (local > 0) {
+    arrive_at(f, s->now + local);
+  } else if (s->links->rule != NULL) {
+    f->arrives = NEVER;
+    f->event.fire = on_departure;
+    sim_schedule(s, &f->event, s->now);
+  } else {
+    take_link(f, 0);
+  }
+}
+
+
+flight *flight_first(const sim *s) {
+  return s->links != NULL ? s->links->first : NULL;
+}
+
+
+void flight_deliver(flight *f) {
+  arrive_at(f, f->sim->now);
+}
+
+
+void flight_drop(flight *f) {
+  end(f);
+}
+
+
+void flight_set_rule(sim *s, flight_rule *rule, void *about) {
+  links_of(s)->rule = rule;
+  s->links->rule_about = about;
+}
+
+
+void flight_release(sim *s, const struct node *from, const struct node *to) {
+  for (flight *f = s->links->first, *next; f != NULL; f = next) {
+    next = f->next;
+    if (f->from == from && f->to == to && f->arrives == NEVER &&
+        !sim_is_scheduled(&f->event))
+      take_link(f, 0);
+  }
+}
+
+
+void flights_close(sim *s) {
+  while (s->links->first != NULL)
+    end(s->links->first);
+}

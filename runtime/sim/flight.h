@@ -1,0 +1,70 @@
+/*
+** Messages in flight: sent, and not there yet.
+**
+** All that are under way are in one list, in the order in which they were sent, so
+** that a world can look at them, drop them or let them arrive.  A *rule* is a
+** function over each message that is sent; it runs from an event, and not from inside
+** of who has sent.
+*/
+
+#ifndef SIM_FLIGHT_H
+#define SIM_FLIGHT_H
+
+#include "net/address.h"
+#include "sim/link.h"
+
+typedef struct flight flight;
+
+struct flight {
+  sim_event event; /* first */
+  sim *sim;
+  flight *next, **at; /* of all, the oldest first */
+  struct node *from, *to;
+  uint64_t serial, sent, arrives; /* NEVER: its link is held */
+  address source, target;
+  int protocol; /* IPPROTO_x */
+  unsigned ttl, tos;
+  unsigned interface;        /* by which it arrives */
+  bool raw;                  /* of a raw socket */
+  bool many;                 /* to a group, or to all */
+  unsigned fragments;        /* packets that it is sent as; 0 is 1 */
+  void (*arrive)(flight *f); /* it is there; flight_free follows */
+  void *about;               /* the sender's, not the flight's */
+  size_t size;
+  char *bytes;
+};
+
+/* A rule's verdict.  It may change a message's bytes (flight_set_bytes), and give the
+ * time of its arrival. */
+typedef enum flight_verdict {
+  FLIGHT_PASS,   /* as its link says */
+  FLIGHT_DROP,   /* it is lost */
+  FLIGHT_DELAY,  /* as its link says, and `delay` later */
+  FLIGHT_DOUBLE, /* twice */
+} flight_verdict;
+
+typedef flight_verdict flight_rule(void *about, flight *f, uint64_t *delay);
+
+void flight_set_rule(sim *s, flight_rule *rule, void *about); /* NULL: none */
+
+/* With a copy of the bytes. */
+flight *flight_new(sim *s, struct node *from, struct node *to,
+                   const char *bytes, size_t n);
+void flight_free(flight *f); /* of one that is not sent */
+void flight_set_bytes(flight *f, const char *bytes, size_t n);
+
+/* It is on its way, and frees itself in the end.  Without a link it takes so many ns;
+ * with one (0) as long as that takes. */
+void flight_send(flight *f, uint64_t local);
+
+/* Those under way, the oldest first; let one arrive now, or never. */
+flight *flight_first(const sim *s);
+void flight_deliver(flight *f);
+void flight_drop(flight *f);
+
+/* Let go of those that are held there. */
+void flight_release(sim *s, const struct node *from, const struct node *to);
+
+void flights_close(sim *s);
+
+#endif
