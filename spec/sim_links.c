@@ -46,6 +46,7 @@ static void begin(uint64_t seed) {
 
 
 static void end(void) {
+  flights_close(s);
   links_close(s);
   free(s->events);
 }

@@ -4,11 +4,29 @@
 #include <string.h>
 
 #include "host/memory.h"
-#include "sim/links.h"
 
 enum { HEADERS = 28 }; /* of IP and UDP: bytes on the link */
 
+struct flights {
+  flight *first, **last; /* under way */
+  uint64_t serial;       /* the last one's */
+  flight_rule *rule;     /* NULL: none */
+  void *about;
+};
+
 static void depart(flight *f);
+static void take_link(flight *f, uint64_t delay);
+
+
+/* Made if there are none. */
+static struct flights *flights_of(sim *s) {
+  struct flights **at = links_flights(s);
+  if (*at != NULL)
+    return *at;
+  *at = memory_new(sizeof **at);
+  (*at)->last = &(*at)->first;
+  return *at;
+}
 
 
 static flight *flight_of(sim_event *e) {
@@ -21,7 +39,7 @@ static flight *flight_of(sim_event *e) {
 */
 
 static void append(flight *f) {
-  struct links *all = f->sim->links;
+  struct flights *all = flights_of(f->sim);
   f->next = NULL;
   f->at = all->last;
   *f->at = f;
@@ -30,7 +48,7 @@ static void append(flight *f) {
 
 
 static void take_off(flight *f) {
-  struct links *all = f->sim->links;
+  struct flights *all = flights_of(f->sim);
   *f->at = f->next;
   if (f->next != NULL)
     f->next->at = f->at;
@@ -43,6 +61,7 @@ static flight *copy_of(const flight *f) {
   flight *copy = memory_new(sizeof *copy);
   *copy = *f;
   copy->event = (sim_event){0};
+  copy->waiter = (link_waiter){.sim = NULL};
   copy->bytes = NULL;
   flight_set_bytes(copy, f->bytes, f->size);
   return copy;
@@ -78,6 +97,7 @@ void flight_free(flight *f) {
 /* It is in the list. */
 static void end(flight *f) {
   sim_cancel(f->sim, &f->event);
+  link_forget(&f->waiter);
   take_off(f);
   flight_free(f);
 }
@@ -119,12 +139,18 @@ static uint64_t arrival(const flight *f) {
 static void double_it(const flight *f) {
   flight *copy = copy_of(f);
   uint64_t at = arrival(copy);
-  copy->serial = ++f->sim->links->serial;
+  copy->serial = ++flights_of(f->sim)->serial;
   append(copy);
   if (at != NEVER)
     arrive_at(copy, at);
   else
     end(copy);
+}
+
+
+static void on_open(link_waiter *w) {
+  flight *f = (flight *)(void *)((char *)w - offsetof(flight, waiter));
+  take_link(f, 0);
 }
 
 
@@ -134,6 +160,8 @@ static void take_link(flight *f, uint64_t delay) {
   const link_manner *m = link_of(s, f->from, f->to);
   if (link_is_held(s, f->from, f->to)) {
     f->arrives = NEVER;
+    f->waiter.open = on_open;
+    link_await(s, f->from, f->to, &f->waiter);
     return;
   }
   uint64_t at = arrival(f);
@@ -152,10 +180,10 @@ static void on_departure(sim_event *e) {
 
 
 static void depart(flight *f) {
-  struct links *all = f->sim->links;
+  struct flights *all = flights_of(f->sim);
   uint64_t delay = 0;
   flight_verdict verdict =
-      all->rule != NULL ? all->rule(all->rule_about, f, &delay) : FLIGHT_PASS;
+      all->rule != NULL ? all->rule(all->about, f, &delay) : FLIGHT_PASS;
   if (verdict == FLIGHT_DROP) {
     end(f);
     return;
@@ -168,12 +196,12 @@ static void depart(flight *f) {
 
 void flight_send(flight *f, uint64_t local) {
   sim *s = f->sim;
-  f->serial = ++links_of(s)->serial;
+  f->serial = ++flights_of(s)->serial;
   f->sent = s->now;
   append(f);
   if (local > 0) {
     arrive_at(f, s->now + local);
-  } else if (s->links->rule != NULL) {
+  } else if (flights_of(s)->rule != NULL) {
     f->arrives = NEVER;
     f->event.fire = on_departure;
     sim_schedule(s, &f->event, s->now);
@@ -183,12 +211,13 @@ void flight_send(flight *f, uint64_t local) {
 }
 
 
-flight *flight_first(const sim *s) {
-  return s->links != NULL ? s->links->first : NULL;
+flight *flight_first(sim *s) {
+  return flights_of(s)->first;
 }
 
 
 void flight_deliver(flight *f) {
+  link_forget(&f->waiter);
   arrive_at(f, f->sim->now);
 }
 
@@ -199,22 +228,17 @@ void flight_drop(flight *f) {
 
 
 void flight_set_rule(sim *s, flight_rule *rule, void *about) {
-  links_of(s)->rule = rule;
-  s->links->rule_about = about;
-}
-
-
-void flight_release(sim *s, const struct node *from, const struct node *to) {
-  for (flight *f = s->links->first, *next; f != NULL; f = next) {
-    next = f->next;
-    if (f->from == from && f->to == to && f->arrives == NEVER &&
-        !sim_is_scheduled(&f->event))
-      take_link(f, 0);
-  }
+  flights_of(s)->rule = rule;
+  flights_of(s)->about = about;
 }
 
 
 void flights_close(sim *s) {
-  while (s->links->first != NULL)
-    end(s->links->first);
+  struct flights **at = links_flights(s);
+  if (*at == NULL)
+    return;
+  while ((*at)->first != NULL)
+    end((*at)->first);
+  free(*at);
+  *at = NULL;
 }

@@ -16,7 +16,8 @@
 typedef struct flight flight;
 
 struct flight {
-  sim_event event; /* first */
+  sim_event event;    /* first */
+  link_waiter waiter; /* its link is held */
   sim *sim;
   flight *next, **at; /* of all, the oldest first */
   struct node *from, *to;
@@ -58,12 +59,9 @@ void flight_set_bytes(flight *f, const char *bytes, size_t n);
 void flight_send(flight *f, uint64_t local);
 
 /* Those under way, the oldest first; let one arrive now, or never. */
-flight *flight_first(const sim *s);
+flight *flight_first(sim *s);
 void flight_deliver(flight *f);
 void flight_drop(flight *f);
-
-/* Let go of those that are held there. */
-void flight_release(sim *s, const struct node *from, const struct node *to);
 
 void flights_close(sim *s);
 

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "host/memory.h"
-#include "sim/links.h"
 #include "sim/node.h"
 
 #define SECOND UINT64_C(1000000000)
@@ -18,6 +17,25 @@ enum {
 #define RETRY_LONGEST (120 * SECOND)
 
 static const link_manner usual = {.least = SECOND / 1000};
+
+
+typedef struct direction {
+  uint64_t key;     /* of both nodes */
+  link_manner *own; /* NULL: the usual one */
+  uint64_t free_at; /* then all that was sent has left, of a bandwidth */
+  uint64_t last;    /* no message that keeps its place arrives before this */
+  uint64_t clogged; /* what is sent leaves behind this */
+  uint32_t factor;  /* of latency; 0: not drawn yet */
+  bool cut, held;
+  link_waiter *waiters; /* the first comes first */
+} direction;
+
+struct links {
+  link_manner usual;
+  direction **table;
+  size_t count, room;
+  struct flights *flights;
+};
 
 
 /*
@@ -47,11 +65,10 @@ static uint64_t latency(sim *s, const direction *l, const link_manner *m) {
 ** The table: open addressing, by both indices
 */
 
-struct links *links_of(sim *s) {
+static struct links *links_of(sim *s) {
   if (s->links != NULL)
     return s->links;
   s->links = memory_new(sizeof *s->links);
-  s->links->last = &s->links->first;
   s->links->usual = usual;
   return s->links;
 }
@@ -92,7 +109,7 @@ static direction *find(const sim *s, const struct node *from,
 }
 
 
-direction *link_get(sim *s, const struct node *from, const struct node *to) {
+static direction *get(sim *s, const struct node *from, const struct node *to) {
   struct links *all = links_of(s);
   direction *l = find(s, from, to);
   if (l != NULL)
@@ -143,7 +160,7 @@ const link_manner *link_usual(const sim *s) {
 
 void link_set(sim *s, struct node *from, struct node *to,
               const link_manner *m) {
-  direction *l = link_get(s, from, to);
+  direction *l = get(s, from, to);
   free(l->own);
   l->own = NULL;
   if (m == NULL)
@@ -182,7 +199,7 @@ void link_forget(link_waiter *w) {
 
 
 void link_await(sim *s, struct node *from, struct node *to, link_waiter *w) {
-  direction *l = link_get(s, from, to);
+  direction *l = get(s, from, to);
   link_waiter **at = &l->waiters;
   link_forget(w);
   while (*at != NULL)
@@ -205,23 +222,21 @@ static void tell_open(sim *s, direction *l) {
 
 
 void link_cut(sim *s, struct node *from, struct node *to, bool cut) {
-  direction *l = link_get(s, from, to);
+  direction *l = get(s, from, to);
   l->cut = cut;
   tell_open(s, l);
 }
 
 
 void link_hold(sim *s, struct node *from, struct node *to, bool held) {
-  direction *l = link_get(s, from, to);
+  direction *l = get(s, from, to);
   l->held = held;
-  if (!held)
-    flight_release(s, from, to);
   tell_open(s, l);
 }
 
 
 void link_clog(sim *s, struct node *from, struct node *to, uint64_t until) {
-  link_get(s, from, to)->clogged = until;
+  get(s, from, to)->clogged = until;
 }
 
 
@@ -316,7 +331,7 @@ static uint64_t arrive_as_message(sim *s, direction *l, const link_manner *m,
 
 uint64_t link_arrival(sim *s, struct node *from, struct node *to, size_t bytes,
                       link_traffic traffic) {
-  direction *l = link_get(s, from, to);
+  direction *l = get(s, from, to);
   const link_manner *m = manner(s, l);
   if (l->factor == 0)
     draw_factor(s, l, m, from, to);
@@ -340,11 +355,15 @@ uint64_t link_room(sim *s, struct node *from, struct node *to, size_t bytes) {
 }
 
 
+struct flights **links_flights(sim *s) {
+  return &links_of(s)->flights;
+}
+
+
 void links_close(sim *s) {
   struct links *all = s->links;
   if (all == NULL)
     return;
-  flights_close(s);
   for (size_t i = 0; i < all->room; i++)
     if (all->table[i] != NULL) {
       free(all->table[i]->own);

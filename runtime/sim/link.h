@@ -79,6 +79,9 @@ struct link_waiter {
 void link_await(sim *s, struct node *from, struct node *to, link_waiter *w);
 void link_forget(link_waiter *w); /* it waits no longer, if it did */
 
+/* Where flight.c keeps what is under way, which goes first (flights_close). */
+struct flights **links_flights(sim *s);
+
 void links_close(sim *s);
 
 #endif
