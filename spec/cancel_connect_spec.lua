@@ -8,7 +8,9 @@ local code_of = require "spec.support.code_of"
 local interrupting = require "spec.support.interrupting"
 local transports = require "spec.support.transports"
 
-local SOON, assert_closed = interrupting.SOON, interrupting.assert_closed
+local await = require "spec.support.tasks".await
+
+local assert_closed = interrupting.assert_closed
 local assert_usable, case = interrupting.assert_usable, interrupting.case
 local guarded, interrupts = interrupting.guarded, interrupting.interrupts
 local settle = interrupting.settle
@@ -165,8 +167,12 @@ for _, kind in ipairs(transports.listening) do
           end)
           settle()
           listener:close()
-          task.sleep(drain and 0.03 or SOON)
-          assert.equal(drain and "done" or "waiting", server.status)
+          if drain then
+            assert.is_true(await(function() return server.status == "done" end))
+          else
+            settle()
+            assert.equal("waiting", server.status)
+          end
           client:write "go\n"
           assert.equal(not drain and "ok" or nil, (client:read "l"))
         end)
