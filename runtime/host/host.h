@@ -29,6 +29,8 @@ struct tap {
 struct host {
   lua_State *L;              /* the main thread; no user code runs on it */
   struct slab *slab;         /* its memory */
+  struct arena *arena;       /* which it has instead, if its world has made one:
+                                host/arena.h; or NULL */
   const struct world *world; /* what the outside decides: sched/world.h */
   const struct subsystem *subsystems; /* what is opened with it: sched/life.h */
   char **argv; /* of the process; NULL: it can't be started again */

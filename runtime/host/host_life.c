@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/arena.h"
 #include "host/census.h"
 #include "host/class.h"
 #include "host/coroutine.h"
@@ -91,9 +92,16 @@ static void warn(void *about, const char *message, int to_be_continued) {
 }
 
 
-static lua_State *new_state(host *h) {
+static lua_State *new_in_memory(host *h) {
+  if (h->arena != NULL)
+    return lua_newstate(arena_alloc, h->arena);
   h->slab = slab_new();
-  lua_State *L = h->slab != NULL ? lua_newstate(slab_alloc, h->slab) : NULL;
+  return h->slab != NULL ? lua_newstate(slab_alloc, h->slab) : NULL;
+}
+
+
+static lua_State *new_state(host *h) {
+  lua_State *L = new_in_memory(h);
   if (L == NULL)
     return NULL;
   lua_atpanic(L, panic);
@@ -131,8 +139,11 @@ void host_close(host *h) {
   lines_free(h);
   if (h->slab != NULL)
     slab_free(h->slab);
+  if (h->arena != NULL)
+    arena_free(h->arena);
   h->L = NULL;
   h->slab = NULL;
+  h->arena = NULL;
 }
 
 

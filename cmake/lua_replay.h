@@ -1,0 +1,39 @@
+/*
+** What the sources of Lua are compiled with, so that a state does the same each time
+** that it is given the same: nothing in it depends on a clock, or on where the system
+** has put the program.
+**
+** It is included before all else (CMakeLists.txt), so by nothing more than this.
+*/
+
+#ifndef LUA_REPLAY_H
+#define LUA_REPLAY_H
+
+#include <stddef.h>
+
+struct lua_State;
+
+/* Of strings: who has made the state says what theirs is (host/arena.h); not in programs
+ * that have none of the runtime, as the build's own. */
+__attribute__((weak)) unsigned int host_hash_seed(struct lua_State *L);
+#define luai_makeseed(L) (host_hash_seed != NULL ? host_hash_seed(L) : 1u)
+
+/* May finalizers that are written in Lua run? */
+__attribute__((weak)) _Bool host_finalizes(struct lua_State *L);
+#define replay_finalizes(L, f) \
+  (!ttisLclosure(f) || host_finalizes == NULL || host_finalizes(L))
+
+/* Where table.sort divides what it has divided badly before. */
+#define l_randomizePivot() (~0u)
+
+/* Of what is in the program itself, its functions for one, the distance from the
+ * program's beginning; and other addresses as they are.  No such distance is another's
+ * address: a program is larger than the first page only. */
+extern const char __executable_start[], _end[];
+
+static inline size_t replay_address(const void *p) {
+  size_t far = (size_t)p - (size_t)__executable_start;
+  return far < (size_t)_end - (size_t)__executable_start ? far : (size_t)p;
+}
+
+#endif
