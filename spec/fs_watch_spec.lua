@@ -2,6 +2,7 @@
 
 local fs = require "neap.fs"
 local lfs = require "lfs"
+local net = require "neap.net"
 local process = require "neap.process"
 local task = require "neap.task"
 local time = require "neap.time"
@@ -33,6 +34,61 @@ local function finish()
   io.open(at "end", "w"):close()
   os.remove(at "end")
 end
+
+--- A watch of "/top" whose kernel is the other end of the stream that is returned.
+local function watch_by_hand()
+  local core = setmetatable({}, {__index = require "neap.fs.core"})
+  local ours, theirs = net.socketpair "mem"
+  function core.inotify() return ours end
+  function core.mark() return 1 end
+  local modules = {["neap.fs.core"] = core}
+  local env = setmetatable({require = function(name) return modules[name] or require(name) end}, {__index = _G})
+  return assert(assert(loadfile("lua/neap/fs/watch.lua", "t", env))().open(nil, "/top")), theirs
+end
+
+--- An event as the kernel writes it.
+local function raw(mask, cookie, name)
+  return string.pack("=i4I4I4s4", 1, mask, cookie, name .. "\0")
+end
+
+describe("a rename whose halves are read apart", function()
+  local from, to = raw(0x40, 7, "a"), raw(0x80, 7, "b")
+
+  it("is one all the same", function()
+    local one, kernel <close> = watch_by_hand()
+    local watch <close> = one
+    kernel:write(from)
+    local event
+    task.scope(function(s)
+      s:spawn(function() event = watch:next() end)
+      task.yield()
+      task.yield()
+      kernel:write(to)
+    end)
+    assert.same({kind = "renamed", path = "/top/b", from = "/top/a"}, event)
+  end)
+
+  it("is a removal where there is no second one", function()
+    local one, kernel <close> = watch_by_hand()
+    local watch <close> = one
+    kernel:write(from)
+    assert.same({kind = "removed", path = "/top/a"}, watch:next())
+    kernel:write(from, raw(0x100, 0, "c"))
+    kernel:shutdown()
+    assert.same({kind = "removed", path = "/top/a"}, watch:next())
+    assert.same({kind = "created", path = "/top/c"}, watch:next())
+    assert.is_nil(watch:next())
+  end)
+
+  it("loses no half where the watcher is interrupted between them", function()
+    local one, kernel <close> = watch_by_hand()
+    local watch <close> = one
+    kernel:write(from)
+    assert.equal("ETIMEDOUT", code_of(task.timeout(0.001, watch.next, watch)))
+    kernel:write(to)
+    assert.same({kind = "renamed", path = "/top/b", from = "/top/a"}, watch:next())
+  end)
+end)
 
 describe("a watch", function()
   before_each(folder.make)

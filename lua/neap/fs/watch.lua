@@ -2,9 +2,11 @@
 
 local check_self = require "neap.class.core".check_self
 local core = require "neap.fs.core"
+local timeout = require "neap.task".timeout
 
 local error, ipairs, next, pairs, setmetatable = error, ipairs, next, pairs, setmetatable
 local join = core.join
+local max = math.max
 local concat, remove, sort = table.concat, table.remove, table.sort
 local gsub, sub, unpack = string.gsub, string.sub, string.unpack
 
@@ -15,6 +17,10 @@ local BENEATH, NOFOLLOW = 1, 1
 local MODIFY, CLOSE_WRITE, MOVED_FROM, MOVED_TO = 0x2, 0x8, 0x40, 0x80
 local CREATE, DELETE, DELETE_SELF, MOVE_SELF = 0x100, 0x200, 0x400, 0x800
 local OVERFLOW, IGNORED, ISDIR = 0x4000, 0x8000, 0x40000000
+
+--- The two halves of a rename are so many events apart, at most; and how long the second one
+--- may take, where it is not among what was read with the first, in seconds.
+local APART, HALF = 8, 0.01
 
 --- What is told of a folder or file that is watched, and of all below it, if that was
 --- asked for. Closed at the end of its scope, or by `close`.
@@ -162,9 +168,9 @@ local function go(self, path, is_folder)
   end
 end
 
---- The other half of a rename, which follows the first one closely.
+--- The other half of a rename.
 local function partner(raw, i)
-  for k = i + 1, i + 8 do
+  for k = i + 1, i + APART do
     local other = raw[k]
     if other and other.mask & MOVED_TO ~= 0 and other.cookie == raw[i].cookie then
       return other
@@ -233,24 +239,41 @@ local function take(self, raw, i)
   end
 end
 
---- The events in some bytes, which are whole.
-local function parse(bytes)
-  local raw, at = {}, 1
+--- The events in some bytes, which are whole, behind others.
+local function parse(bytes, raw)
+  local at = 1
   while at <= #bytes do
     local mark, mask, cookie, name
     mark, mask, cookie, name, at = unpack("=i4I4I4s4", bytes, at)
     raw[#raw + 1] = {mark = mark, mask = mask, cookie = cookie, name = gsub(name, "\0+$", "")}
   end
-  return raw
 end
 
---- Read what the kernel has told: true, or nil and why not.
-local function receive(self)
-  local bytes, err = self.stream:recv()
-  if not bytes then
-    return nil, err
+--- Is there half a rename at the end, whose other half may be still to come?
+local function is_half(raw)
+  for i = max(1, #raw - APART + 1), #raw do
+    if raw[i].mask & MOVED_FROM ~= 0 and not partner(raw, i) then
+      return true
+    end
   end
-  local raw = parse(bytes)
+  return false
+end
+
+--- Read what the kernel has told: true, or nil and why not. Who is interrupted behind half a
+--- rename goes on there.
+local function receive(self)
+  local raw = self.raw
+  if #raw == 0 then
+    local bytes, err = self.stream:recv()
+    if not bytes then
+      return nil, err
+    end
+    parse(bytes, raw)
+  end
+  if is_half(raw) then
+    parse(timeout(HALF, self.stream.recv, self.stream) or "", raw)
+  end
+  self.raw = {}
   for i in ipairs(raw) do
     take(self, raw, i)
   end
@@ -384,6 +407,7 @@ local function open(root, path, recursive)
     root = root, path = path, recursive = recursive, stream = stream, paths = {},
     told = {}, -- path -> the mark of its folder: created, as a list said
     pending = {}, -- folders that are to be watched, the next one last
+    raw = {}, -- read, and not looked at yet
     missed = {}, -- paths of those that were gone by then, until that is told
     events_in = {}, at = 1,
   }, Watch)
