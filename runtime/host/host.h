@@ -65,6 +65,7 @@ struct host {
   volatile sig_atomic_t visited;     /* what computes lets prompts run */
   lua_State *aside; /* the coroutine that the hook has just stopped; NULL */
   bool held;        /* it is to look on, while this task runs */
+  bool counted;     /* it is to count what computes: by world.thread_cpu */
   bool hooked;      /* debug.sethook was called: host/hook.h */
   lua_Hook on_line; /* of coroutines that have no hook of the script's; NULL */
   struct lines *lines; /* how often they ran: host/lines.h; NULL: not counted */
@@ -104,7 +105,7 @@ enum { HOST_COUNT = 1000, HOST_EVENTS = LUA_MASKCOUNT | LUA_MASKRET };
 /* Lua goes on in this coroutine; NULL: outside of tasks. */
 static inline void host_enter(host *h, lua_State *co) {
   h->running = co;
-  if ((h->preempt_due || h->held || h->visited) && co != NULL)
+  if ((h->preempt_due || h->held || h->visited || h->counted) && co != NULL)
     h->watch(h, co);
 }
 

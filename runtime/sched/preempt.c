@@ -222,10 +222,18 @@ static bool gives(lua_State *L, lua_Debug *ar) {
 
 static void on_event(lua_State *L, lua_Debug *ar);
 
+/* Has nobody else a hook that it is to have?  Only to count it is not taken away. */
+static bool has_own(const host *h) {
+  return !h->visited && (h->hooked || h->on_line != NULL);
+}
+
+
 /* Callable from a signal's handler. */
 static void look_on(lua_State *L) {
   const host *h = host_of(L);
   bool all = h->preempt_due || h->held;
+  if (!all && h->counted && has_own(h))
+    return;
   lua_sethook(L, on_event, all ? HOST_EVENTS : LUA_MASKCOUNT, HOST_COUNT);
 }
 
@@ -233,7 +241,7 @@ static void look_on(lua_State *L) {
 static void look_away(lua_State *L) {
   const host *h = host_of(L);
   hook_put(L);
-  if (h->preempt_due || h->visited) /* meanwhile */
+  if (h->preempt_due || h->visited || h->counted) /* meanwhile */
     look_on(L);
   else if (profile_is_due(h))
     preempt_look_closely(L);
@@ -242,6 +250,8 @@ static void look_away(lua_State *L) {
 
 static void on_count(lua_State *L, host *h) {
   struct sched *s = h->sched;
+  if (h->counted)
+    spent(h);
   if (h->preempt_due) {
     hear(s);
   } else if (h->held && s->current != NULL) {
@@ -289,9 +299,19 @@ void sched_preempt(host *h, bool urgent) {
 }
 
 
+/* The count begins anew with each coroutine that goes on, so these count, too. */
+static void count_switch(host *h) {
+  enum { SWITCHES = 64 };
+  if (++h->sched->switches % SWITCHES == 0)
+    spent(h);
+}
+
+
 /* Lua goes on in this coroutine, which may have been suspended inside a shield, or
  * have resumed the one that was. */
 static void watch(host *h, lua_State *co) {
+  if (h->counted)
+    count_switch(h);
   look_on(co);
   if (!sched_may_nudge(h))
     preempt_rest(h);
@@ -343,8 +363,8 @@ static void begin_watched(struct sched *s, task *t) {
 void preempt_begin(struct sched *s, task *t) {
   s->host->held = t->preempted;
   s->host->running = t->co;
-  if (s->host->preempt_due || s->host->visited || s->reason != NULL ||
-      t->interrupt)
+  if (s->host->preempt_due || s->host->visited || s->host->counted ||
+      s->reason != NULL || t->interrupt)
     begin_watched(s, t);
 }
 
@@ -398,6 +418,16 @@ void preempt_swallower(lua_State *L, task *t) {
     t->preempted = true;
     report_swallower(L, t);
   }
+}
+
+
+void sched_overrun(host *h) {
+  struct sched *s = h->sched;
+  if (s->current == NULL || h->running == NULL)
+    return;
+  report_overrun(h->running, s->current);
+  sched_interrupt(h, 1, "computes without end");
+  sched_insist(h);
 }
 
 

@@ -205,7 +205,7 @@ bool report_push_place(lua_State *L, lua_State *co) {
 }
 
 
-void report_swallower(lua_State *L, const task *t) {
+static void tell_of(lua_State *L, const task *t, const char *what) {
   size_t n;
   int top = lua_gettop(L);
   luaL_checkstack(L, 8, NULL);
@@ -213,15 +213,23 @@ void report_swallower(lua_State *L, const task *t) {
   if (!report_push_place(L, L) && !report_push_place(L, t->co))
     lua_pushliteral(L, "?");
   fflush(stdout);
-  lua_pushfstring(L,
-                  "%s: goes on though it was told to end: now pcall passes "
-                  "that on (%s)",
-                  lua_tostring(L, -1), lua_tostring(L, -2));
+  lua_pushfstring(L, "%s: %s (%s)", lua_tostring(L, -1), what,
+                  lua_tostring(L, -2));
   const char *line = lua_tolstring(L, -1, &n);
   fprintf(stderr, "%s: ", host_of(L)->label);
   print_part(line, n);
   fputc('\n', stderr);
   lua_settop(L, top);
+}
+
+
+void report_swallower(lua_State *L, const task *t) {
+  tell_of(L, t, "goes on though it was told to end: now pcall passes that on");
+}
+
+
+void report_overrun(lua_State *L, const task *t) {
+  tell_of(L, t, "computes without end");
 }
 
 

@@ -28,6 +28,9 @@ enum { STRIDE = 16, LOOKS = 100 };
 /* So few tasks are no group (TOGETHER): what each writes leaves behind it. */
 enum { FEW = 4 };
 
+/* Of so many ready tasks a world chooses the next one (world.pick). */
+enum { CHOICE = 64 };
+
 
 static struct sched *sched_of(lua_State *L) {
   return host_of(L)->sched;
@@ -148,14 +151,19 @@ void sched_flush(struct sched *s) {
 }
 
 
-static task *next_ready(struct sched *s) {
+/* Among the first ones of many, for they are walked over. */
+static size_t draw(const struct sched *s) {
   const world *w = s->host->world;
+  unsigned n = s->ready_count < CHOICE ? s->ready_count : CHOICE;
+  return w->pick != NULL && n > 1 ? w->pick(s->host->outside, n) : 0;
+}
+
+
+static task *next_ready(struct sched *s) {
   if (s->aside.head != NULL)
     return visit_next(s);
   waiter *next = s->ready.head;
-  size_t skip = w->pick != NULL && s->ready_count > 1
-                    ? w->pick(s->host->outside, s->ready_count)
-                    : 0;
+  size_t skip = draw(s);
   while (skip-- > 0)
     next = next->next;
   queue_remove(&s->ready, next);

@@ -172,13 +172,14 @@ struct sched {
   cancel_scope *trial;   /* the one that runs; NULL: none */
   bool lenient;     /* a failed task is told of, and does not end the program */
   unsigned signals; /* heard since the running task began */
-  uint64_t spare;   /* before the thread has computed so long, a task in an
+  unsigned switches;  /* of coroutines, where they are counted */
+  uint64_t spare;     /* before the thread has computed so long, a task in an
                        endless loop is not preempted */
-  int slots;        /* registry: the Tasks that have not ended, slots.c */
-  int slot_count;   /* that have been used */
-  int free_slot;    /* the first of those that are free, or NO_SLOT */
-  int task_class;   /* host_class */
-  heap deadlines;   /* timer.c */
+  int slots;          /* registry: the Tasks that have not ended, slots.c */
+  int slot_count;     /* that have been used */
+  int free_slot;      /* the first of those that are free, or NO_SLOT */
+  int task_class;     /* host_class */
+  heap deadlines;     /* timer.c */
   const char **sites; /* source names of spawn sites, from 1 */
   unsigned site_count;
   const char *reason; /* of sched_interrupt */
@@ -404,6 +405,7 @@ void report_helpless(host *h);
 void report_push_other(lua_State *L, int err, int origin);
 void report_deadlock(struct sched *s);
 void report_swallower(lua_State *L, const task *t); /* at work in L */
+void report_overrun(lua_State *L, const task *t);
 void report_push_task(lua_State *L, const task *t);
 void report_set_name(lua_State *L, int t, int name);
 bool report_push_name(lua_State *L, int t);

@@ -29,6 +29,10 @@ void sched_interrupt(host *h, int exit_status, const char *reason);
  * goes on behind an error that it catches (preempt.c). */
 void sched_insist(host *h);
 
+/* By world.thread_cpu, where that is called by the hook (host.counted): the task that
+ * runs computes without end.  That is told, with its place, and ends the host. */
+void sched_overrun(host *h);
+
 /* Has that been done? */
 bool sched_is_interrupted(const host *h);
 

@@ -49,10 +49,12 @@ struct world {
   int64_t (*wall)(void *w);        /* since 1970-01-01 UTC */
   uint64_t (*cpu)(void *w);        /* processor time of the process */
   uint64_t (*thread_cpu)(void *w); /* and of the thread that drives the host: by
-                                      it a task computes long (preempt.c) */
+                                      it a task computes long (preempt.c).  Where
+                                      host.counted is set it is what counts: called
+                                      for each HOST_COUNT instructions of Lua */
   void (*random)(void *w, void *bytes, size_t n);
 
-  /* Which of n ready tasks runs next, 0..n-1.  NULL: first in, first out. */
+  /* Which of the first n ready tasks runs next, 0..n-1.  NULL: first in, first out. */
   size_t (*pick)(void *w, size_t n);
 
   /* Wait until the deadline (0: do not wait; NEVER: no deadline) or until

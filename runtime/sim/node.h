@@ -42,7 +42,7 @@ enum node_change {
 typedef struct node_clock {
   uint64_t since; /* sim.now of the last change */
   uint64_t was;   /* the monotonic clock then */
-  int64_t drift;  /* ns that it gains in a second; more than -1 s */
+  int64_t drift;  /* ns that it gains in a second */
   int64_t offset; /* ns that the wall clock is ahead of the true time, but for
                      the drift */
 } node_clock;
@@ -61,11 +61,20 @@ struct node {
 
   /* The turns (drive.c) */
   sim_event turn;    /* the next one */
-  uint64_t free;     /* sim.now, until which the last one has kept it busy */
+  uint64_t seen;     /* its own share of sim.now: what has computed is ahead */
+  uint64_t spent;    /* ns of that turn which its tasks do not see */
   uint64_t computed; /* ns of processor time that it has used */
+  uint64_t run;      /* of these, in this turn */
   unsigned looks;    /* at the clock, in this turn */
-  bool in_turn;
-  bool waits; /* behind its last turn only the world can wake it */
+  bool fails;        /* its start has */
+  bool doomed;       /* it crashes behind this turn, perhaps silently */
+  bool silent;
+
+  /* Signals (signals.c) */
+  struct subscription *watches;
+  uint64_t taken, missed, ignored; /* bits, as of sys/signals.h */
+  int ending;                      /* by that signal; 0 */
+  sim_event overdue;               /* its drain is */
 
   /* What it is started with */
   lua_CFunction start;
@@ -107,7 +116,8 @@ int node_restart(node *n); /* by what it was started with before */
  * it. */
 void node_crash(node *n, bool silent);
 
-/* A signal for it, by its number: it ends the program in order, or is caught. */
+/* A signal for it, by its number: as in a real process it is caught, or ends the program
+ * in order (SIGINT, SIGTERM), or kills it. */
 void node_signal(node *n, int signal);
 
 void node_pause(node *n);
@@ -122,8 +132,8 @@ uint64_t node_now(const node *n);
 int64_t node_wall(const node *n);
 uint64_t node_when(const node *n, uint64_t time);
 
-/* From now on it gains so many ns a second; or its wall clock is set forward by so
- * many ns, or back. */
+/* From now on it gains so many ns a second, which are less than 10^8; or its wall clock
+ * is set forward by so many ns, or back. */
 void node_drift(node *n, int64_t drift);
 void node_step_wall(node *n, int64_t by);
 

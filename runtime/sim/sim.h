@@ -31,6 +31,7 @@ struct node;
 struct subsystem;
 
 #define SIM_START UINT64_C(1000000000)             /* of `now`: 1 s */
+#define SIM_PATIENCE UINT64_C(1000000000)          /* 10^8 instructions */
 #define SIM_WALL (INT64_C(946684800) * 1000000000) /* then: 2000-01-01 UTC */
 
 /* Part of what it happens to, which its `fire` finds from it.  Its memory is the
@@ -41,17 +42,29 @@ struct sim_event {
   void (*fire)(sim_event *e); /* it is not scheduled any more */
 };
 
-/* What a simulation has of the real world. */
+/* What a simulation has of the real world, and of who made it; each may be NULL. */
 typedef struct sim_outside {
   /* The names in a folder, as world.list: for what `require` says. */
   ssize_t (*list)(void *w, const char *path, char *names, size_t room);
+
+  /* Something has become of a node (enum node_change): start no host in it, but stop
+   * what you like. */
+  void (*changed)(struct node *n, int change);
 } sim_outside;
+
+/* What a step has done. */
+enum sim_step {
+  SIM_RAN,   /* something has happened */
+  SIM_IDLE,  /* nothing will ever happen: sim_deadlock, or the end */
+  SIM_LIMIT, /* nothing more until the limit */
+};
 
 struct sim {
   uint64_t now;
   uint64_t seed;
-  uint64_t limit; /* of `now`, behind which nothing happens; NEVER */
-  int64_t wall;   /* when the clock was at SIM_START, ns since 1970 UTC */
+  uint64_t limit;    /* of `now`, behind which nothing happens; NEVER */
+  uint64_t patience; /* so long a task may compute, ns of its node's clock */
+  int64_t wall;      /* when the clock was at SIM_START, ns since 1970 UTC */
 
   chance network, order, faults; /* each node has its own, too */
 
@@ -64,7 +77,9 @@ struct sim {
 
   const struct subsystem *subsystems; /* of each host: sched/life.h */
   sim_outside outside;
-  void *owner; /* who made it */
+  struct node *current; /* whose turn it is; NULL: nobody's */
+  uint64_t drain;       /* host.drain of each, ns */
+  void *owner;          /* who made it */
 
   /* Of the other parts; each opens its own when it is first needed, and closes it in
    * sim_close. */
@@ -91,5 +106,22 @@ static inline sim_event *sim_next(const sim *s) {
 /* Set the clock to the next event, and let it happen: false when there is none, or
  * only behind the limit. */
 bool sim_fire(sim *s);
+
+/* A zeroed one begins, with no node (drive.c).  The subsystems are those of each of
+ * its hosts: sched/life.h. */
+void sim_open(sim *s, uint64_t seed, const struct subsystem *subsystems);
+
+/* One event: a delivery, a turn of a node, whatever comes next.  Not from inside of
+ * one. */
+enum sim_step sim_step(sim *s);
+
+/* All until then; and what of that there was. */
+enum sim_step sim_run(sim *s, uint64_t until);
+
+/* All nodes wait for each other: each tells its tasks, and ends. */
+void sim_deadlock(sim *s);
+
+/* Nobody is told of anything any more. */
+void sim_close(sim *s);
 
 #endif

@@ -1,0 +1,163 @@
+/*
+** The turns of the nodes.  A node's next turn is an event as any other: it is due when
+** something was delivered, when a deadline comes, or at once while tasks are ready; but
+** not before the turn before it is over, for that has taken some time.
+**
+** How long a turn takes is not measured: it is counted, and so the same whenever it is
+** replayed.  Tasks that run take some 100 ns, which they do not see: the clock stands
+** still in a turn, and what sleeps for a second finds that a second has passed.  What
+** computes for long does see it (world.c).
+*/
+
+#include "sim/drive.h"
+
+#include <stdlib.h>
+
+#include "net/round.h"
+#include "sched/life.h"
+
+/* Of a turn, besides what its tasks take: a little chance, so that those who begin
+ * together do not stay so. */
+enum { PRICE = 500, PRICES = 1000 }; /* ns */
+
+
+static node *node_of_turn(sim_event *e) {
+  return (node *)((char *)e - offsetof(node, turn));
+}
+
+
+/*
+** A turn
+*/
+
+static void plan(node *n, enum turn is, uint64_t next) {
+  sim *s = n->sim;
+  if (is == TURN_STUCK) {
+    life_deadlock(&n->host);
+    next = 0;
+  }
+  uint64_t at = next == 0 ? 0 : node_when(n, next);
+  if (at != NEVER)
+    sim_schedule(s, &n->turn, at > n->seen ? at : n->seen);
+}
+
+
+static void finish(node *n, enum turn is, uint64_t next) {
+  if (n->doomed) {
+    n->doomed = false;
+    node_crash(n, n->silent);
+  } else if (is == TURN_ENDED) {
+    node_end(n);
+  } else if (n->state == NODE_RUNS) {
+    plan(n, is, next);
+  }
+}
+
+
+static void on_turn(sim_event *e) {
+  node *n = node_of_turn(e);
+  sim *s = n->sim;
+  uint64_t next = NEVER;
+  enum turn is = TURN_ENDED;
+  s->current = n;
+  n->seen = s->now;
+  n->spent = PRICE + chance_below(&s->order, PRICES);
+  n->run = 0;
+  n->looks = 0;
+  if (!n->fails) {
+    is = life_turn(&n->host, node_now(n), &next);
+    round_end(&n->host);
+  }
+  n->seen += n->spent;
+  n->computed += n->spent;
+  n->spent = 0;
+  s->current = NULL;
+  finish(n, is, next);
+}
+
+
+void drive_init(node *n) {
+  n->turn.fire = on_turn;
+}
+
+
+void drive_wake(node *n) {
+  if (n->state != NODE_RUNS || n->sim->current == n)
+    return;
+  uint64_t at = n->seen > n->sim->now ? n->seen : n->sim->now;
+  if (!sim_is_scheduled(&n->turn) || n->turn.at > at)
+    sim_schedule(n->sim, &n->turn, at);
+}
+
+
+void drive_rest(node *n) {
+  sim_cancel(n->sim, &n->turn);
+  n->fails = n->doomed = false;
+}
+
+
+void node_delivered(node *n) {
+  if (!node_lives(n))
+    return;
+  round_end(&n->host);
+  drive_wake(n);
+}
+
+
+/*
+** The whole
+*/
+
+void sim_open(sim *s, uint64_t seed, const struct subsystem *subsystems) {
+  *s = (sim){.now = SIM_START,
+             .seed = seed,
+             .limit = NEVER,
+             .patience = SIM_PATIENCE,
+             .wall = SIM_WALL,
+             .subsystems = subsystems};
+  chance_seed(&s->network, seed, "network", 0);
+  chance_seed(&s->order, seed, "order", 0);
+  chance_seed(&s->faults, seed, "faults", 0);
+}
+
+
+enum sim_step sim_step(sim *s) {
+  if (sim_fire(s))
+    return SIM_RAN;
+  return sim_next(s) == NULL ? SIM_IDLE : SIM_LIMIT;
+}
+
+
+enum sim_step sim_run(sim *s, uint64_t until) {
+  enum sim_step is = SIM_RAN;
+  uint64_t limit = s->limit;
+  if (until < limit)
+    s->limit = until;
+  while (is == SIM_RAN)
+    is = sim_step(s);
+  if (until < limit && s->now < until)
+    s->now = until;
+  s->limit = limit;
+  return is;
+}
+
+
+void sim_deadlock(sim *s) {
+  for (unsigned i = 0; i < s->node_count; i++) {
+    node *n = s->nodes[i];
+    if (n->state != NODE_RUNS)
+      continue;
+    life_deadlock(&n->host);
+    drive_wake(n);
+  }
+}
+
+
+void sim_close(sim *s) {
+  s->outside = (sim_outside){0};
+  for (unsigned i = 0; i < s->node_count; i++)
+    node_free(s->nodes[i]);
+  free(s->nodes);
+  free(s->events);
+  *s = (sim){0};
+}
