@@ -299,20 +299,25 @@ void sched_preempt(host *h, bool urgent) {
 }
 
 
-/* The count begins anew with each coroutine that goes on, so these count, too. */
-static void count_switch(host *h) {
+/* The hook's count begins anew with each coroutine that goes on: who does little else
+ * than that would never be looked at. */
+static void on_switch(host *h, lua_State *co) {
   enum { SWITCHES = 64 };
-  if (++h->sched->switches % SWITCHES == 0)
+  const task *t = h->sched->current;
+  if (++h->sched->switches % SWITCHES != 0)
+    return;
+  if (h->counted)
     spent(h);
+  if (h->held && t != NULL && is_interrupted(t))
+    preempt_look_closely(co);
 }
 
 
 /* Lua goes on in this coroutine, which may have been suspended inside a shield, or
  * have resumed the one that was. */
 static void watch(host *h, lua_State *co) {
-  if (h->counted)
-    count_switch(h);
   look_on(co);
+  on_switch(h, co);
   if (!sched_may_nudge(h))
     preempt_rest(h);
   else if (h->preempt_due == URGENT && !h->nudged)

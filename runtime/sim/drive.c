@@ -30,15 +30,10 @@ static node *node_of_turn(sim_event *e) {
 ** A turn
 */
 
-static void plan(node *n, enum turn is, uint64_t next) {
-  sim *s = n->sim;
-  if (is == TURN_STUCK) {
-    life_deadlock(&n->host);
-    next = 0;
-  }
+static void plan(node *n, uint64_t next) {
   uint64_t at = next == 0 ? 0 : node_when(n, next);
   if (at != NEVER)
-    sim_schedule(s, &n->turn, at > n->seen ? at : n->seen);
+    sim_schedule(n->sim, &n->turn, at > n->seen ? at : n->seen);
 }
 
 
@@ -49,29 +44,41 @@ static void finish(node *n, enum turn is, uint64_t next) {
   } else if (is == TURN_ENDED) {
     node_end(n);
   } else if (n->state == NODE_RUNS) {
-    plan(n, is, next);
+    plan(n, next);
   }
+}
+
+
+node *drive_enter(node *n) {
+  node *before = n->sim->current;
+  n->sim->current = n;
+  n->run = 0;
+  n->looks = 0;
+  return before;
+}
+
+
+void drive_leave(node *n, node *before) {
+  n->seen = node_here(n) + n->spent;
+  n->computed += n->run + n->spent;
+  n->run = n->spent = 0;
+  n->sim->current = before;
 }
 
 
 static void on_turn(sim_event *e) {
   node *n = node_of_turn(e);
-  sim *s = n->sim;
   uint64_t next = NEVER;
   enum turn is = TURN_ENDED;
-  s->current = n;
-  n->seen = s->now;
-  n->spent = PRICE + chance_below(&s->order, PRICES);
-  n->run = 0;
-  n->looks = 0;
-  if (!n->fails) {
+  node *before = drive_enter(n);
+  n->spent = PRICE + chance_below(&n->sim->order, PRICES);
+  if (!n->fails && !n->doomed) {
     is = life_turn(&n->host, node_now(n), &next);
     round_end(&n->host);
+    if (is == TURN_STUCK)
+      life_deadlock(&n->host);
   }
-  n->seen += n->spent;
-  n->computed += n->spent;
-  n->spent = 0;
-  s->current = NULL;
+  drive_leave(n, before);
   finish(n, is, next);
 }
 
@@ -147,7 +154,9 @@ void sim_deadlock(sim *s) {
     node *n = s->nodes[i];
     if (n->state != NODE_RUNS)
       continue;
+    node *before = drive_enter(n);
     life_deadlock(&n->host);
+    drive_leave(n, before);
     drive_wake(n);
   }
 }

@@ -13,6 +13,10 @@ void drive_init(node *n);
 void drive_wake(node *n);
 void drive_rest(node *n);
 
+/* Lua of this node's runs now, and is counted; and behind it that of who did before. */
+node *drive_enter(node *n);
+void drive_leave(node *n, node *before);
+
 /* Its program has ended (node.c). */
 void node_end(node *n);
 void node_free(node *n);

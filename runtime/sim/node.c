@@ -31,19 +31,13 @@ static uint64_t drifted(uint64_t span, int64_t drift) {
 }
 
 
-static uint64_t monotonic(const node_clock *c, uint64_t true_time) {
-  return c->was + drifted(true_time - c->since, c->drift);
-}
-
-
-/* While a task computes, its node's time goes on alone. */
-static uint64_t true_time(const node *n) {
-  return n->seen > n->sim->now ? n->seen : n->sim->now;
+static uint64_t monotonic(const node_clock *c, uint64_t at) {
+  return c->was + drifted(at - c->since, c->drift);
 }
 
 
 uint64_t node_now(const node *n) {
-  return monotonic(&n->clock, true_time(n));
+  return monotonic(&n->clock, node_here(n));
 }
 
 
@@ -78,7 +72,7 @@ uint64_t node_when(const node *n, uint64_t time) {
 /* From its turn, or from another one's: what waits for a time looks again. */
 void node_drift(node *n, int64_t drift) {
   n->clock.was = node_now(n);
-  n->clock.since = true_time(n);
+  n->clock.since = node_here(n);
   n->clock.drift = drift;
   drive_wake(n);
 }
@@ -165,7 +159,7 @@ node *node_at(const sim *s, const address *a) {
 
 static void tell(node *n, enum node_change change) {
   if (n->sim->outside.changed != NULL)
-    n->sim->outside.changed(n, change);
+    n->sim->outside.changed(n->sim, n, change);
 }
 
 
@@ -182,30 +176,35 @@ static int open_host(node *n) {
                    .no_environment = true,
                    .counted = true};
   int status = life_open(&n->host, enter, n->sim->subsystems);
-  if (status < 0) {
+  if (status < 0)
     n->host = (host){0};
-    return status;
-  }
+  return status;
+}
+
+
+/* Does it begin well? */
+static bool start_host(node *n) {
   lua_pushcfunction(n->host.L, finalizers_open);
-  n->fails = !host_call(&n->host, 0, 0);
-  return 0;
+  return host_call(&n->host, 0, 0) && life_start(&n->host, n->start, n->about);
 }
 
 
 int node_start(node *n, lua_CFunction start, void *about) {
   if (node_lives(n))
     return -EBUSY;
+  node *before = drive_enter(n);
   int status = open_host(n);
-  if (status < 0)
-    return status;
-  n->start = start;
-  n->about = about;
-  n->state = NODE_RUNS;
-  n->lives++;
-  tell(n, NODE_STARTED);
-  n->fails = n->fails || !life_start(&n->host, start, about);
+  if (status == 0) {
+    n->start = start;
+    n->about = about;
+    n->state = NODE_RUNS;
+    n->lives++;
+    tell(n, NODE_STARTED);
+    n->fails = !start_host(n);
+  }
+  drive_leave(n, before);
   drive_wake(n);
-  return 0;
+  return status;
 }
 
 
@@ -221,10 +220,11 @@ static void vanish(node *n, bool silent) {
 
 /* What its sockets still do is for nobody. */
 static void drop(node *n) {
-  int status = n->host.exit_status;
+  node *before = drive_enter(n);
   life_close(&n->host);
+  drive_leave(n, before);
+  n->host = (host){.exit_status = n->host.exit_status};
   signals_drop(n);
-  n->host = (host){.exit_status = status};
   drive_rest(n);
 }
 
@@ -236,19 +236,22 @@ void node_end(node *n) {
 }
 
 
-void node_crash(node *n, bool silent) {
-  if (!node_lives(n))
-    return;
-  if (n->sim->current == n) {
-    n->doomed = true;
-    n->silent = silent;
-    return;
-  }
+static void crash(node *n, bool silent) {
   n->state = NODE_CRASHED;
   tell(n, NODE_CRASHES);
   vanish(n, silent);
   finalizers_forget(&n->host);
   drop(n);
+}
+
+
+void node_crash(node *n, bool silent) {
+  if (node_lives(n) && n->sim->current == n) {
+    n->doomed = true;
+    n->silent = silent;
+  } else if (node_lives(n)) {
+    crash(n, silent);
+  }
 }
 
 
@@ -271,11 +274,8 @@ void node_resume(node *n) {
 
 
 void node_free(node *n) {
-  if (node_lives(n)) {
-    n->state = NODE_CRASHED;
-    finalizers_forget(&n->host);
-    drop(n);
-  }
+  if (node_lives(n))
+    crash(n, true);
   sim_cancel(n->sim, &n->turn);
   free(n->name);
   free(n);

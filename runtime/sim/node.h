@@ -127,6 +127,11 @@ void node_resume(node *n);
  * (round_end).  Behind each delivery, of whatever. */
 void node_delivered(node *n);
 
+/* Where it is in sim.now: ahead of that while it computes. */
+static inline uint64_t node_here(const node *n) {
+  return n->seen > n->sim->now ? n->seen : n->sim->now;
+}
+
 /* Its clocks, now; and when, by sim.now, its monotonic one will show a time. */
 uint64_t node_now(const node *n);
 int64_t node_wall(const node *n);

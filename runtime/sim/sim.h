@@ -49,7 +49,7 @@ typedef struct sim_outside {
 
   /* Something has become of a node (enum node_change): start no host in it, but stop
    * what you like. */
-  void (*changed)(struct node *n, int change);
+  void (*changed)(sim *s, struct node *n, int change);
 } sim_outside;
 
 /* What a step has done. */
@@ -77,7 +77,7 @@ struct sim {
 
   const struct subsystem *subsystems; /* of each host: sched/life.h */
   sim_outside outside;
-  struct node *current; /* whose turn it is; NULL: nobody's */
+  struct node *current; /* whose Lua runs, or of whom is told; NULL: nobody's */
   uint64_t drain;       /* host.drain of each, ns */
   void *owner;          /* who made it */
 
