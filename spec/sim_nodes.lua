@@ -50,7 +50,7 @@ function parts.open()
   local held <close> = setmetatable({}, {__close = function()
     tell "closed"
   end})
-  kept = setmetatable({}, {__gc = function()
+  package.loaded["spec.kept"] = setmetatable({}, {__gc = function()
     tell "collected"
   end})
   debug.setmetatable(io.stdout, {__gc = function()
