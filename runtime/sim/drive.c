@@ -15,6 +15,7 @@
 
 #include "net/round.h"
 #include "sched/life.h"
+#include "sim/link.h"
 
 /* Of a turn, besides what its tasks take: a little chance, so that those who begin
  * together do not stay so. */
@@ -164,6 +165,7 @@ void sim_deadlock(sim *s) {
 
 void sim_close(sim *s) {
   s->outside = (sim_outside){0};
+  links_close(s);
   for (unsigned i = 0; i < s->node_count; i++)
     node_free(s->nodes[i]);
   free(s->nodes);

@@ -10,6 +10,7 @@
 #include "sched/task.h"
 #include "sim/drive.h"
 #include "sim/finalizers.h"
+#include "sim/ports.h"
 #include "sim/signals.h"
 #include "sim/world.h"
 
@@ -214,7 +215,7 @@ int node_restart(node *n) {
 
 
 static void vanish(node *n, bool silent) {
-  (void)n, (void)silent;
+  ports_vanish(n, silent);
 }
 
 
@@ -276,6 +277,7 @@ void node_resume(node *n) {
 void node_free(node *n) {
   if (node_lives(n))
     crash(n, true);
+  ports_close(n);
   sim_cancel(n->sim, &n->turn);
   free(n->name);
   free(n);

@@ -12,6 +12,7 @@
 
 #include <errno.h>
 
+#include "net/round.h"
 #include "sched/task.h"
 #include "sim/node.h"
 
@@ -113,7 +114,8 @@ static bool never(void *w) {
 
 
 static void end(host *h) {
-  (void)h;
+  while (round_end(h))
+    ;
 }
 
 
