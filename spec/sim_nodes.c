@@ -18,6 +18,7 @@
 #include "sim/node.h"
 #include "sim/sim.h"
 #include "sys/sys.h"
+#include "worker/worker.h"
 
 #define SECOND UINT64_C(1000000000)
 
@@ -29,6 +30,7 @@ static sim s;
 static const subsystem subsystems[] = {
     {.open = net_open, .end = closing_give_up, .close = net_close},
     {.open = sys_open},
+    {.open = workers_open, .end = workers_close},
     {NULL},
 };
 
@@ -334,6 +336,9 @@ static void try_ends(void) {
   close_sim();
   run_part(1, "forks");
   expect_told("none", "it has children");
+  close_sim();
+  run_part(1, "threads");
+  expect_told("none", "it has threads");
   close_sim();
   open_sim(1);
   node *n = node_new(&s, "bad");

@@ -47,7 +47,7 @@ function parts.many()
 end
 
 function parts.open()
-  local held <close> = setmetatable({}, {__close = function()
+  local _ <close> = setmetatable({}, {__close = function()
     tell "closed"
   end})
   package.loaded["spec.kept"] = setmetatable({}, {__gc = function()
@@ -135,6 +135,15 @@ function parts.forks()
   local none, err = require "neap.process".spawn {"true"}
   assert(not none and err.code == "ENOSYS", err)
   assert(not os.execute "true")
+  tell "none"
+end
+
+function parts.threads()
+  local worker = require "neap.worker"
+  local none, err = worker.run(function() end)
+  assert(not none and err.code == "ENOSYS", err)
+  none, err = pcall(worker.channel, "name")
+  assert(not none and err.code == "ENOSYS", err)
   tell "none"
 end
 

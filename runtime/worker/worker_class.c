@@ -105,8 +105,11 @@ static worker *worker_new(lua_State *L, message *arguments) {
 static int l_start(lua_State *L) {
   host *h = host_of(L);
   const char *name = luaL_checkstring(L, NAME);
-  if (h->world->thread == NULL)
-    return luaL_error(L, "there are no threads here");
+  if (h->world->thread == NULL) {
+    lua_pushnil(L);
+    error_push_message(L, -ENOSYS, "worker", name, "here are no threads");
+    return 2;
+  }
   message *arguments = message_encode(L, ARGUMENTS);
   worker_box *b = host_box(L, CLASS, sizeof *b, 0);
   if (b == NULL) {

@@ -79,7 +79,7 @@ int workers_bell(host *h) {
   if (s->hung)
     return 0;
   if (h->world->bell == NULL)
-    return -ENOTSUP;
+    return -ENOSYS;
   int status = h->world->bell(h->outside, rang);
   s->hung = status == 0;
   return status;
@@ -218,12 +218,6 @@ void worker_live(void *w) {
 }
 
 
-int workers_open(lua_State *L) {
-  host_module(L, "neap.worker.core", worker_class_open);
-  return 0;
-}
-
-
 void workers_new(host *h, void (*live)(worker *w), worker *self) {
   h->workshop = memory_new(sizeof *h->workshop);
   h->workshop->live = live;
@@ -233,6 +227,16 @@ void workers_new(host *h, void (*live)(worker *w), worker *self) {
   h->label = self->label;
   h->siblings = self->count;
   h->slot = self->count > 0 ? self->id : 0;
+}
+
+
+/* Where there are no threads nobody has made it. */
+int workers_open(lua_State *L) {
+  host *h = host_of(L);
+  if (h->workshop == NULL)
+    workers_new(h, NULL, NULL);
+  host_module(L, "neap.worker.core", worker_class_open);
+  return 0;
 }
 
 
