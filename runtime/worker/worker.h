@@ -25,9 +25,9 @@ enum worker_kind {
   WORKER_FUNCTION /* a function, as string.dump gives it */
 };
 
-/* Give a host its workshop, where there can be threads, and register the module.  `live` is the whole life
- * of a worker, in its thread: to open a host, run the program, close it.
- * `self` is the worker whose host this is, or NULL. */
+/* Give a host its workshop, where there can be threads, and register the module.
+ * `live` is the whole life of a worker, in its thread: to open a host, run the
+ * program, close it.  `self` is the worker whose host this is, or NULL. */
 void workers_new(host *h, void (*live)(worker *w), worker *self);
 int workers_open(lua_State *L); /* call it through host_call */
 
