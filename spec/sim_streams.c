@@ -180,6 +180,18 @@ static void one_way(void) {
 }
 
 
+static void is_held(void) {
+  open_two("echo", "ask");
+  run(25 * MS);
+  link_hold(&s, server, client, true);
+  run(5 * SECOND);
+  link_hold(&s, server, client, false);
+  run(5 * SECOND);
+  expect_told("20 HELLO 5035 10.0.0.2 10.0.0.1", "a link that was held");
+  sim_close(&s);
+}
+
+
 /*
 ** Crashes
 */
@@ -269,6 +281,7 @@ int main(int argc, char **argv) {
   heals();
   gives_up();
   one_way();
+  is_held();
   is_reset();
   is_silent();
   keeps_alive();

@@ -165,9 +165,9 @@ void sim_deadlock(sim *s) {
 
 void sim_close(sim *s) {
   s->outside = (sim_outside){0};
-  links_close(s);
   for (unsigned i = 0; i < s->node_count; i++)
     node_free(s->nodes[i]);
+  links_close(s); /* streams wait in them */
   free(s->nodes);
   free(s->events);
   *s = (sim){0};

@@ -19,6 +19,7 @@
 #define SIM_END_H
 
 #include "net/stream.h"
+#include "sim/link.h"
 #include "sim/node.h"
 #include "sim/options.h"
 #include "sim/sim.h"
@@ -36,9 +37,10 @@ typedef struct store {
 } store;
 
 struct flow {
-  sim_event arrival; /* of the first segment */
-  sim_event ack;     /* on its way back */
-  sim_event retry;   /* it waits for this, and sends nothing until then */
+  sim_event arrival;   /* of the first segment */
+  sim_event ack;       /* on its way back */
+  sim_event retry;     /* it waits for this, and sends nothing until then */
+  link_waiter release; /* and where its link is held, for that, too */
   connection *connection;
   segment *first, **last;                  /* under way */
   store waiting;                           /* for the window, or a retry */

@@ -92,6 +92,7 @@ static void take_off(store *b, size_t n) {
 static void on_arrival(sim_event *e);
 static void on_ack(sim_event *e);
 static void on_retry(sim_event *e);
+static void on_release(link_waiter *w);
 
 
 void flow_open(connection *c, unsigned side) {
@@ -102,6 +103,7 @@ void flow_open(connection *c, unsigned side) {
   f->arrival.fire = on_arrival;
   f->ack.fire = on_ack;
   f->retry.fire = on_retry;
+  f->release.open = on_release;
 }
 
 
@@ -116,18 +118,28 @@ void flow_drop(flow *f) {
   sim_cancel(s, &f->arrival);
   sim_cancel(s, &f->ack);
   sim_cancel(s, &f->retry);
+  link_forget(&f->release);
+}
+
+
+/* A host that computes is ahead of the clock. */
+static uint64_t lead(const node *n) {
+  const sim *s = n->sim;
+  return s->current == n && n->seen > s->now ? n->seen - s->now : 0;
 }
 
 
 /* When what is sent now from there is on the other side, or NEVER. */
 static uint64_t way(const connection *c, unsigned from, size_t n) {
   sim *s = c->sim;
+  node *here = c->nodes[from], *there = c->nodes[1 - from];
   if (c->local)
-    return s->now + chance_between(&s->network, LOCAL_LEAST, LOCAL_MOST);
-  if (c->nodes[1 - from] == NULL)
+    return s->now + lead(here) +
+           chance_between(&s->network, LOCAL_LEAST, LOCAL_MOST);
+  if (there == NULL)
     return NEVER;
-  return link_arrival(s, c->nodes[from], c->nodes[1 - from], n + HEADERS,
-                      LINK_STREAM);
+  uint64_t at = link_arrival(s, here, there, n + HEADERS, LINK_STREAM);
+  return at == NEVER ? NEVER : at + lead(here);
 }
 
 
@@ -173,6 +185,27 @@ static uint64_t patience(const end *e) {
 }
 
 
+/* A link that is held is released some time, and then nobody waits for a pause to be
+ * over. */
+static void await_release(flow *f) {
+  connection *c = f->connection;
+  node *from = c->nodes[f->side], *to = c->nodes[1 - f->side];
+  if (c->local || from == NULL || to == NULL)
+    return;
+  if (link_is_held(c->sim, from, to))
+    link_await(c->sim, from, to, &f->release);
+  else if (link_is_held(c->sim, to, from))
+    link_await(c->sim, to, from, &f->release);
+}
+
+
+static void on_release(link_waiter *w) {
+  flow *f = (flow *)((char *)w - offsetof(flow, release));
+  if (sim_is_scheduled(&f->retry))
+    sim_schedule(f->connection->sim, &f->retry, f->connection->sim->now);
+}
+
+
 /* A patience that the script has set ends a pause. */
 void flow_stall(flow *f, uint64_t first) {
   sim *s = f->connection->sim;
@@ -188,6 +221,7 @@ void flow_stall(flow *f, uint64_t first) {
   if (sender(f)->options.user_timeout > 0 && end_at < at)
     at = end_at;
   sim_schedule(s, &f->retry, at);
+  await_release(f);
 }
 
 
