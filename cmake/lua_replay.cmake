@@ -18,9 +18,7 @@ function(lua_change name from to)
   set("lua_text_${name}" "${text}" PARENT_SCOPE)
 endfunction()
 
-# Keys of tables that are addresses in the program.
-lua_change(ltable.c "void *p = pvalue(key);\n      return hashpointer(t, p);"
-  "void *p = pvalue(key);\n      return hashpointer(t, replay_address(p));")
+# Functions of C as keys.
 lua_change(ltable.c "lua_CFunction f = fvalue(key);\n      return hashpointer(t, f);"
   "size_t f = replay_address((const void *)(size_t)fvalue(key));\n      return hashpointer(t, f);")
 
@@ -33,17 +31,14 @@ lua_change(lapi.c "case LUA_VLCF: return cast_voidp(cast_sizet(fvalue(o)));"
 # A cache by where strings of C lie says when a long one is made anew: with none of
 # these in it, never or always.
 lua_change(lstring.c "  /* normal route */\n"
-  "  if (strlen(str) > LUAI_MAXSHORTLEN)\n    return luaS_newlstr(L, str, strlen(str));\n")
-
-# A machine that has crashed.
-lua_change(lgc.c "  if (!notm(tm)) {  /* is there a finalizer? */"
-  "  if (!notm(tm) && replay_finalizes(L, tm)) {  /* is there a finalizer? */")
+  "  size_t l = strlen(str);\n  if (l > LUAI_MAXSHORTLEN)\n    return luaS_newlstr(L, str, l);\n")
+lua_change(lstring.c "p[0] = luaS_newlstr(L, str, strlen(str));" "p[0] = luaS_newlstr(L, str, l);")
 
 # What lua_replay.h defines.
 lua_change(lstate.c "#if !defined(luai_makeseed)" "#if !defined(luai_makeseed)")
 lua_change(ltablib.c "#if !defined(l_randomizePivot)" "#if !defined(l_randomizePivot)")
 
-foreach(name lapi.c lgc.c liolib.c lstring.c ltable.c)
+foreach(name lapi.c liolib.c lstring.c ltable.c)
   file(CONFIGURE OUTPUT "${PROJECT_BINARY_DIR}/lua/${name}" CONTENT "${lua_text_${name}}"
     @ONLY)
   list(FILTER lua_sources EXCLUDE REGEX "/${name}$")

@@ -18,17 +18,11 @@ struct lua_State;
 __attribute__((weak)) unsigned int host_hash_seed(struct lua_State *L);
 #define luai_makeseed(L) (host_hash_seed != NULL ? host_hash_seed(L) : 1u)
 
-/* May finalizers that are written in Lua run? */
-__attribute__((weak)) _Bool host_finalizes(struct lua_State *L);
-#define replay_finalizes(L, f) \
-  (!ttisLclosure(f) || host_finalizes == NULL || host_finalizes(L))
-
 /* Where table.sort divides what it has divided badly before. */
 #define l_randomizePivot() (~0u)
 
-/* Of what is in the program itself, its functions for one, the distance from the
- * program's beginning; and other addresses as they are.  No such distance is another's
- * address: a program is larger than the first page only. */
+/* Of a function of C that is in the program itself, its distance from the program's
+ * beginning, which is no address of anything else; and of others where they are. */
 extern const char __executable_start[], _end[];
 
 static inline size_t replay_address(const void *p) {

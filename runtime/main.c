@@ -24,6 +24,7 @@
 #include "sched/profile.h"
 #include "sched/task.h"
 #include "sched/world.h"
+#include "sim/standard.h"
 #include "sys/sys.h"
 #include "tls/tls.h"
 #include "trace/trace.h"
@@ -92,6 +93,7 @@ static const subsystem subsystems[] = {
     {.open = websocket_open},
     {.open = fs_open},
     {.open = sys_open},
+    {.open = sim_standard_open},
     {.open = workers_open, .end = workers_close},
     {.open = repl_open},
     {NULL},

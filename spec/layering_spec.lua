@@ -325,6 +325,28 @@ describe("the objects outside runtime/uv", function()
     assert.same({}, wrong)
   end)
 
+  it("know in a simulation nothing of the process, but files to read", function()
+    if not build then
+      pending "NEAP_BUILD, the build's folder, is not set"
+    end
+    local simulated = objects(function(target)
+      return target == "sim"
+    end)
+    assert.is_true(#simulated > 0)
+    local real = [[
+      getenv secure_getenv setenv environ getpid getppid getuid geteuid gethostname uname
+      setlocale localtime* mktime tzset pthread_* signal sigaction raise kill
+      open open64 openat* creat mkdir* unlink* rename* remove tmp* mkstemp* chdir fchdir
+      read write pread* pwrite* ioctl fcntl* mmap* system popen exec* _exit exit
+    ]]
+    for name, object in pairs(symbols("--undefined-only", simulated)) do
+      for word in real:gmatch "%S+" do
+        assert(not name:find("^" .. word:gsub("%*", ".*") .. "$"),
+          object:match "[^/]+/[^/]+$" .. ": " .. name)
+      end
+    end
+  end)
+
   it("and those in it leave libuv's pool of threads alone, which aborts without one", function()
     if not build then
       pending "NEAP_BUILD, the build's folder, is not set"

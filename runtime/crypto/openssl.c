@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "host/error.h"
+#include "host/host.h"
 
 /* Why not, in words. */
 typedef struct reason {
@@ -131,6 +132,8 @@ int openssl_need(lua_State *L, enum openssl_library which) {
   int status = begin(OPENSSL_CRYPTO, &why);
   if (status == 0 && which != OPENSSL_CRYPTO)
     status = begin(which, &why);
+  if (status == 0 && host_replays(host_of(L)))
+    openssl_draw_from_world();
   pthread_mutex_unlock(&lock);
   if (status < 0)
     error_push_message(L, status, NULL, NULL, why.text);

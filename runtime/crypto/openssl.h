@@ -42,11 +42,28 @@
 
 enum openssl_library { OPENSSL_CRYPTO, OPENSSL_SSL, OPENSSL_LIBRARIES };
 
+/* Not declared any more, for since 3.0 there are providers.  But those do not reach who
+ * has drawn chance before. */
+struct rand_meth_st {
+  int (*seed)(const void *bytes, int n);
+  int (*bytes)(unsigned char *bytes, int n);
+  void (*cleanup)(void);
+  int (*add)(const void *bytes, int n, double randomness);
+  int (*pseudorand)(unsigned char *bytes, int n);
+  int (*status)(void);
+};
+int RAND_set_rand_method(const RAND_METHOD *m);
+RAND_METHOD *RAND_OpenSSL(void);
+
 /* Have it loaded and initialised: libcrypto, or that and libssl.  0, and cheap from
  * the second time on; or a negative errno, with an error object on the stack that
  * says what is lacking: -ELIBACC (there is none), -ELIBBAD (it is too old, or refuses
  * to begin), -ENOMEM.  From any thread. */
 int openssl_need(lua_State *L, enum openssl_library which);
+
+/* From now on OpenSSL draws chance by world_chance (sched/world.h), where a thread has
+ * that, and as ever elsewhere. */
+void openssl_draw_from_world(void);
 
 /* Of the oldest error in the queue, which is the cause of those that followed it:
  * OpenSSL's reason, and what it adds. */

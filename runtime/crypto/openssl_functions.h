@@ -137,7 +137,9 @@
   X(PEM_write_bio_PKCS8PrivateKey) \
   X(PEM_write_bio_PUBKEY) \
   X(PEM_write_bio_X509) \
+  X(RAND_OpenSSL) \
   X(RAND_bytes) \
+  X(RAND_set_rand_method) \
   X(X509V3_EXT_conf_nid) \
   X(X509V3_set_ctx) \
   X(X509_CRL_free) \

@@ -150,6 +150,10 @@ void call_clear(work *w) {
 int call_run(lua_State *L, call *c) {
   if (c->root == NULL)
     return fail(L, -EBADF, c->work.kind->op, c->path);
+  if (kind_of(c)->changes && host_replays(host_of(L))) {
+    c->words = "a simulated host has files to read only";
+    return call_fail(L, c, -ENOSYS);
+  }
   return work_run(L, &c->work, true);
 }
 
@@ -249,7 +253,7 @@ static int push_root(lua_State *L, call *c) {
 }
 
 
-static const call_kind opening = {CALL("root"), open_root, push_root};
+static const call_kind opening = {CALL("root"), open_root, push_root, false};
 
 
 static int l_root(lua_State *L) {

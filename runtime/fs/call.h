@@ -33,6 +33,7 @@ typedef struct call_kind {
   work_kind work;      /* CALL of its name */
   int (*run)(call *c); /* in any thread, without Lua: 0 or a negative errno */
   int (*push)(lua_State *L, call *c); /* the results of 0 */
+  bool changes;                       /* something in the file system */
 } call_kind;
 
 struct call {
@@ -64,6 +65,7 @@ void call_clear(work *w);
  * there are looked at before.  `path`, of the argument there, may be 0: none. */
 call *call_new(lua_State *L, const call_kind *kind, int path);
 int call_run(lua_State *L, call *c);
+
 
 /* A copy of a text that has no zero in it; of one that is too long for a path, so much
  * that it still is. */

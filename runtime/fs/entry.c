@@ -91,7 +91,7 @@ static int push_stat(lua_State *L, call *c) {
 }
 
 
-static const call_kind looking = {CALL("stat"), look, push_stat};
+static const call_kind looking = {CALL("stat"), look, push_stat, false};
 
 
 static int l_stat(lua_State *L) {
@@ -133,7 +133,7 @@ static int push_view(lua_State *L, call *c) {
 }
 
 
-static const call_kind viewing = {CALL("open"), view, push_view};
+static const call_kind viewing = {CALL("open"), view, push_view, false};
 
 
 static int l_view(lua_State *L) {
@@ -181,7 +181,7 @@ static int move(call *c) {
 }
 
 
-static const call_kind moving = {CALL("rename"), move, call_push_true};
+static const call_kind moving = {CALL("rename"), move, call_push_true, true};
 
 
 static int l_rename(lua_State *L) {
@@ -206,7 +206,10 @@ static int open_entry(call *c) {
 }
 
 
-static const call_kind opening = {CALL("open"), open_entry, call_push_stream};
+static const call_kind opening = {CALL("open"), open_entry, call_push_stream,
+                                  false};
+static const call_kind opening_to_write = {CALL("open"), open_entry,
+                                           call_push_stream, true};
 
 
 /* As in io.open, and "x": it is to be new. */
@@ -239,7 +242,8 @@ static int l_open(lua_State *L) {
   line settings = line_of(L, 6);
   if (lua_toboolean(L, 5))
     flags |= O_EXCL;
-  call *c = call_new(L, &opening, 2);
+  bool reads = (flags & O_ACCMODE) == O_RDONLY;
+  call *c = call_new(L, reads ? &opening : &opening_to_write, 2);
   c->flags = flags;
   c->mode = (int)mode;
   c->line = settings;
@@ -293,7 +297,7 @@ static int push_lock(lua_State *L, call *c) {
 }
 
 
-static const call_kind locking = {CALL("lock"), lock, push_lock};
+static const call_kind locking = {CALL("lock"), lock, push_lock, true};
 
 
 static int l_lock(lua_State *L) {

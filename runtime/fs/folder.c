@@ -77,7 +77,7 @@ static int push_list(lua_State *L, call *c) {
 }
 
 
-static const call_kind listing = {CALL("list"), list, push_list};
+static const call_kind listing = {CALL("list"), list, push_list, false};
 
 
 static int l_list(lua_State *L) {
@@ -137,7 +137,7 @@ static int make(call *c) {
 }
 
 
-static const call_kind making = {CALL("mkdir"), make, call_push_true};
+static const call_kind making = {CALL("mkdir"), make, call_push_true, true};
 
 
 static int l_mkdir(lua_State *L) {
@@ -165,7 +165,8 @@ static int remove_path(call *c) {
 }
 
 
-static const call_kind removing = {CALL("remove"), remove_path, call_push_true};
+static const call_kind removing = {CALL("remove"), remove_path, call_push_true,
+                                   true};
 
 
 static int l_remove(lua_State *L) {

@@ -71,7 +71,7 @@ static int push_piece(lua_State *L, call *c) {
 }
 
 
-static const call_kind reading = {CALL("read"), read_piece, push_piece};
+static const call_kind reading = {CALL("read"), read_piece, push_piece, false};
 
 
 static int l_pread(lua_State *L) {
@@ -107,7 +107,8 @@ static int push_size(lua_State *L, call *c) {
 }
 
 
-static const call_kind measuring = {CALL("sendfile"), measure, push_size};
+static const call_kind measuring = {CALL("sendfile"), measure, push_size,
+                                    false};
 
 
 static int l_size(lua_State *L) {
@@ -145,7 +146,8 @@ static int push_sent(lua_State *L, call *c) {
 }
 
 
-static const call_kind sending = {CALL("sendfile"), send_piece, push_sent};
+static const call_kind sending = {CALL("sendfile"), send_piece, push_sent,
+                                  false};
 
 
 /* A trace is to see the bytes. */

@@ -31,7 +31,8 @@ static int begin(call *c) {
 }
 
 
-static const call_kind beginning = {CALL("watch"), begin, call_push_stream};
+static const call_kind beginning = {CALL("watch"), begin, call_push_stream,
+                                    true};
 
 
 static int l_inotify(lua_State *L) {
@@ -80,7 +81,7 @@ static int push_mark(lua_State *L, call *c) {
 }
 
 
-static const call_kind marking = {CALL("watch"), mark, push_mark};
+static const call_kind marking = {CALL("watch"), mark, push_mark, true};
 
 
 static int descriptor(lua_State *L, int arg) {

@@ -86,7 +86,7 @@ static int push_bytes(lua_State *L, call *c) {
 }
 
 
-static const call_kind reading = {CALL("read"), read_whole, push_bytes};
+static const call_kind reading = {CALL("read"), read_whole, push_bytes, false};
 
 
 static int l_read(lua_State *L) {
@@ -232,7 +232,7 @@ static int push_written(lua_State *L, call *c) {
 
 
 static const call_kind writing = {CALL_STAYS("write"), write_whole,
-                                  push_written};
+                                  push_written, true};
 
 
 static int l_write(lua_State *L) {

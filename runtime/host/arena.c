@@ -30,7 +30,6 @@ struct arena {
   alignas(STEP) char *fresh; /* never used */
   char *writable, *end;
   uint64_t seed;
-  bool crashed;
   bool mallocs; /* its blocks are malloc's */
   cell *free[CLASSES];
 };
@@ -94,11 +93,6 @@ void arena_free(arena *a) {
     free(a);
   else
     munmap(a, ARENA_SIZE);
-}
-
-
-void arena_crash(arena *a) {
-  a->crashed = true;
 }
 
 
@@ -232,13 +226,6 @@ unsigned host_hash_seed(lua_State *L) {
     mixed ^= mixed >> 32;
   }
   return (unsigned)mixed;
-}
-
-
-bool host_finalizes(lua_State *L);
-bool host_finalizes(lua_State *L) {
-  const arena *a = arena_of(L);
-  return a == NULL || !a->crashed;
 }
 
 

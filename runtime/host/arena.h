@@ -35,10 +35,6 @@ void arena_free(arena *a);
 /* The lua_Alloc of an arena.  What shrinks never fails. */
 void *arena_alloc(void *a, void *p, size_t old, size_t size);
 
-/* From now on no finalizer that is written in Lua runs, but what C owns is still let
- * go of: the end of a machine that has crashed. */
-void arena_crash(arena *a);
-
 /* Can this program run a state the same again? */
 bool arena_replays(void);
 

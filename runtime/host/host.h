@@ -93,6 +93,12 @@ static inline host *host_of(lua_State *L) {
   return *(host **)lua_getextraspace(L);
 }
 
+/* Is it to do the same each time, so that nothing of the process, of its user or of his
+ * files may reach it, nor be changed by it? */
+static inline bool host_replays(const host *h) {
+  return h->arena != NULL;
+}
+
 /* The next serial number, from 1: what objects print instead of a pointer. */
 static inline unsigned host_serial(host *h) {
   return ++h->serial;

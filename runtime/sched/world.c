@@ -2,6 +2,8 @@
 
 #include "host/whole.h"
 
+_Thread_local world_draws world_chance;
+
 /* What may be NULL, as world.h says. */
 static const size_t optional[] = {
     offsetof(world, pick),    offsetof(world, poll),   offsetof(world, leave),

@@ -125,6 +125,15 @@ struct world {
                                 NULL */
 };
 
+/* Chance for libraries that draw it by themselves, and know no host: that of the world
+ * which drives this thread just now.  No `draw`: the system's. */
+typedef struct world_draws {
+  void (*draw)(void *about, void *bytes, size_t n);
+  void *about;
+} world_draws;
+
+extern _Thread_local world_draws world_chance;
+
 /* Which function of a world is missing?  Then it is a mistake of who made it, and the
  * process ends. */
 void world_check(const world *w);

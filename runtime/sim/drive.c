@@ -67,6 +67,13 @@ void drive_leave(node *n, node *before) {
 }
 
 
+/* Whatever its script has done shows in that. */
+static uint64_t memory_of(const node *n) {
+  return (uint64_t)lua_gc(n->host.L, LUA_GCCOUNT) * 1024 +
+         (uint64_t)lua_gc(n->host.L, LUA_GCCOUNTB);
+}
+
+
 static void on_turn(sim_event *e) {
   node *n = node_of_turn(e);
   uint64_t next = NEVER;
@@ -74,6 +81,7 @@ static void on_turn(sim_event *e) {
   node *before = drive_enter(n);
   n->spent = PRICE + chance_below(&n->sim->order, PRICES);
   if (!n->fails && !n->doomed) {
+    sim_note(n->sim, HISTORY_TURN, n->index, memory_of(n), 0);
     is = life_turn(&n->host, node_now(n), &next);
     round_end(&n->host);
     if (is == TURN_STUCK)
@@ -126,6 +134,7 @@ void sim_open(sim *s, uint64_t seed, const struct subsystem *subsystems) {
   chance_seed(&s->network, seed, "network", 0);
   chance_seed(&s->order, seed, "order", 0);
   chance_seed(&s->faults, seed, "faults", 0);
+  chance_seed(&s->secrets, seed, "secrets", 0);
 }
 
 
@@ -170,5 +179,6 @@ void sim_close(sim *s) {
   links_close(s); /* streams wait in them */
   free(s->nodes);
   free(s->events);
+  history_free(&s->history);
   *s = (sim){0};
 }

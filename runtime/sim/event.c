@@ -75,12 +75,21 @@ void sim_cancel(sim *s, sim_event *e) {
 }
 
 
+static void draw_secret(void *about, void *bytes, size_t n) {
+  chance_fill(&((sim *)about)->secrets, bytes, n);
+}
+
+
 bool sim_fire(sim *s) {
   sim_event *e = sim_next(s);
   if (e == NULL || e->at > s->limit)
     return false;
   sim_cancel(s, e);
   s->now = e->at;
+  sim_note(s, HISTORY_EVENT, HISTORY_NOBODY, e->serial, 0);
+  world_draws before = world_chance;
+  world_chance = (world_draws){draw_secret, s};
   e->fire(e);
+  world_chance = before;
   return true;
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/arena.h"
 #include "host/memory.h"
 #include "sched/drain.h"
 #include "sched/life.h"
@@ -159,14 +160,20 @@ node *node_at(const sim *s, const address *a) {
 */
 
 static void tell(node *n, enum node_change change) {
+  sim_note(n->sim, HISTORY_CHANGE, n->index, change, 0);
   if (n->sim->outside.changed != NULL)
     n->sim->outside.changed(n->sim, n, change);
 }
 
 
+/* Another seed gives tables another order; another life may have the same. */
 static int enter(host *h) {
+  const node *n = node_of(h);
+  chance order;
+  chance_seed(&order, n->sim->seed, "tables", n->index);
   h->world = &sim_world;
-  return 0;
+  h->arena = arena_new(n->index, chance_next(&order));
+  return h->arena != NULL ? 0 : -errno;
 }
 
 

@@ -24,6 +24,7 @@
 
 #include "sched/world.h"
 #include "sim/chance.h"
+#include "sim/history.h"
 
 typedef struct sim sim;
 typedef struct sim_event sim_event;
@@ -67,6 +68,8 @@ struct sim {
   int64_t wall;      /* when the clock was at SIM_START, ns since 1970 UTC */
 
   chance network, order, faults; /* each node has its own, too */
+  chance secrets;                /* of libraries: world_chance */
+  history history;               /* of all this */
 
   sim_event **events; /* a binary heap, from 1 */
   size_t event_count, event_room;
@@ -88,6 +91,13 @@ struct sim {
   struct wires *wires; /* streams under way */
   struct mails *mails; /* messages under way */
 };
+
+/* What has happened: history.h.  HISTORY_NOBODY: to no node. */
+static inline void sim_note(sim *s, enum history_kind kind, unsigned node,
+                            uint64_t a, uint64_t b) {
+  const history_entry e = {s->now, kind, node, a, b};
+  history_note(&s->history, &e);
+}
 
 /* Events (event.c).  One that is scheduled already is moved; a time that has passed is
  * now. */

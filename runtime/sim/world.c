@@ -81,12 +81,17 @@ static uint64_t thread_cpu(void *w) {
 
 
 static void draw(void *w, void *bytes, size_t n) {
-  chance_fill(&((node *)w)->chance, bytes, n);
+  node *one = w;
+  chance_fill(&one->chance, bytes, n);
+  sim_note(one->sim, HISTORY_DRAW, one->index, n, history_hash(bytes, n));
 }
 
 
 static size_t pick(void *w, size_t n) {
-  return (size_t)chance_below(&((node *)w)->sim->order, n);
+  node *one = w;
+  size_t which = (size_t)chance_below(&one->sim->order, n);
+  sim_note(one->sim, HISTORY_PICK, one->index, n, which);
+  return which;
 }
 
 

@@ -1,4 +1,10 @@
---- What same_again.c runs: it prints whatever shows where it is, and when.
+--- What each node of sim_replay.c runs: it prints whatever shows where it is, and when.
+
+local crypto = require "neap.crypto"
+local fs = require "neap.fs"
+local json = require "neap.json"
+local task = require "neap.task"
+local time = require "neap.time"
 
 local out = {}
 
@@ -69,9 +75,34 @@ for i = 1, 200 do
 end
 say(collectgarbage "count")
 
-print(table.concat(out, " "))
+-- The process, its user and the machine.
+say(os.time(), os.clock(), time.now(), os.date(), os.date("%H %Z", 0), os.date("*t").hour)
+say(os.time {year = 2024, month = 13, day = 1, hour = 0}, os.getenv "HOME", os.setlocale())
+say(pcall(os.tmpname))
+say(os.execute(), os.execute "true")
+say(io.popen "date")
+say(io.open "/dev/urandom")
+say(io.open("sim_replay.tmp", "w"))
+say(os.remove "sim_replay.tmp")
+say(io.read "a", io.open "sim_replay.lua" ~= nil)
+say(fs.write("sim_replay.tmp", "x"))
+say(#fs.read "sim_replay.lua" > 1000, package.cpath)
+for key in pairs(json.decode '{"a": 1, "b": 2, "c": 3, "d": 4, "e": 5, "f": 6}') do
+  say(key)
+end
 
--- One that is there until the end.
-debug.getregistry().kept = setmetatable({}, {__gc = function()
-  io.write "finalized\n"
-end})
+-- Chance: the world's, that of OpenSSL, and which task is next.
+say(crypto.tohex(crypto.random(16)))
+say((crypto.generate "ed25519"):pem())
+task.scope(function(tasks)
+  for i = 1, 20 do
+    tasks:spawn(function()
+      for _ = 1, 5 do
+        say(i)
+        task.sleep(math.random())
+      end
+    end)
+  end
+end)
+
+print(table.concat(out, " "))
