@@ -11,9 +11,50 @@ enum { PORT_FIRST = 32768, PORT_LAST = 60999, PORT_TRIES = 64 };
 
 
 node_ports *ports_of(node *n) {
-  if (n->ports == NULL)
+  if (n->ports == NULL) {
     n->ports = memory_new(sizeof *n->ports);
+    n->ports->waits_end = &n->ports->waits;
+  }
   return n->ports;
+}
+
+
+void ports_add_end(end *e) {
+  node_ports *p = ports_of(e->node);
+  e->next = p->ends;
+  e->at = &p->ends;
+  if (e->next != NULL)
+    e->next->at = &e->next;
+  p->ends = e;
+}
+
+
+void ports_remove_end(end *e) {
+  node_ports *p = ports_of(e->node);
+  if (p->waits_end == &e->next)
+    p->waits_end = e->at;
+  *e->at = e->next;
+  if (e->next != NULL)
+    e->next->at = e->at;
+}
+
+
+/* All wait for as long. */
+static void forget_old(node *n) {
+  const node_ports *p = ports_of(n);
+  while (p->waits != NULL && p->waits->expires <= n->sim->now)
+    end_free(p->waits);
+}
+
+
+void ports_let_wait(end *e) {
+  node_ports *p = ports_of(e->node);
+  forget_old(e->node);
+  ports_remove_end(e);
+  e->next = NULL;
+  e->at = p->waits_end;
+  *p->waits_end = e;
+  p->waits_end = &e->next;
 }
 
 
@@ -74,8 +115,16 @@ static bool overlap(const address *a, bool a6only, const address *b,
 ** Ports
 */
 
-static bool is_over(const end *e) {
-  return e->state == END_WAITS && e->expires <= e->node->sim->now;
+/* By one of these ends. */
+static bool is_held(const end *list, const address *a, const options *o) {
+  for (const end *e = list; e != NULL; e = e->next)
+    if (e->local.length > 0 && e->local.u.any.sa_family != AF_UNIX &&
+        &e->options != o && address_port(&e->local) == address_port(a) &&
+        overlap(&e->local, true, a, o->v6only) &&
+        !(e->options.reuseaddr && o->reuseaddr) &&
+        !(e->options.reuseport && o->reuseport))
+      return true;
+  return false;
 }
 
 
@@ -84,20 +133,14 @@ static bool is_over(const end *e) {
 static bool is_taken(node *n, const address *a, const options *o) {
   const node_ports *p = ports_of(n);
   int64_t port = address_port(a);
+  forget_old(n);
   for (const listening *l = p->listening; l != NULL; l = l->next)
     if (l->family != AF_UNIX && &l->options != o &&
         address_port(&l->addr) == port &&
         overlap(&l->addr, l->options.v6only, a, o->v6only) &&
         !(l->options.reuseport && o->reuseport))
       return true;
-  for (const end *e = p->ends; e != NULL; e = e->next)
-    if (e->local.u.any.sa_family != AF_UNIX && &e->options != o &&
-        e->local.length > 0 && address_port(&e->local) == port &&
-        overlap(&e->local, true, a, o->v6only) && !is_over(e) &&
-        !(e->options.reuseaddr && o->reuseaddr) &&
-        !(e->options.reuseport && o->reuseport))
-      return true;
-  return false;
+  return is_held(p->ends, a, o) || is_held(p->waits, a, o);
 }
 
 
@@ -130,17 +173,23 @@ int ports_bind(node *n, address *a, const options *o) {
 }
 
 
-bool ports_is_connected(node *n, const address *local, const address *remote) {
-  for (end *e = ports_of(n)->ends, *next; e != NULL; e = next) {
-    next = e->next;
-    if (is_over(e))
-      end_free(e);
-    else if (e->local.length == local->length &&
-             e->local.u.any.sa_family != AF_UNIX && is_same(&e->local, local) &&
-             is_same(&e->remote, remote))
+static bool is_among(const end *list, const address *local,
+                     const address *remote) {
+  for (const end *e = list; e != NULL; e = e->next)
+    if (e->local.length == local->length &&
+        e->local.u.any.sa_family != AF_UNIX && is_same(&e->local, local) &&
+        is_same(&e->remote, remote))
       return true;
-  }
-  for (const listening *l = ports_of(n)->listening; l != NULL; l = l->next)
+  return false;
+}
+
+
+bool ports_is_connected(node *n, const address *local, const address *remote) {
+  const node_ports *p = ports_of(n);
+  forget_old(n);
+  if (is_among(p->ends, local, remote) || is_among(p->waits, local, remote))
+    return true;
+  for (const listening *l = p->listening; l != NULL; l = l->next)
     if (l->family != AF_UNIX && address_port(&l->addr) == address_port(local))
       return true;
   return false;
@@ -276,8 +325,10 @@ static void orphan_names(node *n) {
 static void drop_all(node *n, bool silent) {
   node_ports *p = ports_of(n);
   orphan_names(n);
+  while (p->waits != NULL)
+    end_free(p->waits);
   while (p->ends != NULL)
-    if (silent || p->ends->connection == NULL)
+    if (silent)
       end_vanish(p->ends);
     else
       end_abort(p->ends);

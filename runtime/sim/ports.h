@@ -41,11 +41,17 @@ struct unix_name {
 typedef struct node_ports {
   listening *listening;
   end *ends;
+  end *waits, **waits_end; /* END_WAITS, the oldest first */
   unix_name *names;
   unsigned lost; /* the node's life that a silent crash ended; 0: none */
 } node_ports;
 
 node_ports *ports_of(node *n); /* made if there are none */
+
+/* An end is in the list of all, or of those that wait out their time. */
+void ports_add_end(end *e);
+void ports_remove_end(end *e);
+void ports_let_wait(end *e);
 
 /* Does nothing answer there, not even a kernel? */
 bool ports_are_down(const node *n);

@@ -65,18 +65,13 @@ static void on_news(sim_event *x);
 
 end *end_new(connection *c, unsigned side, node *n) {
   end *e = memory_new(sizeof *e);
-  node_ports *p = ports_of(n);
   e->connection = c;
   e->side = (uint8_t)side;
   e->node = n;
   e->state = END_CONNECTING;
   e->news.fire = on_news;
   c->ends[side] = e;
-  e->next = p->ends;
-  e->at = &p->ends;
-  if (e->next != NULL)
-    e->next->at = &e->next;
-  p->ends = e;
+  ports_add_end(e);
   return e;
 }
 
@@ -106,9 +101,7 @@ void end_free(end *e) {
   if (e->stream != NULL)
     ((plug *)stream_part(e->stream))->end = NULL;
   disconnect(e);
-  *e->at = e->next;
-  if (e->next != NULL)
-    e->next->at = e->at;
+  ports_remove_end(e);
   options_close(&e->options);
   free(e);
 }
@@ -392,6 +385,7 @@ static void wait_out(end *e) {
   disconnect(e);
   e->state = END_WAITS;
   e->expires = now + TIME_WAIT;
+  ports_let_wait(e);
 }
 
 
@@ -463,10 +457,6 @@ void end_abort(end *e) {
 /* What the peer still waits to be told it will ask for. */
 void end_vanish(end *e) {
   connection *c = e->connection;
-  if (c == NULL) {
-    end_free(e);
-    return;
-  }
   flow *in = end_in(e);
   bool owed = in->waiting.size > 0 || in->sent > in->acked ||
               (in->fin && !in->fin_arrived);

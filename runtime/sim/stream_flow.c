@@ -271,22 +271,12 @@ size_t flow_room(const flow *f) {
 }
 
 
-void flow_take(flow *f, const struct iovec *v, size_t n) {
-  for (; n > 0; v++) {
-    size_t size = v->iov_len < n ? v->iov_len : n;
-    add(&f->waiting, v->iov_base, size);
-    n -= size;
-  }
-  flow_push(f);
-}
-
-
 /* How much goes in the next segment: one write is not one read. */
-static size_t cut(const flow *f) {
+static size_t cut(const flow *f, size_t n) {
   chance *c = &f->connection->sim->network;
-  size_t n = f->waiting.size;
-  if (f->sent + n > f->window)
-    n = (size_t)(f->window - f->sent);
+  uint64_t room = f->window > f->sent ? f->window - f->sent : 0;
+  if (n > room)
+    n = (size_t)room;
   if (n > SEGMENT)
     n = SEGMENT;
   if (n > 1 && !chance_happens(c, UNCUT))
@@ -295,23 +285,46 @@ static size_t cut(const flow *f) {
 }
 
 
-void flow_push(flow *f) {
-  while (!sim_is_scheduled(&f->retry)) {
-    size_t n = cut(f);
-    bool last = f->fin && !f->fin_sent && n == f->waiting.size;
-    if (n == 0 && !last)
-      return;
-    uint64_t at = way(f->connection, f->side, n);
-    if (at == NEVER) {
+/* As many of these bytes as may be sent now. */
+static size_t send_some(flow *f, const char *at, size_t n) {
+  size_t done = 0;
+  while (done < n && !sim_is_scheduled(&f->retry)) {
+    size_t size = cut(f, n - done);
+    if (size == 0)
+      break;
+    uint64_t arrives = way(f->connection, f->side, size);
+    if (arrives == NEVER) {
       flow_stall(f, PAUSE_LEAST);
-      return;
+      break;
     }
-    launch(f, at, n > 0 ? f->waiting.at + f->waiting.start : NULL, n,
-           last ? SEGMENT_FIN : 0);
-    if (n > 0)
-      take_off(&f->waiting, n);
-    f->fin_sent |= last;
+    launch(f, arrives, at + done, size, 0);
+    done += size;
   }
+  return done;
+}
+
+
+void flow_take(flow *f, const struct iovec *v, size_t n) {
+  for (; n > 0; v++) {
+    size_t size = v->iov_len < n ? v->iov_len : n;
+    size_t sent = f->waiting.size == 0 ? send_some(f, v->iov_base, size) : 0;
+    if (sent < size)
+      add(&f->waiting, (char *)v->iov_base + sent, size - sent);
+    n -= size;
+  }
+}
+
+
+void flow_push(flow *f) {
+  if (f->waiting.size > 0)
+    take_off(&f->waiting,
+             send_some(f, f->waiting.at + f->waiting.start, f->waiting.size));
+  if (!f->fin || f->fin_sent || f->waiting.size > 0 ||
+      sim_is_scheduled(&f->retry))
+    return;
+  f->fin_sent = flow_signal(f, SEGMENT_FIN);
+  if (!f->fin_sent)
+    flow_stall(f, PAUSE_LEAST);
 }
 
 
