@@ -428,6 +428,9 @@ static void arrive(flow *f, segment *s) {
   } else if (to == NULL) {
     arrive_nowhere(f, s);
   } else {
+    if (s->size > 0)
+      sim_note(f->connection->sim, HISTORY_BYTES, there->index, s->size,
+               history_hash(s->bytes, s->size));
     end_receive(to, f, s);
   }
 }
