@@ -57,39 +57,49 @@ static void take_off(flight *f) {
 }
 
 
+flight *flight_new(sim *s, struct node *from, struct node *to,
+                   const char *bytes, size_t n) {
+  flight *f = memory_new(sizeof *f + n);
+  f->sim = s;
+  f->from = from;
+  f->to = to;
+  f->bytes = f->own;
+  f->size = n;
+  if (n > 0)
+    memcpy(f->own, bytes, n);
+  return f;
+}
+
+
 static flight *copy_of(const flight *f) {
-  flight *copy = memory_new(sizeof *copy);
+  flight *copy = flight_new(f->sim, f->from, f->to, f->bytes, f->size);
+  char *bytes = copy->bytes;
   *copy = *f;
   copy->event = (sim_event){0};
   copy->waiter = (link_waiter){.sim = NULL};
-  copy->bytes = NULL;
-  flight_set_bytes(copy, f->bytes, f->size);
+  copy->bytes = bytes;
   return copy;
 }
 
 
-flight *flight_new(sim *s, struct node *from, struct node *to,
-                   const char *bytes, size_t n) {
-  flight *f = memory_new(sizeof *f);
-  f->sim = s;
-  f->from = from;
-  f->to = to;
-  flight_set_bytes(f, bytes, n);
-  return f;
+static void free_bytes(flight *f) {
+  if (f->bytes != f->own)
+    free(f->bytes);
 }
 
 
 void flight_set_bytes(flight *f, const char *bytes, size_t n) {
   char *copy = memory_new(n + 1);
-  memcpy(copy, bytes, n);
-  free(f->bytes);
+  if (n > 0)
+    memcpy(copy, bytes, n);
+  free_bytes(f);
   f->bytes = copy;
   f->size = n;
 }
 
 
 void flight_free(flight *f) {
-  free(f->bytes);
+  free_bytes(f);
   free(f);
 }
 

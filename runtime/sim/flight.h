@@ -25,14 +25,15 @@ struct flight {
   address source, target;
   int protocol; /* IPPROTO_x */
   unsigned ttl, tos;
-  unsigned interface;        /* by which it arrives */
   bool raw;                  /* of a raw socket */
   bool many;                 /* to a group, or to all */
+  bool looped;               /* over lo */
   unsigned fragments;        /* packets that it is sent as; 0 is 1 */
   void (*arrive)(flight *f); /* it is there; flight_free follows */
   void *about;               /* the sender's, not the flight's */
   size_t size;
-  char *bytes;
+  char *bytes; /* flight_set_bytes */
+  char own[];
 };
 
 /* A rule's verdict.  It may change a message's bytes (flight_set_bytes), and give the

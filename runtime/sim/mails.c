@@ -1,0 +1,39 @@
+#include "sim/mails.h"
+
+#include <stdlib.h>
+
+#include "host/memory.h"
+
+
+struct node_mails *node_mails_of(node *n) {
+  if (n->mails == NULL)
+    n->mails = memory_new(sizeof *n->mails);
+  return n->mails;
+}
+
+
+struct mails *mails_of(sim *s) {
+  if (s->mails == NULL)
+    s->mails = memory_new(sizeof *s->mails);
+  return s->mails;
+}
+
+
+void mails_close_node(node *n) {
+  netifs *all = n->mails != NULL ? &n->mails->interfaces : NULL;
+  for (size_t i = 0; all != NULL && i < all->count; i++)
+    free(all->list[i].addresses);
+  if (all != NULL)
+    free(all->list);
+  free(n->mails);
+  n->mails = NULL;
+}
+
+
+void mails_close(sim *s) {
+  if (s->mails == NULL)
+    return;
+  holders_close(&s->mails->holders);
+  free(s->mails);
+  s->mails = NULL;
+}
