@@ -6,7 +6,11 @@
 
 #include <errno.h>
 
+#include "sim/interfaces.h"
+#include "sim/message.h"
+#include "sim/names.h"
 #include "sim/ports.h"
+#include "sim/services.h"
 #include "sim/world.h"
 
 static int lacks_adopt(host *h, int fd, stream **s, listener **l) {
@@ -21,27 +25,8 @@ static int lacks_borrow(host *h, int fd, bool reading, stream **s) {
 }
 
 
-static int lacks_bind(host *h, const sockspec *spec, datagram **out) {
-  (void)h, (void)spec, (void)out;
-  return -ENOSYS;
-}
-
-
-static int lacks_connect_datagram(host *h, const sockspec *spec,
-                                  datagram **out) {
-  (void)h, (void)spec, (void)out;
-  return -ENOSYS;
-}
-
-
 static int lacks_adopt_datagram(host *h, int fd, datagram **out) {
   (void)h, (void)fd, (void)out;
-  return -ENOSYS;
-}
-
-
-static int lacks_pair_datagram(host *h, int type, datagram **a, datagram **b) {
-  (void)h, (void)type, (void)a, (void)b;
   return -ENOSYS;
 }
 
@@ -70,54 +55,6 @@ static int lacks_attend(host *h, attention *a) {
 
 static void lacks_unattend(host *h, attention *a) {
   (void)h, (void)a;
-}
-
-
-static int lacks_resolve(host *h, lookup *l) {
-  (void)h, (void)l;
-  return -ENOSYS;
-}
-
-
-static void lacks_unresolve(lookup *l) {
-  (void)l;
-}
-
-
-static int lacks_service_port(host *h, const char *name, const char *proto) {
-  (void)h, (void)name, (void)proto;
-  return -1;
-}
-
-
-static int lacks_service_name(host *h, int port, const char *proto, char *out,
-                              size_t size) {
-  (void)h, (void)port, (void)proto, (void)out, (void)size;
-  return -ENOSYS;
-}
-
-
-static int lacks_protocol(host *h, const char *name) {
-  (void)h, (void)name;
-  return -1;
-}
-
-
-static int lacks_ifindex(host *h, const char *name) {
-  (void)h, (void)name;
-  return -ENOSYS;
-}
-
-
-static int lacks_ifname(host *h, unsigned index, char out[16]) {
-  (void)h, (void)index, (void)out;
-  return -ENOSYS;
-}
-
-
-static int lacks_interfaces(host *h, netifs *all) {
-  (void)h, (void)all;
-  return -ENOSYS;
 }
 
 
@@ -162,8 +99,14 @@ static void lacks_file_failed(stream *to, int status) {
 }
 
 
+static int listen_any(host *h, const sockspec *spec, listener **out) {
+  return spec->type == SOCK_SEQPACKET ? message_listen(h, spec, out)
+                                      : sim_listen(h, spec, out);
+}
+
+
 const backend sim_backend = {
-    .listen = sim_listen,
+    .listen = listen_any,
     .accept = sim_accept,
     .acceptable = sim_acceptable,
     .watch = sim_watch,
@@ -176,23 +119,23 @@ const backend sim_backend = {
     .adopt = lacks_adopt,
     .borrow = lacks_borrow,
     .pair = sim_pair,
-    .bind = lacks_bind,
-    .connect_datagram = lacks_connect_datagram,
+    .bind = message_bind,
+    .connect_datagram = message_connect,
     .adopt_datagram = lacks_adopt_datagram,
-    .pair_datagram = lacks_pair_datagram,
+    .pair_datagram = message_pair,
     .disown = lacks_disown,
     .discard = lacks_discard,
     .look = lacks_look,
     .attend = lacks_attend,
     .unattend = lacks_unattend,
-    .resolve = lacks_resolve,
-    .unresolve = lacks_unresolve,
-    .service_port = lacks_service_port,
-    .service_name = lacks_service_name,
-    .protocol = lacks_protocol,
-    .ifindex = lacks_ifindex,
-    .ifname = lacks_ifname,
-    .interfaces = lacks_interfaces,
+    .resolve = names_resolve,
+    .unresolve = names_unresolve,
+    .service_port = services_port,
+    .service_name = services_name,
+    .protocol = services_protocol,
+    .ifindex = netif_index,
+    .ifname = netif_name,
+    .interfaces = netif_list,
     .relay = lacks_relay,
     .relay_stop = lacks_relay_stop,
     .relay_result = lacks_relay_result,

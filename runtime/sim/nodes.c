@@ -11,6 +11,7 @@
 #include "sched/task.h"
 #include "sim/drive.h"
 #include "sim/finalizers.h"
+#include "sim/message.h"
 #include "sim/ports.h"
 #include "sim/signals.h"
 #include "sim/world.h"
@@ -223,6 +224,7 @@ int node_restart(node *n) {
 
 static void vanish(node *n, bool silent) {
   ports_vanish(n, silent);
+  messages_vanish(n);
 }
 
 
@@ -285,6 +287,7 @@ void node_free(node *n) {
   if (node_lives(n))
     crash(n, true);
   ports_close(n);
+  mails_close_node(n);
   sim_cancel(n->sim, &n->turn);
   free(n->name);
   free(n);
