@@ -114,7 +114,7 @@ static inline bool address_is_ip(const address *a) {
 
 extern const datagram_transport message_transport;
 
-/* {== message.c */
+/* {== message_option.c */
 
 /* What was set, or else that; of IP by the family of what is sent or has come. */
 int message_option(message_socket *m, int level, int name, int otherwise);
@@ -122,6 +122,15 @@ int message_ip_option(message_socket *m, int family, int four, int six,
                       int otherwise);
 const sockopt *message_setting(message_socket *m, int level, int name);
 void message_keep_option(message_socket *m, const sockopt *o);
+int message_set_option(datagram *d, const sockopt *o);
+int message_get_option(datagram *d, sockopt *o);
+int message_take_error(message_socket *m); /* as SO_ERROR, negative; 0: none */
+
+/* ==} */
+
+
+/* {== message.c */
+
 
 /* It has arrived, sent by a socket of the same node, from inside of a call; or by
  * nobody known here, from an event.  False when there is no room. */

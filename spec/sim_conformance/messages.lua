@@ -314,7 +314,7 @@ end)
 
 case("a name of another type", "unix", function(kind)
   local endpoint = places[kind]()
-  local a <close> = bind(endpoint)
+  local _ <close> = bind(endpoint)
   local b <close> = bind(places[kind]())
   return code(net.connect((endpoint:gsub("^unixgram", "unix")))),
     code(net.listen((endpoint:gsub("^unixgram", "unix")))), code(b:send("x", endpoint))
