@@ -1,6 +1,7 @@
 /*
-** The events to come: a binary heap of pointers, in which each event knows its place,
-** so that it can be taken out, or moved, from anywhere.
+** The events to come: a binary heap, in which each event knows its place, so that it can
+** be taken out, or moved, from anywhere.  What is compared lies in the heap itself: the
+** events are parts of what lies far apart.
 */
 
 #include <stdlib.h>
@@ -9,36 +10,46 @@
 #include "sim/sim.h"
 
 
-static bool is_before(const sim_event *a, const sim_event *b) {
+typedef struct sim_entry entry;
+
+
+static bool is_before(const entry *a, const entry *b) {
   return a->at != b->at ? a->at < b->at : a->serial < b->serial;
 }
 
 
-static void put(sim *s, size_t i, sim_event *e) {
-  s->events[i] = e;
-  e->place = i;
+static void put(sim *s, size_t i, entry x) {
+  s->events[i] = x;
+  x.event->place = i;
 }
 
 
-static void rise(sim *s, sim_event *e) {
-  size_t i = e->place;
-  for (; i > 1 && is_before(e, s->events[i / 2]); i /= 2)
+static void rise(sim *s, size_t i, entry x) {
+  for (; i > 1 && is_before(&x, &s->events[i / 2]); i /= 2)
     put(s, i, s->events[i / 2]);
-  put(s, i, e);
+  put(s, i, x);
 }
 
 
-static void sink(sim *s, sim_event *e) {
-  size_t i = e->place;
+static void sink(sim *s, size_t i, entry x) {
   for (size_t child; (child = 2 * i) <= s->event_count; i = child) {
     if (child < s->event_count &&
-        is_before(s->events[child + 1], s->events[child]))
+        is_before(&s->events[child + 1], &s->events[child]))
       child++;
-    if (is_before(e, s->events[child]))
+    if (is_before(&x, &s->events[child]))
       break;
     put(s, i, s->events[child]);
   }
-  put(s, i, e);
+  put(s, i, x);
+}
+
+
+/* Where it belongs, from a place that is free. */
+static void settle(sim *s, size_t i, entry x) {
+  if (i > 1 && is_before(&x, &s->events[i / 2]))
+    rise(s, i, x);
+  else
+    sink(s, i, x);
 }
 
 
@@ -51,13 +62,10 @@ static void grow(sim *s) {
 void sim_schedule(sim *s, sim_event *e, uint64_t at) {
   e->at = at > s->now ? at : s->now;
   e->serial = ++s->event_serial;
-  if (e->place == 0) {
-    if (s->event_count + 1 >= s->event_room)
-      grow(s);
-    put(s, ++s->event_count, e);
-  }
-  rise(s, e);
-  sink(s, e);
+  if (e->place == 0 && s->event_count + 1 >= s->event_room)
+    grow(s);
+  size_t i = e->place != 0 ? e->place : ++s->event_count;
+  settle(s, i, (entry){e->at, e->serial, e});
 }
 
 
@@ -65,13 +73,10 @@ void sim_cancel(sim *s, sim_event *e) {
   size_t i = e->place;
   if (i == 0)
     return;
-  sim_event *last = s->events[s->event_count--];
+  entry last = s->events[s->event_count--];
   e->place = 0;
-  if (last == e)
-    return;
-  put(s, i, last);
-  rise(s, last);
-  sink(s, last);
+  if (last.event != e)
+    settle(s, i, last);
 }
 
 

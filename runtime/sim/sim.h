@@ -71,7 +71,10 @@ struct sim {
   chance secrets;                /* of libraries: world_chance */
   history history;               /* of all this */
 
-  sim_event **events; /* a binary heap, from 1 */
+  struct sim_entry {
+    uint64_t at, serial; /* as the event's */
+    sim_event *event;
+  } * events; /* a binary heap, from 1 */
   size_t event_count, event_room;
   uint64_t event_serial; /* of the last that was scheduled */
 
@@ -110,7 +113,7 @@ static inline bool sim_is_scheduled(const sim_event *e) {
 
 /* The next one, or NULL. */
 static inline sim_event *sim_next(const sim *s) {
-  return s->event_count > 0 ? s->events[1] : NULL;
+  return s->event_count > 0 ? s->events[1].event : NULL;
 }
 
 /* Set the clock to the next event, and let it happen: false when there is none, or
