@@ -135,7 +135,7 @@ static void test_loss(void) {
 
 static void test_order(void) {
   uint64_t last = 0;
-  int passed = 0;
+  int overtaken = 0;
   begin(4);
   link_manner m = {.shape = LATENCY_UNIFORM, .least = MS, .most = 9 * MS};
   link_set_usual(s, &m);
@@ -149,11 +149,11 @@ static void test_order(void) {
   link_set_usual(s, &m);
   for (int i = 0; i < 1000; i++) {
     uint64_t at = link_arrival(s, &nodes[0], &nodes[1], 1, LINK_MESSAGE);
-    passed += at < last;
+    overtaken += at < last;
     last = at > last ? at : last;
     s->now += MS / 10;
   }
-  expect(passed > 100, "none was overtaken");
+  expect(overtaken > 100, "none was overtaken");
   end();
 }
 

@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "host/memory.h"
+#include "sim/history.h"
+#include "sim/node.h"
 
 enum { HEADERS = 28 }; /* of IP and UDP: bytes on the link */
 
@@ -78,6 +80,10 @@ static flight *copy_of(const flight *f) {
   copy->event = (sim_event){0};
   copy->waiter = (link_waiter){.sim = NULL};
   copy->bytes = bytes;
+  if (f->failure != NULL) {
+    copy->failure = memory_new(sizeof *copy->failure);
+    *copy->failure = *f->failure;
+  }
   return copy;
 }
 
@@ -100,6 +106,7 @@ void flight_set_bytes(flight *f, const char *bytes, size_t n) {
 
 void flight_free(flight *f) {
   free_bytes(f);
+  free(f->failure);
   free(f);
 }
 
@@ -119,6 +126,8 @@ static void end(flight *f) {
 
 static void on_arrival(sim_event *e) {
   flight *f = flight_of(e);
+  sim_note(f->sim, HISTORY_BYTES, f->to->index, f->size,
+           history_hash(f->bytes, f->size));
   f->arrive(f);
   end(f);
 }
@@ -132,7 +141,7 @@ static void arrive_at(flight *f, uint64_t at) {
 
 
 /* Each of its packets is lost or not. */
-static uint64_t arrival(const flight *f) {
+static uint64_t arrival_of(const flight *f) {
   unsigned n = f->fragments > 1 ? f->fragments : 1;
   uint64_t last = 0;
   for (unsigned i = 0; i < n; i++) {
@@ -148,7 +157,7 @@ static uint64_t arrival(const flight *f) {
 
 static void double_it(const flight *f) {
   flight *copy = copy_of(f);
-  uint64_t at = arrival(copy);
+  uint64_t at = arrival_of(copy);
   copy->serial = ++flights_of(f->sim)->serial;
   append(copy);
   if (at != NEVER)
@@ -174,7 +183,7 @@ static void take_link(flight *f, uint64_t delay) {
     link_await(s, f->from, f->to, &f->waiter);
     return;
   }
-  uint64_t at = arrival(f);
+  uint64_t at = arrival_of(f);
   if (at != NEVER && chance_happens(&s->network, m->duplicates))
     double_it(f);
   if (at != NEVER)

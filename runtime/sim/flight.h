@@ -10,7 +10,7 @@
 #ifndef SIM_FLIGHT_H
 #define SIM_FLIGHT_H
 
-#include "net/address.h"
+#include "net/backend.h"
 #include "sim/link.h"
 
 typedef struct flight flight;
@@ -31,6 +31,7 @@ struct flight {
   unsigned fragments;        /* packets that it is sent as; 0 is 1 */
   void (*arrive)(flight *f); /* it is there; flight_free follows */
   void *about;               /* the sender's, not the flight's */
+  failure *failure; /* what it tells of, malloc'ed; NULL: it is a message */
   size_t size;
   char *bytes; /* flight_set_bytes */
   char own[];

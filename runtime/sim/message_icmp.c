@@ -220,7 +220,7 @@ void icmp_arrived(flight *f) {
 
 
 /*
-** What did not arrive.  Such a flight carries a failure.
+** What did not arrive
 */
 
 static int status_of(uint8_t type, uint8_t code, bool four) {
@@ -232,9 +232,7 @@ static int status_of(uint8_t type, uint8_t code, bool four) {
 
 static void on_refused(flight *f) {
   flight sent = *f; /* as the message was, turned round */
-  failure what;
-  memcpy(&what, f->bytes, sizeof what);
-  sent.source = what.to;
+  sent.source = f->failure->to;
   if (!node_lives(f->to))
     return;
   message_socket *m = message_find(f->to, &sent);
@@ -242,21 +240,24 @@ static void on_refused(flight *f) {
     return;
   if (message_ip_option(m, f->target.u.any.sa_family, IP_RECVERR, IPV6_RECVERR,
                         0) != 0)
-    message_failed(m, &what);
+    message_failed(m, f->failure);
   else if (m->peer.length > 0)
-    message_soft_error(m, what.status);
+    message_soft_error(m, f->failure->status);
 }
 
 
 static flight *refusal(const flight *f, const address *by, uint8_t code4,
                        uint8_t code6) {
   bool four = is_four(&f->target);
-  failure what = {.to = f->target, .by = *by, .icmp = true};
-  what.type = four ? UNREACHABLE4 : UNREACHABLE6;
-  what.code = four ? code4 : code6;
-  what.status = status_of(what.type, what.code, four);
-  address_set_port(&what.by, 0);
-  return answer(f, (const char *)&what, sizeof what, on_refused);
+  flight *a = answer(f, "", 0, on_refused);
+  failure *what = memory_new(sizeof *what);
+  *what = (failure){.to = f->target, .by = *by, .icmp = true};
+  what->type = four ? UNREACHABLE4 : UNREACHABLE6;
+  what->code = four ? code4 : code6;
+  what->status = status_of(what->type, what->code, four);
+  address_set_port(&what->by, 0);
+  a->failure = what;
+  return a;
 }
 
 
