@@ -7,6 +7,7 @@
 #include "host/error.h"
 #include "host/memory.h"
 #include "net/functions.h"
+#include "net/inbox.h"
 #include "net/layer.h"
 #include "net/property.h"
 #include "net/stream_methods.h"
@@ -200,16 +201,18 @@ static void push_peercred(lua_State *L, void *body) {
 }
 
 
+static void push_unread(lua_State *L, void *body) {
+  const stream *s = body;
+  lua_pushinteger(L, inbox_size(&s->in));
+}
+
+
 const property stream_fields[] = {
-    {"remoteaddr", push_remoteaddr},
-    {"localaddr", push_localaddr},
-    {"family", push_family},
-    {"type", push_type},
-    {"protocol", push_protocol},
-    {"fd", push_fd},
-    {"peercred", push_peercred},
-    {"tls", push_tls},
-    {NULL, NULL},
+    {"remoteaddr", push_remoteaddr}, {"localaddr", push_localaddr},
+    {"family", push_family},         {"type", push_type},
+    {"protocol", push_protocol},     {"fd", push_fd},
+    {"peercred", push_peercred},     {"tls", push_tls},
+    {"unread", push_unread},         {NULL, NULL},
 };
 
 

@@ -218,6 +218,7 @@ function net.wait(fd, what, timeout) end
 ---@field protocol string  `"tcp"`, `"mptcp"`, `"sctp"`, `"unix"`, `"vsock"`, `"tls"`, `"mem"`, `"pipe"`,
 --- `"tty"`, `"file"`
 ---@field fd integer?  its descriptor, which stays the stream's; nil for `mem:`
+---@field unread integer?  bytes that have been received, and nobody has read yet
 ---@field tls (neap.tls.Session|false)?  what both ends agreed on; false: not yet; nil: no TLS
 ---@field peercred { pid: integer, uid: integer, gid: integer }?  of a unix socket: who
 --- connected, or listened (SO_PEERCRED, unix(7)); the pid is 0 in another pid namespace
