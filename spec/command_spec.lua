@@ -85,7 +85,7 @@ describe("the command line", function()
     it("runs each -e as it is, " .. where .. " any option", function()
       for _, option in ipairs {
         {"-w", "2"}, {"-v"}, {"-i"}, {"-E"}, {"-W"}, {"-l", "x=neap.time"}, {"--busy-poll=1"},
-        {"--no-attach"}, {"--trace"}, {"--trace=trace.txt"}, {"--trace-bytes=4"},
+        {"--no-attach"}, {"--luasocket"}, {"--trace"}, {"--trace=trace.txt"}, {"--trace-bytes=4"},
         {"--trace-filter=udp"}, {"--trace-format=text"},
       } do
         local words = {}

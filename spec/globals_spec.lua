@@ -139,6 +139,33 @@ local uses = {
     for value in json.lines(b, {unique = true}) do
       if value[1] == "hello" then say(value[1]) break end
     end]],
+  ["neap.luasocket"] = [[
+    local socket = require "neap.luasocket".install()
+    local task, mime = require "neap.task", require "neap.luasocket.mime"
+    local pcall = pcall
+    devastate()
+    local server = socket.bind("127.0.0.1", 0)
+    local host, port = server:getsockname()
+    server:settimeout(0, "t")
+    server:accept()
+    local client = socket.tcp()
+    client:settimeout(5)
+    client:setoption("keepalive", true)
+    client:connect(host, port)
+    socket.select({server}, {client}, 1)
+    local other = server:accept()
+    other:send("xhel\r\nlo", 2)
+    other:close()
+    pcall(socket.select, 1)
+    socket.protect(function() socket.try(nil, "x") end)()
+    local a, b = socket.udp4(), socket.udp()
+    a:setsockname("*", 0)
+    b:setpeername("127.0.0.1", (socket.skip(1, a:getsockname())))
+    b:send "x"
+    a:receivefrom()
+    socket.dns.toip "localhost"
+    mime.qp("a\xff b", "c")
+    say(client:receive() .. client:receive "*a")]],
   ["neap.url"] = [[
     local url = require "neap.url"
     local pcall, tostring = pcall, tostring

@@ -44,6 +44,8 @@ static const char usage[] =
     "options of neap:\n"
     "  --luarc      write .luarc.json here, for editors with "
     "lua-language-server, and no more\n"
+    "  --luasocket  require \"socket\" gives LuaSocket on neap's sockets: its "
+    "calls suspend their task only\n"
     "  --no-attach  nobody may attach to it (also: NEAP_ATTACH=0)\n"
     "  -w N         run the program in N workers, each a thread that shares "
     "nothing but channels\n"
@@ -224,6 +226,7 @@ static const option options[] = {
     {"--busy-poll", "MICROSECONDS", false, take_busy_poll},
     {"--drain", "SECONDS", false, take_drain},
     {"--luarc", NULL, false, take_luarc},
+    {"--luasocket", NULL, false, take_later},
     {"--no-attach", NULL, false, take_no_attach},
     {"--profile", "FILE", false, take_profile},
     {"--trace", "FILE", true, take_trace},

@@ -45,7 +45,7 @@ typedef struct command {
 
 /* What is done before the program, in the order of the command line. */
 typedef struct command_step {
-  char option; /* 'e', 'l' or 'W' */
+  char option; /* 'e', 'l' or 'W'; '-': --luasocket */
   const char *value;
 } command_step;
 

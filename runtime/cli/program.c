@@ -29,6 +29,8 @@ static const char luarc_script[] = "require('neap.repl.luarc')()";
 static const char test_script[] =
     "os.exit(require('neap.test').main{...}, true)";
 
+static const char luasocket_script[] = "require('neap.luasocket').install()";
+
 static const char library_script[] =
     "local name, module = ...; _G[name] = require(module)";
 
@@ -202,6 +204,8 @@ static bool push_step(lua_State *L, const command *c, int *at) {
       lua_warning(L, "@on", 0);
     else if (step.option == 'e')
       return push_code(L, c, step.value), true;
+    else if (step.option == '-')
+      return push_own(L, luasocket_script, "=neap.luasocket"), true;
     else
       return push_library(L, step.value), true;
   }

@@ -44,6 +44,7 @@ local pages = {
   {name = "pcap", "pcap.lua"},
   {name = "trace", "trace.lua", "meta/trace.lua"},
   {name = "inspect", "inspect.lua"},
+  {name = "luasocket", "luasocket.lua"},
   {name = "repl", "repl.lua"},
 }
 
