@@ -32,7 +32,8 @@ lua_change(lapi.c "case LUA_VLCF: return cast_voidp(cast_sizet(fvalue(o)));"
 # these in it, never or always.
 lua_change(lstring.c "  /* normal route */\n"
   "  size_t l = strlen(str);\n  if (l > LUAI_MAXSHORTLEN)\n    return luaS_newlstr(L, str, l);\n")
-lua_change(lstring.c "p[0] = luaS_newlstr(L, str, strlen(str));" "p[0] = luaS_newlstr(L, str, l);")
+lua_change(lstring.c "p[0] = luaS_newlstr(L, str, strlen(str));"
+  "p[0] = internshrstr(L, str, l);")
 
 # What lua_replay.h defines.
 lua_change(lstate.c "#if !defined(luai_makeseed)" "#if !defined(luai_makeseed)")
