@@ -26,6 +26,7 @@
 #include "sim/sim.h"
 #include "sim/standard.h"
 #include "sys/sys.h"
+#include "tls/tls.h"
 #include "json/json.h"
 
 enum { NODES = 2, MOST = 1024 * 1024 };
@@ -34,6 +35,7 @@ static const subsystem subsystems[] = {
     {.open = json_open},
     {.open = crypto_open, .close = crypto_close},
     {.open = net_open, .end = closing_give_up, .close = net_close},
+    {.open = tls_open, .close = tls_close},
     {.open = fs_open},
     {.open = sys_open},
     {.open = sim_standard_open},

@@ -3,8 +3,10 @@
 local crypto = require "neap.crypto"
 local fs = require "neap.fs"
 local json = require "neap.json"
+local net = require "neap.net"
 local task = require "neap.task"
 local time = require "neap.time"
+local tls = require "neap.tls"
 
 local out = {}
 
@@ -104,5 +106,22 @@ task.scope(function(tasks)
     end)
   end
 end)
+
+-- TLS, with tickets: what it draws, and what time it is there.
+local cert, key = tls.selfsigned {names = {"127.0.0.1"}}
+local context = assert(tls.context {ca = cert})
+local listener <close> = assert(net.listen("tls://127.0.0.1:443", {cert = cert, key = key}))
+task.background(function()
+  listener:serve(function(stream)
+    stream:write "x"
+    say(stream:read "a")
+  end)
+end)
+for _ = 1, 3 do
+  local stream <close> = assert(net.connect("tls://127.0.0.1:443", {context = context}))
+  stream:read(1) -- behind the tickets
+  say("resumed", stream.tls.resumed)
+  stream:write "bye"
+end
 
 print(table.concat(out, " "))

@@ -232,6 +232,7 @@
   X(SSL_CTX_set_options) \
   X(SSL_CTX_set_security_level) \
   X(SSL_CTX_set_session_id_context) \
+  X(SSL_CTX_set_session_ticket_cb) \
   X(SSL_CTX_set_timeout) \
   X(SSL_CTX_set_tlsext_ticket_key_evp_cb) \
   X(SSL_CTX_set_verify) \
@@ -244,6 +245,8 @@
   X(SSL_SESSION_get_time) \
   X(SSL_SESSION_get_timeout) \
   X(SSL_SESSION_is_resumable) \
+  X(SSL_SESSION_new) \
+  X(SSL_SESSION_set_time) \
   X(SSL_SESSION_up_ref) \
   X(SSL_accept) \
   X(SSL_alert_desc_string_long) \
@@ -265,6 +268,7 @@
   X(SSL_get_peer_cert_chain) \
   X(SSL_get_rbio) \
   X(SSL_get_servername) \
+  X(SSL_get_session) \
   X(SSL_get_shutdown) \
   X(SSL_get_state) \
   X(SSL_get_verify_result) \

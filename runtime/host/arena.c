@@ -35,6 +35,13 @@ struct arena {
 };
 
 
+/* What is malloc'ed, and known in an arena only, is not lost: for who looks for leaks at
+ * the end of the process. */
+__attribute__((weak)) void __lsan_register_root_region(const void *p, size_t n);
+__attribute__((weak)) void __lsan_unregister_root_region(const void *p,
+                                                         size_t n);
+
+
 static bool wants_malloc(void) {
   const char *of = getenv("NEAP_SIM_ALLOC");
   return of != NULL && strcmp(of, "libc") == 0;
@@ -84,15 +91,20 @@ arena *arena_new(unsigned place, uint64_t seed) {
   a->writable = p + GROWTH;
   a->end = p + ARENA_SIZE;
   a->seed = seed;
+  if (__lsan_register_root_region != NULL)
+    __lsan_register_root_region(p, ARENA_SIZE);
   return a;
 }
 
 
 void arena_free(arena *a) {
-  if (a->mallocs)
+  if (a->mallocs) {
     free(a);
-  else
-    munmap(a, ARENA_SIZE);
+    return;
+  }
+  if (__lsan_unregister_root_region != NULL)
+    __lsan_unregister_root_region(a, ARENA_SIZE);
+  munmap(a, ARENA_SIZE);
 }
 
 

@@ -215,6 +215,8 @@ static int expect_server(stream *s) {
     return -ENOMEM;
   SSL_SESSION *before = t->key != NULL ? saved_take(t->rules, t->key) : NULL;
   if (before != NULL) {
+    if (host_replays(s->host))
+      ticket_renew(before);
     SSL_set_session(t->ssl, before);
     SSL_SESSION_free(before);
   }

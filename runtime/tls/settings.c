@@ -360,6 +360,8 @@ static void set_rules(lua_State *L, SSL_CTX *c, bool tickets) {
   SSL_CTX_sess_set_new_cb(c, save_session);
   SSL_CTX_set_client_hello_cb(c, session_choose, NULL);
   SSL_CTX_set_alpn_select_cb(c, choose_protocol, NULL);
+  if (host_replays(host_of(L)))
+    ticket_watch(c);
   if (secure_getenv("SSLKEYLOGFILE") != NULL)
     SSL_CTX_set_keylog_callback(c, log_key);
   if (!tickets) {

@@ -138,6 +138,11 @@ bool verify_is_address(const char *text);
 /* The text of a name (RFC 2253), in to, always ended. */
 void verify_print(const X509_NAME *name, char *to, size_t size);
 
+/* ticket.c: of hosts that do the same each time.  A session that is about to be used;
+ * and what a server's tickets say. */
+void ticket_renew(SSL_SESSION *session);
+void ticket_watch(SSL_CTX *c);
+
 /* bio.c */
 BIO_METHOD *bio_method(void);
 void bio_reserve(tls_host *h);
