@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "sim/end.h"
+#include "sim/interfaces.h"
 #include "sim/ports.h"
 
 #define MILLISECOND UINT64_C(1000000)
@@ -26,71 +27,47 @@ enum { SYN_TRIES = 6 };
 
 
 /*
-** Where to, and where from
+** Where from
 */
 
-/* To every address is to this node's own. */
-static void complete_target(address *a) {
-  if (address_is_any(a))
-    address_loopback(a, a->u.any.sa_family, (int)address_port(a));
-}
-
-
-/* Whose address it is, or NULL. */
-static node *target(node *n, const address *to) {
-  return ports_is_loopback(to) ? n : node_at(n->sim, to);
-}
-
-
-/* All nodes are in one network, 10.0.0.0/8 and fd00::/64, without a router. */
-static bool is_reachable(const address *to) {
-  if (to->u.any.sa_family == AF_INET)
-    return ntohl(to->u.in4.sin_addr.s_addr) >> 24 == 10;
-  static const unsigned char prefix[8] = {0xfd};
-  return memcmp(&to->u.in6.sin6_addr, prefix, sizeof prefix) == 0;
-}
-
-
-/* An address of this node to send there from. */
-static int choose_source(node *n, const address *to, address *from) {
-  if (target(n, to) == n) {
-    *from = *to;
-    address_set_port(from, 0);
-    return 0;
-  }
-  if (!is_reachable(to))
-    return -ENETUNREACH;
-  *from = to->u.any.sa_family == AF_INET ? n->ip4 : n->ip6;
-  return 0;
-}
-
-
-static int take_local(end *e, const sockspec *spec, const address *to) {
+/* What the script has asked for is bound first, as bind(2) does. */
+static int bind_local(end *e, const sockspec *spec) {
   address local = spec->local;
-  int port = local.length > 0 ? (int)address_port(&local) : 0;
-  if (local.length > 0 && local.u.any.sa_family != spec->family)
+  if (local.u.any.sa_family != spec->family)
     return -EAFNOSUPPORT;
-  if (local.length > 0) {
-    int status = ports_check_local(e->node, &local);
-    if (status == 0 && port > 0)
-      status = ports_bind(e->node, &local, &e->options);
-    if (status < 0)
-      return status;
-  }
-  if (local.length == 0 || address_is_any(&local)) {
-    int status = choose_source(e->node, to, &local);
-    if (status < 0)
-      return status;
-    address_set_port(&local, port);
-  } else if (target(e->node, to) != e->node && !is_reachable(to)) {
-    return -ENETUNREACH;
-  }
+  int status = ports_check_local(e->node, &local);
+  if (status == 0 && address_port(&local) > 0)
+    status = ports_bind(e->node, &local, &e->options);
+  return status;
+}
+
+
+/* Of groups there are no connections. */
+static int check_route(const route *r) {
+  return r->kind == ROUTE_LOCAL || r->kind == ROUTE_NODE ||
+                 r->kind == ROUTE_NOBODY
+             ? 0
+             : -ENETUNREACH;
+}
+
+
+/* It has an address when all is well: those that have are looked at. */
+static int take_local(end *e, const sockspec *spec, const route *r) {
+  address local = spec->local;
+  bool asked = local.length > 0 && !address_is_any(&local);
+  int64_t port = local.length > 0 ? address_port(&local) : 0;
+  if (!asked)
+    local = r->source;
+  if (local.length == 0)
+    return -EADDRNOTAVAIL;
+  address_set_port(&local, port);
   int status = 0;
   if (port == 0)
-    status = ports_choose(e->node, &local, to);
-  else if (ports_is_connected(e->node, &local, to))
+    status = ports_choose(e->node, &local, &e->remote);
+  else if (ports_is_connected(e->node, &local, &e->remote))
     status = -EADDRNOTAVAIL;
-  e->local = local; /* not before: it is among those that were looked at */
+  if (status == 0)
+    e->local = local;
   return status;
 }
 
@@ -233,8 +210,13 @@ static int dial_unix(end *e, const sockspec *spec, stream **out) {
 }
 
 
-static int dial_tcp(end *e, const sockspec *spec, stream **out) {
-  int status = take_local(e, spec, &e->remote);
+static int dial_tcp(end *e, const sockspec *spec, const route *r,
+                    stream **out) {
+  int status = spec->local.length > 0 ? bind_local(e, spec) : 0;
+  if (status == 0)
+    status = check_route(r);
+  if (status == 0)
+    status = take_local(e, spec, r);
   if (status < 0)
     return status;
   *out = end_plug(e, true);
@@ -243,19 +225,30 @@ static int dial_tcp(end *e, const sockspec *spec, stream **out) {
 }
 
 
+/* To every address is to the node's own. */
+static void find_way(node *n, sockspec *spec, route *r) {
+  if (spec->family == AF_UNIX) {
+    *r = (route){.kind = ROUTE_LOCAL, .node = n};
+    return;
+  }
+  if (address_is_any(&spec->addr))
+    address_loopback(&spec->addr, spec->family, (int)address_port(&spec->addr));
+  route_find(n, &spec->addr, 0, r);
+}
+
+
 int sim_connect(host *h, const sockspec *spec, stream **out) {
   node *n = node_of(h);
   sockspec completed = *spec;
+  route r;
   int status = check_spec(spec);
   if (status < 0)
     return status;
-  if (spec->family != AF_UNIX)
-    complete_target(&completed.addr);
-  node *to = spec->family == AF_UNIX ? n : target(n, &completed.addr);
-  end *e = begin(n, to, &completed, &status);
+  find_way(n, &completed, &r);
+  end *e = begin(n, r.node, &completed, &status);
   if (status == 0)
     status = spec->family == AF_UNIX ? dial_unix(e, &completed, out)
-                                     : dial_tcp(e, &completed, out);
+                                     : dial_tcp(e, &completed, &r, out);
   if (status < 0)
     end_free(e);
   return status;

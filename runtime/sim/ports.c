@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "host/memory.h"
+#include "sim/interfaces.h"
 
 /* net.ipv4.ip_local_port_range */
 enum { PORT_FIRST = 32768, PORT_LAST = 60999, PORT_TRIES = 64 };
@@ -70,13 +71,6 @@ bool ports_are_down(const node *n) {
 ** Addresses
 */
 
-bool ports_is_loopback(const address *a) {
-  if (a->u.any.sa_family == AF_INET)
-    return ntohl(a->u.in4.sin_addr.s_addr) >> 24 == 127;
-  return IN6_IS_ADDR_LOOPBACK(&a->u.in6.sin6_addr);
-}
-
-
 static bool is_same_ip(const address *a, const address *b) {
   if (a->u.any.sa_family != b->u.any.sa_family)
     return false;
@@ -92,9 +86,7 @@ static bool is_same(const address *a, const address *b) {
 
 
 int ports_check_local(node *n, const address *a) {
-  bool ours = address_is_any(a) || ports_is_loopback(a) ||
-              is_same_ip(a, &n->ip4) || is_same_ip(a, &n->ip6);
-  return ours ? 0 : -EADDRNOTAVAIL;
+  return address_is_any(a) || netif_owns(n, a) > 0 ? 0 : -EADDRNOTAVAIL;
 }
 
 

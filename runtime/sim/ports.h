@@ -64,8 +64,6 @@ void ports_close(node *n); /* and the rest, at the end of the simulation */
 
 /* {== Ports of IP */
 
-bool ports_is_loopback(const address *a);
-
 /* Is the address, without its port, the node's?  0 or -EADDRNOTAVAIL. */
 int ports_check_local(node *n, const address *a);
 
