@@ -113,6 +113,17 @@ describe("a tcp object", function()
     end
   end)
 
+  it("that never waits has sent when send returns, for loops that neap knows nothing of", function()
+    local client, other = pair()
+    local _, port = client:getsockname()
+    other:settimeout(0)
+    assert.equal(5, other:send "hello")
+    local file <close> = assert(io.open "/proc/net/tcp")
+    local queued = file:read "a":match(("0100007F:%04X %%x+:%%x+ 01 %%x+:(%%x+)"):format(port))
+    assert.equal(5, tonumber(queued, 16))
+    assert.equal("hello", client:receive(5))
+  end)
+
   it("waits no longer than its two times: of each wait, and of the call", function()
     local client, other = pair()
     client:settimeout(30)

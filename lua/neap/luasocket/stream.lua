@@ -323,7 +323,8 @@ function methods.receive(self, pattern, part)
   return receive_line(self, stream, part, start)
 end
 
---- Within a time, a piece at a time: so what went out before is known.
+--- Within a time, a piece at a time: so what went out before is known. Who never waits may
+--- have a loop of its own, in C, that does not let neap's run: so it goes out at once.
 local function send_within(self, stream, data, from, to, start)
   while from <= to do
     local seconds = limit(self, start)
@@ -342,6 +343,10 @@ local function send_within(self, stream, data, from, to, start)
     if not done and (err.code ~= "ETIMEDOUT" or from <= to) then
       return last, err
     end
+  end
+  if limit(self, start) == 0 then
+    stream:settimeout(0)
+    stream:flush()
   end
   return to
 end
