@@ -4,6 +4,7 @@ local crypto = require "neap.crypto"
 local fs = require "neap.fs"
 local json = require "neap.json"
 local net = require "neap.net"
+local process = require "neap.process"
 local task = require "neap.task"
 local time = require "neap.time"
 local tls = require "neap.tls"
@@ -83,7 +84,9 @@ say(os.time {year = 2024, month = 13, day = 1, hour = 0}, os.getenv "HOME", os.s
 say(pcall(os.tmpname))
 say(os.execute(), os.execute "true")
 say(io.popen "date")
+say(next(process.env()))
 say(io.open "/dev/urandom")
+say(io.open "/proc/self/stat")
 say(io.open("sim_replay.tmp", "w"))
 say(os.remove "sim_replay.tmp")
 say(io.read "a", io.open "sim_replay.lua" ~= nil)

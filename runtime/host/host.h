@@ -99,6 +99,9 @@ static inline bool host_replays(const host *h) {
   return h->arena != NULL;
 }
 
+/* In the registry of such a host: a table of its environment. */
+#define HOST_ENVIRONMENT "neap.environment"
+
 /* The next serial number, from 1: what objects print instead of a pointer. */
 static inline unsigned host_serial(host *h) {
   return ++h->serial;

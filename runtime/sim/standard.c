@@ -3,16 +3,15 @@
 #include <errno.h>
 #include <lauxlib.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <lualib.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <time.h>
 
 #include "host/host.h"
-
-static const char environment; /* its key in the registry */
-
 
 static int refuse(lua_State *L, const char *what) {
   errno = ENOSYS;
@@ -32,7 +31,7 @@ static int original(lua_State *L) {
 */
 
 void sim_push_environment(lua_State *L) {
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &environment);
+  lua_getfield(L, LUA_REGISTRYINDEX, HOST_ENVIRONMENT);
 }
 
 
@@ -147,13 +146,18 @@ static int l_time(lua_State *L) {
 ** io
 */
 
+/* What is no device (/dev/urandom), and nothing that the kernel makes up (/proc). */
 static bool is_ordinary(const char *path) {
   struct stat st;
-  return stat(path, &st) != 0 || S_ISREG(st.st_mode) || S_ISDIR(st.st_mode);
+  struct statfs fs;
+  if (stat(path, &st) != 0)
+    return true; /* and cannot be opened */
+  return (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)) &&
+         statfs(path, &fs) == 0 && fs.f_type != PROC_SUPER_MAGIC &&
+         fs.f_type != SYSFS_MAGIC;
 }
 
 
-/* Devices are no files of a program: /dev/urandom for one. */
 static int l_open(lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
   const char *mode = luaL_optstring(L, 2, "r");
@@ -245,7 +249,7 @@ int sim_standard_open(lua_State *L) {
   if (!host_replays(host_of(L)))
     return 0;
   lua_newtable(L);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &environment);
+  lua_setfield(L, LUA_REGISTRYINDEX, HOST_ENVIRONMENT);
   for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
     lua_getglobal(L, functions[i].library);
     wrap(L, functions[i].name, functions[i].f);

@@ -305,13 +305,28 @@ static int l_children(lua_State *L) {
 }
 
 
+/* Into the table on top those of one in the registry. */
+static void copy_fields(lua_State *L, const char *name) {
+  if (lua_getfield(L, LUA_REGISTRYINDEX, name) == LUA_TTABLE)
+    for (lua_pushnil(L); lua_next(L, -2) != 0;) {
+      lua_pushvalue(L, -2);
+      lua_insert(L, -2);
+      lua_rawset(L, -5);
+    }
+  lua_pop(L, 1);
+}
+
+
 /*
 ** core.env() : {[name] = value}
 */
 
 static int l_env(lua_State *L) {
+  bool real = !host_replays(host_of(L));
   lua_newtable(L);
-  for (char **e = environ; e != NULL && *e != NULL; e++) {
+  if (!real)
+    copy_fields(L, HOST_ENVIRONMENT);
+  for (char **e = real ? environ : NULL; e != NULL && *e != NULL; e++) {
     const char *equals = strchr(*e, '=');
     if (equals == NULL)
       continue;
