@@ -5,14 +5,12 @@
 
 #include "sim/end.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "host/memory.h"
 #include "net/layer.h"
-#include "net/outbox.h"
 #include "net/round.h"
 #include "sim/ports.h"
 

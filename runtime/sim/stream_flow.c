@@ -3,7 +3,6 @@
 ** acknowledged, and tried again.
 */
 
-#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
