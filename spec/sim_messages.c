@@ -114,6 +114,16 @@ static void try_faults(uint64_t seed) {
 }
 
 
+/* A narrow link holds up who sends, and drops nothing. */
+static void try_bandwidth(uint64_t seed) {
+  static const char *const names[] = {"floods", "counts", NULL};
+  sim s;
+  begin(seed, &s, names);
+  link_set_usual(&s, &(link_manner){.least = MS, .bandwidth = 100000});
+  end(&s);
+}
+
+
 int main(int argc, char **argv) {
   if (argc != 2) {
     fputs("usage: sim_messages SCRIPT\n", stderr);
@@ -123,6 +133,7 @@ int main(int argc, char **argv) {
   for (uint64_t seed = 1; seed <= 3; seed++) {
     try_manners(seed);
     try_faults(seed);
+    try_bandwidth(seed);
   }
   return EXIT_SUCCESS;
 }

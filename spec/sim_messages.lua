@@ -51,6 +51,28 @@ elseif name == "echoes" then
     end
     socket:send(data, from)
   end
+elseif name == "floods" then
+  local socket <close> = bind "udp4://*:0"
+  for i = 1, 1000 do
+    assert(socket:send(("%d "):format(i):rep(200), "10.0.0.2:7000"))
+  end
+  assert(socket:send("end", "10.0.0.2:7000"))
+  assert(socket:flush())
+  return
+elseif name == "counts" then
+  local socket <close> = bind "udp4://*:7000"
+  local count, bytes, first = 0, 0, nil
+  for data in socket:messages() do
+    first = first or time.now()
+    if data == "end" then
+      break
+    end
+    count, bytes = count + 1, bytes + #data + 28
+  end
+  local rate = bytes / (time.now() - first)
+  same(1000, count)
+  assert(rate > 99000 and rate < 102000, rate)
+  return
 elseif name ~= "n1" then
   local server <close> = bind("udp://*:7000", {pktinfo = true})
   server:join "239.1.1.1"

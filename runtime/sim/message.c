@@ -242,18 +242,11 @@ static int send_messages(datagram *d, const outgoing *v, int n) {
 /* Of unix whoever receives tells; of a link it is known when. */
 static void want_send(datagram *d, const address *to) {
   message_socket *m = message_of(d);
-  sim *s = message_node(m)->sim;
-  const address *peer = to != NULL ? to : &m->peer;
-  route r;
+  (void)to;
   m->full = true;
-  if (d->family == AF_UNIX)
-    return;
-  route_find(message_node(m), peer, 0, &r);
-  uint64_t at = r.kind == ROUTE_NODE
-                    ? link_room(s, message_node(m), r.node, BUFFER / 2)
-                    : s->now;
-  if (!sim_is_scheduled(&m->event) || m->event.at > at)
-    sim_schedule(s, &m->event, at);
+  if (d->family != AF_UNIX &&
+      (!sim_is_scheduled(&m->event) || m->event.at > m->room_at))
+    sim_schedule(message_node(m)->sim, &m->event, m->room_at);
 }
 
 

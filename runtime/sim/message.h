@@ -88,9 +88,10 @@ struct message_socket {
   bool shut;                 /* it sends no more */
   bool told_gone;
 
-  bool wants; /* it is to be given what arrives */
-  bool full;  /* it is told when there may be room to send */
-  bool ended; /* seqpacket: the peer sends no more */
+  bool wants;       /* it is to be given what arrives */
+  bool full;        /* it is told when there may be room to send, */
+  uint64_t room_at; /* of a link */
+  bool ended;       /* seqpacket: the peer sends no more */
   bool end_told;
   bool gone; /* it is closed: nothing is told any more */
 };

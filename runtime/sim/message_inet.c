@@ -215,11 +215,15 @@ static void dispatch(const sending *x) {
 }
 
 
+/* If not, when there will be some. */
 static bool has_room(message_socket *m, const route *r) {
   node *n = message_node(m);
+  sim *s = n->sim;
   size_t room = (size_t)message_option(m, SOL_SOCKET, SO_SNDBUF, BUFFER);
-  return r->kind != ROUTE_NODE ||
-         link_room(n->sim, n, r->node, room) <= n->sim->now;
+  if (r->kind != ROUTE_NODE || link_room(s, n, r->node, room) <= s->now)
+    return true;
+  m->room_at = link_room(s, n, r->node, room / 2);
+  return false;
 }
 
 
