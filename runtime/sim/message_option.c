@@ -70,6 +70,8 @@ void message_keep_option(message_socket *m, const sockopt *o) {
 
 static int check_option(message_socket *m, const sockopt *o) {
   const datagram *d = message_datagram(m);
+  if (d->type == SOCK_RAW && o->level == IPPROTO_IP && o->name == IP_HDRINCL)
+    return -ENOSYS; /* the header is the node's */
   if (o->level == SOL_SOCKET) {
     bool device = o->name == SO_BINDTODEVICE && o->value[0] != '\0';
     return device ? netif_index(d->host, (const char *)o->value) : 0;
