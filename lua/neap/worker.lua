@@ -41,11 +41,11 @@
 --- of only among the tasks of one thread: who waits for a channel of workers that nobody
 --- feeds or closes any more waits silently.
 
+local alone = require "neap.worker.alone"
 local core = require "neap.worker.core"
 local sched = require "neap.task.core"
 
-local error, pcall, type, format = error, pcall, type, string.format
-local dump, getupvalue, getinfo = string.dump, debug.getupvalue, debug.getinfo
+local error, pcall, type = error, pcall, type
 
 --- The kinds of programs (worker/worker.h).
 local FILE, FUNCTION = 0, 2
@@ -81,24 +81,6 @@ function core.await(w)
     sched.shield(interrupt, w)
     error(reason, 0)
   end
-end
-
---- A function's code, if it stands alone.
-local function code_of(f)
-  for i = 1, 255 do
-    local name = getupvalue(f, i)
-    if not name then
-      break
-    elseif name ~= "_ENV" then
-      error(format("run: the function uses '%s' from around it, which a worker does not have; "
-        .. "give it as an argument", name), 3)
-    end
-  end
-  local ok, code = pcall(dump, f)
-  if not ok then
-    error("run: a Lua function expected", 3)
-  end
-  return code
 end
 
 --- Run a script, or a function, in a worker of its own, and wait until it has ended.
@@ -151,9 +133,8 @@ function worker.run(program, ...)
   if type(program) == "string" then
     w, err = core.start(nil, 0, FILE, program, nil, ...)
   elseif type(program) == "function" then
-    local code = code_of(program)
-    local info = getinfo(program, "S")
-    w, err = core.start(nil, 0, FUNCTION, format("%s:%d", info.short_src, info.linedefined), code, ...)
+    local code, name = alone(program, "run", "a worker")
+    w, err = core.start(nil, 0, FUNCTION, name, code, ...)
   else
     error("run: a script's path or a function expected, got " .. type(program), 2)
   end

@@ -32,6 +32,9 @@ static const char usage[] =
     "place, as it is allocated\n"
     "       neap test [ARGUMENT...]                  run specs with busted; "
     "-j N, --coverage, --help\n"
+    "       neap sim [OPTION...] SCRIPT [ARGUMENT...]  a simulated world, from a "
+    "seed; "
+    "--help\n"
     "       neap -v | --help\n"
     "options of lua(1), in their order, before the script:\n"
     "  -e CODE        run it\n"
@@ -241,7 +244,7 @@ static const struct word {
 } words[] = {
     {"test", VERB_TEST},      {"attach", VERB_REMOTE}, {"ps", VERB_REMOTE},
     {"socks", VERB_REMOTE},   {"top", VERB_REMOTE},    {"stack", VERB_REMOTE},
-    {"profile", VERB_REMOTE}, {"heap", VERB_REMOTE},
+    {"profile", VERB_REMOTE}, {"heap", VERB_REMOTE},   {"sim", VERB_SIM},
 };
 
 

@@ -17,6 +17,7 @@ typedef enum verb {
   VERB_PROMPT, /* run what is typed, or what standard input has */
   VERB_REMOTE, /* look into another neap; the word says how */
   VERB_TEST,   /* run specs */
+  VERB_SIM,    /* run a simulated world */
   VERB_LUARC,  /* write what editors want to know */
   VERB_SHOW    /* print a text, and no more */
 } verb;

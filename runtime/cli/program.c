@@ -1,10 +1,8 @@
 #include "cli/program.h"
 
 #include <lauxlib.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "host/host.h"
 
@@ -33,6 +31,10 @@ static const char luasocket_script[] = "require('neap.luasocket').install()";
 
 static const char library_script[] =
     "local name, module = ...; _G[name] = require(module)";
+
+
+static const char sim_script[] =
+    "os.exit(require('neap.sim.main')(...), true)";
 
 
 static void push_text(lua_State *L, const char *text, const char *name) {
@@ -82,33 +84,6 @@ static void push_code(lua_State *L, const command *c, const char *code) {
 }
 
 
-static void add_folder(lua_State *L, const char *script) {
-  const char *slash = strrchr(script, '/');
-  if (slash != NULL)
-    lua_pushlstring(L, script, (size_t)(slash - script));
-  else
-    lua_pushliteral(L, ".");
-  const char *folder = lua_tostring(L, -1);
-  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-  lua_getfield(L, -1, "package");
-  lua_getfield(L, -1, "path");
-  lua_pushfstring(L, "%s/?.lua;%s/?/init.lua;%s", folder, folder,
-                  lua_tostring(L, -1));
-  lua_setfield(L, -3, "path");
-  lua_pop(L, 4);
-}
-
-
-/* Modules next to the script are found; and next to the file that it is a link to, behind
- * those. */
-static void add_folders(lua_State *L, const char *script) {
-  char real[PATH_MAX];
-  if (readlink(script, real, 1) >= 0 && realpath(script, real) != NULL)
-    add_folder(L, real);
-  add_folder(L, script);
-}
-
-
 void program_push_file(lua_State *L, const char *path) {
   int status = host_load_file(L, path);
   if (status != LUA_OK) {
@@ -116,7 +91,7 @@ void program_push_file(lua_State *L, const char *path) {
     lua_error(L);
   }
   if (strcmp(path, "-") != 0)
-    add_folders(L, path);
+    host_add_folders(L, path);
 }
 
 
@@ -136,6 +111,9 @@ static bool push_last(lua_State *L, const command *c) {
     break;
   case VERB_TEST:
     push_own(L, test_script, "=neap.test");
+    break;
+  case VERB_SIM:
+    push_own(L, sim_script, "=neap.sim");
     break;
   default:
     program_push_file(L, c->argv[c->program]);

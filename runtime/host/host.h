@@ -162,6 +162,9 @@ void host_tell(host *h, const char *text, size_t n);
  * A first line that begins with # is skipped. */
 int host_load_file(lua_State *L, const char *path);
 
+/* Modules next to that script are found. */
+void host_add_folders(lua_State *L, const char *script);
+
 /* Push a new userdata of a class for something that Lua is to own from now on.
  * Without the memory for it, and when the host has ended, push the error and
  * return NULL: the caller lets go of what it has, and then raises. */

@@ -12,10 +12,12 @@
 
 #include "host/load.h"
 
+#include <limits.h>
 #include <lualib.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "host/coroutine.h"
 #include "host/embedded.h"
@@ -37,6 +39,32 @@ int host_load_file(lua_State *L, const char *path) {
   if (path != NULL && strcmp(path, "-") == 0)
     path = NULL;
   return luaL_loadfilex(L, path, "t");
+}
+
+
+static void add_folder(lua_State *L, const char *script) {
+  const char *slash = strrchr(script, '/');
+  if (slash != NULL)
+    lua_pushlstring(L, script, (size_t)(slash - script));
+  else
+    lua_pushliteral(L, ".");
+  const char *folder = lua_tostring(L, -1);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  lua_getfield(L, -1, "package");
+  lua_getfield(L, -1, "path");
+  lua_pushfstring(L, "%s/?.lua;%s/?/init.lua;%s", folder, folder,
+                  lua_tostring(L, -1));
+  lua_setfield(L, -3, "path");
+  lua_pop(L, 4);
+}
+
+
+/* What is next to the file that it is a link to comes behind what is next to it. */
+void host_add_folders(lua_State *L, const char *script) {
+  char real[PATH_MAX];
+  if (readlink(script, real, 1) >= 0 && realpath(script, real) != NULL)
+    add_folder(L, real);
+  add_folder(L, script);
 }
 
 

@@ -1,0 +1,77 @@
+-- What has to hold in a world, and what has to be seen: always, sometimes, eventually.
+
+local core = require "neap.sim.core"
+local sched = require "neap.task.core"
+
+local ipairs, format = ipairs, string.format
+
+--- Seconds between two looks.
+local EVERY = 0.1
+
+local checks = {}
+
+local watched, awaited = {}, {}
+
+local function look()
+  for _, check in ipairs(watched) do
+    if check.done then -- seen: that is all
+      goto continue
+    end
+    local holds = check.f()
+    if check.always and not holds then
+      core.fail(format("always: %s: no longer", check.name))
+    elseif not check.always and holds then
+      check.done = true
+      core.report("sometimes", check.name)
+    end
+    ::continue::
+  end
+end
+
+local function watch(check)
+  watched[#watched + 1] = check
+  if #watched > 1 then
+    return
+  end
+  sched.background(function()
+    while true do
+      look()
+      sched.sleep(EVERY)
+    end
+  end)
+end
+
+function checks.always(name, f)
+  watch {name = name, f = f, always = true}
+end
+
+function checks.sometimes(name, f)
+  core.report("wanted", name)
+  watch {name = name, f = f}
+end
+
+function checks.eventually(name, seconds, f)
+  awaited[#awaited + 1] = {name = name, seconds = seconds, f = f}
+end
+
+--- At the end: what was seen last, and what must come to hold.
+function checks.finish()
+  look()
+  local began = core.now()
+  for _, check in ipairs(awaited) do
+    while not check.f() do
+      if core.now() - began >= check.seconds then
+        core.fail(format("eventually: %s: not within %g s", check.name, check.seconds))
+      end
+      sched.sleep(EVERY)
+    end
+  end
+  look()
+end
+
+--- Is there anything to wait for behind the clients?
+function checks.awaits()
+  return #awaited > 0
+end
+
+return checks

@@ -1,0 +1,284 @@
+-- The hosts and clients of a world, as its director sees them.
+
+local alone = require "neap.worker.alone"
+local check_self = require "neap.class.core".check_self
+local core = require "neap.sim.core"
+local sched = require "neap.task.core"
+
+local error, ipairs, pairs, setmetatable, type = error, ipairs, pairs, setmetatable, type
+local find, format = string.find, string.format
+
+--- Seconds before a program that has ended is begun anew; and of a run with hosts.
+local PAUSE, LIMIT = 1, 3600
+
+local hosts = {
+  all = {},     -- in their order
+  clients = {}, -- Hosts and Tasks
+}
+
+local by_name = {}
+
+--- A host of the world. It runs one program, in a state of its own: nothing but the network,
+--- and files to read, connects it with others.
+---@class neap.sim.Host
+---@field name string  by which others find it
+---@field address string  its IPv4 address, "10.0.0.1"
+---@field private id integer
+---@field private program string[]
+---@field private restarts boolean
+local Host = {}
+Host.__index = Host
+Host.__name = "neap.sim.Host"
+
+function Host:__tostring()
+  return format("%s (%s)", self.name, self.address)
+end
+
+--- What the host is at: "running", "paused", "ended" (its program has), "stopped" or
+--- "crashed".
+---@return string state
+---@return integer? status  of a program that has ended
+function Host:state()
+  check_self(self, Host, "state")
+  return core.state(self.id)
+end
+
+--- Wait until its program has ended, or was ended.
+---@async
+---@return integer? status  nil: it has crashed
+function Host:wait()
+  check_self(self, Host, "wait")
+  return core.wait(self.id)
+end
+
+local function begin(self)
+  core.start(self.id, self.program.name, self.program.code, self.program.args, self.program.env)
+end
+
+--- Let it lose its state at once, as by a power failure: nothing is closed, no finalizer
+--- runs. Others learn of it when they wait in vain.
+---
+--- ```lua
+--- local sim = require "neap.sim"
+---
+--- assert(sim.run(function()
+---   local sim = require "neap.sim"
+---   local task = require "neap.task"
+---
+---   local host = sim.host("host", function()
+---     print "begun"
+---     require "neap.task".sleep(1e6)
+---     print "never"
+---   end)
+---   task.sleep(5)
+---   host:crash()
+---   print(host:state())
+---   host:restart()
+---   task.sleep(5)
+---   host:stop()
+---   print(host:state())
+--- end))
+--- --> host: begun
+--- --> crashed
+--- --> host: begun
+--- --> stopped
+--- ```
+function Host:crash()
+  check_self(self, Host, "crash")
+  core.crash(self.id)
+end
+
+--- End its program as SIGTERM does: in order, and draining. Waits for that.
+---@async
+function Host:stop()
+  check_self(self, Host, "stop")
+  core.stop(self.id)
+  core.wait(self.id)
+end
+
+--- Let it do nothing, until `resume`; what is sent to it waits, as its clocks go on.
+function Host:pause()
+  check_self(self, Host, "pause")
+  core.pause(self.id)
+end
+
+--- Let it go on.
+function Host:resume()
+  check_self(self, Host, "resume")
+  core.resume(self.id)
+end
+
+--- Begin its program anew, in a new state; one that runs crashes before.
+function Host:restart()
+  check_self(self, Host, "restart")
+  local state = core.state(self.id)
+  if state == "running" or state == "paused" then
+    core.crash(self.id)
+  end
+  begin(self)
+end
+
+--- Move its wall clock, and let its clocks run faster or slower.
+---@param seconds number  by which the wall clock steps; may be below 0
+---@param drift? number  parts per million by which both clocks run fast from now on
+function Host:skew(seconds, drift)
+  check_self(self, Host, "skew")
+  if type(seconds) ~= "number" or drift ~= nil and type(drift) ~= "number" then
+    error("skew: seconds, and perhaps parts per million, expected", 2)
+  end
+  core.skew(self.id, seconds, drift)
+end
+
+hosts.Host = Host
+
+-- Hosts
+
+local function check_options(options, level)
+  if options ~= nil and type(options) ~= "table" then
+    error(format("sim.host: options expected, got %s", type(options)), level + 1)
+  end
+  options = options or {}
+  for name in pairs(options) do
+    if not (name == "args" or name == "env" or name == "skew" or name == "drift" or name == "restart") then
+      error(format("sim.host: there is no option '%s'", name), level + 1)
+    end
+  end
+  return options
+end
+
+--- What a script or function is to core.start.
+local function program_of(program, verb, options)
+  local name, code = program, nil
+  if type(program) == "function" then
+    code, name = alone(program, verb, "a host")
+  elseif type(program) ~= "string" then
+    error(format("%s: a script's path or a function expected, got %s", verb, type(program)), 3)
+  end
+  return {name = name, code = code, args = options.args or {}, env = options.env}
+end
+
+--- A program that has ended by itself.
+local function watch(self)
+  while true do
+    local status = core.wait(self.id)
+    local state = core.state(self.id)
+    if state ~= "ended" then
+      while core.state(self.id) == state do
+        core.changed(self.id)
+      end
+    elseif self.restarts then
+      sched.sleep(PAUSE)
+      if core.state(self.id) == "ended" then
+        begin(self)
+      end
+    elseif status ~= 0 then
+      core.fail(format("%s has ended with status %d", self.name, status))
+    else
+      core.changed(self.id)
+    end
+  end
+end
+
+function hosts.new(name, program, options)
+  if type(name) ~= "string" or not find(name, "^[%w][%w.-]*$") or #name > 63 then
+    error("sim.host: a name of letters, digits, - and . expected", 3)
+  elseif by_name[name] then
+    error(format("sim.host: there is a host '%s' already", name), 3)
+  end
+  options = check_options(options, 3)
+  local self = {name = name, program = program_of(program, "sim.host", options), restarts = options.restart or false}
+  self.id, self.address = core.node(name)
+  setmetatable(self, Host)
+  if options.skew or options.drift then
+    core.skew(self.id, options.skew or 0, options.drift)
+  end
+  if #hosts.all == 0 and not hosts.limited then
+    core.limit(LIMIT)
+  end
+  hosts.all[#hosts.all + 1] = self
+  by_name[name] = self
+  begin(self)
+  sched.background(watch, self)
+  return self
+end
+
+function hosts.named(name)
+  return by_name[name]
+end
+
+function hosts.limit(seconds)
+  hosts.limited = true
+  core.limit(seconds)
+end
+
+-- Clients
+
+function hosts.client(name, program, options)
+  if type(program) == "string" then
+    hosts.clients[#hosts.clients + 1] = hosts.new(name, program, options)
+    return
+  elseif type(program) ~= "function" then
+    error(format("sim.client: a script's path or a function expected, got %s", type(program)), 3)
+  elseif options ~= nil then
+    error("sim.client: options are of scripts", 3)
+  end
+  local client = sched.spawn(program)
+  client.name = name
+  hosts.clients[#hosts.clients + 1] = {wait = function()
+    client:join()
+  end}
+end
+
+--- Wait for the clients; without any, for the hosts.
+function hosts.finish()
+  for _, client in ipairs(#hosts.clients > 0 and hosts.clients or hosts.all) do
+    client:wait()
+  end
+end
+
+--- The director, as a host among others.
+local director = {name = "director", id = 0}
+
+--- Those hosts and the director.
+function hosts.everybody(targets)
+  local list = {director}
+  for i, host in ipairs(targets) do
+    list[i + 1] = host
+  end
+  return list
+end
+
+--- Those named: a name, a Host, or a list of such; nil: everybody.
+function hosts.those(which, verb, level)
+  if which == nil then
+    return hosts.everybody(hosts.all)
+  elseif which == "director" then
+    return {director}
+  elseif type(which) == "string" then
+    return {by_name[which] or error(format("sim.%s: there is no host '%s'", verb, which), level + 1)}
+  elseif type(which) ~= "table" then
+    error(format("sim.%s: a host, its name, or a list of them expected, got %s", verb, type(which)), level + 1)
+  elseif which.id and by_name[which.name] == which then
+    return {which}
+  end
+  local list = {}
+  for i, one in ipairs(which) do
+    list[i] = hosts.those(one, verb, level + 1)[1]
+  end
+  return list
+end
+
+--- What went wrong is mended: all run, and everybody reaches everybody.
+function hosts.calm()
+  core.heal()
+  for _, host in ipairs(hosts.all) do
+    local state = core.state(host.id)
+    if state == "paused" then
+      core.resume(host.id)
+    elseif state == "crashed" then
+      begin(host)
+    end
+  end
+end
+
+return hosts

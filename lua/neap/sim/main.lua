@@ -1,0 +1,204 @@
+-- `neap sim`: what its command line says is run, for one seed or many.
+
+local args = require "neap.args"
+local batch = require "neap.sim.batch"
+local host = require "neap.host"
+local runs = require "neap.sim.runs"
+local shrink = require "neap.sim.shrink"
+
+local ipairs, tonumber, tostring, type = ipairs, tonumber, tostring, type
+local concat, find, format, match, mathtype = table.concat, string.find, string.format, string.match, math.type
+local move, open, tointeger = table.move, io.open, math.tointeger
+local stderr, stdout = io.stderr, io.stdout
+
+--- Statuses: the world has failed; a wrong use.
+local FAILED, USAGE = 1, 2
+
+--- 7, 0x1f or 3-9.
+local function seeds(text)
+  local first, last = match(text, "^(%w+)%-(%w+)$")
+  first, last = tointeger(tonumber(first or "1")), tointeger(tonumber(last or text))
+  if not first or not last or first < 1 or last < first then
+    return nil, "a number of seeds, or the first and the last one, expected"
+  end
+  return {first, last}
+end
+
+local function seed(text)
+  local n = tointeger(tonumber(text))
+  return n, not n and "a whole number expected" or nil
+end
+
+local SPEC = {
+  name = "neap sim",
+  about = "Runs a world that a script describes, under virtual time, from a seed; or without one: hosts that run "
+    .. "one script, and behind -- a client's, whose end ends the run.",
+  {"-s, --seed=SEED", "this one, and show what it prints", type = seed},
+  {"-n, --seeds=N", "1 to N, or FIRST-LAST, until one fails", type = seeds},
+  {"-j, --jobs=N", "so many processes", type = "integer", min = 1, max = 1024, default = 1},
+  {"-k, --keep-going", "run all seeds, and tell which have failed"},
+  {"-c, --check", "run each seed twice: is it the same to the last event?"},
+  {"--shrink", "of a seed that fails: leave faults out, until none is needless"},
+  {"--keep=FAULTS", "of the chaos only these faults, by their numbers: 1,7"},
+  {"--limit=SECONDS", "of the world, at which a run fails", type = "number", min = 0},
+  {"-t, --trace", "show the time of what is printed, and each fault"},
+  {"-H, --hosts=N", "hosts that run the script", type = "integer", min = 1, max = 1000},
+  {"SCRIPT", "the world, or the hosts' script"},
+  {"[ARGUMENT...]", "the script's"},
+}
+
+--- Words before -- , and behind it: nil where there is none.
+local function cut(words)
+  for i, word in ipairs(words) do
+    if word == "--" then
+      return move(words, 1, i - 1, 1, {}), move(words, i + 1, #words, 1, {})
+    end
+  end
+  return words, nil
+end
+
+--- A number of the command line, as the line that replays it has it.
+local function quoted(word)
+  return find(word, "^[%w_./:=,+@%%-]+$") and word or "'" .. string.gsub(word, "'", "'\\''") .. "'"
+end
+
+local function replay_line(given, n, keep)
+  local words = {"neap sim"}
+  if given.hosts then
+    words[#words + 1] = format("--hosts %d", given.hosts)
+  end
+  words[#words + 1] = quoted(given.script)
+  for _, word in ipairs(given.argument) do
+    words[#words + 1] = quoted(word)
+  end
+  words[#words + 1] = format("--seed 0x%x", n)
+  if given.limit then
+    words[#words + 1] = format("--limit %s", given.limit)
+  end
+  if keep and keep ~= "" then
+    words[#words + 1] = "--keep " .. keep
+  end
+  words[#words + 1] = "--trace"
+  for i, word in ipairs(given.client or {}) do
+    words[#words + 1] = (i == 1 and "-- " or "") .. quoted(word)
+  end
+  return concat(words, " ")
+end
+
+local function tell(...)
+  stdout:flush()
+  stderr:write("neap: ", host.harmless(format(...)), "\n")
+  stderr:flush()
+end
+
+local function print_now(text)
+  stdout:write(text)
+  stdout:flush()
+end
+
+local function tell_failure(given, result, keep)
+  tell("%s", runs.told(result))
+  tell("replay: %s", replay_line(given, result.seed, keep))
+end
+
+--- What a run is to do: {name, code, args}.
+local function program_of(given)
+  if not given.client then
+    return {name = given.script, args = given.argument}
+  end
+  local words = {tostring(given.hosts or 1), tostring(#given.argument), given.script}
+  move(given.argument, 1, #given.argument, #words + 1, words)
+  move(given.client, 1, #given.client, #words + 1, words)
+  return {module = "neap.sim.plain", name = given.script, args = words}
+end
+
+--- The faults of a run, by number.
+local function faults_of(result)
+  local list = {}
+  for _, report in ipairs(result.reports) do
+    if report[1] == "fault" then
+      list[#list + 1] = report[2]
+    end
+  end
+  return list
+end
+
+-- One seed
+
+local function run_once(given, program, n, show)
+  return runs.one(program, n, {limit = given.limit, keep = given.keep, stamp = given.trace}, show and print_now)
+end
+
+local function check_once(given, program, n, show)
+  local one = run_once(given, program, n, show)
+  local other = run_once(given, program, n)
+  if one.hash ~= other.hash or concat(one.output) ~= concat(other.output) then
+    other.failed = "a second run was another one: " .. batch.difference(one, other)
+  end
+  return other.failed and other or one
+end
+
+local function run_seed(given, program, n)
+  local result = (given.check and check_once or run_once)(given, program, n, true)
+  if result.failed then
+    tell_failure(given, result, given.keep)
+    return FAILED
+  end
+  return 0
+end
+
+local function shrink_seed(given, program, n)
+  local function try(keep)
+    return runs.one(program, n, {limit = given.limit, keep = keep})
+  end
+  local first = try(given.keep)
+  if not first.failed then
+    tell("seed 0x%x does not fail", n)
+    return USAGE
+  end
+  local keep, last = shrink(try, first)
+  tell("%d faults, of which these are needed: %s", #faults_of(first), keep ~= "" and keep or "none")
+  for _, fault in ipairs(faults_of(last)) do
+    tell("  %s", fault)
+  end
+  tell_failure(given, last, keep ~= "" and keep or "none")
+  return FAILED
+end
+
+-- Arguments
+
+local function main(words)
+  local own, client = cut(words)
+  if #own == 1 and own[1] == "--part" then
+    return batch.part(client)
+  end
+  own[0] = "neap sim"
+  local given = args.parse(own, SPEC)
+  given.client = client
+  if client and #client == 0 then
+    tell "sim: a client's script is expected behind --"
+    return USAGE
+  elseif given.hosts and not client then
+    tell "sim: behind --hosts -- and a client's script is expected"
+    return USAGE
+  end
+  local file, why = open(given.script, "r")
+  if not file then
+    tell("sim: %s", why)
+    return USAGE
+  end
+  file:close()
+  local program = program_of(given)
+  if given.shrink then
+    return shrink_seed(given, program, given.seed or 1)
+  elseif given.seed or not given.seeds then
+    return run_seed(given, program, given.seed or 1)
+  end
+  return batch.run(given, given.seeds[1], given.seeds[2], function(n)
+    return (given.check and check_once or run_once)(given, program, n, false)
+  end, {tell = tell, told = tell_failure, words = words})
+end
+
+return function(...)
+  return main {...}
+end, type, mathtype

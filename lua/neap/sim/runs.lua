@@ -1,0 +1,90 @@
+-- Runs of a world, as the process sees them that makes them: a simulation, driven in pieces, so
+-- that its other tasks, and signals, have their turns between.
+
+local alone = require "neap.worker.alone"
+local core = require "neap.sim.core"
+local errors = require "neap.error"
+local sched = require "neap.task.core"
+
+local error, ipairs, pairs, type = error, ipairs, pairs, type
+local concat, format, mathtype = table.concat, string.format, math.type
+local stdout = io.stdout
+
+--- Events in a piece: some ms.
+local PIECE = 2000
+
+local runs = {}
+
+local OPTIONS = {seed = true, args = true, limit = true, quiet = true}
+
+--- What a run has come to.
+---@class neap.sim.Result
+---@field seed integer
+---@field failed string?  why
+---@field time number  when it ended, seconds
+---@field output string[]  what was printed
+---@field reports string[][]  what the director has told: {kind, text}, ...
+---@field hash string  of all that has happened
+
+--- One run of `program`: {kind, name, code, args}.  tell(text): what is printed, at once, or nil.
+---@return neap.sim.Result
+function runs.one(program, seed, options, tell)
+  local run <close> = core.open(seed, program.name, program.code, program.args, options)
+  local output = {}
+  local going
+  repeat
+    going = run:step(PIECE)
+    local text = run:output()
+    if text ~= "" then
+      output[#output + 1] = text
+      if tell then
+        tell(text)
+      end
+    end
+    sched.check "sim"
+  until not going
+  local failed, time, hash = run:result()
+  return {seed = seed, failed = failed, time = time, hash = hash, output = output, reports = run:reports()}
+end
+
+--- What failed, in a line.
+function runs.told(result)
+  return format("seed 0x%x at +%.3fs: %s", result.seed, result.time, result.failed)
+end
+
+local function print_now(text)
+  stdout:write(text)
+  stdout:flush()
+end
+
+function runs.run(program, options)
+  for name in pairs(options) do
+    if not OPTIONS[name] then
+      error(format("sim.run: there is no option '%s'", name), 3)
+    end
+  end
+  local seed = options.seed or 1
+  if mathtype(seed) ~= "integer" then
+    error("sim.run: seed: a whole number expected", 3)
+  end
+  local what = {name = program, args = options.args or {}}
+  if type(program) == "function" then
+    what.code, what.name = alone(program, "sim.run", "a world")
+  elseif type(program) ~= "string" then
+    error(format("sim.run: a script's path or a function expected, got %s", type(program)), 3)
+  end
+  for _, argument in ipairs(what.args) do
+    if type(argument) ~= "string" then
+      error("sim.run: args: a list of strings expected", 3)
+    end
+  end
+  local result = runs.one(what, seed, {limit = options.limit}, not options.quiet and print_now)
+  if not result.failed then
+    return true
+  end
+  local err = errors.new {code = "ESIM", op = "sim", message = runs.told(result)}
+  err.output = concat(result.output)
+  return nil, err
+end
+
+return runs

@@ -1,0 +1,156 @@
+#include "sim/program.h"
+
+#include <lauxlib.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/host.h"
+#include "host/memory.h"
+#include "sched/task.h"
+
+
+static char *text_at(lua_State *L, int index) {
+  size_t n;
+  const char *text = lua_tolstring(L, index, &n);
+  return memory_text(text, n);
+}
+
+
+static void read_arguments(lua_State *L, int index, program *p) {
+  int n = lua_istable(L, index) ? (int)lua_rawlen(L, index) : 0;
+  p->args = memory_grow(NULL, ((size_t)n + 1) * sizeof *p->args);
+  for (; p->nargs < n; p->nargs++) {
+    lua_rawgeti(L, index, p->nargs + 1);
+    p->args[p->nargs] = text_at(L, -1);
+    lua_pop(L, 1);
+  }
+}
+
+
+static void read_environment(lua_State *L, int index, program *p) {
+  int n = 0;
+  for (lua_pushnil(L); lua_istable(L, index) && lua_next(L, index) != 0; n++)
+    lua_pop(L, 1);
+  if (n == 0) {
+    lua_settop(L, index);
+    return;
+  }
+  p->env = memory_grow(NULL, 2 * (size_t)n * sizeof *p->env);
+  for (lua_pushnil(L); lua_next(L, index) != 0; lua_pop(L, 1)) {
+    p->env[p->nenv++] = text_at(L, -2);
+    p->env[p->nenv++] = text_at(L, -1);
+  }
+}
+
+
+/* Strings only: what is not is told before anything is had. */
+static void check_strings(lua_State *L, int index, const char *what) {
+  if (lua_isnoneornil(L, index))
+    return;
+  luaL_checktype(L, index, LUA_TTABLE);
+  for (lua_pushnil(L); lua_next(L, index) != 0; lua_pop(L, 1))
+    if (lua_type(L, -1) != LUA_TSTRING)
+      luaL_error(L, "%s: strings expected, got %s", what, luaL_typename(L, -1));
+}
+
+
+program *program_read(lua_State *L, int index) {
+  luaL_checkstring(L, index);
+  check_strings(L, index + 2, "args");
+  check_strings(L, index + 3, "env");
+  lua_settop(L, index + 3);
+  luaL_checkstack(L, 4, NULL);
+  program *p = memory_new(sizeof *p);
+  p->name = text_at(L, index);
+  if (lua_isstring(L, index + 1)) {
+    p->code = text_at(L, index + 1);
+    p->code_size = lua_rawlen(L, index + 1);
+  }
+  read_arguments(L, index + 2, p);
+  read_environment(L, index + 3, p);
+  return p;
+}
+
+
+void program_free(program *p) {
+  for (int i = 0; i < p->nargs; i++)
+    free(p->args[i]);
+  for (int i = 0; i < p->nenv; i++)
+    free(p->env[i]);
+  free(p->args);
+  free(p->env);
+  free(p->name);
+  free(p->code);
+  free(p);
+}
+
+
+/*
+** In the node's own host
+*/
+
+/* os.getenv(name) of what the upvalue has */
+static int l_getenv(lua_State *L) {
+  luaL_checkstring(L, 1);
+  lua_settop(L, 1);
+  lua_rawget(L, lua_upvalueindex(1));
+  return 1;
+}
+
+
+static void set_environment(lua_State *L, const program *p) {
+  lua_getglobal(L, "os");
+  lua_createtable(L, 0, p->nenv / 2);
+  for (int i = 0; i < p->nenv; i += 2) {
+    lua_pushstring(L, p->env[i + 1]);
+    lua_setfield(L, -2, p->env[i]);
+  }
+  lua_pushcclosure(L, l_getenv, 1);
+  lua_setfield(L, -2, "getenv");
+  lua_pop(L, 1);
+}
+
+
+static void set_arg(lua_State *L, const program *p) {
+  lua_createtable(L, p->nargs, 1);
+  lua_pushstring(L, p->name);
+  lua_rawseti(L, -2, 0);
+  for (int i = 0; i < p->nargs; i++) {
+    lua_pushstring(L, p->args[i]);
+    lua_rawseti(L, -2, i + 1);
+  }
+  lua_setglobal(L, "arg");
+}
+
+
+static void push_function(lua_State *L, const program *p) {
+  if (p->module) {
+    host_require(L, p->name);
+    return;
+  }
+  int status = p->code == NULL ? host_load_file(L, p->name)
+                               : luaL_loadbufferx(L, p->code, p->code_size,
+                                                  p->name, "b");
+  if (status != LUA_OK)
+    lua_error(L);
+  if (p->code == NULL)
+    host_add_folders(L, p->name);
+}
+
+
+int program_start(lua_State *L) {
+  const program *p = lua_touserdata(L, 1);
+  set_environment(L, p);
+  set_arg(L, p);
+  if (p->directs)
+    host_require(L, "neap.sim.director");
+  push_function(L, p);
+  luaL_checkstack(L, p->nargs, "too many arguments");
+  for (int i = 0; i < p->nargs; i++)
+    lua_pushstring(L, p->args[i]);
+  host_of(L)->begun = true;
+  task_spawn(L, NULL, p->nargs + p->directs);
+  lua_pushliteral(L, "main");
+  lua_setfield(L, -2, "name");
+  return 0;
+}
