@@ -24,6 +24,7 @@
 #include "sched/profile.h"
 #include "sched/task.h"
 #include "sched/world.h"
+#include "sim/library.h"
 #include "sim/standard.h"
 #include "sys/sys.h"
 #include "tls/tls.h"
@@ -96,6 +97,7 @@ static const subsystem subsystems[] = {
     {.open = sim_standard_open},
     {.open = workers_open, .end = workers_close},
     {.open = repl_open},
+    {.open = sim_library_open},
     {NULL},
 };
 

@@ -33,8 +33,7 @@ static const char library_script[] =
     "local name, module = ...; _G[name] = require(module)";
 
 
-static const char sim_script[] =
-    "os.exit(require('neap.sim.main')(...), true)";
+static const char sim_script[] = "os.exit(require('neap.sim.main')(...), true)";
 
 
 static void push_text(lua_State *L, const char *text, const char *name) {

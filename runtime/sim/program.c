@@ -31,10 +31,8 @@ static void read_environment(lua_State *L, int index, program *p) {
   int n = 0;
   for (lua_pushnil(L); lua_istable(L, index) && lua_next(L, index) != 0; n++)
     lua_pop(L, 1);
-  if (n == 0) {
-    lua_settop(L, index);
+  if (n == 0)
     return;
-  }
   p->env = memory_grow(NULL, 2 * (size_t)n * sizeof *p->env);
   for (lua_pushnil(L); lua_next(L, index) != 0; lua_pop(L, 1)) {
     p->env[p->nenv++] = text_at(L, -2);
@@ -58,7 +56,6 @@ program *program_read(lua_State *L, int index) {
   luaL_checkstring(L, index);
   check_strings(L, index + 2, "args");
   check_strings(L, index + 3, "env");
-  lua_settop(L, index + 3);
   luaL_checkstack(L, 4, NULL);
   program *p = memory_new(sizeof *p);
   p->name = text_at(L, index);
@@ -128,9 +125,9 @@ static void push_function(lua_State *L, const program *p) {
     host_require(L, p->name);
     return;
   }
-  int status = p->code == NULL ? host_load_file(L, p->name)
-                               : luaL_loadbufferx(L, p->code, p->code_size,
-                                                  p->name, "b");
+  int status = p->code == NULL
+                   ? host_load_file(L, p->name)
+                   : luaL_loadbufferx(L, p->code, p->code_size, p->name, "b");
   if (status != LUA_OK)
     lua_error(L);
   if (p->code == NULL)

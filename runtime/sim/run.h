@@ -14,6 +14,7 @@
 #include <lua.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include "sched/wait.h"
 #include "sim/chance.h"
@@ -29,34 +30,37 @@ typedef struct run_text {
 
 typedef struct run {
   sim sim;        /* whose owner it is */
-  node *director; /* NULL before it was begun */
+  node *director; /* NULL: it is not open */
   program *programs;
-  chance chance; /* the director's, for what a world varies */
-  waitq changed; /* tasks of the director that wait for a node to change */
-  bool over;
+  chance chance;   /* the director's, for what a world varies */
+  waitq changed;   /* tasks of the director that wait for a node to change */
+  bool over;       /* nothing happens any more */
   char *failed;    /* why; NULL */
-  char *keep;      /* the faults that happen; NULL: all */
+  char *keep;      /* which faults happen; NULL: all */
+  double limit;    /* seconds, as the command line has them; 0: none */
   bool stamps;     /* each line says when it was written */
   bool midline;    /* what was printed last is no whole line */
   const node *who; /* and of whom it was */
   run_text output;
-  run_text reports; /* kinds and texts, each with a zero behind it */
-  FILE *files[2];   /* what stdout and stderr are meanwhile */
+  run_text reports;           /* kinds and texts, each with a zero behind it */
+  FILE *files[2], *theirs[2]; /* stdout and stderr, ours and the process's */
+  bool entered;
 } run;
 
-void run_text_add(run_text *t, const char *bytes, size_t n);
+/* Open one for a zeroed run, and its director, which runs the program: 0 or
+ * -errno.  The list is of the subsystems of its hosts. */
+int run_open(run *r, uint64_t seed, const struct subsystem *subsystems,
+             program *p);
+void run_close(run *r); /* or what there is of it */
 
-/* C's stdout and stderr are the run's, until it is left. */
-void run_enter(run *r);
-void run_leave(run *r);
-bool run_open_files(run *r);
-void run_close_files(run *r);
+/* So many events; false: it is over. */
+bool run_step(run *r, lua_Integer events);
 
-/* It has failed, and ends; the first reason counts. */
+/* It has failed, and is over; the first reason counts. */
 void run_fail(run *r, const char *why);
 
-/* Register the class of runs, for the module on top of the stack. */
-void run_class_open(lua_State *L);
+/* The director tells: a kind and a text. */
+void run_report(run *r, const char *kind, const char *text);
 
 /* The run whose director L is of; NULL: of none. */
 run *run_of(lua_State *L);

@@ -1,31 +1,35 @@
--- Many seeds: one after the other, or in several processes.
+-- Many seeds: one after the other, or in several processes, each of which runs each n-th.
 
-local process = require "neap.process"
 local json = require "neap.json"
+local process = require "neap.process"
 local sched = require "neap.task.core"
+local stdio = require "neap.stdio"
 local task = require "neap.task"
 
-local ipairs, pairs, tostring = ipairs, pairs, tostring
-local concat, format, gmatch, sort = table.concat, string.format, string.gmatch, table.sort
-local stderr, stdout = io.stderr, io.stdout
+local assert, ipairs, pairs, tonumber, tostring = assert, ipairs, pairs, tonumber, tostring
+local concat, move, sort = table.concat, table.move, table.sort
+local format, gmatch, sub = string.format, string.gmatch, string.sub
+local stdout = io.stdout
 
-local FAILED = 1
+--- The status when a seed has failed; and the most bytes of what one has printed that a part
+--- tells.
+local FAILED, TOLD = 1, 1 << 20
 
 local batch = {}
 
 --- Where two runs of one seed part: the first line that differs.
 function batch.difference(one, other)
-  local next_line = gmatch(concat(other.output), "[^\n]*\n?")
-  for line in gmatch(concat(one.output), "[^\n]*\n?") do
-    local second = next_line() or ""
-    if line ~= second then
-      return format("%q, then %q", line, second)
+  local next_line = gmatch(concat(one.output), "[^\n]*\n?")
+  for second in gmatch(concat(other.output), "[^\n]*\n?") do
+    local first = next_line() or ""
+    if first ~= second then
+      return format("%q, then %q", first, second)
     end
   end
-  return format("the same output, but another trace, %s, then %s", one.hash, other.hash)
+  return "the same was printed, but something else has happened"
 end
 
---- What all seeds have seen of what was wanted.
+--- What was wanted of all seeds, and whether it was seen.
 local function note_reports(seen, reports)
   for _, report in ipairs(reports) do
     if report[1] == "wanted" then
@@ -36,24 +40,8 @@ local function note_reports(seen, reports)
   end
 end
 
-local function conclude(state, how)
-  local lacking = {}
-  for name, seen in pairs(state.seen) do
-    if not seen then
-      lacking[#lacking + 1] = name
-    end
-  end
-  sort(lacking)
-  for _, name in ipairs(state.failures == 0 and lacking or {}) do
-    how.tell("sometimes: %s: in none of the seeds", name)
-  end
-  stderr:flush()
-  stdout:write(format("%d seeds, %d failed\n", state.done, state.failures))
-  stdout:flush()
-  return (state.failures > 0 or #lacking > 0) and FAILED or 0
-end
-
-local function take(state, given, result, how)
+--- One more result; go on?
+local function take(state, result)
   state.done = state.done + 1
   note_reports(state.seen, result.reports)
   if result.failed then
@@ -61,23 +49,107 @@ local function take(state, given, result, how)
     if state.failures == 1 then
       stdout:write(concat(result.output))
     end
-    how.told(given, result, given.keep)
+    state.how.told(result)
   end
-  return not result.failed or given.keep_going
+  return not result.failed or state.how.keep_going
 end
 
---- One after the other.
-function batch.run(given, first, last, one, how)
-  local state = {done = 0, failures = 0, seen = {}}
+local function conclude(state)
+  local lacking = {}
+  for name, seen in pairs(state.seen) do
+    if not seen then
+      lacking[#lacking + 1] = name
+    end
+  end
+  sort(lacking)
+  if state.failures == 0 then
+    for _, name in ipairs(lacking) do
+      state.how.tell("sometimes: %s: in none of the seeds", name)
+    end
+  end
+  stdout:write(format("%d seeds, %d failed\n", state.done, state.failures))
+  stdout:flush()
+  return (state.failures > 0 or #lacking > 0) and FAILED or 0
+end
+
+local function one_by_one(state, first, last, one)
   for seed = first, last do
-    if not take(state, given, one(seed), how) then
-      break
+    if not take(state, one(seed)) then
+      return
     end
     sched.yield()
   end
-  return conclude(state, how)
 end
 
-batch.unused = {process, json, task, tostring}
+--- The results that a part tells, each as it comes.
+local function listen(state, command)
+  local part <close> = assert(process.spawn(command))
+  while true do
+    local text, err = part.stdout:unpack("s4", 16 * TOLD)
+    if not text then
+      assert(not err, err)
+      local status = part:wait()
+      if status ~= 0 then
+        state.how.tell("a process of --jobs has ended with status %s", tostring(status))
+        state.broken = true
+      end
+      return
+    end
+    if not take(state, json.decode(text)) then
+      state.stop:set()
+    end
+  end
+end
+
+local function in_parts(state, first, last)
+  state.stop = task.event()
+  task.race {
+    function()
+      state.stop:wait()
+    end,
+    function()
+      local parts = {}
+      for i = 1, state.how.jobs do
+        local words = {state.how.program, "sim", format("--part=%d,%d,%d", first + i - 1, last, state.how.jobs)}
+        move(state.how.words, 1, #state.how.words, 4, words)
+        words.stdout = "pipe"
+        parts[i] = function()
+          listen(state, words)
+        end
+      end
+      task.all(parts)
+    end,
+  }
+end
+
+--- Run the seeds: one(seed) gives a result. how: {tell, told(result), keep_going, jobs, program,
+--- words: of the command line}.
+---@return integer status
+function batch.run(first, last, one, how)
+  local state = {done = 0, failures = 0, seen = {}, how = how}
+  if how.jobs > 1 then
+    in_parts(state, first, last)
+  else
+    one_by_one(state, first, last, one)
+  end
+  local status = conclude(state)
+  return state.broken and FAILED or status
+end
+
+--- Be such a part, of which `which` says: first, last, step.
+function batch.part(which, one)
+  local numbers = {}
+  for word in gmatch(which, "%d+") do
+    numbers[#numbers + 1] = tonumber(word)
+  end
+  for seed = numbers[1], numbers[2], numbers[3] do
+    local result = one(seed)
+    result.output = {result.failed and sub(concat(result.output), -TOLD) or ""}
+    if not stdio.stdout:pack("s4", json.encode(result)) then
+      return FAILED
+    end
+  end
+  return 0
+end
 
 return batch

@@ -7,8 +7,8 @@ local core = require "neap.sim.core"
 local hosts = require "neap.sim.hosts"
 local sched = require "neap.task.core"
 
-local error, ipairs, pairs, type = error, ipairs, pairs, type
-local concat, format, floor = table.concat, string.format, math.floor
+local error, ipairs, pairs, tonumber, type = error, ipairs, pairs, tonumber, type
+local concat, format, floor, gmatch = table.concat, string.format, math.floor, string.gmatch
 
 local chaos = {}
 
@@ -20,6 +20,20 @@ local kinds = {}
 local ORDER = {"partition", "crash", "pause", "clog", "skew"}
 
 local serial, stopped = 0, false
+
+--- The faults that happen, by number, as a set; nil: all.
+local keep
+
+local function keeps(number)
+  local text = core.keep()
+  if text and not keep then
+    keep = {}
+    for word in gmatch(text, "%d+") do
+      keep[tonumber(word)] = true
+    end
+  end
+  return not keep or keep[number]
+end
 
 local function below(n)
   return core.chance("faults", n)
@@ -128,7 +142,7 @@ local function strike(plan, targets)
   if kind == "partition" then
     targets = hosts.everybody(targets)
   end
-  if #targets < (kind == "partition" and 2 or 1) or not core.keeps(serial) then
+  if #targets < (kind == "partition" and 2 or 1) or not keeps(serial) then
     return
   end
   local what, begin, stop = kinds[kind](targets, draw, plan, lasts)

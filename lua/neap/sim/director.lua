@@ -7,6 +7,9 @@ local core = require "neap.sim.core"
 local hosts = require "neap.sim.hosts"
 
 return function(program, ...)
+  if core.limit() then
+    hosts.limit(core.limit())
+  end
   program(...)
   hosts.finish()
   chaos.stop()

@@ -164,7 +164,7 @@ local function watch(self)
     local state = core.state(self.id)
     if state ~= "ended" then
       while core.state(self.id) == state do
-        core.changed(self.id)
+        core.change()
       end
     elseif self.restarts then
       sched.sleep(PAUSE)
@@ -174,7 +174,7 @@ local function watch(self)
     elseif status ~= 0 then
       core.fail(format("%s has ended with status %d", self.name, status))
     else
-      core.changed(self.id)
+      core.change()
     end
   end
 end
@@ -193,7 +193,7 @@ function hosts.new(name, program, options)
     core.skew(self.id, options.skew or 0, options.drift)
   end
   if #hosts.all == 0 and not hosts.limited then
-    core.limit(LIMIT)
+    hosts.limit(LIMIT)
   end
   hosts.all[#hosts.all + 1] = self
   by_name[name] = self
@@ -206,9 +206,24 @@ function hosts.named(name)
   return by_name[name]
 end
 
+-- The limit
+
+local limiter, over
+
+--- Until then the clients have time.
 function hosts.limit(seconds)
   hosts.limited = true
-  core.limit(seconds)
+  if limiter then
+    limiter:cancel()
+  end
+  limiter = sched.background(function()
+    sched.sleep(seconds - core.now())
+    if #hosts.clients > 0 or #hosts.all == 0 then
+      core.fail(format("the limit, %g s, is reached", seconds))
+    end
+    over = true
+    core.wake()
+  end)
 end
 
 -- Clients
@@ -229,10 +244,26 @@ function hosts.client(name, program, options)
   end}
 end
 
---- Wait for the clients; without any, for the hosts.
+local function all_have_ended()
+  for _, host in ipairs(hosts.all) do
+    local state = core.state(host.id)
+    if state ~= "ended" and state ~= "stopped" then
+      return false
+    end
+  end
+  return true
+end
+
+--- Wait for the clients; without any, for the hosts, or the limit.
 function hosts.finish()
-  for _, client in ipairs(#hosts.clients > 0 and hosts.clients or hosts.all) do
+  for _, client in ipairs(hosts.clients) do
     client:wait()
+  end
+  while #hosts.clients == 0 and not over and not all_have_ended() do
+    core.change()
+  end
+  if limiter then
+    limiter:cancel()
   end
 end
 

@@ -34,7 +34,7 @@ local function manner(options, level)
     if not expected then
       error(format("sim.link: there is no option '%s'", name), level + 1)
     elseif type(value) ~= "number" and not (name == "latency" and type(value) == "table")
-      or type(value) == "number" and not (value >= 0) then
+      or type(value) == "number" and (value ~= value or value < 0) then
       error(format("sim.link: %s: a %s expected", name, expected), level + 1)
     end
   end

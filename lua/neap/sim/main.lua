@@ -6,9 +6,9 @@ local host = require "neap.host"
 local runs = require "neap.sim.runs"
 local shrink = require "neap.sim.shrink"
 
-local ipairs, tonumber, tostring, type = ipairs, tonumber, tostring, type
-local concat, find, format, match, mathtype = table.concat, string.find, string.format, string.match, math.type
-local move, open, tointeger = table.move, io.open, math.tointeger
+local ipairs, tonumber, tostring = ipairs, tonumber, tostring
+local find, format, gsub, match = string.find, string.format, string.gsub, string.match
+local concat, move, open, tointeger = table.concat, table.move, io.open, math.tointeger
 local stderr, stdout = io.stderr, io.stdout
 
 --- Statuses: the world has failed; a wrong use.
@@ -39,7 +39,8 @@ local SPEC = {
   {"-k, --keep-going", "run all seeds, and tell which have failed"},
   {"-c, --check", "run each seed twice: is it the same to the last event?"},
   {"--shrink", "of a seed that fails: leave faults out, until none is needless"},
-  {"--keep=FAULTS", "of the chaos only these faults, by their numbers: 1,7"},
+  {"--keep=FAULTS", "of the chaos only these faults, by their numbers: 1,7; or none"},
+  {"--part=SEEDS", hidden = true},
   {"--limit=SECONDS", "of the world, at which a run fails", type = "number", min = 0},
   {"-t, --trace", "show the time of what is printed, and each fault"},
   {"-H, --hosts=N", "hosts that run the script", type = "integer", min = 1, max = 1000},
@@ -57,9 +58,9 @@ local function cut(words)
   return words, nil
 end
 
---- A number of the command line, as the line that replays it has it.
+--- A word of the command line, for a shell.
 local function quoted(word)
-  return find(word, "^[%w_./:=,+@%%-]+$") and word or "'" .. string.gsub(word, "'", "'\\''") .. "'"
+  return find(word, "^[%w_./:=,+@%%-]+$") and word or "'" .. gsub(word, "'", "'\\''") .. "'"
 end
 
 local function replay_line(given, n, keep)
@@ -167,38 +168,60 @@ end
 
 -- Arguments
 
+--- What neap was called as.
+local function executable()
+  local arg, least = _G.arg, 0
+  while arg and arg[least - 1] do
+    least = least - 1
+  end
+  return arg and arg[least] or "neap"
+end
+
+--- What is wrong with them, or nil.
+local function misuse(given)
+  if given.client and #given.client == 0 then
+    return "a client's script is expected behind --"
+  elseif given.hosts and not given.client then
+    return "-- and a client's script are expected behind --hosts"
+  end
+  for _, path in ipairs {given.script, given.client and given.client[1]} do
+    local file, why = open(path, "r")
+    if not file then
+      return why
+    end
+    file:close()
+  end
+end
+
 local function main(words)
   local own, client = cut(words)
-  if #own == 1 and own[1] == "--part" then
-    return batch.part(client)
-  end
   own[0] = "neap sim"
   local given = args.parse(own, SPEC)
   given.client = client
-  if client and #client == 0 then
-    tell "sim: a client's script is expected behind --"
-    return USAGE
-  elseif given.hosts and not client then
-    tell "sim: behind --hosts -- and a client's script is expected"
+  local wrong = misuse(given)
+  if wrong then
+    tell("sim: %s", wrong)
     return USAGE
   end
-  local file, why = open(given.script, "r")
-  if not file then
-    tell("sim: %s", why)
-    return USAGE
-  end
-  file:close()
   local program = program_of(given)
-  if given.shrink then
+  local function one(n)
+    return (given.check and check_once or run_once)(given, program, n, false)
+  end
+  if given.part then
+    return batch.part(given.part, one)
+  elseif given.shrink then
     return shrink_seed(given, program, given.seed or 1)
   elseif given.seed or not given.seeds then
     return run_seed(given, program, given.seed or 1)
   end
-  return batch.run(given, given.seeds[1], given.seeds[2], function(n)
-    return (given.check and check_once or run_once)(given, program, n, false)
-  end, {tell = tell, told = tell_failure, words = words})
+  return batch.run(given.seeds[1], given.seeds[2], one, {
+    tell = tell, keep_going = given.keep_going, jobs = given.jobs, program = executable(), words = words,
+    told = function(result)
+      tell_failure(given, result, given.keep)
+    end,
+  })
 end
 
 return function(...)
   return main {...}
-end, type, mathtype
+end

@@ -6,7 +6,7 @@ local core = require "neap.sim.core"
 local errors = require "neap.error"
 local sched = require "neap.task.core"
 
-local error, ipairs, pairs, type = error, ipairs, pairs, type
+local assert, error, ipairs, pairs, type = assert, error, ipairs, pairs, type
 local concat, format, mathtype = table.concat, string.format, math.type
 local stdout = io.stdout
 
@@ -29,7 +29,9 @@ local OPTIONS = {seed = true, args = true, limit = true, quiet = true}
 --- One run of `program`: {kind, name, code, args}.  tell(text): what is printed, at once, or nil.
 ---@return neap.sim.Result
 function runs.one(program, seed, options, tell)
-  local run <close> = core.open(seed, program.name, program.code, program.args, options)
+  local run <close> = assert(core.open(seed, program.name, program.code, program.args, program.env, {
+    module = program.module, keep = options.keep, stamp = options.stamp, limit = options.limit,
+  }))
   local output = {}
   local going
   repeat
@@ -41,7 +43,7 @@ function runs.one(program, seed, options, tell)
         tell(text)
       end
     end
-    sched.check "sim"
+    sched.yield()
   until not going
   local failed, time, hash = run:result()
   return {seed = seed, failed = failed, time = time, hash = hash, output = output, reports = run:reports()}

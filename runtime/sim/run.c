@@ -1,0 +1,219 @@
+#include "sim/run.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/host.h"
+#include "host/memory.h"
+#include "sim/world.h"
+
+
+static void add(run_text *t, const char *bytes, size_t n) {
+  if (t->n + n > t->room) {
+    t->room = 2 * (t->n + n);
+    t->bytes = memory_grow(t->bytes, t->room);
+  }
+  memcpy(t->bytes + t->n, bytes, n);
+  t->n += n;
+}
+
+
+static void add_text(run_text *t, const char *text) {
+  add(t, text, strlen(text));
+}
+
+
+/*
+** What is printed
+**
+** While the simulation is driven, C's stdout and stderr are files of the run: so print,
+** io, reports of tasks and the printf of a C module all arrive here.
+*/
+
+static void begin_line(run *r, const node *who) {
+  char stamp[32];
+  if (r->stamps) {
+    snprintf(stamp, sizeof stamp, "%+.6fs ",
+             (double)(r->sim.now - SIM_START) / 1e9);
+    add_text(&r->output, stamp);
+  }
+  if (who != NULL && who != r->director) {
+    add_text(&r->output, who->name);
+    add_text(&r->output, ": ");
+  }
+}
+
+
+/* What a host says of itself begins with its label, which is its name. */
+static bool is_labelled(const node *who, const char *bytes, size_t n) {
+  size_t length = who != NULL ? strlen(who->name) : 0;
+  return length > 0 && n > length + 1 &&
+         memcmp(bytes, who->name, length) == 0 && bytes[length] == ':';
+}
+
+
+static ssize_t on_output(void *cookie, const char *bytes, size_t n) {
+  run *r = cookie;
+  const node *who = r->sim.current;
+  size_t left = n;
+  if (r->midline && who != r->who) {
+    add_text(&r->output, "\n");
+    r->midline = false;
+  }
+  r->who = who;
+  while (left > 0) {
+    const char *newline = memchr(bytes, '\n', left);
+    size_t part = newline != NULL ? (size_t)(newline - bytes) + 1 : left;
+    if (!r->midline && !(is_labelled(who, bytes, left) && !r->stamps))
+      begin_line(r, who);
+    add(&r->output, bytes, part);
+    r->midline = newline == NULL;
+    bytes += part;
+    left -= part;
+  }
+  return (ssize_t)n;
+}
+
+
+static bool open_files(run *r) {
+  for (int i = 0; i < 2; i++) {
+    r->files[i] =
+        fopencookie(r, "w", (cookie_io_functions_t){.write = on_output});
+    if (r->files[i] == NULL)
+      return false;
+    setvbuf(r->files[i], NULL, _IONBF, 0);
+  }
+  return true;
+}
+
+
+static void enter(run *r) {
+  fflush(stdout);
+  r->theirs[0] = stdout;
+  r->theirs[1] = stderr;
+  stdout = r->files[0];
+  stderr = r->files[1];
+}
+
+
+static void leave(run *r) {
+  stdout = r->theirs[0];
+  stderr = r->theirs[1];
+}
+
+
+/*
+** What happens
+*/
+
+static run *owner(const node *n) {
+  return n->sim->owner;
+}
+
+
+/* The tasks of a director that goes are nobody's. */
+static void on_changed(node *n, int change) {
+  run *r = owner(n);
+  if (n != r->director) {
+    if (wait_wake_all(&r->changed, 0) > 0)
+      node_delivered(r->director);
+    return;
+  }
+  if (change == NODE_CRASHES || change == NODE_HAS_ENDED)
+    r->changed = (waitq){NULL};
+}
+
+
+run *run_of(lua_State *L) {
+  const host *h = host_of(L);
+  if (h->world != &sim_world)
+    return NULL;
+  node *n = node_of(h);
+  run *r = owner(n);
+  return n == r->director ? r : NULL;
+}
+
+
+void run_fail(run *r, const char *why) {
+  if (r->failed == NULL)
+    r->failed = memory_text(why, strlen(why));
+  r->over = true;
+}
+
+
+void run_report(run *r, const char *kind, const char *text) {
+  add(&r->reports, kind, strlen(kind) + 1);
+  add(&r->reports, text, strlen(text) + 1);
+}
+
+
+/*
+** Its life
+*/
+
+int run_open(run *r, uint64_t seed, const struct subsystem *subsystems,
+             program *p) {
+  r->programs = p;
+  sim_open(&r->sim, seed, subsystems);
+  r->sim.owner = r;
+  r->sim.outside.changed = on_changed;
+  chance_seed(&r->chance, seed, "world", 0);
+  r->director = node_new(&r->sim, "director");
+  if (!open_files(r))
+    return -ENOMEM;
+  enter(r);
+  int status = node_start(r->director, program_start, p);
+  leave(r);
+  return status;
+}
+
+
+void run_close(run *r) {
+  if (r->director != NULL) {
+    if (r->files[1] != NULL)
+      enter(r);
+    sim_close(&r->sim);
+    if (r->files[1] != NULL)
+      leave(r);
+    r->director = NULL;
+  }
+  for (int i = 0; i < 2; i++)
+    if (r->files[i] != NULL)
+      fclose(r->files[i]);
+  while (r->programs != NULL) {
+    program *p = r->programs;
+    r->programs = p->next;
+    program_free(p);
+  }
+  free(r->failed);
+  free(r->keep);
+  free(r->output.bytes);
+  free(r->reports.bytes);
+  *r = (run){.over = true};
+}
+
+
+/* The director's end is the run's. */
+static void look(run *r, enum sim_step step) {
+  char why[64];
+  if (r->director->state == NODE_ENDED) {
+    int status = r->director->host.exit_status;
+    snprintf(why, sizeof why, "the run has failed, with status %d", status);
+    if (status != 0)
+      run_fail(r, why);
+    r->over = true;
+  } else if (step == SIM_IDLE) {
+    sim_deadlock(&r->sim);
+    run_fail(r, "a deadlock: nothing will ever happen");
+  }
+}
+
+
+bool run_step(run *r, lua_Integer events) {
+  enter(r);
+  while (events-- > 0 && !r->over)
+    look(r, sim_step(&r->sim));
+  leave(r);
+  return !r->over;
+}
