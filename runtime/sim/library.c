@@ -16,6 +16,7 @@
 #include "host/memory.h"
 #include "sched/wait.h"
 #include "sched/world.h"
+#include "sim/run.h"
 
 #define CLASS "neap.sim.Run"
 
@@ -156,7 +157,7 @@ run *run_check(lua_State *L) {
 }
 
 
-node *node_check(lua_State *L, run *r, int index) {
+node *run_check_node(lua_State *L, run *r, int index) {
   lua_Integer n = luaL_checkinteger(L, index);
   luaL_argcheck(L, n >= 0 && n < (lua_Integer)r->sim.node_count, index,
                 "no such node");
@@ -267,7 +268,7 @@ static int l_node(lua_State *L) {
 /* start(node, name, code or nil, args, env) */
 static int l_start(lua_State *L) {
   run *r = run_check(L);
-  node *n = node_check(L, r, 1);
+  node *n = run_check_node(L, r, 1);
   lua_settop(L, 5);
   program *p = program_read(L, 2);
   p->next = r->programs->next; /* the first is the director's */
@@ -278,13 +279,13 @@ static int l_start(lua_State *L) {
 
 
 static int l_crash(lua_State *L) {
-  node_crash(node_check(L, run_check(L), 1), lua_toboolean(L, 2));
+  node_crash(run_check_node(L, run_check(L), 1), lua_toboolean(L, 2));
   return 0;
 }
 
 
 static int l_stop(lua_State *L) {
-  node *n = node_check(L, run_check(L), 1);
+  node *n = run_check_node(L, run_check(L), 1);
   if (node_lives(n))
     node_signal(n, SIGTERM);
   return 0;
@@ -292,13 +293,13 @@ static int l_stop(lua_State *L) {
 
 
 static int l_pause(lua_State *L) {
-  node_pause(node_check(L, run_check(L), 1));
+  node_pause(run_check_node(L, run_check(L), 1));
   return 0;
 }
 
 
 static int l_resume(lua_State *L) {
-  node_resume(node_check(L, run_check(L), 1));
+  node_resume(run_check_node(L, run_check(L), 1));
   return 0;
 }
 
@@ -320,7 +321,7 @@ static int push_state(lua_State *L, const node *n) {
 
 /* state(node) : text, status */
 static int l_state(lua_State *L) {
-  return push_state(L, node_check(L, run_check(L), 1));
+  return push_state(L, run_check_node(L, run_check(L), 1));
 }
 
 
@@ -328,7 +329,7 @@ static int l_state(lua_State *L) {
 static int wait_k(lua_State *L, int status, lua_KContext ctx) {
   static const waiting how = {"host", NEVER, true};
   run *r = run_check(L);
-  const node *n = node_check(L, r, 1);
+  const node *n = run_check_node(L, r, 1);
   if (status == LUA_YIELD)
     wait_status(L);
   if (node_lives(n) || n->state == NODE_OFF)
@@ -338,7 +339,7 @@ static int wait_k(lua_State *L, int status, lua_KContext ctx) {
 
 
 static int l_wait(lua_State *L) {
-  node_check(L, run_check(L), 1);
+  run_check_node(L, run_check(L), 1);
   wait_enter(L, "wait");
   return wait_k(L, LUA_OK, 0);
 }
@@ -369,7 +370,7 @@ static int l_wake(lua_State *L) {
 
 /* skew(node, seconds, parts per million or nil) */
 static int l_skew(lua_State *L) {
-  node *n = node_check(L, run_check(L), 1);
+  node *n = run_check_node(L, run_check(L), 1);
   double by = luaL_checknumber(L, 2) * 1e9;
   double drift = luaL_optnumber(L, 3, 0) * 1e3;
   luaL_argcheck(L, by > -1e18 && by < 1e18, 2, "out of bounds");
@@ -395,6 +396,7 @@ static const luaL_Reg functions[] = {
 static int luaopen_neap_sim_core(lua_State *L) {
   class_open(L, CLASS, run_metamethods, run_methods, NULL);
   luaL_newlib(L, functions);
+  library_links_set(L);
   return 1;
 }
 

@@ -28,12 +28,12 @@ static void read_arguments(lua_State *L, int index, program *p) {
 
 
 static void read_environment(lua_State *L, int index, program *p) {
-  int n = 0;
-  for (lua_pushnil(L); lua_istable(L, index) && lua_next(L, index) != 0; n++)
-    lua_pop(L, 1);
-  if (n == 0)
+  size_t n = 0;
+  if (!lua_istable(L, index))
     return;
-  p->env = memory_grow(NULL, 2 * (size_t)n * sizeof *p->env);
+  for (lua_pushnil(L); lua_next(L, index) != 0; lua_pop(L, 1))
+    n++;
+  p->env = memory_grow(NULL, (2 * n + 1) * sizeof *p->env);
   for (lua_pushnil(L); lua_next(L, index) != 0; lua_pop(L, 1)) {
     p->env[p->nenv++] = text_at(L, -2);
     p->env[p->nenv++] = text_at(L, -1);
@@ -42,20 +42,22 @@ static void read_environment(lua_State *L, int index, program *p) {
 
 
 /* Strings only: what is not is told before anything is had. */
-static void check_strings(lua_State *L, int index, const char *what) {
+static void check_strings(lua_State *L, int index, bool is_list,
+                          const char *what) {
   if (lua_isnoneornil(L, index))
     return;
   luaL_checktype(L, index, LUA_TTABLE);
   for (lua_pushnil(L); lua_next(L, index) != 0; lua_pop(L, 1))
-    if (lua_type(L, -1) != LUA_TSTRING)
-      luaL_error(L, "%s: strings expected, got %s", what, luaL_typename(L, -1));
+    if (lua_type(L, -1) != LUA_TSTRING || lua_isinteger(L, -2) != is_list)
+      luaL_error(L, "%s: a table of strings expected, got %s in it", what,
+                 luaL_typename(L, -1));
 }
 
 
 program *program_read(lua_State *L, int index) {
   luaL_checkstring(L, index);
-  check_strings(L, index + 2, "args");
-  check_strings(L, index + 3, "env");
+  check_strings(L, index + 2, true, "args");
+  check_strings(L, index + 3, false, "env");
   luaL_checkstack(L, 4, NULL);
   program *p = memory_new(sizeof *p);
   p->name = text_at(L, index);

@@ -65,4 +65,9 @@ void run_report(run *r, const char *kind, const char *text);
 /* The run whose director L is of; NULL: of none. */
 run *run_of(lua_State *L);
 
+/* The same, and raises; and the node whose number is at the index: 0 is the director
+ * itself. */
+run *run_check(lua_State *L);
+node *run_check_node(lua_State *L, run *r, int index);
+
 #endif

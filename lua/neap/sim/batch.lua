@@ -8,7 +8,7 @@ local task = require "neap.task"
 
 local assert, ipairs, pairs, tonumber, tostring = assert, ipairs, pairs, tonumber, tostring
 local concat, move, sort = table.concat, table.move, table.sort
-local format, gmatch, sub = string.format, string.gmatch, string.sub
+local format, gmatch, pack, sub = string.format, string.gmatch, string.pack, string.sub
 local stdout = io.stdout
 
 --- The status when a seed has failed; and the most bytes of what one has printed that a part
@@ -145,7 +145,7 @@ function batch.part(which, one)
   for seed = numbers[1], numbers[2], numbers[3] do
     local result = one(seed)
     result.output = {result.failed and sub(concat(result.output), -TOLD) or ""}
-    if not stdio.stdout:pack("s4", json.encode(result)) then
+    if not stdio.stdout:write(pack("s4", json.encode(result))) then
       return FAILED
     end
   end

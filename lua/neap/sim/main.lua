@@ -40,7 +40,7 @@ local SPEC = {
   {"-c, --check", "run each seed twice: is it the same to the last event?"},
   {"--shrink", "of a seed that fails: leave faults out, until none is needless"},
   {"--keep=FAULTS", "of the chaos only these faults, by their numbers: 1,7; or none"},
-  {"--part=SEEDS", hidden = true},
+  {"--part=FIRST,LAST,STEP", "what --jobs starts: such seeds, and what has become of them for a program"},
   {"--limit=SECONDS", "of the world, at which a run fails", type = "number", min = 0},
   {"-t, --trace", "show the time of what is printed, and each fault"},
   {"-H, --hosts=N", "hosts that run the script", type = "integer", min = 1, max = 1000},
