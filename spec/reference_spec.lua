@@ -223,6 +223,9 @@ describe("annotated, and there, are the functions of", function()
     ["neap.http.Headers"] = function()
       return require "neap.http.headers".Headers
     end,
+    ["neap.sim.Host"] = function()
+      return require "neap.sim.hosts".Host
+    end,
     ["neap.http.Router"] = function()
       return getmetatable(http.router()).__index
     end,

@@ -85,7 +85,7 @@ describe("a method in Lua", function()
       Counter = metrics.counter("self_total", "x", {"a"}), Gauge = metrics.gauge("self_gauge", "x"),
       Histogram = metrics.histogram("self_seconds", "x"), Root = fs.root "/",
       Headers = http.headers(), Body = http.body {}, Router = http.router(),
-      CookieJar = http.cookiejar(),
+      CookieJar = http.cookiejar(), Host = setmetatable({}, require "neap.sim.hosts".Host),
       Client = http.client(),
       WebSocket = websocket.new(b, true, {}),
     }

@@ -83,7 +83,8 @@ function sim.run(program, options)
   if options ~= nil and type(options) ~= "table" then
     error(format("sim.run: options expected, got %s", type(options)), 2)
   end
-  return runs.run(program, options or {})
+  local ok, err = runs.run(program, options or {})
+  return ok, err
 end
 
 ---@class neap.sim.HostOptions
@@ -118,7 +119,8 @@ end
 ---@return neap.sim.Host
 function sim.host(name, program, options)
   check_director "host"
-  return hosts.new(name, program, options)
+  local host = hosts.new(name, program, options)
+  return host
 end
 
 --- Add a client: its end, and that of all others, ends the run. A function is a task of the
@@ -149,6 +151,18 @@ function sim.client(name, program, options)
 end
 
 --- Call a function at a time, in a task of its own, which nothing waits for.
+---
+--- ```lua
+--- local sim = require "neap.sim"
+---
+--- assert(sim.run(function()
+---   local sim = require "neap.sim"
+---   sim.at(60, function()
+---     print(sim.now())  --> 60.0
+---   end)
+---   require "neap.task".sleep(100)
+--- end))
+--- ```
 ---@param seconds number  from the beginning
 ---@param f fun()
 function sim.at(seconds, f)
@@ -196,6 +210,16 @@ function sim.every(seconds, f)
 end
 
 --- Seconds since the world began.
+---
+--- ```lua
+--- local sim = require "neap.sim"
+---
+--- assert(sim.run(function()
+---   local sim = require "neap.sim"
+---   require "neap.task".sleep(2)
+---   print(sim.now())  --> 2.0
+--- end))
+--- ```
 ---@return number
 function sim.now()
   check_director "now"
@@ -203,6 +227,15 @@ function sim.now()
 end
 
 --- The seed of this run.
+---
+--- ```lua
+--- local sim = require "neap.sim"
+---
+--- assert(sim.run(function()
+---   local sim = require "neap.sim"
+---   print(sim.seed())  --> 1
+--- end))
+--- ```
 ---@return integer
 function sim.seed()
   check_director "seed"
@@ -211,6 +244,16 @@ end
 
 --- A number of the seed, for what a world varies: from a stream of its own, so that one more
 --- draw shifts nothing else.
+---
+--- ```lua
+--- local sim = require "neap.sim"
+---
+--- assert(sim.run(function()
+---   local sim = require "neap.sim"
+---   local servers = sim.random(3, 5)
+---   print(servers >= 3 and servers <= 5)  --> true
+--- end))
+--- ```
 ---@param m integer  1 to m; or, with n, m to n
 ---@param n? integer
 ---@return integer
@@ -226,6 +269,18 @@ function sim.random(m, n)
 end
 
 --- When the run ends in any case, and fails if there are still clients.
+---
+--- ```lua
+--- local sim = require "neap.sim"
+---
+--- assert(sim.run(function()
+---   local sim = require "neap.sim"
+---   sim.limit(24 * 3600)
+---   sim.host("server", function()
+---     require "neap.task".sleep(1e9)
+---   end)
+--- end))
+--- ```
 ---@param seconds number
 function sim.limit(seconds)
   check_director "limit"
@@ -261,6 +316,18 @@ end
 
 --- What should be seen in one of the seeds at least, lest the world tests nothing. It is looked
 --- at each tenth of a second; `neap sim --seeds=N` fails when no seed has seen it.
+---
+--- ```lua
+--- local sim = require "neap.sim"
+---
+--- assert(sim.run(function()
+---   local sim = require "neap.sim"
+---   local retries = 0
+---   sim.sometimes("a client tries again", function()
+---     return retries > 0
+---   end)
+--- end))
+--- ```
 ---@param name string
 ---@param f fun(): any
 function sim.sometimes(name, f)
@@ -362,12 +429,39 @@ function sim.partition(a, b, oneway)
 end
 
 --- Let everybody reach everybody: nothing is cut, held or clogged any more.
+---
+--- ```lua
+--- local sim = require "neap.sim"
+---
+--- assert(sim.run(function()
+---   local sim = require "neap.sim"
+---   sim.host("far", function()
+---     require "neap.task".sleep(60)
+---   end)
+---   sim.partition("far")
+---   sim.at(30, sim.heal)
+--- end))
+--- ```
 function sim.heal()
   check_director "heal"
   core.heal()
 end
 
 --- Hold what some hosts send each other, until `release`: nothing is lost.
+---
+--- ```lua
+--- local sim = require "neap.sim"
+---
+--- assert(sim.run(function()
+---   local sim = require "neap.sim"
+---   sim.host("a", function() end)
+---   sim.host("b", function() end)
+---   sim.hold("a", "b")
+---   sim.at(5, function()
+---     sim.release("a", "b")
+---   end)
+--- end))
+--- ```
 ---@param a neap.sim.Hosts
 ---@param b? neap.sim.Hosts  default: all others
 function sim.hold(a, b)
@@ -376,6 +470,17 @@ function sim.hold(a, b)
 end
 
 --- Let go what was held.
+---
+--- ```lua
+--- local sim = require "neap.sim"
+---
+--- assert(sim.run(function()
+---   local sim = require "neap.sim"
+---   sim.host("a", function() end)
+---   sim.hold "a"
+---   sim.release "a"
+--- end))
+--- ```
 ---@param a neap.sim.Hosts
 ---@param b? neap.sim.Hosts
 function sim.release(a, b)
@@ -384,6 +489,16 @@ function sim.release(a, b)
 end
 
 --- Let nothing leave between some hosts and others for a time; it leaves then.
+---
+--- ```lua
+--- local sim = require "neap.sim"
+---
+--- assert(sim.run(function()
+---   local sim = require "neap.sim"
+---   sim.host("a", function() end)
+---   sim.clog("a", nil, 3)
+--- end))
+--- ```
 ---@param a neap.sim.Hosts
 ---@param b? neap.sim.Hosts  default: all others
 ---@param seconds number
@@ -403,6 +518,20 @@ end
 
 --- Let faults happen, from now on until the clients have ended. Which, when and where is drawn
 --- from a stream of its own; each has a number, by which `--shrink` leaves it out.
+---
+--- ```lua
+--- local sim = require "neap.sim"
+---
+--- assert(sim.run(function()
+---   local sim = require "neap.sim"
+---   for i = 1, 3 do
+---     sim.host("n" .. i, function()
+---       require "neap.task".sleep(60)
+---     end)
+---   end
+---   sim.chaos {every = {1, 5}, lasts = {1, 3}, kinds = {"partition", "pause", "skew"}}
+--- end))
+--- ```
 ---@param plan? neap.sim.Chaos
 function sim.chaos(plan)
   check_director "chaos"

@@ -1,6 +1,7 @@
 #include "sim/program.h"
 
 #include <lauxlib.h>
+#include <lualib.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -98,7 +99,8 @@ static int l_getenv(lua_State *L) {
 
 
 static void set_environment(lua_State *L, const program *p) {
-  lua_getglobal(L, "os");
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  lua_getfield(L, -1, LUA_OSLIBNAME);
   lua_createtable(L, 0, p->nenv / 2);
   for (int i = 0; i < p->nenv; i += 2) {
     lua_pushstring(L, p->env[i + 1]);
@@ -106,7 +108,7 @@ static void set_environment(lua_State *L, const program *p) {
   }
   lua_pushcclosure(L, l_getenv, 1);
   lua_setfield(L, -2, "getenv");
-  lua_pop(L, 1);
+  lua_pop(L, 2);
 }
 
 

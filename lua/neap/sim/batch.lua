@@ -8,7 +8,8 @@ local task = require "neap.task"
 
 local assert, ipairs, pairs, tonumber, tostring = assert, ipairs, pairs, tonumber, tostring
 local concat, move, sort = table.concat, table.move, table.sort
-local format, gmatch, pack, sub = string.format, string.gmatch, string.pack, string.sub
+local format, gmatch, sub = string.format, string.gmatch, string.sub
+local pack, unpack = string.pack, string.unpack
 local stdout = io.stdout
 
 --- The status when a seed has failed; and the most bytes of what one has printed that a part
@@ -85,9 +86,9 @@ end
 local function listen(state, command)
   local part <close> = assert(process.spawn(command))
   while true do
-    local text, err = part.stdout:unpack("s4", 16 * TOLD)
+    local head = part.stdout:readexactly(4)
+    local text = head and part.stdout:readexactly((unpack("<I4", head)))
     if not text then
-      assert(not err, err)
       local status = part:wait()
       if status ~= 0 then
         state.how.tell("a process of --jobs has ended with status %s", tostring(status))
@@ -145,7 +146,7 @@ function batch.part(which, one)
   for seed = numbers[1], numbers[2], numbers[3] do
     local result = one(seed)
     result.output = {result.failed and sub(concat(result.output), -TOLD) or ""}
-    if not stdio.stdout:write(pack("s4", json.encode(result))) then
+    if not stdio.stdout:write(pack("<s4", json.encode(result))) then
       return FAILED
     end
   end

@@ -36,6 +36,20 @@ end
 
 --- What the host is at: "running", "paused", "ended" (its program has), "stopped" or
 --- "crashed".
+---
+--- ```lua
+--- local sim = require "neap.sim"
+---
+--- assert(sim.run(function()
+---   local sim = require "neap.sim"
+---   local host = sim.host("host", function()
+---     require "neap.task".sleep(1)
+---   end)
+---   print(host:state())  --> running
+---   host:wait()
+---   print(host:state())  --> ended 0
+--- end))
+--- ```
 ---@return string state
 ---@return integer? status  of a program that has ended
 function Host:state()
@@ -44,6 +58,18 @@ function Host:state()
 end
 
 --- Wait until its program has ended, or was ended.
+---
+--- ```lua
+--- local sim = require "neap.sim"
+---
+--- assert(sim.run(function()
+---   local sim = require "neap.sim"
+---   local host = sim.host("host", function()
+---     require "neap.task".sleep(3600)
+---   end)
+---   print(host:wait(), sim.now() // 1)  --> 0 3600.0
+--- end))
+--- ```
 ---@async
 ---@return integer? status  nil: it has crashed
 function Host:wait()
@@ -81,7 +107,7 @@ end
 --- --> host: begun
 --- --> crashed
 --- --> host: begun
---- --> stopped
+--- --> stopped -15
 --- ```
 function Host:crash()
   check_self(self, Host, "crash")
@@ -89,6 +115,22 @@ function Host:crash()
 end
 
 --- End its program as SIGTERM does: in order, and draining. Waits for that.
+---
+--- ```lua
+--- local sim = require "neap.sim"
+---
+--- assert(sim.run(function()
+---   local sim = require "neap.sim"
+---   local host = sim.host("host", function()
+---     local goodbye <close> = setmetatable({}, {__close = function()
+---       print "goodbye"  --> host: goodbye
+---     end})
+---     require "neap.task".sleep(3600)
+---   end)
+---   require "neap.task".sleep(1)
+---   host:stop()
+--- end))
+--- ```
 ---@async
 function Host:stop()
   check_self(self, Host, "stop")
@@ -97,18 +139,60 @@ function Host:stop()
 end
 
 --- Let it do nothing, until `resume`; what is sent to it waits, as its clocks go on.
+---
+--- ```lua
+--- local sim = require "neap.sim"
+---
+--- assert(sim.run(function()
+---   local sim = require "neap.sim"
+---   local host = sim.host("host", function()
+---     require "neap.task".sleep(1)
+---     print(os.time() - 946684800)  --> host: 11
+---   end)
+---   host:pause()
+---   sim.at(10, function()
+---     host:resume()
+---   end)
+--- end))
+--- ```
 function Host:pause()
   check_self(self, Host, "pause")
   core.pause(self.id)
 end
 
 --- Let it go on.
+---
+--- ```lua
+--- local sim = require "neap.sim"
+---
+--- assert(sim.run(function()
+---   local sim = require "neap.sim"
+---   local host = sim.host("host", function() end)
+---   host:pause()
+---   print(host:state())  --> paused
+---   host:resume()
+--- end))
+--- ```
 function Host:resume()
   check_self(self, Host, "resume")
   core.resume(self.id)
 end
 
 --- Begin its program anew, in a new state; one that runs crashes before.
+---
+--- ```lua
+--- local sim = require "neap.sim"
+---
+--- assert(sim.run(function()
+---   local sim = require "neap.sim"
+---   local host = sim.host("host", function()
+---     print "begun"
+---     require "neap.task".sleep(5)
+---   end)
+---   host:restart()
+---   --> host: begun
+--- end))
+--- ```
 function Host:restart()
   check_self(self, Host, "restart")
   local state = core.state(self.id)
@@ -119,6 +203,19 @@ function Host:restart()
 end
 
 --- Move its wall clock, and let its clocks run faster or slower.
+---
+--- ```lua
+--- local sim = require "neap.sim"
+---
+--- assert(sim.run(function()
+---   local sim = require "neap.sim"
+---   local host = sim.host("host", function()
+---     require "neap.task".sleep(100)
+---     print(os.time() - 946684800)  --> host: 70
+---   end)
+---   host:skew(-30)
+--- end))
+--- ```
 ---@param seconds number  by which the wall clock steps; may be below 0
 ---@param drift? number  parts per million by which both clocks run fast from now on
 function Host:skew(seconds, drift)

@@ -29,8 +29,8 @@ local OPTIONS = {seed = true, args = true, limit = true, quiet = true}
 --- One run of `program`: {kind, name, code, args}.  tell(text): what is printed, at once, or nil.
 ---@return neap.sim.Result
 function runs.one(program, seed, options, tell)
-  local run <close> = assert(core.open(seed, program.name, program.code, program.args, program.env, {
-    module = program.module, keep = options.keep, stamp = options.stamp, limit = options.limit,
+  local run <close> = assert(core.open(seed, program.module or program.name, program.code, program.args, program.env, {
+    module = program.module ~= nil, keep = options.keep, stamp = options.stamp, limit = options.limit,
   }))
   local output = {}
   local going

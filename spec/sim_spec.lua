@@ -1,0 +1,316 @@
+-- Worlds: what their director does, and the command line. What needs a network is in the
+-- specs of the simulated one.
+
+local lfs = require "lfs"
+
+local child = require "spec.support.child"
+local process = require "neap.process"
+local sim = require "neap.sim"
+
+--- Run a world, quietly: ok or nil, its error, and what it printed.
+local function run(f, options)
+  options = options or {}
+  options.quiet = true
+  local ok, err = sim.run(f, options)
+  return ok, err, err and err.output
+end
+
+describe("a world", function()
+  it("passes a year at once, and tells the time by its own clock", function()
+    local began = os.time()
+    assert(run(function()
+      local sim = require "neap.sim"
+      local task = require "neap.task"
+      local wall = os.time()
+      assert(os.date("!%F", wall) == "2000-01-01")
+      task.sleep(365 * 24 * 3600)
+      assert(sim.now() == 365 * 24 * 3600 and os.time() - wall == sim.now())
+    end))
+    assert.is_true(os.time() - began < 30)
+  end)
+
+  it("draws the same from the same seed, and something else from another", function()
+    local function draws(seed)
+      local _, _, printed = run(function()
+        local sim = require "neap.sim"
+        print(sim.seed(), sim.random(1000000), sim.random(5, 6) >= 5, math.random(1000000))
+        os.exit(3)
+      end, {seed = seed})
+      return printed
+    end
+    local one = draws(7)
+    assert.matches("^7\t%d+\ttrue\t%d+\n", one)
+    assert.equal(one, draws(7))
+    assert.not_equal(one:match "\t.*", draws(8):match "\t.*")
+  end)
+
+  it("calls what was asked for at its time, and again and again", function()
+    local _, _, printed = run(function()
+      local sim = require "neap.sim"
+      sim.at(2.5, function()
+        print "at"
+      end)
+      sim.every(1, function()
+        print "every"
+      end)
+      require "neap.task".sleep(3.5)
+      error "over"
+    end)
+    assert.matches("^every\nevery\nat\nevery\ndirector: .*over", printed)
+  end)
+
+  it("fails when its tasks wait for each other, and tells who", function()
+    local ok, err, printed = run(function()
+      require "neap.task".channel():recv()
+    end)
+    assert.is_nil(ok)
+    assert.equal("ESIM", err.code)
+    assert.matches('director: deadlock: 1 task waits, and nothing can wake it\n  task 1 "main"[^\n]* waits for channel recv', printed)
+  end)
+
+  it("fails when its limit is reached, and clients are left", function()
+    local _, err = run(function()
+      require "neap.sim".client("slow", function()
+        require "neap.task".sleep(1e6)
+      end)
+    end, {limit = 50})
+    assert.matches("^seed 0x1 at %+50%.%d+s: the limit, 50 s, is reached$", err.message)
+  end)
+
+  it("ends with its clients, whatever else goes on", function()
+    assert(run(function()
+      local sim = require "neap.sim"
+      sim.host("server", function()
+        require "neap.task".sleep(1e6)
+      end)
+      sim.client("client", function()
+        require "neap.task".sleep(5)
+      end)
+    end))
+  end)
+
+  it("is none inside of a world", function()
+    assert(run(function()
+      local ok, err = pcall(require "neap.sim".run, function() end)
+      assert(not ok and err:find "no worlds in it", err)
+    end))
+  end)
+
+  it("raises at the caller's line for what cannot be", function()
+    for _, case in ipairs {
+      {"sim.now: only a script that `neap sim` runs", sim.now},
+      {"sim.run: a script's path or a function expected, got nil", sim.run},
+      {"sim.run: there is no option 'sed'", sim.run, "x.lua", {sed = 1}},
+      {"sim.run: seed: a whole number expected", sim.run, "x.lua", {seed = 1.5}},
+      {"sim.run: the function uses 'run' from around it", sim.run, function()
+        return run
+      end},
+    } do
+      local _, err = pcall(load("local f, a, b = ...\nlocal r = f(a, b)\nreturn r", "=caller"),
+        table.unpack(case, 2, 4))
+      assert(err:find("caller:2: " .. case[1], 1, true), err)
+    end
+  end)
+end)
+
+describe("a host of a world", function()
+  it("is a state of its own, with a name before what it prints", function()
+    local _, _, printed = run(function()
+      local sim = require "neap.sim"
+      shared = true
+      sim.host("one", function(...)
+        print(shared, ..., os.getenv "WHO", os.getenv "HOME", arg[1])
+        io.write "half"
+      end, {args = {"first"}, env = {WHO = "me"}}):wait()
+      error "over"
+    end)
+    assert.matches("^one: nil\tfirst\tme\tnil\tfirst\none: half\ndirector: ", printed)
+  end)
+
+  it("fails the run by its status, or begins anew", function()
+    local _, err = run(function()
+      require "neap.sim".host("one", function()
+        os.exit(7)
+      end)
+    end)
+    assert.matches(": one has ended with status 7$", err.message)
+    assert(run(function()
+      local sim = require "neap.sim"
+      local task = require "neap.task"
+      local host = sim.host("one", function()
+        require "neap.task".sleep(2)
+        os.exit(7)
+      end, {restart = true})
+      task.sleep(2.5)
+      assert(host:state() == "ended")
+      task.sleep(1)
+      assert(host:state() == "running")
+      sim.client("end", function() end)
+    end))
+  end)
+
+  it("crashes without a word, stops in order, pauses, and starts again", function()
+    local _, _, printed = run(function()
+      local sim = require "neap.sim"
+      local task = require "neap.task"
+      local host = sim.host("one", function()
+        print "begun"
+        local last <close> = setmetatable({}, {__close = function()
+          print "closed"
+        end})
+        require "neap.task".sleep(10)
+        print("slept", os.time() - 946684800)
+        require "neap.task".sleep(100)
+      end)
+      task.sleep(1)
+      host:crash()
+      print(host:state())
+      host:restart()
+      task.sleep(1)
+      host:pause()
+      print(host:state())
+      task.sleep(20)
+      host:resume()
+      task.sleep(1)
+      host:stop()
+      print(host:state())
+      error "over"
+    end)
+    assert.matches("^one: begun\ncrashed\none: begun\npaused\none: slept\t22\none: closed\nstopped\t%-15\n", printed)
+  end)
+
+  it("has clocks that are wrong", function()
+    local _, _, printed = run(function()
+      local sim = require "neap.sim"
+      sim.host("fast", function()
+        require "neap.task".sleep(1000)
+        print(os.time() - 946684800)
+      end, {skew = 50, drift = 100000}):wait()
+      print(sim.now() < 910)
+      error "over"
+    end)
+    assert.matches("^fast: 1050\ntrue\n", printed)
+  end)
+end)
+
+describe("the checks of a world", function()
+  it("tell what does not hold any more, and when", function()
+    local _, err = run(function()
+      local sim = require "neap.sim"
+      sim.always("it is early", function()
+        return sim.now() < 5
+      end)
+      require "neap.task".sleep(60)
+    end)
+    assert.matches("at %+5%.%d+s: always: it is early: no longer$", err.message)
+  end)
+
+  it("wait for what must come, once the clients have ended", function()
+    local function world()
+      local sim = require "neap.sim"
+      sim.eventually("it is late", 10, function()
+        return sim.now() > 12
+      end)
+      sim.client("client", function()
+        require "neap.task".sleep(tonumber(arg[1]))
+      end)
+    end
+    assert(run(world, {args = {"5"}}))
+    local _, err = run(world, {args = {"1"}})
+    assert.matches("at %+11%.%d+s: eventually: it is late: not within 10 s$", err.message)
+  end)
+end)
+
+describe("neap sim", function()
+  local folder = os.tmpname()
+
+  setup(function()
+    os.remove(folder)
+    assert(lfs.mkdir(folder))
+  end)
+
+  teardown(function()
+    for name in lfs.dir(folder) do
+      os.remove(folder .. "/" .. name)
+    end
+    assert(lfs.rmdir(folder))
+  end)
+
+  local function write(name, text)
+    local file <close> = assert(io.open(folder .. "/" .. name, "w"))
+    file:write(text)
+  end
+
+  local function neap_sim(...)
+    return assert(process.run {child.neap, "sim", cwd = folder, ...})
+  end
+
+  it("runs seeds until one fails, in several processes, too, and says how to see it again", function()
+    write("world.lua", [[
+      local sim = require "neap.sim"
+      sim.sometimes("it is odd", function() return sim.seed() % 2 == 1 end)
+      sim.client("client", function()
+        print("seed", sim.seed())
+        assert(sim.seed() ~= 5, "five")
+      end)]])
+    local result = neap_sim("world.lua", "--seeds=9", "-j", "2", "--limit=60")
+    assert.equal(1, result.code)
+    assert.matches("seed\t5\ndirector: .*five", result.stdout)
+    assert.matches("%d seeds, 1 failed\n$", result.stdout)
+    assert.matches("neap: seed 0x5 at %+0%.%d+s: the run has failed, with status 1\n"
+      .. "neap: replay: neap sim world%.lua %-%-seed 0x5 %-%-limit 60 %-%-trace\n", result.stderr)
+    assert.equal("4 seeds, 0 failed\n", neap_sim("world.lua", "--seeds=1-4").stdout)
+    result = neap_sim("world.lua", "--seeds=2-2")
+    assert.equal(1, result.code)
+    assert.equal("neap: sometimes: it is odd: in none of the seeds\n", result.stderr)
+  end)
+
+  it("leaves out the faults that a failure does not need", function()
+    write("chaos.lua", [[
+      local sim = require "neap.sim"
+      for i = 1, 3 do
+        sim.host("n" .. i, function() require "neap.task".sleep(1e9) end, {restart = true})
+      end
+      local crashed = false
+      sim.every(0.1, function()
+        crashed = crashed or pcall(error) or false
+      end)
+      sim.chaos {every = {1, 2}, lasts = {3, 4}, kinds = {"pause", "crash"}}
+      sim.client("client", function()
+        require "neap.task".sleep(100)
+      end)
+      local host = sim.host("watched", function() require "neap.task".sleep(1e9) end)
+      sim.always("it runs", function() return host:state() ~= "paused" end)]])
+    local result
+    for seed = 1, 9 do
+      result = neap_sim("chaos.lua", "--shrink", "--seed=" .. seed)
+      if result.code == 1 then
+        break
+      end
+    end
+    assert.matches("%d+ faults, of which these are needed: %d+\nneap:   %d+ pause watched, for [%d.]+ s\n", result.stderr)
+    assert.matches("always: it runs: no longer\nneap: replay: neap sim chaos.lua %-%-seed 0x%x+ %-%-keep %d+ %-%-trace\n$",
+      result.stderr)
+  end)
+
+  it("runs hosts and a client without a world", function()
+    write("server.lua", [[print("server", ...) require "neap.task".sleep(1e6)]])
+    write("client.lua", [[print("client", ...) require "neap.task".sleep(5)]])
+    local result = neap_sim("--hosts=2", "server.lua", "a", "--", "client.lua", "b")
+    assert.equal("", result.stderr)
+    assert.equal("server1: server\ta\nserver2: server\ta\nclient: client\tb\n", result.stdout)
+    assert.equal(0, result.code)
+  end)
+
+  it("tells what is wrong with its words", function()
+    for _, case in ipairs {
+      {"neap: sim: nosuch.lua: No such file or directory\n", "nosuch.lua"},
+      {"neap: sim: %-%- and a client's script are expected behind %-%-hosts\n", "--hosts=2", "world.lua"},
+      {"^neap sim: [^\n]*\nusage: ", "--seeds=0", "world.lua"},
+    } do
+      local result = neap_sim(table.unpack(case, 2))
+      assert.equal(2, result.code)
+      assert.matches(case[1], result.stderr)
+    end
+  end)
+end)
