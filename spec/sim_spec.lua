@@ -5,13 +5,13 @@ local lfs = require "lfs"
 
 local child = require "spec.support.child"
 local process = require "neap.process"
-local sim = require "neap.sim"
+local worlds = require "neap.sim"
 
 --- Run a world, quietly: ok or nil, its error, and what it printed.
 local function run(f, options)
   options = options or {}
   options.quiet = true
-  local ok, err = sim.run(f, options)
+  local ok, err = worlds.run(f, options)
   return ok, err, err and err.output
 end
 
@@ -65,7 +65,8 @@ describe("a world", function()
     end)
     assert.is_nil(ok)
     assert.equal("ESIM", err.code)
-    assert.matches('director: deadlock: 1 task waits, and nothing can wake it\n  task 1 "main"[^\n]* waits for channel recv', printed)
+    assert.matches('director: deadlock: 1 task waits, and nothing can wake it\n'
+      .. '  task 1 "main"[^\n]* waits for channel recv', printed)
   end)
 
   it("fails when its limit is reached, and clients are left", function()
@@ -98,11 +99,11 @@ describe("a world", function()
 
   it("raises at the caller's line for what cannot be", function()
     for _, case in ipairs {
-      {"sim.now: only a script that `neap sim` runs", sim.now},
-      {"sim.run: a script's path or a function expected, got nil", sim.run},
-      {"sim.run: there is no option 'sed'", sim.run, "x.lua", {sed = 1}},
-      {"sim.run: seed: a whole number expected", sim.run, "x.lua", {seed = 1.5}},
-      {"sim.run: the function uses 'run' from around it", sim.run, function()
+      {"sim.now: only a script that `neap sim` runs", worlds.now},
+      {"sim.run: a script's path or a function expected, got nil", worlds.run},
+      {"sim.run: there is no option 'sed'", worlds.run, "x.lua", {sed = 1}},
+      {"sim.run: seed: a whole number expected", worlds.run, "x.lua", {seed = 1.5}},
+      {"sim.run: the function uses 'run' from around it", worlds.run, function()
         return run
       end},
     } do
@@ -117,9 +118,9 @@ describe("a host of a world", function()
   it("is a state of its own, with a name before what it prints", function()
     local _, _, printed = run(function()
       local sim = require "neap.sim"
-      shared = true
+      rawset(_G, "shared", true)
       sim.host("one", function(...)
-        print(shared, ..., os.getenv "WHO", os.getenv "HOME", arg[1])
+        print(rawget(_G, "shared"), ..., os.getenv "WHO", os.getenv "HOME", arg[1])
         io.write "half"
       end, {args = {"first"}, env = {WHO = "me"}}):wait()
       error "over"
@@ -155,7 +156,7 @@ describe("a host of a world", function()
       local task = require "neap.task"
       local host = sim.host("one", function()
         print "begun"
-        local last <close> = setmetatable({}, {__close = function()
+        local _ <close> = setmetatable({}, {__close = function()
           print "closed"
         end})
         require "neap.task".sleep(10)
@@ -288,9 +289,10 @@ describe("neap sim", function()
         break
       end
     end
-    assert.matches("%d+ faults, of which these are needed: %d+\nneap:   %d+ pause watched, for [%d.]+ s\n", result.stderr)
-    assert.matches("always: it runs: no longer\nneap: replay: neap sim chaos.lua %-%-seed 0x%x+ %-%-keep %d+ %-%-trace\n$",
-      result.stderr)
+    assert.matches("%d+ faults, of which these are needed: %d+\n"
+      .. "neap:   %d+ pause watched, for [%d.]+ s\n", result.stderr)
+    assert.matches("always: it runs: no longer\n"
+      .. "neap: replay: neap sim chaos.lua %-%-seed 0x%x+ %-%-keep %d+ %-%-trace\n$", result.stderr)
   end)
 
   it("runs hosts and a client without a world", function()

@@ -72,7 +72,7 @@ end
 --- print(sim.run(function()
 ---   require "neap.task".channel():recv()
 --- end, {quiet = true}))
---- --> nil sim: seed 0x1 at +0s: the run has failed, with status 1 (ESIM)
+--- --> nil sim: seed 0x1 at +0.000s: the run has failed, with status 1 (ESIM)
 --- ```
 ---@async
 ---@param program string|function  the path of a script, or a Lua function without upvalues
@@ -119,7 +119,7 @@ end
 ---@return neap.sim.Host
 function sim.host(name, program, options)
   check_director "host"
-  local host = hosts.new(name, program, options)
+  local host = hosts.new(name, program, options, "host", 2)
   return host
 end
 
@@ -304,7 +304,7 @@ end
 ---   end)
 ---   require "neap.task".sleep(60)
 --- end, {quiet = true})
---- print(err.output:match "always: [^\n]*")  --> always: the queue is short: no longer, at +10.1s
+--- print(err.message)  --> seed 0x1 at +10...s: always: the queue is short: no longer
 --- ```
 ---@param name string  what holds
 ---@param f fun(): any  does it?

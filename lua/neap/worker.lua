@@ -133,7 +133,7 @@ function worker.run(program, ...)
   if type(program) == "string" then
     w, err = core.start(nil, 0, FILE, program, nil, ...)
   elseif type(program) == "function" then
-    local code, name = alone(program, "run", "a worker")
+    local code, name = alone(program, "run", "a worker", 2)
     w, err = core.start(nil, 0, FUNCTION, name, code, ...)
   else
     error("run: a script's path or a function expected, got " .. type(program), 2)

@@ -230,26 +230,26 @@ hosts.Host = Host
 
 -- Hosts
 
-local function check_options(options, level)
+local function check_options(options, verb, level)
   if options ~= nil and type(options) ~= "table" then
-    error(format("sim.host: options expected, got %s", type(options)), level + 1)
+    error(format("sim.%s: options expected, got %s", verb, type(options)), level + 1)
   end
   options = options or {}
   for name in pairs(options) do
     if not (name == "args" or name == "env" or name == "skew" or name == "drift" or name == "restart") then
-      error(format("sim.host: there is no option '%s'", name), level + 1)
+      error(format("sim.%s: there is no option '%s'", verb, name), level + 1)
     end
   end
   return options
 end
 
 --- What a script or function is to core.start.
-local function program_of(program, verb, options)
+local function program_of(program, options, verb, level)
   local name, code = program, nil
   if type(program) == "function" then
-    code, name = alone(program, verb, "a host")
+    code, name = alone(program, "sim." .. verb, "a host", level + 1)
   elseif type(program) ~= "string" then
-    error(format("%s: a script's path or a function expected, got %s", verb, type(program)), 3)
+    error(format("sim.%s: a script's path or a function expected, got %s", verb, type(program)), level + 1)
   end
   return {name = name, code = code, args = options.args or {}, env = options.env}
 end
@@ -276,14 +276,15 @@ local function watch(self)
   end
 end
 
-function hosts.new(name, program, options)
+function hosts.new(name, program, options, verb, level)
   if type(name) ~= "string" or not find(name, "^[%w][%w.-]*$") or #name > 63 then
-    error("sim.host: a name of letters, digits, - and . expected", 3)
-  elseif by_name[name] then
-    error(format("sim.host: there is a host '%s' already", name), 3)
+    error(format("sim.%s: a name of letters, digits, - and . expected", verb), level + 1)
+  elseif by_name[name] or name == "director" then
+    error(format("sim.%s: there is a host '%s' already", verb, name), level + 1)
   end
-  options = check_options(options, 3)
-  local self = {name = name, program = program_of(program, "sim.host", options), restarts = options.restart or false}
+  options = check_options(options, verb, level + 1)
+  program = program_of(program, options, verb, level + 1)
+  local self = {name = name, program = program, restarts = options.restart or false}
   self.id, self.address = core.node(name)
   setmetatable(self, Host)
   if options.skew or options.drift then
@@ -327,7 +328,7 @@ end
 
 function hosts.client(name, program, options)
   if type(program) == "string" then
-    hosts.clients[#hosts.clients + 1] = hosts.new(name, program, options)
+    hosts.clients[#hosts.clients + 1] = hosts.new(name, program, options, "client", 3)
     return
   elseif type(program) ~= "function" then
     error(format("sim.client: a script's path or a function expected, got %s", type(program)), 3)

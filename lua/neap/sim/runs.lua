@@ -71,7 +71,7 @@ function runs.run(program, options)
   end
   local what = {name = program, args = options.args or {}}
   if type(program) == "function" then
-    what.code, what.name = alone(program, "sim.run", "a world")
+    what.code, what.name = alone(program, "sim.run", "a world", 3)
   elseif type(program) ~= "string" then
     error(format("sim.run: a script's path or a function expected, got %s", type(program)), 3)
   end
