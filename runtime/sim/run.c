@@ -113,8 +113,8 @@ static run *owner(const node *n) {
 
 
 /* The tasks of a director that goes are nobody's. */
-static void on_changed(node *n, int change) {
-  run *r = owner(n);
+static void on_changed(sim *s, node *n, int change) {
+  run *r = s->owner;
   if (n != r->director) {
     if (wait_wake_all(&r->changed, 0) > 0)
       node_delivered(r->director);
