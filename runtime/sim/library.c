@@ -122,12 +122,13 @@ static double seconds(const run *r) {
 }
 
 
-/* run:result() : why it has failed or nil, its time */
+/* run:result() : why it has failed or nil, its time, a hash of all that has happened */
 static int l_result(lua_State *L) {
   const run *r = check(L);
   lua_pushstring(L, r->failed);
   lua_pushnumber(L, seconds(r));
-  return 2;
+  lua_pushinteger(L, (lua_Integer)r->sim.history.hash);
+  return 3;
 }
 
 

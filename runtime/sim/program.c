@@ -1,13 +1,13 @@
 #include "sim/program.h"
 
 #include <lauxlib.h>
-#include <lualib.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "host/host.h"
 #include "host/memory.h"
 #include "sched/task.h"
+#include "sim/standard.h"
 
 
 static char *text_at(lua_State *L, int index) {
@@ -89,26 +89,13 @@ void program_free(program *p) {
 ** In the node's own host
 */
 
-/* os.getenv(name) of what the upvalue has */
-static int l_getenv(lua_State *L) {
-  luaL_checkstring(L, 1);
-  lua_settop(L, 1);
-  lua_rawget(L, lua_upvalueindex(1));
-  return 1;
-}
-
-
 static void set_environment(lua_State *L, const program *p) {
-  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-  lua_getfield(L, -1, LUA_OSLIBNAME);
-  lua_createtable(L, 0, p->nenv / 2);
+  sim_push_environment(L);
   for (int i = 0; i < p->nenv; i += 2) {
     lua_pushstring(L, p->env[i + 1]);
     lua_setfield(L, -2, p->env[i]);
   }
-  lua_pushcclosure(L, l_getenv, 1);
-  lua_setfield(L, -2, "getenv");
-  lua_pop(L, 2);
+  lua_pop(L, 1);
 }
 
 

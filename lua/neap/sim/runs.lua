@@ -24,7 +24,7 @@ local OPTIONS = {seed = true, args = true, limit = true, quiet = true}
 ---@field time number  when it ended, seconds
 ---@field output string[]  what was printed
 ---@field reports string[][]  what the director has told: {kind, text}, ...
----@field hash string  of all that has happened
+---@field hash integer  of all that has happened
 
 --- One run of `program`: {kind, name, code, args}.  tell(text): what is printed, at once, or nil.
 ---@return neap.sim.Result
