@@ -301,6 +301,7 @@ describe("the host", function()
     end
     assert.same({["runtime/host/load.c"] = true,
       ["runtime/host/traceback.c"] = true, ["runtime/net/net.c"] = true, ["runtime/sched/os.c"] = true,
-      ["runtime/sim/finalizers.c"] = true, ["runtime/sys/shell.c"] = true, ["runtime/cli/program.c"] = true}, files)
+      ["runtime/sim/finalizers.c"] = true, ["runtime/sim/standard.c"] = true,
+      ["runtime/sys/shell.c"] = true, ["runtime/cli/program.c"] = true}, files)
   end)
 end)
