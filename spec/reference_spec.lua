@@ -593,7 +593,7 @@ end)
 it("docs/ARCHITECTURE.md names what there is", function()
   local texts = {}
   for _, folder in ipairs {"host", "sched", "crypto", "json", "zlib", "net", "fs", "tls",
-    "sys", "trace", "worker", "repl", "uv", "cli"} do
+    "sys", "sim", "trace", "worker", "repl", "uv", "cli"} do
     for name in lfs.dir("runtime/" .. folder) do
       if name:find "%.[ch]$" then
         texts[#texts + 1] = read(("runtime/%s/%s"):format(folder, name))
