@@ -14,6 +14,7 @@
 #include "cli/program.h"
 #include "crypto/crypto.h"
 #include "fs/fs.h"
+#include "host/carried.h"
 #include "host/error.h"
 #include "host/host.h"
 #include "http/http.h"
@@ -29,6 +30,7 @@
 #include "sys/sys.h"
 #include "tls/tls.h"
 #include "trace/trace.h"
+#include "uv/own_file.h"
 #include "uv/world.h"
 #include "websocket/websocket.h"
 #include "worker/worker.h"
@@ -109,7 +111,8 @@ static int begin(host *h, int (*make)(host *h), const command *c,
   h->drain = c->verb == VERB_TEST ? 0 : (uint64_t)(c->drain * 1e9);
   h->no_environment = c->no_environment;
   h->command = c;
-  h->argv = c->argv;
+  h->argv = c->started;
+  h->script = c->verb == VERB_FILE ? c->argv[c->program] : NULL;
   int status = life_open(h, make, subsystems);
   if (status == 0)
     workers_new(h, live_worker, self);
@@ -317,7 +320,10 @@ static int run_program(const command *c) {
 int main(int argc, char **argv) {
   command program;
   uv_world_standard();
-  int status = command_parse(&program, argc, argv);
+  if (!own_file_open())
+    return EXIT_FAILURE;
+  int status = carried_by() != NULL ? command_carried(&program, argc, argv)
+                                    : command_parse(&program, argc, argv);
   if (status != 0)
     return status;
   if (program.text != NULL)

@@ -641,7 +641,8 @@ it("docs/scenarios.md promises what specs have tags for, and names just those sp
 end)
 
 it("every public module is in the reference", function()
-  local internal = {["neap.host"] = true, ["neap.require"] = true, ["neap.test"] = true}
+  local internal = {["neap.host"] = true, ["neap.require"] = true, ["neap.test"] = true,
+    ["neap.build"] = true}
   local known = {}
   for _, page in ipairs(pages) do
     known["neap." .. page.name] = true

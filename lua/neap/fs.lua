@@ -33,7 +33,7 @@ local whole = require "neap.net.whole"
 local error, ipairs, next, pairs, require, type = error, ipairs, next, pairs, require, type
 local tostring, mathtype = tostring, math.type
 local concat, remove_last, sort = table.concat, table.remove, table.sort
-local find, format = string.find, string.format
+local find, format, match = string.find, string.format, string.match
 local sleep = sched.sleep
 
 local Root, here = core.Root, core.here
@@ -359,6 +359,28 @@ end
 
 local watch_options = {recursive = true}
 
+--- Of the program's script: its folder, with a slash at the end; "" where it is none.
+local function beside(script)
+  return script and match(script, "^.*/") or ""
+end
+
+local function embedded(path)
+  check_path(path, 1, "embedded")
+  if find(path, "^/") or find("/" .. path .. "/", "/../", 1, true) then
+    wrong(1, "embedded", "a path below the script's folder expected")
+  end
+  local host = require "neap.host"
+  if not host.carried() then
+    return read(here, beside(host.script()) .. path)
+  end
+  local bytes = host.carried(path)
+  if bytes then
+    return bytes
+  end
+  return nil, error_object.new {op = "embedded", endpoint = path, code = "ENOENT",
+    message = "no such file or directory"}
+end
+
 local function watch(self, path, opts)
   path = path == nil and "." or path
   check_path(path, 1, "watch")
@@ -656,6 +678,24 @@ end
 ---@return neap.Error? err  ENOENT; ENOSPC: too many watches; EMFILE: too many Watches
 function fs.watch(path, opts)
   return watch(here, path, opts)
+end
+
+--- All of a file that belongs to the program, by its path from the script's folder. Of an
+--- executable that `neap build --include=PATH` has made it is what that carries; of a script
+--- that is run as such it is the file there.
+---
+--- ```lua
+--- local fs = require "neap.fs"
+---
+--- local page = fs.embedded "assets/index.html"
+--- print(page or "there is no page")  --> there is no page
+--- ```
+---@async
+---@param path string
+---@return string? bytes
+---@return neap.Error? err  ENOENT, EISDIR, ...
+function fs.embedded(path)
+  return embedded(path)
 end
 
 --- Lock a file, which is made if there is none, against others who lock it (flock(2)), in

@@ -8,6 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/carried.h"
+#include "host/memory.h"
+
 static const char usage[] =
     "usage: neap [OPTION...] [SCRIPT [ARGUMENT...]]  run a Lua script; - is "
     "standard input\n"
@@ -36,6 +39,10 @@ static const char usage[] =
     "a "
     "seed; "
     "--help\n"
+    "       neap [OPTION...] build SCRIPT [-o FILE]  an executable of a "
+    "script and what it requires;\n"
+    "                                                --include=PATH, "
+    "--base=FILE, --help\n"
     "       neap -v | --help\n"
     "options of lua(1), in their order, before the script:\n"
     "  -e CODE        run it\n"
@@ -246,6 +253,7 @@ static const struct word {
     {"test", VERB_TEST},      {"attach", VERB_REMOTE}, {"ps", VERB_REMOTE},
     {"socks", VERB_REMOTE},   {"top", VERB_REMOTE},    {"stack", VERB_REMOTE},
     {"profile", VERB_REMOTE}, {"heap", VERB_REMOTE},   {"sim", VERB_SIM},
+    {"build", VERB_BUILD},
 };
 
 
@@ -320,7 +328,22 @@ static verb verb_of(const char *word) {
 }
 
 
-static int check(const command *c) {
+/* Options before `build` are for what it makes. */
+static int check_build(command *c) {
+  command_step step;
+  int at = 0;
+  if (c->interactive || command_next(c, &at, &step))
+    return misused("-e, -l, -i and -W", " are not for what neap build makes");
+  c->workers = c->busy_poll = 0;
+  c->traces = false;
+  c->profile = NULL;
+  return 0;
+}
+
+
+static int check(command *c) {
+  if (c->verb == VERB_BUILD)
+    return check_build(c);
   if (c->workers == 0)
     return 0;
   if (c->verb != VERB_FILE && c->verb != VERB_CODE)
@@ -341,7 +364,11 @@ static verb choose(const command *c, bool any_word) {
 
 int command_parse(command *c, int argc, char **argv) {
   int at = 1;
-  *c = (command){.argc = argc, .argv = argv, .trace_bytes = -1, .drain = DRAIN};
+  *c = (command){.argc = argc,
+                 .argv = argv,
+                 .started = argv,
+                 .trace_bytes = -1,
+                 .drain = DRAIN};
   while (is_option(c, at)) {
     int status = take(c, &at);
     if (status != 0)
@@ -358,4 +385,50 @@ int command_parse(command *c, int argc, char **argv) {
   c->program = at + cut;
   c->verb = choose(c, !cut);
   return check(c);
+}
+
+
+static bool is_list(int argc, char **argv) {
+  return argc == 2 && strcmp(argv[1], "--neap-list") == 0;
+}
+
+
+static int list(command *c) {
+  carried_file file;
+  for (size_t at = 0; carried_next(&at, &file);)
+    if (file.length > 0)
+      printf("%10zu %.*s\n", file.size, (int)file.length, file.path);
+  *c = (command){.verb = VERB_SHOW};
+  return 0;
+}
+
+
+/* A copy of the path of the script, which ends in a zero; for good. */
+static char *text_of(const carried_file *script) {
+  return memory_text(script->path, script->length);
+}
+
+
+/* argv[0], the words that it carries, "--", the script, and what it was given. */
+int command_carried(command *c, int argc, char **argv) {
+  carried_file own, script;
+  size_t at = 0;
+  if (is_list(argc, argv))
+    return list(c);
+  if (!carried_next(&at, &own) || !carried_next(&at, &script))
+    return misused("this executable", " carries no script");
+  size_t room = (size_t)argc + own.size + 3;
+  char **all = memory_grow(NULL, room * sizeof *all);
+  int n = 0;
+  all[n++] = argv[0];
+  for (const char *w = own.bytes; w < own.bytes + own.size; w += strlen(w) + 1)
+    all[n++] = (char *)w;
+  all[n++] = (char *)"--";
+  all[n++] = text_of(&script);
+  for (int i = 1; i < argc; i++)
+    all[n++] = argv[i];
+  all[n] = NULL;
+  int status = command_parse(c, n, all);
+  c->started = argv;
+  return status;
 }

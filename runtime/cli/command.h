@@ -19,12 +19,15 @@ typedef enum verb {
   VERB_TEST,   /* run specs */
   VERB_SIM,    /* run a simulated world */
   VERB_LUARC,  /* write what editors want to know */
+  VERB_BUILD,  /* make an executable that carries a script */
   VERB_SHOW    /* print a text, and no more */
 } verb;
 
 typedef struct command {
   int argc;
   char **argv;
+  char **started; /* argv of the process: another one, where it carries its
+                       program */
   verb verb;
   int program;         /* the index of the script's name or the word, whose
                        arguments follow; argc: there is none */
@@ -57,6 +60,10 @@ bool command_next(const command *c, int *at, command_step *step);
 /* Fill in the command.  Returns 0, or the exit status of a wrong use, which
  * has been told on stderr. */
 int command_parse(command *c, int argc, char **argv);
+
+/* The same of an executable that carries its program, to which all of argv
+ * belongs. */
+int command_carried(command *c, int argc, char **argv);
 
 /* The exit status for a wrong use of the command line. */
 enum { USAGE = 2 };

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/carried.h"
 #include "host/host.h"
 
 /* What `neap -e` finds without require: neap.net as net. */
@@ -23,6 +24,8 @@ static const char always_script[] = "require('neap.repl.main').interactive()";
 static const char remote_script[] = "require('neap.repl.main').remote(...)";
 
 static const char luarc_script[] = "require('neap.repl.luarc')()";
+
+static const char build_script[] = "require('neap.build')(...)";
 
 static const char test_script[] =
     "os.exit(require('neap.test').main{...}, true)";
@@ -83,7 +86,35 @@ static void push_code(lua_State *L, const command *c, const char *code) {
 }
 
 
+/* C modules next to the executable are found. */
+static void add_modules(lua_State *L, const char *executable) {
+  const char *slash = strrchr(executable, '/');
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  lua_getfield(L, -1, "package");
+  lua_getfield(L, -1, "cpath");
+  lua_pushlstring(L, executable,
+                  slash != NULL ? (size_t)(slash - executable) : 0);
+  lua_pushfstring(L, "%s/?.so;%s", lua_tostring(L, -1), lua_tostring(L, -2));
+  lua_setfield(L, -4, "cpath");
+  lua_pop(L, 4);
+}
+
+
+/* false: this executable carries no such script. */
+static bool push_carried(lua_State *L, const char *path) {
+  carried_file file;
+  if (!carried_find(path, &file))
+    return false;
+  add_modules(L, carried_by());
+  if (carried_load(L, &file) != LUA_OK)
+    lua_error(L);
+  return true;
+}
+
+
 void program_push_file(lua_State *L, const char *path) {
+  if (push_carried(L, path))
+    return;
   int status = host_load_file(L, path);
   if (status != LUA_OK) {
     host_of(L)->exit_status = status == LUA_ERRFILE ? USAGE : EXIT_FAILURE;
@@ -107,6 +138,9 @@ static bool push_last(lua_State *L, const command *c) {
     break;
   case VERB_LUARC:
     push_own(L, luarc_script, "=neap.repl");
+    break;
+  case VERB_BUILD:
+    push_own(L, build_script, "=neap.build");
     break;
   case VERB_TEST:
     push_own(L, test_script, "=neap.test");
@@ -133,7 +167,9 @@ static const char *init(const command *c, const char **name) {
     *name = names[i];
     value = getenv(names[i] + 1);
   }
-  return c->verb == VERB_REMOTE || c->verb == VERB_LUARC ? NULL : value;
+  bool looked_at = c->verb != VERB_REMOTE && c->verb != VERB_LUARC &&
+                   c->verb != VERB_BUILD && c->started == c->argv;
+  return looked_at ? value : NULL;
 }
 
 
@@ -239,8 +275,10 @@ static bool push_only(lua_State *L, const command *c) {
 
 
 /* How many of argv are the program's own; of a word also the word, if it says
- * what to do. */
+ * what to do, and the options before it, if they are for what it makes. */
 static int arguments(const command *c) {
+  if (c->verb == VERB_BUILD)
+    return c->argc - 1;
   int n = c->argc - c->program - (c->verb != VERB_REMOTE);
   return n > 0 ? n : 0;
 }
@@ -259,8 +297,9 @@ void program_push(lua_State *L, const command *c) {
 int program_push_arguments(lua_State *L, const command *c) {
   int script = c->program < c->argc ? c->program : 0;
   lua_createtable(L, c->argc, c->argc);
-  for (int i = 0; i < c->argc; i++) {
-    lua_pushstring(L, c->argv[i]);
+  bool carried = c->started != c->argv;
+  for (int i = carried ? script : 0; i < c->argc; i++) {
+    lua_pushstring(L, carried && i == script ? c->argv[0] : c->argv[i]);
     lua_rawseti(L, -2, i - script);
   }
   lua_setglobal(L, "arg");

@@ -16,7 +16,8 @@
 void program_push(lua_State *L, const command *c);
 
 /* Push its arguments, and set the global `arg` as lua(1) does: the script at 0,
- * its arguments from 1, and what led to it below.  Returns their number. */
+ * its arguments from 1, and what led to it below; or an executable that carries the
+ * script at 0, with nothing below.  Returns their number. */
 int program_push_arguments(lua_State *L, const command *c);
 
 /* Push a script's function; raises.  Modules next to the script are found. */

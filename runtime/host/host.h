@@ -33,7 +33,8 @@ struct host {
                                 host/arena.h; or NULL */
   const struct world *world; /* what the outside decides: sched/world.h */
   const struct subsystem *subsystems; /* what is opened with it: sched/life.h */
-  char **argv; /* of the process; NULL: it can't be started again */
+  char **argv;        /* of the process; NULL: it can't be started again */
+  const char *script; /* its path; NULL: the program is none */
   const struct command *command; /* of the process: cli/command.h; NULL: none */
   void *outside;       /* the backend's own state, its first argument */
   uint64_t busy_poll;  /* ns that a real world's poll looks for news before it

@@ -19,6 +19,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "host/carried.h"
 #include "host/coroutine.h"
 #include "host/embedded.h"
 #include "host/host.h"
@@ -417,7 +418,7 @@ static int l_builtin(lua_State *L) {
   luaL_getsubtable(L, LUA_REGISTRYINDEX, MODULES);
   if (lua_getfield(L, -1, name) != LUA_TFUNCTION) {
     if (is_meta(name) || !(load_from_folder(L, name) || load_embedded(L, name)))
-      return 0;
+      return carried_module(L, name) ? 2 : 0;
     host_own(L);
   }
   lua_pushliteral(L, ":builtin:");

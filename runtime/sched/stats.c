@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <string.h>
 
+#include "host/carried.h"
 #include "host/error.h"
 #include "host/harmless.h"
 #include "host/load.h"
@@ -288,8 +289,16 @@ static int l_list(lua_State *L) {
 ** host.source(name) : text | nil, of a module of neap in Lua
 ** host.modules() : {name}, of those that are built in
 ** host.harmless(text, colours?) : text, as harmless.h has it
+** host.carried(path?), as carried.h has it
+** host.script() : path | nil, of the program's script
 ** host.nearest(written, {name}) : name | nil, as nearest.h has it
 */
+
+static int l_script(lua_State *L) {
+  lua_pushstring(L, host_of(L)->script);
+  return 1;
+}
+
 
 static const luaL_Reg functions[] = {
     {"stats", l_stats},
@@ -304,6 +313,8 @@ static const luaL_Reg functions[] = {
     {"harmless", harmless_lua},
     {"words", error_words_lua},
     {"nearest", nearest_lua},
+    {"carried", carried_lua},
+    {"script", l_script},
     {NULL, NULL},
 };
 
