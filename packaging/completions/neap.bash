@@ -25,7 +25,7 @@ _neap() {
       --*=*) return ;;
       -*)
         [ "$files" ] || return
-        COMPREPLY=($(compgen -W '-e -l -i -v -E -W -w -h --help --version --luarc --no-attach
+        COMPREPLY=($(compgen -W '-e -l -i -v -E -W -w -h --help --version --luarc --luasocket --no-attach
           --drain= --busy-poll= --profile= --trace --trace= --trace-filter= --trace-bytes=
           --trace-format=' -- "$cur"))
         [[ ${COMPREPLY[0]} == *= ]] && compopt -o nospace
