@@ -332,7 +332,10 @@ static verb verb_of(const char *word) {
 static int check_build(command *c) {
   command_step step;
   int at = 0;
-  if (c->interactive || command_next(c, &at, &step))
+  bool wrong = c->interactive;
+  while (command_next(c, &at, &step))
+    wrong |= step.option != '-';
+  if (wrong)
     return misused("-e, -l, -i and -W", " are not for what neap build makes");
   c->workers = c->busy_poll = 0;
   c->traces = false;
