@@ -31,7 +31,7 @@ _neap() {
         [[ ${COMPREPLY[0]} == *= ]] && compopt -o nospace
         return ;;
     esac
-    [ "$files" ] && COMPREPLY=($(compgen -W "$processes test build" -- "$cur"))
+    [ "$files" ] && COMPREPLY=($(compgen -W "$processes test build sim" -- "$cur"))
     _filedir lua
   elif [[ " $processes " == *" $word "* && "$files" ]]; then
     case $cur in

@@ -1,7 +1,7 @@
 # What fish completes behind neap.
 
 set -l processes attach ps socks stack top profile heap
-set -l first "not __fish_seen_subcommand_from $processes test build; and not __fish_neap_has_script"
+set -l first "not __fish_seen_subcommand_from $processes test build sim; and not __fish_neap_has_script"
 
 # Is a script there already?  What stands behind it is its own.
 function __fish_neap_has_script
@@ -32,6 +32,7 @@ complete -c neap -n $first -a top -d 'What its tasks and sockets cost'
 complete -c neap -n $first -a profile -d 'Where its processor time goes'
 complete -c neap -n $first -a heap -d 'Its memory'
 complete -c neap -n $first -a test -d 'Run specs with busted'
+complete -c neap -n $first -a sim -d 'Run a simulated world'
 complete -c neap -n $first -a build -d 'Make an executable of a script'
 
 complete -c neap -n $first -s e -x -d 'Run code'
