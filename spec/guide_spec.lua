@@ -8,9 +8,14 @@
 --
 -- One that begins with `-- needs ` is run in a network of its own, as root.
 --
+-- One that begins with `-- NAME.lua` is a file, in a folder of the page's. A ```diff block
+-- that begins with that line changes it.
+--
 -- In a ```console block the commands with socat ("$ ...") are run, and print what
 -- stands below them. Nothing may say anything on stderr. Port 7000 stands for one
--- that is likely to be free.
+-- that is likely to be free. So are those of `neap sim`, in that folder; of what they print
+-- numbers are not compared, and a line of ... is any lines; their --seed is the one that
+-- failed before.
 --
 -- A ```strace block has system calls of the program before it, in their order,
 -- among others. `...` stands for anything; numbers are not compared.
@@ -20,6 +25,7 @@ local net = require "neap.net"
 local process = require "neap.process"
 local task = require "neap.task"
 
+local folder = require "spec.support.folder"
 local neap = require "spec.support.child".neap
 local port = 20000 + process.pid % 10000
 
@@ -196,8 +202,45 @@ local function commands(text)
   return list
 end
 
+--- What `neap sim` prints, without its numbers.
+local function without_numbers(text)
+  return (text:gsub("0x%x+", "0"):gsub("[+-]?%d[%d.]*", "0"))
+end
+
+--- The last seed that has failed.
+local failing
+
+local function run_world(command)
+  local line = command.line:gsub("%-%-seed 0x%x+", "--seed " .. tostring(failing))
+  local result = process.run {"sh", "-c", line:gsub("^neap", '"$0"') .. " 2>&1", neap, cwd = folder.path}
+  local expected = without_numbers(command.output):gsub("%p", "%%%0"):gsub("%f[^\0\n]%%%.%%%.%%%.\n", ".*")
+  assert.matches("^" .. expected .. "$", without_numbers(result.stdout))
+  failing = result.stdout:match "replay: .*%-%-seed (0x%x+)" or failing
+end
+
+--- Change a file as a diff says, whose first line names it.
+local function change(diff)
+  local name = diff:match "^ %-%- (%S+)\n"
+  local before, after = "", ""
+  for sign, line in diff:gmatch "\n([ +-])([^\n]*)" do
+    before = sign ~= "+" and before .. line .. "\n" or before
+    after = sign ~= "-" and after .. line .. "\n" or after
+  end
+  local file <close> = assert(io.open(folder.path .. "/" .. name))
+  local text = file:read "a"
+  local from, to = text:find(before, 1, true)
+  folder.write(name, text:sub(1, from - 1) .. after .. text:sub(to + 1))
+end
+
 local function run_console(text)
-  if process.run({"sh", "-c", "command -v socat"}).code ~= 0 then
+  for _, command in ipairs(commands(text)) do
+    if command.line:find "^neap sim " then
+      run_world(command)
+    end
+  end
+  if not text:find("socat", 1, true) then
+    return
+  elseif process.run({"sh", "-c", "command -v socat"}).code ~= 0 then
     pending "socat is not installed"
   end
   for _, command in ipairs(commands(text)) do
@@ -210,7 +253,12 @@ local function run_console(text)
 end
 
 local function run(block, before)
-  if block.language == "console" then
+  local name = block.language == "lua" and block.text:match "^%-%- (%S+%.lua)\n"
+  if name then
+    folder.write(name, block.text)
+  elseif block.language == "diff" then
+    change(block.text)
+  elseif block.language == "console" then
     run_console(block.text)
   elseif block.language == "strace" then
     run_strace(block.text, before.text)
@@ -226,12 +274,14 @@ end
 
 for _, page in ipairs(pages) do
   describe(page, function()
+    setup(folder.make)
+    teardown(folder.remove)
     teardown(stop)
 
     local list = blocks(page)
     for i, block in ipairs(list) do
       local language = block.language
-      if language == "lua" or language == "console" or language == "strace" then
+      if language == "lua" or language == "console" or language == "diff" or language == "strace" then
         it(("runs the block at line %d"):format(block.line), function()
           run(block, list[i - 1])
         end)

@@ -199,18 +199,18 @@ describe("the checks of a world", function()
     local _, err = run(function()
       local sim = require "neap.sim"
       sim.always("it is early", function()
-        return sim.now() < 5
+        return sim.now() < 5, "late"
       end)
       require "neap.task".sleep(60)
     end)
-    assert.matches("at %+5%.%d+s: always: it is early: no longer$", err.message)
+    assert.matches("at %+5%.%d+s: always: it is early: no longer: late$", err.message)
   end)
 
   it("wait for what must come, once the clients have ended", function()
     local function world()
       local sim = require "neap.sim"
       sim.eventually("it is late", 10, function()
-        return sim.now() > 12
+        return sim.now() > 12, sim.now() // 1
       end)
       sim.client("client", function()
         require "neap.task".sleep(tonumber(arg[1]))
@@ -218,7 +218,7 @@ describe("the checks of a world", function()
     end
     assert(run(world, {args = {"5"}}))
     local _, err = run(world, {args = {"1"}})
-    assert.matches("at %+11%.%d+s: eventually: it is late: not within 10 s$", err.message)
+    assert.matches("at %+11%.%d+s: eventually: it is late: not within 10 s: 11%.0$", err.message)
   end)
 end)
 
@@ -282,17 +282,17 @@ describe("neap sim", function()
       end)
       local host = sim.host("watched", function() require "neap.task".sleep(1e9) end)
       sim.always("it runs", function() return host:state() ~= "paused" end)]])
-    local result
-    for seed = 1, 9 do
-      result = neap_sim("chaos.lua", "--shrink", "--seed=" .. seed)
-      if result.code == 1 then
-        break
-      end
-    end
+    local found = neap_sim("chaos.lua", "--shrink", "--seeds=9")
+    local result = neap_sim("chaos.lua", "--shrink", "--seed=" .. found.stderr:match "seed (0x%x+)")
+    assert.equal(1, found.code)
+    assert.equal(found.stderr:match "[^\n]*\n[^\n]*\n(.*)", result.stderr)
     assert.matches("%d+ faults, of which these are needed: %d+\n"
       .. "neap:   %d+ pause watched, for [%d.]+ s\n", result.stderr)
     assert.matches("always: it runs: no longer\n"
       .. "neap: replay: neap sim chaos.lua %-%-seed 0x%x+ %-%-keep %d+ %-%-trace\n$", result.stderr)
+    local seed, keep = result.stderr:match "%-%-seed (0x%x+) %-%-keep (%d+)"
+    local trace = neap_sim("chaos.lua", "--seed", seed, "--keep", keep, "--trace").stdout
+    assert.matches("^%+[%d.]+s fault: " .. keep .. " pause watched, for [%d.]+ s\n", trace)
   end)
 
   it("runs hosts and a client without a world", function()

@@ -288,7 +288,8 @@ function sim.limit(seconds)
   hosts.limit(seconds)
 end
 
---- What must hold at any time. It is looked at each tenth of a second.
+--- What must hold at any time. It is looked at each tenth of a second. What it returns
+--- beside false is told: it says why.
 ---
 --- ```lua
 --- local sim = require "neap.sim"
@@ -297,17 +298,17 @@ end
 ---   local sim = require "neap.sim"
 ---   local queue = 0
 ---   sim.always("the queue is short", function()
----     return queue < 10
+---     return queue < 10, queue
 ---   end)
 ---   sim.every(1, function()
 ---     queue = queue + 1
 ---   end)
 ---   require "neap.task".sleep(60)
 --- end, {quiet = true})
---- print(err.message)  --> seed 0x1 at +10...s: always: the queue is short: no longer
+--- print(err.message)  --> seed 0x1 at +10...s: always: the queue is short: no longer: 10
 --- ```
 ---@param name string  what holds
----@param f fun(): any  does it?
+---@param f fun(): any, any  does it? and why not
 function sim.always(name, f)
   check_director "always"
   check_function("always", f)
@@ -337,7 +338,8 @@ function sim.sometimes(name, f)
 end
 
 --- What must come to hold when the clients have ended, the faults have stopped and all
---- partitions are healed: within so many seconds.
+--- partitions are healed: within so many seconds. The function may say why it does not, as
+--- with `always`.
 ---
 --- ```lua
 --- local sim = require "neap.sim"
@@ -356,7 +358,7 @@ end
 --- ```
 ---@param name string
 ---@param seconds number
----@param f fun(): any
+---@param f fun(): any, any
 function sim.eventually(name, seconds, f)
   check_director "eventually"
   check_seconds("eventually", seconds)

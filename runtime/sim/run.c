@@ -145,6 +145,12 @@ void run_fail(run *r, const char *why) {
 void run_report(run *r, const char *kind, const char *text) {
   add(&r->reports, kind, strlen(kind) + 1);
   add(&r->reports, text, strlen(text) + 1);
+  if (r->stamps && strcmp(kind, "wanted") != 0) {
+    on_output(r, kind, strlen(kind));
+    on_output(r, ": ", 2);
+    on_output(r, text, strlen(text));
+    on_output(r, "\n", 1);
+  }
 }
 
 

@@ -59,7 +59,7 @@ bool run_step(run *r, lua_Integer events);
 /* It has failed, and is over; the first reason counts. */
 void run_fail(run *r, const char *why);
 
-/* The director tells: a kind and a text. */
+/* The director tells: a kind and a text, which a trace shows. */
 void run_report(run *r, const char *kind, const char *text);
 
 /* The run whose director L is of; NULL: of none. */

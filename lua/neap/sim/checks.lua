@@ -3,7 +3,7 @@
 local core = require "neap.sim.core"
 local sched = require "neap.task.core"
 
-local ipairs, format = ipairs, string.format
+local ipairs, tostring, format = ipairs, tostring, string.format
 
 --- Seconds between two looks.
 local EVERY = 0.1
@@ -12,14 +12,19 @@ local checks = {}
 
 local watched, awaited = {}, {}
 
+--- A check does not hold, and says perhaps why.
+local function fail(kind, check, what, why)
+  core.fail(format("%s: %s: %s%s", kind, check.name, what, why ~= nil and ": " .. tostring(why) or ""))
+end
+
 local function look()
   for _, check in ipairs(watched) do
     if check.done then -- seen: that is all
       goto continue
     end
-    local holds = check.f()
+    local holds, why = check.f()
     if check.always and not holds then
-      core.fail(format("always: %s: no longer", check.name))
+      fail("always", check, "no longer", why)
     elseif not check.always and holds then
       check.done = true
       core.report("sometimes", check.name)
@@ -59,11 +64,13 @@ function checks.finish()
   look()
   local began = core.now()
   for _, check in ipairs(awaited) do
-    while not check.f() do
+    local holds, why = check.f()
+    while not holds do
       if core.now() - began >= check.seconds then
-        core.fail(format("eventually: %s: not within %g s", check.name, check.seconds))
+        fail("eventually", check, format("not within %g s", check.seconds), why)
       end
       sched.sleep(EVERY)
+      holds, why = check.f()
     end
   end
   look()

@@ -38,7 +38,7 @@ local SPEC = {
   {"-j, --jobs=N", "so many processes", type = "integer", min = 1, max = 1024, default = 1},
   {"-k, --keep-going", "run all seeds, and tell which have failed"},
   {"-c, --check", "run each seed twice: is it the same to the last event?"},
-  {"--shrink", "of a seed that fails: leave faults out, until none is needless"},
+  {"--shrink", "of a seed that fails, of --seeds the first: leave faults out, until none is needless"},
   {"--keep=FAULTS", "of the chaos only these faults, by their numbers: 1,7; or none"},
   {"--part=FIRST,LAST,STEP", "what --jobs starts: such seeds, and what has become of them for a program"},
   {"--limit=SECONDS", "of the world, at which a run fails", type = "number", min = 0},
@@ -209,17 +209,18 @@ local function main(words)
   end
   if given.part then
     return batch.part(given.part, one)
-  elseif given.shrink then
-    return shrink_seed(given, program, given.seed or 1)
   elseif given.seed or not given.seeds then
-    return run_seed(given, program, given.seed or 1)
+    return (given.shrink and shrink_seed or run_seed)(given, program, given.seed or 1)
   end
-  return batch.run(given.seeds[1], given.seeds[2], one, {
+  local failed
+  local status = batch.run(given.seeds[1], given.seeds[2], one, {
     tell = tell, keep_going = given.keep_going, jobs = given.jobs, program = executable(), words = words,
     told = function(result)
+      failed = failed or result.seed
       tell_failure(given, result, given.keep)
     end,
   })
+  return given.shrink and failed and shrink_seed(given, program, failed) or status
 end
 
 return function(...)
