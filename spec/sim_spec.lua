@@ -128,6 +128,26 @@ describe("a host of a world", function()
     assert.matches("^one: nil\tfirst\tme\tnil\tfirst\none: half\ndirector: ", printed)
   end)
 
+  it("has a log, empty input, and outputs that are streams", function()
+    local _, _, printed = run(function()
+      local sim = require "neap.sim"
+      local host = sim.host("host", function()
+        local log = require "neap.log"
+        local stdio = require "neap.stdio"
+        log.info "logged"
+        print(stdio.stdin:read())
+        stdio.stdout:write("out", "\n")
+        stdio.stderr:write("err\n")
+        require "neap.task".sleep(60)
+        log.info "later"
+      end)
+      host:wait()
+      error "over"
+    end)
+    assert.matches("^host: time=2000%-01%-01T00:00:00.000Z level=info msg=logged\nhost: nil\n"
+      .. "host: out\nhost: err\nhost: time=2000%-01%-01T00:01:00.000Z level=info msg=later\ndirector: ", printed)
+  end)
+
   it("fails the run by its status, or begins anew", function()
     local _, err = run(function()
       require "neap.sim".host("one", function()

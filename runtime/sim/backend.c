@@ -11,16 +11,11 @@
 #include "sim/names.h"
 #include "sim/ports.h"
 #include "sim/services.h"
+#include "sim/standard_stream.h"
 #include "sim/world.h"
 
 static int lacks_adopt(host *h, int fd, stream **s, listener **l) {
   (void)h, (void)fd, (void)s, (void)l;
-  return -ENOSYS;
-}
-
-
-static int lacks_borrow(host *h, int fd, bool reading, stream **s) {
-  (void)h, (void)fd, (void)reading, (void)s;
   return -ENOSYS;
 }
 
@@ -117,7 +112,7 @@ const backend sim_backend = {
     .fd_of_listener = sim_fd_of_listener,
     .connect = sim_connect,
     .adopt = lacks_adopt,
-    .borrow = lacks_borrow,
+    .borrow = standard_borrow,
     .pair = sim_pair,
     .bind = message_bind,
     .connect_datagram = message_connect,
