@@ -18,8 +18,9 @@ struct lua_State;
 __attribute__((weak)) unsigned int host_hash_seed(struct lua_State *L);
 #define luai_makeseed(L) (host_hash_seed != NULL ? host_hash_seed(L) : 1u)
 
-/* Where table.sort divides what it has divided badly before. */
-#define l_randomizePivot() (~0u)
+/* Where table.sort divides what it has divided badly before: nobody is to guess that, who
+ * sends what is sorted. */
+#define l_randomizePivot() luai_makeseed(L)
 
 /* Of a function of C that is in the program itself, its distance from the program's
  * beginning, which is no address of anything else; and of others where they are. */

@@ -127,6 +127,39 @@ false	field 'year' missing in date table
       run_script("print(math.random(1 << 40))").stdout)
   end)
 
+  it("sorts what was made to be slow for another process", function()
+    local values = assert(child.run [[
+      local n, solid, candidate = 1000, 0, 0
+      local unset, values, places = n + 1, {}, {}
+      for i = 1, n do
+        values[i], places[i] = unset, i
+      end
+      table.sort(places, function(x, y)
+        if values[x] == unset and values[y] == unset then
+          solid = solid + 1
+          values[x == candidate and x or y] = solid
+        end
+        if values[x] == unset then
+          candidate = x
+        elseif values[y] == unset then
+          candidate = y
+        end
+        return values[x] < values[y]
+      end)
+      print(table.concat(values, " "))
+    ]].stdout)
+    local list, compared = {}, 0
+    for value in values:gmatch "%d+" do
+      list[#list + 1] = tonumber(value)
+    end
+    table.sort(list, function(a, b)
+      compared = compared + 1
+      return a < b
+    end)
+    assert.equal(1000, #list)
+    assert.is_true(compared < 60000, compared)
+  end)
+
   it("opens no library for one coroutine only", function()
     assert.same(says "true\ttrue\n", run_script [[
       print(coroutine == package.loaded.coroutine, require "coroutine" == coroutine)
