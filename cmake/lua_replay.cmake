@@ -22,6 +22,10 @@ endfunction()
 lua_change(ltable.c "lua_CFunction f = fvalue(key);\n      return hashpointer(t, f);"
   "size_t f = replay_address((const void *)(size_t)fvalue(key));\n      return hashpointer(t, f);")
 
+# And light userdata, of which the registry has those that lie in the program.
+lua_change(ltable.c "void *p = pvalue(key);\n      return hashpointer(t, p);"
+  "size_t p = replay_address(pvalue(key));\n      return hashpointer(t, p);")
+
 # tostring(print), and of a file, which is where its object is.
 lua_change(liolib.c "lua_pushfstring(L, \"file (%p)\", p->f);"
   "lua_pushfstring(L, \"file (%p)\", (void *)p);")

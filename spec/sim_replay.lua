@@ -43,6 +43,9 @@ end
 order(strings)
 order(objects)
 order(functions)
+for key in next, debug.getregistry() do
+  say(type(key) == "userdata" or key) -- light ones are where the program is
+end
 
 say(print, out, say, io.stdout, (coroutine.running()), ("%p"):format(print), ("%p"):format "text")
 say(math.random(0), collectgarbage "count", package.path)
