@@ -90,6 +90,37 @@ describe("a world", function()
     end))
   end)
 
+  it("leaves alone what workers print meanwhile", function()
+    local result = assert(process.run {child.neap, "-e", [[
+      local begun, stop = worker.channel(), worker.channel()
+      local printing = task.spawn(worker.run, function(begun, stop)
+        local task = require "neap.task"
+        local n, goes_on = 0, true
+        task.spawn(function()
+          stop:recv()
+          goes_on = false
+        end)
+        begun:send(true)
+        while goes_on do
+          print "of the worker"
+          n = n + 1
+          task.sleep(0)
+        end
+        return n
+      end, begun, stop)
+      begun:recv()
+      assert(require "neap.sim".run(function()
+        for _ = 1, 5000 do
+          print "of the world"
+        end
+      end, {quiet = true}))
+      stop:send(true)
+      print("lines", printing:join())
+    ]]})
+    local _, n = result.stdout:gsub("of the worker\n", "")
+    assert.equal(n, tonumber(result.stdout:match "lines\t(%d+)"), result.stderr)
+  end)
+
   it("is none inside of a world", function()
     assert(run(function()
       local ok, err = pcall(require "neap.sim".run, function() end)

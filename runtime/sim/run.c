@@ -1,6 +1,8 @@
 #include "sim/run.h"
 
 #include <errno.h>
+#include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,9 +29,31 @@ static void add_text(run_text *t, const char *text) {
 /*
 ** What is printed
 **
-** While the simulation is driven, C's stdout and stderr are files of the run: so print,
-** io, reports of tasks and the printf of a C module all arrive here.
+** While a thread drives a simulation, C's stdout and stderr are files of ours: so print,
+** io, reports of tasks and the printf of a C module all arrive here.  What other threads
+** print meanwhile goes where it went before; and as one of them may be about to write,
+** the files stay once they are made.
 */
+
+static struct {
+  atomic_flag busy; /* for some instructions */
+  unsigned drivers; /* so many threads drive a run just now */
+  FILE *ours[2], *theirs[2];
+} files = {.busy = ATOMIC_FLAG_INIT};
+
+static _Thread_local run *driven;
+
+
+static void lock_files(void) {
+  while (atomic_flag_test_and_set(&files.busy))
+    continue;
+}
+
+
+static void unlock_files(void) {
+  atomic_flag_clear(&files.busy);
+}
+
 
 static void begin_line(run *r, const node *who) {
   char stamp[32];
@@ -54,7 +78,10 @@ static bool is_labelled(const node *who, const char *bytes, size_t n) {
 
 
 static ssize_t on_output(void *cookie, const char *bytes, size_t n) {
-  run *r = cookie;
+  run *r = driven;
+  FILE **theirs = cookie;
+  if (r == NULL)
+    return (ssize_t)fwrite(bytes, 1, n, *theirs);
   const node *who = r->sim.current;
   size_t left = n;
   if (r->midline && who != r->who) {
@@ -76,30 +103,48 @@ static ssize_t on_output(void *cookie, const char *bytes, size_t n) {
 }
 
 
-static bool open_files(run *r) {
+static bool open_files(void) {
+  cookie_io_functions_t functions = {.write = on_output};
+  bool all = true;
+  lock_files();
   for (int i = 0; i < 2; i++) {
-    r->files[i] =
-        fopencookie(r, "w", (cookie_io_functions_t){.write = on_output});
-    if (r->files[i] == NULL)
-      return false;
-    setvbuf(r->files[i], NULL, _IONBF, 0);
+    if (files.ours[i] == NULL)
+      files.ours[i] = fopencookie(&files.theirs[i], "w", functions);
+    if (files.ours[i] == NULL)
+      all = false;
+    else
+      setvbuf(files.ours[i], NULL, _IONBF, 0);
   }
-  return true;
+  unlock_files();
+  return all;
 }
 
 
 static void enter(run *r) {
   fflush(stdout);
-  r->theirs[0] = stdout;
-  r->theirs[1] = stderr;
-  stdout = r->files[0];
-  stderr = r->files[1];
+  driven = r;
+  lock_files();
+  if (files.drivers++ == 0) {
+    files.theirs[0] = stdout;
+    files.theirs[1] = stderr;
+    stdout = files.ours[0];
+    stderr = files.ours[1];
+  }
+  unlock_files();
 }
 
 
-static void leave(run *r) {
-  stdout = r->theirs[0];
-  stderr = r->theirs[1];
+/* A script may have set a buffer. */
+static void leave(void) {
+  fflush(files.ours[0]);
+  fflush(files.ours[1]);
+  lock_files();
+  if (--files.drivers == 0) {
+    stdout = files.theirs[0];
+    stderr = files.theirs[1];
+  }
+  unlock_files();
+  driven = NULL;
 }
 
 
@@ -166,27 +211,25 @@ int run_open(run *r, uint64_t seed, const struct subsystem *subsystems,
   r->sim.outside.changed = on_changed;
   chance_seed(&r->chance, seed, "world", 0);
   r->director = node_new(&r->sim, "director");
-  if (!open_files(r))
+  r->printing = open_files();
+  if (!r->printing)
     return -ENOMEM;
   enter(r);
   int status = node_start(r->director, program_start, p);
-  leave(r);
+  leave();
   return status;
 }
 
 
 void run_close(run *r) {
   if (r->director != NULL) {
-    if (r->files[1] != NULL)
+    if (r->printing)
       enter(r);
     sim_close(&r->sim);
-    if (r->files[1] != NULL)
-      leave(r);
+    if (r->printing)
+      leave();
     r->director = NULL;
   }
-  for (int i = 0; i < 2; i++)
-    if (r->files[i] != NULL)
-      fclose(r->files[i]);
   while (r->programs != NULL) {
     program *p = r->programs;
     r->programs = p->next;
@@ -217,9 +260,11 @@ static void look(run *r, enum sim_step step) {
 
 
 bool run_step(run *r, lua_Integer events) {
+  if (r->over)
+    return false;
   enter(r);
   while (events-- > 0 && !r->over)
     look(r, sim_step(&r->sim));
-  leave(r);
+  leave();
   return !r->over;
 }

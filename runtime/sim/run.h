@@ -14,7 +14,6 @@
 #include <lua.h>
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdio.h>
 
 #include "sched/wait.h"
 #include "sim/chance.h"
@@ -39,12 +38,11 @@ typedef struct run {
   char *keep;      /* which faults happen; NULL: all */
   double limit;    /* seconds, as the command line has them; 0: none */
   bool stamps;     /* each line says when it was written */
+  bool printing;   /* what is printed comes here */
   bool midline;    /* what was printed last is no whole line */
   const node *who; /* and of whom it was */
   run_text output;
-  run_text reports;           /* kinds and texts, each with a zero behind it */
-  FILE *files[2], *theirs[2]; /* stdout and stderr, ours and the process's */
-  bool entered;
+  run_text reports; /* kinds and texts, each with a zero behind it */
 } run;
 
 /* Open one for a zeroed run, and its director, which runs the program: 0 or
