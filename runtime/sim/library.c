@@ -266,15 +266,28 @@ static int l_node(lua_State *L) {
 }
 
 
-/* start(node, name, code or nil, args, env) */
+/* The first is the director's. */
+static void drop_program(run *r, program *p) {
+  program **at = &r->programs->next;
+  while (*at != NULL && *at != p)
+    at = &(*at)->next;
+  if (*at == NULL)
+    return;
+  *at = p->next;
+  program_free(p);
+}
+
+
+/* start(node, name, code or nil, args, env).  What it ran before is forgotten. */
 static int l_start(lua_State *L) {
   run *r = run_check(L);
   node *n = run_check_node(L, r, 1);
   lua_settop(L, 5);
-  program *p = program_read(L, 2);
-  p->next = r->programs->next; /* the first is the director's */
+  program *before = n->about, *p = program_read(L, 2);
+  p->next = r->programs->next;
   r->programs->next = p;
   int status = node_start(n, program_start, p);
+  drop_program(r, status < 0 ? p : before);
   return status < 0 ? fail(L, status, "start", n->name) : 0;
 }
 
