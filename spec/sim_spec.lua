@@ -231,6 +231,24 @@ describe("a host of a world", function()
     assert.matches("^one: begun\ncrashed\none: begun\npaused\none: slept\t22\none: closed\nstopped\t%-15\n", printed)
   end)
 
+  it("takes arguments and an environment of strings", function()
+    assert(run(function()
+      local sim = require "neap.sim"
+      local call = load("local f, a, b, c = ...\nlocal r = f(a, b, c)\nreturn r", "=caller")
+      for _, case in ipairs {
+        {"args: a list of strings expected", {args = "x"}},
+        {"args: a list of strings expected", {args = {1}}},
+        {"args: a list of strings expected", {args = {[1] = "x", [2] = "y", [4] = "z"}}},
+        {"env: strings by their names expected", {env = {"x"}}},
+        {"env: strings by their names expected", {env = {[true] = "x"}}},
+        {"env: strings by their names expected", {env = {X = 1}}},
+      } do
+        local ok, err = pcall(call, sim.host, "host", function() end, case[2])
+        assert(not ok and err:find("caller:2: sim.host: " .. case[1], 1, true), err)
+      end
+    end))
+  end)
+
   it("has clocks that are wrong", function()
     local _, _, printed = run(function()
       local sim = require "neap.sim"

@@ -20,9 +20,9 @@ static char *text_at(lua_State *L, int index) {
 static void read_arguments(lua_State *L, int index, program *p) {
   int n = lua_istable(L, index) ? (int)lua_rawlen(L, index) : 0;
   p->args = memory_grow(NULL, ((size_t)n + 1) * sizeof *p->args);
-  for (; p->nargs < n; p->nargs++) {
-    lua_rawgeti(L, index, p->nargs + 1);
-    p->args[p->nargs] = text_at(L, -1);
+  for (int i = 1; i <= n; i++) {
+    if (lua_rawgeti(L, index, i) == LUA_TSTRING) /* there may be holes */
+      p->args[p->nargs++] = text_at(L, -1);
     lua_pop(L, 1);
   }
 }
@@ -42,6 +42,12 @@ static void read_environment(lua_State *L, int index, program *p) {
 }
 
 
+/* The key below the top is what it is to be. */
+static bool is_key(lua_State *L, bool of_list) {
+  return of_list ? lua_isinteger(L, -2) : lua_type(L, -2) == LUA_TSTRING;
+}
+
+
 /* Strings only: what is not is told before anything is had. */
 static void check_strings(lua_State *L, int index, bool is_list,
                           const char *what) {
@@ -49,9 +55,9 @@ static void check_strings(lua_State *L, int index, bool is_list,
     return;
   luaL_checktype(L, index, LUA_TTABLE);
   for (lua_pushnil(L); lua_next(L, index) != 0; lua_pop(L, 1))
-    if (lua_type(L, -1) != LUA_TSTRING || lua_isinteger(L, -2) != is_list)
+    if (lua_type(L, -1) != LUA_TSTRING || !is_key(L, is_list))
       luaL_error(L, "%s: a table of strings expected, got %s in it", what,
-                 luaL_typename(L, -1));
+                 luaL_typename(L, is_key(L, is_list) ? -1 : -2));
 }
 
 

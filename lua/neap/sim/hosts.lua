@@ -7,6 +7,7 @@ local sched = require "neap.task.core"
 
 local error, ipairs, pairs, setmetatable, type = error, ipairs, pairs, setmetatable, type
 local find, format = string.find, string.format
+local mathtype = math.type
 
 --- Seconds before a program that has ended is begun anew; and of a run with hosts.
 local PAUSE, LIMIT = 1, 3600
@@ -243,8 +244,24 @@ local function check_options(options, verb, level)
   return options
 end
 
+local function check_strings(options, name, is_key, expected, verb, level)
+  local strings, n = options[name], 0
+  local good = strings == nil or type(strings) == "table"
+  for key, value in pairs(good and strings or {}) do
+    good = good and is_key(key) and type(value) == "string"
+    n = n + 1
+  end
+  if not good or name == "args" and strings and n ~= #strings then
+    error(format("sim.%s: %s: %s expected", verb, name, expected), level + 1)
+  end
+end
+
 --- What a script or function is to core.start.
 local function program_of(program, options, verb, level)
+  check_strings(options, "args", mathtype, "a list of strings", verb, level + 1)
+  check_strings(options, "env", function(key)
+    return type(key) == "string"
+  end, "strings by their names", verb, level + 1)
   local name, code = program, nil
   if type(program) == "function" then
     code, name = alone(program, "sim." .. verb, "a host", level + 1)
