@@ -420,7 +420,7 @@ int command_carried(command *c, int argc, char **argv) {
     return list(c);
   if (!carried_next(&at, &own) || !carried_next(&at, &script))
     return misused("this executable", " carries no script");
-  size_t room = (size_t)argc + own.size + 3;
+  size_t room = (size_t)argc + own.size + 4; /* argc may be 0 */
   char **all = memory_grow(NULL, room * sizeof *all);
   int n = 0;
   all[n++] = argv[0];
