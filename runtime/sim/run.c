@@ -77,11 +77,7 @@ static bool is_labelled(const node *who, const char *bytes, size_t n) {
 }
 
 
-static ssize_t on_output(void *cookie, const char *bytes, size_t n) {
-  run *r = driven;
-  FILE **theirs = cookie;
-  if (r == NULL)
-    return (ssize_t)fwrite(bytes, 1, n, *theirs);
+static void add_output(run *r, const char *bytes, size_t n) {
   const node *who = r->sim.current;
   size_t left = n;
   if (r->midline && who != r->who) {
@@ -99,6 +95,14 @@ static ssize_t on_output(void *cookie, const char *bytes, size_t n) {
     bytes += part;
     left -= part;
   }
+}
+
+
+static ssize_t on_output(void *cookie, const char *bytes, size_t n) {
+  FILE **theirs = cookie;
+  if (driven == NULL)
+    return (ssize_t)fwrite(bytes, 1, n, *theirs);
+  add_output(driven, bytes, n);
   return (ssize_t)n;
 }
 
@@ -191,10 +195,10 @@ void run_report(run *r, const char *kind, const char *text) {
   add(&r->reports, kind, strlen(kind) + 1);
   add(&r->reports, text, strlen(text) + 1);
   if (r->stamps && strcmp(kind, "wanted") != 0) {
-    on_output(r, kind, strlen(kind));
-    on_output(r, ": ", 2);
-    on_output(r, text, strlen(text));
-    on_output(r, "\n", 1);
+    add_output(r, kind, strlen(kind));
+    add_output(r, ": ", 2);
+    add_output(r, text, strlen(text));
+    add_output(r, "\n", 1);
   }
 }
 
