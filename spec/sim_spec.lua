@@ -261,6 +261,21 @@ describe("a host of a world", function()
     end)
     assert.matches("^fast: 1050\ntrue\n", printed)
   end)
+
+  it("has a wall clock that goes wrong by a century at most", function()
+    local _, _, printed = run(function()
+      local sim = require "neap.sim"
+      local host = sim.host("late", function()
+        print(os.date "%Y-%m-%d")
+      end)
+      for _ = 1, 20 do
+        host:skew(-9e8)
+      end
+      host:wait()
+      error "over"
+    end)
+    assert.matches("^late: 1900%-01%-25\n", printed)
+  end)
 end)
 
 describe("the checks of a world", function()

@@ -138,7 +138,7 @@ int64_t node_wall(const node *n);
 uint64_t node_when(const node *n, uint64_t time);
 
 /* From now on it gains so many ns a second, which are less than 10^8; or its wall clock
- * is set forward by so many ns, or back. */
+ * is set forward by so many ns, or back, at most 10^18 at a time. */
 void node_drift(node *n, int64_t drift);
 void node_step_wall(node *n, int64_t by);
 

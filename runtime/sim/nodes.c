@@ -81,8 +81,11 @@ void node_drift(node *n, int64_t drift) {
 }
 
 
+/* A century, either way, is as far as it goes. */
 void node_step_wall(node *n, int64_t by) {
-  n->clock.offset += by;
+  const int64_t most = INT64_C(100) * 365 * 86400 * SECOND;
+  int64_t offset = n->clock.offset + by;
+  n->clock.offset = offset > most ? most : offset < -most ? -most : offset;
 }
 
 
