@@ -159,6 +159,20 @@ describe("a host of a world", function()
     assert.matches("^one: nil\tfirst\tme\tnil\tfirst\none: half\ndirector: ", printed)
   end)
 
+  it("looks up an address without asking", function()
+    assert(run(function()
+      local net = require "neap.net"
+      local sim = require "neap.sim"
+      for _, text in ipairs {"0.0.0.0", "10.9.8.7", "::1"} do
+        local found, err = net.resolve(text)
+        assert(found and #found == 1 and tostring(found[1]) == text, err)
+      end
+      assert(not net.resolve("10.9.8.7", {family = "inet6"}))
+      assert(sim.now() < 0.0005)
+      assert(require "neap.luasocket".install().bind("*", 7000))
+    end))
+  end)
+
   it("has a log, empty input, and outputs that are streams", function()
     local _, _, printed = run(function()
       local sim = require "neap.sim"

@@ -1,5 +1,6 @@
 #include "sim/names.h"
 
+#include <arpa/inet.h>
 #include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
@@ -105,10 +106,22 @@ static int answer(lookup *l, const address *list, size_t count) {
 }
 
 
+/* Is it an address itself?  Nobody needs to be asked. */
+static bool is_number(const char *name, address *a) {
+  address_any(a, AF_INET, 0);
+  if (inet_pton(AF_INET, name, &a->u.in4.sin_addr) == 1)
+    return true;
+  address_any(a, AF_INET6, 0);
+  return inet_pton(AF_INET6, name, &a->u.in6.sin6_addr) == 1;
+}
+
+
 static int find_name(lookup *l) {
   sim *s = node_of(l->host)->sim;
   const given *g = *find(names_of(s), l->name);
   address own[2];
+  if (is_number(l->name, &own[0]))
+    return answer(l, own, 1);
   if (g != NULL)
     return g->status < 0 ? g->status : answer(l, g->list, g->count);
   if (strcmp(l->name, "localhost") == 0) {
@@ -145,11 +158,16 @@ int names_resolve(host *h, lookup *l) {
   sim *s = node_of(h)->sim;
   const names_manner *m = &names_of(s)->manner;
   query *q = memory_new(sizeof *q);
+  address number;
   uint64_t most = m->most > m->least ? m->most : m->least;
   q->event.fire = on_answer;
   q->lookup = l;
-  q->unanswered = chance_happens(&s->network, m->failures);
   l->request = q;
+  if (is_number(l->name, &number)) {
+    sim_schedule(s, &q->event, s->now);
+    return 0;
+  }
+  q->unanswered = chance_happens(&s->network, m->failures);
   sim_schedule(s, &q->event,
                s->now + (q->unanswered
                              ? m->timeout
