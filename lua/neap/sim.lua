@@ -114,7 +114,8 @@ end
 --- --> ended 10.0
 --- ```
 ---@param name string  letters, digits, `-` and `.`
----@param program string|function  a script's path, or a Lua function without upvalues
+---@param program string|function  a script's path, from the current folder, or a Lua
+---function without upvalues
 ---@param options? neap.sim.HostOptions
 ---@return neap.sim.Host
 function sim.host(name, program, options)
