@@ -47,6 +47,7 @@
 */
 
 #include <errno.h>
+#include <stdatomic.h>
 
 #include "host/hook.h"
 #include "sched/profile.h"
@@ -109,13 +110,14 @@ static void pass_on(task *t) {
 static void hear(struct sched *s) {
   host *h = s->host;
   task *t = s->current;
-  h->preempt_due = 0;
   if (!h->held) { /* counted from the first signal */
     s->spare = spent(h) + GRACE;
     s->signals = 0;
   }
   s->signals++;
-  h->held = true;
+  h->held = true; /* one of the two, always: a nudge that finds none is the last */
+  atomic_signal_fence(memory_order_seq_cst);
+  h->preempt_due = 0;
   h->world->hear(h->outside);
   if (t == NULL)
     return;
