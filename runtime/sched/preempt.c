@@ -115,7 +115,8 @@ static void hear(struct sched *s) {
     s->signals = 0;
   }
   s->signals++;
-  h->held = true; /* one of the two, always: a nudge that finds none is the last */
+  /* One of the two is set, always: a nudge that finds none is the last. */
+  h->held = true;
   atomic_signal_fence(memory_order_seq_cst);
   h->preempt_due = 0;
   h->world->hear(h->outside);
