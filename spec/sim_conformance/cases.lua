@@ -35,6 +35,30 @@ function cases.said(...)
   return table.concat(out, ",")
 end
 
+--- The code that a call has failed by.
+function cases.code(value, err)
+  return value and "none" or err.code
+end
+
+--- A socket whose waits do not last for ever.
+function cases.keep(socket, err)
+  return assert(socket, err):settimeout(5)
+end
+
+--- A list of cases; what adds one for each of some kinds, whose names have blanks between
+--- them; and what adds one alone.
+---@return table list, function case, function alone
+function cases.new()
+  local list = {}
+  return list, function(name, kinds, f)
+    for kind in kinds:gmatch "%S+" do
+      list[#list + 1] = {("%s (%s)"):format(name, kind), f, kind}
+    end
+  end, function(name, f)
+    list[#list + 1] = {name, f}
+  end
+end
+
 --- A variable to close that closes these.
 function cases.closing(...)
   local all = {...}

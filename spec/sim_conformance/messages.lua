@@ -6,14 +6,10 @@ local net = require "neap.net"
 local task = require "neap.task"
 
 local folder, only = ...
-local said, closing = cases.said, cases.closing
-local list = {}
+local closing, code, said = cases.closing, cases.code, cases.said
+local keep = cases.keep
+local list, case, alone = cases.new()
 local number = 0
-
---- The code that a call has failed by.
-local function code(value, err)
-  return value and "none" or err.code
-end
 
 local places = {
   udp4 = function() return "udp://127.0.0.1:0" end,
@@ -31,10 +27,6 @@ local places = {
 
 local function target(socket)
   return (socket.endpoint:gsub("%*", "127.0.0.1"))
-end
-
-local function keep(socket, err)
-  return assert(socket, err):settimeout(5)
 end
 
 local function bind(endpoint, options)
@@ -63,17 +55,6 @@ end
 
 local function settle()
   task.sleep(0.02)
-end
-
---- A case for each of these kinds.
-local function case(name, kinds, f)
-  for kind in kinds:gmatch "%S+" do
-    list[#list + 1] = {name .. " (" .. kind .. ")", f, kind}
-  end
-end
-
-local function alone(name, f)
-  list[#list + 1] = {name, f}
 end
 
 local IP <const> = "udp4 udp6"

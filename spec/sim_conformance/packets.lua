@@ -4,27 +4,9 @@ local cases = require "spec.sim_conformance.cases"
 local net = require "neap.net"
 
 local _, only = ...
-local closing = cases.closing
-local list = {}
-
---- The code that a call has failed by.
-local function code(value, err)
-  return value and "none" or err.code
-end
-
-local function keep(socket, err)
-  return assert(socket, err):settimeout(5)
-end
-
-local function alone(name, f)
-  list[#list + 1] = {name, f}
-end
-
-local function case(name, kinds, f)
-  for kind in kinds:gmatch "%S+" do
-    list[#list + 1] = {name .. " (" .. kind .. ")", f, kind}
-  end
-end
+local closing, code = cases.closing, cases.code
+local keep = cases.keep
+local list, case, alone = cases.new()
 
 local ECHO <const> = {icmp = "\8\0", icmp6 = "\128\0"}
 local LOCAL <const> = {icmp = "icmp://127.0.0.1", icmp6 = "icmp6://[::1]"}

@@ -6,13 +6,8 @@ local net = require "neap.net"
 local task = require "neap.task"
 
 local folder, only = ...
-local said, closing = cases.said, cases.closing
-local list = {}
-
---- The code that a call has failed by.
-local function code(value, err)
-  return value and "none" or err.code
-end
+local closing, code, said = cases.closing, cases.code, cases.said
+local list, case, alone = cases.new()
 
 local number = 0
 
@@ -46,17 +41,6 @@ end
 
 local function settle()
   task.sleep(0.02)
-end
-
---- A case for each of these kinds: tcp4, tcp6, dual, unix, abstract, pair.
-local function case(name, kinds, f)
-  for kind in kinds:gmatch "%S+" do
-    list[#list + 1] = {name .. " (" .. kind .. ")", f, kind}
-  end
-end
-
-local function alone(name, f)
-  list[#list + 1] = {name, f}
 end
 
 local all, ip = "tcp4 tcp6 dual unix abstract pair", "tcp4 tcp6"
