@@ -226,6 +226,12 @@ describe("annotated, and there, are the functions of", function()
     ["neap.sim.Host"] = function()
       return require "neap.sim.hosts".Host
     end,
+    ["neap.sim.Message"] = function()
+      return require "neap.sim.messages".Message
+    end,
+    ["neap.sim.Rule"] = function()
+      return require "neap.sim.messages".Rule
+    end,
     ["neap.http.Router"] = function()
       return getmetatable(http.router()).__index
     end,

@@ -86,6 +86,8 @@ describe("a method in Lua", function()
       Histogram = metrics.histogram("self_seconds", "x"), Root = fs.root "/",
       Headers = http.headers(), Body = http.body {}, Router = http.router(),
       CookieJar = http.cookiejar(), Host = setmetatable({}, require "neap.sim.hosts".Host),
+      Message = setmetatable({}, require "neap.sim.messages".Message),
+      Rule = setmetatable({}, require "neap.sim.messages".Rule),
       Client = http.client(),
       WebSocket = websocket.new(b, true, {}),
     }

@@ -30,6 +30,7 @@ local checks = require "neap.sim.checks"
 local chaos = require "neap.sim.chaos"
 local hosts = require "neap.sim.hosts"
 local links = require "neap.sim.links"
+local messages = require "neap.sim.messages"
 local runs = require "neap.sim.runs"
 local sched = require "neap.task.core"
 
@@ -404,6 +405,49 @@ end
 
 --- A host, its name, or a list of them; "director" is the director itself.
 ---@alias neap.sim.Hosts neap.sim.Host|string|(neap.sim.Host|string)[]
+
+--- Decide about each message (UDP, ping, raw IP) as it leaves one host for another, before its
+--- link is asked. The function returns "drop", "duplicate", seconds by which it is late, or
+--- nothing: then the next rule is asked, in their order. It may change `message.bytes`, and
+--- should not wait, for the messages behind it do. Streams are told by their links only.
+---
+--- ```lua
+--- local sim = require "neap.sim"
+---
+--- assert(sim.run(function()
+---   local net = require "neap.net"
+---   local sim = require "neap.sim"
+---   local task = require "neap.task"
+---
+---   local n = 0
+---   sim.rule(function(message)
+---     n = n + 1
+---     if message.dst_port == 7 and n == 1 then
+---       return "drop"
+---     end
+---     message.bytes = message.bytes:upper()
+---   end)
+---   sim.host("echo", function()
+---     local net = require "neap.net"
+---     local socket = assert(net.bind "udp://*:7")
+---     for message, from in socket:messages() do
+---       socket:send(message, from)
+---     end
+---   end)
+---   task.sleep(1)
+---   local socket = assert(net.connect "udp://echo:7")
+---   socket:send "lost"
+---   socket:send "hello"
+---   print(socket:recv())  --> HELLO
+--- end))
+--- ```
+---@param f fun(message: neap.sim.Message): ("drop"|"duplicate"|number)?
+---@return neap.sim.Rule
+function sim.rule(f)
+  check_director "rule"
+  check_function("rule", f)
+  return messages.rule(f)
+end
 
 --- Cut the links between some hosts and others: messages are lost, streams wait.
 ---

@@ -14,6 +14,7 @@ struct flights {
   uint64_t serial;       /* the last one's */
   flight_rule *rule;     /* NULL: none */
   void *about;
+  flight *undecided, **last_undecided;
 };
 
 static void depart(flight *f);
@@ -27,6 +28,7 @@ static struct flights *flights_of(sim *s) {
     return *at;
   *at = memory_new(sizeof **at);
   (*at)->last = &(*at)->first;
+  (*at)->last_undecided = &(*at)->undecided;
   return *at;
 }
 
@@ -198,11 +200,7 @@ static void on_departure(sim_event *e) {
 }
 
 
-static void depart(flight *f) {
-  struct flights *all = flights_of(f->sim);
-  uint64_t delay = 0;
-  flight_verdict verdict =
-      all->rule != NULL ? all->rule(all->about, f, &delay) : FLIGHT_PASS;
+static void follow(flight *f, flight_verdict verdict, uint64_t delay) {
   if (verdict == FLIGHT_DROP) {
     end(f);
     return;
@@ -213,6 +211,36 @@ static void depart(flight *f) {
 }
 
 
+static void depart(flight *f) {
+  struct flights *all = flights_of(f->sim);
+  uint64_t delay = 0;
+  flight_verdict verdict =
+      all->rule != NULL ? all->rule(all->about, f, &delay) : FLIGHT_PASS;
+  if (verdict != FLIGHT_UNDECIDED) {
+    follow(f, verdict, delay);
+    return;
+  }
+  f->later = NULL;
+  *all->last_undecided = f;
+  all->last_undecided = &f->later;
+}
+
+
+flight *flight_undecided(sim *s) {
+  return flights_of(s)->undecided;
+}
+
+
+void flight_decide(sim *s, flight_verdict verdict, uint64_t delay) {
+  struct flights *all = flights_of(s);
+  flight *f = all->undecided;
+  all->undecided = f->later;
+  if (f->later == NULL)
+    all->last_undecided = &all->undecided;
+  follow(f, verdict, delay);
+}
+
+
 void flight_send(flight *f, uint64_t local) {
   sim *s = f->sim;
   f->serial = ++flights_of(s)->serial;
@@ -220,7 +248,7 @@ void flight_send(flight *f, uint64_t local) {
   append(f);
   if (local > 0) {
     arrive_at(f, s->now + local);
-  } else if (flights_of(s)->rule != NULL) {
+  } else if (flights_of(s)->rule != NULL && f->failure == NULL) {
     f->arrives = NEVER;
     f->event.fire = on_departure;
     sim_schedule(s, &f->event, s->now);

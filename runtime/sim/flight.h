@@ -20,6 +20,7 @@ struct flight {
   link_waiter waiter; /* its link is held */
   sim *sim;
   flight *next, **at; /* of all, the oldest first */
+  flight *later;      /* the next one that is undecided */
   struct node *from, *to;
   uint64_t serial, sent, arrives; /* NEVER: its link is held */
   address source, target;
@@ -40,15 +41,22 @@ struct flight {
 /* A rule's verdict.  It may change a message's bytes (flight_set_bytes), and give the
  * time of its arrival. */
 typedef enum flight_verdict {
-  FLIGHT_PASS,   /* as its link says */
-  FLIGHT_DROP,   /* it is lost */
-  FLIGHT_DELAY,  /* as its link says, and `delay` later */
-  FLIGHT_DOUBLE, /* twice */
+  FLIGHT_PASS,      /* as its link says */
+  FLIGHT_DROP,      /* it is lost */
+  FLIGHT_DELAY,     /* as its link says, and `delay` later */
+  FLIGHT_DOUBLE,    /* twice */
+  FLIGHT_UNDECIDED, /* flight_decide says it */
 } flight_verdict;
 
 typedef flight_verdict flight_rule(void *about, flight *f, uint64_t *delay);
 
-void flight_set_rule(sim *s, flight_rule *rule, void *about); /* NULL: none */
+/* NULL: none.  What it has left undecided still is.  It is not asked about what tells
+ * of a failure. */
+void flight_set_rule(sim *s, flight_rule *rule, void *about);
+
+/* The first that is undecided, or NULL; and what becomes of that. */
+flight *flight_undecided(sim *s);
+void flight_decide(sim *s, flight_verdict verdict, uint64_t delay);
 
 /* With a copy of the bytes. */
 flight *flight_new(sim *s, struct node *from, struct node *to,

@@ -411,6 +411,7 @@ static int luaopen_neap_sim_core(lua_State *L) {
   class_open(L, CLASS, run_metamethods, run_methods, NULL);
   luaL_newlib(L, functions);
   library_links_set(L);
+  library_rules_set(L);
   return 1;
 }
 

@@ -10,7 +10,9 @@
 /* Register the module; a subsystem's open. */
 int sim_library_open(lua_State *L);
 
-/* Set in the module on top what changes the links (library_links.c). */
+/* Set in the module on top what changes the links (library_links.c), and what decides
+ * about messages (library_rules.c). */
 void library_links_set(lua_State *L);
+void library_rules_set(lua_State *L);
 
 #endif

@@ -170,7 +170,7 @@ static void on_changed(sim *s, node *n, int change) {
     return;
   }
   if (change == NODE_CRASHES || change == NODE_HAS_ENDED)
-    r->changed = (waitq){NULL};
+    r->changed = r->undecided = (waitq){NULL};
 }
 
 

@@ -33,6 +33,7 @@ typedef struct run {
   program *programs;
   chance chance;   /* the director's, for what a world varies */
   waitq changed;   /* tasks of the director that wait for a node to change */
+  waitq undecided; /* or for a message whose fate is theirs */
   bool over;       /* nothing happens any more */
   char *failed;    /* why; NULL */
   char *keep;      /* which faults happen; NULL: all */

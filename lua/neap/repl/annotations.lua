@@ -43,7 +43,7 @@ local pages = {
     "packet/dns.lua", "packet/filter.lua"},
   {name = "pcap", "pcap.lua"},
   {name = "trace", "trace.lua", "meta/trace.lua"},
-  {name = "sim", "sim.lua", "sim/hosts.lua"},
+  {name = "sim", "sim.lua", "sim/hosts.lua", "sim/messages.lua"},
   {name = "inspect", "inspect.lua"},
   {name = "luasocket", "luasocket.lua"},
   {name = "repl", "repl.lua"},
