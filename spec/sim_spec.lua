@@ -356,7 +356,7 @@ describe("neap sim", function()
     assert.equal(1, result.code)
     assert.matches("seed\t5\ndirector: .*five", result.stdout)
     assert.matches("%d seeds, 1 failed\n$", result.stdout)
-    assert.matches("neap: seed 0x5 at %+0%.%d+s: the run has failed, with status 1\n"
+    assert.matches("neap: seed 0x5 at %+0%.%d+s: world%.lua:5: five\n"
       .. "neap: replay: neap sim world%.lua %-%-seed 0x5 %-%-limit 60 %-%-trace\n", result.stderr)
     assert.equal("4 seeds, 0 failed\n", neap_sim("world.lua", "--seeds=1-4").stdout)
     result = neap_sim("world.lua", "--seeds=2-2")

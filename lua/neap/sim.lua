@@ -30,11 +30,10 @@ local checks = require "neap.sim.checks"
 local chaos = require "neap.sim.chaos"
 local hosts = require "neap.sim.hosts"
 local links = require "neap.sim.links"
-local messages = require "neap.sim.messages"
 local runs = require "neap.sim.runs"
 local sched = require "neap.task.core"
 
-local error, type = error, type
+local error, require, type = error, require, type
 local format, mathtype = string.format, math.type
 
 ---@class neap.sim
@@ -73,7 +72,7 @@ end
 --- print(sim.run(function()
 ---   require "neap.task".channel():recv()
 --- end, {quiet = true}))
---- --> nil sim: seed 0x1 at +0.000s: the run has failed, with status 1 (ESIM)
+--- --> nil sim: seed 0x1 at +0.000s: deadlock: task 1 "main" waits for channel recv at ... (ESIM)
 --- ```
 ---@async
 ---@param program string|function  the path of a script, or a Lua function without upvalues
@@ -438,7 +437,7 @@ end
 ---   local socket = assert(net.connect "udp://echo:7")
 ---   socket:send "lost"
 ---   socket:send "hello"
----   print(socket:recv())  --> HELLO
+---   print((socket:recv()))  --> HELLO
 --- end))
 --- ```
 ---@param f fun(message: neap.sim.Message): ("drop"|"duplicate"|number)?
@@ -446,7 +445,7 @@ end
 function sim.rule(f)
   check_director "rule"
   check_function("rule", f)
-  return messages.rule(f)
+  return require "neap.sim.messages".rule(f)
 end
 
 --- Cut the links between some hosts and others: messages are lost, streams wait.

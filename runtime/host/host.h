@@ -47,6 +47,7 @@ struct host {
   struct workshop *workshop; /* threads and channels: worker/workshop.h */
   const char *label;         /* who speaks on stderr: "neap" */
   char *told;                /* what was told first; malloc'ed, or NULL */
+  char *told_at;             /* "file.lua:9", where that was; the same */
   bool supervises;           /* the script's workers: its signals are theirs */
   int siblings; /* workers that run the same script beside this host; 0 */
   int slot;     /* which of them it is, from 1; 0: none */

@@ -126,6 +126,16 @@ void life_deadlock(host *h) {
 }
 
 
+void life_waiting(host *h) {
+  report_waiting(h->sched);
+}
+
+
+char *life_eldest(host *h) {
+  return report_eldest(h->sched);
+}
+
+
 int life_run(host *h) {
   uint64_t next, time = 0;
   for (enum turn t; (t = life_turn(h, time, &next)) != TURN_ENDED;) {
@@ -196,5 +206,6 @@ void life_close(host *h) {
       s->close(h);
   sched_close(h);
   free(h->told);
-  h->told = NULL;
+  free(h->told_at);
+  h->told = h->told_at = NULL;
 }

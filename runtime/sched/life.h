@@ -56,6 +56,11 @@ enum turn life_turn(host *h, uint64_t time, uint64_t *next);
  * and cancel all; the second time, end it whoever waits. */
 void life_deadlock(host *h);
 
+/* Tell who waits for what; or only of the eldest task, in a line that is malloc'ed: NULL:
+ * none waits. */
+void life_waiting(host *h);
+char *life_eldest(host *h);
+
 /* Give it turns, and let its world wait between them, until it has ended; returns
  * its exit status. */
 int life_run(host *h);

@@ -99,12 +99,28 @@ static void push_text(lua_State *L, int err) {
 }
 
 
+/* The first line of a traceback that is the script's: malloc'ed, or NULL. */
+static char *place_in(const char *trace) {
+  for (const char *line = trace; (line = strstr(line, "\n\t")) != NULL;) {
+    line += 2;
+    const char *stop = strstr(line, ": in ");
+    bool ours =
+        line[0] == '[' || line[0] == '(' || strncmp(line, "neap.", 5) == 0;
+    if (!ours && stop != NULL && strcspn(line, "\n") > (size_t)(stop - line))
+      return strndup(line, (size_t)(stop - line));
+  }
+  return NULL;
+}
+
+
 static void print(lua_State *L, int err, int origin) {
   origin = lua_absindex(L, origin);
   host *h = host_of(L);
   size_t n;
   push_text(L, err);
   const char *text = lua_tolstring(L, -1, &n);
+  if (h->told == NULL)
+    h->told_at = place_in(lua_tostring(L, origin));
   host_tell(h, text, n);
   harmless_text(stderr, lua_tostring(L, origin));
   fputc('\n', stderr);
@@ -233,8 +249,8 @@ void report_overrun(lua_State *L, const task *t) {
 }
 
 
-static void print_waiting(lua_State *L, const task *t) {
-  size_t n;
+/* Push "task 3 waits for recv at file.lua:9". */
+static void push_waiting(lua_State *L, const task *t) {
   report_push_task(L, t);
   lua_pushfstring(L, " waits for %s", t->op);
   if (report_push_place(L, t->parked)) {
@@ -243,6 +259,14 @@ static void print_waiting(lua_State *L, const task *t) {
     lua_concat(L, 3);
   }
   lua_concat(L, 2);
+}
+
+
+static void print_waiting(lua_State *L, const task *t) {
+  size_t n;
+  if (t->parked == NULL)
+    return;
+  push_waiting(L, t);
   const char *line = lua_tolstring(L, -1, &n);
   fputs("  ", stderr);
   print_part(line, n);
@@ -261,12 +285,19 @@ static void print_scope(lua_State *L, const scope *s) {
 }
 
 
-static int l_deadlock(lua_State *L) {
+static int l_print_all(lua_State *L) {
   const struct sched *s = host_of(L)->sched;
   print_scope(L, s->root);
   for (unsigned i = 0; i < s->homes.count; i++)
     print_scope(L, s->homes.all[i]);
   return 0;
+}
+
+
+static void print_all(host *h) {
+  lua_pushcfunction(h->L, l_print_all);
+  host_call(h, 0, 0);
+  lua_settop(h->L, 0);
 }
 
 
@@ -277,9 +308,37 @@ void report_deadlock(struct sched *s) {
   fprintf(stderr, "%s: deadlock: %u task%s, and nothing can wake %s\n",
           h->label, s->live, s->live == 1 ? " waits" : "s wait",
           s->live == 1 ? "it" : "them");
-  lua_pushcfunction(h->L, l_deadlock);
-  host_call(h, 0, 0);
-  lua_settop(h->L, 0);
+  print_all(h);
   s->deadlocked = true;
   sched_interrupt(h, 1, "deadlock");
+}
+
+
+void report_waiting(struct sched *s) {
+  host *h = s->host;
+  fflush(stdout);
+  fprintf(stderr, "%s: these tasks wait:\n", h->label);
+  print_all(h);
+}
+
+
+static int l_eldest(lua_State *L) {
+  const task *eldest = NULL;
+  for (const task *t = host_of(L)->sched->root->youngest; t; t = t->elder)
+    eldest = t->parked != NULL ? t : eldest;
+  if (eldest == NULL)
+    return 0;
+  push_waiting(L, eldest);
+  return 1;
+}
+
+
+char *report_eldest(struct sched *s) {
+  lua_State *L = s->host->L;
+  char *line = NULL;
+  lua_pushcfunction(L, l_eldest);
+  if (host_call(s->host, 0, 1) && lua_isstring(L, -1))
+    line = strdup(lua_tostring(L, -1));
+  lua_settop(L, 0);
+  return line;
 }

@@ -404,6 +404,8 @@ void report_lost(lua_State *L, host *h, int err, int origin);
 void report_helpless(host *h);
 void report_push_other(lua_State *L, int err, int origin);
 void report_deadlock(struct sched *s);
+void report_waiting(struct sched *s);
+char *report_eldest(struct sched *s); /* of the tasks that wait; or NULL */
 void report_swallower(lua_State *L, const task *t); /* at work in L */
 void report_overrun(lua_State *L, const task *t);
 void report_push_task(lua_State *L, const task *t);

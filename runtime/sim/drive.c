@@ -11,8 +11,11 @@
 
 #include "sim/drive.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "host/memory.h"
 #include "net/round.h"
 #include "sched/life.h"
 #include "sim/flight.h"
@@ -76,6 +79,19 @@ static uint64_t memory_of(const node *n) {
 }
 
 
+/* What failed is then who waits. */
+static void tell_deadlock(host *h) {
+  char text[512];
+  char *waits = h->told == NULL ? life_eldest(h) : NULL;
+  if (waits != NULL) {
+    snprintf(text, sizeof text, "deadlock: %s", waits);
+    h->told = memory_text(text, strlen(text));
+  }
+  free(waits);
+  life_deadlock(h);
+}
+
+
 static void on_turn(sim_event *e) {
   node *n = node_of_turn(e);
   uint64_t next = NEVER;
@@ -87,7 +103,7 @@ static void on_turn(sim_event *e) {
     is = life_turn(&n->host, node_now(n), &next);
     round_end(&n->host);
     if (is == TURN_STUCK)
-      life_deadlock(&n->host);
+      tell_deadlock(&n->host);
   }
   drive_leave(n, before);
   finish(n, is, next);
@@ -167,9 +183,21 @@ void sim_deadlock(sim *s) {
     if (n->state != NODE_RUNS)
       continue;
     node *before = drive_enter(n);
-    life_deadlock(&n->host);
+    tell_deadlock(&n->host);
     drive_leave(n, before);
     drive_wake(n);
+  }
+}
+
+
+void sim_waiting(sim *s) {
+  for (unsigned i = 0; i < s->node_count; i++) {
+    node *n = s->nodes[i];
+    if (!node_lives(n))
+      continue;
+    node *before = drive_enter(n);
+    life_waiting(&n->host);
+    drive_leave(n, before);
   }
 }
 

@@ -22,7 +22,7 @@
 
 
 /*
-** open(seed, name, code or nil, args, env, {module, keep, stamp, limit}) : Run | nil, error
+** open(seed, name, code or nil, args, env, {module, keep, stamp, limit, history}) : Run | nil, error
 */
 
 enum { SEED = 1, NAME, CODE, ARGS, ENV, OPTIONS, RUN };
@@ -59,7 +59,9 @@ static int l_open(lua_State *L) {
   program *p = program_read(L, NAME);
   p->module = flag(L, "module");
   p->directs = true;
-  *r = (run){.keep = text(L, "keep"), .stamps = flag(L, "stamp")};
+  *r = (run){.keep = text(L, "keep"),
+             .stamps = flag(L, "stamp"),
+             .keeps = flag(L, "history")};
   lua_getfield(L, OPTIONS, "limit");
   r->limit = lua_tonumber(L, -1);
   lua_pop(L, 1);
@@ -132,6 +134,12 @@ static int l_result(lua_State *L) {
 }
 
 
+/* run:history() : what has happened, where it was opened to keep it */
+static int l_history(lua_State *L) {
+  return library_take_history(L, check(L));
+}
+
+
 static int l_close(lua_State *L) {
   run_close(check(L));
   return 0;
@@ -143,7 +151,8 @@ static const luaL_Reg run_metamethods[] = {
 
 static const luaL_Reg run_methods[] = {
     {"step", l_step},     {"output", l_output}, {"reports", l_reports},
-    {"result", l_result}, {"close", l_close},   {NULL, NULL}};
+    {"result", l_result}, {"close", l_close},   {"history", l_history},
+    {NULL, NULL}};
 
 
 /*
@@ -233,9 +242,9 @@ static int rest_k(lua_State *L, int status, lua_KContext ctx) {
 }
 
 
-/* fail(why) */
+/* fail(why, is it to be told who waits?) */
 static int l_fail(lua_State *L) {
-  run_fail(run_check(L), luaL_checkstring(L, 1));
+  run_fail(run_check(L), luaL_checkstring(L, 1), lua_toboolean(L, 2));
   return rest_k(L, LUA_OK, 0);
 }
 
@@ -339,6 +348,13 @@ static int l_state(lua_State *L) {
 }
 
 
+/* told(node) : why it has failed, in a line; or nil */
+static int l_told(lua_State *L) {
+  lua_pushstring(L, run_check_node(L, run_check(L), 1)->told);
+  return 1;
+}
+
+
 /* wait(node) : its status, behind its end; nil: it has crashed */
 static int wait_k(lua_State *L, int status, lua_KContext ctx) {
   static const waiting how = {"host", NEVER, true};
@@ -397,17 +413,22 @@ static int l_skew(lua_State *L) {
 
 
 static const luaL_Reg functions[] = {
-    {"open", l_open},     {"directs", l_directs}, {"now", l_now},
-    {"seed", l_seed},     {"keep", l_keep},       {"chance", l_chance},
-    {"report", l_report}, {"fail", l_fail},       {"finish", l_finish},
-    {"node", l_node},     {"start", l_start},     {"crash", l_crash},
-    {"limit", l_limit},   {"stop", l_stop},       {"pause", l_pause},
-    {"resume", l_resume}, {"state", l_state},     {"wait", l_wait},
-    {"change", l_change}, {"skew", l_skew},       {"wake", l_wake},
+    {"open", l_open},     {"directs", l_directs},
+    {"now", l_now},       {"seed", l_seed},
+    {"keep", l_keep},     {"chance", l_chance},
+    {"report", l_report}, {"fail", l_fail},
+    {"finish", l_finish}, {"node", l_node},
+    {"start", l_start},   {"crash", l_crash},
+    {"limit", l_limit},   {"stop", l_stop},
+    {"pause", l_pause},   {"resume", l_resume},
+    {"told", l_told},     {"state", l_state},
+    {"wait", l_wait},     {"change", l_change},
+    {"skew", l_skew},     {"wake", l_wake},
     {NULL, NULL}};
 
 
 static int luaopen_neap_sim_core(lua_State *L) {
+  library_history_open(L);
   class_open(L, CLASS, run_metamethods, run_methods, NULL);
   luaL_newlib(L, functions);
   library_links_set(L);

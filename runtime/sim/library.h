@@ -7,6 +7,8 @@
 
 #include <lua.h>
 
+struct run;
+
 /* Register the module; a subsystem's open. */
 int sim_library_open(lua_State *L);
 
@@ -14,5 +16,9 @@ int sim_library_open(lua_State *L);
  * about messages (library_rules.c). */
 void library_links_set(lua_State *L);
 void library_rules_set(lua_State *L);
+
+/* Push what has happened in a run, which forgets it (library_history.c). */
+int library_take_history(lua_State *L, struct run *r);
+void library_history_open(lua_State *L);
 
 #endif

@@ -58,6 +58,7 @@ struct node {
   node_clock clock;
   chance chance;  /* its own: world.random */
   unsigned lives; /* how often it was started */
+  char *told;     /* of the life before: why it failed; malloc'ed, or NULL */
 
   /* The turns (drive.c) */
   sim_event turn;    /* the next one */

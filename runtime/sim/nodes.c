@@ -1,6 +1,7 @@
 #include "sim/node.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -231,9 +232,26 @@ static void vanish(node *n, bool silent) {
 }
 
 
+/* In a line, with where it was. */
+static void keep_told(node *n) {
+  const char *text = n->host.told, *at = n->host.told_at;
+  free(n->told);
+  n->told = NULL;
+  if (text == NULL)
+    return;
+  size_t length = strcspn(text, "\n");
+  bool adds = at != NULL && strstr(text, at) == NULL;
+  size_t room = length + (adds ? strlen(at) : 0) + 4;
+  n->told = memory_new(room);
+  snprintf(n->told, room, "%.*s%s%s%s", (int)length, text, adds ? " (" : "",
+           adds ? at : "", adds ? ")" : "");
+}
+
+
 /* What its sockets still do is for nobody. */
 static void drop(node *n) {
   node *before = drive_enter(n);
+  keep_told(n);
   life_close(&n->host);
   drive_leave(n, before);
   n->host = (host){.exit_status = n->host.exit_status};
@@ -293,5 +311,6 @@ void node_free(node *n) {
   mails_close_node(n);
   sim_cancel(n->sim, &n->turn);
   free(n->name);
+  free(n->told);
   free(n);
 }

@@ -10,6 +10,8 @@
 #include "host/memory.h"
 #include "sim/world.h"
 
+enum { REASON = 512 }; /* bytes */
+
 
 static void add(run_text *t, const char *bytes, size_t n) {
   if (t->n + n > t->room) {
@@ -184,9 +186,11 @@ run *run_of(lua_State *L) {
 }
 
 
-void run_fail(run *r, const char *why) {
-  if (r->failed == NULL)
+void run_fail(run *r, const char *why, bool who) {
+  if (r->failed == NULL) {
     r->failed = memory_text(why, strlen(why));
+    r->tells = who;
+  }
   r->over = true;
 }
 
@@ -212,6 +216,8 @@ int run_open(run *r, uint64_t seed, const struct subsystem *subsystems,
   r->programs = p;
   sim_open(&r->sim, seed, subsystems);
   r->sim.owner = r;
+  if (r->keeps)
+    history_keep(&r->sim.history);
   r->sim.outside.changed = on_changed;
   chance_seed(&r->chance, seed, "world", 0);
   r->director = node_new(&r->sim, "director");
@@ -247,18 +253,38 @@ void run_close(run *r) {
 }
 
 
+static void fail_by_director(run *r) {
+  char why[64];
+  const node *d = r->director;
+  snprintf(why, sizeof why, "the run has failed, with status %d",
+           d->host.exit_status);
+  run_fail(r, d->told != NULL ? d->told : why, false);
+}
+
+
+/* Of those who wait the last one is more of a client than the others. */
+static void fail_by_deadlock(run *r) {
+  char why[REASON] = "a deadlock: nothing will ever happen";
+  sim_deadlock(&r->sim);
+  for (unsigned i = r->sim.node_count; i-- > 0;) {
+    const node *n = r->sim.nodes[i];
+    if (node_lives(n) && n->host.told != NULL) {
+      snprintf(why, sizeof why, "a %s, of %s", n->host.told, n->name);
+      break;
+    }
+  }
+  run_fail(r, why, false);
+}
+
+
 /* The director's end is the run's. */
 static void look(run *r, enum sim_step step) {
-  char why[64];
   if (r->director->state == NODE_ENDED) {
-    int status = r->director->host.exit_status;
-    snprintf(why, sizeof why, "the run has failed, with status %d", status);
-    if (status != 0)
-      run_fail(r, why);
+    if (r->director->host.exit_status != 0)
+      fail_by_director(r);
     r->over = true;
   } else if (step == SIM_IDLE) {
-    sim_deadlock(&r->sim);
-    run_fail(r, "a deadlock: nothing will ever happen");
+    fail_by_deadlock(r);
   }
 }
 
@@ -269,6 +295,9 @@ bool run_step(run *r, lua_Integer events) {
   enter(r);
   while (events-- > 0 && !r->over)
     look(r, sim_step(&r->sim));
+  if (r->tells)
+    sim_waiting(&r->sim);
+  r->tells = false;
   leave();
   return !r->over;
 }

@@ -27,7 +27,9 @@ typedef struct run_text {
   size_t n, room;
 } run_text;
 
-typedef struct run {
+typedef struct run run;
+
+struct run {
   sim sim;        /* whose owner it is */
   node *director; /* NULL: it is not open */
   program *programs;
@@ -36,15 +38,17 @@ typedef struct run {
   waitq undecided; /* or for a message whose fate is theirs */
   bool over;       /* nothing happens any more */
   char *failed;    /* why; NULL */
+  bool tells;      /* who waits is to be told */
   char *keep;      /* which faults happen; NULL: all */
   double limit;    /* seconds, as the command line has them; 0: none */
+  bool keeps;      /* what happens is kept, to be compared */
   bool stamps;     /* each line says when it was written */
   bool printing;   /* what is printed comes here */
   bool midline;    /* what was printed last is no whole line */
   const node *who; /* and of whom it was */
   run_text output;
   run_text reports; /* kinds and texts, each with a zero behind it */
-} run;
+};
 
 /* Open one for a zeroed run, and its director, which runs the program: 0 or
  * -errno.  The list is of the subsystems of its hosts. */
@@ -55,8 +59,8 @@ void run_close(run *r); /* or what there is of it */
 /* So many events; false: it is over. */
 bool run_step(run *r, lua_Integer events);
 
-/* It has failed, and is over; the first reason counts. */
-void run_fail(run *r, const char *why);
+/* It has failed, and is over; the first reason counts.  Is it to be told who waits? */
+void run_fail(run *r, const char *why, bool who);
 
 /* The director tells: a kind and a text, which a trace shows. */
 void run_report(run *r, const char *kind, const char *text);

@@ -134,6 +134,9 @@ enum sim_step sim_run(sim *s, uint64_t until);
 /* All nodes wait for each other: each tells its tasks, and ends. */
 void sim_deadlock(sim *s);
 
+/* Each node tells who waits for what. */
+void sim_waiting(sim *s);
+
 /* Nobody is told of anything any more. */
 void sim_close(sim *s);
 

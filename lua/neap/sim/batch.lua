@@ -18,16 +18,20 @@ local FAILED, TOLD = 1, 1 << 20
 
 local batch = {}
 
---- Where two runs of one seed part: the first line that differs.
+--- Where two runs of one seed part: the first event that differs, or the first line.
 function batch.difference(one, other)
+  local here, there = one.history:differs(other.history)
+  if here then
+    return format("%s; then %s", here, there)
+  end
   local next_line = gmatch(concat(one.output), "[^\n]*\n?")
   for second in gmatch(concat(other.output), "[^\n]*\n?") do
-    local first = next_line() or ""
-    if first ~= second then
-      return format("%q, then %q", first, second)
+    local line = next_line() or ""
+    if line ~= second then
+      return format("%q, then %q", line, second)
     end
   end
-  return "the same was printed, but something else has happened"
+  return "the same was printed, and what differs is behind the first two million events"
 end
 
 --- What was wanted of all seeds, and whether it was seen.
@@ -145,6 +149,7 @@ function batch.part(which, one)
   end
   for seed = numbers[1], numbers[2], numbers[3] do
     local result = one(seed)
+    result.history = nil
     result.output = {result.failed and sub(concat(result.output), -TOLD) or ""}
     if not stdio.stdout:write(pack("<s4", json.encode(result))) then
       return FAILED

@@ -286,7 +286,8 @@ local function watch(self)
         begin(self)
       end
     elseif status ~= 0 then
-      core.fail(format("%s has ended with status %d", self.name, status))
+      local told = core.told(self.id)
+      core.fail(format("%s has ended with status %d%s", self.name, status, told and ": " .. told or ""))
     else
       core.change()
     end
@@ -334,7 +335,7 @@ function hosts.limit(seconds)
   limiter = sched.background(function()
     sched.sleep(seconds - core.now())
     if #hosts.clients > 0 or #hosts.all == 0 then
-      core.fail(format("the limit, %g s, is reached", seconds))
+      core.fail(format("the limit, %g s, is reached", seconds), true)
     end
     over = true
     core.wake()

@@ -79,6 +79,9 @@ local function replay_line(given, n, keep)
   if keep and keep ~= "" then
     words[#words + 1] = "--keep " .. keep
   end
+  if given.check then
+    words[#words + 1] = "--check"
+  end
   words[#words + 1] = "--trace"
   for i, word in ipairs(given.client or {}) do
     words[#words + 1] = (i == 1 and "-- " or "") .. quoted(word)
@@ -127,7 +130,9 @@ end
 -- One seed
 
 local function run_once(given, program, n, show)
-  return runs.one(program, n, {limit = given.limit, keep = given.keep, stamp = given.trace}, show and print_now)
+  return runs.one(program, n, {
+    limit = given.limit, keep = given.keep, stamp = given.trace, history = given.check,
+  }, show and print_now)
 end
 
 local function check_once(given, program, n, show)

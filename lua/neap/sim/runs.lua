@@ -25,12 +25,14 @@ local OPTIONS = {seed = true, args = true, limit = true, quiet = true}
 ---@field output string[]  what was printed
 ---@field reports string[][]  what the director has told: {kind, text}, ...
 ---@field hash integer  of all that has happened
+---@field history neap.sim.History?  what it was, where it was to be kept
 
 --- One run of `program`: {kind, name, code, args}.  tell(text): what is printed, at once, or nil.
 ---@return neap.sim.Result
 function runs.one(program, seed, options, tell)
   local run <close> = assert(core.open(seed, program.module or program.name, program.code, program.args, program.env, {
     module = program.module ~= nil, keep = options.keep, stamp = options.stamp, limit = options.limit,
+    history = options.history,
   }))
   local output = {}
   local going
@@ -46,7 +48,10 @@ function runs.one(program, seed, options, tell)
     sched.yield()
   until not going
   local failed, time, hash = run:result()
-  return {seed = seed, failed = failed, time = time, hash = hash, output = output, reports = run:reports()}
+  return {
+    seed = seed, failed = failed, time = time, hash = hash, output = output, reports = run:reports(),
+    history = options.history and run:history() or nil,
+  }
 end
 
 --- What failed, in a line.

@@ -1,0 +1,107 @@
+-- What `neap sim` tells of a run that failed.
+
+local lfs = require "lfs"
+
+local child = require "spec.support.child"
+local process = require "neap.process"
+local worlds = require "neap.sim"
+
+local folder = os.tmpname()
+
+setup(function()
+  os.remove(folder)
+  assert(lfs.mkdir(folder))
+end)
+
+teardown(function()
+  for name in lfs.dir(folder) do
+    os.remove(folder .. "/" .. name)
+  end
+  assert(lfs.rmdir(folder))
+end)
+
+local function write(name, text)
+  local file <close> = assert(io.open(folder .. "/" .. name, "w"))
+  file:write(text)
+end
+
+local function neap_sim(...)
+  return assert(process.run {child.neap, "sim", cwd = folder, ...})
+end
+
+local function failure(f, options)
+  options = options or {}
+  options.quiet = true
+  local ok, err = worlds.run(f, options)
+  assert.is_nil(ok)
+  return err.message, err.output
+end
+
+describe("a run that fails", function()
+  it("says in its last line why, and where: the director's error, a host's, who waits", function()
+    assert.matches("^seed 0x1 at %+0%.%d+s: spec/sim_tool_spec%.lua:%d+: boom$", failure(function()
+      error "boom\nand more"
+    end))
+    assert.matches("ECONNREFUSED%) %(spec/sim_tool_spec%.lua:%d+%)$", failure(function()
+      assert(require "neap.net".connect "tcp://127.0.0.1:7")
+    end))
+    assert.matches("^seed 0x1 at %+1%.%d+s: one has ended with status 1: spec/sim_tool_spec%.lua:%d+: boom$",
+      failure(function()
+        require "neap.sim".host("one", function()
+          require "neap.task".sleep(1)
+          error "boom"
+        end)
+      end))
+    assert.matches('^seed 0x1 at %+0%.%d+s: deadlock: task 1 "main" waits for channel recv at '
+      .. 'spec/sim_tool_spec%.lua:%d+$', failure(function()
+        require "neap.task".channel():recv()
+      end))
+    assert.matches("^seed 0x1 at %+0%.%d+s: the run has failed, with status 7$", failure(function()
+      os.exit(7)
+    end))
+  end)
+
+  it("at its limit tells who waits", function()
+    local why, printed = failure(function()
+      local sim = require "neap.sim"
+      sim.host("server", function()
+        local listener = require "neap.net".listen "tcp://*:7000"
+        local held = listener:accept()
+        listener:accept()
+        held:close()
+      end)
+      sim.client("reader", function()
+        local stream = assert(require "neap.net".connect "tcp://server:7000")
+        stream:read()
+      end)
+    end, {limit = 20})
+    assert.matches("the limit, 20 s, is reached$", why)
+    assert.matches('director: these tasks wait:\n  task %d+ "reader"[^\n]* waits for read at '
+      .. 'spec/sim_tool_spec%.lua:%d+\n', printed)
+    assert.matches('server: these tasks wait:\nserver:   task 1 "main" waits for accept at '
+      .. 'spec/sim_tool_spec%.lua:%d+\n', printed)
+  end)
+end)
+
+describe("neap sim --check", function()
+  it("tells the first event that differs between two runs of a seed", function()
+    write("outside.lua", [[
+      local lfs = require "lfs"
+      local sim = require "neap.sim"
+      sim.host("one", function() require "neap.task".sleep(9) end)
+      sim.at(2, function()
+        if not lfs.mkdir "been_here" then
+          require "neap.task".sleep(0.5)
+        end
+      end)
+      sim.client("client", function() require "neap.task".sleep(5) end)]])
+    local result = neap_sim("--check", "outside.lua")
+    lfs.rmdir(folder .. "/been_here")
+    assert.equal(1, result.code, result.stderr)
+    assert.matches("^neap: seed 0x1 at %+5%.%d+s: a second run was another one: at %+[%d.]+s [^\n;]+; then at "
+      .. "%+[%d.]+s [^\n]+\nneap: replay: neap sim outside%.lua %-%-seed 0x1 %-%-check %-%-trace\n$", result.stderr)
+    assert.is_true(tonumber(result.stderr:match "another one: at %+([%d.]+)") >= 2)
+    write("inside.lua", [[require "neap.sim".client("client", function() require "neap.task".sleep(5) end)]])
+    assert.equal(0, neap_sim("--check", "inside.lua").code)
+  end)
+end)
