@@ -62,6 +62,8 @@ end
 ---@field args string[]?  what the program gets
 ---@field limit number?  seconds of the world, at which the run fails; default 3600 where there
 --- are hosts, else none
+---@field order "fifo"?  which of the tasks that are ready runs next is not drawn: it is the
+---first, as outside
 ---@field quiet boolean?  print nothing of what the world prints
 
 --- Run a world in this process, and wait until it has ended.

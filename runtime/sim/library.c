@@ -22,7 +22,7 @@
 
 
 /*
-** open(seed, name, code or nil, args, env, {module, keep, stamp, limit, history}) : Run | nil, error
+** open(seed, name, code or nil, args, env, {module, keep, fifo, stamp, limit, history}) : Run | nil, error
 */
 
 enum { SEED = 1, NAME, CODE, ARGS, ENV, OPTIONS, RUN };
@@ -60,6 +60,7 @@ static int l_open(lua_State *L) {
   p->module = flag(L, "module");
   p->directs = true;
   *r = (run){.keep = text(L, "keep"),
+             .fifo = flag(L, "fifo"),
              .stamps = flag(L, "stamp"),
              .keeps = flag(L, "history")};
   lua_getfield(L, OPTIONS, "limit");

@@ -42,6 +42,7 @@ struct run {
   char *keep;      /* which faults happen; NULL: all */
   double limit;    /* seconds, as the command line has them; 0: none */
   bool keeps;      /* what happens is kept, to be compared */
+  bool fifo;       /* as the simulation's */
   bool stamps;     /* each line says when it was written */
   bool printing;   /* what is printed comes here */
   bool midline;    /* what was printed last is no whole line */

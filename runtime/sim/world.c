@@ -89,7 +89,7 @@ static void draw(void *w, void *bytes, size_t n) {
 
 static size_t pick(void *w, size_t n) {
   node *one = w;
-  size_t which = (size_t)chance_below(&one->sim->order, n);
+  size_t which = one->sim->fifo ? 0 : (size_t)chance_below(&one->sim->order, n);
   sim_note(one->sim, HISTORY_PICK, one->index, n, which);
   return which;
 }

@@ -15,7 +15,7 @@ local PIECE = 2000
 
 local runs = {}
 
-local OPTIONS = {seed = true, args = true, limit = true, quiet = true}
+local OPTIONS = {seed = true, args = true, limit = true, quiet = true, order = true}
 
 --- What a run has come to.
 ---@class neap.sim.Result
@@ -33,6 +33,7 @@ function runs.one(program, seed, options, tell)
   local run <close> = assert(core.open(seed, program.module or program.name, program.code, program.args, program.env, {
     module = program.module ~= nil, keep = options.keep, stamp = options.stamp, limit = options.limit,
     history = options.history,
+    fifo = options.order == "fifo",
   }))
   local output = {}
   local going
@@ -74,6 +75,9 @@ function runs.run(program, options)
   if mathtype(seed) ~= "integer" then
     error("sim.run: seed: a whole number expected", 3)
   end
+  if options.order ~= nil and options.order ~= "fifo" then
+    error('sim.run: order: "fifo" expected', 3)
+  end
   local what = {name = program, args = options.args or {}}
   if type(program) == "function" then
     what.code, what.name = alone(program, "sim.run", "a world", 3)
@@ -85,7 +89,7 @@ function runs.run(program, options)
       error("sim.run: args: a list of strings expected", 3)
     end
   end
-  local result = runs.one(what, seed, {limit = options.limit}, not options.quiet and print_now)
+  local result = runs.one(what, seed, {limit = options.limit, order = options.order}, not options.quiet and print_now)
   if not result.failed then
     return true
   end
