@@ -129,14 +129,16 @@ describe("a world", function()
   end)
 
   it("raises at the caller's line for what cannot be", function()
+    local thread = coroutine.running()
     for _, case in ipairs {
       {"sim.now: only a script that `neap sim` runs", worlds.now},
       {"sim.run: a script's path or a function expected, got nil", worlds.run},
       {"sim.run: there is no option 'sed'", worlds.run, "x.lua", {sed = 1}},
       {"sim.run: seed: a whole number expected", worlds.run, "x.lua", {seed = 1.5}},
-      {"sim.run: the function uses 'run' from around it", worlds.run, function()
-        return run
-      end},
+      {"sim.run: the function uses 'thread' from around it, a thread, which no simulated host has", worlds.run,
+        function()
+          return thread
+        end},
     } do
       local _, err = pcall(load("local f, a, b = ...\nlocal r = f(a, b)\nreturn r", "=caller"),
         table.unpack(case, 2, 4))

@@ -67,7 +67,7 @@ describe("a run that fails", function()
       sim.host("server", function()
         local listener = require "neap.net".listen "tcp://*:7000"
         local held = listener:accept()
-        listener:accept()
+        require "neap.task".sleep(1e6)
         held:close()
       end)
       sim.client("reader", function()
@@ -78,7 +78,7 @@ describe("a run that fails", function()
     assert.matches("the limit, 20 s, is reached$", why)
     assert.matches('director: these tasks wait:\n  task %d+ "reader"[^\n]* waits for read at '
       .. 'spec/sim_tool_spec%.lua:%d+\n', printed)
-    assert.matches('server: these tasks wait:\nserver:   task 1 "main" waits for accept at '
+    assert.matches('server: these tasks wait:\nserver:   task 1 "main" waits for sleep at '
       .. 'spec/sim_tool_spec%.lua:%d+\n', printed)
   end)
 end)

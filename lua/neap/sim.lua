@@ -22,8 +22,13 @@
 ---
 --- A run fails when an error ends a task of the director or a host's program, when nothing can
 --- ever happen any more though there are clients left, or when a check (`always`,
---- `eventually`) does not hold. `sim.run` is for programs and specs; everything else here is
---- for the director, and raises elsewhere. Times are seconds of the world, from its beginning.
+--- `eventually`) does not hold. `sim.run` and `sim.test` are for programs and specs; everything
+--- else here is for the director, and raises elsewhere. Times are seconds of the world, from
+--- its beginning.
+---
+--- Hosts are states of their own. A function that is to run in one gets copies of what it has
+--- around it: plain values, tables of them, Lua functions with what is around these; modules,
+--- and what these have, are the host's own. Anything else is an error that names it.
 
 local core = require "neap.sim.core"
 local checks = require "neap.sim.checks"
@@ -77,7 +82,7 @@ end
 --- --> nil sim: seed 0x1 at +0.000s: deadlock: task 1 "main" waits for channel recv at ... (ESIM)
 --- ```
 ---@async
----@param program string|function  the path of a script, or a Lua function without upvalues
+---@param program string|function  the path of a script, or a Lua function
 ---@param options? neap.sim.RunOptions
 ---@return boolean? ok
 ---@return neap.Error? err  ESIM: the run has failed; `err.output` is what was printed in it
@@ -87,6 +92,55 @@ function sim.run(program, options)
   end
   local ok, err = runs.run(program, options or {})
   return ok, err
+end
+
+---@class neap.sim.TestOptions
+---@field seed integer?  default 1
+---@field seeds integer?  or so many of them, from 1
+---@field hosts table<string, string|function>?  what runs beside the test, as `sim.host` has it
+---@field limit number?  seconds of the world; default a day
+---@field order "fifo"?  as that of a run
+
+--- What an `it` of `neap test` is given, to run this function as the director of a world of its
+--- own: so it sleeps for an hour at once, and all it says and hears goes over the simulated
+--- network. `assert` is busted's.
+---
+--- The test fails as any other does, and also when it leaves tasks or sockets behind, when
+--- nothing can ever happen any more, or when the limit is reached: then each host tells what
+--- its tasks wait for. What was printed is told, and a command that runs that seed again;
+--- `neap test --sim-seed=FIRST-LAST` runs others.
+---
+--- ```lua
+--- local net = require "neap.net"
+--- local sim = require "neap.sim"
+--- local task = require "neap.task"
+---
+--- local function serve()
+---   assert(net.listen "tcp://*:7000"):serve(function(stream)
+---     task.sleep(24 * 3600)
+---     stream:write "done\n"
+---   end)
+--- end
+---
+--- local answers = sim.test(function() -- it("answers after a day", sim.test(function()
+---   local stream <close> = assert(net.connect "tcp://server:7000")
+---   print(stream:read())  --> done
+---   print(sim.now() // 3600)  --> 24.0
+--- end, {hosts = {server = serve}, limit = 25 * 3600})
+---
+--- answers()
+--- ```
+---@param f function
+---@param options? neap.sim.TestOptions
+---@return fun() run  may suspend
+function sim.test(f, options)
+  if type(f) ~= "function" then
+    error(format("sim.test: a function expected, got %s", type(f)), 2)
+  elseif options ~= nil and type(options) ~= "table" then
+    error(format("sim.test: options expected, got %s", type(options)), 2)
+  end
+  local run = require "neap.sim.tests".new(f, options or {}, 2)
+  return run
 end
 
 ---@class neap.sim.HostOptions
@@ -116,8 +170,7 @@ end
 --- --> ended 10.0
 --- ```
 ---@param name string  letters, digits, `-` and `.`
----@param program string|function  a script's path, from the current folder, or a Lua
----function without upvalues
+---@param program string|function  a script's path, from the current folder, or a Lua function
 ---@param options? neap.sim.HostOptions
 ---@return neap.sim.Host
 function sim.host(name, program, options)

@@ -73,6 +73,13 @@ local function text_of(text)
   return text
 end
 
+--- 7, 0x1f or 3-9.
+local function seeds(text)
+  local first, last = string.match(text or "", "^(%w+)%-(%w+)$")
+  first, last = math.tointeger(tonumber(first or text)), math.tointeger(tonumber(last or text))
+  return first and last and first <= last and {first, last}
+end
+
 local JOBS = {"jobs", count, "a number of files"}
 local COVERAGE = {"coverage"}
 local HELP = {"help"}
@@ -82,6 +89,7 @@ local HELP = {"help"}
 local OPTIONS = {
   ["--timeout"] = {"timeout", seconds, "a number of seconds"},
   ["-j"] = JOBS, ["--jobs"] = JOBS,
+  ["--sim-seed"] = {"seeds", seeds, "a seed, or the first and the last one,"},
   ["-c"] = COVERAGE, ["--coverage"] = COVERAGE,
   ["-h"] = HELP, ["--help"] = HELP,
   ["--part"] = {"part", text_of, "what the first process says"},
@@ -91,6 +99,7 @@ local USAGE = [[
 options of neap test, before those of busted:
   --timeout=SECONDS  for each test, setup, ...: 10, or NEAP_TEST_LIMIT
   -j N, --jobs=N     so many files at a time, each in a process of its own
+  --sim-seed=SEED    of tests in a simulated world: this one, or FIRST-LAST
   -c, --coverage     which lines have run: a report, and lcov.info
 
 ]]
@@ -244,6 +253,7 @@ function test.main(args)
   local core = require "busted.core"
   local limit = options.timeout or seconds(os.getenv "NEAP_TEST_LIMIT") or 10
   local made, pool, recorded
+  trials.seeds = options.seeds
   local tests = {}
   replace("busted.core", function()
     local busted = core()

@@ -250,6 +250,41 @@ static int l_fail(lua_State *L) {
 }
 
 
+/* deadlock(): nothing will ever happen, but somebody waits for it */
+static int l_deadlock(lua_State *L) {
+  run_check(L)->stuck = true;
+  return rest_k(L, LUA_OK, 0);
+}
+
+
+/* set_limit(seconds or nil): the world's, of its time */
+static int l_set_limit(lua_State *L) {
+  sim *s = &run_check(L)->sim;
+  double seconds = luaL_optnumber(L, 1, -1);
+  s->limit = seconds >= 0 && seconds < 1e10
+                 ? SIM_START + (uint64_t)(seconds * 1e9)
+                 : NEVER;
+  return 0;
+}
+
+
+/* limited() : true: nothing will ever happen; false: the limit is reached */
+static int limited_k(lua_State *L, int status, lua_KContext ctx) {
+  (void)status, (void)ctx;
+  wait_status(L);
+  lua_pushboolean(L, run_check(L)->idle);
+  return 1;
+}
+
+
+static int l_limited(lua_State *L) {
+  static const waiting how = {"the limit", NEVER, true};
+  run *r = run_check(L);
+  wait_enter(L, "limited");
+  return wait_park(L, &r->limited, &how, 0, limited_k);
+}
+
+
 /* finish() */
 static int l_finish(lua_State *L) {
   run_check(L)->over = true;
@@ -414,18 +449,19 @@ static int l_skew(lua_State *L) {
 
 
 static const luaL_Reg functions[] = {
-    {"open", l_open},     {"directs", l_directs},
-    {"now", l_now},       {"seed", l_seed},
-    {"keep", l_keep},     {"chance", l_chance},
-    {"report", l_report}, {"fail", l_fail},
-    {"finish", l_finish}, {"node", l_node},
-    {"start", l_start},   {"crash", l_crash},
-    {"limit", l_limit},   {"stop", l_stop},
-    {"pause", l_pause},   {"resume", l_resume},
-    {"told", l_told},     {"state", l_state},
-    {"wait", l_wait},     {"change", l_change},
-    {"skew", l_skew},     {"wake", l_wake},
-    {NULL, NULL}};
+    {"open", l_open},       {"directs", l_directs},
+    {"now", l_now},         {"seed", l_seed},
+    {"keep", l_keep},       {"chance", l_chance},
+    {"report", l_report},   {"fail", l_fail},
+    {"finish", l_finish},   {"node", l_node},
+    {"start", l_start},     {"crash", l_crash},
+    {"limit", l_limit},     {"set_limit", l_set_limit},
+    {"limited", l_limited}, {"deadlock", l_deadlock},
+    {"stop", l_stop},       {"pause", l_pause},
+    {"resume", l_resume},   {"told", l_told},
+    {"state", l_state},     {"wait", l_wait},
+    {"change", l_change},   {"skew", l_skew},
+    {"wake", l_wake},       {NULL, NULL}};
 
 
 static int luaopen_neap_sim_core(lua_State *L) {

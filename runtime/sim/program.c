@@ -124,7 +124,7 @@ static void push_function(lua_State *L, const program *p) {
   }
   int status = p->code == NULL
                    ? host_load_file(L, p->name)
-                   : luaL_loadbufferx(L, p->code, p->code_size, p->name, "b");
+                   : luaL_loadbufferx(L, p->code, p->code_size, p->name, NULL);
   if (status != LUA_OK)
     lua_error(L);
   if (p->code == NULL)

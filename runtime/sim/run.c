@@ -172,7 +172,7 @@ static void on_changed(sim *s, node *n, int change) {
     return;
   }
   if (change == NODE_CRASHES || change == NODE_HAS_ENDED)
-    r->changed = r->undecided = (waitq){NULL};
+    r->changed = r->undecided = r->limited = (waitq){NULL};
 }
 
 
@@ -278,15 +278,30 @@ static void fail_by_deadlock(run *r) {
 }
 
 
+/* The director decides whether it has failed; without a limit it has. */
+static void stand_still(run *r, bool idle) {
+  sim *s = &r->sim;
+  r->idle = idle;
+  if (!idle && s->limit > s->now)
+    s->now = s->limit;
+  s->limit = NEVER;
+  r->stuck = wait_wake_all(&r->limited, 0) == 0;
+  if (!r->stuck)
+    node_delivered(r->director);
+}
+
+
 /* The director's end is the run's. */
 static void look(run *r, enum sim_step step) {
   if (r->director->state == NODE_ENDED) {
     if (r->director->host.exit_status != 0)
       fail_by_director(r);
     r->over = true;
-  } else if (step == SIM_IDLE) {
-    fail_by_deadlock(r);
+  } else if (step != SIM_RAN) {
+    stand_still(r, step == SIM_IDLE);
   }
+  if (r->stuck)
+    fail_by_deadlock(r);
 }
 
 

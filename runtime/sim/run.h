@@ -36,6 +36,9 @@ struct run {
   chance chance;   /* the director's, for what a world varies */
   waitq changed;   /* tasks of the director that wait for a node to change */
   waitq undecided; /* or for a message whose fate is theirs */
+  waitq limited;   /* or for the limit, and whether it was that */
+  bool idle;       /* nothing will ever happen */
+  bool stuck;      /* and that is a failure */
   bool over;       /* nothing happens any more */
   char *failed;    /* why; NULL */
   bool tells;      /* who waits is to be told */

@@ -65,8 +65,8 @@ struct sim {
   uint64_t seed;
   uint64_t limit;    /* of `now`, behind which nothing happens; NEVER */
   uint64_t patience; /* so long a task may compute, ns of its node's clock */
-  bool fifo;         /* of tasks that are ready the first is next; else: drawn */
-  int64_t wall;      /* when the clock was at SIM_START, ns since 1970 UTC */
+  bool fifo;    /* of tasks that are ready the first is next; else: drawn */
+  int64_t wall; /* when the clock was at SIM_START, ns since 1970 UTC */
 
   chance network, order, faults; /* each node has its own, too */
   chance secrets;                /* of libraries: world_chance */

@@ -1,6 +1,6 @@
 -- The hosts and clients of a world, as its director sees them.
 
-local alone = require "neap.worker.alone"
+local around = require "neap.sim.around"
 local check_self = require "neap.class.core".check_self
 local core = require "neap.sim.core"
 local sched = require "neap.task.core"
@@ -15,6 +15,7 @@ local PAUSE, LIMIT = 1, 3600
 local hosts = {
   all = {},     -- in their order
   clients = {}, -- Hosts and Tasks
+  by = nil,     -- what calls functions that are programs: see neap.sim.around
 }
 
 local by_name = {}
@@ -264,7 +265,7 @@ local function program_of(program, options, verb, level)
   end, "strings by their names", verb, level + 1)
   local name, code = program, nil
   if type(program) == "function" then
-    code, name = alone(program, "sim." .. verb, "a host", level + 1)
+    code, name = around(program, "sim." .. verb, level + 1, hosts.by)
   elseif type(program) ~= "string" then
     error(format("sim.%s: a script's path or a function expected, got %s", verb, type(program)), level + 1)
   end
@@ -314,7 +315,7 @@ function hosts.new(name, program, options, verb, level)
   hosts.all[#hosts.all + 1] = self
   by_name[name] = self
   begin(self)
-  sched.background(watch, self)
+  sched.background(watch, self).name = "watch of " .. name
   return self
 end
 
@@ -326,20 +327,30 @@ end
 
 local limiter, over
 
---- Until then the clients have time.
-function hosts.limit(seconds)
-  hosts.limited = true
+local function unlimited()
   if limiter then
     limiter:cancel()
+    core.set_limit()
   end
+end
+
+--- Until then the clients have time, or until nothing will ever happen.
+function hosts.limit(seconds)
+  hosts.limited = true
+  unlimited()
   limiter = sched.background(function()
-    sched.sleep(seconds - core.now())
+    core.set_limit(seconds)
+    local idle = core.limited()
     if #hosts.clients > 0 or #hosts.all == 0 then
+      if idle then
+        core.deadlock()
+      end
       core.fail(format("the limit, %g s, is reached", seconds), true)
     end
     over = true
     core.wake()
   end)
+  limiter.name = "limit"
 end
 
 -- Clients
@@ -378,9 +389,7 @@ function hosts.finish()
   while #hosts.clients == 0 and not over and not all_have_ended() do
     core.change()
   end
-  if limiter then
-    limiter:cancel()
-  end
+  unlimited()
 end
 
 --- The director, as a host among others.

@@ -1,7 +1,7 @@
 -- Runs of a world, as the process sees them that makes them: a simulation, driven in pieces, so
 -- that its other tasks, and signals, have their turns between.
 
-local alone = require "neap.worker.alone"
+local around = require "neap.sim.around"
 local core = require "neap.sim.core"
 local errors = require "neap.error"
 local sched = require "neap.task.core"
@@ -80,7 +80,7 @@ function runs.run(program, options)
   end
   local what = {name = program, args = options.args or {}}
   if type(program) == "function" then
-    what.code, what.name = alone(program, "sim.run", "a world", 3)
+    what.code, what.name = around(program, "sim.run", 3)
   elseif type(program) ~= "string" then
     error(format("sim.run: a script's path or a function expected, got %s", type(program)), 3)
   end

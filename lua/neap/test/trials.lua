@@ -15,8 +15,9 @@ local task = require "neap.task"
 
 local error, getmetatable, ipairs, pcall = error, getmetatable, ipairs, pcall
 local rawequal, setmetatable, tostring, type = rawequal, setmetatable, tostring, type
-local collectgarbage, getinfo, stderr = collectgarbage, debug.getinfo, io.stderr
-local find, format = string.find, string.format
+local collectgarbage, rawget, xpcall = collectgarbage, rawget, xpcall
+local getinfo, debug_traceback, stderr = debug.getinfo, debug.traceback, io.stderr
+local find, format, gmatch, tointeger = string.find, string.format, string.gmatch, math.tointeger
 local concat, insert, pack, unpack = table.concat, table.insert, table.pack, table.unpack
 local loaded = package.loaded
 
@@ -224,6 +225,80 @@ local function watch()
 end
 
 
+-- Tests in another state
+
+--- What has gone wrong there: its text, where, and the traceback.
+local Told = {__name = "neap.test.told"}
+
+function Told:__tostring()
+  return self.text
+end
+
+--- Of an error's traceback: where luassert, or else whoever raised it, was called; and was it
+--- an assertion that failed?
+local function read_trace(trace)
+  local failed = false
+  for source, line in gmatch(trace, "\n\t([^\n:]+):(%d+): in ") do
+    if find(source, "luassert[/\\]") then
+      failed = true
+    elseif not find(source, "^neap%.") and not find(source, "^lua/neap/") then
+      return failed, source, tointeger(line)
+    end
+  end
+  return failed
+end
+
+--- Call a function as that of an `it`, in a home of its own. Nothing, or what went wrong:
+--- {text, trace, failed (an assertion), source, line}.
+function trials.one(f, ...)
+  local home = open()
+  local trace
+  local ok, err = xpcall(core.trial, function(err)
+    trace = debug_traceback("", 2)
+    return err
+  end, f, ...)
+  local left = ok and leaks(home)
+  close(home)
+  local failure = failure_of(err) or take_failures()[1]
+  if ok and not left and not failure then
+    return
+  end
+  local told = {text = left and "leaves behind:" .. left, trace = ""}
+  if not left then
+    told.text = text_of(failure and failure.error or err)
+    told.trace = failure and "\n" .. failure.trace or trace or ""
+  end
+  told.failed, told.source, told.line = read_trace(told.trace)
+  return told
+end
+
+--- The element that runs, and busted; nil: no test runs.
+local tester, running
+
+--- Fail the test that runs by what has gone wrong elsewhere.
+function trials.raise(told)
+  setmetatable(told, Told)
+  if running and told.failed then
+    tester.fail(told, 0)
+  end
+  error(told, 0)
+end
+
+--- Its file, and its name with those of what it is in; nil: no test runs.
+function trials.running()
+  if not running then
+    return
+  end
+  local name = running.name
+  local parent = tester.context.parent(running)
+  while parent and parent.descriptor ~= "file" do
+    name = parent.name and parent.name .. " " .. name or name
+    parent = tester.context.parent(parent)
+  end
+  return parent and parent.name or "?", name
+end
+
+
 -- busted
 
 --- Where the element was written, with a traceback.
@@ -244,6 +319,13 @@ local function set_traces(busted)
     local failure = failure_of(message)
     if failure then
       local trace = place_of(element, "\n" .. failure.trace)
+      trace.message = message
+      return trace
+    end
+    local told = type(message) == "table" and rawget(message, "message") or message
+    if getmetatable(told) == Told then
+      local trace = place_of(element, told.trace)
+      trace.short_src, trace.currentline = told.source or trace.short_src, told.line or trace.currentline
       trace.message = message
       return trace
     end
@@ -277,11 +359,11 @@ local function set_trials(busted, round)
     if descriptor == "it" then
       round.own = open()
     end
-    late, deadline = nil, now() + limit
+    late, deadline, running = nil, now() + limit, element
     local results = pack(safe(descriptor, function(...)
       return core.trial(run, ...)
     end, element))
-    deadline = nil
+    deadline, running = nil, nil
     if not pcall(task.yield) then -- a signal has come: neither could any other run
       busted.skipAll = true
     end
@@ -366,6 +448,7 @@ end
 --- Change a busted that nothing has been registered with yet.
 function trials.set(busted, seconds, clock)
   local round = {}
+  tester = busted
   limit, now = seconds, clock
   set_traces(busted)
   set_trials(busted, round)
