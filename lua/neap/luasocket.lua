@@ -58,6 +58,22 @@ local function mime_core()
   return require "neap.luasocket.mime"
 end
 
+--- LuaSec's modules, opened when they are asked for; `ssl.https` as it is installed.
+local secure = {"ssl", "ssl.core", "ssl.context", "ssl.config", "ssl.x509"}
+
+local function secure_part(name)
+  return require "neap.luasocket.ssl"[name]
+end
+
+local function https(...)
+  local file = searchpath("ssl.https", package.path)
+  local chunk = file and loadfile(file, "t")
+  if chunk then
+    return chunk(...)
+  end
+  return require "neap.luasocket.ssl.https"
+end
+
 --- Let `require "socket"` and its like give LuaSocket on neap's sockets from now on, in this
 --- host; whoever has LuaSocket's own already keeps that. Workers have to call it themselves,
 --- or be started under `--luasocket`. May be called again.
@@ -91,6 +107,10 @@ function luasocket.install()
   for i = 1, #parts do
     preload[parts[i]] = finder(parts[i])
   end
+  for i = 1, #secure do
+    loaded[secure[i]], preload[secure[i]] = nil, secure_part
+  end
+  preload["ssl.https"] = https
   return socket
 end
 

@@ -262,8 +262,7 @@ static void set_time(lua_State *L, const char *key, const ASN1_TIME *t) {
 }
 
 
-static void set_hex(lua_State *L, const char *key, const unsigned char *bytes,
-                    size_t n) {
+void certificate_push_hex(lua_State *L, const unsigned char *bytes, size_t n) {
   static const char digits[] = "0123456789abcdef";
   luaL_Buffer b;
   char *out = luaL_buffinitsize(L, &b, 2 * n);
@@ -272,6 +271,12 @@ static void set_hex(lua_State *L, const char *key, const unsigned char *bytes,
     out[2 * i + 1] = digits[bytes[i] & 15];
   }
   luaL_pushresultsize(&b, 2 * n);
+}
+
+
+static void set_hex(lua_State *L, const char *key, const unsigned char *bytes,
+                    size_t n) {
+  certificate_push_hex(L, bytes, n);
   lua_setfield(L, -2, key);
 }
 

@@ -27,4 +27,14 @@ int certificate_selfsigned(lua_State *L);
  * fingerprint (of SHA-256; both hexadecimal), pem. */
 void certificate_info(lua_State *L, X509 *x);
 
+/* Push bytes as lower case hexadecimal. */
+void certificate_push_hex(lua_State *L, const unsigned char *bytes, size_t n);
+
+/* x509.c: push an object with LuaSec's methods for certificates, which has a reference
+ * of its own. */
+void x509_push(lua_State *L, X509 *x);
+
+/* Of Lua: x509(pem) : certificate | nil */
+int x509_load(lua_State *L);
+
 #endif

@@ -19,6 +19,7 @@
   X(ASN1_STRING_set) \
   X(ASN1_STRING_to_UTF8) \
   X(ASN1_STRING_type_new) \
+  X(ASN1_TIME_print) \
   X(ASN1_TIME_to_tm) \
   X(BIO_clear_flags) \
   X(BIO_ctrl) \
@@ -98,6 +99,7 @@
   X(EVP_PKEY_Q_keygen) \
   X(EVP_PKEY_free) \
   X(EVP_PKEY_generate) \
+  X(EVP_PKEY_get_base_id) \
   X(EVP_PKEY_get_bits) \
   X(EVP_PKEY_get_group_name) \
   X(EVP_PKEY_get_size) \
@@ -105,13 +107,18 @@
   X(EVP_PKEY_keygen_init) \
   X(EVP_PKEY_up_ref) \
   X(EVP_aes_256_cbc) \
+  X(EVP_sha1) \
   X(EVP_sha256) \
+  X(EVP_sha512) \
   X(GENERAL_NAMES_free) \
   X(GENERAL_NAMES_new) \
   X(GENERAL_NAME_free) \
+  X(GENERAL_NAME_get0_otherName) \
   X(GENERAL_NAME_get0_value) \
   X(GENERAL_NAME_new) \
   X(GENERAL_NAME_set0_value) \
+  X(OBJ_nid2sn) \
+  X(OBJ_obj2txt) \
   X(OPENSSL_cleanse) \
   X(OPENSSL_init_crypto) \
   X(OPENSSL_sk_free) \
@@ -144,16 +151,24 @@
   X(X509V3_set_ctx) \
   X(X509_CRL_free) \
   X(X509_EXTENSION_free) \
+  X(X509_NAME_ENTRY_get_data) \
+  X(X509_NAME_ENTRY_get_object) \
   X(X509_NAME_add_entry_by_txt) \
+  X(X509_NAME_entry_count) \
+  X(X509_NAME_get_entry) \
   X(X509_NAME_oneline) \
   X(X509_NAME_print_ex) \
+  X(X509_STORE_CTX_free) \
   X(X509_STORE_CTX_get0_cert) \
   X(X509_STORE_CTX_get0_chain) \
   X(X509_STORE_CTX_get_current_cert) \
   X(X509_STORE_CTX_get_error) \
   X(X509_STORE_CTX_get_error_depth) \
   X(X509_STORE_CTX_get_ex_data) \
+  X(X509_STORE_CTX_init) \
+  X(X509_STORE_CTX_new) \
   X(X509_STORE_CTX_set_error) \
+  X(X509_STORE_CTX_set_time) \
   X(X509_STORE_add_cert) \
   X(X509_STORE_add_crl) \
   X(X509_STORE_free) \
@@ -170,19 +185,23 @@
   X(X509_VERIFY_PARAM_set_hostflags) \
   X(X509_VERIFY_PARAM_set_purpose) \
   X(X509_VERIFY_PARAM_set_time) \
+  X(X509_VERIFY_PARAM_set_trust) \
   X(X509_add1_ext_i2d) \
   X(X509_add_ext) \
   X(X509_check_host) \
   X(X509_check_ip) \
   X(X509_check_private_key) \
+  X(X509_cmp_time) \
   X(X509_digest) \
   X(X509_free) \
   X(X509_get0_notAfter) \
   X(X509_get0_notBefore) \
+  X(X509_get0_pubkey) \
   X(X509_get0_serialNumber) \
   X(X509_get_ext_d2i) \
   X(X509_get_issuer_name) \
   X(X509_get_serialNumber) \
+  X(X509_get_signature_nid) \
   X(X509_get_subject_name) \
   X(X509_getm_notAfter) \
   X(X509_getm_notBefore) \
@@ -193,6 +212,7 @@
   X(X509_sign) \
   X(X509_time_adj_ex) \
   X(X509_up_ref) \
+  X(X509_verify_cert) \
   X(X509_verify_cert_error_string) \
   X(d2i_ECDSA_SIG) \
   X(d2i_PUBKEY_bio) \
@@ -202,6 +222,8 @@
 /* Of libssl.so.3. */
 #define OPENSSL_SSL_FUNCTIONS(X) \
   X(OPENSSL_init_ssl) \
+  X(SSL_CIPHER_description) \
+  X(SSL_CIPHER_get_bits) \
   X(SSL_CIPHER_get_name) \
   X(SSL_CTX_add_client_CA) \
   X(SSL_CTX_callback_ctrl) \
@@ -236,6 +258,7 @@
   X(SSL_CTX_set_timeout) \
   X(SSL_CTX_set_tlsext_ticket_key_evp_cb) \
   X(SSL_CTX_set_verify) \
+  X(SSL_CTX_set_verify_depth) \
   X(SSL_CTX_up_ref) \
   X(SSL_CTX_use_PrivateKey) \
   X(SSL_CTX_use_cert_and_key) \
@@ -255,6 +278,7 @@
   X(SSL_connect) \
   X(SSL_ctrl) \
   X(SSL_do_handshake) \
+  X(SSL_export_keying_material) \
   X(SSL_free) \
   X(SSL_get0_alpn_selected) \
   X(SSL_get0_param) \
@@ -262,10 +286,14 @@
   X(SSL_get0_verified_chain) \
   X(SSL_get1_session) \
   X(SSL_get_SSL_CTX) \
+  X(SSL_get_certificate) \
   X(SSL_get_current_cipher) \
   X(SSL_get_error) \
+  X(SSL_get_ex_data) \
   X(SSL_get_ex_data_X509_STORE_CTX_idx) \
+  X(SSL_get_finished) \
   X(SSL_get_peer_cert_chain) \
+  X(SSL_get_peer_finished) \
   X(SSL_get_rbio) \
   X(SSL_get_servername) \
   X(SSL_get_session) \
@@ -275,6 +303,7 @@
   X(SSL_get_version) \
   X(SSL_has_pending) \
   X(SSL_is_init_finished) \
+  X(SSL_is_server) \
   X(SSL_load_client_CA_file) \
   X(SSL_new) \
   X(SSL_pending) \
@@ -289,6 +318,7 @@
   X(SSL_set_alpn_protos) \
   X(SSL_set_bio) \
   X(SSL_set_connect_state) \
+  X(SSL_set_ex_data) \
   X(SSL_set_info_callback) \
   X(SSL_set_num_tickets) \
   X(SSL_set_options) \

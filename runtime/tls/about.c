@@ -28,8 +28,7 @@ static void free_session(void *ssl) {
 }
 
 
-/* NULL: it is not open, or no more. */
-static SSL *hold_session(lua_State *L, stream *s) {
+SSL *session_hold(lua_State *L, stream *s) {
   const box *b = s->box;
   crypto_need(L);
   key_open_classes(L);
@@ -75,7 +74,7 @@ static void set_peer(lua_State *L, const SSL *ssl) {
 void tls_about(lua_State *L, stream *s) {
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   bool server = tls_of(s)->server;
-  SSL *ssl = hold_session(L, s);
+  SSL *ssl = session_hold(L, s);
   if (ssl == NULL) {
     lua_pushboolean(L, false);
     lua_replace(L, -2);

@@ -19,11 +19,14 @@ typedef struct tls_settings {
   SSL_CTX *ssl;
   unsigned char *alpn; /* as the extension has it; or NULL */
   unsigned alpn_size;
-  int clients;      /* SSL_VERIFY_x: what a server wants of its clients */
-  bool verify;      /* a client looks at its server's certificate */
-  bool system;      /* by the system's store, which is not there yet */
-  bool tickets;     /* a server gives some */
-  uint64_t timeout; /* of a handshake, ns */
+  bool any_protocol; /* a client that has none of these is taken nevertheless */
+  int clients;       /* SSL_VERIFY_x: what a server wants of its clients */
+  bool verify;       /* a client looks at its server's certificate */
+  bool system;       /* by the system's store, which is not there yet */
+  bool unnamed;      /* and not at whom it names */
+  bool lax;          /* failures of a verification are noted, and that is all */
+  bool tickets;      /* a server gives some */
+  uint64_t timeout;  /* of a handshake, ns */
 } tls_settings;
 
 typedef struct tls_saved {
@@ -83,6 +86,23 @@ void settings_apply(SSL *ssl, const tls_settings *x);
 /* Who looks at a server's certificate begins: by the system's store, if no other was
  * named. */
 void settings_need_store(tls_settings *x);
+
+/* A key's password, as OpenSSL asks for it. */
+typedef struct password {
+  const char *text; /* NULL: there is none */
+  size_t size;
+  bool asked;
+} password;
+int settings_password(char *to, int size, int writing, void *p);
+
+/* All certificates of a PEM text; NULL: there is none, or one that is none, and OpenSSL's
+ * queue says why. */
+STACK_OF(X509) * settings_certificates(const char *bytes, size_t n);
+void settings_free_certificates(void *list);
+
+/* piecewise.c: push a table of functions, by which a context's settings are made one by
+ * one, as LuaSec does. */
+int context_piecewise_lua(lua_State *L);
 
 /* For Lua. */
 int context_lua(lua_State *L);

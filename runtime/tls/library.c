@@ -337,6 +337,7 @@ static int open_core(lua_State *L) {
       {"is_option", l_is_option},
       {"unknown", l_unknown},
       {"about", context_about_lua},
+      {"piecewise", context_piecewise_lua},
       {NULL, NULL},
   };
   luaL_newlib(L, functions);

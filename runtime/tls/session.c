@@ -252,12 +252,19 @@ int session_open(stream *s) {
 }
 
 
+void session_forget_protocols(SSL *ssl) {
+  free(SSL_get_app_data(ssl));
+  SSL_set_app_data(ssl, NULL);
+}
+
+
 /* A session whose connection was cut is as good as another one. */
 void session_close(tls *t) {
   if (t->ssl == NULL)
     return;
   if (t->open && t->failed == 0)
     SSL_set_shutdown(t->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+  session_forget_protocols(t->ssl);
   SSL_free(t->ssl);
   t->ssl = NULL;
   ERR_clear_error();

@@ -24,22 +24,36 @@ static const char op[] = "tls.context";
 */
 
 /* The first of ours that the client has, too. */
+static bool find_common(const unsigned char *ours, unsigned size,
+                        const unsigned char *theirs, unsigned n,
+                        const unsigned char **out, unsigned char *out_size) {
+  for (unsigned i = 0; i < size; i += ours[i] + 1u)
+    for (unsigned k = 0; k < n; k += theirs[k] + 1u)
+      if (theirs[k] == ours[i] && k + theirs[k] < n &&
+          memcmp(theirs + k + 1, ours + i + 1, theirs[k]) == 0) {
+        *out = theirs + k + 1;
+        *out_size = theirs[k];
+        return true;
+      }
+  return false;
+}
+
+
 static int choose_protocol(SSL *ssl, const unsigned char **out,
                            unsigned char *size, const unsigned char *theirs,
                            unsigned n, void *about) {
   const tls_settings *x = &tls_of(session_stream(ssl))->rules->now;
+  const tls_protocols *p = SSL_get_app_data(ssl);
   (void)about;
+  if (p != NULL)
+    return find_common(p->list, p->size, theirs, n, out, size)
+               ? SSL_TLSEXT_ERR_OK
+               : SSL_TLSEXT_ERR_NOACK;
   if (x->alpn == NULL)
     return SSL_TLSEXT_ERR_NOACK;
-  for (unsigned i = 0; i < x->alpn_size; i += x->alpn[i] + 1u)
-    for (unsigned k = 0; k < n; k += theirs[k] + 1u)
-      if (theirs[k] == x->alpn[i] && k + theirs[k] < n &&
-          memcmp(theirs + k + 1, x->alpn + i + 1, theirs[k]) == 0) {
-        *out = theirs + k + 1;
-        *size = theirs[k];
-        return SSL_TLSEXT_ERR_OK;
-      }
-  return SSL_TLSEXT_ERR_ALERT_FATAL;
+  if (find_common(x->alpn, x->alpn_size, theirs, n, out, size))
+    return SSL_TLSEXT_ERR_OK;
+  return x->any_protocol ? SSL_TLSEXT_ERR_NOACK : SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
 
@@ -125,14 +139,7 @@ static int refuse_text(lua_State *L, const char *from, const char *bytes,
 }
 
 
-typedef struct password {
-  const char *text;
-  size_t size;
-  bool asked;
-} password;
-
-
-static int give_password(char *to, int size, int writing, void *about) {
+int settings_password(char *to, int size, int writing, void *about) {
   password *p = about;
   (void)writing;
   p->asked = true;
@@ -143,7 +150,7 @@ static int give_password(char *to, int size, int writing, void *about) {
 }
 
 
-static void free_all(void *certificates) {
+void settings_free_certificates(void *certificates) {
   STACK_OF(X509) *list = certificates;
   while (sk_X509_num(list) > 0)
     X509_free(sk_X509_pop(list));
@@ -151,14 +158,13 @@ static void free_all(void *certificates) {
 }
 
 
-/* All certificates in it; NULL: there is none, or one that is none. */
-static STACK_OF(X509) * read_certificates(const char *bytes, size_t n) {
+STACK_OF(X509) * settings_certificates(const char *bytes, size_t n) {
   BIO *b = BIO_new_mem_buf(bytes, (int)n);
   STACK_OF(X509) *list = sk_X509_new_null();
   password none = {NULL, 0, false};
   X509 *x;
   openssl_begin();
-  while ((x = PEM_read_bio_X509(b, NULL, give_password, &none)) != NULL)
+  while ((x = PEM_read_bio_X509(b, NULL, settings_password, &none)) != NULL)
     sk_X509_push(list, x);
   BIO_free(b);
   if (ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE &&
@@ -166,7 +172,7 @@ static STACK_OF(X509) * read_certificates(const char *bytes, size_t n) {
     ERR_clear_error();
     return list;
   }
-  free_all(list);
+  settings_free_certificates(list);
   return NULL;
 }
 
@@ -215,7 +221,7 @@ static int use_key(lua_State *L, SSL_CTX *c, STACK_OF(X509) * list) {
   p.text = text(L, "password", &p.size);
   BIO *b = BIO_new_mem_buf(bytes, (int)n);
   openssl_begin();
-  EVP_PKEY *key = PEM_read_bio_PrivateKey(b, NULL, give_password, &p);
+  EVP_PKEY *key = PEM_read_bio_PrivateKey(b, NULL, settings_password, &p);
   BIO_free(b);
   if (key == NULL)
     return refuse_key(L, from, bytes, n, &p);
@@ -234,8 +240,8 @@ static int use_certificate(lua_State *L, SSL_CTX *c) {
   const char *bytes = text(L, "cert", &n);
   if (bytes == NULL)
     return 0;
-  hold *list = hold_push(L, free_all);
-  list->p = read_certificates(bytes, n);
+  hold *list = hold_push(L, settings_free_certificates);
+  list->p = settings_certificates(bytes, n);
   if (list->p == NULL)
     return refuse_certificates(L, origin(L, "cert"), bytes, n);
   int status = use_key(L, c, list->p);
@@ -280,11 +286,11 @@ static int use_authorities(lua_State *L, tls_settings *x) {
       settings_need_store(x);
     return 0;
   }
-  STACK_OF(X509) *list = read_certificates(bytes, n);
+  STACK_OF(X509) *list = settings_certificates(bytes, n);
   if (list == NULL)
     return refuse_certificates(L, origin(L, "ca"), bytes, n);
   trust(c, list, tells);
-  free_all(list);
+  settings_free_certificates(list);
   return 0;
 }
 
@@ -337,6 +343,7 @@ static int use_ciphers(lua_State *L, SSL_CTX *c) {
 
 void settings_apply(SSL *ssl, const tls_settings *x) {
   SSL_set_min_proto_version(ssl, SSL_CTX_get_min_proto_version(x->ssl));
+  SSL_set_max_proto_version(ssl, SSL_CTX_get_max_proto_version(x->ssl));
   SSL_clear_options(ssl, SSL_OP_NO_TICKET);
   SSL_set_options(ssl, x->tickets ? 0 : SSL_OP_NO_TICKET);
   SSL_set_num_tickets(ssl, SSL_CTX_get_num_tickets(x->ssl));

@@ -16,6 +16,8 @@
 **   saved.c    sessions to be resumed
 **   verify.c   whom a peer's certificate names; who is refused, in words
 **   about.c    what the script is told: stream.tls
+**   facts.c    and what LuaSec tells
+**   piecewise.c  settings one by one, as LuaSec makes them
 **   library.c  the module neap.tls.core
 */
 
@@ -71,6 +73,12 @@ typedef struct tls {
   bool chosen : 1;
 } tls;
 
+/* Of one server's session, which are its SSL's app data; in most there are none. */
+typedef struct tls_protocols {
+  unsigned size;
+  unsigned char list[]; /* as the extension has them */
+} tls_protocols;
+
 static inline tls *tls_of(stream *s) {
   return stream_part(s);
 }
@@ -121,6 +129,8 @@ void session_farewell(stream *s);
 /* Free it; what its peer may want to resume stays good. */
 void session_close(tls *t);
 
+void session_forget_protocols(SSL *ssl);
+
 /* The first reason counts.  `words` are copied; NULL: the status's own. */
 void session_fail(stream *s, int status, const char *words);
 
@@ -151,6 +161,16 @@ void bio_put(tls_host *h, const char *bytes, size_t n); /* to be sent */
 /* about.c: push what the script is told; and a line of it. */
 void tls_about(lua_State *L, stream *s);
 bool tls_brief(stream *s, char *to, size_t size);
+
+/* Its session, which the stack holds from now on; NULL: it is not open, or no more. */
+SSL *session_hold(lua_State *L, stream *s);
+
+/* facts.c: for Lua. */
+int session_facts_lua(lua_State *L);
+int session_certificates_lua(lua_State *L);
+int session_material_lua(lua_State *L);
+int session_offered_lua(lua_State *L);
+int session_prefer_lua(lua_State *L);
 
 /* library.c: of a host. */
 int tls_open(lua_State *L);

@@ -179,16 +179,7 @@ function methods.close(self)
   return 1
 end
 
-function methods.settimeout(self, seconds, mode)
-  check(self, "settimeout", self.kind.name)
-  object.set_limit(self, seconds, mode)
-  return 1
-end
-
-function methods.gettimeout(self)
-  check(self, "gettimeout", self.kind.name)
-  return self.block, self.total
-end
+methods.settimeout, methods.gettimeout = object.settimeout, object.gettimeout
 
 function methods.setoption(self, name, value)
   check(self, "setoption", self.kind.name)
@@ -354,21 +345,18 @@ for name, method in pairs(methods) do
 end
 unix_methods.connect, unix_methods.bind = methods.setpeername, methods.setsockname
 
-local NAMES = {"unconnected", "connected"}
-udp.classes = object.classes("udp", NAMES, udp_methods)
-unix.classes = object.classes("unixdgram", NAMES, unix_methods)
-
-local datagram = {SIZE = SIZE, await = await}
+local waiting = {await = await}
 
 --- For select: has it a socket?
-function datagram.is_open(self)
+function waiting.is_open(self)
   return self.socket or methods.getfd(self) >= 0
 end
 
---- Is it one of these, and not of stream's?
-function datagram.is(self)
-  return self.kind == udp or self.kind == unix
-end
+local NAMES = {"unconnected", "connected"}
+udp.classes = object.classes("udp", NAMES, udp_methods, waiting)
+unix.classes = object.classes("unixdgram", NAMES, unix_methods, waiting)
+
+local datagram = {SIZE = SIZE}
 
 --- `socket.udp`, `udp4`, `udp6`.
 ---@param family? "inet"|"inet6"

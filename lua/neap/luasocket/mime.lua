@@ -107,14 +107,12 @@ function mime.unqp(rest, chunk)
   return result(concat(parts), chunk and kept, not chunk)
 end
 
---- Break lines at a length; `left` is the room that the current one has.
-function mime.wrp(left, text, length)
+--- Break lines at a length, by `soft`; `left` is the room that the current one has, and it
+--- breaks where no more than `spare` is left; in front of a code of quoted-printable, `code`.
+local function wrap(left, text, length, soft, spare, code)
   length = length or 76
   if text == nil then
-    if left < length then
-      return "\r\n", length
-    end
-    return nil, length
+    return left < length and soft or nil, length
   end
   local parts = {}
   for c in gmatch(text, "[^\r]") do
@@ -122,8 +120,8 @@ function mime.wrp(left, text, length)
       parts[#parts + 1] = "\r\n"
       left = length
     else
-      if left <= 0 then
-        parts[#parts + 1] = "\r\n"
+      if left <= (c == "=" and code or spare) then
+        parts[#parts + 1] = soft
         left = length
       end
       parts[#parts + 1] = c
@@ -133,33 +131,13 @@ function mime.wrp(left, text, length)
   return concat(parts), left
 end
 
---- The same of quoted-printable: by "=", and no code is cut.
+function mime.wrp(left, text, length)
+  return wrap(left, text, length, "\r\n", 0, 0)
+end
+
+--- The same of quoted-printable: by "=", which needs a place, and no code is cut.
 function mime.qpwrp(left, text, length)
-  length = length or 76
-  if text == nil then
-    if left < length then
-      return "=\r\n", length
-    end
-    return nil, length
-  end
-  local parts = {}
-  local function soft()
-    parts[#parts + 1] = "=\r\n"
-    left = length
-  end
-  for c in gmatch(text, "[^\r]") do
-    if c == "\n" then
-      parts[#parts + 1] = "\r\n"
-      left = length
-    else
-      if left <= (c == "=" and 3 or 1) then
-        soft()
-      end
-      parts[#parts + 1] = c
-      left = left - 1
-    end
-  end
-  return concat(parts), left
+  return wrap(left, text, length, "=\r\n", 1, 3)
 end
 
 --- One marker for each end of a line: CR, LF, CRLF or LFCR. `last` is the byte that may

@@ -21,21 +21,33 @@ local function to_text(self)
   return format("%s: %p", self.class, self)
 end
 
+--- A class: its methods, and `class` among them, and what select asks of its objects.
+---@param kind string  "tcp"
+---@param name string  "tcp{master}"
+---@param methods table<string, function>
+---@param waiting? {await: function, is_open: function}
+---@return table
+function object.class(kind, name, methods, waiting)
+  local index = {class = name}
+  for method_name, method in next, methods do
+    index[method_name] = method
+  end
+  local class = {__index = index, __tostring = to_text, __name = name,
+    await = waiting and waiting.await, is_open = waiting and waiting.is_open}
+  kind_of[class] = kind
+  return class
+end
+
 --- The classes of a kind, by their names without the braces.
 ---@param kind string  "tcp"
 ---@param names string[]  {"master", "client", "server"}
 ---@param methods table<string, function>
+---@param waiting {await: function, is_open: function}
 ---@return table<string, table>
-function object.classes(kind, names, methods)
+function object.classes(kind, names, methods, waiting)
   local all = {}
   for i = 1, #names do
-    local index = {class = format("%s{%s}", kind, names[i])}
-    for name, method in next, methods do
-      index[name] = method
-    end
-    local class = {__index = index, __tostring = to_text, __name = index.class}
-    kind_of[class] = kind
-    all[names[i]] = class
+    all[names[i]] = object.class(kind, format("%s{%s}", kind, names[i]), methods, waiting)
   end
   return all
 end
@@ -46,12 +58,14 @@ function object.is(value)
 end
 
 --- Raise at the line of a method's caller if it is called on something else.
+---@param kind string?  nil: any of ours
 ---@param class table?  the only one; nil: any of the kind
 function object.check(self, method, kind, class)
   local its = getmetatable(self)
-  if its ~= class and (class or kind_of[its] ~= kind) then
+  local known = kind_of[its]
+  if class and its ~= class or not known or kind and known ~= kind then
     error(format("calling '%s' on bad self (%s expected, got %s)", method,
-      class and class.__name or kind .. "{any}", kind_of[its] and its.__name or type(self)), 3)
+      class and class.__name or (kind or "socket") .. "{any}", known and its.__name or type(self)), 3)
   end
 end
 
@@ -89,9 +103,10 @@ function object.start(self)
 end
 
 --- `settimeout(seconds?, mode?)`: "b" for each wait of a call, "t" for all of it.
-function object.set_limit(self, seconds, mode)
+function object.settimeout(self, seconds, mode)
+  object.check(self, "settimeout")
   if seconds ~= nil and not tonumber(seconds) then
-    error(format("bad argument #1 to 'settimeout' (number expected, got %s)", type(seconds)), 3)
+    error(format("bad argument #1 to 'settimeout' (number expected, got %s)", type(seconds)), 2)
   end
   mode = sub(mode or "b", 1, 1)
   if mode == "b" then
@@ -99,8 +114,24 @@ function object.set_limit(self, seconds, mode)
   elseif mode == "t" or mode == "r" then
     self.total = tonumber(seconds) or -1
   else
-    error("bad argument #2 to 'settimeout' (invalid timeout mode)", 3)
+    error("bad argument #2 to 'settimeout' (invalid timeout mode)", 2)
   end
+  object.apply_limit(self)
+  return 1
+end
+
+--- Let a stream's own waits last as long as a call's: what changes while a call goes on
+--- (`total`) is set in front of each.
+function object.apply_limit(self)
+  if self.stream then
+    self.stream:settimeout(self.block >= 0 and self.block or nil)
+  end
+end
+
+--- `gettimeout()`
+function object.gettimeout(self)
+  object.check(self, "gettimeout")
+  return self.block, self.total
 end
 
 return object

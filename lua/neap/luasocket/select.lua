@@ -3,25 +3,20 @@
 --- A task waits for each, so that all are asked in the same turn of the loop.
 
 local net = require "neap.net"
-local datagram = require "neap.luasocket.datagram"
 local object = require "neap.luasocket.object"
 local sched = require "neap.task.core"
-local stream = require "neap.luasocket.stream"
 
-local error, format, ipairs, type = error, string.format, ipairs, type
+local error, format, getmetatable = error, string.format, getmetatable
+local ipairs, type = ipairs, type
 local find, HUGE = string.find, math.huge
 
 --- Sockets in a list, as LuaSocket has it (FD_SETSIZE).
 local MOST = 1024
 
-local function class_of(socket)
-  return datagram.is(socket) and datagram or stream
-end
-
 --- One of ours by itself, or under what has its descriptor; or a number; nil: closed.
 local function watched(value)
   if object.is(value) then
-    return class_of(value).is_open(value) and value or nil
+    return getmetatable(value).is_open(value) and value or nil
   end
   local getfd = value.getfd
   local fd = getfd and getfd(value)
@@ -33,7 +28,7 @@ end
 
 local function await(which, what, seconds)
   if object.is(which) then
-    return class_of(which).await(which, what, seconds)
+    return getmetatable(which).await(which, what, seconds)
   end
   local ready, err = net.wait(which, what, seconds)
   return ready or err.code ~= "ETIMEDOUT" and what or nil

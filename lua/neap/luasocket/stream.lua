@@ -12,22 +12,14 @@ local object = require "neap.luasocket.object"
 local options = require "neap.luasocket.options"
 local task = require "neap.task"
 local time = require "neap.time"
+local transfer = require "neap.luasocket.transfer"
 local words = require "neap.luasocket.words"
 
-local ipairs, pairs, pcall, setmetatable, tonumber, type = ipairs, pairs, pcall, setmetatable, tonumber, type
-local concat, find, format, gsub, sub = table.concat, string.find, string.format, string.gsub, string.sub
-local min, tointeger = math.min, math.tointeger
-local bad, check, limit, start_of = object.bad, object.check, object.limit, object.start
+local ipairs, pairs, pcall, setmetatable, tonumber = ipairs, pairs, pcall, setmetatable, tonumber
+local find, format, tointeger = string.find, string.format, math.tointeger
+local bad, check, limit = object.bad, object.check, object.limit
 local text_of = words.of
 local connect, listen, now, timeout = net.connect, net.listen, time.now, task.timeout
-
-local STRICT = {strict = true}
-
---- Bytes of a line. LuaSocket has no limit; here it is that of what a stream can hold.
-local LONGEST = 2 ^ 31 - 1 | 0
-
---- Bytes that are written at once where there is a limit of time.
-local PIECE = 65536
 
 --- One kind: what a class's methods know.
 ---@class (private) neap.luasocket.Kind
@@ -49,18 +41,10 @@ local function become(self, class)
   setmetatable(self, self.kind.classes[class])
 end
 
---- Let the stream's own waits last as long as a call's: what changes while a call goes on
---- (`total`) is set in front of each.
-local function apply_limit(self)
-  if self.stream then
-    self.stream:settimeout(self.block >= 0 and self.block or nil)
-  end
-end
-
 local function connected(self, stream)
   self.stream, self.family = stream, stream.family
   become(self, "client")
-  apply_limit(self)
+  object.apply_limit(self)
 end
 
 --- The result of the task that connects, if it has ended within the time. Who has called
@@ -223,171 +207,14 @@ function methods.accept(self)
   return client
 end
 
---- Bytes that are there, when a call has failed; they are taken.
-local function left_over(stream)
-  return (stream.unread or 0) > 0 and stream:recv() or ""
-end
-
-local function is_deaf(self, stream)
-  return self.deaf and stream.unread == 0
-end
-
-local function receive_some(self, stream, most, start)
-  if start then
-    stream:settimeout(limit(self, start))
-  end
-  local chunk, err = stream:recv(most)
-  self.received = self.received + (chunk and #chunk or 0)
-  return chunk, err
-end
-
-local function receive_count(self, stream, count, part, start)
-  local parts, have = {part}, #part
-  if count == 0 then
-    if start then
-      stream:settimeout(limit(self, start))
-    end
-    local none, err = stream:read(0)
-    return none, not none and text_of(err) or nil, not none and "" or nil
-  end
-  while have < count do
-    local chunk, err = receive_some(self, stream, count - have, start)
-    if not chunk then
-      return nil, text_of(err), concat(parts)
-    end
-    have = have + #chunk
-    parts[#parts + 1] = chunk
-  end
-  return concat(parts)
-end
-
-local function receive_all(self, stream, part, start)
-  local parts = {part}
-  while true do
-    local chunk, err = receive_some(self, stream, nil, start)
-    if not chunk then
-      local text = text_of(err)
-      if text == "closed" and #parts > 1 then
-        return concat(parts)
-      end
-      return nil, text, concat(parts)
-    end
-    parts[#parts + 1] = chunk
-  end
-end
-
-local function without_returns(text)
-  return find(text, "\r", 1, true) and gsub(text, "\r", "") or text
-end
-
-local function receive_line(self, stream, part, start)
-  local line, err
-  if start then
-    line, err = timeout(self.total, stream.readuntil, stream, "\n", LONGEST, STRICT)
-  else
-    line, err = stream:readuntil("\n", LONGEST, STRICT)
-  end
-  if line then
-    self.received = self.received + #line + 1
-    return part .. without_returns(line)
-  end
-  local rest = left_over(stream)
-  self.received = self.received + #rest
-  return nil, text_of(err), part .. without_returns(rest)
-end
-
 function methods.receive(self, pattern, part)
-  local kind = self.kind
-  check(self, "receive", kind.name, kind.classes.client)
-  part = part == nil and "" or object.text(part, 2, "receive")
-  local count = tonumber(pattern)
-  local letter = pattern == nil and "l" or not count and type(pattern) == "string" and gsub(pattern, "^%*", "")
-  letter = letter and sub(letter, 1, 1)
-  if count and count < 0 or not count and letter ~= "l" and letter ~= "a" then
-    bad(1, "receive", "invalid receive pattern")
-  end
-  local stream, text = opened(self)
-  if not stream or is_deaf(self, stream) then
-    return nil, text or "closed", part
-  end
-  local start = start_of(self)
-  if count then
-    count = tointeger(count // 1)
-    if #part > 0 and count <= #part then
-      return part
-    end
-    return receive_count(self, stream, count, part, start)
-  elseif letter == "a" then
-    return receive_all(self, stream, part, start)
-  end
-  return receive_line(self, stream, part, start)
-end
-
---- Within a time, a piece at a time: so what went out before is known. Who never waits may
---- have a loop of its own, in C, that does not let neap's run: so it goes out at once.
-local function send_within(self, stream, data, from, to, start)
-  while from <= to do
-    local seconds = limit(self, start)
-    local ready, err = stream:wait("w", seconds)
-    if not ready then
-      return from - 1, err
-    end
-    local last = min(to, from + PIECE - 1)
-    stream:settimeout(seconds)
-    local done
-    done, err = stream:write(from == 1 and last == #data and data or sub(data, from, last))
-    if not done and err.accepted == 0 then
-      return from - 1, err
-    end
-    from = last + 1
-    if not done and (err.code ~= "ETIMEDOUT" or from <= to) then
-      return last, err
-    end
-  end
-  if limit(self, start) == 0 then
-    stream:settimeout(0)
-    stream:flush()
-  end
-  return to
-end
-
-local function send_all(stream, data, from, to)
-  local done, err = stream:write(from == 1 and to == #data and data or sub(data, from, to))
-  if not done then
-    return from - 1 + (err.accepted or 0), err
-  end
-  return to
+  check(self, "receive", self.kind.name, self.kind.classes.client)
+  return transfer.receive(self, opened, pattern, part)
 end
 
 function methods.send(self, data, from, to)
-  local kind = self.kind
-  check(self, "send", kind.name, kind.classes.client)
-  data = object.text(data, 1, "send")
-  from, to = tonumber(from or 1), tonumber(to or -1)
-  if not from or not to then
-    bad(from and 3 or 2, "send", "number expected")
-  end
-  from, to = tointeger(from // 1), tointeger(to // 1)
-  from = from < 0 and #data + from + 1 or from
-  to = to < 0 and #data + to + 1 or min(to, #data)
-  from = from < 1 and 1 or from
-  local stream, text = opened(self)
-  if not stream then
-    return nil, text, from - 1
-  elseif from > to then
-    return from - 1
-  end
-  local last, err
-  if self.block < 0 and self.total < 0 then
-    last, err = send_all(stream, data, from, to)
-  else
-    last, err = send_within(self, stream, data, from, to, start_of(self))
-  end
-  self.sent = self.sent + last - from + 1
-  if err then
-    return nil, text_of(err), last
-  end
-  return last
+  check(self, "send", self.kind.name, self.kind.classes.client)
+  return transfer.send(self, opened, data, from, to)
 end
 
 function methods.shutdown(self, how)
@@ -412,17 +239,7 @@ function methods.close(self)
   return 1
 end
 
-function methods.settimeout(self, seconds, mode)
-  check(self, "settimeout", self.kind.name)
-  object.set_limit(self, seconds, mode)
-  apply_limit(self)
-  return 1
-end
-
-function methods.gettimeout(self)
-  check(self, "gettimeout", self.kind.name)
-  return self.block, self.total
-end
+methods.settimeout, methods.gettimeout = object.settimeout, object.gettimeout
 
 function methods.setoption(self, name, value)
   check(self, "setoption", self.kind.name)
@@ -485,18 +302,13 @@ function methods.dirty(self)
 end
 
 function methods.getstats(self)
-  local kind = self.kind
-  check(self, "getstats", kind.name, kind.classes.client)
-  return self.received, self.sent, now() - self.born
+  check(self, "getstats", self.kind.name, self.kind.classes.client)
+  return transfer.getstats(self)
 end
 
 function methods.setstats(self, received, sent, age)
-  local kind = self.kind
-  check(self, "setstats", kind.name, kind.classes.client)
-  self.received = tonumber(received) or self.received
-  self.sent = tonumber(sent) or self.sent
-  self.born = tonumber(age) and now() - age or self.born
-  return 1
+  check(self, "setstats", self.kind.name, self.kind.classes.client)
+  return transfer.setstats(self, received, sent, age)
 end
 
 --- For select: what of "r", "w" or "rw" would not wait, within a time.
@@ -608,10 +420,11 @@ for _, all in ipairs {tcp_methods, unix_methods} do
 end
 
 local NAMES = {"master", "client", "server"}
-tcp.classes = object.classes("tcp", NAMES, tcp_methods)
-unix.classes = object.classes("unixstream", NAMES, unix_methods)
+local waiting = {await = await, is_open = is_open}
+tcp.classes = object.classes("tcp", NAMES, tcp_methods, waiting)
+unix.classes = object.classes("unixstream", NAMES, unix_methods, waiting)
 
-local stream = {await = await, is_open = is_open}
+local stream = {opened = opened}
 
 --- `socket.tcp`, `tcp4`, `tcp6`.
 ---@param family? "inet"|"inet6"
@@ -621,6 +434,19 @@ function stream.tcp(family)
     self.options.v6only = true
   end
   return self
+end
+
+--- What TLS takes over: another object that has the connection from now on, also one that
+--- is still being made. Nil: it is none.
+function stream.moved(self)
+  local kind = object.is(self) and self.kind
+  if kind ~= tcp and kind ~= unix or not (self.stream or self.dialing) then
+    return nil
+  end
+  local other = new(kind, "client", self.asked)
+  other.stream, other.dialing, other.family = self.stream, self.dialing, self.family
+  self.stream, self.dialing, self.closed = nil, nil, true
+  return other
 end
 
 --- `socket.unix.stream`.

@@ -19,6 +19,8 @@ local texts = {
   EAI_FAIL = "non-recoverable failure in name resolution",
   EAI_FAMILY = "ai_family not supported",
   ENAMETOOLONG = "path too long",
+  -- of TLS, in LuaSec's words
+  ETLSVERIFY = "certificate verify failed", ETLSCUT = "unexpected eof while reading",
 }
 
 local words = {unknown_host = texts.EAI_NONAME, bad_descriptor = "Bad file descriptor"}
