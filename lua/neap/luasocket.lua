@@ -7,6 +7,10 @@
 --- `ltn12`, `mime`), that is used which is installed (Debian's lua-socket, LuaRocks'
 --- luasocket); `mime.core` is neap's where there is none.
 ---
+--- `require "ssl"` gives LuaSec's API on neap's TLS in the same way, and so do `ssl.core`,
+--- `ssl.context`, `ssl.config` and `ssl.x509`. `ssl.https` is LuaSec's own where that is
+--- installed, and neap's otherwise.
+---
 --- What is otherwise than in LuaSocket 3.1:
 ---
 --- - An object is a table, and no userdata; `tostring` tells its class as ever.
@@ -18,6 +22,14 @@
 ---   addresses (`127.1`) are none. Within a time the lookup counts, too.
 --- - Where Lua cannot suspend (a comparison of `table.sort`, a debug hook, a coroutine that
 ---   a C library resumes) a call raises, instead of blocking everything.
+---
+--- And than in LuaSec 1.2:
+---
+--- - Protocols are TLS 1.2 and 1.3; `sslv3`, `tlsv1` and `tlsv1_1` are none.
+--- - The server's order of ciphers counts; renegotiation and compression are off.
+--- - A handshake's failure is told in neap's words, but for `certificate verify failed`.
+--- - `dhparam` is not called: OpenSSL's own parameters are as strong as the key. There is no
+---   DANE.
 
 local package, loadfile, error = package, loadfile, error
 local format, searchpath = string.format, package.searchpath
