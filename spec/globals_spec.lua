@@ -142,7 +142,12 @@ local uses = {
   ["neap.luasocket"] = [[
     local socket = require "neap.luasocket".install()
     local task, mime = require "neap.task", require "neap.luasocket.mime"
-    local pcall = pcall
+    local ssl, path = require "ssl", os.tmpname()
+    local cert, key = require "neap.tls".selfsigned {names = {"localhost"}}
+    local file = io.open(path, "w")
+    file:write(cert, key)
+    file:close()
+    local pcall, remove = pcall, os.remove
     devastate()
     local server = socket.bind("127.0.0.1", 0)
     local host, port = server:getsockname()
@@ -165,6 +170,21 @@ local uses = {
     a:receivefrom()
     socket.dns.toip "localhost"
     mime.qp("a\xff b", "c")
+    local near = socket.connect(host, port)
+    server:settimeout(-1, "t")
+    local far = server:accept()
+    near = ssl.wrap(near, {mode = "client", protocol = "any", alpn = "a", verify = "none"})
+    far = ssl.wrap(far, {mode = "server", protocol = "any", key = path, certificate = path, alpn = {"a"}})
+    near:sni "x"
+    far:sni {}
+    task.spawn(far.dohandshake, far)
+    near:dohandshake()
+    near:getpeercertificate()
+    near:getpeerverification()
+    near:info()
+    near:close()
+    far:close()
+    remove(path)
     say(client:receive() .. client:receive "*a")]],
   ["neap.url"] = [[
     local url = require "neap.url"
