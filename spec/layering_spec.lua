@@ -410,7 +410,7 @@ describe("each public module", function()
     for name, path in pairs(modules) do
       local hidden = internal[name] or name:find "%.core$" or name:find "^neap%.repl%."
         or name:find "^neap%.http%." or name:find "^neap%.websocket%." or name:find "^neap%.luasocket%."
-        or name:find "^neap%.test%." or name:find "^neap%.sim%."
+        or name:find "^neap%.test%." or name:find "^neap%.bus%." or name:find "^neap%.sim%."
       if not hidden and not where(name, path) then
         missing[#missing + 1] = name
       end

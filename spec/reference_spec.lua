@@ -253,6 +253,21 @@ describe("annotated, and there, are the functions of", function()
     ["neap.http.ClientResponse"] = function()
       return require "neap.http.exchange".ClientResponse
     end,
+    ["neap.Bus"] = function()
+      return require "neap.bus.client".Bus
+    end,
+    ["neap.bus.Subscription"] = function()
+      return require "neap.bus.subscription".Subscription
+    end,
+    ["neap.bus.Message"] = function()
+      return require "neap.bus.message".Message
+    end,
+    ["neap.bus.JetStream"] = function()
+      return require "neap.bus.jetstream".JetStream
+    end,
+    ["neap.bus.Consumer"] = function()
+      return require "neap.bus.jetstream".Consumer
+    end,
     ["neap.WebSocket"] = function()
       return require "neap.websocket.connection".WebSocket
     end,

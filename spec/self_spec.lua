@@ -1,8 +1,10 @@
 -- Methods that are written in Lua, called with a wrong self, as by `.` instead of `:`.
 
+local bus = require "neap.bus"
 local crypto = require "neap.crypto"
 local fs = require "neap.fs"
 local http = require "neap.http"
+local jetstream = require "neap.bus.jetstream"
 local lfs = require "lfs"
 local log = require "neap.log"
 local metrics = require "neap.metrics"
@@ -90,12 +92,17 @@ describe("a method in Lua", function()
       Rule = setmetatable({}, require "neap.sim.messages".Rule),
       Client = http.client(),
       WebSocket = websocket.new(b, true, {}),
+      Bus = assert(bus.open "mem:self"), JetStream = setmetatable({}, jetstream.JetStream),
+      Consumer = setmetatable({}, jetstream.Consumer),
     }
+    objects.Subscription = objects.Bus:subscribe "x"
+    objects.Bus:publish "x"
+    objects.Message = objects.Subscription:recv()
     objects.Request, objects.Response, objects.ClientResponse, objects.Events = message()
     objects.Writer:flush()
     file:seek "set"
     objects.Reader = assert(pcap.reader(file))
-    ends = {a, b, objects.Watch, objects.Listener, file, objects.Root} -- if there is one: ENOSYS
+    ends = {a, b, objects.Bus, objects.Watch, objects.Listener, file, objects.Root} -- if there is one: ENOSYS
   end)
 
   after_each(function()

@@ -31,6 +31,8 @@ local pages = {
     "http/form.lua", "http/cookies.lua", "http/client.lua", "http/exchange.lua", "http/events.lua",
     "http/router.lua", "http/body.lua", "http/headers.lua"},
   {name = "websocket", "websocket.lua", "websocket/connection.lua"},
+  {name = "bus", "bus.lua", "bus/client.lua", "bus/subscription.lua", "bus/message.lua",
+    "bus/jetstream.lua"},
   {name = "json", "meta/json.lua", "json.lua"},
   {name = "zlib", "meta/zlib.lua"},
   {name = "url", "url.lua"},
