@@ -75,7 +75,9 @@ describe("JetStream", function()
       assert.same({1, "1"}, {#list, list[1].data})
       return list[1]
     end
-    assert(fetch():nak())
+    local first = fetch()
+    assert.same({1, 1}, {first.seq, first.deliveries})
+    assert(first:nak())
     assert(fetch():nak(0.1))
     assert(fetch():working())
     assert(fetch():ack {wait = true}) -- behind `ack_wait`
@@ -101,18 +103,18 @@ describe("JetStream", function()
         end
       end
     end)
-    local seen, count, last = {}, 0, 0
+    local seen, count = {}, 0
     while count < 60 do
       for _, message in ipairs(assert(consumer:fetch(10, {timeout = 0.2}))) do
-        local i = math.tointeger(message.data)
-        if not seen[i] then
-          assert(i > last, "out of order")
-          seen[i], count, last = true, count + 1, i
+        if not seen[message.seq] then
+          seen[message.seq], count = message.data, count + 1
         end
         message:ack()
       end
     end
     publisher:join()
-    assert.equal(60, count)
+    for i = 1, 60 do
+      assert.equal(tostring(i), seen[i])
+    end
   end)
 end)

@@ -151,6 +151,8 @@ describe("each script", function()
     ["tour.lua"] = {{"x"}},
     ["echo.lua"] = {{"7000"}, {"tcp://127.0.0.1"}, {"udp://127.0.0.1:0"}},
     ["chat.lua"] = {{"x"}, {"unix:@", "unix:@"}},
+    ["bus_chat.lua"] = {{}, {"mem:", "x"}, {"mem:", "unix:@", "x"}},
+    ["jobs.lua"] = {{}, {"mem:", "x"}, {"mem:", "1", "2", "3"}},
     ["ws_chat.lua"] = {{"x"}, {"unix:@", "unix:@"}},
     ["proxy.lua"] = {{}, {"unix:@"}, {"x", "unix:@"}, {"unix:@", "x"}, {"unix:@", "unix:@", "x"}},
     ["nc.lua"] = {{}, {"-l"}, {"x"}, {"-l", "x"}, {"unix:@", "x"}},

@@ -9,8 +9,8 @@ local json = require "neap.json"
 local task = require "neap.task"
 local time = require "neap.time"
 
-local error, next, setmetatable, type = error, next, setmetatable, type
-local find, format = string.find, string.format
+local error, next, setmetatable, tonumber, type = error, next, setmetatable, tonumber, type
+local find, format, gmatch = string.find, string.format, string.gmatch
 local floor, max, mathtype, min, tointeger = math.floor, math.max, math.type, math.min, math.tointeger
 local now, sleep, timeout = time.now, task.sleep, task.timeout
 
@@ -276,6 +276,18 @@ local function heed(got)
     got.description or status == "503" and "there is no such consumer" or status)
 end
 
+--- What the subject of the answer tells of a message of a stream: `$JS.ACK.STREAM.CONSUMER.`, or
+--- with a domain and an account before the stream, then how often, and its number.
+local function number(got)
+  local words = {}
+  for word in gmatch(got.reply or "", "[^.]+") do
+    words[#words + 1] = word
+  end
+  local at = #words == 9 and 5 or 7
+  got.deliveries, got.seq = tointeger(tonumber(words[at])), tointeger(tonumber(words[at + 1]))
+  return got
+end
+
 --- Take messages: as many as there are, and where there are none, wait for some. Each is to be
 --- told of: `ack`, `nak`, `term`, `working`.
 ---
@@ -327,7 +339,7 @@ function Consumer:fetch(n, opts)
         err = over ~= true and over or nil
         break
       elseif not got.status then
-        list[#list + 1] = got
+        list[#list + 1] = number(got)
       end
     end
     if list[1] or error_object.is(err) or not ask.no_wait or now() >= late then

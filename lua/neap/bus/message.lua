@@ -16,6 +16,8 @@ local mathtype = math.type
 --- several of a name
 ---@field status string?  of what NATS says itself: `"503"`
 ---@field description string?  what is said with the status
+---@field seq integer?  of one that `Consumer:fetch` gave: its number in the stream
+---@field deliveries integer?  and how often it has been delivered, with this time
 ---@field private bus neap.Bus
 local Message = {}
 Message.__index = Message
