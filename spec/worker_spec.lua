@@ -145,6 +145,22 @@ describe("a worker", function()
     assert.equal(0, result.code)
   end)
 
+  it("cannot wait where os.exit closes what it has", function()
+    local channel = worker.channel()
+    worker.run(function(said)
+      local tasks = require "neap.task"
+      local _ <close> = setmetatable({}, {__close = function()
+        for _, f in ipairs {tasks.shield, tasks.timeout} do
+          said:try_send(tostring(select(2, pcall(f, f == tasks.timeout and 1 or print, print))))
+        end
+      end})
+      os.exit(0)
+    end, channel)
+    for _ = 1, 2 do
+      assert.matches("only a task can wait", (channel:recv()))
+    end
+  end)
+
   it("that calls os.exit ends alone, and closes what it has (L5)", function()
     local path, closed = marker()
     local _, err = worker.run(function(name)
