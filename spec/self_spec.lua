@@ -26,7 +26,7 @@ local HOT = {
   ["Counter:labels"] = true, ["Gauge:labels"] = true, ["Histogram:labels"] = true,
 }
 
---- Call f(path, class, verb) for each method of the public classes in a folder's files.
+--- Call f(path, class, verb, the class's whole name) for each method of the public classes in a folder's files.
 local function each_method(folder, f)
   for name in lfs.dir(folder) do
     local path = folder .. "/" .. name
@@ -34,8 +34,9 @@ local function each_method(folder, f)
       local file <close> = assert(io.open(path))
       local text = file:read "a"
       for class, verb in text:gmatch "\nfunction (%u%w*):(%l[%w_]*)%(" do
-        if text:find("@class neap%.[%w.]*%f[%w]" .. class .. "\n") and not path:find "serving" then
-          f(path, class, verb)
+        local whole = text:match("@class (neap%.[%w.]*%f[%w]" .. class .. ")\n")
+        if whole and not path:find "serving" then
+          f(path, class, verb, whole)
         end
       end
     elseif not name:find "^%." and name ~= "meta" and name ~= "repl"
@@ -97,7 +98,7 @@ describe("a method in Lua", function()
     }
     objects.Subscription = objects.Bus:subscribe "x"
     objects.Bus:publish "x"
-    objects.Message = objects.Subscription:recv()
+    objects["neap.bus.Message"] = objects.Subscription:recv()
     objects.Request, objects.Response, objects.ClientResponse, objects.Events = message()
     objects.Writer:flush()
     file:seek "set"
@@ -130,8 +131,9 @@ describe("a method in Lua", function()
         end
       end
     end
-    each_method("lua/neap", function(path, class, verb)
-      local object = assert(objects[class], path .. " has a class that this spec does not know: " .. class)
+    each_method("lua/neap", function(path, class, verb, whole)
+      local object = assert(objects[whole] or objects[class],
+        path .. " has a class that this spec does not know: " .. class)
       try(class, verb, object[verb])
     end)
     for verb, method in pairs(require "neap.fs.core".Root) do
