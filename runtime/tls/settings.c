@@ -27,7 +27,7 @@ static const char op[] = "tls.context";
 static bool find_common(const unsigned char *ours, unsigned size,
                         const unsigned char *theirs, unsigned n,
                         const unsigned char **out, unsigned char *out_size) {
-  for (unsigned i = 0; i < size; i += ours[i] + 1u)
+  for (unsigned i = 0; i < size && ours[i] < size - i; i += ours[i] + 1u)
     for (unsigned k = 0; k < n; k += theirs[k] + 1u)
       if (theirs[k] == ours[i] && k + theirs[k] < n &&
           memcmp(theirs + k + 1, ours + i + 1, theirs[k]) == 0) {
