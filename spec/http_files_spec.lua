@@ -460,6 +460,30 @@ describe("a file that is compressed on its way", function()
   end)
 end)
 
+describe("a file that is large", function()
+  it("is one piece to the kernel, and not many", function()
+    local result = child.strace({"-f", "-e", "trace=statx"}, [[
+      local http, fs, net, task = require "neap.http", require "neap.fs", require "neap.net", require "neap.task"
+      local dir = os.tmpname() .. ".d"
+      assert(fs.mkdir(dir))
+      assert(fs.write(dir .. "/large", ("x"):rep(1000000), {sync = false}))
+      local listener = assert(net.listen "tcp://127.0.0.1:0")
+      local server = task.spawn(http.serve, listener, assert(http.files(dir)))
+      local client <close> = assert(net.connect(listener.endpoint))
+      client:write "GET /large HTTP/1.0\r\n\r\n"
+      print(#client:read "a" > 1000000)
+      server:cancel()
+      fs.remove(dir, {recursive = true})
+    ]])
+    assert.equal("true\n", result.stdout)
+    local asked = 0 -- for its size, once for each piece
+    for _, line in ipairs(result.calls) do
+      asked = asked + (line:find('statx%(%d+, "", .*SYNC') and 1 or 0)
+    end
+    assert.equal(1, asked)
+  end)
+end)
+
 describe("a file that changes while it is sent", function()
   local SIZE = 4000000
   local text = ("%08x"):rep(SIZE // 8):gsub("%%08x", (function()

@@ -385,8 +385,9 @@ struct backend {
    * -EOPNOTSUPP: it takes what is written only.  NULL where none does. */
   int (*file_target)(stream *to);
 
-  /* In any thread: give it n bytes of a file, from there: how many it took, 0 at the
-   * file's end; -EAGAIN: none now; -EOPNOTSUPP: not of such a file. */
+  /* In any thread: give it n bytes of a file, from there: how many it took, fewer at the
+   * file's end, and where it has no room soon; -EAGAIN: none now; -EOPNOTSUPP: not of
+   * such a file. */
   ssize_t (*send_file)(int file, int64_t from, int to, size_t n);
 
   /* That failed so: the system tells a reset once, and the reader is to hear of it,

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/sendfile.h>
 #include <unistd.h>
 
@@ -26,17 +27,26 @@ int file_target(stream *to) {
 }
 
 
+/* Soon: who takes fast needs one thread for much, and who does not keeps none.  A
+ * failure is left to be found by the stream. */
+static bool has_room(int to) {
+  enum { SOON = 1 }; /* ms */
+  struct pollfd p = {.fd = to, .events = POLLOUT};
+  return poll(&p, 1, SOON) > 0 && p.revents == POLLOUT;
+}
+
+
 ssize_t file_send(int file, int64_t from, int to, size_t n) {
-  off_t at = from;
+  off_t at = from, end = from + (off_t)n;
   ssize_t sent;
   signals_quiet(true);
   do
-    sent = sendfile(to, file, &at, n);
-  while (sent < 0 && errno == EINTR);
+    sent = sendfile(to, file, &at, (size_t)(end - at));
+  while (sent < 0 ? errno == EINTR : sent > 0 && at < end && has_room(to));
   signals_quiet(false);
   if (sent < 0 && errno == EINVAL)
     errno = EOPNOTSUPP;
-  return sent < 0 ? -errno : sent;
+  return sent >= 0 || (errno == EAGAIN && at > from) ? at - from : -errno;
 }
 
 

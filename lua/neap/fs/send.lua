@@ -9,17 +9,17 @@ local format = string.format
 local here = core.here
 
 --- Of a piece that is copied, and of one that the kernel takes from the file itself.
-local COPIED, SENT = 64 * 1024, 4 * 1024 * 1024
+local COPIED, SENT = 64 * 1024, 8 * 1024 * 1024
 
---- Write a piece: its size, which is 0 at the end.
+--- Write a piece: its size, which is 0 at the end, and what it failed by.
 local function copy_piece(stream, file, from, n)
   local bytes, err = core.pread(here, file, from, n < COPIED and n or COPIED)
   if not bytes or bytes == "" then
-    return bytes and 0, err
+    return 0, err
   end
   local ok
   ok, err = stream:write(bytes)
-  return ok and #bytes, err
+  return ok and #bytes or 0, err
 end
 
 --- The same by the kernel, behind what was written before. What it has no room for is
@@ -27,13 +27,18 @@ end
 local function send_piece(stream, file, from, n)
   local ok, err = stream:flush()
   if not ok then
-    return nil, err
+    return 0, err
   end
-  ok, err = core.send(here, stream, file, from, n < SENT and n or SENT)
-  if not ok and (err.code == "EAGAIN" or err.code == "EOPNOTSUPP") then
-    return copy_piece(stream, file, from, n)
+  n = n < SENT and n or SENT
+  local sent
+  sent, err = core.send(here, stream, file, from, n)
+  if sent == n or not sent and err.code ~= "EAGAIN" and err.code ~= "EOPNOTSUPP" then
+    return sent or 0, err
   end
-  return ok, err
+  sent = sent or 0
+  local copied
+  copied, err = copy_piece(stream, file, from + sent, n - sent)
+  return sent + copied, err
 end
 
 --- What comes behind the first piece: as much as there was when it began, or more, if
@@ -46,11 +51,15 @@ local function send_rest(stream, file, from, n)
   local due = size - from < n and size - from or n
   local sent, count = 0, nil
   while sent < n and count ~= 0 do
-    count, err = send_piece(stream, file, from + sent, n - sent)
-    if not count then
-      return sent, err
+    if sent == due then -- the end, most often: no thread is needed to see it
+      count, err = copy_piece(stream, file, from + sent, n - sent)
+    else
+      count, err = send_piece(stream, file, from + sent, (sent < due and due or n) - sent)
     end
     sent = sent + count
+    if err then
+      return sent, err
+    end
   end
   if sent < due then
     err = error_object.new {
@@ -80,7 +89,7 @@ local function sendfile(self, file, from, n)
     sent = sent + more
   end
   if err then
-    err.accepted = sent or 0
+    err.accepted = sent
     return nil, err
   end
   return sent

@@ -663,18 +663,12 @@ local function copy(self, file, n)
   return self
 end
 
+--- The time of a write is for each of its steps.
 local function send(self, file, from, n)
-  local last = from + n
-  while from < last do
-    local size = last - from < PIECE and last - from or PIECE
-    local sent, err = self.request.stream:sendfile(file, from, size)
-    self.count = (self.count or 0) + (sent or err.accepted or 0)
-    if sent ~= size then
-      return nil, err
-    end
-    self.left, from = self.left - size, from + size
-  end
-  return self
+  local sent, err = self.request.stream:sendfile(file, from, n)
+  local accepted = sent or err.accepted or 0
+  self.count, self.left = (self.count or 0) + accepted, self.left - accepted
+  return sent == n and self or nil, err
 end
 
 --- A piece of a body whose length was said: n bytes of a file, by the kernel where it can. One
