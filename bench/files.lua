@@ -1,7 +1,8 @@
--- usage: neap bench/files.lua [MiB]    what reading files costs others
+-- usage: neap bench/files.lua [all|read|send [count]]    what reading files costs others
 --
 -- An echo over loopback, by itself and while files are read; and how long a large file,
--- of 100 MiB, takes to a socket, sent and copied.
+-- of 100 MiB, takes to a socket, sent and copied. read and send are for bench/cost.lua: a
+-- file of 4 KiB that is read, and one of 68 KiB that is sent.
 
 local fs = require "neap.fs"
 local net = require "neap.net"
@@ -49,25 +50,30 @@ local function tell(what, took, more)
     more or ""))
 end
 
-tell("echo", echo())
+local files = {}
 
-assert(fs.write(dir .. "/small", ("x"):rep(SMALL), {sync = false}))
-task.scope(function(scope)
-  local reads = 0
-  for _ = 1, READERS do
-    scope:spawn(function()
-      while true do
-        assert(fs.read(dir .. "/small"))
-        reads = reads + 1
-      end
-    end)
-  end
-  local began = time.now()
-  local took = echo()
-  local rate = reads / (time.now() - began)
-  scope:cancel()
-  tell(("echo beside %d readers"):format(READERS), took, (", %.0f MiB/s read"):format(rate * SMALL / MIB))
-end)
+function files.all()
+  tell("echo", echo())
+
+  assert(fs.write(dir .. "/small", ("x"):rep(SMALL), {sync = false}))
+  task.scope(function(scope)
+    local reads = 0
+    for _ = 1, READERS do
+      scope:spawn(function()
+        while true do
+          assert(fs.read(dir .. "/small"))
+          reads = reads + 1
+        end
+      end)
+    end
+    local began = time.now()
+    local took = echo()
+    local rate = reads / (time.now() - began)
+    scope:cancel()
+    tell(("echo beside %d readers"):format(READERS), took, (", %.0f MiB/s read"):format(rate * SMALL / MIB))
+  end)
+  files.large(100)
+end
 
 --- Seconds until the other end has all of what `send` sends.
 local function transfer(send)
@@ -91,22 +97,49 @@ local function transfer(send)
   return took, got
 end
 
-local size = tonumber(arg[1] or 100) * MIB
-local large = assert(fs.open(dir .. "/large", "w+"))
-for _ = 1, size // MIB do
-  assert(large:write(("y"):rep(MIB)))
+--- Of so many MiB.
+function files.large(count)
+  local large = assert(fs.open(dir .. "/large", "w+"))
+  for _ = 1, count do
+    assert(large:write(("y"):rep(MIB)))
+  end
+  assert(large:flush())
+  for _, way in ipairs {
+    {"sendfile", function(to) assert(large:seek "set" and to:sendfile(large)) end},
+    {"read and write", function(to)
+      assert(large:seek "set")
+      for chunk in large:chunks() do
+        assert(to:write(chunk))
+      end
+    end},
+  } do
+    local took, got = transfer(way[2])
+    print(("%-30s %d MiB in %.3f s, %.0f MiB/s"):format(way[1], got // MIB, took, got / MIB / took))
+  end
+  large:close()
 end
-assert(large:flush())
-for _, way in ipairs {
-  {"sendfile", function(to) assert(large:seek "set" and to:sendfile(large)) end},
-  {"read and write", function(to)
-    assert(large:seek "set")
-    for chunk in large:chunks() do
-      assert(to:write(chunk))
-    end
-  end},
-} do
-  local took, got = transfer(way[2])
-  print(("%-30s %d MiB in %.3f s, %.0f MiB/s"):format(way[1], got // MIB, took, got / MIB / took))
+
+--- Read by a thread, from the first byte to the last.
+function files.read(count)
+  assert(fs.write(dir .. "/little", ("x"):rep(4096), {sync = false}))
+  for _ = 1, 2 * count do -- as the rounds of bench/cost/measure.lua are two
+    assert(fs.read(dir .. "/little"))
+  end
 end
-large:close()
+
+--- To a socket that has room for all of it, as it then is read: so nothing depends on who
+--- is faster.
+function files.send(count)
+  assert(fs.write(dir .. "/some", ("x"):rep(68 * 1024), {sync = false}))
+  local a, b = net.socketpair()
+  local file <close> = assert(fs.open(dir .. "/some"))
+  for _ = 1, 2 * count do
+    assert(a:sendfile(file) == 68 * 1024)
+    assert(a:flush())
+    assert(#b:readexactly(68 * 1024) == 68 * 1024)
+  end
+  a:close()
+  b:close()
+end
+
+files[arg[1] or "all"](tonumber(arg[2] or 200))

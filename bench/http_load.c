@@ -3,14 +3,15 @@
 **
 **   http_load MODE ENDPOINT [name=value...]
 **
-** Modes: hello (GET /), json (GET /json), file (GET /file), post (a body of 1 MiB to
-** /post), ws (messages of 64 bytes to a WebSocket at /ws, and back).  ENDPOINT is tcp://127.0.0.1:PORT.  Names: connections (50), depth (1: requests
+** Modes: hello (GET /), json (GET /json), file (GET /file), large (GET /large), post (a body
+** of 1 MiB to /post), ws (messages of 64 bytes to a WebSocket at /ws, and back).  ENDPOINT is tcp://127.0.0.1:PORT.  Names: connections (50), depth (1: requests
 ** under way on each), seconds (1) after warm (0.2), and pid, of the server: then its
 ** processor time a request, in ns, is told, too.
 **
 ** Each connection is kept.  The first answer is parsed: a status of 200, and a
 ** Content-Length.  All others must be as long, and have the same line and the same body;
-** those of a WebSocket must be what was sent.
+** those of a WebSocket must be what was sent.  What is counted is bytes, so that of an
+** answer that is large the part counts that has come.
 ** The result is one JSON object a line, with the size of an answer.
 */
 
@@ -31,7 +32,14 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BUFFER = 256 * 1024, EVENTS = 256, BODY = 1 << 20, DEEPEST = 256, MESSAGE = 64 };
+enum {
+  BUFFER = 256 * 1024,
+  LARGEST = 1 << 30,
+  EVENTS = 256,
+  BODY = 1 << 20,
+  DEEPEST = 256,
+  MESSAGE = 64
+};
 
 typedef struct connection {
   int fd;
@@ -94,7 +102,7 @@ static uint64_t used(void) {
 */
 
 static struct {
-  uint64_t opens, closes, opened, used, count, total;
+  uint64_t opens, closes, opened, used, bytes, total; /* of these, answers */
 } window;
 
 
@@ -110,14 +118,15 @@ static bool look_at_clock(void) {
   if (window.opened == 0 && now >= window.opens) {
     window.opened = now;
     window.used = used();
-    window.count = 0;
+    window.bytes = 0;
   }
   return now < window.closes || window.opened == 0;
 }
 
 
 static void report(void) {
-  double count = window.count > 0 ? (double)window.count : 1;
+  double bytes = window.bytes > 0 ? (double)window.bytes : 1;
+  double count = bytes / (double)answer_size;
   double seconds = (double)(time_of(CLOCK_MONOTONIC) - window.opened) / 1e9;
   printf("{\"rate\": %.1f, \"messages\": %llu, \"cpu\": %.1f, \"size\": %zu}\n",
          count / seconds, (unsigned long long)window.total,
@@ -149,7 +158,7 @@ static void make_message(void) {
 
 static void make_get(const char *mode) {
   static const char *const paths[][2] = {
-      {"hello", "/"}, {"json", "/json"}, {"file", "/file"}, {"post", "/post"}};
+      {"hello", "/"}, {"json", "/json"}, {"file", "/file"}, {"large", "/large"}, {"post", "/post"}};
   const char *path = NULL;
   for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
     if (strcmp(mode, paths[i][0]) == 0)
@@ -187,22 +196,22 @@ static void make_request(const char *mode) {
 
 /* What all answers are to be like: by a connection of its own, which blocks. */
 static void learn(int fd) {
-  size_t n = 0;
-  answer = malloc(BUFFER + 1);
+  size_t n = 0, room = BUFFER;
+  answer = malloc(room + 1);
   for (size_t sent = 0; sent < request_size;) {
     ssize_t now = send(fd, request + sent, request_size - sent, MSG_NOSIGNAL);
     check(now > 0, "send");
     sent += (size_t)now;
   }
   while (answer_size == 0 || n < answer_size) {
-    ssize_t got = recv(fd, answer + n, BUFFER - n, 0);
+    ssize_t got = recv(fd, answer + n, room - n, 0);
     check(got >= 0, "recv");
     if (got == 0)
       die("the first answer is not whole: %.*s", (int)n, answer);
     n += (size_t)got;
     answer[n] = '\0';
     const char *end = strstr(answer, "\r\n\r\n");
-    if (end == NULL)
+    if (answer_size > 0 || end == NULL)
       continue;
     const char *length = strcasestr(answer, "\r\ncontent-length:");
     if (strncmp(answer, "HTTP/1.1 200", 12) != 0 || length == NULL || length > end)
@@ -210,8 +219,10 @@ static void learn(int fd) {
           (int)(end - answer), answer);
     head_size = (size_t)(end + 4 - answer);
     answer_size = head_size + (size_t)strtoull(length + 17, NULL, 10);
-    if (answer_size > BUFFER)
-      die("an answer of at most %d bytes expected", BUFFER);
+    if (answer_size > LARGEST)
+      die("an answer of at most %d bytes expected", LARGEST);
+    room = answer_size > room ? answer_size : room;
+    answer = realloc(answer, room + 1);
   }
   close(fd);
 }
@@ -321,7 +332,7 @@ static void pull(connection *c) {
   if (n == 0)
     die("the server closed a connection");
   size_t whole = take(c, buffer, (size_t)n);
-  window.count += whole;
+  window.bytes += (uint64_t)n;
   window.total += whole;
   if (whole > 0)
     ask(c, whole);
@@ -389,7 +400,7 @@ static void prepare(const char *endpoint) {
 
 int main(int argc, char **argv) {
   if (argc < 3)
-    die("usage: http_load hello|json|file|post|ws ENDPOINT [name=value...]");
+    die("usage: http_load hello|json|file|large|post|ws ENDPOINT [name=value...]");
   for (int i = 3; i < argc; i++)
     set_option(argv[i]);
   if (options.connections < 1 || options.depth < 1 || options.depth > DEEPEST)

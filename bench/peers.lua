@@ -11,7 +11,7 @@
 ---@field needs string[]  executables
 ---@field probe? string[]  a command that succeeds where a library is there
 ---@field env? table<string, string>
----@field modes table<string, boolean>  echo, unix, bulk, lines, relay, connect, idle, tls, http, ws
+---@field modes table<string, boolean>  echo, unix, bulk, lines, relay, connect, idle, tls, http, ws, large, files
 ---@field most? integer  connections
 ---@field relays? boolean  it answers nothing by itself: in mode tls it relays to an echo
 ---@field server fun(mode: string, endpoint: string, upstream?: string): string[]
@@ -90,7 +90,7 @@ return function(build, neap)
       modes = modes "echo unix bulk lines connect idle", server = server(build .. "/libuv"),
     },
     {
-      id = "neap", name = "neap", kind = "neap", needs = {}, modes = modes(with_workers .. " tls http ws"),
+      id = "neap", name = "neap", kind = "neap", needs = {}, modes = modes(with_workers .. " tls http ws large files"),
       server = also_http(server(neap, "bench/peers/neap.lua"), neap, "bench/peers/http_neap.lua"),
       start = {neap, "-e", "return net"},
       tasks = {neap, "bench/peers/tasks.lua"},
@@ -129,7 +129,7 @@ return function(build, neap)
     },
     {
       id = "go", name = "Go", kind = "other", needs = {"go"}, env = {GOMAXPROCS = "1"},
-      probe = {"test", "-x", build .. "/server"}, modes = modes(all .. " tls http"),
+      probe = {"test", "-x", build .. "/server"}, modes = modes(all .. " tls http large files"),
       server = also_http(server(build .. "/server"), build .. "/http_go"), tasks = {build .. "/tasks"},
     },
     {
@@ -138,7 +138,8 @@ return function(build, neap)
       server = server(build .. "/server"),
     },
     {
-      id = "node", name = "node", kind = "other", needs = {"node"}, modes = modes(all .. " tls http ws"),
+      id = "node", name = "node", kind = "other", needs = {"node"},
+      modes = modes(all .. " tls http ws large files"),
       server = also_http(server("node", "bench/peers/node.js"), "node", "bench/peers/http_node.js"),
       start = {"node", "-e", "require 'net'"},
       tasks = {"node", "bench/peers/tasks.js"},
@@ -166,7 +167,7 @@ return function(build, neap)
       relays = true, server = relay "nginx",
     },
     {
-      id = "nginx_http", name = "nginx", kind = "other", needs = {"nginx"}, modes = modes "http",
+      id = "nginx_http", name = "nginx", kind = "other", needs = {"nginx"}, modes = modes "http large",
       server = function(mode)
         return {"sh", "bench/peers/http_nginx", build, mode}
       end,

@@ -87,9 +87,10 @@ local function is_rate(row)
   return not row.less
 end
 
-local rates, others, safe, http, curves = {}, {}, {}, {}, {}
+local rates, others, safe, http, sent, beside, curves = {}, {}, {}, {}, {}, {}, {}
+local by_base = {llhttp = http, openssl = safe, nginx_http = sent}
 for _, row in ipairs(result.rows) do
-  local list = row.base == "llhttp" and http or row.base and safe or is_rate(row) and rates or others
+  local list = by_base[row.base] or row.id == "files" and beside or is_rate(row) and rates or others
   if row.curve then
     curves[row.curve] = curves[row.curve] or {}
     list = curves[row.curve]
@@ -134,6 +135,14 @@ local function with_yardstick(list)
     .. ("\n\nMeasured on %s, %s."):format(list[1].date, list[1].machine)
 end
 
+--- Times beside something else, and without that.
+local function with_alone(list)
+  return list[1] and table_of(list, chosen(list), function(_, peer)
+    local value = ("%.0f µs (%.0f)"):format(peer.value, peer.alone)
+    return peer.kind == "neap" and "**" .. value .. "**" or value
+  end) .. ("\n\nMeasured on %s, %s."):format(list[1].date, list[1].machine)
+end
+
 --- A curve as a table: a column a point, a line a quantity.
 local function curve(name, head, lines)
   local points = curves[name] or {}
@@ -174,6 +183,8 @@ local sections = {
   amounts = amounts(),
   tls = with_yardstick(safe),
   http = with_yardstick(http),
+  sendfile = with_yardstick(sent),
+  beside = with_alone(beside),
   connections = costs("connections", "connections, 64 B"),
   size = costs("size", "bytes a message, 16 connections"),
   tasks = curve("tasks", "tasks asleep", {
@@ -292,7 +303,7 @@ print()
 if #others > 0 then
   print(sections.amounts)
 end
-for name, list in pairs {tls = safe, http = http} do
+for name, list in pairs {tls = safe, http = http, sendfile = sent, beside = beside} do
   if #list > 0 then
     print()
     print(sections[name])

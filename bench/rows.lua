@@ -3,7 +3,7 @@
 ---@class bench.Row
 ---@field id string
 ---@field title string
----@field how "load"|"tls"|"http"|"idle"|"start"|"tasks"
+---@field how "load"|"tls"|"http"|"idle"|"start"|"tasks"|"beside"
 ---@field mode string  of the server
 ---@field load? string[]  the load generator's words
 ---@field connections? integer
@@ -11,6 +11,7 @@
 ---@field less? boolean  is better
 ---@field rounds? integer  instead of the usual number
 ---@field base? string  the yardstick, instead of the server in C
+---@field seconds? number  instead of the usual window
 ---@field free? boolean  server and load may use all cores
 ---@field curve? string  which curve it is a point of; only the base and neap take part
 ---@field x? integer  where on it
@@ -123,7 +124,7 @@ tls {
 -- HTTP/1.1, connections kept: here, too, processor time tells.
 
 local function http(row)
-  row.mode, row.base, row.how = row.mode or "http", "llhttp", "http"
+  row.mode, row.base, row.how = row.mode or "http", row.base or "llhttp", "http"
   row.rounds, row.unit = row.rounds or 10, row.unit or "requests/s"
   rows[#rows + 1] = row
 end
@@ -144,6 +145,18 @@ http {
 http {
   id = "ws_flight", title = "WebSocket echo 64 B, 16 under way, 50 connections", mode = "ws",
   load = {"ws", "depth=16"}, connections = 50, unit = "messages/s",
+}
+
+-- Files: one that is large, from its folder to the socket; and what reading costs others.
+
+http {
+  id = "sendfile", title = "HTTP, a file of 100 MiB, 1 connection", mode = "large", base = "nginx_http",
+  load = {"large"}, connections = 1, unit = "bytes/s", seconds = 1,
+}
+rows[#rows + 1] = {
+  id = "files", title = "99 of 100 echoes of 64 B, while 8 read a file of 1 MiB ten times a second each",
+  how = "beside", mode = "files", load = {"echo"}, connections = 1, unit = "µs", less = true, rounds = 10,
+  seconds = 1,
 }
 
 -- How cost grows: points of three curves.

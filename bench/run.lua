@@ -140,13 +140,13 @@ local function serve(peer, row)
   local endpoint = mode == "unix" and ("unix:%s/%s.sock"):format(build, peer.id)
     or mode == "workers" and free_endpoint() -- all of them are to have the same
     or "tcp://127.0.0.1:0"
-  local upstream = mode == "relay" and free_endpoint() or nil
+  local upstream = mode == "relay" and free_endpoint() or mode == "files" and build .. "/read" or nil
   local echo
   if mode == "tls" and peer.relays then
     echo, upstream = start_echo()
   end
-  local server_mode = (mode == "lines" or mode == "relay" or mode == "tls" or mode == "http") and mode
-    or mode == "ws" and "http" or "echo"
+  local server_mode = (mode == "lines" or mode == "relay" or mode == "tls" or mode == "http" or mode == "files")
+    and mode or (mode == "ws" or mode == "large") and "http" or "echo"
   os.remove(endpoint:match "^unix:(.*)" or "")
   local words = pinned(not row.free and 0 or nil, peer.server(server_mode, endpoint, upstream))
   local log <close> = assert(io.open(("%s/%s.log"):format(build, peer.id), "a"))
@@ -165,7 +165,8 @@ local function stop(server)
 end
 
 local function loader(row)
-  return build .. (({tls = "/tls_load", http = "/http_load", ws = "/http_load"})[row.mode] or "/load")
+  local loaders = {tls = "/tls_load", http = "/http_load", ws = "/http_load", large = "/http_load"}
+  return build .. (loaders[row.mode] or "/load")
 end
 
 local function load(row, server, options)
@@ -194,12 +195,24 @@ end
 --- threads that have ended.
 function measure.tls(_, row, server)
   local result = load(row, server, {
-    connections = row.connections, seconds = plan.seconds, warm = plan.warm, pid = server.process.pid,
+    connections = row.connections, seconds = row.seconds or plan.seconds, warm = plan.warm,
+    pid = server.process.pid,
   })
-  return {value = result.rate, cpu = result.cpu}
+  local size = row.unit == "bytes/s" and result.size or 1
+  return {value = result.rate * size, cpu = result.cpu}
 end
 
 measure.http = measure.tls
+
+--- The p99 of a server that does something beside, and of one that does not.
+function measure.beside(peer, row, server)
+  local options = {connections = row.connections, seconds = row.seconds, warm = plan.warm}
+  local alone = serve(peer, {mode = "echo"})
+  local ok, without = pcall(load, row, alone, options)
+  stop(alone)
+  assert(ok, without)
+  return {value = load(row, server, options).p99, alone = without.p99}
+end
 
 local function with_idle(row, server, connections, f)
   local words = pinned(1, {
@@ -318,6 +331,19 @@ end
 make_certificate()
 
 
+-- Files to send and to read: made once, of what is not all the same
+
+local function make_file(name, mib)
+  local file <close> = assert(io.open(build .. "/" .. name, "w"))
+  for i = 1, mib do
+    file:write(("%015d\n"):format(i):rep((1 << 20) // 16))
+  end
+end
+
+make_file("large", 100)
+make_file("read", 1)
+
+
 -- A row
 
 local function attempt(peer, row, f, ...)
@@ -391,7 +417,7 @@ local function measure_row(row)
         ratio = ratio(run.samples, base, "value", row.less),
         cpu = field(run.samples, "cpu"),
         cpu_ratio = ratio(run.samples, base, "cpu", true),
-        p50 = field(run.samples, "p50"), p99 = field(run.samples, "p99"),
+        p50 = field(run.samples, "p50"), p99 = field(run.samples, "p99"), alone = field(run.samples, "alone"),
       }
     end
   end

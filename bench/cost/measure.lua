@@ -115,6 +115,8 @@ measure.paths = {
   channel = {program = {"bench/switches.lua", "channel"}, rounds = {1000, 6000}},
   future = {program = {"bench/switches.lua", "future"}, rounds = {1000, 6000}},
   select = {program = {"bench/switches.lua", "select"}, rounds = {1000, 6000}},
+  file_read = {program = {"bench/files.lua", "read"}, rounds = {20, 120}},
+  file_send = {program = {"bench/files.lua", "send"}, rounds = {20, 120}},
   log_quiet = {program = {"bench/services.lua", "quiet"}, rounds = {1000, 11000}},
   log_line = {program = {"bench/services.lua", "line"}, rounds = {1000, 3000}},
   counter = {program = {"bench/services.lua", "counter"}, rounds = {1000, 11000}},
@@ -157,7 +159,7 @@ measure.paths.tls.cert, measure.paths.tls.key = tls.selfsigned {names = {"127.0.
 
 --- Their order, in tables.
 measure.order = {"echo", "lines", "unix", "connect", "udp", "tls", "http", "http_flight", "start",
-  "start_net", "channel", "future", "select", "log_quiet", "log_line", "counter", "histogram"}
+  "start_net", "channel", "future", "select", "file_read", "file_send", "log_quiet", "log_line", "counter", "histogram"}
 
 local function connections(path, rounds)
   return path.server == "connect" and path.connections * rounds or path.connections

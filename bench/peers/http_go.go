@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 )
@@ -34,6 +35,8 @@ func main() {
 			send(w, "application/json", append(body, '\n'))
 		case "/file":
 			send(w, "application/octet-stream", file)
+		case "/large":
+			http.ServeFile(w, r, os.Getenv("BUILD")+"/large")
 		default:
 			count, _ := io.Copy(io.Discard, r.Body)
 			send(w, "text/plain; charset=utf-8", []byte(fmt.Sprintln(count)))

@@ -10,6 +10,8 @@ local bytes = {["content-type"] = "application/octet-stream"}
 local file = ("x"):rep(100 * 1024)
 local value = {text = ("x"):rep(1012)}
 
+local files = assert(http.files(os.getenv "BUILD"))
+
 local listener = assert(net.listen(endpoint, {backlog = 4096}))
 print(listener.endpoint)
 io.stdout:flush()
@@ -21,6 +23,8 @@ http.serve(listener, function(request, response)
     return http.json(value, 200, text)
   elseif path == "/file" then
     return http.response(200, bytes, file)
+  elseif path == "/large" then
+    return files(request, response)
   elseif path == "/ws" then
     local ws = assert(request:websocket())
     for message, kind in ws:messages() do

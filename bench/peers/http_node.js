@@ -1,7 +1,9 @@
 // node http ENDPOINT
+const fs = require("fs");
 const http = require("http");
 
 const text = { text: "x".repeat(1012) };
+const large = process.env.BUILD + "/large";
 const file = Buffer.alloc(100 * 1024, "x");
 
 const send = (res, type, body) => {
@@ -13,6 +15,10 @@ const server = http.createServer((req, res) => {
   if (req.url === "/") return send(res, "text/plain; charset=utf-8", "hello\n");
   if (req.url === "/json") return send(res, "application/json", JSON.stringify(text) + "\n");
   if (req.url === "/file") return send(res, "application/octet-stream", file);
+  if (req.url === "/large") {
+    res.writeHead(200, { "content-length": fs.statSync(large).size });
+    return fs.createReadStream(large).pipe(res);
+  }
   let count = 0;
   req.on("data", (chunk) => (count += chunk.length));
   req.on("end", () => send(res, "text/plain; charset=utf-8", count + "\n"));

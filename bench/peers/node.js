@@ -26,7 +26,14 @@ const handlers = {
   },
 };
 
-handlers.tls = handlers.echo;
+handlers.tls = handlers.files = handlers.echo;
+
+const read = () =>
+  fs.readFile(upstream, (err) => {
+    if (err) throw err;
+    setTimeout(read, 100);
+  });
+if (mode === "files") for (let i = 0; i < 8; i++) read();
 
 const serve = (s) => {
   s.setNoDelay(true);

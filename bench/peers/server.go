@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"time"
 )
 
 func echo(c net.Conn) {
@@ -52,8 +53,20 @@ func relay(c net.Conn) {
 	other.Close()
 }
 
+func read() {
+	for {
+		if _, err := os.ReadFile(os.Args[3]); err != nil {
+			panic(err)
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
 func main() {
-	handlers := map[string]func(net.Conn){"echo": echo, "tls": echo, "lines": lines, "relay": relay}
+	handlers := map[string]func(net.Conn){"echo": echo, "tls": echo, "lines": lines, "relay": relay, "files": echo}
+	for i := 0; i < 8 && os.Args[1] == "files"; i++ {
+		go read()
+	}
 	network, address := "tcp", "127.0.0.1:0"
 	if strings.HasPrefix(os.Args[2], "unix:") {
 		network, address = "unix", os.Args[2][5:]
