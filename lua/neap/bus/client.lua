@@ -165,6 +165,7 @@ end
 --- for _ in other:messages() do count = count + 1 end
 --- print(count)  --> 100
 --- ```
+---@async
 ---@param to string  the subject, or the pattern
 ---@param opts? neap.bus.SubscribeOptions
 ---@return neap.bus.Subscription

@@ -14,7 +14,8 @@ local yield = task.yield
 --- nobody. With `full = "wait"` nothing is dropped: `mem:` and `worker:` let the publisher wait;
 --- a connection to NATS is not read meanwhile, and nothing else that comes by it: not the
 --- answers either, that whoever is to empty the queue may ask for. A server cuts it off when too
---- much waits for it.
+--- much waits for it. A worker that computes, so that its tasks do not run, is waited for in any
+--- case, when 4096 messages are on their way to it.
 ---@class neap.bus.Subscription
 ---@field subject string
 ---@field queue string?
@@ -192,6 +193,7 @@ end
 --- sub:unsubscribe()
 --- print(sub:recv())  --> nil
 --- ```
+---@async
 function Subscription:unsubscribe()
   check_self(self, Subscription, "unsubscribe")
   if not self.ended then
