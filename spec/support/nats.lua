@@ -13,8 +13,10 @@ local nats = {}
 
 local PATH = "/usr/sbin/nats-server"
 
+nats.installed = lfs.attributes(PATH) ~= nil
+
 function nats.need()
-  if not lfs.attributes(PATH) then
+  if not nats.installed then
     pending "nats-server is missing (Debian: nats-server)"
   end
 end
