@@ -50,6 +50,9 @@ local function from_base32(text)
       out[#out + 1] = char(acc >> bits & 0xff)
     end
   end
+  if acc & (1 << bits) - 1 ~= 0 then
+    return nil -- bits that would be dropped
+  end
   return concat(out)
 end
 
