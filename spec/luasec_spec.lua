@@ -180,8 +180,12 @@ describe("a connection", function()
     assert.same({"wantread", "part", "read"}, {why, part, client:want()})
     client:settimeout(0.01, "t")
     assert.equal("wantread", (select(2, client:receive(10))))
+  end)
+
+  it("says how much it has sent when its peer takes no more #slow", function()
+    local _, server = pair()
     server:settimeout(0)
-    local last
+    local why, last
     repeat
       _, why, last = server:send(("x"):rep(2 ^ 23))
     until why

@@ -124,6 +124,22 @@ describe("a tcp object", function()
     assert.equal("hello", client:receive(5))
   end)
 
+  it("that never waits leaves what arrives later for those loops to see", function()
+    local client, other = pair()
+    local _, port = client:getsockname()
+    client:settimeout(0)
+    assert.equal("timeout", (select(2, client:receive())))
+    other:send "hello"
+    local arrived
+    repeat
+      task.sleep(0.01)
+      local file <close> = assert(io.open "/proc/net/tcp")
+      arrived = file:read "a":match(("0100007F:%04X %%x+:%%x+ 01 %%x+:(%%x+)"):format(port))
+    until tonumber(arrived, 16) > 0 or client:dirty()
+    assert.same({5, false}, {tonumber(arrived, 16), client:dirty()})
+    assert.equal("hello", client:receive(5))
+  end)
+
   it("waits no longer than its two times: of each wait, and of the call", function()
     local client, other = pair()
     client:settimeout(30)

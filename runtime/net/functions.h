@@ -25,6 +25,7 @@ int drains_lua(lua_State *L);
 int announce_lua(lua_State *L);
 int speaks_lua(lua_State *L);
 int wait_lua(lua_State *L);
+int quiet_lua(lua_State *L);
 int sum_lua(lua_State *L);
 int crc32c_lua(lua_State *L);
 int ip_bytes_lua(lua_State *L);

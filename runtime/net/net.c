@@ -29,27 +29,17 @@ void net_flush(host *h) {
 
 
 static const luaL_Reg functions[] = {
-    {"dial", dial_lua},
-    {"listen", listen_lua},
-    {"pair", pair_lua},
-    {"bind", bind_lua},
-    {"resolve", resolve_lua},
-    {"pump", pump_lua},
-    {"moved", moved_lua},
-    {"relay", relay_lua},
-    {"address", address_lua},
-    {"service", service_lua},
-    {"rouse", rouse_lua},
-    {"interfaces", interfaces_lua},
-    {"wait", wait_lua},
-    {"drains", drains_lua},
-    {"announce", announce_lua},
-    {"match", match_lua},
-    {"sum", sum_lua},
-    {"crc32c", crc32c_lua},
-    {"ip_bytes", ip_bytes_lua},
-    {"speaks", speaks_lua},
-    {NULL, NULL},
+    {"dial", dial_lua},       {"listen", listen_lua},
+    {"pair", pair_lua},       {"bind", bind_lua},
+    {"resolve", resolve_lua}, {"pump", pump_lua},
+    {"moved", moved_lua},     {"relay", relay_lua},
+    {"address", address_lua}, {"service", service_lua},
+    {"rouse", rouse_lua},     {"interfaces", interfaces_lua},
+    {"wait", wait_lua},       {"quiet", quiet_lua},
+    {"drains", drains_lua},   {"announce", announce_lua},
+    {"match", match_lua},     {"sum", sum_lua},
+    {"crc32c", crc32c_lua},   {"ip_bytes", ip_bytes_lua},
+    {"speaks", speaks_lua},   {NULL, NULL},
 };
 
 

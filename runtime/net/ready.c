@@ -370,6 +370,18 @@ int wait_lua(lua_State *L) {
 }
 
 
+/*
+** quiet(stream) : what arrives stays outside until somebody reads
+*/
+
+int quiet_lua(lua_State *L) {
+  stream *s = stream_box(L)->stream;
+  if (s != NULL)
+    stream_quiet(s);
+  return 0;
+}
+
+
 void ready_open(lua_State *L) {
   class_open_closing(L, CLASS, l_close);
 }

@@ -164,8 +164,10 @@ int stream_detach(stream *s);
 void stream_data(stream *s, char *bytes, size_t n);
 void stream_keep(stream *s);
 
-/* Have the transport deliver. */
+/* Have the transport deliver; and, as long as nobody reads, leave what arrives outside,
+ * where its descriptor tells of it. */
 void stream_hear(stream *s);
+void stream_quiet(stream *s);
 
 /* The same for a reader, who is to see why it can't. */
 static inline void stream_start_read(stream *s) {

@@ -207,6 +207,14 @@ void stream_hear(stream *s) {
 }
 
 
+void stream_quiet(stream *s) {
+  if (s->state != OPEN || !wait_idle(&s->readers))
+    return;
+  s->transport->stop_read(s);
+  s->reading = false;
+}
+
+
 int stream_shut(stream *s) {
   trace_stream(s, TRACE_SHUTDOWN, 0);
   int status = s->transport->shutdown(s);

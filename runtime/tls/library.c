@@ -146,6 +146,8 @@ static int failed(lua_State *L, stream *s, int status) {
 static int try(lua_State *L, stream *s) {
   const tls *t = tls_of(s);
   tls_begin(s);
+  if (!t->open && t->failed == 0)
+    layer_start_read(s); /* if it was made quiet */
   if (t->failed != 0)
     return failed(L, s, t->failed);
   if (t->choosing && !t->chosen && !t->asked)

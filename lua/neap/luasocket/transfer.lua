@@ -1,6 +1,7 @@
 --- Bytes of a connection, as LuaSocket's and LuaSec's objects receive and send them: lines
 --- without their ends, counts, all; and how far a call has come when its time is up.
 
+local core = require "neap.net.core"
 local object = require "neap.luasocket.object"
 local task = require "neap.task"
 local time = require "neap.time"
@@ -10,7 +11,7 @@ local tonumber, type = tonumber, type
 local concat, find, gsub, sub = table.concat, string.find, string.gsub, string.sub
 local min, tointeger = math.min, math.tointeger
 local bad, limit, start_of = object.bad, object.limit, object.start
-local now, text_of, timeout = time.now, words.of, task.timeout
+local now, quiet, text_of, timeout = time.now, core.quiet, words.of, task.timeout
 
 local transfer = {}
 
@@ -56,7 +57,7 @@ local function receive_some(self, stream, most, start)
   return chunk, err
 end
 
-local function receive_count(self, stream, count, part, start)
+local function receive_count(self, stream, part, start, count)
   local parts, have = {part}, #part
   if count == 0 then
     if start then
@@ -112,6 +113,8 @@ local function receive_line(self, stream, part, start)
 end
 
 --- `receive(pattern?, prefix?)` of an object whose stream `open` gives, or why there is none.
+--- Who never waits may have a loop of its own, in C, which looks at descriptors: what arrives
+--- when nobody receives is left for that to see.
 function transfer.receive(self, open, pattern, part)
   part = part == nil and "" or object.text(part, 2, "receive")
   local count = tonumber(pattern)
@@ -126,16 +129,20 @@ function transfer.receive(self, open, pattern, part)
     return nil, text or "closed", part
   end
   local start = start_of(self)
-  if count then
-    count = tointeger(count // 1)
-    if #part > 0 and count <= #part then
-      return part
-    end
-    return receive_count(self, stream, count, part, start)
-  elseif letter == "a" then
-    return receive_all(self, stream, part, start)
+  count = count and tointeger(count // 1)
+  if count and #part > 0 and count <= #part then
+    return part
   end
-  return receive_line(self, stream, part, start)
+  local how = count and receive_count or letter == "a" and receive_all or receive_line
+  if self.block ~= 0 and self.total ~= 0 then
+    return how(self, stream, part, start, count)
+  end
+  local data, why, so_far = how(self, stream, part, start, count)
+  quiet(stream)
+  if data then
+    return data
+  end
+  return nil, why, so_far
 end
 
 --- Within a time, a piece at a time: so what went out before is known. Who never waits may

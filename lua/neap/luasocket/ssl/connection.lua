@@ -16,7 +16,7 @@ local error, getmetatable, next, pairs = error, getmetatable, next, pairs
 local setmetatable, tonumber, type = setmetatable, tonumber, type
 local format, gmatch, match = string.format, string.gmatch, string.match
 local limit, start_of, text_of = object.limit, object.start, words.of
-local now = time.now
+local now, quiet = time.now, require "neap.net.core".quiet
 local piecewise = contexts.piecewise
 
 local connection = {SOCKET_INVALID = -1}
@@ -64,6 +64,9 @@ local function shake(self, seconds)
   while done == false do
     choose(self, err)
     done, err = core.handshake(upper, "handshake")
+  end
+  if seconds == 0 then
+    quiet(upper) -- for loops that neap knows nothing of
   end
   if done then
     self.state, self.wants = "open", "nothing"
