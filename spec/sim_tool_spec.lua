@@ -105,3 +105,78 @@ describe("neap sim --check", function()
     assert.equal(0, neap_sim("--check", "inside.lua").code)
   end)
 end)
+
+describe("neap sim --pcap", function()
+  it("writes what passes between hosts, whole and numbered, at the world's time", function()
+    write("network.lua", [[
+      local net = require "neap.net"
+      local sim = require "neap.sim"
+      local task = require "neap.task"
+      sim.link {latency = 0.1}
+      sim.host("server", function()
+        local udp = assert(require "neap.net".bind "udp://*:7")
+        require "neap.task".spawn(function()
+          for message, from in udp:messages() do
+            udp:send(message, from)
+          end
+        end)
+        assert(require "neap.net".listen "tcp://*:8080"):serve(function(stream)
+          for line in stream:lines() do
+            stream:write(line:rep(4000), "\n")
+          end
+        end)
+      end)
+      sim.client("client", function()
+        local udp = assert(net.connect "udp://server:7")
+        udp:send "hello"
+        udp:recv()
+        assert(not net.connect "tcp://server:81")
+        for _, kind in ipairs {"tcp", "tcp6"} do
+          local stream <close> = assert(net.connect(kind .. "://server:8080"))
+          stream:write("12345\n", "6789\n")
+          assert(#stream:read() == 20000 and #stream:read() == 16000)
+        end
+        task.sleep(5)
+      end)]])
+    local result = neap_sim("--pcap=net.pcapng", "network.lua")
+    assert.equal("", result.stderr)
+    local packet = require "neap.packet"
+    local streams, first = {}, nil
+    for bytes, info in assert(require "neap.pcap".reader(folder .. "/net.pcapng")) do
+      local p = packet.dissect(bytes, info.linktype)
+      first = first or info.ns
+      assert.equal("network", info.name)
+      local ip = p.ip or p.ipv6
+      if p.tcp then
+        local key = ("%s %d %d"):format(ip.src, p.tcp.src_port, p.tcp.dst_port)
+        local flow = streams[key] or {next = 0, bytes = 0}
+        streams[key] = flow
+        local data = p.raw and p.raw.data or ""
+        assert.equal(flow.next, p.tcp.seq)
+        flow.next = flow.next + #data + (p.tcp.flags:find "SYN" and 1 or 0) + (p.tcp.flags:find "FIN" and 1 or 0)
+        flow.bytes = flow.bytes + #data
+      end
+    end
+    assert.is_true(first >= 946684800000000000 and first < 946684801000000000)
+    local sizes = {}
+    for _, flow in pairs(streams) do
+      sizes[#sizes + 1] = flow.bytes
+    end
+    table.sort(sizes)
+    assert.same({0, 0, 0, 0, 11, 11, 36002, 36002}, sizes)
+    if process.run({"sh", "-c", "command -v tshark"}).code == 0 then
+      local complaints = assert(process.run {"tshark", "-n", "-r", folder .. "/net.pcapng", "-o",
+        "tcp.check_checksum:TRUE", "-o", "udp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE", "-Y",
+        "_ws.expert.severity >= warning && !tcp.flags.reset == 1"})
+      assert.equal("", complaints.stdout)
+    end
+  end)
+
+  it("is of one seed, and of a file that can be", function()
+    write("empty.lua", "")
+    local result = neap_sim("--pcap=x.pcapng", "--seeds=3", "empty.lua")
+    assert.equal(2, result.code)
+    assert.matches("%-%-pcap is of one run", result.stderr)
+    assert.equal(2, neap_sim("--pcap=/nonexistent/x.pcapng", "empty.lua").code)
+  end)
+end)

@@ -47,6 +47,7 @@ struct flow {
   uint64_t latest;                         /* when the last segment arrives */
   uint64_t sent, arrived, consumed, acked; /* bytes since the beginning */
   uint64_t window;  /* so many may be sent, since the beginning */
+  uint64_t shown;   /* of what arrived, is acknowledged for who watches */
   uint64_t trouble; /* since then nobody has answered; 0: somebody has */
   unsigned attempts;
   uint8_t side;  /* of who sends */
@@ -208,6 +209,17 @@ void flow_acknowledge(flow *f);
 /* Nobody has answered: try again later.  `first` is how long the first pause is. */
 void flow_stall(flow *f, uint64_t first);
 void flow_heard(flow *f); /* somebody has */
+
+/* ==} */
+
+
+/* {== stream_passage.c */
+
+/* For who watches: a segment leaves, and is not counted in `sent` yet; or what has
+ * arrived is acknowledged, if it was not. */
+void flow_shows(flow *f, uint64_t at, const char *bytes, size_t n,
+                uint8_t flags);
+void flow_shows_ack(flow *f, uint64_t at);
 
 /* ==} */
 

@@ -6,6 +6,7 @@
 #include "host/memory.h"
 #include "sim/history.h"
 #include "sim/node.h"
+#include "sim/passage.h"
 
 enum { HEADERS = 28 }; /* of IP and UDP: bytes on the link */
 
@@ -157,11 +158,28 @@ static uint64_t arrival_of(const flight *f) {
 }
 
 
+/* To who watches. */
+static void show(const flight *f, uint64_t at) {
+  if (f->sim->outside.passes == NULL || f->failure != NULL)
+    return;
+  const passage p = {.from = f->from,
+                     .to = f->to,
+                     .source = &f->source,
+                     .target = &f->target,
+                     .protocol = f->protocol,
+                     .arrives = at,
+                     .bytes = f->bytes,
+                     .size = f->size};
+  f->sim->outside.passes(f->sim, &p);
+}
+
+
 static void double_it(const flight *f) {
   flight *copy = copy_of(f);
   uint64_t at = arrival_of(copy);
   copy->serial = ++flights_of(f->sim)->serial;
   append(copy);
+  show(copy, at);
   if (at != NEVER)
     arrive_at(copy, at);
   else
@@ -186,6 +204,7 @@ static void take_link(flight *f, uint64_t delay) {
     return;
   }
   uint64_t at = arrival_of(f);
+  show(f, at == NEVER ? NEVER : at + delay);
   if (at != NEVER && chance_happens(&s->network, m->duplicates))
     double_it(f);
   if (at != NEVER)

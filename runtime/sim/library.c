@@ -79,22 +79,31 @@ static int l_open(lua_State *L) {
 ** Run
 */
 
-static run *check(lua_State *L) {
+run *library_run(lua_State *L) {
   return luaL_checkudata(L, 1, CLASS);
 }
 
 
-/* run:step(events) : does it go on? */
+/* run:step(events, until or nil) : does it go on? is all that is left later than that,
+ * in seconds?  Then that is the time. */
 static int l_step(lua_State *L) {
-  run *r = check(L);
-  lua_pushboolean(L, run_step(r, luaL_checkinteger(L, 2)));
-  return 1;
+  run *r = library_run(L);
+  lua_Integer events = luaL_checkinteger(L, 2);
+  uint64_t until = NEVER;
+  if (!lua_isnoneornil(L, 3)) {
+    double seconds = luaL_checknumber(L, 3);
+    luaL_argcheck(L, seconds >= 0 && seconds <= 1e10, 3, "out of bounds");
+    until = SIM_START + (uint64_t)(seconds * 1e9);
+  }
+  lua_pushboolean(L, run_step(r, events, until));
+  lua_pushboolean(L, run_is_later(r, until));
+  return 2;
 }
 
 
 /* run:output() : what was printed since */
 static int l_output(lua_State *L) {
-  run *r = check(L);
+  run *r = library_run(L);
   lua_pushlstring(L, r->output.bytes, r->output.n);
   r->output.n = 0;
   return 1;
@@ -103,7 +112,7 @@ static int l_output(lua_State *L) {
 
 /* run:reports() : {{kind, text}, ...} */
 static int l_reports(lua_State *L) {
-  const run *r = check(L);
+  const run *r = library_run(L);
   lua_Integer n = 0;
   lua_newtable(L);
   for (size_t at = 0; at < r->reports.n; n++) {
@@ -127,7 +136,7 @@ static double seconds(const run *r) {
 
 /* run:result() : why it has failed or nil, its time, a hash of all that has happened */
 static int l_result(lua_State *L) {
-  const run *r = check(L);
+  const run *r = library_run(L);
   lua_pushstring(L, r->failed);
   lua_pushnumber(L, seconds(r));
   lua_pushinteger(L, (lua_Integer)r->sim.history.hash);
@@ -137,12 +146,12 @@ static int l_result(lua_State *L) {
 
 /* run:history() : what has happened, where it was opened to keep it */
 static int l_history(lua_State *L) {
-  return library_take_history(L, check(L));
+  return library_take_history(L, library_run(L));
 }
 
 
 static int l_close(lua_State *L) {
-  run_close(check(L));
+  run_close(library_run(L));
   return 0;
 }
 
@@ -467,6 +476,9 @@ static const luaL_Reg functions[] = {
 static int luaopen_neap_sim_core(lua_State *L) {
   library_history_open(L);
   class_open(L, CLASS, run_metamethods, run_methods, NULL);
+  luaL_getmetatable(L, CLASS);
+  lua_getfield(L, -1, "__index");
+  library_prompt_set(L);
   luaL_newlib(L, functions);
   library_links_set(L);
   library_rules_set(L);

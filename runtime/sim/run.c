@@ -13,18 +13,19 @@
 enum { REASON = 512 }; /* bytes */
 
 
-static void add(run_text *t, const char *bytes, size_t n) {
+void run_add(run_text *t, const void *bytes, size_t n) {
   if (t->n + n > t->room) {
     t->room = 2 * (t->n + n);
     t->bytes = memory_grow(t->bytes, t->room);
   }
-  memcpy(t->bytes + t->n, bytes, n);
+  if (n > 0)
+    memcpy(t->bytes + t->n, bytes, n);
   t->n += n;
 }
 
 
 static void add_text(run_text *t, const char *text) {
-  add(t, text, strlen(text));
+  run_add(t, text, strlen(text));
 }
 
 
@@ -92,7 +93,7 @@ static void add_output(run *r, const char *bytes, size_t n) {
     size_t part = newline != NULL ? (size_t)(newline - bytes) + 1 : left;
     if (!r->midline && !(is_labelled(who, bytes, left) && !r->stamps))
       begin_line(r, who);
-    add(&r->output, bytes, part);
+    run_add(&r->output, bytes, part);
     r->midline = newline == NULL;
     bytes += part;
     left -= part;
@@ -196,8 +197,8 @@ void run_fail(run *r, const char *why, bool who) {
 
 
 void run_report(run *r, const char *kind, const char *text) {
-  add(&r->reports, kind, strlen(kind) + 1);
-  add(&r->reports, text, strlen(text) + 1);
+  run_add(&r->reports, kind, strlen(kind) + 1);
+  run_add(&r->reports, text, strlen(text) + 1);
   if (r->stamps && strcmp(kind, "wanted") != 0) {
     add_output(r, kind, strlen(kind));
     add_output(r, ": ", 2);
@@ -250,6 +251,7 @@ void run_close(run *r) {
   free(r->keep);
   free(r->output.bytes);
   free(r->reports.bytes);
+  free(r->passages.bytes);
   *r = (run){.over = true};
 }
 
@@ -305,12 +307,20 @@ static void look(run *r, enum sim_step step) {
 }
 
 
-bool run_step(run *r, lua_Integer events) {
+bool run_is_later(const run *r, uint64_t until) {
+  const sim_event *next = sim_next(&r->sim);
+  return next != NULL && next->at > until;
+}
+
+
+bool run_step(run *r, lua_Integer events, uint64_t until) {
   if (r->over)
     return false;
   enter(r);
-  while (events-- > 0 && !r->over)
+  while (events-- > 0 && !r->over && !run_is_later(r, until))
     look(r, sim_step(&r->sim));
+  if (!r->over && run_is_later(r, until) && r->sim.now < until)
+    r->sim.now = until;
   if (r->tells)
     sim_waiting(&r->sim);
   r->tells = false;

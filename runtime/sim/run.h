@@ -51,8 +51,12 @@ struct run {
   bool midline;    /* what was printed last is no whole line */
   const node *who; /* and of whom it was */
   run_text output;
+  run_text
+      passages; /* between nodes, where somebody watches: library_messages.c */
   run_text reports; /* kinds and texts, each with a zero behind it */
 };
+
+void run_add(run_text *t, const void *bytes, size_t n);
 
 /* Open one for a zeroed run, and its director, which runs the program: 0 or
  * -errno.  The list is of the subsystems of its hosts. */
@@ -60,8 +64,11 @@ int run_open(run *r, uint64_t seed, const struct subsystem *subsystems,
              program *p);
 void run_close(run *r); /* or what there is of it */
 
-/* So many events; false: it is over. */
-bool run_step(run *r, lua_Integer events);
+/* So many events, none of which is later; false: it is over. */
+bool run_step(run *r, lua_Integer events, uint64_t until);
+
+/* Is the next event later than that? */
+bool run_is_later(const run *r, uint64_t until);
 
 /* It has failed, and is over; the first reason counts.  Is it to be told who waits? */
 void run_fail(run *r, const char *why, bool who);

@@ -29,6 +29,7 @@
 typedef struct sim sim;
 typedef struct sim_event sim_event;
 struct node;
+struct passage;
 struct subsystem;
 
 #define SIM_START UINT64_C(1000000000)             /* of `now`: 1 s */
@@ -51,6 +52,9 @@ typedef struct sim_outside {
   /* Something has become of a node (enum node_change): start no host in it, but stop
    * what you like. */
   void (*changed)(sim *s, struct node *n, int change);
+
+  /* Something leaves one node for another: passage.h. */
+  void (*passes)(sim *s, const struct passage *p);
 } sim_outside;
 
 /* What a step has done. */

@@ -147,6 +147,7 @@ static void launch(flow *f, uint64_t at, const char *bytes, size_t n,
   segment *s = memory_grow(NULL, sizeof *s + n);
   if (at < f->latest)
     at = f->latest;
+  flow_shows(f, at, bytes, n, flags);
   *s = (segment){.arrives = at, .size = (uint32_t)n, .flags = flags};
   if (n > 0)
     memcpy(s->bytes, bytes, n);
@@ -389,14 +390,17 @@ void flow_acknowledge(flow *f) {
   if (sender(f) == NULL || sim_is_scheduled(&f->ack))
     return;
   if (!is_noticed(f)) {
+    flow_shows_ack(f, c->sim->now);
     take_ack(f);
     return;
   }
   uint64_t at = way(c, 1U - f->side, 0);
-  if (at == NEVER)
+  if (at == NEVER) {
     flow_stall(f, PAUSE_LEAST);
-  else
-    sim_schedule(c->sim, &f->ack, at);
+    return;
+  }
+  flow_shows_ack(f, at);
+  sim_schedule(c->sim, &f->ack, at);
 }
 
 

@@ -43,7 +43,7 @@ end
 all.help = {
   text = "this list",
   run = function(session)
-    session:print(commands.help(), false, true)
+    session:print(commands.help(session), false, true)
   end,
 }
 
@@ -327,22 +327,36 @@ all.trace = {
   end,
 }
 
---- The text of `:help`.
----@return string
-function commands.help()
+--- Those of a session: its own are before the others.
+local function of(session)
+  return session.commands and setmetatable(session.commands, {__index = all}) or all
+end
+
+local function names_of(session)
   local names = {}
   for name in pairs(all) do
     names[#names + 1] = name
   end
+  for name in pairs(session.commands or {}) do
+    names[#names + 1] = not all[name] and name or nil
+  end
   table.sort(names)
+  return names
+end
+
+--- The text of `:help`.
+---@param session neap.repl.Session
+---@return string
+function commands.help(session)
+  local names, known = names_of(session), of(session)
   local lines = {
     "An input is Lua; an expression prints its values. It runs as a task: ^C ends it,",
     "and a & behind it lets it run in the background. _ and _1, _2, ... are the last",
     "results, _err the last error. ^D, exit and quit leave. Commands:",
   }
   for _, name in ipairs(names) do
-    local head = ":" .. name .. (all[name].argument and " " .. all[name].argument or "")
-    lines[#lines + 1] = format("  %-15s %s", head, all[name].text)
+    local head = ":" .. name .. (known[name].argument and " " .. known[name].argument or "")
+    lines[#lines + 1] = format("  %-15s %s", head, known[name].text)
   end
   return concat(lines, "\n") .. "\n"
 end
@@ -440,7 +454,7 @@ end
 ---@param session neap.repl.Session
 function commands.install(session)
   function session.help(...)
-    local text = select("#", ...) == 0 and commands.help() or commands.doc(session, (...))
+    local text = select("#", ...) == 0 and commands.help(session) or commands.doc(session, (...))
     session:print(with_newline(text), false, true)
   end
   if rawget(_G, "help") == nil then
@@ -449,21 +463,22 @@ function commands.install(session)
 end
 
 --- The names of all commands, for completion.
+---@param session neap.repl.Session
 ---@return string[]
-function commands.names()
-  local names = {}
-  for name in pairs(all) do
-    names[#names + 1] = ":" .. name
+function commands.names(session)
+  local names = names_of(session)
+  for i, name in ipairs(names) do
+    names[i] = ":" .. name
   end
-  table.sort(names)
   return names
 end
 
 --- What a command does, in a line.
+---@param session neap.repl.Session
 ---@param name string  as `commands.names` has it
 ---@return string
-function commands.about(name)
-  return all[string.sub(name, 2)].text
+function commands.about(session, name)
+  return of(session)[string.sub(name, 2)].text
 end
 
 --- Run a command; a beginning of its name that fits no other will do.
@@ -471,11 +486,12 @@ end
 ---@param name string
 ---@param rest string
 function commands.run(session, name, rest)
-  local found = all[name]
+  local known = of(session)
+  local found = known[name]
   if not found then
-    for full, command in pairs(all) do
+    for _, full in ipairs(names_of(session)) do
       if string.sub(full, 1, #name) == name and name ~= "" then
-        found = not found and command or nil
+        found = not found and known[full] or nil
         if not found then
           break
         end

@@ -34,6 +34,7 @@ local SHORT = {"net", "task", "time", "signal", "process", "stdio"}
 ---@field asks boolean?  leaving ends what runs: that is asked for once
 ---@field help function?  the one that inputs have by that name
 ---@field inputs string[]  what was run, for `:save`
+---@field commands table<string, neap.repl.Command>?  its own, before those of all
 local Session = {}
 Session.__index = Session
 
@@ -458,15 +459,15 @@ function handlers.look(self, message)
 end
 
 --- The names of commands that begin so.
-local function complete_command(text, cursor)
+local function complete_command(self, text, cursor)
   local word = string.match(text, "^%s*(:%a*)$")
   if not word or cursor <= #text then
     return nil
   end
   local candidates = {}
-  for _, name in ipairs(commands.names()) do
+  for _, name in ipairs(commands.names(self)) do
     if string.sub(name, 1, #word) == word then
-      candidates[#candidates + 1] = {text = name, kind = "command", doc = commands.about(name)}
+      candidates[#candidates + 1] = {text = name, kind = "command", doc = commands.about(self, name)}
     end
   end
   local common = candidates[1] and candidates[1].text or word
@@ -479,7 +480,7 @@ local function complete_command(text, cursor)
 end
 
 function handlers.complete(self, message)
-  local found = complete_command(message.text, message.cursor)
+  local found = complete_command(self, message.text, message.cursor)
   local ok, complete = pcall(require, "neap.repl.complete")
   if ok and not found then
     ok, found = pcall(complete, message.text, message.cursor, self.env)

@@ -43,6 +43,8 @@ local SPEC = {
   {"--part=FIRST,LAST,STEP", "what --jobs starts: such seeds, and what has become of them for a program"},
   {"--limit=SECONDS", "of the world, at which a run fails", type = "number", min = 0},
   {"-t, --trace", "show the time of what is printed, and each fault"},
+  {"--pcap=FILE", "of one seed: what passes between hosts, as pcapng with the world's time"},
+  {"-i, --interactive", "of one seed: a prompt, at which one lets it go on by events or seconds, and looks at it"},
   {"-H, --hosts=N", "hosts that run the script", type = "integer", min = 1, max = 1000},
   {"SCRIPT", "the world, or the hosts' script"},
   {"[ARGUMENT...]", "the script's"},
@@ -129,14 +131,15 @@ end
 
 -- One seed
 
-local function run_once(given, program, n, show)
+local function run_once(given, program, n, show, watch)
   return runs.one(program, n, {
     limit = given.limit, keep = given.keep, stamp = given.trace, history = given.check,
+    watch = watch,
   }, show and print_now)
 end
 
-local function check_once(given, program, n, show)
-  local one = run_once(given, program, n, show)
+local function check_once(given, program, n, show, watch)
+  local one = run_once(given, program, n, show, watch)
   local other = run_once(given, program, n)
   if one.hash ~= other.hash or concat(one.output) ~= concat(other.output) then
     other.failed = "a second run was another one: " .. batch.difference(one, other)
@@ -145,7 +148,20 @@ local function check_once(given, program, n, show)
 end
 
 local function run_seed(given, program, n)
-  local result = (given.check and check_once or run_once)(given, program, n, true)
+  local capture, err
+  if given.pcap then
+    capture, err = require "neap.sim.capture".open(given.pcap)
+    if not capture then
+      tell("sim: %s", tostring(err))
+      return USAGE
+    end
+  end
+  local result = (given.check and check_once or run_once)(given, program, n, true, capture and function(messages)
+    capture:add(messages)
+  end)
+  if capture then
+    capture:close()
+  end
   if result.failed then
     tell_failure(given, result, given.keep)
     return FAILED
@@ -188,6 +204,8 @@ local function misuse(given)
     return "a client's script is expected behind --"
   elseif given.hosts and not given.client then
     return "-- and a client's script are expected behind --hosts"
+  elseif (given.pcap or given.interactive) and (given.seeds or given.shrink or given.check and given.interactive) then
+    return format("%s is of one run: --seed says which", given.pcap and "--pcap" or "-i")
   end
   for _, path in ipairs {given.script, given.client and given.client[1]} do
     local file, why = open(path, "r")
@@ -212,7 +230,12 @@ local function main(words)
   local function one(n)
     return (given.check and check_once or run_once)(given, program, n, false)
   end
-  if given.part then
+  if given.interactive then
+    local failed = require "neap.sim.prompt"(program, given.seed or 1, {
+      limit = given.limit, keep = given.keep, stamp = given.trace,
+    })
+    return failed and FAILED or 0
+  elseif given.part then
     return batch.part(given.part, one)
   elseif given.seed or not given.seeds then
     return (given.shrink and shrink_seed or run_seed)(given, program, given.seed or 1)

@@ -5,7 +5,7 @@ local core = require "neap.sim.core"
 local sched = require "neap.task.core"
 
 local error, ipairs, require, setmetatable, type = error, ipairs, require, setmetatable, type
-local find, format = string.find, string.format
+local format = string.format
 local insert, remove, unpack = table.insert, table.remove, table.unpack
 
 local messages = {}
@@ -48,13 +48,7 @@ Message.__name = "neap.sim.Message"
 ---@return neap.Packet
 function Message:packet()
   check_self(self, Message, "packet")
-  local packet = require "neap.packet"
-  local four = not find(self.src, ":", 1, true)
-  local whole = self.protocol == "udp" and packet.udp {src_port = self.src_port, dst_port = self.dst_port} / self.bytes
-    or packet.raw(self.bytes)
-  local around = {src = self.src, dst = self.dst}
-  around[four and "protocol" or "next_header"] = self.protocol
-  return packet.dissect(((four and packet.ip or packet.ipv6)(around) / whole):bytes(), four and "ip" or "ipv6")
+  return require "neap.packet".dissect(require "neap.sim.packets".bytes(self))
 end
 
 messages.Message = Message

@@ -27,16 +27,25 @@ local OPTIONS = {seed = true, args = true, limit = true, quiet = true, order = t
 ---@field hash integer  of all that has happened
 ---@field history neap.sim.History?  what it was, where it was to be kept
 
---- One run of `program`: {kind, name, code, args}.  tell(text): what is printed, at once, or nil.
----@return neap.sim.Result
-function runs.one(program, seed, options, tell)
-  local run <close> = assert(core.open(seed, program.module or program.name, program.code, program.args, program.env, {
+--- A run of `program` that has not begun.
+function runs.open(program, seed, options)
+  return assert(core.open(seed, program.module or program.name, program.code, program.args, program.env, {
     module = program.module ~= nil, keep = options.keep, stamp = options.stamp, limit = options.limit,
     history = options.history,
     fifo = options.order == "fifo",
   }))
-  local output = {}
+end
+
+--- One run of `program`: {kind, name, code, args}.  tell(text): what is printed, at once, or nil;
+--- options.watch(messages): what has passed.
+---@return neap.sim.Result
+function runs.one(program, seed, options, tell)
+  local run <close> = runs.open(program, seed, options)
+  local output, watch = {}, options.watch
   local going
+  if watch then
+    run:watch()
+  end
   repeat
     going = run:step(PIECE)
     local text = run:output()
@@ -45,6 +54,9 @@ function runs.one(program, seed, options, tell)
       if tell then
         tell(text)
       end
+    end
+    if watch then
+      watch(run:passages())
     end
     sched.yield()
   until not going
