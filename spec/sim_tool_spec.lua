@@ -180,3 +180,68 @@ describe("neap sim --pcap", function()
     assert.equal(2, neap_sim("--pcap=/nonexistent/x.pcapng", "empty.lua").code)
   end)
 end)
+
+describe("neap sim", function()
+  it("leaves to the script what is behind it, from the first word on that is no option of its own", function()
+    write("words.lua", [[
+      print(...)
+      assert(require "neap.sim".seed() ~= 3, "three")]])
+    assert.equal("a\t--seed\t9\n", neap_sim("--seed=1", "words.lua", "a", "--seed", "9").stdout)
+    assert.equal("--fast\t-n\n", neap_sim("words.lua", "--seed", "2", "--fast", "-n").stdout)
+    local result = neap_sim("words.lua", "-kn", "3-4", "b", "--trace")
+    assert.matches("neap: replay: neap sim words%.lua %-%-seed 0x3 %-%-trace b %-%-trace\n", result.stderr)
+    assert.matches("^neap sim: [^\n]*%-%-fast", neap_sim("--fast", "words.lua").stderr)
+    write("server.lua", [[print(...)]])
+    assert.equal("server: --trace\nclient: \n", neap_sim("server.lua", "x", "--trace", "--", "server.lua").stdout
+      :gsub("x\t", ""))
+  end)
+
+  it("goes by the folder of the world's file, wherever it is called, and to the same end", function()
+    write("there.lua", [[
+      local sim = require "neap.sim"
+      local helper = require "helper"
+      sim.host("one", "host.lua"):wait()
+      print(arg[0], helper, collectgarbage "count", tostring {})
+      error "over"]])
+    write("helper.lua", [[return "helps"]])
+    write("host.lua", [[print(arg[0], assert(io.open "there.lua"):read "l", collectgarbage "count")]])
+    local within = neap_sim("there.lua")
+    assert.matches("^one: host%.lua\t%s*local sim[^\n]*\nthere%.lua\thelps\t", within.stdout)
+    local function outside(...)
+      return assert(process.run {child.neap, "sim", ...})
+    end
+    local elsewhere = outside(folder .. "/there.lua")
+    assert.equal(within.stdout, elsewhere.stdout)
+    assert.equal(within.stderr:gsub("there%.lua %-%-seed", ""),
+      elsewhere.stderr:gsub(folder:gsub("%p", "%%%0") .. "/there%.lua %-%-seed", ""))
+    local parts = outside(folder .. "/there.lua", "-kj2", "--seeds=2")
+    assert.matches("2 seeds, 2 failed\n$", parts.stdout, parts.stderr)
+  end)
+
+  it("has no LuaSocket before the verb", function()
+    local result = assert(process.run {child.neap, "--luasocket", "sim", "x.lua"})
+    assert.equal(2, result.code)
+    assert.matches("%-%-luasocket does not reach simulated hosts", result.stderr)
+  end)
+end)
+
+describe("a simulated host", function()
+  it("sees nothing of the kernel's, and not whom the machine asks for names", function()
+    local _, printed = failure(function()
+      local sim = require "neap.sim"
+      sim.host("one", function()
+        local fs = require "neap.fs"
+        for _, path in ipairs {"/proc/self/stat", "/proc/self/exe", "/sys/kernel/uevent_seqnum", "/dev/urandom"} do
+          for _, verb in ipairs {"read", "stat"} do
+            local got, err = fs[verb](path)
+            print(got == nil and err.code)
+          end
+        end
+        print(select(3, io.open "/etc/resolv.conf") ~= nil, fs.stat "spec" ~= nil)
+        print(select(2, require "neap.dns".query("a.example", "A")))
+      end):wait()
+      error "over"
+    end)
+    assert.matches("^" .. ("one: ENOSYS\n"):rep(8) .. "one: true\ttrue\none: [^\n]*127%.0%.0%.1:53", printed)
+  end)
+end)

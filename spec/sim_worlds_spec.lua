@@ -36,7 +36,7 @@ for _, case in ipairs {
     end)
 
     it("finds nothing wrong with what is mended", function()
-      local result = run(script, "mended", "--seeds=6")
+      local result = run(script, "--seeds=6", "mended")
       assert.equal("", result.stderr)
       assert.equal("6 seeds, 0 failed\n", result.stdout)
     end)

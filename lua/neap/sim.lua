@@ -170,7 +170,8 @@ end
 --- --> ended 10.0
 --- ```
 ---@param name string  letters, digits, `-` and `.`
----@param program string|function  a script's path, from the current folder, or a Lua function
+---@param program string|function  a script's path, from the folder of the world's file (of `sim.run`:
+--- the current one), or a Lua function
 ---@param options? neap.sim.HostOptions
 ---@return neap.sim.Host
 function sim.host(name, program, options)

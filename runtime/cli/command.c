@@ -344,9 +344,25 @@ static int check_build(command *c) {
 }
 
 
+/* It would be this process's, and not the hosts'. */
+static int check_sim(const command *c) {
+  command_step step;
+  int at = 0;
+  while (command_next(c, &at, &step))
+    if (step.option == '-')
+      return misused(
+          "--luasocket does not reach simulated hosts: their scripts "
+          "begin with require 'neap.luasocket'.install()",
+          "");
+  return 0;
+}
+
+
 static int check(command *c) {
   if (c->verb == VERB_BUILD)
     return check_build(c);
+  if (c->verb == VERB_SIM && check_sim(c) != 0)
+    return USAGE;
   if (c->workers == 0)
     return 0;
   if (c->verb != VERB_FILE && c->verb != VERB_CODE)

@@ -39,6 +39,24 @@ static const char library_script[] =
 static const char sim_script[] = "os.exit(require('neap.sim.main')(...), true)";
 
 
+/* enter(folder) : the folder before; or nil, why.  Of the process, which simulates: so it
+ * is for nobody else. */
+static int l_enter(lua_State *L) {
+  char before[PATH_MAX];
+  const char *folder = luaL_checkstring(L, 1);
+  if (getcwd(before, sizeof before) == NULL || chdir(folder) != 0)
+    return luaL_fileresult(L, 0, folder);
+  lua_pushstring(L, before);
+  return 1;
+}
+
+
+static int open_enter(lua_State *L) {
+  lua_pushcfunction(L, l_enter);
+  return 1;
+}
+
+
 static void push_text(lua_State *L, const char *text, const char *name) {
   if (luaL_loadbufferx(L, text, strlen(text), name, "t") != LUA_OK)
     lua_error(L);
@@ -146,6 +164,7 @@ static bool push_last(lua_State *L, const command *c) {
     push_own(L, test_script, "=neap.test");
     break;
   case VERB_SIM:
+    host_module(L, "neap.sim.enter.core", open_enter);
     push_own(L, sim_script, "=neap.sim");
     break;
   default:

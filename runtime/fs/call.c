@@ -154,6 +154,11 @@ int call_run(lua_State *L, call *c) {
     c->words = "a simulated host has files to read only";
     return call_fail(L, c, -ENOSYS);
   }
+  if (host_replays(host_of(L)) && c->path != NULL &&
+      !place_has_file(&c->root->place, c->path)) {
+    c->words = "a simulated host has nothing of the kernel's";
+    return call_fail(L, c, -ENOSYS);
+  }
   return work_run(L, &c->work, true);
 }
 

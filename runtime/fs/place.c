@@ -2,9 +2,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 
@@ -28,6 +31,30 @@ int place_open(const place *p, const char *path, int flags, mode_t mode) {
   while (fd < 0 &&
          (errno == EINTR || (errno == EAGAIN && p->beneath && tries-- > 0)));
   return fd < 0 ? -errno : fd;
+}
+
+
+static bool is_file(int fd) {
+  struct stat st;
+  struct statfs fs;
+  return fstat(fd, &st) == 0 && fstatfs(fd, &fs) == 0 &&
+         (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode) || S_ISLNK(st.st_mode)) &&
+         fs.f_type != PROC_SUPER_MAGIC && fs.f_type != SYSFS_MAGIC;
+}
+
+
+/* A link of the kernel's leads to ordinary files, but says by itself what is not. */
+bool place_has_file(const place *p, const char *path) {
+  static const int ways[] = {O_PATH | O_NOFOLLOW, O_PATH};
+  for (int i = 0; i < 2; i++) {
+    int fd = place_open(p, path, ways[i], 0);
+    bool good = fd < 0 || is_file(fd);
+    if (fd >= 0)
+      close(fd);
+    if (!good)
+      return false;
+  }
+  return true;
 }
 
 

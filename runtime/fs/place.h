@@ -24,6 +24,10 @@ typedef struct place {
 /* Open a path; flags as of open(2), and close-on-exec. */
 int place_open(const place *p, const char *path, int flags, mode_t mode);
 
+/* Is there a file, a folder or a link, or nothing that can be opened: no device, and
+ * nothing that the kernel makes up (/proc, /sys)? */
+bool place_has_file(const place *p, const char *path);
+
 /* The folder that the path's last name is in, for functions such as mkdirat, and
  * that name, without the slashes behind it.  -EINVAL: it has none ("..", "/"). */
 int place_parent(const place *p, const char *path, char name[NAME_MAX + 1]);

@@ -146,10 +146,13 @@ static int l_time(lua_State *L) {
 ** io
 */
 
-/* What is no device (/dev/urandom), and nothing that the kernel makes up (/proc). */
+/* What is no device (/dev/urandom), nothing that the kernel makes up (/proc), and not what
+ * says whom this machine asks for names, which are not the network's. */
 static bool is_ordinary(const char *path) {
   struct stat st;
   struct statfs fs;
+  if (strcmp(path, "/etc/resolv.conf") == 0)
+    return false;
   if (stat(path, &st) != 0)
     return true; /* and cannot be opened */
   return (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)) &&

@@ -1,5 +1,5 @@
 -- usage: neap sim scripts/sim/leases.lua --seeds 50
---        neap sim scripts/sim/leases.lua mended --seeds 50
+--        neap sim scripts/sim/leases.lua --seeds 50 mended
 --
 -- Three workers (worker.lua) that count on in a store, one at a time, for a lock service
 -- (lock.lua) gives each a lease. Meanwhile they crash, and their clocks are moved. A number

@@ -1,5 +1,5 @@
 -- usage: neap sim scripts/sim/members.lua --seeds 50
---        neap sim scripts/sim/members.lua mended --seeds 50
+--        neap sim scripts/sim/members.lua --seeds 50 mended
 --
 -- A group of three to five members (member.lua) on a network that is cut and healed. When it
 -- has been whole for a minute, everybody is to know everybody.

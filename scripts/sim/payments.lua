@@ -1,5 +1,5 @@
 -- usage: neap sim scripts/sim/payments.lua --seeds 50
---        neap sim scripts/sim/payments.lua mended --seeds 50
+--        neap sim scripts/sim/payments.lua --seeds 50 mended
 --
 -- A bank, and a shop that asks it for payments by HTTP. When no answer comes, the shop asks
 -- again: so what has been paid, and only its answer was lost, is paid again. Mended, each

@@ -1,7 +1,7 @@
 -- Messages, as scripts see them.  Run it with a folder to put unix sockets in, and perhaps
 -- with a part of the names of the cases to run.
 
-local cases = require "spec.sim_conformance.cases"
+local cases = require "cases"
 local net = require "neap.net"
 local task = require "neap.task"
 

@@ -1,6 +1,6 @@
 -- ICMP and raw IP, as scripts see them: by the kernel in a network of its own, with lo.
 
-local cases = require "spec.sim_conformance.cases"
+local cases = require "cases"
 local net = require "neap.net"
 
 local _, only = ...

@@ -117,7 +117,7 @@ local function in_parts(state, first, last)
       for i = 1, state.how.jobs do
         local words = {state.how.program, "sim", format("--part=%d,%d,%d", first + i - 1, last, state.how.jobs)}
         move(state.how.words, 1, #state.how.words, 4, words)
-        words.stdout = "pipe"
+        words.stdout, words.cwd = "pipe", state.how.cwd
         parts[i] = function()
           listen(state, words)
         end
@@ -128,7 +128,7 @@ local function in_parts(state, first, last)
 end
 
 --- Run the seeds: one(seed) gives a result. how: {tell, told(result), keep_going, jobs, program,
---- words: of the command line}.
+--- words: of the command line, cwd: where that was}.
 ---@return integer status
 function batch.run(first, last, one, how)
   local state = {done = 0, failures = 0, seen = {}, how = how}

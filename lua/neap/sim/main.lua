@@ -2,12 +2,14 @@
 
 local args = require "neap.args"
 local batch = require "neap.sim.batch"
+local enter = require "neap.sim.enter.core"
 local host = require "neap.host"
 local runs = require "neap.sim.runs"
 local shrink = require "neap.sim.shrink"
 
 local ipairs, tonumber, tostring = ipairs, tonumber, tostring
-local find, format, gsub, match = string.find, string.format, string.gsub, string.match
+local find, format, gmatch, gsub = string.find, string.format, string.gmatch, string.gsub
+local match, sub = string.match, string.sub
 local concat, move, open, tointeger = table.concat, table.move, io.open, math.tointeger
 local stderr, stdout = io.stderr, io.stdout
 
@@ -38,8 +40,8 @@ local SPEC = {
   {"-j, --jobs=N", "so many processes", type = "integer", min = 1, max = 1024, default = 1},
   {"-k, --keep-going", "run all seeds, and tell which have failed"},
   {"-c, --check", "run each seed twice: is it the same to the last event?"},
-  {"--shrink", "of a seed that fails, of --seeds the first: leave faults out, until none is needless"},
-  {"--keep=FAULTS", "of the chaos only these faults, by their numbers: 1,7; or none"},
+  {"--shrink", "of a seed that fails, of --seeds the first: fewer faults, that last shorter, as long as it fails"},
+  {"--keep=FAULTS", "of the chaos only these faults, by their numbers: 1,7; 7:0.5: for half a second; or none"},
   {"--part=FIRST,LAST,STEP", "what --jobs starts: such seeds, and what has become of them for a program"},
   {"--limit=SECONDS", "of the world, at which a run fails", type = "number", min = 0},
   {"-t, --trace", "show the time of what is printed, and each fault"},
@@ -60,6 +62,54 @@ local function cut(words)
   return words, nil
 end
 
+--- By its name whether an option of ours takes a value.
+local function known_options()
+  local known = {["-h"] = "flag", ["--help"] = "flag"}
+  for _, row in ipairs(SPEC) do
+    if sub(row[1], 1, 1) == "-" then
+      local kind = find(row[1], "=", 1, true) and "value" or "flag"
+      for name in gmatch(row[1], "%-+[%a-]+") do
+        known[name] = kind
+      end
+    end
+  end
+  return known
+end
+
+--- How many words our option at `at` takes; nil: it is none of ours.
+local function option_size(known, words, at)
+  local word = words[at]
+  local name, value = match(word, "^(%-%-[%a-]+)(=?)")
+  if name then
+    return known[name] and (value == "" and known[name] == "value" and 2 or 1)
+  end
+  for i = 2, find(word, "^%-%a") and #word or 0 do
+    local kind = known["-" .. sub(word, i, i)]
+    if kind ~= "flag" then
+      return kind and (i == #word and 2 or 1) -- the rest is its value
+    end
+  end
+  return find(word, "^%-%a") and 1 or nil
+end
+
+--- What is ours of these words, and what is the script's: from the first one behind SCRIPT
+--- on that is no option of ours.
+local function divide(words)
+  local known, at, script = known_options(), 1, false
+  while words[at] do
+    local size = option_size(known, words, at)
+    if not size and (script or sub(words[at], 1, 1) == "-") then
+      break
+    end
+    script = script or not size
+    at = at + (size or 1)
+  end
+  if not script then -- it will be told what is wrong
+    return words, {}
+  end
+  return move(words, 1, at - 1, 1, {}), move(words, at, #words, 1, {})
+end
+
 --- A word of the command line, for a shell.
 local function quoted(word)
   return find(word, "^[%w_./:=,+@%%-]+$") and word or "'" .. gsub(word, "'", "'\\''") .. "'"
@@ -71,9 +121,6 @@ local function replay_line(given, n, keep)
     words[#words + 1] = format("--hosts %d", given.hosts)
   end
   words[#words + 1] = quoted(given.script)
-  for _, word in ipairs(given.argument) do
-    words[#words + 1] = quoted(word)
-  end
   words[#words + 1] = format("--seed 0x%x", n)
   if given.limit then
     words[#words + 1] = format("--limit %s", given.limit)
@@ -85,6 +132,9 @@ local function replay_line(given, n, keep)
     words[#words + 1] = "--check"
   end
   words[#words + 1] = "--trace"
+  for _, word in ipairs(given.argument) do
+    words[#words + 1] = quoted(word)
+  end
   for i, word in ipairs(given.client or {}) do
     words[#words + 1] = (i == 1 and "-- " or "") .. quoted(word)
   end
@@ -107,10 +157,11 @@ local function tell_failure(given, result, keep)
   tell("replay: %s", replay_line(given, result.seed, keep))
 end
 
---- What a run is to do: {name, code, args}.
+--- What a run is to do: {name, code, args}. A world's file is what it is called in its own
+--- folder, which is entered before.
 local function program_of(given)
   if not given.client then
-    return {name = given.script, args = given.argument}
+    return {name = match(given.script, "([^/]+)$"), args = given.argument}
   end
   local words = {tostring(given.hosts or 1), tostring(#given.argument), given.script}
   move(given.argument, 1, #given.argument, #words + 1, words)
@@ -147,15 +198,7 @@ local function check_once(given, program, n, show, watch)
   return other.failed and other or one
 end
 
-local function run_seed(given, program, n)
-  local capture, err
-  if given.pcap then
-    capture, err = require "neap.sim.capture".open(given.pcap)
-    if not capture then
-      tell("sim: %s", tostring(err))
-      return USAGE
-    end
-  end
+local function run_seed(given, program, n, capture)
   local result = (given.check and check_once or run_once)(given, program, n, true, capture and function(messages)
     capture:add(messages)
   end)
@@ -217,16 +260,26 @@ local function misuse(given)
 end
 
 local function main(words)
-  local own, client = cut(words)
+  local all, client = cut(words)
+  local own, argument = divide(all)
   own[0] = "neap sim"
   local given = args.parse(own, SPEC)
-  given.client = client
+  given.client, given.argument = client, argument
   local wrong = misuse(given)
   if wrong then
     tell("sim: %s", wrong)
     return USAGE
   end
   local program = program_of(given)
+  local capture, err
+  if given.pcap then
+    capture, err = require "neap.sim.capture".open(given.pcap)
+    if not capture then
+      tell("sim: %s", tostring(err))
+      return USAGE
+    end
+  end
+  local before = not client and find(given.script, "/", 1, true) and enter(match(given.script, "^.*/"))
   local function one(n)
     return (given.check and check_once or run_once)(given, program, n, false)
   end
@@ -238,12 +291,12 @@ local function main(words)
   elseif given.part then
     return batch.part(given.part, one)
   elseif given.seed or not given.seeds then
-    return (given.shrink and shrink_seed or run_seed)(given, program, given.seed or 1)
+    return (given.shrink and shrink_seed or run_seed)(given, program, given.seed or 1, capture)
   end
   local failed
   local status = batch.run(given.seeds[1], given.seeds[2], one, {
     tell = tell, keep_going = given.keep_going, jobs = given.jobs, program = executable(), words = words,
-    told = function(result)
+    cwd = before or nil, told = function(result)
       failed = failed or result.seed
       tell_failure(given, result, given.keep)
     end,
