@@ -386,13 +386,13 @@ describe("neap sim", function()
     local result = neap_sim("chaos.lua", "--shrink", "--seed=" .. found.stderr:match "seed (0x%x+)")
     assert.equal(1, found.code)
     assert.equal(found.stderr:match "[^\n]*\n[^\n]*\n(.*)", result.stderr)
-    assert.matches("%d+ faults, of which these are needed: %d+\n"
-      .. "neap:   %d+ pause watched, for [%d.]+ s\n", result.stderr)
+    assert.matches("%d+ faults, of which these are needed: %d+:0%.%d+\n"
+      .. "neap:   %d+ pause watched, for 0%.%d+ s\n", result.stderr)
     assert.matches("always: it runs: no longer\n"
-      .. "neap: replay: neap sim chaos.lua %-%-seed 0x%x+ %-%-keep %d+ %-%-trace\n$", result.stderr)
-    local seed, keep = result.stderr:match "%-%-seed (0x%x+) %-%-keep (%d+)"
+      .. "neap: replay: neap sim chaos.lua %-%-seed 0x%x+ %-%-keep %d+:0%.%d+ %-%-trace\n$", result.stderr)
+    local seed, keep = result.stderr:match "%-%-seed (0x%x+) %-%-keep (%S+)"
     local trace = neap_sim("chaos.lua", "--seed", seed, "--keep", keep, "--trace").stdout
-    assert.matches("^%+[%d.]+s fault: " .. keep .. " pause watched, for [%d.]+ s\n", trace)
+    assert.matches("^%+[%d.]+s fault: " .. keep:gsub(":", " pause watched, for ") .. " s\n", trace)
   end)
 
   it("runs hosts and a client without a world", function()

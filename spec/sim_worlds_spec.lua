@@ -28,8 +28,8 @@ for _, case in ipairs {
       assert.equal(1, found.code)
       local last = last_failure(found)
       assert.matches("^seed 0x%x+ at %+[%d.]+s: " .. failure .. "$", last)
-      assert.matches(" faults, of which these are needed: %d+,?%d*,?%d*\n", found.stderr)
-      local seed, keep = found.stderr:match "%-%-seed (0x%x+) %-%-keep ([%d,]+) %-%-trace\n$"
+      assert.matches(" faults, of which these are needed: [%d.:]+,?[%d.:]*,?[%d.:]*\n", found.stderr)
+      local seed, keep = found.stderr:match "%-%-seed (0x%x+) %-%-keep (%S+) %-%-trace\n$"
       local again = run(script, "--seed=" .. seed, "--keep=" .. keep, "--trace")
       assert.equal(last, last_failure(again))
       assert.matches(fault, again.stdout)

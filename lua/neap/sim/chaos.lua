@@ -21,18 +21,24 @@ local ORDER = {"partition", "crash", "pause", "clog", "skew"}
 
 local serial, stopped = 0, false
 
---- The faults that happen, by number, as a set; nil: all.
+--- The faults that happen, by number: for so many seconds, or true; nil: all.
 local keep
 
 local function keeps(number)
   local text = core.keep()
   if text and not keep then
     keep = {}
-    for word in gmatch(text, "%d+") do
-      keep[tonumber(word)] = true
+    for word, lasts in gmatch(text, "(%d+):?([%d.]*)") do
+      keep[tonumber(word)] = tonumber(lasts) or true
     end
   end
   return not keep or keep[number]
+end
+
+--- What --keep makes shorter.
+local function lasting(number, lasts)
+  local kept = keep and keep[number]
+  return type(kept) == "number" and kept or lasts
 end
 
 local function below(n)
@@ -145,6 +151,7 @@ local function strike(plan, targets)
   if #targets < (kind == "partition" and 2 or 1) or not keeps(serial) then
     return
   end
+  lasts = lasting(serial, lasts)
   local what, begin, stop = kinds[kind](targets, draw, plan, lasts)
   core.report("fault", format("%d %s, for %g s", serial, what, lasts))
   begin()
