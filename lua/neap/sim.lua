@@ -613,8 +613,8 @@ end
 ---@class neap.sim.Chaos
 ---@field every number[]?  the least and the most seconds between two faults; default {1, 8}
 ---@field lasts number[]?  and how long one lasts; default {0.5, 5}
----@field kinds string[]?  of "partition", "crash", "pause", "clog", "skew"; default all. Each
---- seed leaves each kind out with probability 1/2
+---@field kinds string[]?  of "partition", "crash" (or `kill`, by chance), "pause", "clog", "skew";
+--- default all. Each seed leaves each kind out with probability 1/2
 ---@field hosts string[]?  that are struck; default all
 ---@field skew number?  the most seconds by which a clock is moved; default 1
 

@@ -89,11 +89,13 @@ local function one_of(targets, draw)
   return targets[draw % #targets + 1]
 end
 
+--- As by a power failure, or only its program.
 function kinds.crash(targets, draw)
   local host = one_of(targets, draw)
-  return "crash " .. host.name, function()
+  local how = draw >> 32 & 1 == 0 and "crash" or "kill"
+  return how .. " " .. host.name, function()
     if host:state() == "running" then
-      host:crash()
+      host[how](host)
     end
   end, function()
     if host:state() == "crashed" then

@@ -113,6 +113,33 @@ end
 --- ```
 function Host:crash()
   check_self(self, Host, "crash")
+  core.crash(self.id, true)
+end
+
+--- Let it lose its state as by SIGKILL: the program is gone, but not the machine, which
+--- resets its connections and refuses others.
+---
+--- ```lua
+--- local sim = require "neap.sim"
+---
+--- assert(sim.run(function()
+---   local net = require "neap.net"
+---   local sim = require "neap.sim"
+---
+---   local host = sim.host("host", function()
+---     local net = require "neap.net"
+---     assert(net.listen "tcp://*:7000"):serve(function(stream)
+---       stream:read()
+---     end)
+---   end)
+---   require "neap.task".sleep(1)
+---   local stream <close> = assert(net.connect "tcp://host:7000")
+---   host:kill()
+---   print(select(2, stream:read()).code)  --> ECONNRESET
+--- end))
+--- ```
+function Host:kill()
+  check_self(self, Host, "kill")
   core.crash(self.id)
 end
 
