@@ -4,85 +4,21 @@
 ** the kernel's in spec/sim_conformance_spec.lua.
 */
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "net/closing.h"
-#include "net/net.h"
-#include "sched/life.h"
-#include "sched/task.h"
+#include "scripted_nodes.h"
 #include "sim/link.h"
-#include "sim/node.h"
-#include "sim/sim.h"
-#include "sys/sys.h"
 
-#define MS UINT64_C(1000000)
-#define SECOND UINT64_C(1000000000)
-
-static const char *script;
-static char told[1024]; /* by the nodes */
-static sim s;
 static node *server, *client;
-
-static const subsystem subsystems[] = {
-    {.open = net_open, .end = closing_give_up, .close = net_close},
-    {.open = sys_open},
-    {NULL},
-};
-
-
-static void expect_told(const char *text, const char *what) {
-  if (strcmp(told, text) == 0)
-    return;
-  printf("sim_streams: %s; told: %s; expected: %s\n", what, told, text);
-  exit(EXIT_FAILURE);
-}
-
-
-static int l_tell(lua_State *L) {
-  for (int i = 1; i <= lua_gettop(L); i++) {
-    size_t n = strlen(told);
-    snprintf(told + n, sizeof told - n, "%s%s", n > 0 ? " " : "",
-             luaL_tolstring(L, i, NULL));
-    lua_pop(L, 1);
-  }
-  return 0;
-}
-
-
-static int start(lua_State *L) {
-  if (host_load_file(L, script) != LUA_OK)
-    return lua_error(L);
-  lua_pushstring(L, (const char *)lua_touserdata(L, 1));
-  lua_pushcfunction(L, l_tell);
-  task_spawn(L, NULL, 2);
-  return 0;
-}
-
-
-static node *begin(const char *name, const char *part) {
-  node *n = node_new(&s, name);
-  node_start(n, start, (void *)(uintptr_t)part);
-  return n;
-}
 
 
 /* Two nodes with 10 ms between them; the second begins a little later. */
 static void open_two(const char *serves, const char *asks) {
   static const link_manner manner = {.shape = LATENCY_FIXED, .least = 10 * MS};
   static uint64_t seed;
-  sim_open(&s, ++seed, subsystems);
+  open_sim(++seed);
   link_set_usual(&s, &manner);
-  told[0] = '\0';
   server = begin("server", serves);
-  sim_run(&s, s.now + MS);
+  run(MS);
   client = begin("client", asks);
-}
-
-
-static void run(uint64_t ns) {
-  sim_run(&s, s.now + ns);
 }
 
 
@@ -106,12 +42,12 @@ static void cut(bool on) {
 */
 
 static void latency(void) {
-  run_two("echo", "ask", SECOND, "20 HELLO 40 10.0.0.2 10.0.0.1");
-  run_two("nothing", "dial", SECOND, "ECONNREFUSED 20");
+  run_two("echo", "ask", SECOND, "20, HELLO, 40, 10.0.0.2 10.0.0.1");
+  run_two("nothing", "dial", SECOND, "ECONNREFUSED, 20");
   run_two("nothing", "dial_elsewhere", 9 * SECOND,
-          "EHOSTUNREACH 3000 ENETUNREACH 3000");
+          "EHOSTUNREACH, 3000, ENETUNREACH, 3000");
   run_two("full", "send", SECOND, "");
-  run_two("read", "send", SECOND * 60, "none 3000000");
+  run_two("read", "send", SECOND * 60, "none, 3000000");
 }
 
 
@@ -119,13 +55,13 @@ static void is_cut(void) {
   open_two("echo", "dial");
   cut(true);
   run(200 * SECOND);
-  expect_told("ETIMEDOUT 127000", "to dial while the link is cut");
+  expect_told("ETIMEDOUT, 127000", "to dial while the link is cut");
   sim_close(&s);
 
   open_two("echo", "dial_impatiently");
   cut(true);
   run(200 * SECOND);
-  expect_told("ETIMEDOUT 5000", "to dial with a patience of its own");
+  expect_told("ETIMEDOUT, 5000", "to dial with a patience of its own");
   sim_close(&s);
 
   open_two("echo", "ask");
@@ -133,7 +69,8 @@ static void is_cut(void) {
   run(2 * SECOND);
   cut(false);
   run(2 * SECOND);
-  expect_told("3020 HELLO 3040 10.0.0.2 10.0.0.1", "a SYN that is sent again");
+  expect_told("3020, HELLO, 3040, 10.0.0.2 10.0.0.1",
+              "a SYN that is sent again");
   sim_close(&s);
 }
 
@@ -157,14 +94,14 @@ static void gives_up(void) {
   run(SECOND / 2);
   cut(true);
   run(2000 * SECOND);
-  expect_told("ETIMEDOUT 926020", "who sends while the link is cut");
+  expect_told("ETIMEDOUT, 926020", "who sends while the link is cut");
   sim_close(&s);
 
   open_two("deaf", "talk_impatiently");
   run(SECOND / 5);
   cut(true);
   run(20 * SECOND);
-  expect_told("ETIMEDOUT 6020", "a patience of its own");
+  expect_told("ETIMEDOUT, 6020", "a patience of its own");
   sim_close(&s);
 }
 
@@ -175,7 +112,7 @@ static void one_way(void) {
   run(SECOND / 5);
   link_cut(&s, server, client, true);
   run(20 * SECOND);
-  expect_told("ETIMEDOUT 6520", "who hears no acknowledgement");
+  expect_told("ETIMEDOUT, 6520", "who hears no acknowledgement");
   sim_close(&s);
 }
 
@@ -187,7 +124,7 @@ static void is_held(void) {
   run(5 * SECOND);
   link_hold(&s, server, client, false);
   run(5 * SECOND);
-  expect_told("20 HELLO 5035 10.0.0.2 10.0.0.1", "a link that was held");
+  expect_told("20, HELLO, 5035, 10.0.0.2 10.0.0.1", "a link that was held");
   sim_close(&s);
 }
 
@@ -201,7 +138,7 @@ static void is_reset(void) {
   run(SECOND / 2);
   node_crash(server, false);
   run(SECOND);
-  expect_told("ECONNRESET 510", "the reader of a process that died");
+  expect_told("ECONNRESET, 510", "the reader of a process that died");
   sim_close(&s);
 }
 
@@ -210,14 +147,14 @@ static void is_silent(void) {
   open_two("deaf", "dial");
   node_crash(server, true);
   run(200 * SECOND);
-  expect_told("ETIMEDOUT 127000", "to dial a node that is down");
+  expect_told("ETIMEDOUT, 127000", "to dial a node that is down");
   sim_close(&s);
 
   open_two("deaf", "talk");
   run(SECOND / 2);
   node_crash(server, true);
   run(2000 * SECOND);
-  expect_told("ETIMEDOUT 926020", "who sends to a node that is down");
+  expect_told("ETIMEDOUT, 926020", "who sends to a node that is down");
   sim_close(&s);
 
   open_two("deaf", "talk");
@@ -226,7 +163,7 @@ static void is_silent(void) {
   run(SECOND * 5);
   node_restart(server);
   run(SECOND * 20);
-  expect_told("ECONNRESET 8020", "who sends to a node that has started again");
+  expect_told("ECONNRESET, 8020", "who sends to a node that has started again");
   sim_close(&s);
 }
 
@@ -237,7 +174,7 @@ static void keeps_alive(void) {
   expect_told("", "keepalive of who lives");
   node_crash(server, true);
   run(SECOND * 100);
-  expect_told("ETIMEDOUT 106200", "keepalive of who does not");
+  expect_told("ETIMEDOUT, 106200", "keepalive of who does not");
   sim_close(&s);
 
   open_two("deaf", "keep_alive");
@@ -245,7 +182,7 @@ static void keeps_alive(void) {
   node_crash(server, true);
   node_restart(server);
   run(SECOND * 100);
-  expect_told("ECONNRESET 10040", "keepalive of who does not know of it");
+  expect_told("ECONNRESET, 10040", "keepalive of who does not know of it");
   sim_close(&s);
 }
 
@@ -264,18 +201,14 @@ static void leaves_files(void) {
   node_crash(client, true);
   node_restart(client);
   run(SECOND);
-  expect_told("fresh ECONNREFUSED EADDRINUSE unix",
+  expect_told("fresh, ECONNREFUSED, EADDRINUSE, unix",
               "the file of a node that crashed");
   sim_close(&s);
 }
 
 
 int main(int argc, char **argv) {
-  if (argc != 2) {
-    fputs("usage: sim_streams SCRIPT\n", stderr);
-    return EXIT_FAILURE;
-  }
-  script = argv[1];
+  read_arguments(argc, argv);
   latency();
   is_cut();
   heals();
