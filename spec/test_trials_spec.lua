@@ -237,6 +237,50 @@ describe("a test of neap test", function()
     assert.equal(1, status)
   end)
 
+  it("that computes, or blocks in C, tells where", function()
+    local out, status = run([[
+      local task = require "neap.task"
+      it("computes", function()
+        while true do end
+      end)
+      it("catches", function()
+        while true do
+          pcall(function() while true do end end)
+        end
+      end)
+      it("has a task that computes", function()
+        task.spawn(function()
+          while true do end
+        end).name = "busy"
+        task.sleep(60)
+      end)
+      it("blocks", function()
+        os.execute "exec sleep 3 >/dev/null 2>&1"
+      end)
+      it("goes on", function() task.sleep(0.001) end)
+    ]], "--timeout=0.1")
+    assert.matches("^not ok 1 %- computes\n[^\n]*\n[^\n]*:3: not done after 0.1 s\n[^\n]*the test is at [^\n]*:3\n", out)
+    assert.matches("\nnot ok 2 %- catches\n.-the test is at [^\n]*:7\n", out)
+    assert.matches("\nnot ok 3 %- [^\n]*\n.-the test waits for sleep at [^\n]*:14\n" ..
+      '[^\n]*task %d+ "busy" spawned at [^\n]*:11, is at [^\n]*:12\n', out)
+    assert.matches("\nnot ok 4 %- blocks\n.-the test is at [^\n]*:17\n", out)
+    assert.matches("\nok 5 %- goes on\n", out)
+    assert.equal(1, status)
+  end)
+
+  it("in a shield that does not end is told of", function()
+    local out = run([[
+      local task = require "neap.task"
+      it("is shielded", function()
+        task.shield(function()
+          local stop = os.clock() + 0.4
+          while os.clock() < stop do end
+        end)
+      end)
+    ]], "--timeout=0.1")
+    assert.matches("not done after 0.1 s\n", out)
+  end)
+
   it("tells what it has failed with as text that does nothing to a terminal", function()
     local out = run [[
       it("fails", function()

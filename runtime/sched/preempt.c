@@ -122,6 +122,7 @@ static void hear(struct sched *s) {
   h->world->hear(h->outside);
   if (t == NULL)
     return;
+  home_hear(s);
   pass_on(t);
   if (!is_interrupted(t))
     preempt_rest(h);

@@ -196,6 +196,7 @@ struct sched {
     unsigned count; /* 0: this is no test */
     birth *births;  /* in their order */
     unsigned born, room;
+    uint64_t limit; /* when the trial's time is up for what does not wait */
   } homes;               /* trial.c */
   void (*stop)(host *h); /* nobody new is accepted */
   void (*flush)(host *h);
@@ -394,6 +395,7 @@ scope *home_of(const struct sched *s, const task *t);
 scope *home_lasting(const struct sched *s);
 void home_blame(lua_State *L, struct sched *s, int err);
 void home_cancel_all(const struct sched *s);
+void home_hear(struct sched *s); /* the time of a trial may be up */
 void homes_free(struct sched *s);
 int luaopen_neap_test_core(lua_State *L);
 

@@ -111,6 +111,32 @@ void sched_note_birth(host *h, unsigned serial) {
 }
 
 
+/* Key of the registry: what is called when the limit has passed. */
+static const char late;
+
+
+/* In what runs, so that it can be told where that is.  Then the trial is over, and so
+ * is a task of it that does not wait. */
+void home_hear(struct sched *s) {
+  host *h = s->host;
+  lua_State *L = h->running;
+  task *t = s->current;
+  if (s->homes.limit == 0 || L == NULL || !lua_checkstack(L, LUA_MINSTACK) ||
+      h->world->now(h->outside) < s->homes.limit)
+    return;
+  s->homes.limit = 0;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &late);
+  if (lua_pcall(L, 0, 0, 0) != LUA_OK)
+    lua_pop(L, 1);
+  if (s->trial == NULL || !s->trial->fired)
+    return;
+  if (t == s->homes.tester)
+    t->preempted = true;
+  else if (ownerless(s, t)->home != 0)
+    preempt_task(t);
+}
+
+
 void homes_free(struct sched *s) {
   free(s->homes.births);
   free(s->homes.all);
@@ -183,6 +209,30 @@ static int l_blame(lua_State *L) {
 
 
 /*
+** limit(seconds | nil, f): f is called once, in a task that does not wait, when
+**   that has passed
+*/
+
+static int l_limit(lua_State *L) {
+  host *h = host_of(L);
+  uint64_t deadline =
+      lua_isnoneornil(L, 1) ? NEVER : wait_deadline(L, luaL_checknumber(L, 1));
+  if (h->world->alarm == NULL)
+    return 0;
+  uint64_t now = h->world->now(h->outside);
+  if (deadline != NEVER) {
+    lua_settop(L, 2);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &late);
+  }
+  h->sched->homes.limit = deadline == NEVER ? 0 : deadline;
+  h->world->alarm(h->outside, deadline == NEVER ? NEVER
+                              : deadline > now  ? deadline - now
+                                                : 0);
+  return 0;
+}
+
+
+/*
 ** born(id) : the home of a socket, and where it was opened | nil
 */
 
@@ -204,13 +254,10 @@ static int l_born(lua_State *L) {
 
 
 static const luaL_Reg functions[] = {
-    {"open", l_open},
-    {"close", l_close},
-    {"number", l_number},
-    {"failures", l_failures},
-    {"blame", l_blame},
-    {"born", l_born},
-    {"trial", cancel_scope_trial},
+    {"open", l_open},     {"close", l_close},
+    {"number", l_number}, {"failures", l_failures},
+    {"blame", l_blame},   {"limit", l_limit},
+    {"born", l_born},     {"trial", cancel_scope_trial},
     {NULL, NULL},
 };
 

@@ -9,7 +9,7 @@ static const size_t optional[] = {
     offsetof(world, pick),    offsetof(world, poll),   offsetof(world, leave),
     offsetof(world, thread),  offsetof(world, bell),   offsetof(world, ring),
     offsetof(world, preempt), offsetof(world, visit),  offsetof(world, sys),
-    offsetof(world, load),    offsetof(world, sample),
+    offsetof(world, load),    offsetof(world, sample), offsetof(world, alarm),
 };
 
 

@@ -113,6 +113,11 @@ struct world {
    * -errno; NULL: that cannot be. */
   int (*sample)(void *w, unsigned rate);
 
+  /* In so many ns, and then again and again, what runs is interrupted as by a signal:
+   * sched_preempt, and its system call ends.  It asks no more who has called it:
+   * sched/preempt.c hears.  NEVER: no more.  NULL: that cannot be. */
+  void (*alarm)(void *w, uint64_t ns);
+
   /* NULL: it is not known. */
   void (*load)(void *w, enum load_reader who, struct load *out);
 

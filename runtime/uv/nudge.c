@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "sched/task.h"
+#include "sched/world.h"
 
 /* Not one of those of uv/signal.c and uv/thread.c. */
 #define SIGNUDGE (SIGRTMIN + 7)
@@ -18,11 +19,14 @@
 #define AT_ONCE (1 * 1000 * 1000)
 #define PAUSE (50 * 1000 * 1000)
 
+enum { SECOND = 1000 * 1000 * 1000 };
+
 enum { NO_TIMER = -1 };
 
-/* Of this thread: whose Lua runs in it, and its timer. */
+/* Of this thread: whose Lua runs in it, and its timers. */
 static _Thread_local host *volatile here;
 static _Thread_local volatile int timer = NO_TIMER;
+static _Thread_local volatile int alarm_timer = NO_TIMER;
 
 /* An itimerspec as the kernel's call has it: libc's may be another on 32 bit. */
 #ifdef SYS_timer_settime64
@@ -34,24 +38,42 @@ typedef long part;
 #endif
 
 
-static void set_timer(part first, part pause) {
-  part times[] = {0, pause, 0, first};
-  syscall(SET_TIME, timer, 0, times, NULL);
+static void set_timer(int which, uint64_t first, part pause) {
+  part times[] = {0, pause, (part)(first / SECOND), (part)(first % SECOND)};
+  syscall(SET_TIME, which, 0, times, NULL);
 }
 
 
 /* No handler runs during start() and stop(): all that call them block all
  * signals. */
 static void stop(void) {
-  set_timer(0, 0);
+  set_timer(timer, 0, 0);
   if (here != NULL)
     here->nudged = false;
 }
 
 
-static void on_nudge(int n) {
+static void start(uint64_t first);
+
+
+/* What begins to run later is met by the next one. */
+static void on_alarm(void) {
+  if (here == NULL || here->running == NULL)
+    return;
+  sched_preempt(here, true);
+  if (sched_may_nudge(here))
+    start(AT_ONCE);
+}
+
+
+static void on_nudge(int n, siginfo_t *info, void *context) {
   int kept = errno;
-  (void)n;
+  (void)n, (void)context;
+  if (info->si_value.sival_ptr == &alarm_timer) {
+    on_alarm();
+    errno = kept;
+    return;
+  }
   bool meant = here != NULL && (here->preempt_due || here->held);
   if (meant && sched_may_nudge(here))
     sched_preempt(here, true);
@@ -63,24 +85,25 @@ static void on_nudge(int n) {
 
 /* Callable from a handler: a timer is had from the kernel, in which only this
  * thread is meant. */
-static void make_timer(void) {
-  struct sigaction action = {.sa_handler = on_nudge};
+static int new_timer(const volatile int *which) {
+  struct sigaction action = {.sa_sigaction = on_nudge, .sa_flags = SA_SIGINFO};
   struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID,
                            .sigev_signo = SIGNUDGE};
   int made = NO_TIMER;
+  event.sigev_value.sival_ptr = (void *)which;
   event._sigev_un._tid = gettid();
   sigfillset(&action.sa_mask);
   if (sigaction(SIGNUDGE, &action, NULL) == 0)
     syscall(SYS_timer_create, CLOCK_MONOTONIC, &event, &made);
-  timer = made;
+  return made;
 }
 
 
-static void start(long first) {
+static void start(uint64_t first) {
   if (timer == NO_TIMER)
-    make_timer();
+    timer = new_timer(&timer);
   here->nudged = true;
-  set_timer(first, PAUSE);
+  set_timer(timer, first, PAUSE);
 }
 
 
@@ -96,7 +119,9 @@ void nudge_leave(host *h) {
   h->nudged = false;
   if (timer != NO_TIMER)
     syscall(SYS_timer_delete, timer);
-  timer = NO_TIMER;
+  if (alarm_timer != NO_TIMER)
+    syscall(SYS_timer_delete, alarm_timer);
+  timer = alarm_timer = NO_TIMER;
 }
 
 
@@ -132,5 +157,21 @@ void nudge_end(void *w) {
     return;
   sigset_t before = block();
   stop();
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+
+void nudge_alarm(void *w, uint64_t ns) {
+  if (here == NULL || here->outside != w)
+    return;
+  sigset_t before = block();
+  if (alarm_timer == NO_TIMER && ns != NEVER)
+    alarm_timer = new_timer(&alarm_timer);
+  if (alarm_timer != NO_TIMER)
+    set_timer(alarm_timer,
+              ns == NEVER ? 0
+              : ns > 0    ? ns
+                          : 1,
+              ns == NEVER ? 0 : PAUSE);
   pthread_sigmask(SIG_SETMASK, &before, NULL);
 }

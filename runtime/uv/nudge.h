@@ -19,6 +19,9 @@ void nudge_leave(host *h);
  * it, where that is allowed.  In other threads nothing happens. */
 void nudge_press(bool interrupts);
 
+/* In so many ns nudge what runs, if anything does, and again and again: world.alarm. */
+void nudge_alarm(void *w, uint64_t ns);
+
 /* Nudge what runs if it goes on for a while; and no more. */
 void nudge_begin(void *w);
 void nudge_end(void *w);

@@ -111,8 +111,8 @@ void uv_world_explain(void) {
     .thread = thread_run, .bell = thread_bell, .ring = thread_ring, \
     .preempt = thread_preempt, .visit = thread_visit, \
     .descriptors = descriptors, .list = list, .busy = busy, \
-    .sample = sampling_set, .load = loop_load, .close = loop_close, \
-    .net = &uv_backend, .sys = &uv_system, \
+    .sample = sampling_set, .alarm = nudge_alarm, .load = loop_load, \
+    .close = loop_close, .net = &uv_backend, .sys = &uv_system, \
   }
 
 static const world whole = WORLD(leave);

@@ -193,10 +193,24 @@ local now
 local limit
 local deadline, late
 
---- What all tasks of the test wait for.
-local function waits()
+--- Where a script's code runs that has been interrupted.
+local function place()
+  local level = 2
+  local info = getinfo(level, "Sl")
+  while info and (info.currentline < 0 or find(info.source, "^=") or find(info.source, "/busted/[%w_]+%.lua$")) do
+    level = level + 1
+    info = getinfo(level, "Sl")
+  end
+  return info and format("%s:%d", info.short_src, info.currentline)
+end
+
+--- What all tasks of the test wait for, and where the one that does not wait is.
+local function waits(at)
   local lines, awaited = {}, host.awaited()
   for _, row in ipairs(host.tasks()) do
+    if at and row.status == "running" then
+      row.status = "at " .. at
+    end
     if row.id == trials.tester then
       insert(lines, 1, "the test" .. wait_text(row, awaited))
     elseif row.home and row.id ~= trials.watch then
@@ -206,6 +220,26 @@ local function waits()
   return lines_text(lines)
 end
 
+--- The time is up: first the test is ended, and if it goes on that is told.
+local function expire(at)
+  if late then
+    stderr:write("neap test: a test does not end, though it was told to", waits(at), "\n")
+    deadline = nil
+    return
+  end
+  late = setmetatable({text = format("not done after %g s", limit) .. waits(at)}, Note)
+  deadline = deadline + ENDS + limit
+  core.limit(deadline - now(), trials.preempt)
+  core.blame(late)
+end
+
+--- Called in a task that does not wait, so that the one below does not run.
+function trials.preempt()
+  if deadline then
+    expire(place())
+  end
+end
+
 --- One task for all tests: whoever begins later has a later deadline.
 local function watch()
   trials.watch = task.current().id
@@ -213,13 +247,8 @@ local function watch()
     local left = deadline and deadline - now() or limit
     if left > 0 then
       task.sleep(left)
-    elseif not late then
-      late = setmetatable({text = format("not done after %g s", limit) .. waits()}, Note)
-      deadline = deadline + ENDS + limit
-      core.blame(late)
     else
-      stderr:write("neap test: a test does not end, though it was told to", waits(), "\n")
-      deadline = nil
+      expire()
     end
   end
 end
@@ -360,10 +389,12 @@ local function set_trials(busted, round)
       round.own = open()
     end
     late, deadline, running = nil, now() + limit, element
+    core.limit(limit, trials.preempt)
     local results = pack(safe(descriptor, function(...)
       return core.trial(run, ...)
     end, element))
     deadline, running = nil, nil
+    core.limit()
     if not pcall(task.yield) then -- a signal has come: neither could any other run
       busted.skipAll = true
     end
