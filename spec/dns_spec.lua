@@ -200,6 +200,22 @@ describe("dns.query", function()
     assert.is_truthy(server)
   end)
 
+  it("asks again over TCP wherever an answer ends that says it is cut", function()
+    local length
+    local server <close>, opts = serve(function(name, type, over, query)
+      local bytes = name_server.answer(query, {tc = over == "udp", answer = {
+        {name = name, type = type, ttl = 60, txt = {("x"):rep(200)}},
+      }})
+      return over == "udp" and bytes:sub(1, length) or bytes
+    end)
+    for _, n in ipairs {12, 14, 20, 40, 100} do
+      length = n
+      local found = assert(dns.query("a.test", "TXT", opts))
+      assert.equal(200, #found[1].txt[1])
+    end
+    assert.is_truthy(server)
+  end)
+
   it("does without EDNS where that is not understood", function()
     local with_edns = {}
     local server <close>, opts = serve(function(name, type, _, query)

@@ -136,14 +136,19 @@ end
 
 -- Questions and answers.
 
---- The answer in these bytes, if it is one to this question.
-local function answer_in(bytes, query)
+--- The answer in these bytes, if it is one to this question. With `partly`, what says
+--- that it is cut is one, wherever its bytes end: of that nothing is taken but that it is.
+local function answer_in(bytes, query, partly)
   local answer = packet.dissect(bytes, "dns").dns
   local asked = query.question
-  if not answer or answer.note or not answer.qr or answer.id ~= query.id or answer.opcode ~= "query" then
+  if not answer or not answer.qr or answer.id ~= query.id or answer.opcode ~= "query"
+    or answer.note and not (partly and answer.tc) then
     return nil
   end
-  local question = answer.question[1]
+  local question = answer.question and answer.question[1]
+  if answer.note and not question then
+    return answer
+  end
   if #answer.question == 1 and is_same(question.name, asked.name)
     and question.type == asked.type and question.class == asked.class
     or not question and answer.rcode == "formerr" then
@@ -170,7 +175,7 @@ local function receive(socket, query)
     if not bytes then
       return nil, err
     end
-    local answer = answer_in(bytes, query)
+    local answer = answer_in(bytes, query, true)
     if answer then
       return answer
     end

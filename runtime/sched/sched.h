@@ -197,7 +197,7 @@ struct sched {
     birth *births;  /* in their order */
     unsigned born, room;
     uint64_t limit; /* when the trial's time is up for what does not wait */
-  } homes;               /* trial.c */
+  } homes;          /* trial.c */
   void (*stop)(host *h); /* nobody new is accepted */
   void (*flush)(host *h);
   void (*leave)(host *h);
