@@ -67,7 +67,14 @@ describe("neap stack", function()
   it("is let in as soon as the call has ended, and nothing is left of the question", function()
     local p <close> = start("counter = 5 " .. up .. "line = io.read() task.sleep(1000)")
     assert.matches("inside a call", remote("ps", p.pid).stdout)
+    local visitor <close> = assert(process.spawn {neap, "attach", tostring(p.pid), stdin = "pipe",
+      stderr = "pipe", stdout = "pipe", env = env()})
+    visitor.stdin:write "counter + 1"
+    visitor.stdin:close()
+    assert.matches("^neap: task 1 main is inside a call that waits: io.read at %(command line%):1, for %d+%.%d s; "
+      .. "it is waited for$", visitor.stderr:read "l")
     p.stdin:write "typed\n"
+    assert.equal("6\n", visitor.stdout:read "a")
     assert.equal('"typed"  5\n', remote("attach", p.pid, "line, counter").stdout)
     local open = assert(process.run {"ls", "-l", ("/proc/%d/fd"):format(p.pid)}).stdout
     assert.is_nil(open:find "neap.where")

@@ -85,7 +85,7 @@ describe("ps", function()
     local t = task.spawn(task.sleep, 100)
     t.name = ("ä"):rep(30)
     task.yield()
-    for _, columns in ipairs {120, 140} do
+    for _, columns in ipairs {7, 20, 40, 80, 120, 140} do
       for line in lists.ps({columns = columns}):gmatch "[^\n]+" do
         assert(utf8.len(line) <= columns, line)
       end

@@ -126,7 +126,7 @@ describe("neap profile", function()
     local first = assert(process.spawn {neap, "profile", tostring(p.pid), "1000", stdout = "pipe", env = env()})
     repeat
       local tasks = run("ps", tostring(p.pid)).stdout
-    until tasks:find "input 1 +waiting[ &]+sleep"
+    until tasks:find "input 1 +waiting[ &]+event"
     local refused = run("profile", tostring(p.pid), "0.01")
     assert.equal(1, refused.code)
     assert.matches("a profile is being made already", refused.stderr)
@@ -137,6 +137,23 @@ describe("neap profile", function()
       again = run("profile", tostring(p.pid), "0.01")
     until again.code == 0
     assert.equal("", again.stderr)
+  end)
+
+  it("writes what it has when ^C ends it", function()
+    local p <close> = visited.start(env(), busy .. "while true do hot() task.sleep(0.001) end")
+    local path = os.tmpname()
+    local one <close> = assert(process.spawn {neap, "profile", tostring(p.pid), "1000", "-o", path, stderr = "pipe",
+      env = env()})
+    repeat
+      local tasks = run("ps", tostring(p.pid)).stdout
+    until tasks:find "input 1 +waiting[ &]+event"
+    task.sleep(0.2) -- of its samples
+    one:kill "SIGINT"
+    assert.equal("", one.stderr:read "a")
+    assert.equal(0, (one:wait()))
+    local file <close> = assert(io.open(path))
+    assert.matches("hot [^\n]*%d+\n", file:read "a")
+    os.remove(path)
   end)
 
   it("interrupts no system call of a process that waits", function()

@@ -378,8 +378,7 @@ void preempt_begin(struct sched *s, task *t) {
 }
 
 
-/* What is printed goes out as a whole, and a signal that nobody has heard ends the
- * program as any other. */
+/* What is printed goes out whole, and a signal not heard yet ends the program. */
 void preempt_over(host *h) {
   if (h->sched != NULL && h->sched->phase != OVER) {
     h->sched->phase = OVER;

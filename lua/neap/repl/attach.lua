@@ -257,11 +257,12 @@ end
 --- A place may be about to close: knock again from time to time, and ask where it is
 --- that does not come. One that is in others' hands is no place; there may be a good one
 --- besides, a little later. Or nil, and where it is that it does not answer: with
---- take_note as soon as it was found twice in the same call.
+--- take_note as soon as it was found twice in the same call; without, that is told then,
+--- once.
 local function visit(pid, id, take_note)
   local found = find(pid)
   local began = time.now()
-  local knocks, tag, note, before, waited = 0, nil, nil, nil, 0
+  local knocks, tag, note, before, waited, told = 0, nil, nil, nil, 0, false
   repeat
     if waited >= knocks * SOON then
       tag = knocks > 0 and (core.pid() << 8 & 0x7fff00 | knocks) or nil
@@ -276,8 +277,12 @@ local function visit(pid, id, take_note)
       fail("attach: %s", table.concat(refused, "; "))
     end
     local now = tag and note_of(pid, id, tag)
-    if now and take_note and (before and call_in(now) == before or waited > PATIENCE / 2) then
+    local stays = now and before and call_in(now) == before
+    if now and take_note and (stays or waited > PATIENCE / 2) then
       return nil, now
+    elseif stays and not told then
+      told = true
+      io.stderr:write("neap: ", harmless(string.match(now, "^[^\n]*")), "; it is waited for\n")
     end
     note = now or note
     task.sleep(0.005)

@@ -291,7 +291,8 @@ local function measure(session, name, rest, bytes)
   end
   local profile = require "neap.repl.profile"
   session:run(format(":%s %s", name, rest), function()
-    local text = profile.run(n, bytes)
+    session.enough = task.event()
+    local text = profile.run(n, bytes, session.enough)
     session:print(folded ~= "" and text or profile.table(text, bytes and "bytes" or "samples"))
   end)
   return true

@@ -9,7 +9,7 @@ local ipairs, tostring = ipairs, tostring
 local find, format, gmatch, gsub = string.find, string.format, string.gmatch, string.gsub
 local rep, sub = string.rep, string.sub
 local concat, sort, length = table.concat, table.sort, utf8.len
-local huge = math.huge
+local huge, min = math.huge, math.min
 local cell = text_of.name
 
 ---@class neap.repl.lists
@@ -44,25 +44,31 @@ local function cut(text, columns)
   return sub(text, 1, at - 1) .. ".."
 end
 
---- Make the widest columns of text narrower, until a line fits.
+--- Make the widest columns of text narrower, until a line fits. Where that is not enough,
+--- the last columns are left out: how many there are.
 local function fit(widths, right, columns)
-  local total = -2
-  for _, width in ipairs(widths) do
-    total = total + width + 2
+  local total, least, count = -2, -2, 0
+  for i, width in ipairs(widths) do
+    local narrow = right[i] and width or min(width, NARROW)
+    if i > 1 and least + narrow + 2 > columns then
+      break
+    end
+    least, total, count = least + narrow + 2, total + width + 2, i
   end
   while total > columns do
     local widest
-    for i, width in ipairs(widths) do
-      if not right[i] and width > NARROW and (not widest or width > widths[widest]) then
+    for i = 1, count do
+      if not right[i] and widths[i] > NARROW and (not widest or widths[i] > widths[widest]) then
         widest = i
       end
     end
     if not widest then
-      return
+      break
     end
     widths[widest] = widths[widest] - 1
     total = total - 1
   end
+  return count
 end
 
 --- Lines of cells under each other; a title that begins with > is of numbers.
@@ -79,12 +85,12 @@ local function table_text(titles, rows, columns)
       widths[i] = width > widths[i] and width or widths[i]
     end
   end
-  fit(widths, right, columns or huge)
+  local count = fit(widths, right, columns or huge)
   local lines = {}
   local function add(row)
     local cells = {}
-    for i, whole in ipairs(row) do
-      local text = cut(whole, widths[i])
+    for i = 1, count do
+      local text = cut(row[i], widths[i])
       local pad = rep(" ", widths[i] - columns_of(text))
       cells[i] = right[i] and pad .. text or text .. pad
     end
@@ -347,22 +353,50 @@ local function set_of(ids)
   return wanted
 end
 
---- Cells of some tasks: id -> name, state, what it waits for, where it was spawned.
+--- Those of some tasks that are hidden, or below one that is: a set of ids.
+local function hidden_of(found)
+  local of, wanted = {}, found
+  while #wanted > 0 do
+    local parents = {}
+    for _, row in ipairs(wanted) do
+      of[row.id] = row
+    end
+    for _, row in ipairs(wanted) do
+      if row.parent and not of[row.parent] then
+        parents[#parents + 1] = row.parent
+      end
+    end
+    wanted = #parents > 0 and host.tasks(nil, set_of(parents)) or {}
+  end
+  local set = {}
+  for _, row in ipairs(found) do
+    local at = row
+    while at and not hidden[at.task] do
+      at = of[at.parent]
+    end
+    set[row.id] = at ~= nil
+  end
+  return set
+end
+
+--- Cells of some tasks: id -> name, state, what it waits for, where it was spawned; of
+--- the prompt's own there are none.
 ---@param ids integer[]
 ---@return table<integer, string[]>
 function lists.task_cells(ids)
   local found = host.tasks(nil, set_of(ids))
-  local things = awaited_things(found)
+  local things, left = awaited_things(found), hidden_of(found)
   local rows = {}
   for _, row in ipairs(found) do
-    rows[row.id] = {
+    rows[row.id] = left[row.id] and {} or {
       cell(row.name or "task"), row.status, waits_for(row, things[row.id]), text_of.escaped(row.site or ""),
     }
   end
   return rows
 end
 
---- Cells of some sockets: id -> kind, state, local and remote address, tasks.
+--- Cells of some sockets: id -> kind, state, local and remote address, tasks; of the
+--- prompt's own there are none.
 ---@param ids integer[]
 ---@return table<integer, string[]>
 function lists.socket_cells(ids)
@@ -370,7 +404,8 @@ function lists.socket_cells(ids)
   local rows = {}
   for _, row in ipairs(host.sockets(nil, set_of(ids))) do
     local from, to = ends_of(row)
-    rows[row.id] = {cell(kind_of(row)), row.state, from, to, tasks_of(row, row.box and owner[row.box])}
+    rows[row.id] = row.hidden and {}
+      or {cell(kind_of(row)), row.state, from, to, tasks_of(row, row.box and owner[row.box])}
   end
   return rows
 end

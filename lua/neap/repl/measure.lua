@@ -3,6 +3,9 @@
 local attach = require "neap.repl.attach"
 local harmless = require "neap.host".harmless
 local profile = require "neap.repl.profile"
+local signal = require "neap.signal"
+local task = require "neap.task"
+local wire = require "neap.repl.wire"
 
 local tonumber = tonumber
 local find, format, gsub, match = string.find, string.format, string.gsub, string.match
@@ -44,13 +47,19 @@ local function arguments(word, ...)
   return found[1], seconds, path
 end
 
---- What the process prints of a command.
+--- What the process prints of a command. The first ^C says that it is enough.
+---@async
 local function answer(word, where, command)
   local stream, pid = attach.reach(word, where)
   local parts = {}
+  local waiting = task.background(function()
+    signal.wait "SIGINT"
+    wire.send(stream, {kind = "enough"})
+  end)
   local ended, failed = attach.once(command, stream, pid, function(text)
     parts[#parts + 1] = text
   end)
+  waiting:cancel()
   if not ended then
     attach.fail("process %d has ended", pid)
   elseif failed then

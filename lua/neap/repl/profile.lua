@@ -24,8 +24,9 @@ local OUTSIDE = "(neap)"
 ---@async
 ---@param seconds number
 ---@param bytes integer?  by allocations, so many from one sample to the next
+---@param enough neap.Event?  it is enough before that
 ---@return string text
-function profile.run(seconds, bytes)
+function profile.run(seconds, bytes, enough)
   local ok, err = core.start(bytes)
   if not ok then
     error(err.code == "EBUSY" and "a profile is being made already" or err, 0)
@@ -35,7 +36,8 @@ function profile.run(seconds, bytes)
     local _ <close> = setmetatable({}, {__close = function()
       text, outside = core.stop()
     end})
-    task.sleep(seconds)
+    enough = enough or task.event()
+    task.timeout(seconds, enough.wait, enough)
   end
   return outside > 0 and format("%s%s %d\n", text, OUTSIDE, outside) or text
 end

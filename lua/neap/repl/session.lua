@@ -6,7 +6,7 @@
 --- what an input assigns without `local` is a global, as everywhere.
 ---
 --- To it:   hello {columns, colour}, input {text}, interrupt, complete {id, text, cursor},
----          preview {id, text}, size {columns}, leave, look {tasks, sockets: ids}
+---          preview {id, text}, size {columns}, leave, look {tasks, sockets: ids}, enough
 --- From it: welcome {pid, script}, print {text, fresh, page: it may be long}, ready {failed: an input has},
 ---          running {seconds, what}, completion {id, ...}, preview {id, text}, figures,
 ---          rows {tasks, sockets}, bye {left: it was asked to}
@@ -449,6 +449,13 @@ handlers.leave = leave
 function handlers.interrupt(self)
   if self.front then
     core.preempt(self.front.task)
+  end
+end
+
+--- A profile that is being made is to end, and tells what it has.
+function handlers.enough(self)
+  if self.enough then
+    self.enough:set()
   end
 end
 

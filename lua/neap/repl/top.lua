@@ -27,6 +27,9 @@ local SECOND = 1
 --- Of a table that is printed once, rows of each kind.
 local ROWS = 40
 
+--- Of the first tasks or sockets, so many may be a visitor's own, which are not shown.
+local OWN = 8
+
 local ENTER, LEAVE = "\27[?1049h\27[?25l", "\r\n\27[?25h\27[?1049l" -- a terminal without other screens scrolls
 
 --
@@ -205,12 +208,13 @@ local function task_lines(view, lines, most)
     add_tasks(rows, place)
   end
   sorted(rows, view.by.tasks)
-  fill(view, "tasks", rows, most)
+  fill(view, "tasks", rows, most + OWN)
   local shown = {}
-  for i = 1, min(most, #rows) do
+  for i = 1, min(most + OWN, #rows) do
     local row = rows[i]
     local cells = row.place.cells[row.id] or {row.id == 0 and "(tasks that have ended)" or "(has ended)", "", "", ""}
-    shown[i] = {format("%.1f", 100 * row.share), id_of(view, row), cells[1], cells[2], cells[3], cells[4]}
+    shown[#shown + 1] = #cells > 0 and #shown < most
+      and {format("%.1f", 100 * row.share), id_of(view, row), cells[1], cells[2], cells[3], cells[4]} or nil
   end
   add_table(lines, {">CPU%", ">ID", "TASK", "STATE", "WAITS FOR", "SPAWNED AT"}, shown)
 end
@@ -221,14 +225,14 @@ local function socket_lines(view, lines, most)
     add_sockets(rows, place)
   end
   sorted(rows, view.by.sockets)
-  fill(view, "sockets", rows, most)
+  fill(view, "sockets", rows, most + OWN)
   local shown = {}
-  for i = 1, min(most, #rows) do
+  for i = 1, min(most + OWN, #rows) do
     local row = rows[i]
     local cells = row.place.cells[row.id] or {"", "closed", "", "", ""}
-    shown[i] = {
+    shown[#shown + 1] = #cells > 0 and #shown < most and {
       bytes_of(row.received), bytes_of(row.sent), id_of(view, row), cells[1], cells[2], cells[3], cells[4], cells[5],
-    }
+    } or nil
   end
   add_table(lines, {">IN/s", ">OUT/s", ">ID", "KIND", "STATE", "LOCAL", "REMOTE", "TASKS"}, shown)
 end
