@@ -127,11 +127,11 @@ function sums.known(layers, i)
   return ip.name == "ipv6" and ok and dst ~= nil
 end
 
---- The sum over the pseudo-header of the IP layer around, and these bytes; of a checksum of
---- 0 where there is none.
-function sums.over(layers, i, protocol, bytes)
-  local pseudo = sums.pseudo(layers, i, protocol, #bytes)
-  return pseudo and sums.add(bytes, pseudo) or 0xffff
+--- The sum over the pseudo-header of the IP layer around, a header of an even number of
+--- bytes, and the body behind it; of a checksum of 0 where there is none.
+function sums.over(layers, i, protocol, head, body)
+  local pseudo = sums.pseudo(layers, i, protocol, #head + #body)
+  return pseudo and sums.add(body, sums.add(head, pseudo)) or 0xffff
 end
 
 return sums

@@ -111,6 +111,19 @@ local function copy_layer(layer)
   return setmetatable(copy, getmetatable(layer))
 end
 
+--- What copies a layer of a kind, but for its lists: a table that is written down whole has
+--- its size at once, which takes a third of the time.
+local function copier(kind)
+  local words = {"note = layer.note, [ones] = layer[ones]"}
+  for i, field in ipairs(kind.fields) do
+    words[i + 1] = string.format("[%q] = layer[%q]", field, field)
+  end
+  local text = "local ones, setmetatable, getmetatable = ... "
+    .. "return function(layer) return setmetatable({%s}, getmetatable(layer)) end"
+  return load(string.format(text, table.concat(words, ", ")), "=neap.packet.copy", "t")(
+    sums.ONES, setmetatable, getmetatable)
+end
+
 --- Register a kind, and return what makes layers of it.
 ---@return fun(fields: table?): neap.Packet
 function core.kind(kind)
@@ -248,11 +261,9 @@ local function resolve(packet, checked, first)
     local layer = packet[i]
     padded = padded or layer.name == "padding"
     if i >= first then
-      local copy = {}
-      for key, value in next, layer do
-        copy[key] = value
-      end
-      layer = setmetatable(copy, getmetatable(layer))
+      local kind = kinds[layer.name]
+      kind.copy = kind.copy or copier(kind)
+      layer = kind.copy(layer)
     end
     layers[i] = layer
   end

@@ -420,7 +420,7 @@ local icmpv6 = core.kind {
     end
     rest = table.concat(rest)
     layer.checksum = layer.checksum
-      or sums.finish(layer, sums.over(layers, i, 58, first .. "\0\0" .. rest .. body))
+      or sums.finish(layer, sums.over(layers, i, 58, first .. "\0\0", rest .. body))
     return first .. pack(">I2", int(layer, "checksum", 16)) .. rest
   end,
   decode = function(bytes, from, to)

@@ -46,7 +46,7 @@ local udp = core.kind {
     if layer.checksum == nil then
       -- A computed 0 goes out as all ones: 0 says that there is none.
       local pseudo = sums.pseudo(layers, i, 17, 8 + #body)
-      local sum = pseudo and sums.fold(sums.add(first .. "\0\0" .. body, pseudo))
+      local sum = pseudo and sums.fold(sums.add(body, sums.add(first .. "\0\0", pseudo)))
       layer.checksum = sum == 0 and 0xffff or sum or 0
     end
     return first .. pack(">I2", int(layer, "checksum", 16))
@@ -214,7 +214,7 @@ local tcp = core.kind {
       int(layer, "window", 16))
     local rest = pack(">I2", int(layer, "urgent_pointer", 16)) .. opts
     layer.checksum = layer.checksum
-      or sums.finish(layer, sums.over(layers, i, 6, first .. "\0\0" .. rest .. body))
+      or sums.finish(layer, sums.over(layers, i, 6, first .. "\0\0" .. rest, body))
     return first .. pack(">I2", int(layer, "checksum", 16)) .. rest
   end,
   decode = function(bytes, from, to)
