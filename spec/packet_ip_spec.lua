@@ -146,6 +146,24 @@ describe("ipv6", function()
       packet.dissect(p:bytes(), "hopopts").hopopts.options)
   end)
 
+  it("is as long as that says, where it is a jumbogram", function()
+    local outer = packet.ipv6 {src = "::1", dst = "::1"} / packet.hopopts {options = {"jumbo"}}
+    local bytes = (outer / packet.udp {src_port = 1, dst_port = 2} / ("x"):rep(70000)):bytes()
+    local p = packet.dissect(bytes .. "more", "ipv6")
+    assert.equal(0, p.ipv6.payload_length)
+    assert.equal(0, p.udp.length)
+    assert.equal(#bytes - 40, p.hopopts.options[1].value)
+    assert.equal("more", p.padding.data)
+    assert.is_true(p:verify())
+    assert.equal(bytes .. "more", p:recompute():bytes())
+    p = packet.dissect(bytes:sub(1, -2) .. "y", "ipv6")
+    assert.matches("^udp.checksum: ", select(2, p:verify())[1])
+    local _, wrong = packet.dissect(bytes:sub(1, -2), "ipv6"):verify()
+    assert.equal(("ipv6: %d bytes of %d"):format(#bytes - 1, #bytes), wrong[1])
+    local none = (packet.ipv6 {src = "::1", dst = "::1"} / packet.udp() / ("x"):rep(70000))
+    assert.is_false(pcall(none.bytes, none))
+  end)
+
   it("leaves what is behind a fragment's offset as bytes", function()
     local p = packet.ipv6 {dst = "::1"} / packet.fragment {fragment_offset = 3, m = true, id = 9}
       / packet.udp {}

@@ -27,6 +27,8 @@ describe("gre", function()
       {{protocol = "ipv6", seq = 8}, "100086dd00000008"},
       {{protocol = "ip", flags = "C"}, "80000800" .. "77ff0000"},
       {{protocol = "ip", flags = "C K S", key = 1, seq = 2}, "b0000800" .. "47fc0000" .. "0000000100000002"},
+      {{version = 1, call_id = 5}, "2001880b" .. "00000005"},
+      {{version = 1, call_id = 5, seq = 2, ack = 3}, "3081880b" .. "00000005" .. "0000000200000003"},
     }
     for _, row in ipairs(rows) do
       local p = packet.gre(row[1])
@@ -50,8 +52,31 @@ describe("gre", function()
     assert.is_nil(p:recompute():complete().gre.checksum)
   end)
 
+  it("of PPTP has the length of what it carries, and PPP in it as that may be", function()
+    for _, row in ipairs {{{}, "0021"}, {{address = 0xff}, "ff030021"}, {{compressed = true}, "21"},
+      {{address = 0xff, compressed = true}, "ff0321"}} do
+      local outer = packet.gre {version = 1, call_id = 5, seq = 2} / packet.ppp(row[1]) / ip
+      local bytes = outer:bytes()
+      assert.equal(row[2], hex(bytes:sub(13, 12 + #row[2] // 2)))
+      local p = packet.dissect(bytes .. "\0\0", "gre")
+      assert.equal(#bytes - 12, p.gre.payload_length)
+      assert.equal("\0\0", p.padding.data)
+      assert.equal(row[1].compressed, p.ppp.compressed)
+      assert.equal(bytes .. "\0\0", p:bytes())
+      assert.is_true(p:verify())
+      p.gre.payload_length = 1
+      assert.matches("^gre.payload_length: 1, ", select(2, p:verify())[1])
+      assert.is_true(p:recompute():verify())
+      assert.matches(" bytes of ", packet.dissect(bytes:sub(1, -2), "gre").gre.note)
+    end
+    assert.equal("raw", (names_of("\xff\3\0\x21", "pppoe")))
+    assert.is_false(pcall(packet.gre({version = 1, flags = "C K"}).bytes))
+    assert.is_false(pcall(packet.gre({flags = "A"}).bytes))
+    assert.is_false(pcall(packet.gre({version = 1, reserved = 0x10}).bytes))
+  end)
+
   it("leaves other versions, and routing, as bytes", function()
-    for _, bytes in ipairs {"\x20\1\x88\x0b\0\0\0\0", "\x40\0\8\0\0\0\0\0"} do
+    for _, bytes in ipairs {"\x20\2\x88\x0b\0\0\0\0", "\0\1\x88\x0b\0\0\0\0", "\x40\0\8\0\0\0\0\0"} do
       assert.equal("raw", (names_of(bytes, "gre")))
     end
     assert.is_false(pcall(packet.gre({flags = "R"}).bytes))

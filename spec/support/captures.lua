@@ -83,6 +83,15 @@ capture("ah of ipv6", eth / ipv6 / packet.ah {spi = 0x100, seq = 3, icv = ("i"):
 capture("gre", eth / ip / packet.gre() / inner)
 capture("gre with all it may have", eth / ip / packet.gre {flags = "C K S", key = 7, seq = 8} / inner6)
 capture("gre with a frame", eth / ip / packet.gre() / frame)
+capture("gre of pptp", eth / ip / packet.gre {version = 1, call_id = 9, seq = 1, ack = 2} / packet.ppp() / inner)
+capture("gre of pptp, as in hdlc", eth / ip / packet.gre {version = 1, call_id = 9, seq = 3}
+  / packet.ppp {address = 0xff} / inner6)
+capture("gre of pptp, with a protocol of one byte", eth / ip / packet.gre {version = 1, call_id = 10, seq = 4}
+  / packet.ppp {compressed = true} / inner)
+capture("gre of pptp, an acknowledgment", eth / ip / packet.gre {version = 1, call_id = 9, ack = 7} / padding)
+capture("a jumbogram of udp", eth / ipv6 / packet.hopopts {options = {"jumbo"}}
+  / packet.udp {src_port = 1, dst_port = 2} / ("j"):rep(66001))
+capture("a jumbogram of tcp", eth / ipv6 / packet.hopopts {options = {"jumbo"}} / tcp / ("j"):rep(66000))
 capture("mpls", eth / packet.mpls {label = 16, tc = 1} / packet.mpls {label = 17} / inner)
 capture("mpls with ipv6", eth / packet.mpls {label = 18} / inner6)
 capture("pppoe", eth / packet.pppoe {session_id = 5} / packet.ppp() / inner / padding)

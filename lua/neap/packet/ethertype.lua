@@ -9,6 +9,7 @@ local ethertype = check.enum {
   [0x8100] = "vlan",
   [0x88a8] = "svlan",
   [0x86dd] = "ipv6",
+  [0x880b] = "ppp",
   [0x8847] = "mpls",
   [0x8848] = "mpls-multicast",
   [0x8863] = "pppoe-discovery",

@@ -229,11 +229,41 @@ end
 
 -- IPv6.
 
+--- The length that a jumbo payload option says (RFC 2675, 2), which is in the hop-by-hop
+--- options between these bytes; nil.
+local function jumbo_length(bytes, from, to)
+  local at = from + 2
+  local last = from < to and from + 7 + 8 * string.byte(bytes, from + 1) or to
+  last = last < to and last or to
+  while at + 5 <= last do
+    local number, length = string.byte(bytes, at, at + 1)
+    if number == 0xc2 and length == 4 then
+      local value = unpack(">I4", bytes, at + 2)
+      return value > 0xffff and value or nil
+    end
+    at = number == 0 and at + 1 or at + 2 + length
+  end
+  return nil
+end
+
+local ENDLESS = "ipv6: payload length 0"
+
+--- Does a layer say how long a jumbogram is?
+local function has_jumbo(layer)
+  for _, option in ipairs(layer and layer.name == "hopopts" and layer.options or {}) do
+    if option == "jumbo" or type(option) == "table" and (option.type == "jumbo" or option.type == 0xc2) then
+      return true
+    end
+  end
+  return false
+end
+
 ---@class neap.packet.Ipv6: neap.Layer
 ---@field version integer  4 bits; default 6
 ---@field traffic_class integer  8 bits; default 0
 ---@field flow_label integer  20 bits; default 0
----@field payload_length integer  16 bits, bytes of what follows; automatic
+---@field payload_length integer  16 bits, bytes of what follows; automatic; 0 of a jumbogram, which has
+--- an option "jumbo" behind it
 ---@field next_header string|integer  8 bits: `"tcp"`, `"hopopts"`, ...; automatic: the next
 --- layer's, 255 for bytes, 59 (`"none"`) for none
 ---@field hop_limit integer  8 bits; default 64
@@ -248,7 +278,8 @@ local ipv6 = core.kind {
   hex = {traffic_class = 2, flow_label = 5},
   network = true,
   encode = function(layer, body, layers, i)
-    layer.payload_length = layer.payload_length or #body
+    layer.payload_length = layer.payload_length
+      or #body > 0xffff and has_jumbo(layers[i + 1]) and 0 or #body
     return pack(">I4I2BB",
       int(layer, "version", 4) << 28 | int(layer, "traffic_class", 8) << 20
         | int(layer, "flow_label", 20),
@@ -265,9 +296,11 @@ local ipv6 = core.kind {
     end
     next_header = protocols.name(next_header)
     local last, note
-    if length == 0 and to - from >= 40 and next_header ~= "none" then
-      -- A jumbogram, or to be segmented by a card.
-      last, note = to, "ipv6: payload length 0"
+    local jumbo = length == 0 and next_header == "hopopts" and jumbo_length(bytes, from + 40, to)
+    if jumbo then
+      last, note = check.ends_at("ipv6", from, to, 40 + jumbo)
+    elseif length == 0 and to - from >= 40 and next_header ~= "none" then
+      last, note = to, ENDLESS -- to be segmented by a card
     else
       last, note = check.ends_at("ipv6", from, to, 40 + length)
     end
@@ -287,7 +320,7 @@ local ipv6 = core.kind {
     return string.format("%s > %s", layer.src, layer.dst)
   end,
   endless = function(layer)
-    return not layer.payload_length or layer.payload_length == 0
+    return not layer.payload_length or layer.note == ENDLESS
   end,
 }
 
@@ -298,6 +331,10 @@ local ipv6 = core.kind {
 ---
 --- local p = packet.ipv6 {src = "fe80::1", dst = "ff02::1"} / packet.icmpv6 {id = 1, seq = 1}
 --- print(#p:bytes(), p:complete().ipv6.next_header)  --> 48 icmpv6
+---
+--- local jumbogram = packet.ipv6 {dst = "fe80::1"} / packet.hopopts {options = {"jumbo"}} / packet.udp()
+---   / ("x"):rep(70000)
+--- print(#jumbogram:bytes(), jumbogram:complete().ipv6.payload_length)  --> 70056 0
 --- ```
 ---@param fields neap.packet.Ipv6|table
 ---@return neap.Packet
@@ -314,10 +351,11 @@ local option_types = check.enum {
   [0xc9] = "home-address",
 }
 
---- The bytes of options, padded so that with the 2 in front of them they are a
+--- The bytes of options before a body, padded so that with the 2 in front of them they are a
 --- multiple of 8 (RFC 8200, 4.2).
-local function encode_option_list(layer)
+local function encode_option_list(layer, body)
   local out = {}
+  local jumbo
   for i, option in ipairs(layer.options) do
     option = tlv.option(layer, option, "type")
     local view = {name = layer.name .. " option", type = option.type, data = option.data,
@@ -331,6 +369,8 @@ local function encode_option_list(layer)
         data = pack(">I2", int(view, "value", 16))
       elseif number == 0xc2 and option.value then
         data = pack(">I4", int(view, "value", 32))
+      elseif number == 0xc2 and not option.data then
+        data, jumbo = "\0\0\0\0", i
       elseif number == 0xc9 and option.address then
         data = check.ipv6(view, "address")
       else
@@ -344,6 +384,10 @@ local function encode_option_list(layer)
   end
   local bytes = table.concat(out)
   local lack = -(#bytes + 2) % 8
+  if jumbo then
+    out[jumbo] = pack(">BBI4", 0xc2, 4, 2 + #bytes + lack + #body)
+    bytes = table.concat(out)
+  end
   if lack == 1 then
     return bytes .. "\0"
   elseif lack > 1 then
@@ -403,7 +447,8 @@ end
 ---@class neap.packet.Ipv6Option
 ---@field type string|integer  `"pad1"`, `"padn"`, `"router-alert"` (RFC 2711), `"jumbo"` (RFC 2675),
 --- `"home-address"` (RFC 6275)
----@field value integer?  of `"router-alert"` and `"jumbo"`
+---@field value integer?  of `"router-alert"` and `"jumbo"`, of which it is automatic: the bytes behind the
+--- IPv6 header
 ---@field address string?  of `"home-address"`
 ---@field data string?  of the others
 ---@field raw string?  bytes that are no option, instead of all that
@@ -414,8 +459,8 @@ local function options_kind(name)
     fields = "next_header hdr_ext_len options",
     automatic = "hdr_ext_len",
     lists = "options",
-    encode = function(layer, _, layers, i)
-      local opts = encode_option_list(layer)
+    encode = function(layer, body, layers, i)
+      local opts = encode_option_list(layer, body)
       layer.hdr_ext_len = layer.hdr_ext_len or (#opts + 2) // 8 - 1
       return pack("BB", fill_protocol(layer, "next_header", layers, i, "none"),
         int(layer, "hdr_ext_len", 8)) .. opts

@@ -40,7 +40,10 @@ local udp = core.kind {
   sum = "pseudo",
   hex = {checksum = 4},
   encode = function(layer, body, layers, i)
-    layer.length = layer.length or 8 + #body
+    if layer.length == nil then
+      local jumbo = 8 + #body > 0xffff and sums.in_ipv6(layers, i) -- RFC 2675, 4
+      layer.length = jumbo and 0 or 8 + #body
+    end
     local first = pack(">I2I2I2", int(layer, "src_port", 16), int(layer, "dst_port", 16),
       int(layer, "length", 16))
     if layer.checksum == nil then
@@ -57,7 +60,9 @@ local udp = core.kind {
     end
     local src_port, dst_port, length, sum = unpack(">I2I2I2I2", bytes, from)
     local last, note
-    if length < 8 then -- 0 is a jumbogram's (RFC 2675, 4)
+    if length == 0 and to - from >= 0xffff then
+      last = to -- a jumbogram's
+    elseif length < 8 then
       last, note = to, string.format("udp: length %d, less than the header's", length)
     else
       last, note = check.ends_at("udp", from, to, length)

@@ -1,4 +1,4 @@
---- What packets are carried in across other networks: GRE (RFC 2784), MPLS (RFC 3032),
+--- What packets are carried in across other networks: GRE (RFC 2784, RFC 2637), MPLS (RFC 3032),
 --- PPPoE (RFC 2516) and PPP (RFC 1661), VXLAN (RFC 7348) and Geneve (RFC 8926).
 
 local check = require "neap.packet.check"
@@ -15,33 +15,107 @@ local tunnel = {}
 
 -- GRE.
 
-local flags = check.flags {"S", "K", "R", "C"}
+local flags = check.flags {"S", "K", "R", "C", "A"}
+
+--- Where A stands among the reserved bits.
+local ACKNOWLEDGES = 0x10
 
 ---@class neap.packet.Gre: neap.Layer
----@field flags string|integer  4 bits: `"S"`, `"K"`, `"C"`, several with a space between, for what
---- is there: seq, key, checksum; automatic: what is given
----@field reserved integer  9 bits; default 0
----@field version integer  3 bits; default 0
+---@field flags string|integer  `"S"`, `"K"`, `"C"`, `"A"`, several with a space between, for what
+--- is there: seq, key, checksum, ack; automatic: what is given
+---@field reserved integer  9 bits, without A's; default 0
+---@field version integer  3 bits; default 0; 1 is PPTP's (RFC 2637), whose flags have K, and no C
 ---@field protocol string|integer  16 bits, as the type of `eth`; `"eth"` for frames
 ---@field checksum integer?  16 bits; automatic with flag C
 ---@field reserved1 integer  16 bits behind the checksum; default 0
 ---@field key integer?  32 bits (RFC 2890)
+---@field payload_length integer?  16 bits, of version 1, which has it and `call_id` as its key; automatic
+---@field call_id integer?  16 bits, of version 1; default 0
 ---@field seq integer?  32 bits, sequence number (RFC 2890)
+---@field ack integer?  32 bits, of version 1
+
+local function encode_flags(layer)
+  if layer.flags == nil then
+    local has_key = layer.key or layer.version == 1
+    layer.flags = flags.text((layer.seq and 1 or 0) | (has_key and 2 or 0) | (layer.checksum and 8 or 0)
+      | (layer.ack and 16 or 0))
+  end
+  return flags.bits(layer, "flags")
+end
+
+--- Version 1: what PPTP tunnels PPP by.
+local function encode_enhanced(layer, body, bits)
+  local reserved = int(layer, "reserved", 9)
+  if bits & 14 ~= 2 then
+    check.bad(layer, "flags", "K, and neither R nor C,")
+  elseif reserved & ACKNOWLEDGES ~= 0 then
+    check.bad(layer, "reserved", "bits that are not A's")
+  end
+  layer.protocol = layer.protocol or "ppp"
+  layer.payload_length = layer.payload_length or #body
+  layer.call_id = layer.call_id or 0
+  if bits & 16 ~= 0 then
+    reserved = reserved | ACKNOWLEDGES
+  end
+  local head = pack(">I2I2I2I2", (bits & 15) << 12 | reserved << 3 | 1, ethertypes.number(layer, "protocol", 16),
+    int(layer, "payload_length", 16), int(layer, "call_id", 16))
+  for _, field in ipairs {bits & 1 ~= 0 and "seq" or false, bits & 16 ~= 0 and "ack" or false} do
+    if field then
+      layer[field] = layer[field] or 0
+      head = head .. pack(">I4", int(layer, field, 32))
+    end
+  end
+  return head
+end
+
+local function decode_enhanced(bytes, from, to)
+  local size = 8
+  if to - from < 7 then
+    return nil, check.short("gre", from, to, size)
+  end
+  local word, protocol, length, call_id, at = unpack(">I2I2I2I2", bytes, from)
+  local bits, reserved = word >> 12, word >> 3 & 0x1ff
+  if bits & 14 ~= 2 then
+    return nil
+  elseif reserved & ACKNOWLEDGES ~= 0 then
+    bits, reserved = bits | 16, reserved & ~ACKNOWLEDGES
+  end
+  size = size + (bits & 1 ~= 0 and 4 or 0) + (bits & 16 ~= 0 and 4 or 0)
+  if to - from + 1 < size then
+    return nil, check.short("gre", from, to, size)
+  end
+  local last, note = check.ends_at("gre", from, to, size + length)
+  local layer = {
+    flags = flags.text(bits),
+    reserved = reserved,
+    version = 1,
+    protocol = ethertypes.name(protocol),
+    payload_length = length,
+    call_id = call_id,
+    note = note,
+  }
+  if bits & 1 ~= 0 then
+    layer.seq, at = unpack(">I4", bytes, at)
+  end
+  if bits & 16 ~= 0 then
+    layer.ack = unpack(">I4", bytes, at)
+  end
+  return layer, from + size, last, ethertypes.inside(protocol)
+end
 
 local gre = core.kind {
   name = "gre",
-  fields = "flags reserved version protocol checksum reserved1 key seq",
+  fields = "flags reserved version protocol checksum reserved1 key payload_length call_id seq ack",
   defaults = {reserved = 0, version = 0, reserved1 = 0},
-  automatic = "checksum",
+  automatic = "checksum payload_length",
   sum = "own",
   hex = {protocol = 4, checksum = 4},
   encode = function(layer, body, layers, i)
-    if layer.flags == nil then
-      layer.flags = flags.text((layer.seq and 1 or 0) | (layer.key and 2 or 0) | (layer.checksum and 8 or 0))
-    end
-    local bits = flags.bits(layer, "flags")
-    if bits & 4 ~= 0 then
-      check.bad(layer, "flags", "no routing (RFC 2784)")
+    local bits = encode_flags(layer)
+    if layer.version == 1 then
+      return encode_enhanced(layer, body, bits)
+    elseif bits & 20 ~= 0 then
+      check.bad(layer, "flags", "no routing (RFC 2784), and A only in version 1,")
     end
     local first = pack(">I2I2", bits << 12 | int(layer, "reserved", 9) << 3 | int(layer, "version", 3),
       ethertypes.fill(layer, "protocol", layers, i))
@@ -66,7 +140,9 @@ local gre = core.kind {
     end
     local word, protocol = unpack(">I2I2", bytes, from)
     local bits = word >> 12
-    if word & 7 ~= 0 or bits & 4 ~= 0 then -- PPTP's (RFC 2637); with routing (RFC 1701)
+    if word & 7 == 1 then
+      return decode_enhanced(bytes, from, to)
+    elseif word & 7 ~= 0 or bits & 4 ~= 0 then -- with routing (RFC 1701)
       return nil
     end
     local size = 4 + (bits & 8 ~= 0 and 4 or 0) + (bits & 2 ~= 0 and 4 or 0) + (bits & 1 ~= 0 and 4 or 0)
@@ -93,11 +169,12 @@ local gre = core.kind {
   end,
   summary = function(layer)
     local text = tostring(layer.protocol or "")
-    return layer.key and string.format("%s key=%s", text, layer.key) or text
+    local key = layer.key and " key=" .. layer.key or layer.call_id and " call=" .. layer.call_id or ""
+    return text .. key
   end,
 }
 
---- Generic Routing Encapsulation (RFC 2784, RFC 2890).
+--- Generic Routing Encapsulation (RFC 2784, RFC 2890), and PPTP's version 1 of it (RFC 2637).
 ---
 --- ```lua
 --- local packet = require "neap.packet"
@@ -105,6 +182,9 @@ local gre = core.kind {
 --- local p = packet.ip {dst = "192.0.2.1"} / packet.gre {key = 7, flags = "K C"}
 ---   / packet.ip {dst = "10.0.0.1"}
 --- print(#p:bytes(), p:complete().gre.protocol)  --> 52 ip
+---
+--- local pptp = packet.gre {version = 1, call_id = 5, seq = 1, ack = 9} / packet.ppp() / packet.ip {dst = "10.0.0.1"}
+--- print(pptp:complete().gre.payload_length)  --> 22
 --- ```
 ---@param fields? neap.packet.Gre|table
 ---@return neap.Packet
@@ -293,37 +373,56 @@ local ppp_protocols = check.enum {
 }
 
 ---@class neap.packet.Ppp: neap.Layer
+---@field address integer?  8 bits, and `control`: before the protocol, as in HDLC (RFC 1662); of PPPoE there
+--- are none
+---@field control integer?  8 bits; default 3, where there is an address
+---@field compressed boolean?  the protocol is in one byte (RFC 1661, 6.5)
 ---@field protocol string|integer  16 bits: `"ip"`, `"ipv6"`, `"lcp"`, ...; automatic: the next layer's,
 --- `"lcp"` for bytes
 
 local ppp = core.kind {
   name = "ppp",
-  fields = "protocol",
-  hex = {protocol = 4},
+  fields = "address control compressed protocol",
+  hex = {protocol = 4, address = 2, control = 2},
   encode = function(layer, _, layers, i)
+    local head = ""
+    if layer.address then
+      layer.control = layer.control or 3
+      head = pack("BB", int(layer, "address", 8), int(layer, "control", 8))
+    end
     if layer.protocol == nil then
       local follower = layers[i + 1]
       layer.protocol = follower and ppp_protocols.numbers[follower.name] and follower.name or "lcp"
     end
-    return pack(">I2", ppp_protocols.number(layer, "protocol", 16))
+    local compressed = check.bit(layer, "compressed") == 1
+    return head .. pack(compressed and "B" or ">I2", ppp_protocols.number(layer, "protocol", compressed and 8 or 16))
   end,
-  decode = function(bytes, from, to)
-    if to - from < 1 then
-      return nil, check.short("ppp", from, to, 2)
+  decode = function(bytes, from, to, layers)
+    local layer, at = {}, from
+    local free = #layers == 0 or layers[#layers].name ~= "pppoe" -- which allows two bytes only
+    if free and to - from >= 2 and unpack(">I2", bytes, from) == 0xff03 then
+      layer.address, layer.control, at = 0xff, 3, from + 2
     end
-    local protocol = unpack(">I2", bytes, from)
-    if protocol & 0x100 ~= 0 then -- in a byte, which PPPoE does not allow
-      return nil
+    if to < at + 1 then
+      return nil, check.short("ppp", from, to, at + 2 - from)
     end
-    protocol = ppp_protocols.name(protocol)
-    return {protocol = protocol}, from + 2, to, protocol
+    local protocol = unpack(">I2", bytes, at)
+    at = at + 2
+    if protocol & 0x100 ~= 0 then
+      if not free then
+        return nil
+      end
+      layer.compressed, protocol, at = true, protocol >> 8, at - 1
+    end
+    layer.protocol = ppp_protocols.name(protocol)
+    return layer, at, to, layer.protocol
   end,
   summary = function(layer)
     return tostring(layer.protocol or "")
   end,
 }
 
---- The protocol field of PPP (RFC 1661, 2), as PPPoE has it.
+--- The protocol field of PPP (RFC 1661, 2), as PPPoE has it; and what PPTP may have before it.
 ---
 --- ```lua
 --- local packet = require "neap.packet"
