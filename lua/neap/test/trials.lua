@@ -195,7 +195,7 @@ local deadline, late
 
 --- Where a script's code runs that has been interrupted.
 local function place()
-  local level = 2
+  local level = 3 -- behind trials.preempt
   local info = getinfo(level, "Sl")
   while info and (info.currentline < 0 or find(info.source, "^=") or find(info.source, "/busted/[%w_]+%.lua$")) do
     level = level + 1
