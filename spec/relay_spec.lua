@@ -245,7 +245,7 @@ for _, left in ipairs(transports.names) do
           relay:cancel()
         end)
         task.scope(function(s)
-          local reader = s:spawn(a.recv, a)
+          local reader = s:spawn(a.read, a, 14)
           task.sleep(SOON)
           local ok, err = pcall(net.relay, a, b)
           assert.is_false(ok)
@@ -561,7 +561,9 @@ describe("relay", function()
       assert.equal(10, ticks)
       assert(a:shutdown())
       assert(b:shutdown())
-      assert.equal("round\n", a:read "a" .. b:read "a")
+      local rest = a:read "a" .. b:read "a"
+      assert.equal(6, #rest)
+      assert.is_truthy(("round\nround\n"):find(rest, 1, true)) -- it may have been on its way
       b:close()
     end)
   end

@@ -70,6 +70,15 @@ describe("a test in a simulated world", function()
     assert.equal(5, sim.seed())
   end, {seed = 5, order = "fifo"}))
 
+  it("may have whole what was written", sim.test(function()
+    local a <close>, b = net.socketpair()
+    for i = 1, 50 do
+      a:write(("x"):rep(100 * i))
+      assert.equal(100 * i, #b:recv())
+    end
+    b:close()
+  end, {whole = true}))
+
   it("waits for its clients, and for what must come to hold", sim.test(function()
     local done = 0
     sim.client("client", function()
@@ -160,7 +169,8 @@ describe("a test in a simulated world that fails", function()
 
   it("is told of its tasks, and of its hosts", function()
     assert.matches(":11: broken\n", told(2))
-    assert.matches("server has ended with status 1: [^\n]*:36: Expected objects to be the same[^\n]*\n.*# printed:\n.*#   server: [^\n]*:36: Expected", told(7))
+    assert.matches("server has ended with status 1: [^\n]*:36: Expected objects to be the same[^\n]*\n"
+      .. ".*# printed:\n.*#   server: [^\n]*:36: Expected", told(7))
   end)
 
   it("is told of what it uses and cannot", function()

@@ -35,7 +35,7 @@ for _, kind in ipairs(transports.names) do
           assert.equal(verb[1], err.op)
         end
         ours:settimeout(nil)
-        local reader = aside(ours.recv, ours)
+        local reader = aside(ours.read, ours, 4)
         task.sleep(0.02)
         theirs:write "late"
         assert.equal("late", (reader:join()))
@@ -391,7 +391,7 @@ for _, kind in ipairs(transports.names) do
           assert.is_false(ok)
           assert.is_string(message)
           assert.matches(name, message)
-          assert.equal("some bytes", ours:recv())
+          assert.equal("some bytes", ours:read(10))
         end)
       end
 

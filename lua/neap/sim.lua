@@ -69,6 +69,8 @@ end
 --- are hosts, else none
 ---@field order "fifo"?  which of the tasks that are ready runs next is not drawn: it is the
 ---first, as outside
+---@field whole boolean?  what is written arrives in pieces as large as they can be, as it
+---mostly does on loopback; else they are cut
 ---@field quiet boolean?  print nothing of what the world prints
 
 --- Run a world in this process, and wait until it has ended.
@@ -100,6 +102,7 @@ end
 ---@field hosts table<string, string|function>?  what runs beside the test, as `sim.host` has it
 ---@field limit number?  seconds of the world; default a day
 ---@field order "fifo"?  as that of a run
+---@field whole boolean?  the same
 
 --- What an `it` of `neap test` is given, to run this function as the director of a world of its
 --- own: so it sleeps for an hour at once, and all it says and hears goes over the simulated

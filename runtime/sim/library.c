@@ -22,7 +22,8 @@
 
 
 /*
-** open(seed, name, code or nil, args, env, {module, keep, fifo, stamp, limit, history}) : Run | nil, error
+** open(seed, name, code or nil, args, env, {module, keep, fifo, whole, stamp, limit,
+** history}) : Run | nil, error
 */
 
 enum { SEED = 1, NAME, CODE, ARGS, ENV, OPTIONS, RUN };
@@ -61,6 +62,7 @@ static int l_open(lua_State *L) {
   p->directs = true;
   *r = (run){.keep = text(L, "keep"),
              .fifo = flag(L, "fifo"),
+             .whole = flag(L, "whole"),
              .stamps = flag(L, "stamp"),
              .keeps = flag(L, "history")};
   lua_getfield(L, OPTIONS, "limit");

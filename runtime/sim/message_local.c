@@ -168,7 +168,7 @@ int local_send(message_socket *m, const outgoing *o) {
     return -EAGAIN;
   }
   x.has_cred = message_option(other, SOL_SOCKET, SO_PASSCRED, 0) != 0;
-  x.pid = (int)message_node(m)->index + 1;
+  x.pid = node_pid(message_node(m));
   size_t before = other->held;
   arrival a = {.bytes = (char *)(uintptr_t)o->bytes,
                .size = (uint32_t)o->size,

@@ -92,6 +92,11 @@ static inline node *node_of(const host *h) {
   return h->outside;
 }
 
+/* What its process is called, and its peers are told. */
+static inline int node_pid(const node *n) {
+  return 1000 + (int)n->index;
+}
+
 /* Has it sockets that the network can reach?  Also while it is paused. */
 static inline bool node_lives(const node *n) {
   return n->state == NODE_RUNS || n->state == NODE_PAUSED;

@@ -179,15 +179,6 @@ static int get_linger(const options *o, sockopt *x) {
 }
 
 
-/* All here are one process, of root's. */
-static int get_peer(sockopt *x) {
-  struct ucred peer = {.pid = 1};
-  memcpy(x->value, &peer, sizeof peer);
-  x->length = sizeof peer;
-  return 0;
-}
-
-
 static int get_socket(const options *o, int family, int type, sockopt *x) {
   switch (x->name) {
   case SO_SNDBUF:
@@ -204,8 +195,6 @@ static int get_socket(const options *o, int family, int type, sockopt *x) {
     return options_answer(x, type);
   case SO_PROTOCOL:
     return options_answer(x, family == AF_UNIX ? 0 : IPPROTO_TCP);
-  case SO_PEERCRED:
-    return get_peer(x);
   default:
     return -ENOENT;
   }

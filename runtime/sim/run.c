@@ -220,6 +220,7 @@ int run_open(run *r, uint64_t seed, const struct subsystem *subsystems,
   if (r->keeps)
     history_keep(&r->sim.history);
   r->sim.fifo = r->fifo;
+  r->sim.whole = r->whole;
   r->sim.outside.changed = on_changed;
   chance_seed(&r->chance, seed, "world", 0);
   r->director = node_new(&r->sim, "director");

@@ -33,23 +33,23 @@ struct run {
   sim sim;        /* whose owner it is */
   node *director; /* NULL: it is not open */
   program *programs;
-  chance chance;   /* the director's, for what a world varies */
-  waitq changed;   /* tasks of the director that wait for a node to change */
-  waitq undecided; /* or for a message whose fate is theirs */
-  waitq limited;   /* or for the limit, and whether it was that */
-  bool idle;       /* nothing will ever happen */
-  bool stuck;      /* and that is a failure */
-  bool over;       /* nothing happens any more */
-  char *failed;    /* why; NULL */
-  bool tells;      /* who waits is to be told */
-  char *keep;      /* which faults happen; NULL: all */
-  double limit;    /* seconds, as the command line has them; 0: none */
-  bool keeps;      /* what happens is kept, to be compared */
-  bool fifo;       /* as the simulation's */
-  bool stamps;     /* each line says when it was written */
-  bool printing;   /* what is printed comes here */
-  bool midline;    /* what was printed last is no whole line */
-  const node *who; /* and of whom it was */
+  chance chance;    /* the director's, for what a world varies */
+  waitq changed;    /* tasks of the director that wait for a node to change */
+  waitq undecided;  /* or for a message whose fate is theirs */
+  waitq limited;    /* or for the limit, and whether it was that */
+  bool idle;        /* nothing will ever happen */
+  bool stuck;       /* and that is a failure */
+  bool over;        /* nothing happens any more */
+  char *failed;     /* why; NULL */
+  bool tells;       /* who waits is to be told */
+  char *keep;       /* which faults happen; NULL: all */
+  double limit;     /* seconds, as the command line has them; 0: none */
+  bool keeps;       /* what happens is kept, to be compared */
+  bool fifo, whole; /* as the simulation's */
+  bool stamps;      /* each line says when it was written */
+  bool printing;    /* what is printed comes here */
+  bool midline;     /* what was printed last is no whole line */
+  const node *who;  /* and of whom it was */
   run_text output;
   run_text
       passages; /* between nodes, where somebody watches: library_messages.c */

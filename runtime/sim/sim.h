@@ -69,6 +69,7 @@ struct sim {
   uint64_t seed;
   uint64_t limit;    /* of `now`, behind which nothing happens; NEVER */
   uint64_t patience; /* so long a task may compute, ns of its node's clock */
+  bool whole;   /* segments are as large as they can be; else: cut by chance */
   bool fifo;    /* of tasks that are ready the first is next; else: drawn */
   int64_t wall; /* when the clock was at SIM_START, ns since 1970 UTC */
 

@@ -152,12 +152,23 @@ static int set_option(stream *s, const sockopt *o) {
 }
 
 
+/* A unix socket's is of the same host, whose one process is root's. */
+static int get_peer(const end *e, sockopt *o) {
+  struct ucred peer = {.pid = node_pid(e->node)};
+  memcpy(o->value, &peer, sizeof peer);
+  o->length = sizeof peer;
+  return 0;
+}
+
+
 static int get_option(stream *s, sockopt *o) {
   end *e = end_of(s);
   if (e == NULL)
     return -EBADF;
   if (o->level == SOL_SOCKET && o->name == SO_ERROR)
     return options_answer(o, -end_take_error(e));
+  if (o->level == SOL_SOCKET && o->name == SO_PEERCRED)
+    return get_peer(e, o);
   return options_get(&e->options, e->local.u.any.sa_family, SOCK_STREAM, o);
 }
 

@@ -279,7 +279,7 @@ static size_t cut(const flow *f, size_t n) {
     n = (size_t)room;
   if (n > SEGMENT)
     n = SEGMENT;
-  if (n > 1 && !chance_happens(c, UNCUT))
+  if (n > 1 && !f->connection->sim->whole && !chance_happens(c, UNCUT))
     n = (size_t)chance_between(c, 1, n);
   return n;
 }

@@ -11,8 +11,6 @@
 #include "sys/process.h"
 #include "sys/terminal.h"
 
-enum { FIRST_PID = 1000 };
-
 
 /*
 ** Children
@@ -43,7 +41,7 @@ static bool next_child(host *h, void **at, child_facts *out) {
 
 
 static int self(host *h) {
-  return FIRST_PID + (int)node_of(h)->index;
+  return node_pid(node_of(h));
 }
 
 

@@ -178,8 +178,8 @@ return function(f, verb, level, by, with)
     list = format("%s, %s", list, text)
   end
   if not ok then
-    error(format("%s: the function uses '%s' from around it, a %s, which no simulated host has; make it inside, "
-      .. "or give values, tables of them, Lua functions, or modules", verb, text.path, text.what), level and level + 1 or 0)
+    error(format("%s: the function uses '%s' from around it, a %s, which no simulated host has; make it inside, or "
+      .. "give values, tables of them, Lua functions, modules", verb, text.path, text.what), level and level + 1 or 0)
   end
   local info = getinfo(f, "S")
   local call = by and format("require(%q)(%s, ...)", by, list) or text .. "(...)"

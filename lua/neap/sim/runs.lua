@@ -15,7 +15,7 @@ local PIECE = 2000
 
 local runs = {}
 
-local OPTIONS = {seed = true, args = true, limit = true, quiet = true, order = true}
+local OPTIONS = {seed = true, args = true, limit = true, quiet = true, order = true, whole = true}
 
 --- What a run has come to.
 ---@class neap.sim.Result
@@ -32,7 +32,7 @@ function runs.open(program, seed, options)
   return assert(core.open(seed, program.module or program.name, program.code, program.args, program.env, {
     module = program.module ~= nil, keep = options.keep, stamp = options.stamp, limit = options.limit,
     history = options.history,
-    fifo = options.order == "fifo",
+    fifo = options.order == "fifo", whole = options.whole,
   }))
 end
 
@@ -89,6 +89,8 @@ function runs.run(program, options)
   end
   if options.order ~= nil and options.order ~= "fifo" then
     error('sim.run: order: "fifo" expected', 3)
+  elseif options.whole ~= nil and type(options.whole) ~= "boolean" then
+    error("sim.run: whole: true or false expected", 3)
   end
   local what = {name = program, args = options.args or {}}
   if type(program) == "function" then
@@ -101,7 +103,8 @@ function runs.run(program, options)
       error("sim.run: args: a list of strings expected", 3)
     end
   end
-  local result = runs.one(what, seed, {limit = options.limit, order = options.order}, not options.quiet and print_now)
+  local result = runs.one(what, seed, {limit = options.limit, order = options.order, whole = options.whole},
+    not options.quiet and print_now)
   if not result.failed then
     return true
   end

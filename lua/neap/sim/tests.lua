@@ -21,6 +21,7 @@ local OPTIONS = {
   hosts = "programs by their names",
   limit = "seconds",
   order = '"fifo"',
+  whole = "true or false",
 }
 
 local function is_good(name, value)
@@ -28,6 +29,8 @@ local function is_good(name, value)
     return type(value) == "table"
   elseif name == "limit" then
     return type(value) == "number" and value > 0
+  elseif name == "whole" then
+    return type(value) == "boolean"
   elseif name == "order" then
     return value == "fifo"
   end
@@ -106,7 +109,9 @@ function tests.new(f, options, level)
       first, last = trials.seeds[1], trials.seeds[2]
     end
     for seed = first, last do
-      local result = runs.one(program, seed, {limit = options.limit or LIMIT, order = options.order})
+      local result = runs.one(program, seed, {
+        limit = options.limit or LIMIT, order = options.order, whole = options.whole,
+      })
       if result.failed then
         fail(result)
       end
