@@ -203,7 +203,7 @@ static int push_supervisor(lua_State *L, const command *c) {
 static bool may_be_attached(const command *c) {
   const char *setting = getenv("NEAP_ATTACH");
   bool off = setting != NULL && strcmp(setting, "0") == 0;
-  return !off && !c->no_attach && c->verb != VERB_REMOTE;
+  return !off && !c->no_attach && !c->restricts && c->verb != VERB_REMOTE;
 }
 
 
@@ -333,5 +333,8 @@ int main(int argc, char **argv) {
   uv_world_descriptors();
   uv_world_explain();
   keep_freed_memory();
+  status = command_guard(&program);
+  if (status != 0)
+    return status;
   uv_world_exit(run_program(&program), false);
 }

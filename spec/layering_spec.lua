@@ -62,24 +62,25 @@ end
 
 -- Who may include from whom, besides each folder from itself.
 local below = {
-  main = "cli worker repl trace sys fs websocket http net tls crypto json zlib uv sim sched host",
-  cli = "host",
-  worker = "json sched host",
-  repl = "trace sys net tls sched host",
-  sys = "net tls sched host",
-  fs = "net sched host",
+  main = "cli worker repl trace sys fs websocket http net tls crypto json zlib uv sim sched host guard",
+  cli = "host guard",
+  worker = "json sched host guard",
+  repl = "trace sys net tls sched host guard",
+  sys = "net tls sched host guard",
+  fs = "net sched host guard",
   http = "net sched host",
   websocket = "net sched host",
-  net = "sched host",
+  net = "sched host guard",
   crypto = "sched host",
   json = "host",
   zlib = "host",
-  tls = "crypto net sched host",
-  trace = "net sched host",
-  uv = "sys net sched host",
-  sim = "sys net sched host",
-  sched = "host",
-  host = "",
+  tls = "crypto net sched host guard",
+  trace = "net sched host guard",
+  uv = "sys net sched host guard",
+  sim = "sys net sched host guard",
+  sched = "host guard",
+  host = "guard",
+  guard = "",
 }
 
 local sources = files("runtime", "%.[ch]$")

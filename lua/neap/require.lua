@@ -10,12 +10,12 @@
 --- this chunk returns: whatever a script makes of `package`, what is built in is
 --- there.
 
-local builtin = ...
+local builtin, restricted = ...
 
 local package, type, tostring, error = package, type, tostring, error
 local select, loadfile, setmetatable = select, loadfile, setmetatable
 local concat, insert, format, gsub = table.concat, table.insert, string.format, string.gsub
-local sub = string.sub
+local find_text, sub = string.find, string.sub
 local searchpath, getinfo, open = package.searchpath, debug.getinfo, io.open
 local loaded = package.loaded
 local ENOENT, ENOTDIR = 2, 20
@@ -42,7 +42,16 @@ local function raise(message)
   error(message, level)
 end
 
+--- Parts of neap that trust whoever calls them, which is not a script under --restrict.
+local function is_kept(name)
+  return restricted and (sub(name, -5) == ".core" or find_text(name, "^neap%.repl") or find_text(name, "^neap%.sim")
+    or find_text(name, "^neap%.test") or find_text(name, "^neap%.build") or find_text(name, "^neap%.worker%."))
+end
+
 local function search_builtin(name)
+  if is_kept(name) then
+    return format("module '%s' is refused by --restrict", name)
+  end
   local loader, where = builtin(name)
   if loader then
     return loader, where
@@ -195,6 +204,9 @@ function require(...) -- luacheck: globals require
   elseif type(name) ~= "string" then
     local got = select("#", ...) == 0 and "no value" or type(name)
     raise(format("bad argument #1 to 'require' (string expected, got %s)", got))
+  end
+  if is_kept(name) then
+    raise(format("module '%s' is refused by --restrict", name))
   end
   return require_name(name, find)
 end

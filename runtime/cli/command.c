@@ -8,75 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/usage.h"
+#include "guard/guard.h"
 #include "host/carried.h"
 #include "host/memory.h"
-
-static const char usage[] =
-    "usage: neap [OPTION...] [SCRIPT [ARGUMENT...]]  run a Lua script; - is "
-    "standard input\n"
-    "       neap [OPTION...] -e CODE                 run code, with net, task, "
-    "... at hand\n"
-    "       neap                                     a prompt; what is not "
-    "typed is run as a script\n"
-    "       neap attach PID|PATH                     a prompt in a running "
-    "neap\n"
-    "       neap ps|socks PID|PATH                   its tasks, its sockets\n"
-    "       neap stack PID|PATH                      where its tasks are: "
-    "their "
-    "stacks\n"
-    "       neap top [--once] PID|PATH               what its tasks and "
-    "sockets "
-    "cost, each second\n"
-    "       neap profile PID|PATH [SECONDS] [-o FILE]  where its processor "
-    "time "
-    "goes\n"
-    "       neap heap PID|PATH [SECONDS] [-o FILE]   its memory, by type; or "
-    "by "
-    "place, as it is allocated\n"
-    "       neap test [ARGUMENT...]                  run specs with busted; "
-    "-j N, --coverage, --help\n"
-    "       neap sim [OPTION...] SCRIPT [ARGUMENT...]  a simulated world, from "
-    "a "
-    "seed; "
-    "--help\n"
-    "       neap [OPTION...] build SCRIPT [-o FILE]  an executable of a "
-    "script and what it requires;\n"
-    "                                                --include=PATH, "
-    "--base=FILE, --help\n"
-    "       neap -v | --help\n"
-    "options of lua(1), in their order, before the script:\n"
-    "  -e CODE        run it\n"
-    "  -l [NAME=]MOD  require a module into a global\n"
-    "  -i             a prompt when the program has ended\n"
-    "  -v             print the version\n"
-    "  -E             ignore Lua's environment variables\n"
-    "  -W             turn warnings on\n"
-    "  --             what follows is the script\n"
-    "options of neap:\n"
-    "  --luarc      write .luarc.json here, for editors with "
-    "lua-language-server, and no more\n"
-    "  --luasocket  require \"socket\" gives LuaSocket on neap's sockets: its "
-    "calls suspend their task only\n"
-    "  --no-attach  nobody may attach to it (also: NEAP_ATTACH=0)\n"
-    "  -w N         run the program in N workers, each a thread that shares "
-    "nothing but channels\n"
-    "  --drain=SECONDS  what is served may take so long to end behind the "
-    "first "
-    "SIGTERM or\n"
-    "                   SIGINT, 5; 0: nothing waits\n"
-    "  --busy-poll=MICROSECONDS  look for news so long before sleeping: "
-    "answers sooner, on a processor of its own\n"
-    "  --profile=FILE        where the program's processor time goes; in "
-    "FILE.svg as a flame graph;\n"
-    "                        of worker 2 in FILE.2.svg\n"
-    "  --trace[=FILE]        show what the sockets do, on stderr or in a file; "
-    "in\n"
-    "                        FILE.pcapng as a capture for tshark; of worker 2 "
-    "in FILE.2.pcapng\n"
-    "  --trace-filter=WHAT   only there: tcp://10.0.0.0/8:80, udp, "
-    "unix:/run/*\n"
-    "  --trace-bytes=N       bytes of each event that are shown, 256\n"
-    "  --trace-format=FORM   text or pcapng\n";
 
 enum { DRAIN = 5 };
 
@@ -123,7 +58,7 @@ static bool take_version(command *c, const char *value) {
 static bool take_help(command *c, const char *value) {
   (void)value;
   c->verb = VERB_SHOW;
-  c->text = usage;
+  c->text = command_usage;
   return true;
 }
 
@@ -184,6 +119,21 @@ static bool take_drain(command *c, const char *value) {
 }
 
 
+static bool take_restrict(command *c, const char *value) {
+  (void)value;
+  c->restricts = true;
+  return true;
+}
+
+
+/* What it says is read by command_guard. */
+static bool take_allow(command *c, const char *value) {
+  (void)value;
+  c->allows = true;
+  return true;
+}
+
+
 static bool take_profile(command *c, const char *value) {
   c->profile = value;
   return true;
@@ -234,12 +184,20 @@ static const option options[] = {
     {"--version", NULL, false, take_version},
     {"-h", NULL, false, take_help},
     {"--help", NULL, false, take_help},
+    {"--allow-bind", "ADDRESS", true, take_allow},
+    {"--allow-connect", "HOST", true, take_allow},
+    {"--allow-env", "NAME", true, take_allow},
+    {"--allow-listen", "ADDRESS", true, take_allow},
+    {"--allow-read", "DIR", true, take_allow},
+    {"--allow-run", NULL, false, take_allow},
+    {"--allow-write", "DIR", true, take_allow},
     {"--busy-poll", "MICROSECONDS", false, take_busy_poll},
     {"--drain", "SECONDS", false, take_drain},
     {"--luarc", NULL, false, take_luarc},
     {"--luasocket", NULL, false, take_later},
     {"--no-attach", NULL, false, take_no_attach},
     {"--profile", "FILE", false, take_profile},
+    {"--restrict", NULL, false, take_restrict},
     {"--trace", "FILE", true, take_trace},
     {"--trace-filter", "WHAT", false, take_trace_filter},
     {"--trace-bytes", "N", false, take_trace_bytes},
@@ -358,14 +316,21 @@ static int check_sim(const command *c) {
 }
 
 
+static bool is_program(const command *c) {
+  return c->verb == VERB_FILE || c->verb == VERB_CODE;
+}
+
+
 static int check(command *c) {
+  if (c->allows && !c->restricts)
+    return misused("--restrict is expected", " with what it allows");
   if (c->verb == VERB_BUILD)
     return check_build(c);
   if (c->verb == VERB_SIM && check_sim(c) != 0)
     return USAGE;
-  if (c->workers == 0)
-    return 0;
-  if (c->verb != VERB_FILE && c->verb != VERB_CODE)
+  if (c->restricts && (!is_program(c) || c->interactive))
+    return misused("a script or -e CODE is expected", " behind --restrict");
+  if (c->workers > 0 && !is_program(c))
     return misused("a script or -e CODE is expected", " behind -w");
   return 0;
 }
@@ -425,6 +390,41 @@ static int list(command *c) {
 /* A copy of the path of the script, which ends in a zero; for good. */
 static char *text_of(const carried_file *script) {
   return memory_text(script->path, script->length);
+}
+
+
+static guard_deed deed_of(const char *name) {
+  static const char *const names[] = {
+      [GUARD_CONNECT] = "--allow-connect", [GUARD_LISTEN] = "--allow-listen",
+      [GUARD_BIND] = "--allow-bind",       [GUARD_READ] = "--allow-read",
+      [GUARD_WRITE] = "--allow-write",     [GUARD_RUN] = "--allow-run",
+      [GUARD_ENV] = "--allow-env"};
+  guard_deed deed = GUARD_CONNECT;
+  while (strcmp(names[deed], name) != 0)
+    deed++;
+  return deed;
+}
+
+
+int command_guard(const command *c) {
+  const char *value, *why = NULL;
+  if (!c->restricts || !is_program(c))
+    return 0;
+  for (int at = 1; at < c->end;) {
+    const char *word = c->argv[at];
+    const option *o = next(c, &at, &value);
+    if (o->take == take_allow)
+      why = guard_allow(deed_of(o->name), value);
+    if (why != NULL) {
+      fprintf(stderr, "neap: %s: %s\n", word, why);
+      return USAGE;
+    }
+  }
+  bool is_file = c->verb == VERB_FILE && carried_by() == NULL;
+  why = guard_begin(is_file ? c->argv[c->program] : NULL);
+  if (why != NULL)
+    fprintf(stderr, "neap: --restrict: %s\n", why);
+  return why != NULL ? USAGE : 0;
 }
 
 

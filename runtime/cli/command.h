@@ -29,17 +29,18 @@ typedef struct command {
   char **started; /* argv of the process: another one, where it carries its
                        program */
   verb verb;
-  int program;         /* the index of the script's name or the word, whose
+  int program;            /* the index of the script's name or the word, whose
                        arguments follow; argc: there is none */
-  int end;             /* of the options: the index behind the last one */
-  const char *text;    /* to print first, or NULL */
-  bool codes;          /* there is an -e */
-  bool no_environment; /* Lua's variables are not looked at */
-  bool interactive;    /* a prompt follows the program */
-  bool no_attach;      /* other processes get no prompt in this one */
-  int workers;         /* that run the program; 0: the main thread does */
-  double drain;        /* seconds that what is served may take to end */
-  bool traces;         /* trace the program */
+  int end;                /* of the options: the index behind the last one */
+  const char *text;       /* to print first, or NULL */
+  bool codes;             /* there is an -e */
+  bool no_environment;    /* Lua's variables are not looked at */
+  bool interactive;       /* a prompt follows the program */
+  bool restricts, allows; /* it runs under rules; which are these */
+  bool no_attach;         /* other processes get no prompt in this one */
+  int workers;            /* that run the program; 0: the main thread does */
+  double drain;           /* seconds that what is served may take to end */
+  bool traces;            /* trace the program */
   const char *trace_to, *trace_filter, *trace_format; /* NULL: the default */
   long trace_bytes;                                   /* -1: the default */
   const char *profile; /* the file of a profile; NULL: none is made */
@@ -64,6 +65,10 @@ int command_parse(command *c, int argc, char **argv);
 /* The same of an executable that carries its program, to which all of argv
  * belongs. */
 int command_carried(command *c, int argc, char **argv);
+
+/* Set up the rules of --restrict, if there are any, and what the kernel has behind them.
+ * Returns as command_parse. */
+int command_guard(const command *c);
 
 /* The exit status for a wrong use of the command line. */
 enum { USAGE = 2 };

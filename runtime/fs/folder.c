@@ -12,6 +12,7 @@
 #include "fs/entries.h"
 #include "fs/entry.h"
 #include "fs/tree.h"
+#include "guard/guard.h"
 
 enum { RECURSIVE = 1, NOFOLLOW = 1 };
 
@@ -119,7 +120,8 @@ static int make_parents(call *c) {
     *p = '\0';
     status = make_one(c, c->path, 0777);
     *p = '/';
-    if (status == -EEXIST || p == c->path || status == -EINVAL)
+    if (status == -EEXIST || p == c->path || status == -EINVAL ||
+        guard_words(status) != NULL) /* or what is beneath is refused, too */
       status = 0;
   }
   return status;

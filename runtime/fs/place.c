@@ -10,6 +10,8 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "guard/guard.h"
+
 
 static int open_beneath(int fd, const char *path, int flags, mode_t mode) {
   struct open_how how = {
@@ -21,16 +23,31 @@ static int open_beneath(int fd, const char *path, int flags, mode_t mode) {
 }
 
 
+static int open_in(const place *p, const char *path, int flags, mode_t mode,
+                   int how) {
+  if (guard_stands())
+    return guard_open(p->fd, path, flags, mode,
+                      how | (p->beneath ? GUARD_BENEATH : 0));
+  int fd = p->beneath ? open_beneath(p->fd, path, flags, mode)
+                      : openat(p->fd, path, flags, mode);
+  return fd < 0 ? -errno : fd;
+}
+
+
 /* The kernel gives up where somebody renames beside a "..", and says EAGAIN. */
-int place_open(const place *p, const char *path, int flags, mode_t mode) {
+static int try_open(const place *p, const char *path, int flags, mode_t mode,
+                    int how) {
   int fd, tries = 1000;
   flags |= O_CLOEXEC | ((flags & O_PATH) != 0 ? 0 : O_NOCTTY);
   do
-    fd = p->beneath ? open_beneath(p->fd, path, flags, mode)
-                    : openat(p->fd, path, flags, mode);
-  while (fd < 0 &&
-         (errno == EINTR || (errno == EAGAIN && p->beneath && tries-- > 0)));
-  return fd < 0 ? -errno : fd;
+    fd = open_in(p, path, flags, mode, how);
+  while (fd == -EINTR || (fd == -EAGAIN && p->beneath && tries-- > 0));
+  return fd;
+}
+
+
+int place_open(const place *p, const char *path, int flags, mode_t mode) {
+  return try_open(p, path, flags, mode, 0);
 }
 
 
@@ -96,7 +113,7 @@ int place_parent(const place *p, const char *path, char name[NAME_MAX + 1]) {
     memcpy(folder, path, begin);
     folder[begin] = '\0';
   }
-  return place_open(p, folder, O_PATH | O_DIRECTORY, 0);
+  return try_open(p, folder, O_PATH | O_DIRECTORY, 0, GUARD_CHANGES);
 }
 
 

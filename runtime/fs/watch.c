@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "fs/call.h"
+#include "guard/guard.h"
 #include "net/stream_methods.h"
 
 enum {
@@ -61,7 +62,7 @@ static int mark_beneath(call *c, uint32_t events) {
 
 static int mark(call *c) {
   int status;
-  if (c->root->place.beneath) {
+  if (c->root->place.beneath || guard_stands()) {
     status = mark_beneath(c, EVENTS);
   } else {
     uint32_t only = (c->flags & BENEATH) != 0 ? IN_ONLYDIR | IN_DONT_FOLLOW : 0;

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "guard/guard.h"
 #include "host/class.h"
 #include "host/fields.h"
 
@@ -69,7 +70,9 @@ static bool of_resolver(int status) {
 
 const char *error_code(int status) {
   const char *name = NULL;
-  if (of_layer(status)) {
+  if (guard_words(status) != NULL) {
+    name = "EACCES";
+  } else if (of_layer(status)) {
     name = layer_codes[ERROR_TLS - status].name;
   } else if (!of_resolver(status)) {
     name = strerrorname_np(-status);
@@ -85,7 +88,8 @@ const char *error_code(int status) {
 /* The system's words, beginning with a small letter as messages do here. */
 static void push_words(lua_State *L, int status) {
   char text[128];
-  const char *words = of_layer(status) ? layer_codes[ERROR_TLS - status].words
+  const char *words = guard_words(status) != NULL ? guard_words(status)
+                      : of_layer(status) ? layer_codes[ERROR_TLS - status].words
                       : of_resolver(status) ? gai_strerror(status - ERROR_EAI)
                                             : strerrordesc_np(-status);
   snprintf(text, sizeof text, "%s", words != NULL ? words : "unknown error");

@@ -20,6 +20,8 @@
 
 #define ERROR_EAI (-3000)
 
+/* Below -5000 there is what guard/guard.h refuses: "EACCES". */
+
 /* Of TLS, all below this: "ETLSCUT" and so on. */
 #define ERROR_TLS (-4000)
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "guard/guard.h"
 #include "host/arena.h"
 #include "host/census.h"
 #include "host/class.h"
@@ -16,6 +17,7 @@
 #include "host/lines.h"
 #include "host/load.h"
 #include "host/memory.h"
+#include "host/restrict.h"
 #include "host/slab.h"
 #include "host/traceback.h"
 
@@ -45,6 +47,8 @@ static int open_libraries(lua_State *L) {
   lua_pushboolean(L, host_of(L)->no_environment);
   lua_setfield(L, LUA_REGISTRYINDEX, "LUA_NOENV"); /* for loadlib.c */
   luaL_openlibs(L);
+  if (guard_stands())
+    restrict_open(L);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   luaopen_neap_coroutine(L);
   lua_pushvalue(L, -1);
@@ -58,6 +62,8 @@ static int open_libraries(lua_State *L) {
   host_module(L, "neap.class.core", luaopen_neap_class_core);
   host_module(L, "neap.census.core", luaopen_neap_census_core);
   host_module(L, "neap.lines.core", luaopen_neap_lines);
+  if (guard_stands())
+    restrict_close(L);
   lua_gc(L, LUA_GCINC, COLLECTOR_PAUSE, 0, 0);
   return 0;
 }

@@ -19,10 +19,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "guard/guard.h"
 #include "host/carried.h"
 #include "host/coroutine.h"
 #include "host/embedded.h"
 #include "host/host.h"
+#include "host/restrict.h"
 #include "host/traceback.h"
 
 /* Keys of the registry: the globals of neap's own code, once there is such; a list
@@ -39,7 +41,16 @@ static const char own_globals, own_values, own_require;
 int host_load_file(lua_State *L, const char *path) {
   if (path != NULL && strcmp(path, "-") == 0)
     path = NULL;
-  return luaL_loadfilex(L, path, "t");
+  bool free = path == NULL || path == host_of(L)->script;
+  return guard_stands() && !free ? restrict_load(L, path)
+                                 : luaL_loadfilex(L, path, "t");
+}
+
+
+/* Of a script's own asking. */
+static int load_file(lua_State *L, const char *path, const char *mode) {
+  return guard_stands() && path != NULL ? restrict_load(L, path)
+                                        : luaL_loadfilex(L, path, mode);
 }
 
 
@@ -77,7 +88,7 @@ static int l_loadfile(lua_State *L) {
   const char *path = luaL_optstring(L, 1, NULL);
   const char *mode = luaL_optstring(L, 2, "t");
   bool env = !lua_isnone(L, 3);
-  if (luaL_loadfilex(L, path, mode) != LUA_OK) {
+  if (load_file(L, path, guard_stands() ? "t" : mode) != LUA_OK) {
     lua_pushnil(L);
     lua_insert(L, -2);
     return 2;
@@ -104,7 +115,7 @@ static int dofile_k(lua_State *L, int status, lua_KContext ctx) {
 static int l_dofile(lua_State *L) {
   const char *path = luaL_optstring(L, 1, NULL);
   lua_settop(L, 1);
-  if (luaL_loadfilex(L, path, "t") != LUA_OK)
+  if (load_file(L, path, "t") != LUA_OK)
     return lua_error(L);
   lua_callk(L, 0, LUA_MULTRET, 0, dofile_k);
   return dofile_k(L, 0, 0);
@@ -141,7 +152,7 @@ static bool load_from_folder(lua_State *L, const char *name) {
   if (f == NULL)
     return false;
   fclose(f);
-  if (host_load_file(L, path) != LUA_OK)
+  if (luaL_loadfilex(L, path, "t") != LUA_OK)
     lua_error(L);
   return true;
 }
@@ -249,6 +260,8 @@ int host_seal(lua_State *L) {
     lua_pop(L, 1);
   }
   lua_rawsetp(L, LUA_REGISTRYINDEX, &own_values);
+  if (guard_stands())
+    restrict_environment(L);
   return 0;
 }
 
@@ -433,6 +446,7 @@ void load_open(lua_State *L) {
   if (!load_embedded(L, "neap.require"))
     luaL_error(L, "the library is not built in");
   lua_pushcfunction(L, l_builtin);
-  lua_call(L, 1, 1);
+  lua_pushboolean(L, guard_stands());
+  lua_call(L, 2, 1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &own_require);
 }

@@ -51,6 +51,7 @@ typedef struct sockspec {
   address addr;               /* to bind and listen at, or to connect to */
   address local;              /* connect: bind here first; length 0: do not */
   int backlog;                /* listen */
+  bool public_only;           /* connect: not to private addresses */
   int mode;                   /* unix listener: permission bits; -1: umask's */
   bool unlink_stale;          /* unix listener: replace a dead one's file */
   const struct bpf_instruction *filter; /* classic BPF, set before bind */
@@ -332,6 +333,9 @@ struct backend {
    * descriptor is -EINVAL; one that is ours already is -EBUSY.  It is the
    * backend's from success on. */
   int (*adopt)(host *h, int fd, stream **s, listener **l);
+
+  /* May a descriptor be adopted, by the rules of guard/guard.h?  0 or a status. */
+  int (*permits)(host *h, int fd);
 
   /* Adopt without taking over: fd 0, 1, 2 stay open for C's stdio. */
   int (*borrow)(host *h, int fd, bool reading, stream **s);

@@ -7,6 +7,7 @@
 
 #include "host/error.h"
 #include "host/memory.h"
+#include "net/allowed.h"
 #include "net/datagram.h"
 #include "net/dial.h"
 #include "net/functions.h"
@@ -132,7 +133,11 @@ static int bind_any(host *h, endpoint *e, sockspec *spec, datagram **d) {
 
 static int begin_bind(lua_State *L, endpoint *e, sockspec *spec, datagram **d) {
   host *h = host_of(L);
-  if (e->scheme->form == ENDPOINT_FD)
+  bool adopts = e->scheme->form == ENDPOINT_FD;
+  int status = adopts ? allowed_descriptor(h, e->fd) : allowed_bind(spec);
+  if (status < 0)
+    return status;
+  if (adopts)
     return backend_of(L)->adopt_datagram(h, e->fd, d);
   if (e->any && e->scheme->form == ENDPOINT_HOST_PORT &&
       e->scheme->family == AF_UNSPEC)
@@ -178,9 +183,9 @@ int bind_lua(lua_State *L) {
 */
 
 int dial_datagram(lua_State *L, endpoint *e) {
-  static const char *const also[] = {
-      "timeout",      "localaddr", "filter", "mode",
-      "unlink_stale", "resolver",  "cache",  NULL};
+  static const char *const also[] = {"timeout", "localaddr",    "filter",
+                                     "mode",    "unlink_stale", "resolver",
+                                     "cache",   "private",      NULL};
   sockspec spec;
   datagram *d = NULL;
   if (e->scheme->form == ENDPOINT_INTERFACE)
@@ -190,11 +195,14 @@ int dial_datagram(lua_State *L, endpoint *e) {
   dial_spec(&spec, e);
   options_parse(L, DIAL_OPTIONS, spec.family, &spec, also);
   dial_local(L, &spec);
+  dial_private(L, &spec);
   complete_spec(L, e, &spec);
   if (!known) {
     lua_pushboolean(L, false);
     return 1;
   }
-  int status = backend_of(L)->connect_datagram(host_of(L), &spec, &d);
+  int status = allowed_connect(&spec);
+  if (status == 0)
+    status = backend_of(L)->connect_datagram(host_of(L), &spec, &d);
   return status < 0 ? fail_open(L, status, "connect", e) : push(L, d, e, true);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "host/error.h"
+#include "net/allowed.h"
 #include "net/datagram.h"
 #include "net/options.h"
 #include "net/property.h"
@@ -127,6 +128,9 @@ static int change_membership(lua_State *L, bool leave) {
     return datagram_fail(L, NULL, -EBADF, op);
   if (interface < 0)
     return datagram_fail(L, d, interface, op);
+  int status = leave ? 0 : allowed_group(group);
+  if (status < 0)
+    return datagram_fail(L, d, status, op);
   return done(L, d,
               d->transport->join(d, leave, group, source, (unsigned)interface),
               op);

@@ -12,6 +12,7 @@
 
 #include "host/error.h"
 #include "host/fields.h"
+#include "net/allowed.h"
 #include "net/datagram.h"
 #include "net/descriptor.h"
 #include "net/endpoint.h"
@@ -52,6 +53,9 @@ static int send_now(datagram *d, const outgoing *o) {
 
 /* 0, -EAGAIN when it has to wait, or why it is refused. */
 static int send_one(datagram *d, const outgoing *o) {
+  int status = allowed_message(d, o->to);
+  if (status < 0)
+    return status;
   if (d->blocked && datagram_blocked(d, o->to))
     return -EAGAIN;
   if (o->fd_count == 0 && send_batch_takes(d, o->size, o->to))
@@ -139,7 +143,9 @@ static int try_connect(lua_State *L, datagram *d) {
   if (!datagram_flush(d) || !datagram_leave(d))
     return -EAGAIN;
   datagram_doubt(d, NULL);
-  int status = d->transport->connect(d, to);
+  int status = allowed_message(d, to);
+  if (status == 0)
+    status = d->transport->connect(d, to);
   if (status < 0)
     return status;
   d->connected = to != NULL;

@@ -10,6 +10,7 @@
 
 #include "host/error.h"
 #include "host/memory.h"
+#include "net/allowed.h"
 #include "net/dial.h"
 #include "net/endpoint.h"
 #include "net/functions.h"
@@ -224,6 +225,13 @@ void dial_local(lua_State *L, sockspec *spec) {
 }
 
 
+void dial_private(lua_State *L, sockspec *spec) {
+  bool given = dial_option(L, "private") != LUA_TNIL;
+  lua_pop(L, 1);
+  spec->public_only = given && !dial_flag(L, "private");
+}
+
+
 void dial_check_names(lua_State *L) {
   int type = dial_option(L, "resolver");
   const char *who = type == LUA_TSTRING ? lua_tostring(L, -1) : "";
@@ -236,20 +244,23 @@ void dial_check_names(lua_State *L) {
 
 static int begin_dial(host *h, const endpoint *e, const sockspec *spec,
                       stream **s) {
+  int status;
   switch (e->scheme->form) {
   case ENDPOINT_NAME:
     return mem_connect(h, e->host, s);
   case ENDPOINT_FD:
-    return h->world->net->adopt(h, e->fd, s, NULL);
+    status = allowed_descriptor(h, e->fd);
+    return status < 0 ? status : h->world->net->adopt(h, e->fd, s, NULL);
   default:
-    return h->world->net->connect(h, spec, s);
+    status = allowed_connect(spec);
+    return status < 0 ? status : h->world->net->connect(h, spec, s);
   }
 }
 
 
 int dial_lua(lua_State *L) {
-  static const char *const also[] = {"timeout",  "localaddr", "mptcp", "tls",
-                                     "resolver", "cache",     NULL};
+  static const char *const also[] = {"timeout",  "localaddr", "mptcp",   "tls",
+                                     "resolver", "cache",     "private", NULL};
   endpoint e;
   sockspec spec;
   stream *s = NULL;
@@ -272,6 +283,7 @@ int dial_lua(lua_State *L) {
   choose_multipath(L, &e, &spec);
   options_parse(L, OPTIONS, spec.family, &spec, also);
   dial_local(L, &spec);
+  dial_private(L, &spec);
   dial_check_names(L);
   if (!known) {
     lua_pushboolean(L, false);
@@ -351,6 +363,11 @@ static int listen_any(host *h, endpoint *e, sockspec *spec, listener **l) {
 static int begin_listen(lua_State *L, endpoint *e, sockspec *spec,
                         listener **l) {
   host *h = host_of(L);
+  int status = e->scheme->form == ENDPOINT_FD     ? allowed_descriptor(h, e->fd)
+               : e->scheme->form == ENDPOINT_NAME ? 0
+                                                  : allowed_listen(spec);
+  if (status < 0)
+    return status;
   switch (e->scheme->form) {
   case ENDPOINT_NAME:
     return mem_listen(h, e->host, spec->backlog, l);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "guard/guard.h"
 #include "host/class.h"
 #include "host/error.h"
 #include "host/memory.h"
@@ -36,6 +37,8 @@ void lookup_free(lookup *l) {
 static void on_done(lookup *l) {
   asking *a = l->owner;
   a->done = true;
+  for (size_t i = 0; guard_stands() && i < l->count; i++)
+    guard_found(l->name, &l->found[i].u.any);
   wait_wake(&a->waiter, 0);
 }
 
@@ -111,6 +114,9 @@ int resolve_lua(lua_State *L) {
   wait_enter(L, "resolve");
   if (n == 0 || n > 253 || !is_plain(name))
     return fail(L, ERROR_EAI + EAI_NONAME, "resolve", name);
+  int status = guard_name(name);
+  if (status < 0)
+    return fail(L, status, "resolve", name);
   asking *a = lua_newuserdatauv(L, sizeof *a, 0);
   *a = (asking){NULL, {NULL}, false};
   luaL_setmetatable(L, CLASS);
@@ -121,7 +127,7 @@ int resolve_lua(lua_State *L) {
   l->fresh = fresh;
   l->done = on_done;
   l->owner = a;
-  int status = h->world->net->resolve(h, l);
+  status = h->world->net->resolve(h, l);
   if (status < 0) {
     lookup_free(l);
     return fail(L, status, "resolve", name);

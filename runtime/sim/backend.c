@@ -20,6 +20,12 @@ static int lacks_adopt(host *h, int fd, stream **s, listener **l) {
 }
 
 
+static int lacks_descriptors(host *h, int fd) {
+  (void)h, (void)fd;
+  return -ENOSYS;
+}
+
+
 static int lacks_adopt_datagram(host *h, int fd, datagram **out) {
   (void)h, (void)fd, (void)out;
   return -ENOSYS;
@@ -112,6 +118,7 @@ const backend sim_backend = {
     .fd_of_listener = sim_fd_of_listener,
     .connect = sim_connect,
     .adopt = lacks_adopt,
+    .permits = lacks_descriptors,
     .borrow = standard_borrow,
     .pair = sim_pair,
     .bind = message_bind,

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "host/error.h"
+#include "net/allowed.h"
 #include "net/datagram.h"
 #include "net/outbox.h"
 #include "net/stream_methods.h"
@@ -62,6 +63,8 @@ static int l_journal(lua_State *L) {
   host *h = host_of(L);
   datagram *d = NULL;
   int status = address_parse_unix(path, n, &spec.addr, &why);
+  if (status == 0)
+    status = allowed_connect(&spec);
   if (status == 0)
     status = h->world->net->connect_datagram(h, &spec, &d);
   if (status < 0)

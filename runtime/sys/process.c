@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "guard/guard.h"
 #include "host/class.h"
 #include "host/error.h"
 #include "host/fields.h"
@@ -70,6 +71,8 @@ static void push_streams(lua_State *L, process *p, const char *command) {
 
 static int l_spawn(lua_State *L) {
   const processes *table = table_of(L);
+  if (guard_run() < 0)
+    return fail(L, guard_run(), "spawn", NULL);
   spawnspec spec = spawnspec_check(L);
   process *p = host_box(L, CLASS, sizeof *p, PROCESS_STREAMS);
   if (p == NULL)
@@ -330,7 +333,11 @@ static int l_env(lua_State *L) {
     const char *equals = strchr(*e, '=');
     if (equals == NULL)
       continue;
-    lua_pushlstring(L, *e, (size_t)(equals - *e));
+    const char *name = lua_pushlstring(L, *e, (size_t)(equals - *e));
+    if (!guard_env(name)) {
+      lua_pop(L, 1);
+      continue;
+    }
     lua_pushstring(L, equals + 1);
     lua_rawset(L, -3);
   }

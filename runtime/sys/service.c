@@ -3,6 +3,7 @@
 ** comes after it, for lua/neap/process/service.lua.
 */
 
+#include "guard/guard.h"
 #include "host/error.h"
 #include "sys/process.h"
 #include "sys/system.h"
@@ -17,7 +18,9 @@ static const processes *table_of(lua_State *L) {
 static int l_restart(lua_State *L) {
   int ready, pid;
   host *h = host_of(L);
-  int status = table_of(L)->restart(h, &ready, &pid);
+  int status = guard_run();
+  if (status == 0)
+    status = table_of(L)->restart(h, &ready, &pid);
   if (status < 0)
     return fail(L, status, "restart", h->argv != NULL ? h->argv[0] : NULL);
   lua_pushinteger(L, ready);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "guard/guard.h"
 #include "sched/task.h"
 #include "sched/world.h"
 #include "sys/process.h"
@@ -34,6 +35,15 @@ static int push_result(lua_State *L, int got, int status) {
 }
 
 
+/* As luaL_fileresult tells. */
+static int refuse(lua_State *L, const char *text) {
+  luaL_pushfail(L);
+  lua_pushfstring(L, "%s: %s", text, guard_words(guard_run()));
+  lua_pushinteger(L, EACCES);
+  return 3;
+}
+
+
 /*
 ** os.execute(command?) : true | nil, "exit" | "signal", code
 */
@@ -43,9 +53,11 @@ static int l_execute(lua_State *L) {
   host *h = host_of(L);
   int status = 0;
   if (text == NULL) {
-    lua_pushboolean(L, system(NULL));
+    lua_pushboolean(L, guard_run() == 0 && system(NULL));
     return 1;
   }
+  if (guard_run() < 0)
+    return refuse(L, text);
   int got = table_of(L)->shell(h, text);
   if (got >= 0)
     got = table_of(L)->reap(h, got, false, &status);
@@ -81,6 +93,8 @@ static int l_popen(lua_State *L) {
   const char *mode = luaL_optstring(L, 2, "r");
   host *h = host_of(L);
   luaL_argcheck(L, is_mode(mode), 2, "invalid mode");
+  if (guard_run() < 0)
+    return refuse(L, text);
   command *c = host_box(L, LUA_FILEHANDLE, sizeof *c, 0);
   if (c == NULL)
     return lua_error(L);

@@ -1,10 +1,12 @@
 #include "tls/context.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "guard/guard.h"
 #include "host/error.h"
 #include "host/memory.h"
 #include "sched/wait.h"
@@ -213,9 +215,10 @@ int context_swap_lua(lua_State *L) {
 int context_file_lua(lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
   char *room = lua_newuserdatauv(L, FILE_MAX + 1, 0);
-  FILE *f = fopen(path, "rb");
+  int fd = guard_open(AT_FDCWD, path, O_RDONLY, 0, 0);
+  FILE *f = fd >= 0 ? fdopen(fd, "rb") : NULL;
   if (f == NULL)
-    return fail(L, -errno, op, path);
+    return fail(L, fd < 0 ? fd : -ENOMEM, op, path);
   setvbuf(f, NULL, _IONBF, 0);
   size_t n = fread(room, 1, FILE_MAX + 1, f);
   int error = ferror(f) ? errno : n > FILE_MAX ? EFBIG : 0;

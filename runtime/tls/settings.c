@@ -12,6 +12,7 @@
 
 #include "crypto/crypto.h"
 #include "crypto/key.h"
+#include "guard/guard.h"
 #include "host/error.h"
 #include "host/memory.h"
 #include "tls/tls.h"
@@ -276,10 +277,16 @@ static int use_authorities(lua_State *L, tls_settings *x) {
   size_t n;
   const char *folder = short_text(L, "ca_folder");
   const char *bytes = text(L, "ca", &n);
-  if (folder != NULL)
+  if (folder != NULL) {
+    int fd = guard_open(AT_FDCWD, folder, O_PATH | O_DIRECTORY, 0, 0);
+    if (fd < 0)
+      return refuse(L, folder,
+                    guard_words(fd) != NULL ? guard_words(fd) : strerror(-fd));
+    close(fd);
     return X509_STORE_load_path(SSL_CTX_get_cert_store(c), folder) == 1
                ? 0
                : refuse_by_queue(L, folder);
+  }
   if (bytes == NULL) {
     x->system = true;
     if (tells)

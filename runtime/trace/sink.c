@@ -6,13 +6,15 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "guard/guard.h"
 #include "host/memory.h"
 
 
 int sink_open(sink *s, const char *path) {
-  s->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  enum { HOW = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC };
+  s->fd = guard_open(AT_FDCWD, path, HOW, 0600, 0);
   s->owned = s->fd >= 0;
-  return s->fd < 0 ? -errno : 0;
+  return s->fd < 0 ? s->fd : 0;
 }
 
 

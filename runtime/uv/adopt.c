@@ -16,10 +16,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "guard/guard.h"
 #include "uv/again.h"
 #include "uv/backend.h"
 #include "uv/file.h"
@@ -167,6 +170,47 @@ int adopt_take(host *h, int fd, stream **s, listener **l) {
   if (status < 0)
     owned_remove(fd);
   return status;
+}
+
+
+/*
+** Rules
+**
+** A socket is as if it had been made here; a file as if it had been opened.  A pipe, or a
+** pair of sockets, leads to whoever gave it.
+*/
+
+static int permits_socket(int fd) {
+  address a = {.length = sizeof a.u};
+  bool listening = option_int(fd, SOL_SOCKET, SO_ACCEPTCONN) > 0;
+  int status =
+      option_int(fd, SOL_SOCKET, SO_TYPE) == SOCK_RAW ? guard_raw() : 0;
+  if (status < 0)
+    return status;
+  if (!listening && getpeername(fd, &a.u.any, &a.length) == 0)
+    return guard_address(GUARD_CONNECT, &a.u.any, a.length);
+  status = address_local(fd, &a);
+  guard_deed deed = listening ? GUARD_LISTEN : GUARD_BIND;
+  return status < 0 ? status : guard_address(deed, &a.u.any, a.length);
+}
+
+
+static bool is_anonymous_pipe(int fd) {
+  char link[32], name[8];
+  snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+  return readlink(link, name, sizeof name) >= 5 &&
+         memcmp(name, "pipe:", 5) == 0;
+}
+
+
+int adopt_permits(host *h, int fd) {
+  struct stat st;
+  (void)h;
+  if (fstat(fd, &st) != 0)
+    return -errno;
+  if (S_ISSOCK(st.st_mode))
+    return permits_socket(fd);
+  return is_anonymous_pipe(fd) ? 0 : guard_descriptor(fd);
 }
 
 

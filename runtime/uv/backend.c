@@ -23,6 +23,7 @@ const backend uv_backend = {
     .fd_of_listener = acceptor_fd,
     .connect = connect_begin,
     .adopt = adopt_take,
+    .permits = adopt_permits,
     .borrow = adopt_borrow,
     .pair = connect_pair,
     .bind = port_bind,

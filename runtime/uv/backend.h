@@ -29,6 +29,7 @@ int connect_begin(host *h, const sockspec *spec, stream **out);
 int connect_pair(host *h, int type, stream **a, stream **b);
 
 /* adopt.c */
+int adopt_permits(host *h, int fd);
 int adopt_take(host *h, int fd, stream **s, listener **l);
 int adopt_borrow(host *h, int fd, bool reading, stream **s);
 void adopt_disown(host *h, int fd);
