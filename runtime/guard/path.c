@@ -67,7 +67,7 @@ static bool means(const rule *r, const char *path, size_t n, int how) {
   case RULE_FOLDER:
     return is_beneath(r, path, n);
   case RULE_CODE:
-    return (how & (GUARD_CODE | ABOVE)) != 0 && is_beneath(r, path, n) &&
+    return (how & GUARD_CODE) != 0 && is_beneath(r, path, n) &&
            ((how & ABOVE) != 0 || is_lua(path, n));
   default:
     return false;

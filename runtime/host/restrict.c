@@ -312,6 +312,7 @@ static int l_searchpath(lua_State *L) {
   luaL_Buffer b;
   if (*sep != '\0' && strchr(name, *sep) != NULL)
     name = luaL_gsub(L, name, sep, rep);
+  const char *before = "";
   luaL_buffinit(L, &b);
   while (push_next(L, &path, name)) {
     const char *file = lua_tostring(L, -1);
@@ -320,7 +321,8 @@ static int l_searchpath(lua_State *L) {
       close(fd);
       return 1;
     }
-    lua_pushfstring(L, "\n\tno file '%s'", file);
+    lua_pushfstring(L, "%sno file '%s'", before, file);
+    before = "\n\t";
     lua_remove(L, -2);
     luaL_addvalue(&b);
   }
