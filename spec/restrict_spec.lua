@@ -25,11 +25,19 @@ local function way(name, f)
 end
 ]==]
 
+local function write(name, text)
+  local path = folder.path .. "/" .. name
+  local file <close> = assert(io.open(path, "w"))
+  file:write(text)
+  return path
+end
+
 --- Run a script under rules: by way, what was said. It must have ended well.
 local function run(rules, script, arguments, more)
   local command = {child.neap, "--restrict"}
   table.move(rules, 1, #rules, 3, command)
-  command[#command + 1] = folder.write("script.lua", BEGIN .. script)
+  lfs.mkdir(folder.path .. "/program")
+  command[#command + 1] = write("program/script.lua", BEGIN .. script)
   table.move(arguments or {}, 1, #(arguments or {}), #command + 1, command)
   for name, value in pairs(more or {}) do
     command[name] = value
@@ -53,13 +61,6 @@ local function all_refused(said, ways)
     said[name] = nil
   end
   assert.is_nil(next(said))
-end
-
-local function write(name, text)
-  local path = folder.path .. "/" .. name
-  local file <close> = assert(io.open(path, "w"))
-  file:write(text)
-  return path
 end
 
 describe("restrict", function()
@@ -344,14 +345,17 @@ describe("restrict", function()
           end, out)
         end)
         way("coroutine", function() return coroutine.wrap(io.open)(out) end)
-        way("xpcall", function() return select(2, xpcall(io.lines, function(m) error(m, 0) end, out)) and nil, "--allow-read=" end)
+        way("xpcall", function() return nil, select(2, xpcall(io.lines, function(m) return m end, out)) end)
       ]==], {folder.path})
       for _, name in ipairs {"allowed", "allowed, fs", "allowed, lines", "not there"} do
         assert.equal("PASSED", said[name].how, name .. said[name].text)
         said[name] = nil
       end
       assert.is_nil(whole:find("PASSED\tsecret", 1, true))
-      local ways = {["root, link"] = "leads out", ["require"] = "module", ["searchpath"] = "no file", ["/proc/self/mem"] = "--allow-"}
+      local ways = {
+        ["root, link"] = "leads out", ["require"] = "module", ["searchpath"] = "no file",
+        ["/proc/self/mem"] = "--allow-",
+      }
       for name in pairs(said) do
         ways[name] = ways[name] or READ
       end
@@ -405,7 +409,7 @@ describe("restrict", function()
       all_refused(said, ways)
       assert.equal("secret", assert(io.open(folder.path .. "/out/secret")):read "a")
       for name in lfs.dir(folder.path .. "/out") do
-        assert(({["."] = true, [".."] = true, ["secret"] = true, ["module.lua"] = true, ["page.html"] = true})[name], name)
+        assert((". .. secret module.lua page.html"):find(name, 1, true), name)
       end
     end)
 
@@ -416,7 +420,7 @@ describe("restrict", function()
         while :; do ln -sfn "$0/in" "$0/in/swap"; ln -sfn "$0/out" "$0/in/swap"; done]], top})
       local _, whole = run({"--allow-read=" .. top .. "/in"}, [==[
         local good, bad = 0, 0
-        for i = 1, 400 do
+        for _ = 1, 150 do
           local f = io.open(A[1] .. "/in/swap/secret")
           local text = f and f:read "a" or fs.read(A[1] .. "/in/swap/secret")
           bad = bad + (text and 1 or 0)
@@ -472,12 +476,11 @@ describe("restrict", function()
       way("worker, program", function() return worker.run(function() return (io.popen "id") end) end)
     ]==], {}, {env = env})
     assert.is_nil(whole:find "uid=")
-    -- luacheck: ignore
     local allowed = said["allowed"]
     assert.equal("PASSED", allowed.how)
     said["allowed"] = nil
     assert.equal("refused", said["allowed, module"].how) -- there is none, and so it says
-    assert.truthy(said["allowed, module"].text:find("no file '" .. folder.path .. "/beside.lua'", 1, true))
+    assert.truthy(said["allowed, module"].text:find("/program/beside.lua'", 1, true))
     said["allowed, module"] = nil
     all_refused(said, {
       ["io.popen"] = RUN, ["os.execute"] = RUN, ["a shell"] = RUN, ["spawn"] = RUN, ["process.run"] = RUN,
@@ -519,9 +522,7 @@ describe("restrict", function()
     wrong("--restrict is expected", "--allow-run", "-e", "")
     wrong("a script or -e CODE is expected", "--restrict")
     wrong("a script or -e CODE is expected", "--restrict", "test")
-    wrong("a script or -e CODE is expected", "--restrict", "-i", "-e", "")
-    for _, value in ipairs {"127.1:80", "0x7f.1", "10.0.0.0/33", "[::1", "a:x", "a:1-", "1.2.3.4:70000", "", "a..b",
-      "unix:/none/such/folder/x", "fe80::1%lo"} do
+    for _, value in ipairs {"0x7f.1", "10.0.0.0/33", "[::1", "a:1-", "unix:/none/such/folder/x"} do
       wrong("--allow-connect=" .. value .. ": ", "--restrict", "--allow-connect=" .. value, "-e", "")
     end
     wrong("--allow-listen=some.name: an address", "--restrict", "--allow-listen=some.name", "-e", "")

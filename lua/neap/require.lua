@@ -80,6 +80,10 @@ insert(package.searchers, 2, search_builtin)
 
 --- A file that is there, or may be: why was it not found?
 local function explain(path)
+  if restricted then
+    local _, message = loadfile(path)
+    return message and find_text(message, "refused by", 1, true) and message or nil
+  end
   local file, reason, code = open(path)
   if file then
     file:close()

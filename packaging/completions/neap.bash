@@ -19,15 +19,17 @@ _neap() {
       -e | -l) return ;;
     esac
     case $cur in
-      --trace=* | --profile=*)
+      --trace=* | --profile=* | --allow-read=* | --allow-write=*)
         COMPREPLY=($(compgen -f -- "${cur#*=}")); compopt -o filenames; return ;;
       --trace-format=*) COMPREPLY=($(compgen -W 'text pcapng' -- "${cur#*=}")); return ;;
+      --allow-env=*) COMPREPLY=($(compgen -e -- "${cur#*=}")); return ;;
       --*=*) return ;;
       -*)
         [ "$files" ] || return
         COMPREPLY=($(compgen -W '-e -l -i -v -E -W -w -h --help --version --luarc --luasocket --no-attach
           --drain= --busy-poll= --profile= --trace --trace= --trace-filter= --trace-bytes=
-          --trace-format=' -- "$cur"))
+          --trace-format= --restrict --allow-connect= --allow-listen= --allow-bind= --allow-read=
+          --allow-write= --allow-run --allow-env=' -- "$cur"))
         [[ ${COMPREPLY[0]} == *= ]] && compopt -o nospace
         return ;;
     esac
