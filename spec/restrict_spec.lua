@@ -275,8 +275,11 @@ describe("restrict", function()
     local said = run({"--allow-connect=unix:" .. path .. "/in/ours", "--allow-write=" .. path .. "/in"}, [==[
       way("link", function() return net.connect("unix:" .. A[1] .. "/in/ours") end)
       way("target", function() return net.connect("unix:" .. A[1] .. "/docker") end)
+      os.remove(A[1] .. "/in/ours")
+      way("not there", function() return net.connect("unix:" .. A[1] .. "/in/ours") end)
+      way("datagrams", function() return net.connect("unixgram:" .. A[1] .. "/in/ours") end)
     ]==], {path})
-    all_refused(said, {link = CONNECT, target = CONNECT})
+    all_refused(said, {link = CONNECT, target = CONNECT, ["not there"] = "ENOENT", datagrams = "ENOENT"})
     docker:close()
   end)
 
@@ -487,8 +490,8 @@ describe("restrict", function()
       ["restart"] = RUN, ["loadlib"] = "C modules", ["cpath"] = "not found", ["C searcher"] = "",
       ["load"] = "binary chunk", ["load b"] = "bytecode", ["load bt"] = "binary chunk", ["load parts"] = "binary chunk",
       ["getregistry"] = "", ["getupvalue"] = "", ["sethook"] = "", ["setmetatable"] = "", ["required debug"] = "",
-      ["core"] = "refused", ["core, searched"] = "", ["core, preloaded"] = "", ["prompt"] = "refused",
-      ["simulation"] = "refused", ["getenv"] = "", ["process.env"] = "", ["LUA_INIT"] = READ,
+      ["core"] = "not found", ["core, searched"] = "", ["core, preloaded"] = "", ["prompt"] = "not found",
+      ["simulation"] = "not found", ["getenv"] = "", ["process.env"] = "", ["LUA_INIT"] = READ,
       ["worker, code"] = "", ["worker, program"] = "",
     })
   end)

@@ -10,12 +10,12 @@
 --- this chunk returns: whatever a script makes of `package`, what is built in is
 --- there.
 
-local builtin, restricted = ...
+local builtin = ...
 
 local package, type, tostring, error = package, type, tostring, error
 local select, loadfile, setmetatable = select, loadfile, setmetatable
 local concat, insert, format, gsub = table.concat, table.insert, string.format, string.gsub
-local find_text, sub = string.find, string.sub
+local sub = string.sub
 local searchpath, getinfo, open = package.searchpath, debug.getinfo, io.open
 local loaded = package.loaded
 local ENOENT, ENOTDIR = 2, 20
@@ -42,16 +42,7 @@ local function raise(message)
   error(message, level)
 end
 
---- Parts of neap that trust whoever calls them, which is not a script under --restrict.
-local function is_kept(name)
-  return restricted and (sub(name, -5) == ".core" or find_text(name, "^neap%.repl") or find_text(name, "^neap%.sim")
-    or find_text(name, "^neap%.test") or find_text(name, "^neap%.build") or find_text(name, "^neap%.worker%."))
-end
-
 local function search_builtin(name)
-  if is_kept(name) then
-    return format("module '%s' is refused by --restrict", name)
-  end
   local loader, where = builtin(name)
   if loader then
     return loader, where
@@ -80,10 +71,6 @@ insert(package.searchers, 2, search_builtin)
 
 --- A file that is there, or may be: why was it not found?
 local function explain(path)
-  if restricted then
-    local _, message = loadfile(path)
-    return message and find_text(message, "refused by", 1, true) and message or nil
-  end
   local file, reason, code = open(path)
   if file then
     file:close()
@@ -115,7 +102,7 @@ local function find(name)
 end
 
 local function find_own(name)
-  local loader, where = builtin(name)
+  local loader, where = builtin(name, true)
   if loader then
     return loader, where
   end
@@ -183,11 +170,11 @@ end
 local core -- neap.task.core
 
 local function require_name(name, find_loader)
-  local value = loaded[name] or cores[name]
+  local value = loaded[name] or cores[name] and (find_loader ~= find or builtin(name)) and cores[name]
   if value then
     return value
   end
-  core = core or builtin "neap.task.core" ()
+  core = core or builtin("neap.task.core", true)()
   local task = core.current()
   if not task then
     return load_module(name, find_loader)
@@ -208,9 +195,6 @@ function require(...) -- luacheck: globals require
   elseif type(name) ~= "string" then
     local got = select("#", ...) == 0 and "no value" or type(name)
     raise(format("bad argument #1 to 'require' (string expected, got %s)", got))
-  end
-  if is_kept(name) then
-    raise(format("module '%s' is refused by --restrict", name))
   end
   return require_name(name, find)
 end

@@ -3,6 +3,7 @@
 */
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <linux/vm_sockets.h>
 #include <netinet/in.h>
 #include <pthread.h>
@@ -10,6 +11,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include "guard/path.h"
 #include "guard/rules.h"
@@ -259,6 +261,30 @@ static int check_unix(guard_deed deed, const struct sockaddr_un *a,
     if (means_unix(r, text, size))
       return 0;
   return guard_refusal(deed);
+}
+
+
+int guard_pin(struct sockaddr *a, socklen_t *n, int *held) {
+  struct sockaddr_un *un = (void *)a;
+  size_t begin = offsetof(struct sockaddr_un, sun_path);
+  char text[PATH_ROOM];
+  *held = -1;
+  if (!guard_on || a->sa_family != AF_UNIX || *n <= begin ||
+      un->sun_path[0] == '\0')
+    return 0;
+  size_t size = path_pin(un->sun_path, *n - begin, text, held);
+  if (*held < 0)
+    return (int)-errno;
+  const rule *r = NULL;
+  while (size > 0 && (r = rule_next(r, GUARD_CONNECT)) != NULL)
+    if (means_unix(r, text, size)) {
+      path_of_descriptor(*held, un->sun_path);
+      *n = (socklen_t)(begin + strlen(un->sun_path) + 1);
+      return 0;
+    }
+  close(*held);
+  *held = -1;
+  return guard_refusal(GUARD_CONNECT);
 }
 
 

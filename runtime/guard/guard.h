@@ -66,6 +66,11 @@ const char *guard_begin(const char *script);
 /* 0, or the refusal.  An address without a name (of unix sockets) is nobody's. */
 int guard_address(guard_deed deed, const struct sockaddr *a, socklen_t n);
 
+/* What is at a unix socket's path, pinned: the address becomes a name of just that, which
+ * may be connected to, and *held a descriptor to close behind that; or -1, where there
+ * is nothing to pin. */
+int guard_pin(struct sockaddr *a, socklen_t *n, int *held);
+
 /* The same for what has no ports: a rule that names some does not mean it. */
 int guard_host(guard_deed deed, const struct sockaddr *a, socklen_t n);
 

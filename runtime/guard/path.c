@@ -16,24 +16,23 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "guard/rules.h"
 
-enum { NUMBER = 32 }; /* room for "/proc/self/fd/N" */
-
 enum { ABOVE = 8 }; /* beside GUARD_CODE: it is only a folder on the way */
 
 
-static void name_of(int fd, char out[NUMBER]) {
-  snprintf(out, NUMBER, "/proc/self/fd/%d", fd);
+void path_of_descriptor(int fd, char out[PATH_NUMBER]) {
+  snprintf(out, PATH_NUMBER, "/proc/self/fd/%d", fd);
 }
 
 
 /* Its length; 0: it has none. */
 static size_t place_of(int fd, char out[PATH_ROOM]) {
-  char link[NUMBER];
-  name_of(fd, link);
+  char link[PATH_NUMBER];
+  path_of_descriptor(fd, link);
   ssize_t n = readlink(link, out, PATH_ROOM - 1);
   if (n <= 0 || n >= PATH_ROOM - 1)
     return 0;
@@ -148,7 +147,7 @@ static int done(int fd, int status) {
 
 /* What is pinned, as it was to be opened. */
 static int open_pinned(int fd, int flags, mode_t mode, int how) {
-  char link[NUMBER];
+  char link[PATH_NUMBER];
   int status = check_open(fd, flags, how);
   if (status < 0)
     return done(fd, status);
@@ -156,7 +155,7 @@ static int open_pinned(int fd, int flags, mode_t mode, int how) {
     return done(fd, -EEXIST);
   if ((flags & O_PATH) != 0)
     return fd;
-  name_of(fd, link);
+  path_of_descriptor(fd, link);
   struct stat st;
   if ((flags & O_NOFOLLOW) != 0 && fstat(fd, &st) == 0 && S_ISLNK(st.st_mode))
     return done(fd, -ELOOP);
@@ -213,7 +212,8 @@ static int refused(int at, const char *path, int flags, int how) {
     folder[n - 1] = '\0';
     cut(strcpy(next, folder), folder);
   }
-  return done(above, check_open(above, flags & O_ACCMODE, how | ABOVE));
+  return done(above,
+              check_open(above, flags & O_ACCMODE, how | GUARD_CODE | ABOVE));
 }
 
 
@@ -310,4 +310,14 @@ size_t path_of_socket(const char *path, size_t n, char out[PATH_ROOM]) {
   used += (size_t)snprintf(out + used, PATH_ROOM - used, "%s%s",
                            used > 1 ? "/" : "", name);
   return used < PATH_ROOM ? used : 0;
+}
+
+
+size_t path_pin(const char *path, size_t n, char out[PATH_ROOM], int *held) {
+  char text[sizeof(((struct sockaddr_un *)NULL)->sun_path) + 1];
+  n = strnlen(path, n);
+  memcpy(text, path, n);
+  text[n] = '\0';
+  *held = open(text, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+  return *held >= 0 ? place_of(*held, out) : 0;
 }

@@ -423,11 +423,13 @@ void host_require(lua_State *L, const char *name) {
 
 
 /*
-** builtin(name) : loader, where | nil
+** builtin(name, own?) : loader, where | nil.  own: neap's own code asks
 */
 
 static int l_builtin(lua_State *L) {
   const char *name = luaL_checkstring(L, 1);
+  if (guard_stands() && !lua_toboolean(L, 2) && restrict_keeps(name))
+    return 0;
   luaL_getsubtable(L, LUA_REGISTRYINDEX, MODULES);
   if (lua_getfield(L, -1, name) != LUA_TFUNCTION) {
     if (is_meta(name) || !(load_from_folder(L, name) || load_embedded(L, name)))
@@ -446,7 +448,6 @@ void load_open(lua_State *L) {
   if (!load_embedded(L, "neap.require"))
     luaL_error(L, "the library is not built in");
   lua_pushcfunction(L, l_builtin);
-  lua_pushboolean(L, guard_stands());
-  lua_call(L, 2, 1);
+  lua_call(L, 1, 1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &own_require);
 }

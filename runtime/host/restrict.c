@@ -134,16 +134,18 @@ static int l_output(lua_State *L) {
 }
 
 
-/* file:lines(...), nil, nil, file: which a loop closes at its end. */
+/* file:lines(...); and of a name nil, nil, file, too, which a loop closes at its
+ * end. */
 static int l_lines(lua_State *L) {
-  if (lua_isnoneornil(L, 1)) {
+  bool named = !lua_isnoneornil(L, 1);
+  if (named) {
+    luaL_checkstring(L, 1);
+    open_named(L, O_RDONLY, "r");
+  } else {
     lua_settop(L, lua_gettop(L) == 0 ? 1 : lua_gettop(L));
     lua_pushcfunction(L, originals[INPUT]);
     lua_call(L, 0, 1);
     lua_replace(L, 1);
-  } else {
-    luaL_checkstring(L, 1);
-    open_named(L, O_RDONLY, "r");
   }
   int n = lua_gettop(L);
   lua_pushvalue(L, 1);
@@ -151,6 +153,8 @@ static int l_lines(lua_State *L) {
   lua_getfield(L, 1, "lines");
   lua_insert(L, 2);
   lua_call(L, n, 1);
+  if (!named)
+    return 1;
   lua_pushnil(L);
   lua_pushnil(L);
   lua_pushvalue(L, 1);
@@ -276,6 +280,18 @@ static int l_load(lua_State *L) {
   lua_pushliteral(L, "t");
   lua_replace(L, 3);
   return originals[LOAD](L);
+}
+
+
+bool restrict_keeps(const char *name) {
+  static const char *const kept[] = {"neap.build", "neap.repl", "neap.sim",
+                                     "neap.test", "neap.worker."};
+  static const char core[] = ".core";
+  size_t n = strlen(name), end = sizeof core - 1;
+  for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
+    if (strncmp(name, kept[i], strlen(kept[i])) == 0)
+      return true;
+  return n > end && strcmp(name + n - end, core) == 0;
 }
 
 

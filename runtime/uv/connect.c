@@ -15,6 +15,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "guard/guard.h"
 #include "host/memory.h"
 #include "net/round.h"
 #include "uv/backend.h"
@@ -39,7 +40,7 @@ struct attempt {
 
 
 /* Interrupted, the kernel goes on to connect. */
-static int try_connect(int fd, const address *a) {
+static int try_once(int fd, const address *a) {
   int result;
   do
     result = connect(fd, &a->u.any, a->length);
@@ -47,6 +48,21 @@ static int try_connect(int fd, const address *a) {
   if (result == 0 || errno == EISCONN)
     return 0;
   return errno == EALREADY ? -EINPROGRESS : -errno;
+}
+
+
+/* What is connected to is what was looked at. */
+static int try_connect(int fd, const address *a) {
+  int held;
+  if (!guard_stands() || a->u.any.sa_family != AF_UNIX)
+    return try_once(fd, a);
+  address pinned = *a;
+  int status = guard_pin(&pinned.u.any, &pinned.length, &held);
+  if (status == 0)
+    status = try_once(fd, &pinned);
+  if (held >= 0)
+    close(held);
+  return status;
 }
 
 

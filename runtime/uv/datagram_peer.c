@@ -6,7 +6,9 @@
 #include <net/if.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
+#include "guard/guard.h"
 #include "uv/port.h"
 #include "uv/sockopt.h"
 
@@ -26,9 +28,15 @@ int port_connect_to(int fd, int family, int type, int protocol,
   address name;
   const void *bytes = gso_name(family, to, &mapped, &name.length);
   memcpy(&name.u, bytes, name.length);
+  int held, status = guard_pin(&name.u.any, &name.length, &held);
+  if (status < 0)
+    return status;
   if (!datagram_has_ports(type, protocol))
     address_set_port(&name, protocol);
-  return connect_fd(fd, &name.u, name.length);
+  status = connect_fd(fd, &name.u, name.length);
+  if (held >= 0)
+    close(held);
+  return status;
 }
 
 
