@@ -540,10 +540,10 @@ describe("annotated, and known, are the options of", function()
     assert.same(words("net", "also%[%] = {(.-)}"), {
       {"cache", "filter", "mode", "resolver", "unlink_stale"}, -- net.bind
       -- net.connect, messages
-      {"cache", "filter", "localaddr", "mode", "private", "resolver", "timeout", "unlink_stale"},
+      {"cache", "filter", "localaddr", "mode", "public_only", "resolver", "timeout", "unlink_stale"},
       sorted(fields["neap.net.ConnectOptions"]), sorted(fields["neap.net.ListenOptions"]),
     })
-    assert.same({"cache", "filter", "localaddr", "mode", "private", "resolver", "unlink_stale"}, bind)
+    assert.same({"cache", "filter", "localaddr", "mode", "public_only", "resolver", "unlink_stale"}, bind)
   end)
 
   it("neap.crypto", function()

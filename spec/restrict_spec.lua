@@ -544,11 +544,11 @@ describe("restrict", function()
   end)
 end)
 
-describe("private = false", function()
+describe("public_only = true", function()
   it("connects to no private address, whatever led there", function()
     local open <close> = assert(net.listen "tcp://127.0.0.1:0")
     local function refused(endpoint)
-      local socket, err = net.connect(endpoint, {private = false})
+      local socket, err = net.connect(endpoint, {public_only = true})
       assert.is_nil(socket)
       assert.equal("EACCES", err.code, endpoint .. tostring(err))
     end
@@ -561,17 +561,17 @@ describe("private = false", function()
       end
     end
     refused "unix:/run/docker.sock"
-    assert(net.connect("tcp://127.0.0.1:" .. open.port, {private = true})):close()
-    assert(net.connect("udp://9.9.9.9:9", {private = false})):close()
+    assert(net.connect("tcp://127.0.0.1:" .. open.port, {public_only = false})):close()
+    assert(net.connect("udp://9.9.9.9:9", {public_only = true})):close()
     assert.has_error(function()
-      net.connect("tcp://127.0.0.1:1", {private = 1})
-    end, "option 'private': true or false expected")
+      net.connect("tcp://127.0.0.1:1", {public_only = 1})
+    end, "option 'public_only': true or false expected")
   end)
 
   it("is an option of HTTP clients, and holds for redirects", function()
     local http = require "neap.http"
     local open <close> = assert(net.listen "tcp://127.0.0.1:0")
-    local client = http.client {private = false}
+    local client = http.client {public_only = true}
     for _, url in ipairs {"http://127.0.0.1:%d/", "http://localhost:%d/", "https://127.0.0.1:%d/",
       "http://[::ffff:127.0.0.1]:%d/", "http://unix:/run/docker.sock:/?%d"} do
       local answer, err = client:get(url:format(open.port))
@@ -579,7 +579,7 @@ describe("private = false", function()
       assert.equal("EACCES", err.code)
     end
     assert.has_error(function()
-      http.client {private = false, proxy = "http://127.0.0.1:1"}
-    end, "client: options 'private' and 'proxy': whom a proxy connects to is not known here")
+      http.client {public_only = true, proxy = "http://127.0.0.1:1"}
+    end, "client: options 'public_only' and 'proxy': whom a proxy connects to is not known here")
   end)
 end)

@@ -187,7 +187,7 @@ end
 ---@field base string?  what relative URLs are relative to
 ---@field proxy string|false|nil  a URL; default: as the environment says, by `http_proxy`,
 --- `https_proxy`, `all_proxy` and `no_proxy`
----@field private boolean?  false: no connection to what is not the public internet's (see
+---@field public_only boolean?  no connection to what is not the public internet's (see
 --- `net.connect`), wherever a URL, a name or a redirect leads; and through no proxy of the
 --- environment, which would not be asked
 ---@field tls neap.tls.Context|neap.tls.ContextOptions|nil

@@ -185,7 +185,7 @@ int bind_lua(lua_State *L) {
 int dial_datagram(lua_State *L, endpoint *e) {
   static const char *const also[] = {"timeout", "localaddr",    "filter",
                                      "mode",    "unlink_stale", "resolver",
-                                     "cache",   "private",      NULL};
+                                     "cache",   "public_only",  NULL};
   sockspec spec;
   datagram *d = NULL;
   if (e->scheme->form == ENDPOINT_INTERFACE)
@@ -195,7 +195,7 @@ int dial_datagram(lua_State *L, endpoint *e) {
   dial_spec(&spec, e);
   options_parse(L, DIAL_OPTIONS, spec.family, &spec, also);
   dial_local(L, &spec);
-  dial_private(L, &spec);
+  dial_public(L, &spec);
   complete_spec(L, e, &spec);
   if (!known) {
     lua_pushboolean(L, false);

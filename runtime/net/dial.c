@@ -225,10 +225,8 @@ void dial_local(lua_State *L, sockspec *spec) {
 }
 
 
-void dial_private(lua_State *L, sockspec *spec) {
-  bool given = dial_option(L, "private") != LUA_TNIL;
-  lua_pop(L, 1);
-  spec->public_only = given && !dial_flag(L, "private");
+void dial_public(lua_State *L, sockspec *spec) {
+  spec->public_only = dial_flag(L, "public_only");
 }
 
 
@@ -259,8 +257,9 @@ static int begin_dial(host *h, const endpoint *e, const sockspec *spec,
 
 
 int dial_lua(lua_State *L) {
-  static const char *const also[] = {"timeout",  "localaddr", "mptcp",   "tls",
-                                     "resolver", "cache",     "private", NULL};
+  static const char *const also[] = {"timeout",     "localaddr", "mptcp",
+                                     "tls",         "resolver",  "cache",
+                                     "public_only", NULL};
   endpoint e;
   sockspec spec;
   stream *s = NULL;
@@ -283,7 +282,7 @@ int dial_lua(lua_State *L) {
   choose_multipath(L, &e, &spec);
   options_parse(L, OPTIONS, spec.family, &spec, also);
   dial_local(L, &spec);
-  dial_private(L, &spec);
+  dial_public(L, &spec);
   dial_check_names(L);
   if (!known) {
     lua_pushboolean(L, false);

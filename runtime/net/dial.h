@@ -21,8 +21,8 @@ lua_Integer dial_integer(lua_State *L, const char *name, lua_Integer otherwise,
 bool dial_flag(lua_State *L, const char *name);
 void dial_local(lua_State *L, sockspec *spec);
 
-/* private = false: not to private addresses. */
-void dial_private(lua_State *L, sockspec *spec);
+/* public_only: not to private addresses. */
+void dial_public(lua_State *L, sockspec *spec);
 
 /* Raise where `resolver` or `cache`, which are of names, are none. */
 void dial_check_names(lua_State *L);

@@ -75,7 +75,7 @@ local function open_plain(client, url, endpoint, seconds)
   if secure and not how then
     return nil, err
   end
-  return net.connect(endpoint, { timeout = seconds, tls = how, private = client.opts.private })
+  return net.connect(endpoint, { timeout = seconds, tls = how, public_only = client.opts.public_only })
 end
 
 --- A stream to the server through a proxy, which knows nothing of what is said.

@@ -72,7 +72,7 @@ local of_request = {
 
 local of_client = {
   base = options.text, proxy = proxy_kind, tls = tls_kind, cookies = cookies_kind,
-  private = options.flag,
+  public_only = options.flag,
   pool = { idle = options.seconds, origin = options.count, all = options.count },
 }
 
@@ -321,12 +321,12 @@ function plan.client(opts, level)
     end
     client.base = base
   end
-  if found.private == false and found.proxy then
-    error("client: options 'private' and 'proxy': whom a proxy connects to is not known here", level + 1)
+  if found.public_only and found.proxy then
+    error("client: options 'public_only' and 'proxy': whom a proxy connects to is not known here", level + 1)
   end
   local fixed = found.proxy and proxies.read(found.proxy, level + 1)
   function client.proxy_of(target)
-    if found.proxy ~= nil or found.private == false then
+    if found.proxy ~= nil or found.public_only then
       return fixed or nil
     end
     return proxies.of_environment(target)

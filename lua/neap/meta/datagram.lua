@@ -4,7 +4,7 @@
 --- those of the socket are set before it is bound.
 ---@class neap.net.BindOptions: neap.Options
 ---@field localaddr (string|neap.Address)?  `net.connect`: where to send from
----@field private boolean?  `net.connect`: false as of streams
+---@field public_only boolean?  `net.connect`: as of streams
 ---@field mode integer?  the permissions of a unix socket's file, 0 to 511 (0777)
 ---@field unlink_stale boolean?  replace a unix socket's file that no process holds, as
 --- `net.listen` does

@@ -106,7 +106,7 @@ function net.wait(fd, what, timeout) end
 ---@field mptcp boolean?  of tcp: use several paths where the peer does, too (see `Stream`)
 ---@field resolver "system"|"dns"|nil  who is asked for a name: see `net.resolve`
 ---@field cache boolean?  of a name: false asks anew
----@field private boolean?  false: EACCES for an address that is not the public internet's: of a
+---@field public_only boolean?  EACCES for an address that is not the public internet's: of a
 --- private network, of this machine, of a link, and whatever else IANA's registries of special
 --- addresses have; and for unix sockets and vsock. What counts is the address that would be
 --- connected to, whatever led there

@@ -15,7 +15,7 @@ local sockets = {}
 local of_stream = {context = true, server_name = true}
 local of_starttls = {context = true, server_name = true, server = true}
 local of_connect = {context = true, server_name = true, timeout = true, localaddr = true,
-  mptcp = true, resolver = true, cache = true, private = true}
+  mptcp = true, resolver = true, cache = true, public_only = true}
 local of_listen = {context = true, backlog = true, mode = true, mptcp = true,
   unlink_stale = true, resolver = true, cache = true}
 
