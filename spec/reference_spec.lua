@@ -268,6 +268,12 @@ describe("annotated, and there, are the functions of", function()
     ["neap.bus.Consumer"] = function()
       return require "neap.bus.jetstream".Consumer
     end,
+    ["neap.redis.Client"] = function()
+      return require "neap.redis.client".Client
+    end,
+    ["neap.redis.Script"] = function()
+      return require "neap.redis.script".Script
+    end,
     ["neap.WebSocket"] = function()
       return require "neap.websocket.connection".WebSocket
     end,
@@ -663,7 +669,7 @@ end)
 
 it("every public module is in the reference", function()
   local internal = {["neap.host"] = true, ["neap.require"] = true, ["neap.test"] = true,
-    ["neap.build"] = true}
+    ["neap.build"] = true, ["neap.chance"] = true, ["neap.backoff"] = true}
   local known = {}
   for _, page in ipairs(pages) do
     known["neap." .. page.name] = true

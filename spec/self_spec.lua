@@ -95,6 +95,8 @@ describe("a method in Lua", function()
       WebSocket = websocket.new(b, true, {}),
       Bus = assert(bus.open "mem:self"), JetStream = setmetatable({}, jetstream.JetStream),
       Consumer = setmetatable({}, jetstream.Consumer),
+      ["neap.redis.Client"] = setmetatable({link = {closed = true}}, require "neap.redis.client".Client),
+      Script = require "neap.redis".script "return 1",
     }
     objects.Subscription = objects.Bus:subscribe "x"
     objects.Bus:publish "x"

@@ -4,7 +4,8 @@
 --- publishes writes to the stream while it is `up`, else to `away`, a list that goes out behind
 --- the next handshake before the state is up again; so the order of each task's messages stays.
 
-local chance = require "neap.bus.chance"
+local backoff = require "neap.backoff"
+local chance = require "neap.chance"
 local client = require "neap.bus.client"
 local credentials = require "neap.bus.credentials"
 local error_object = require "neap.error"
@@ -17,7 +18,7 @@ local task = require "neap.task"
 local ipairs, next, setmetatable, type = ipairs, next, setmetatable, type
 local find, format, lower, match, sub = string.find, string.format, string.lower, string.match, string.sub
 local concat, remove = table.concat, table.remove
-local huge, min, tointeger = math.huge, math.min, math.tointeger
+local tointeger = math.tointeger
 local tonumber = tonumber
 local background, event, future, sleep, timeout = task.background, task.event, task.future, task.sleep, task.timeout
 local deliver = client.deliver
@@ -253,23 +254,13 @@ local function come_back(self)
   if most == false then
     return nil
   end
-  most = type(most) == "number" and most or huge
-  local rounds, pause, last = 0, 0.1, self.opts.pause or 5
-  while true do
-    -- Many clients have lost the same server: not all at once.
-    sleep(min(pause, last) * (rounds == 0 and 1 or 0.5) * chance())
-    local ok, err, never = try_all(self)
-    if ok then
-      self.bus.tell("connected", self.server.key)
-      return true
-    end
-    rounds = rounds + 1
-    if never or rounds >= most then
-      return nil, err
-    end
-    pause = rounds == 1 and pause or min(pause * 2, last)
-    sleep(min(pause, last) * (0.5 + chance() / 2))
+  local ok, err = backoff(function()
+    return try_all(self)
+  end, type(most) == "number" and most or nil, self.opts.pause or 5)
+  if ok then
+    self.bus.tell("connected", self.server.key)
   end
+  return ok, err
 end
 
 

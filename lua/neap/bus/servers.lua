@@ -1,6 +1,6 @@
 --- Servers of a cluster: those that were named, and those that a server has told of. Who is next.
 
-local chance = require "neap.bus.chance"
+local chance = require "neap.chance"
 local error_object = require "neap.error"
 
 local find, format, gmatch, gsub = string.find, string.format, string.gmatch, string.gsub

@@ -33,6 +33,7 @@ local pages = {
   {name = "websocket", "websocket.lua", "websocket/connection.lua"},
   {name = "bus", "bus.lua", "bus/client.lua", "bus/subscription.lua", "bus/message.lua",
     "bus/jetstream.lua"},
+  {name = "redis", "redis.lua", "redis/client.lua", "redis/script.lua"},
   {name = "json", "meta/json.lua", "json.lua"},
   {name = "zlib", "meta/zlib.lua"},
   {name = "url", "url.lua"},
