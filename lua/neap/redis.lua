@@ -30,6 +30,10 @@ local redis = { null = require "neap.json".null }
 --- Of `redis.connect`.
 ---@class neap.redis.Options
 ---@field url string?  where the server is, if it is not the first argument
+---@field sentinels string[]?  instead: `host:port` or URLs of sentinels, which are asked for the master
+--- `name` whenever a connection is made
+---@field name string?  the master's
+---@field nodes string[]?  instead: `host:port` or URLs of some nodes of a cluster
 ---@field user string?
 ---@field password string?
 ---@field db integer?  the number of the database
@@ -68,7 +72,20 @@ end
 local TEXT, SECONDS, BYTES = { is_text, "a text" }, { is_seconds, "seconds above 0" },
   { is_bytes, "a count of bytes from 1" }
 
+local TEXTS = { function(value)
+  if type(value) ~= "table" or #value == 0 then
+    return false
+  end
+  for i = 1, #value do
+    if type(value[i]) ~= "string" then
+      return false
+    end
+  end
+  return true
+end, "a list of texts" }
+
 local checks = {
+  sentinels = TEXTS, nodes = TEXTS, name = TEXT,
   url = TEXT, user = TEXT, password = TEXT, client_name = TEXT,
   timeout = SECONDS, pause = SECONDS, ping = SECONDS, pending = BYTES, max = BYTES,
   db = { function(value)
@@ -105,6 +122,52 @@ local function check(opts, n)
   return copy
 end
 
+--- The places of a list, and what the first says beside; nil and an error.
+local function places(list, port)
+  local all, first = {}, nil
+  for i = 1, #list do
+    local server, about = require "neap.redis.place".parse(list[i], port)
+    if not server then
+      return nil, about
+    end
+    server.user, server.password = about.user, about.password
+    all[i], first = server, first or about
+  end
+  return all, first
+end
+
+local function fill(opts, about)
+  for name, value in next, about do
+    if opts[name] == nil then
+      opts[name] = value
+    end
+  end
+end
+
+local function open_sentinel(opts)
+  local list, err = places(opts.sentinels, 26379)
+  if not list then
+    return nil, err
+  end
+  local sentinel = require "neap.redis.sentinel"
+  return require "neap.redis.client".open(sentinel.finder(list, opts.name, opts), opts, sentinel.check)
+end
+
+local function open_cluster(opts)
+  local list, about = places(opts.nodes)
+  if not list then
+    return nil, about
+  end
+  for i = 1, #list do
+    if not list[i].host then
+      error("bad argument #1 to 'connect' (option 'nodes': places with a host expected)", 3)
+    end
+  end
+  fill(opts, about)
+  local cluster = require "neap.redis.cluster".new(list, opts)
+  return require "neap.redis.client".open(cluster.find, opts, nil, false, cluster)
+end
+
 --- Connect to a server.
 ---
 --- | where | |
@@ -112,6 +175,12 @@ end
 --- | `redis://user:password@host:6379/0` | over TCP; all but the host may be left out |
 --- | `rediss://host` | over TLS |
 --- | `unix:/run/redis.sock` | within this machine |
+--- | `{sentinels = {"host:26379"}, name = "shop"}` | the master that sentinels name |
+--- | `{nodes = {"host:6379", "other:6379"}}` | a cluster, of which some nodes are named |
+---
+--- A command goes to the node of a cluster that has its key, and those of a pipeline to all at once;
+--- where slots have moved it follows. The keys of one command, script or `multi` are of one slot:
+--- those with the same `{text}` in them are. Commands without keys go to any node.
 ---
 --- ```lua
 --- local redis = require "neap.redis"
@@ -123,7 +192,8 @@ end
 ---@param where string|neap.redis.Options  a URL, or options that have it
 ---@param opts? neap.redis.Options
 ---@return neap.redis.Client? client
----@return neap.Error? err  EBADMSG: no such URL; WRONGPASS, NOAUTH and others as the server says;
+---@return neap.Error? err  EBADMSG: no such URL; ENOENT: no sentinel knows the name; WRONGPASS, NOAUTH
+--- and others as the server says;
 --- EPROTO: it does not speak Redis' protocol; ETIMEDOUT; what `net.connect` fails with
 function redis.connect(where, opts)
   local n = 2
@@ -134,18 +204,17 @@ function redis.connect(where, opts)
     error("bad argument #2 to 'connect' (a table of options expected, got " .. type(opts) .. ")", 2)
   end
   opts = check(opts or {}, n)
-  if type(where) ~= "string" then
+  if where == nil and opts.sentinels and opts.name or where == nil and opts.nodes then
+    local client, err = (opts.nodes and open_cluster or open_sentinel)(opts)
+    return client, err
+  elseif type(where) ~= "string" then
     error("bad argument #1 to 'connect' (a URL, or options with one, expected, got " .. type(where) .. ")", 2)
   end
   local server, about = require "neap.redis.place".parse(where)
   if not server then
     return nil, about
   end
-  for name, value in next, about do
-    if opts[name] == nil then
-      opts[name] = value
-    end
-  end
+  fill(opts, about)
   local client, err = require "neap.redis.client".open(function()
     return server
   end, opts)

@@ -2,8 +2,10 @@
 
 local check_self = require "neap.class.core".check_self
 local feed = require "neap.redis.feed"
+local keys = require "neap.redis.keys"
 local link = require "neap.redis.link"
 local resp = require "neap.redis.resp"
+local task = require "neap.task"
 local words_of = require "neap.redis.words"
 
 local error, ipairs, next, select, setmetatable, type = error, ipairs, next, select, setmetatable, type
@@ -103,6 +105,25 @@ local spare_meta = { __close = function(spare)
   end
 end }
 
+--- Ask a node of a cluster over a connection that is only for this.
+local function ask_place(self)
+  return function(where, text, n)
+    local one, err = client.open_link(self, { reconnect = false, again = false }, where)
+    if not one then
+      return nil, err, true
+    end
+    self.busy[one] = true
+    local _ <close> = setmetatable({ client = self, link = one, done = false }, spare_meta)
+    return one:ask(text, n, false)
+  end
+end
+
+--- The slot of a command of a cluster; nil: any node will do.
+local function slot_of(self, verb, command)
+  local key = self.cluster and keys.of(verb, command)
+  return key and keys.slot(key) or nil
+end
+
 --- Ask over a connection that nobody else uses meanwhile.
 local function ask_alone(self, text)
   local spare <close> = setmetatable({ client = self, link = false, done = false }, spare_meta)
@@ -159,7 +180,11 @@ function Client:call(command, ...)
   local words = { command, ... }
   local text, verb = check_command(self, "call", 2, words, n)
   local results, err
-  if not self.own and is_blocking(verb, words, n) then
+  local waits = not self.own and is_blocking(verb, words, n)
+  local slot = slot_of(self, verb, words)
+  if slot then
+    results, err = self.cluster:ask(slot, text, 1, waits and ask_place(self))
+  elseif waits then
     results, err = ask_alone(self, text)
   else
     results, err = self.link:ask(text, 1)
@@ -174,7 +199,7 @@ local function check_commands(self, caller, commands)
   if type(commands) ~= "table" then
     bad(caller, 1, 3, "a list of commands expected, got %s", type(commands))
   end
-  local texts = {}
+  local texts, slots = {}, {}
   for i, command in ipairs(commands) do
     if type(command) ~= "table" then
       bad(caller, 1, 3, "command %d: a list of words expected, got %s", i, type(command))
@@ -183,9 +208,9 @@ local function check_commands(self, caller, commands)
     if not self.own and is_blocking(verb, command, #command) then
       bad(caller, 1, 3, "command %d: %s waits: use Client:call", i, verb)
     end
-    texts[i] = text
+    texts[i], slots[i] = text, slot_of(self, verb, command) or false
   end
-  return texts
+  return texts, slots
 end
 
 local function first_error(list)
@@ -194,6 +219,43 @@ local function first_error(list)
       return list[i]
     end
   end
+end
+
+--- Ask each node of a cluster for its part, at once.
+local function ask_nodes(self, texts, slots)
+  local parts, list, results = {}, {}, {}
+  for i = 1, #texts do
+    local one, err = self.link, nil
+    if slots[i] then
+      one, err = self.cluster:link_of(slots[i])
+    end
+    if one then
+      local part = parts[one]
+      if not part then
+        part = { link = one, texts = {}, at = {} }
+        parts[one], list[#list + 1] = part, part
+      end
+      part.texts[#part.texts + 1], part.at[#part.at + 1] = texts[i], i
+    end
+    results[i] = err
+  end
+  task.scope(function(scope)
+    for _, part in ipairs(list) do
+      scope:spawn(function()
+        local got, err = part.link:ask(concat(part.texts), #part.texts)
+        for i, at in ipairs(part.at) do
+          results[at] = err or got[i]
+        end
+      end)
+    end
+  end)
+  for i = 1, #texts do
+    if slots[i] and self.cluster:leads(results[i]) then
+      local got, err = self.cluster:ask(slots[i], texts[i], 1)
+      results[i] = got and got[1] or err
+    end
+  end
+  return results
 end
 
 --- Ask for many things at once: all go out before the first answer is waited for. Others may come
@@ -217,11 +279,16 @@ end
 ---@return neap.Error? err  the first error among them, or why there are none
 function Client:pipeline(commands)
   check_self(self, Client, "pipeline")
-  local texts = check_commands(self, "pipeline", commands)
+  local texts, slots = check_commands(self, "pipeline", commands)
   if not texts[1] then
     return {}
   end
-  local results, err = self.link:ask(concat(texts), #texts)
+  local results, err
+  if self.cluster then
+    results = ask_nodes(self, texts, slots)
+  else
+    results, err = self.link:ask(concat(texts), #texts)
+  end
   if not results then
     return nil, err
   end
@@ -250,12 +317,18 @@ local MULTI, EXEC = encode({ "MULTI" }, 1), encode({ "EXEC" }, 1)
 ---@return neap.Error? err  the first error among them, or why nothing was done
 function Client:multi(commands)
   check_self(self, Client, "multi")
-  local texts = check_commands(self, "multi", commands)
+  local texts, slots = check_commands(self, "multi", commands)
   if not texts[1] then
     return {}
   end
   local n = #texts + 2
-  local results, err = self.link:ask(MULTI .. concat(texts) .. EXEC, n)
+  local text = MULTI .. concat(texts) .. EXEC
+  local results, err
+  if slots[1] then
+    results, err = self.cluster:ask(slots[1], text, n)
+  else
+    results, err = self.link:ask(text, n)
+  end
   if not results then
     return nil, err
   end
@@ -287,14 +360,26 @@ end
 --- print(client and double(client, "n"))  --> nil
 --- ```
 ---@async
+---@param key? string  of a cluster: one of those that it is about, for they are on one node
 ---@return neap.redis.Client? session
 ---@return neap.Error? err  of `redis.connect`
-function Client:session()
+function Client:session(key)
   check_self(self, Client, "session")
   if self.link.closed then
     return self.link:is_closed()
   end
-  return client.open(self.find, self.opts, self.check, true)
+  if key ~= nil and type(key) ~= "string" then
+    bad("session", 1, 2, "string expected, got %s", type(key))
+  end
+  local find = self.find
+  if key and self.cluster then
+    local one, err = self.cluster:link_of(keys.slot(key))
+    if not one then
+      return nil, err
+    end
+    find = one.find
+  end
+  return client.open(find, self.opts, self.check, true)
 end
 
 local sub_options = {
@@ -362,7 +447,7 @@ end
 
 ---@class neap.redis.SubscribeOptions
 ---@field kind "pattern"|"sharded"|nil  `channels` are patterns with `*`, `?` and `[abc]`; or sharded
---- channels, of Redis 7
+--- channels, of Redis 7; those of a cluster are had from a client of their node only
 ---@field max integer?  end it behind so many messages
 ---@field pending integer?  messages that wait in its queue; default 65536
 ---@field bytes integer?  bytes that wait in it; default 64 MiB
@@ -389,6 +474,9 @@ end
 function Client:close()
   check_self(self, Client, "close")
   self.link:close()
+  if self.cluster then
+    self.cluster:close()
+  end
   for one in next, self.busy do
     one:close()
   end
@@ -401,17 +489,20 @@ end
 Client.__close = Client.close
 
 --- Another connection to where the client's leads; `more`: options that are different.
-function client.open_link(self, more)
+function client.open_link(self, more, where)
   local opts = setmetatable(more, { __index = self.opts })
-  return link.open(self.find, opts, more.tell or function() end, self.check)
+  return link.open(where and function()
+    return where
+  end or self.find, opts, more.tell or function() end, self.check)
 end
 
 --- A client of a server that `find` finds; `own`: with a connection that is not made again.
 ---@async
-function client.open(find, opts, check, own)
+function client.open(find, opts, check, own, cluster)
   local self = setmetatable({
     find = find, opts = opts, check = check, own = own or false, tell = opts.onevent or function() end,
     link = false, spares = {}, busy = {}, feed = false,
+    cluster = cluster or false,
   }, Client)
   local one, err
   if own then

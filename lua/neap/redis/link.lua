@@ -62,6 +62,7 @@ end
 
 -- The handshake
 
+--- Ask over a stream that nobody else uses.
 local function ask_now(stream, reader, ...)
   local ok, err = stream:write((encode({ ... }, select("#", ...))))
   local pushed = true
@@ -73,6 +74,8 @@ local function ask_now(stream, reader, ...)
   end
   return ok, err
 end
+
+link.ask_now = ask_now
 
 --- RESP3 where the server speaks it; the version.
 local function greet(opts, stream, reader)
@@ -117,8 +120,8 @@ local function requests_of(opts)
   return list
 end
 
-local function shake_hands(self, server)
-  local opts = self.opts
+--- A stream to a server that has let us in, what reads its answers, and the version.
+function link.greet(server, opts, check)
   local stream, err = net.connect(server.endpoint)
   if not stream then
     return nil, err
@@ -152,9 +155,9 @@ local function shake_hands(self, server)
       return nil, err
     end
   end
-  if self.check then
+  if check then
     local ok
-    ok, err = self.check(function(...)
+    ok, err = check(function(...)
       return ask_now(stream, reader, ...)
     end)
     if not ok then
@@ -184,7 +187,7 @@ local function connect(self)
     local why
     server, why = self.find()
     if server then
-      stream, reader, version = shake_hands(self, server)
+      stream, reader, version = link.greet(server, self.opts, self.check)
       why = reader
     end
     return not stream and why or nil
@@ -445,11 +448,11 @@ local function compact(self)
 end
 
 function Link:is_closed()
-  return nil, self.failed or failure("EPIPE", "the client is closed")
+  return nil, self.failed or failure("EPIPE", "the client is closed"), true
 end
 
 --- Ask, and wait for n answers: a list, in which nulls and errors are objects. `kind`: of a
---- SUBSCRIBE and the like, which pushes answer.
+--- SUBSCRIBE and the like, which pushes answer. Else nil, an error, and true if nothing was sent.
 ---@async
 function Link:ask(text, n, again, kind)
   while self.size > 0 and self.size + #text > self.most and not self.closed do
@@ -467,7 +470,7 @@ function Link:ask(text, n, again, kind)
   self:put(entry)
   entry.future:wait()
   if entry.err then
-    return nil, entry.err
+    return nil, entry.err, not entry.sent
   end
   return entry.results
 end

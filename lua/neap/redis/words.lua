@@ -13,6 +13,8 @@ local function set(text)
   return all
 end
 
+words.set = set
+
 local BLOCKING = set "BLPOP BRPOP BRPOPLPUSH BLMOVE BLMPOP BZPOPMIN BZPOPMAX BZMPOP WAIT WAITAOF"
 local READING = set "XREAD XREADGROUP"
 
