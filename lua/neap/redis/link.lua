@@ -114,9 +114,6 @@ local function requests_of(opts)
   if opts.db and opts.db ~= 0 then
     list[#list + 1] = { "SELECT", opts.db }
   end
-  if opts.readonly then
-    list[#list + 1] = { "READONLY" }
-  end
   return list
 end
 
