@@ -98,6 +98,38 @@ describe("ssl.wrap", function()
     assert.same({nil, "closed", ""}, {b:receive()})
   end)
 
+  it("keeps its descriptor until it is closed, for loops that know no more than that", function()
+    local client, server = wrapped()
+    local fd = server:getfd()
+    assert.same({{true}, {true}}, {shake(client, server)})
+    assert.equal(fd, server:getfd())
+    server:settimeout(0)
+    assert.same({nil, "wantread", ""}, {server:receive()})
+    local number = {getfd = function() return fd end}
+    for _, case in ipairs {{"x\n", "x"}, {nil, nil, "closed"}} do
+      if case[1] then
+        client:send(case[1])
+      else
+        client:close()
+      end
+      assert.equal(number, socket.select({number}, nil, 20)[1])
+      local line, text = server:receive()
+      assert.same({case[2], case[3]}, {line, text})
+      assert.equal(fd, server:getfd())
+    end
+    server:close()
+    assert.equal(-1, server:getfd())
+  end)
+
+  it("keeps its descriptor when its handshake has failed", function()
+    local a, b = plain()
+    local server <close> = assert(ssl.wrap(b, server_params()))
+    local fd = server:getfd()
+    a:send "no TLS\n\n"
+    assert.is_false((server:dohandshake()))
+    assert.equal(fd, server:getfd())
+  end)
+
   it("takes one that is still connecting", function()
     local listener = assert(socket.bind("127.0.0.1", 0))
     local _, port = listener:getsockname()

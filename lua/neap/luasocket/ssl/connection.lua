@@ -94,11 +94,12 @@ local function begin(self)
     end
     return nil, text
   end
+  local fd = open.fd -- a stream with TLS tells none
   local done, err = core.over(open, self.context.raw, self.context.mode == "server", self.name)
   if not done then
     return nil, text_of(err)
   end
-  self.stream, self.state = open, "shaking"
+  self.stream, self.state, self.fd = open, "shaking", fd
   return true
 end
 
@@ -179,10 +180,12 @@ function methods.want(self)
   return self.wants
 end
 
+--- Whose loop is another's needs it for as long as the connection is: what has none to take
+--- out of a set of descriptors stays in it.
 function methods.getfd(self)
   check(self, "getfd")
   local lower = self.lower
-  local fd = self.stream and self.stream.fd or lower and lower:getfd() or -1
+  local fd = lower and (self.fd or lower:getfd()) or -1
   if fd >= 0 then
     object.by_fd[fd] = self
   end
