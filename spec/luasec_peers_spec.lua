@@ -105,6 +105,49 @@ describe("ssl.https", function()
   end
 end)
 
+describe("socket.smtp", function()
+  it("sends a message by TLS, to a server of neap's", function()
+    assert.same(folder.says("MAIL FROM:<a@x>|RCPT TO:<b@x>|DATA|Subject: hello||text|..dot|.|QUIT\t1\n"),
+      run({"socket.smtp"}, [[
+        local net, task = require "neap.net", require "neap.task"
+        local smtp, socket, ssl = require "socket.smtp", require "socket", require "ssl"
+        local listener = assert(net.listen("tls://127.0.0.1:0", {cert = "cert.pem", key = "key.pem"}))
+        local server = task.spawn(function()
+          local stream <close> = assert(listener:accept())
+          local heard, is_text = {}, false
+          stream:write "220 here\r\n"
+          for line in stream:lines("l", {crlf = true}) do
+            if not line:find "^EHLO" and not line:find "^[CdDMmXx][%w-]+:" then
+              heard[#heard + 1] = line
+            end
+            is_text = line == "DATA" or is_text and line ~= "."
+            if not is_text or line == "DATA" then
+              stream:write(line == "DATA" and "354 go on\r\n" or line == "QUIT" and "221 bye\r\n" or "250 ok\r\n")
+            end
+          end
+          return table.concat(heard, "|")
+        end)
+        local function create()
+          local one = socket.tcp()
+          local proxy = {}
+          function proxy:connect(host, port)
+            assert(one:connect(host, port))
+            one = assert(ssl.wrap(one, {mode = "client", protocol = "any", cafile = "cert.pem", verify = "peer"}))
+            return assert(one:dohandshake()) and 1
+          end
+          return setmetatable(proxy, {__index = function(_, name)
+            return function(_, ...) return one[name](one, ...) end
+          end})
+        end
+        local sent = assert(smtp.send {
+          from = "<a@x>", rcpt = "<b@x>", server = "127.0.0.1", port = listener.port, create = create,
+          source = smtp.message {headers = {subject = "hello"}, body = "text\r\n.dot"},
+        })
+        print(server:join(), sent)
+        os.exit(0)]]))
+  end)
+end)
+
 describe("LuaSec itself", function()
   --- Three connections: a usual one, one by another name, and one by a name that is refused.
   local SERVER = [[
