@@ -365,6 +365,16 @@ describe("a certificate that signs itself", function()
   end)
 end)
 
+it("a certificate asks for no password at the terminal", function()
+  local text = "-----BEGIN CERTIFICATE-----\nProc-Type: 4,ENCRYPTED\n" ..
+    "DEK-Info: AES-128-CBC,00112233445566778899AABBCCDDEEFF\n\nAAAAAAAAAAAAAAAAAAAAAA==\n" ..
+    "-----END CERTIFICATE-----\n"
+  local result = child.run([[print(require "neap.luasocket.ssl"["ssl.x509"].load(...))]], text)
+  assert.equal("nil\n", result.stdout)
+  assert.equal("", result.stderr)
+  assert.equal("ECERTIFICATE", select(2, core.certificate(text)).code)
+end)
+
 it("a key asks for no password at the terminal", function()
   local text = keys()[1]:pem {password = "secret"}
   local result = child.run([[print(require "neap.crypto".key(...))]], text)

@@ -258,13 +258,42 @@ describe("restrict", function()
         local _, fds = stream:recvfd()
         return net.connect("fd:" .. fds[1]:take())
       end)
+      way("the runtime's own", function()
+        for fd = 7, 40 do
+          assert(not net.connect("fd:" .. fd) and not net.listen("fd:" .. fd) and not net.bind("fd:" .. fd), fd)
+        end
+      end)
       way("unix beside", function() return net.connect("unix:" .. A[1] .. "/../secret") end)
     ]==], {path}, {fds = {[3] = shut, [4] = far, [5] = udp, [6] = secret}})
     gives:cancel()
     all_refused(said, {
       ["listener"] = LISTEN, ["stream"] = CONNECT, ["datagram"] = BIND, ["file"] = READ, ["/dev/fd"] = READ,
-      ["/proc/self/fd"] = READ, ["passed"] = CONNECT, ["unix beside"] = CONNECT,
+      ["/proc/self/fd"] = READ, ["passed"] = CONNECT, ["the runtime's own"] = "nil", ["unix beside"] = CONNECT,
     })
+  end)
+
+  it("takes a pipe that was given, inherited or passed", function()
+    local path = folder.path .. "/giver"
+    local giver <close> = assert(net.listen("unix:" .. path))
+    local one <close> = assert(process.spawn {"echo", "given", stdout = "pipe"})
+    local other <close> = assert(process.spawn {"echo", "given", stdout = "pipe"})
+    local gives = task.background(function()
+      giver:serve(function(stream)
+        stream:sendfd("x", {other.stdout})
+        stream:read(1)
+      end)
+    end)
+    local said = run({"--allow-connect=unix:" .. path}, [==[
+      way("inherited", function() return assert(net.connect "fd:3"):read(5) == "given" end)
+      way("passed", function()
+        local stream = assert(net.connect("unix:" .. A[1]))
+        local _, fds = stream:recvfd()
+        return assert(net.connect("fd:" .. fds[1]:take())):read(5) == "given"
+      end)
+    ]==], {path}, {fds = {[3] = one.stdout}})
+    gives:cancel()
+    assert.equal("PASSED", said.inherited.how, said.inherited.text)
+    assert.equal("PASSED", said.passed.how, said.passed.text)
   end)
 
   it("follows no link of a unix socket's", function()
@@ -309,6 +338,11 @@ describe("restrict", function()
         way("allowed, lines", function() for line in io.lines(top .. "/in/file") do return line end end)
         way("not there", function() return not select(2, io.open(top .. "/in/none/such")):find "refused" end)
         way("io.open", function() return io.open(out) end)
+        way("no mode", function() return io.open(top .. "/in/file", "") end)
+        way("two modes", function() return io.open(top .. "/in/file", "rw") end)
+        way("authorities", function()
+          return require "neap.luasocket.ssl".ssl.newcontext {mode = "client", protocol = "any", cafile = out}
+        end)
         way("io.lines", function() return io.lines(out) end)
         way("io.input", function() return io.input(out) end)
         way("dofile", function() return dofile(out) end)
@@ -357,7 +391,7 @@ describe("restrict", function()
       assert.is_nil(whole:find("PASSED\tsecret", 1, true))
       local ways = {
         ["root, link"] = "leads out", ["require"] = "module", ["searchpath"] = "no file",
-        ["/proc/self/mem"] = "--allow-",
+        ["/proc/self/mem"] = "--allow-", ["no mode"] = "invalid mode", ["two modes"] = "invalid mode",
       }
       for name in pairs(said) do
         ways[name] = ways[name] or READ

@@ -16,7 +16,7 @@
 enum { DAY = 24 * 60 * 60 };
 
 
-static void free_certificate(void *x) {
+void certificate_free(void *x) {
   X509_free(x);
 }
 
@@ -221,7 +221,7 @@ int certificate_selfsigned(lua_State *L) {
   openssl_begin();
   const keypair *k = push_key(L);
   hold *names = hold_push(L, free_names);
-  hold *x = hold_push(L, free_certificate);
+  hold *x = hold_push(L, certificate_free);
   names->p = GENERAL_NAMES_new();
   x->p = X509_new();
   lua_rawgeti(L, list, 1);
@@ -344,6 +344,18 @@ void certificate_info(lua_State *L, X509 *x) {
 }
 
 
+/* Or OpenSSL would ask the terminal. */
+static int no_password(char *to, int size, int writing, void *about) {
+  (void)to, (void)size, (void)writing, (void)about;
+  return -1;
+}
+
+
+X509 *certificate_read(BIO *b) {
+  return PEM_read_bio_X509(b, NULL, no_password, NULL);
+}
+
+
 /*
 ** certificate(pem) : table | nil, error
 */
@@ -354,10 +366,10 @@ static int l_certificate(lua_State *L) {
   luaL_argcheck(L, n <= INT32_MAX, 1, "less than 2 GiB expected");
   crypto_need(L);
   hold *bio = hold_push(L, hold_bio);
-  hold *x = hold_push(L, free_certificate);
+  hold *x = hold_push(L, certificate_free);
   openssl_begin();
   bio->p = BIO_new_mem_buf(pem, (int)n);
-  x->p = bio->p != NULL ? PEM_read_bio_X509(bio->p, NULL, NULL, NULL) : NULL;
+  x->p = bio->p != NULL ? certificate_read(bio->p) : NULL;
   if (x->p == NULL)
     return openssl_fail(L, "ECERTIFICATE", "certificate", NULL);
   certificate_info(L, x->p);

@@ -27,6 +27,11 @@ int certificate_selfsigned(lua_State *L);
  * fingerprint (of SHA-256; both hexadecimal), pem. */
 void certificate_info(lua_State *L, X509 *x);
 
+/* The next one of a PEM text, which nobody is asked for a password of; NULL: OpenSSL's queue
+ * says why.  And what frees it for a hold. */
+X509 *certificate_read(BIO *b);
+void certificate_free(void *x);
+
 /* Push bytes as lower case hexadecimal. */
 void certificate_push_hex(lua_State *L, const unsigned char *bytes, size_t n);
 

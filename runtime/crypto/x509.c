@@ -427,16 +427,15 @@ int x509_load(lua_State *L) {
   size_t n;
   const char *pem = luaL_checklstring(L, 1, &n);
   luaL_argcheck(L, n <= INT32_MAX, 1, "less than 2 GiB expected");
+  hold *x = hold_push(L, certificate_free);
   openssl_begin();
   BIO *b = BIO_new_mem_buf(pem, (int)n);
-  X509 *x = b != NULL ? PEM_read_bio_X509(b, NULL, NULL, NULL) : NULL;
+  x->p = b != NULL ? certificate_read(b) : NULL;
   BIO_free(b);
   ERR_clear_error();
-  if (x == NULL) {
+  if (x->p == NULL)
     lua_pushnil(L);
-    return 1;
-  }
-  x509_push(L, x);
-  X509_free(x);
+  else
+    x509_push(L, x->p);
   return 1;
 }

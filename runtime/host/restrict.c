@@ -69,9 +69,9 @@ static int close_file(lua_State *L) {
 
 /* Of fopen's mode; -1: it is none. */
 static int flags_of(const char *mode) {
-  size_t n = strspn(mode, "rwa");
-  bool plus = mode[1] == '+';
-  if (n != 1 || mode[1 + plus + strspn(mode + 1 + plus, "b")] != '\0')
+  bool plus = *mode != '\0' && mode[1] == '+';
+  if (*mode == '\0' || strchr("rwa", *mode) == NULL ||
+      mode[1 + plus + strspn(mode + 1 + plus, "b")] != '\0')
     return -1;
   int how = plus ? O_RDWR : mode[0] == 'r' ? O_RDONLY : O_WRONLY;
   return how | (mode[0] == 'w'   ? O_CREAT | O_TRUNC
@@ -245,6 +245,7 @@ static const char *read_text(lua_State *L, void *about, size_t *n) {
 
 int restrict_load(lua_State *L, const char *path) {
   text t = {NULL, false, ""};
+  lua_pushfstring(L, "@%s", path);
   int fd = guard_open(AT_FDCWD, path, O_RDONLY, 0, GUARD_CODE);
   t.f = fd >= 0 ? fdopen(fd, "r") : NULL;
   if (t.f == NULL) {
@@ -252,9 +253,9 @@ int restrict_load(lua_State *L, const char *path) {
       close(fd);
     lua_pushfstring(L, "cannot open %s: %s", path,
                     words_of(fd < 0 ? fd : -ENOMEM));
+    lua_remove(L, -2);
     return LUA_ERRFILE;
   }
-  lua_pushfstring(L, "@%s", path);
   int status = lua_load(L, read_text, &t, lua_tostring(L, -1), "t");
   int error = ferror(t.f) ? errno : 0;
   fclose(t.f);

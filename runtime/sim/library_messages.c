@@ -123,14 +123,17 @@ static size_t push_record(lua_State *L, const char *from) {
 }
 
 
+/* Of a copy: a finalizer may make the run go on. */
 int library_take_passages(lua_State *L, run *r) {
   lua_Integer n = 0;
+  size_t size = r->passages.n;
+  const char *bytes = lua_pushlstring(L, r->passages.bytes, size);
+  r->passages.n = 0;
   lua_newtable(L);
-  for (size_t at = 0; at < r->passages.n;) {
-    at += push_record(L, r->passages.bytes + at);
+  for (size_t at = 0; at < size;) {
+    at += push_record(L, bytes + at);
     lua_rawseti(L, -2, ++n);
   }
-  r->passages.n = 0;
   return 1;
 }
 

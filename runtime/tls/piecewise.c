@@ -4,10 +4,13 @@
 ** false, and why not, in OpenSSL's words.
 */
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "crypto/certificate.h"
+#include "guard/guard.h"
 #include "host/memory.h"
 #include "tls/tls.h"
 
@@ -149,10 +152,29 @@ static int l_check(lua_State *L) {
 ** locations(context, file?, folder?) : whom to trust, and lists of who is revoked
 */
 
+/* 0, or why it may not be read. */
+static int permits(const char *path, int flags) {
+  int fd = path != NULL && guard_stands()
+               ? guard_open(AT_FDCWD, path, O_PATH | flags, 0, 0)
+               : -1;
+  if (fd >= 0)
+    close(fd);
+  return guard_words(fd) != NULL ? fd : 0;
+}
+
+
 static int l_locations(lua_State *L) {
   X509_STORE *store = SSL_CTX_get_cert_store(settings(L)->ssl);
   const char *file = luaL_optstring(L, 2, NULL);
   const char *folder = luaL_optstring(L, 3, NULL);
+  int status = permits(file, 0);
+  if (status == 0)
+    status = permits(folder, O_DIRECTORY);
+  if (status < 0) {
+    lua_pushboolean(L, false);
+    lua_pushfstring(L, "error loading CA locations (%s)", guard_words(status));
+    return 2;
+  }
   bool ok = (file == NULL || X509_STORE_load_file(store, file) == 1) &&
             (folder == NULL || X509_STORE_load_path(store, folder) == 1);
   return result(L, ok, "loading CA locations");

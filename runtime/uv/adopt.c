@@ -177,7 +177,9 @@ int adopt_take(host *h, int fd, stream **s, listener **l) {
 ** Rules
 **
 ** A socket is as if it had been made here; a file as if it had been opened.  A pipe, or a
-** pair of sockets, leads to whoever gave it.
+** pair of sockets, leads to whoever gave it.  What was given has come by exec, or was let
+** go of by a Descriptor, and so is not close-on-exec as the runtime's own are: libuv
+** believes what it reads from its pipes, and would call what a pointer in it names.
 */
 
 static int permits_socket(int fd) {
@@ -205,11 +207,14 @@ static bool is_anonymous_pipe(int fd) {
 
 int adopt_permits(host *h, int fd) {
   struct stat st;
+  int flags = fcntl(fd, F_GETFD);
   (void)h;
-  if (fstat(fd, &st) != 0)
+  if (flags < 0 || fstat(fd, &st) != 0)
     return -errno;
   if (S_ISSOCK(st.st_mode))
     return permits_socket(fd);
+  if ((flags & FD_CLOEXEC) != 0)
+    return -EBUSY;
   return is_anonymous_pipe(fd) ? 0 : guard_descriptor(fd);
 }
 
@@ -269,6 +274,8 @@ int adopt_borrow(host *h, int fd, bool reading, stream **s) {
 
 void adopt_disown(host *h, int fd) {
   (void)h;
+  if (guard_stands())
+    fcntl(fd, F_SETFD, 0); /* for adopt_permits */
   owned_remove(fd);
 }
 
