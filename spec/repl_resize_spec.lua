@@ -56,6 +56,20 @@ describe("a terminal that keeps its rows", function()
     s:expect(wrapped(("\u{4E2D}a"):rep(20), 60))
   end)
 
+  it("may say where the cursor is at a size that it tells of later", function()
+    local s <close> = rows.open(80, 24)
+    s:expect "neap>"
+    s:type "1\r"
+    s:expect "neap> 1\n1\nneap>"
+    s:type "'0123456789'"
+    s:expect "neap> 1\n1\nneap> '0123456789'"
+    s:tell(7, 4)
+    s:expect_asked(1)
+    s:type "x"
+    s:tell(80, 24)
+    s:expect "neap> 1\n1\nneap> '0123456789'x"
+  end)
+
   it("may be very small, and flat", function()
     local s <close> = rows.open(80, 24)
     s:expect "neap>"

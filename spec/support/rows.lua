@@ -140,6 +140,13 @@ function Rows:resize(columns, rows)
     self.screen[y] = y <= rows and (self.screen[y] or {}) or nil
     blank(self.screen[y] or {}, columns + 1)
   end
+  self:tell(columns, rows)
+end
+
+--- Tell neap of a size, whatever the screen has.
+---@param columns integer
+---@param rows integer
+function Rows:tell(columns, rows)
   self.p.pty:resize(rows, columns)
 end
 
@@ -163,6 +170,15 @@ function Rows:expect(expected)
     if time.now() - began > PATIENCE then
       error(("expected:\n%s\nbut the screen is:\n%s"):format(expected, self:text()), 2)
     end
+    task.sleep(0.01)
+  end
+end
+
+--- Wait until it was asked so often where the cursor is.
+function Rows:expect_asked(n)
+  local began = time.now()
+  while self.asked < n do
+    assert(time.now() - began < PATIENCE, "nobody has asked")
     task.sleep(0.01)
   end
 end

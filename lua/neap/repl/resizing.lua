@@ -2,7 +2,8 @@
 ---
 --- Some terminals then wrap anew what had wrapped (tmux, VTE), some leave the rows as they
 --- are (xterm). It is seen by the column where the cursor is, which the terminal is asked
---- for. What has left the screen, as the prompt is taller, may come back when the
+--- for. Where it cannot be, the screen has another size already, of which neap is yet to
+--- be told (tmux tells of many a little later). What has left the screen, as the prompt is taller, may come back when the
 --- screen grows: so those rows are remembered, unless something was printed meanwhile.
 
 local drawing = require "neap.repl.drawing"
@@ -12,6 +13,7 @@ local min, move = math.min, table.move
 
 ---@class neap.repl.Resizing
 ---@field asked integer  how often it was asked
+---@field private outrun boolean  the last answer was of another size
 local Resizing = {}
 Resizing.__index = Resizing
 
@@ -19,7 +21,7 @@ Resizing.__index = Resizing
 ---@return neap.repl.Resizing
 function Resizing.new(console)
   return setmetatable({
-    console = console, asked = 0, left = 0,
+    console = console, asked = 0, left = 0, outrun = false,
     rewraps = getenv "TMUX" ~= nil or not getenv "XTERM_VERSION", -- what is taken to be so
   }, Resizing)
 end
@@ -54,14 +56,14 @@ end
 
 --- Another prompt: what stood there before is no matter.
 function Resizing:forget()
-  self.gone, self.kept, self.left = nil, nil, 0
+  self.gone, self.kept, self.left, self.outrun = nil, nil, 0, false
 end
 
 --- Is it to be answered, this question or any?
 ---@param number? integer
 ---@return boolean
 function Resizing:is_asking(number)
-  return self.left > 0 and (not number or number == self.asked)
+  return (self.left > 0 or self.outrun) and (not number or number == self.asked)
 end
 
 local function likely(self)
@@ -72,13 +74,13 @@ end
 ---@param columns integer
 ---@return string hide
 function Resizing:ask(columns)
-  if self.left == 0 then
+  if not self:is_asking() then
     self.kept = {column = self.shape.column, widths = self.shape.widths, wraps = self.shape.wraps}
     self.before = self.console:printed()
   end
   self.kept.column = min(self.kept.column, columns - 1)
   self.rewrapped = drawing.rewrapped(self.shape, columns)
-  self.asked, self.left = self.asked + 1, self.left + 1
+  self.asked, self.left, self.outrun = self.asked + 1, self.left + 1, false
   return drawing.hiding(#likely(self).widths - 1)
 end
 
@@ -90,10 +92,12 @@ end
 ---@return string? hide
 function Resizing:answer(row, column)
   self.left = row and self.left - 1 or 0
-  if self.left > 0 or self.console:printed() ~= self.before then
+  local kept, rewrapped = self.kept.column, self.rewrapped.column
+  local drawn = self.console:printed() ~= self.before
+  self.outrun = row ~= nil and self.left == 0 and not drawn and column ~= kept and column ~= rewrapped
+  if self:is_asking() or drawn then
     return nil
   end
-  local kept, rewrapped = self.kept.column, self.rewrapped.column
   if kept ~= rewrapped and (column == kept or column == rewrapped) then
     self.rewraps = column == rewrapped
   end
