@@ -93,6 +93,16 @@ describe("a terminal that wraps anew", function()
     return s
   end
 
+  local function expect(s, text, size)
+    if size[2] > 6 then
+      s:expect(wrapped(text, size[1]))
+    elseif size[2] == 5 then
+      s:expect("1\n" .. wrapped(text, size[1]))
+    else
+      s:expect(text:sub(-2))
+    end
+  end
+
   for name, text in pairs {plain = TEXT, wide = "'" .. ("漢字"):rep(15) .. "é'"} do
     it("shows a text once, and leaves no copies: " .. name, function()
       local s <close> = prompt()
@@ -101,13 +111,10 @@ describe("a terminal that wraps anew", function()
       s:type(text)
       for _, size in ipairs {{50, 24}, {13, 24}, {160, 24}, {20, 6}, {200, 5}, {7, 4}, {200, 5}, {80, 24}} do
         s:resize(size[1], size[2])
-        if size[2] > 6 then
-          s:expect(wrapped(text, size[1]))
-        elseif size[2] == 5 then
-          s:expect("1\n" .. wrapped(text, size[1]))
-        else
-          s:expect("'")
-        end
+        s:type "x" -- it waits until the cursor is found
+        expect(s, text .. "x", size)
+        s:press "BSpace"
+        expect(s, text, size)
       end
       assert.matches("^neap [^\n]+\nneap> 1\n1\nneap> [^\n]+\n*$", s:all())
     end)

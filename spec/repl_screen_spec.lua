@@ -197,19 +197,50 @@ width.of = function(c) return c == "é" and error "broken" or of(c) end local ke
   end)
 end)
 
-describe("brackets around what is pasted", function()
-  --- What a prompt says up to this.
-  local function until_said(p, what)
-    local said = ""
-    assert(task.timeout(child.sanitized and 30 or 8, function()
-      while said:sub(-#what) ~= what do
-        said = said .. assert(p.pty:recv(1))
-      end
-      return true
-    end), said)
-    return said
-  end
+--- What a prompt says up to this.
+local function until_said(p, what)
+  local said = ""
+  assert(task.timeout(child.sanitized and 30 or 8, function()
+    while said:sub(-#what) ~= what do
+      said = said .. assert(p.pty:recv(1))
+    end
+    return true
+  end), said)
+  return said
+end
 
+--- A prompt in a shell that goes on so when it has been stopped.
+local function in_a_shell(commands)
+  local env = process.env()
+  env.HOME, env.XDG_STATE_HOME, env.TERM, env.NO_COLOR = "/nonexistent", nil, "xterm", "1"
+  return assert(process.spawn {"bash", "-ic", 'set -m; "$0"; ' .. commands, child.neap, pty = true, env = env})
+end
+
+describe("what is not to stay on the screen", function()
+  it("is hidden while the prompt is stopped, and is there again behind that", function()
+    local p <close> = in_a_shell "echo stopped; fg; echo stopped; fg; echo stopped; fg"
+    until_said(p, "neap> ")
+    p.pty:write "print 'half"
+    until_said(p, "half\r\27[17C\27[?25h")
+    p.pty:write "\26"
+    assert.matches("\27%[J\r\27%[%?2004l", until_said(p, "stopped\r\n"))
+    until_said(p, "neap> print 'half")
+    p.pty:write "\21:help\r"
+    until_said(p, "more, q: no more)")
+    p.pty:write "\26"
+    assert.matches("\r\27%[K\27%[%?2004l", until_said(p, "stopped\r\n"))
+    until_said(p, "more, q: no more)")
+    p.pty:write "q"
+    until_said(p, "neap> ")
+    p.pty:write "task.sleep(1000)\r"
+    until_said(p, "; ^C ends it)\0278")
+    p.pty:write "\26"
+    assert.matches("\27%[J\r\n", until_said(p, "stopped\r\n"))
+    until_said(p, "; ^C ends it)\0278")
+  end)
+end)
+
+describe("brackets around what is pasted", function()
   local function is_on(said)
     return said:match ".*\27%[%?2004([hl])" == "h"
   end
@@ -239,11 +270,7 @@ describe("brackets around what is pasted", function()
   end
 
   it("end while the prompt is stopped", function()
-    local env = process.env()
-    env.HOME, env.XDG_STATE_HOME, env.TERM = "/nonexistent", nil, "xterm"
-    local p <close> = assert(process.spawn {
-      "bash", "-ic", "set -m; \"$0\"; echo stopped; fg; echo code $?", child.neap, pty = true, env = env,
-    })
+    local p <close> = in_a_shell "echo stopped; fg; echo code $?"
     assert.is_true(is_on(until_said(p, "neap> ")))
     p.pty:write "\26"
     assert.is_false(is_on(until_said(p, "stopped\r\n")))

@@ -238,6 +238,12 @@ int console_open(lua_State *L) {
 }
 
 
+/* The text that hides what stands is known to the terminal, too. */
+static void tell_hiding(const console *c) {
+  c->host->world->sys->terminals->hide(c->host, c->hide.bytes, c->hide.n);
+}
+
+
 static void set(lua_State *L, int arg, text *t) {
   size_t n;
   const char *bytes = luaL_checklstring(L, arg, &n);
@@ -254,6 +260,7 @@ static int l_prompt(lua_State *L) {
   set(L, 2, &c->hide);
   set(L, 3, &c->show);
   c->beneath = false;
+  tell_hiding(c);
   pthread_mutex_unlock(&c->lock);
   return 0;
 }
@@ -278,6 +285,7 @@ static int l_status(lua_State *L) {
     add(&c->show, BACK, strlen(BACK));
     add_status(c);
   }
+  tell_hiding(c);
   put(c, &c->out);
   pthread_mutex_unlock(&c->lock);
   return 0;
@@ -352,6 +360,7 @@ static int l_close(lua_State *L) {
   free(c->column.wide.points);
   c->hide = c->show = c->out = c->held = (text){0};
   c->column.none = c->column.wide = (ranges){0};
+  tell_hiding(c);
   c->host->world->sys->terminals->mode(c->host, TERMINAL_FOUND);
   return 0;
 }

@@ -35,6 +35,11 @@ typedef struct terminals {
   /* Write all, waiting as print does. */
   int (*write)(host *h, int fd, const char *bytes, size_t n);
 
+  /* What the terminal is told first when a signal stops or ends the process, for it hides
+   * what is not to stay: of some 64 bytes, and from now on; none: n is 0.  By one
+   * thread at a time. */
+  void (*hide)(host *h, const char *text, size_t n);
+
   /* Make a folder for this user alone, with those between it and `base`, which
    * is there.  -EPERM if base is another's, unless nobody may take the place of
    * others' files in it (/tmp); or if is_private says no. */

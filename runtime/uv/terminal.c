@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +32,16 @@
 static struct termios found;
 static volatile sig_atomic_t changed; /* it is not as it was found */
 static bool guarded;
+
+
+/* What hides what the prompt has on the screen.  One is changed while the other holds,
+ * for the handler may be in another thread. */
+enum { HIDING = 64 };
+static struct hiding {
+  char text[HIDING];
+  size_t n;
+} hidings[2];
+static atomic_uint hiding;
 
 
 /* Brackets around what is pasted; and the cursor is to be seen when they end. */
@@ -67,21 +78,41 @@ void terminal_restore(void) {
 }
 
 
+static void hide(host *h, const char *text, size_t n) {
+  unsigned other = 1 - hiding;
+  (void)h;
+  hidings[other].n = n <= HIDING ? n : 0;
+  if (hidings[other].n > 0)
+    memcpy(hidings[other].text, text, n);
+  hiding = other;
+}
+
+
+static void leave_screen(void) {
+  const struct hiding *now = &hidings[hiding];
+  int kept = errno;
+  if (now->n > 0)
+    tell_terminal(now->text, now->n);
+  terminal_restore();
+  errno = kept;
+}
+
+
 /* What the signal does by itself happens when the handler has returned. */
 static void on_fatal(int n) {
-  terminal_restore();
+  leave_screen();
   signal(n, SIG_DFL);
   raise(n);
 }
 
 
 /* ^Z: the process stops in here; whoever continues it sends SIGCONT, at which
- * the prompt sets its mode anew. */
+ * the prompt sets its mode anew, and shows again what was hidden. */
 static void on_stop(int n) {
   int kept = errno;
   struct sigaction ours, theirs = {.sa_handler = SIG_DFL};
   sigset_t one, before;
-  terminal_restore();
+  leave_screen();
   sigaction(n, &theirs, &ours);
   raise(n);
   sigemptyset(&one);
@@ -378,6 +409,7 @@ const terminals uv_terminals = {
     .size = size,
     .mode = mode,
     .write = write_all,
+    .hide = hide,
     .folder = folder,
     .is_private = is_private,
     .tail = tail,

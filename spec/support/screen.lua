@@ -98,8 +98,17 @@ function Screen:paste(text)
   os.remove(path)
 end
 
+--- Change the size, and wait until neap can know it: tmux tells what is inside a little
+--- later, if it has changed just before.
 function Screen:resize(columns, rows)
-  tmux(self, "resize-window", "-x", tostring(columns), "-y", tostring(rows or 24))
+  rows = rows or 24
+  tmux(self, "resize-window", "-x", tostring(columns), "-y", tostring(rows))
+  self.tty = self.tty or tmux(self, "display-message", "-p", "#{pane_tty}").stdout:match "%S+"
+  local began = time.now()
+  while assert(process.run {"stty", "-F", self.tty, "size"}).stdout ~= ("%d %d\n"):format(rows, columns) do
+    assert(time.now() - began < PATIENCE, "the size is not told")
+    task.sleep(0.01)
+  end
 end
 
 --- What is on the screen, without what is empty at its end.

@@ -2,9 +2,10 @@
 ---
 --- Some terminals then wrap anew what had wrapped (tmux, VTE), some leave the rows as they
 --- are (xterm). It is seen by the column where the cursor is, which the terminal is asked
---- for. Where it cannot be, the screen has another size already, of which neap is yet to
---- be told (tmux tells of many a little later). What has left the screen, as the prompt is taller, may come back when the
---- screen grows: so those rows are remembered, unless something was printed meanwhile.
+--- for. If that is neither, the screen has another size already, of which neap is yet to
+--- be told (tmux tells of many a little later). What has left the screen, as the prompt is
+--- taller, may come back when the screen grows: so those rows are remembered, unless
+--- something was printed meanwhile.
 
 local drawing = require "neap.repl.drawing"
 

@@ -260,15 +260,19 @@ local function end_paging(self, rest)
   take_kept(self)
 end
 
+local function show_page_status(self)
+  local status = drawing.cut(self.pager:status(), self.columns)
+  status = self.colour and "\27[2m" .. status .. "\27[0m" or status
+  put(self, status)
+  self.console:prompt("\r\27[K", status)
+end
+
 local function page(self, rows, rest)
   print_text(self, self.pager:take(self.columns, rows))
   if self.pager:is_done() then
     return end_paging(self, rest)
   end
-  local status = drawing.cut(self.pager:status(), self.columns)
-  status = self.colour and "\27[2m" .. status .. "\27[0m" or status
-  put(self, status)
-  self.console:prompt("\r\27[K", status)
+  show_page_status(self)
 end
 
 --- Show a text: at once if it is short.
@@ -464,6 +468,9 @@ function handlers.signal(self, name)
   elseif self.state == "paging" then
     if name == "SIGCONT" then
       core.mode "keys"
+      measure(self)
+      self.console:prompt("", "")
+      show_page_status(self)
     elseif name == "SIGINT" then
       end_paging(self, "")
     else
