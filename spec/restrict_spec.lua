@@ -399,6 +399,24 @@ describe("restrict", function()
       all_refused(said, ways)
     end)
 
+    it("that may only be written are not moved to where they can be read (T4)", function()
+      make()
+      local both = folder.path .. "/rest"
+      local said = run({"--allow-write=" .. folder.path .. "/in", "--allow-write=" .. both, "--allow-read=" .. both}, [==[
+        local top = A[1]
+        way("allowed", function() return os.rename(top .. "/in/file", top .. "/in/other") end)
+        way("allowed, fs", function() return fs.rename(top .. "/in/other", top .. "/in/file") end)
+        way("allowed, to the other", function() return os.rename(top .. "/rest/file", top .. "/in/third") end)
+        way("os.rename", function() return os.rename(top .. "/in/file", top .. "/rest/mine") end)
+        way("fs.rename", function() return fs.rename(top .. "/in/file", top .. "/rest/mine") end)
+      ]==], {folder.path})
+      for _, name in ipairs {"allowed", "allowed, fs", "allowed, to the other"} do
+        assert.equal("PASSED", said[name].how, name .. said[name].text)
+        said[name] = nil
+      end
+      all_refused(said, {["os.rename"] = READ, ["fs.rename"] = READ})
+    end)
+
     it("outside of what was named are not changed (T4)", function()
       make()
       local said = run({"--allow-write=" .. folder.path .. "/in", "--allow-read=" .. folder.path .. "/rest"}, [==[

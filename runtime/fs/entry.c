@@ -10,6 +10,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "guard/guard.h"
 #include "host/class.h"
 #include "host/fields.h"
 
@@ -159,8 +160,9 @@ static int rename_in(call *c, int folder, const char *name) {
   int other = place_parent(&c->root->place, c->other, to);
   if (other < 0)
     return other;
-  int status = -ENOTDIR;
-  if (!is_misnamed(c, folder, name))
+  int status =
+      is_misnamed(c, folder, name) ? -ENOTDIR : guard_move(folder, other);
+  if (status == 0)
     status =
         renameat2(folder, name, other, to, (unsigned)c->flags) < 0 ? -errno : 0;
   if (status == -EXDEV) /* which paths that leave the root are, too */

@@ -104,6 +104,9 @@ int guard_open(int folder, const char *path, int flags, mode_t mode, int how);
 int guard_remove(const char *path);
 int guard_rename(const char *from, const char *to);
 
+/* May what is in one folder be moved to another?  Not where it could be read then. */
+int guard_move(int from, int to);
+
 /* May what the descriptor is of be used as it is open?  0, or the refusal. */
 int guard_descriptor(int fd);
 

@@ -273,6 +273,20 @@ int guard_remove(const char *path) {
 }
 
 
+static bool may_read(int folder, int how) {
+  return check_open(folder, O_RDONLY, how) == 0;
+}
+
+
+int guard_move(int from, int to) {
+  if (!guard_on || may_read(from, 0))
+    return 0;
+  bool opens = may_read(to, 0) || (may_read(to, GUARD_CODE | ABOVE) &&
+                                   !may_read(from, GUARD_CODE | ABOVE));
+  return opens ? guard_refusal(GUARD_READ) : 0;
+}
+
+
 int guard_rename(const char *from, const char *to) {
   char name[NAME_MAX + 1], other[NAME_MAX + 1];
   int above = open_above(from, name);
@@ -281,7 +295,9 @@ int guard_rename(const char *from, const char *to) {
   int there = open_above(to, other);
   if (there < 0)
     return done(above, there);
-  int status = renameat(above, name, there, other) == 0 ? 0 : -errno;
+  int status = guard_move(above, there);
+  if (status == 0 && renameat(above, name, there, other) < 0)
+    status = -errno;
   close(above);
   return done(there, status);
 }

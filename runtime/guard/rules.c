@@ -100,6 +100,8 @@ static bool read_ports(rule *r, const char *text, uint32_t most) {
     p->last = p->first;
     if (*at == '-' && (at++, !read_number(&at, most, &p->last)))
       return false;
+    if (p->last < p->first)
+      return false;
   } while (*at == ',' && at++ != NULL);
   return *at == '\0' && r->port_count <= PORTS;
 }

@@ -70,6 +70,7 @@ static const int never[] = {
     SYS_fsconfig,
     SYS_fspick,
     SYS_pidfd_getfd,
+    SYS_kexec_file_load,
 #ifdef SYS_mount_setattr
     SYS_mount_setattr,
 #endif
@@ -84,8 +85,9 @@ static const int never[] = {
 };
 
 /* What only other programs are started and told by. */
-static const int of_running[] = {SYS_execve, SYS_execveat, SYS_tkill,
-                                 SYS_pidfd_send_signal, SYS_rt_sigqueueinfo};
+static const int of_running[] = {SYS_execve,          SYS_execveat,
+                                 SYS_tkill,           SYS_pidfd_send_signal,
+                                 SYS_rt_sigqueueinfo, SYS_rt_tgsigqueueinfo};
 
 typedef struct filter {
   struct sock_filter code[ROOM];
