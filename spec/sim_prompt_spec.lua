@@ -49,6 +49,8 @@ describe("neap sim -i", function()
     local terminal <close> = screen.open({"sim", "-i", "--seed=7", path}, {columns = 120})
     terminal:find "neap sim: seed 0x7, not begun"
     terminal:expect "neap>"
+    assert.matches(":run takes seconds", typed(terminal, ":run soon"))
+    assert.matches(":step takes a number of events", typed(terminal, ":step -1"))
     assert.matches("%+0%.000000s  seed 0x7 goes on\n", typed(terminal, ":step"))
     local printed = typed(terminal, ":run 1.2s")
     assert.matches("director > server: ip 10%.0%.0%.1 > 10%.0%.0%.2 / udp %d+ > 7 / raw 7 bytes, arrives at %+",

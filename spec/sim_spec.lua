@@ -147,6 +147,39 @@ describe("a world", function()
   end)
 end)
 
+describe("a director", function()
+  it("is told at its line what cannot be", function()
+    assert(run(function()
+      local sim = require "neap.sim"
+      local call = load("local f, a, b, c = ...\nlocal r = f(a, b, c)\nreturn r", "=caller")
+      local function none()
+      end
+      for _, case in ipairs {
+        {"link: latency: seconds from 0", {latency = -1}}, {"link: latency: seconds from 0", {latency = {2, 1}}},
+        {"link: latency: seconds from 0", {latency = 1e300}}, {"link: jitter: seconds", {jitter = math.huge}},
+        {"link: bandwidth: bytes a second, from 1", {bandwidth = 0.5}}, {"link: loss: a number from 0", {loss = 2}},
+        {"link: slowness: a factor from 1", {slowness = 0}}, {"link: there is no option 'los'", {los = 1}},
+        {"chaos: every: the least and the most seconds", {every = {6}}},
+        {"chaos: every: the least and the most seconds", {every = {6, 3}}},
+        {"chaos: every: the least and the most seconds", {every = {0, 0}}},
+        {"chaos: lasts: the least and the most seconds", {lasts = {1, 1e300}}},
+        {"chaos: skew: seconds from 0", {skew = -1}}, {"chaos: hosts: a list of hosts' names", {hosts = {{}}}},
+        {"chaos: there is no kind 'x'", {kinds = {"x"}}}, {"chaos: there is no 'x' in a plan", {x = 1}},
+        {"at: seconds from 0, below 1e9, expected, got -1", -1, none}, {"at: seconds from 0", math.huge, none},
+        {"limit: seconds from 0, below 1e9, expected, got string", "x"}, {"clog: seconds", "director", nil, 1e300},
+        {"always: a name expected", nil, none}, {"sometimes: a name expected", none},
+        {"eventually: a name expected", 1, none}, {"client: a name expected", nil, none},
+        {"partition: a host, its name, or a list of them expected, got nil"}, {"hold: a host, its name"},
+        {"release: a host, its name"}, {"random: two whole numbers expected", math.mininteger, math.maxinteger},
+        {"random: two whole numbers expected", 0},
+      } do
+        local ok, err = pcall(call, sim[case[1]:match "^%a+"], table.unpack(case, 2, 4))
+        assert(not ok and err:find("caller:2: sim." .. case[1], 1, true), err)
+      end
+    end))
+  end)
+end)
+
 describe("a host of a world", function()
   it("is a state of its own, with a name before what it prints", function()
     local _, _, printed = run(function()
@@ -247,7 +280,7 @@ describe("a host of a world", function()
     assert.matches("^one: begun\ncrashed\none: begun\npaused\none: slept\t22\none: closed\nstopped\t%-15\n", printed)
   end)
 
-  it("takes arguments and an environment of strings", function()
+  it("takes arguments and an environment of strings, and clocks that can be", function()
     assert(run(function()
       local sim = require "neap.sim"
       local call = load("local f, a, b, c = ...\nlocal r = f(a, b, c)\nreturn r", "=caller")
@@ -258,9 +291,15 @@ describe("a host of a world", function()
         {"env: strings by their names expected", {env = {"x"}}},
         {"env: strings by their names expected", {env = {[true] = "x"}}},
         {"env: strings by their names expected", {env = {X = 1}}},
+        {"skew: seconds, less than 1e9", {skew = "x"}}, {"drift: parts per million, less", {drift = 1e6}},
       } do
         local ok, err = pcall(call, sim.host, "host", function() end, case[2])
         assert(not ok and err:find("caller:2: sim.host: " .. case[1], 1, true), err)
+      end
+      local host = sim.host("host", function() end)
+      for _, case in ipairs {{"seconds", math.huge}, {"seconds", 0 / 0}, {"parts per million", 1, -1e6}} do
+        local ok, err = pcall(call, host.skew, host, case[2], case[3])
+        assert(not ok and err:find("caller:2: skew: " .. case[1], 1, true), err)
       end
     end))
   end)
@@ -408,6 +447,7 @@ describe("neap sim", function()
     for _, case in ipairs {
       {"neap: sim: nosuch.lua: No such file or directory\n", "nosuch.lua"},
       {"neap: sim: %-%- and a client's script are expected behind %-%-hosts\n", "--hosts=2", "world.lua"},
+      {"neap sim: %-%-keep: numbers of faults, such as 1,7:0.5, or none expected\n", "--keep=all", "world.lua"},
       {"^neap sim: [^\n]*\nusage: ", "--seeds=0", "world.lua"},
     } do
       local result = neap_sim(table.unpack(case, 2))

@@ -39,7 +39,7 @@ local runs = require "neap.sim.runs"
 local sched = require "neap.task.core"
 
 local error, require, type = error, require, type
-local format, mathtype = string.format, math.type
+local format, maxinteger, mathtype = string.format, math.maxinteger, math.type
 
 ---@class neap.sim
 local sim = {}
@@ -50,9 +50,16 @@ local function check_director(name)
   end
 end
 
-local function check_seconds(name, seconds, what)
-  if type(seconds) ~= "number" or seconds ~= seconds or seconds < 0 then
-    error(format("sim.%s: %s expected, got %s", name, what or "seconds", type(seconds)), 3)
+local function check_seconds(name, seconds)
+  if type(seconds) ~= "number" or not (seconds >= 0 and seconds < 1e9) then
+    error(format("sim.%s: seconds from 0, below 1e9, expected, got %s", name,
+      type(seconds) == "number" and seconds or type(seconds)), 3)
+  end
+end
+
+local function check_name(name, given)
+  if type(given) ~= "string" then
+    error(format("sim.%s: a name expected, got %s", name, type(given)), 3)
   end
 end
 
@@ -207,6 +214,7 @@ end
 ---@param options? neap.sim.HostOptions  of a script
 function sim.client(name, program, options)
   check_director "client"
+  check_name("client", name)
   hosts.client(name, program, options)
 end
 
@@ -322,8 +330,8 @@ function sim.random(m, n)
   if n == nil then
     m, n = 1, m
   end
-  if mathtype(m) ~= "integer" or mathtype(n) ~= "integer" or n < m then
-    error("sim.random: two whole numbers expected, the first not above the second", 2)
+  if mathtype(m) ~= "integer" or mathtype(n) ~= "integer" or n < m or n - m < 0 or n - m == maxinteger then
+    error("sim.random: two whole numbers expected, the first not above the second, and less than 2^63 apart", 2)
   end
   return m + core.chance("world", n - m + 1)
 end
@@ -371,6 +379,7 @@ end
 ---@param f fun(): any, any  does it? and why not
 function sim.always(name, f)
   check_director "always"
+  check_name("always", name)
   check_function("always", f)
   checks.always(name, f)
 end
@@ -393,6 +402,7 @@ end
 ---@param f fun(): any
 function sim.sometimes(name, f)
   check_director "sometimes"
+  check_name("sometimes", name)
   check_function("sometimes", f)
   checks.sometimes(name, f)
 end
@@ -421,6 +431,7 @@ end
 ---@param f fun(): any, any
 function sim.eventually(name, seconds, f)
   check_director "eventually"
+  check_name("eventually", name)
   check_seconds("eventually", seconds)
   check_function("eventually", f)
   checks.eventually(name, seconds, f)

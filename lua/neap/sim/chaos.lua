@@ -12,8 +12,6 @@ local concat, format, floor, gmatch = table.concat, string.format, math.floor, s
 
 local chaos = {}
 
-local PLAN = {every = "table", lasts = "table", kinds = "table", hosts = "table", skew = "number"}
-
 --- By its name what a kind of fault does; returns what ends it, and says what it was.
 local kinds = {}
 
@@ -165,14 +163,43 @@ local function strike(plan, targets)
   end)
 end
 
+local function is_range(value)
+  local low, high = value[1], value[2]
+  return type(low) == "number" and type(high) == "number" and low >= 0 and low <= high and high < 1e9
+end
+
+local function is_names(list)
+  for _, name in ipairs(list) do
+    if type(name) ~= "string" then
+      return false
+    end
+  end
+  return true
+end
+
+local RANGE = {"table", is_range, "the least and the most seconds, from 0, below 1e9,"}
+
+--- Of what type an entry is, what else it must be, and how that is called.
+local PLAN = {
+  every = {"table", function(value)
+    return is_range(value) and value[2] >= 0.001
+  end, "the least and the most seconds, from 0 and from 0.001, below 1e9,"},
+  lasts = RANGE, kinds = {"table", nil, "a list of kinds"}, hosts = {"table", is_names, "a list of hosts' names"},
+  skew = {"number", function(value)
+    return value >= 0 and value < 1e6
+  end, "seconds from 0, below 1e6,"},
+}
+
 local function checked(plan, level)
   if type(plan) ~= "table" then
     error("sim.chaos: a plan expected, got " .. type(plan), level + 1)
   end
   for name, value in pairs(plan) do
-    if type(value) ~= PLAN[name] then
-      error(format("sim.chaos: %s", PLAN[name] and format("%s: a %s expected, got %s", name, PLAN[name], type(value))
-        or format("there is no '%s' in a plan", name)), level + 1)
+    local entry = PLAN[name]
+    if not entry then
+      error(format("sim.chaos: there is no '%s' in a plan", name), level + 1)
+    elseif type(value) ~= entry[1] or entry[2] and not entry[2](value) then
+      error(format("sim.chaos: %s: %s expected", name, entry[3]), level + 1)
     end
   end
   for _, kind in ipairs(plan.kinds or {}) do

@@ -231,6 +231,16 @@ function Host:restart()
   begin(self)
 end
 
+local SKEW, DRIFT = "seconds, less than 1e9 either way,", "parts per million, less than a million either way,"
+
+local function is_skew(seconds)
+  return type(seconds) == "number" and seconds > -1e9 and seconds < 1e9
+end
+
+local function is_drift(drift)
+  return type(drift) == "number" and drift > -1e6 and drift < 1e6
+end
+
 --- Move its wall clock, and let its clocks run faster or slower.
 ---
 --- ```lua
@@ -249,8 +259,9 @@ end
 ---@param drift? number  parts per million by which both clocks run fast from now on
 function Host:skew(seconds, drift)
   check_self(self, Host, "skew")
-  if type(seconds) ~= "number" or drift ~= nil and type(drift) ~= "number" then
-    error("skew: seconds, and perhaps parts per million, expected", 2)
+  local expected = not is_skew(seconds) and SKEW or drift ~= nil and not is_drift(drift) and DRIFT
+  if expected then
+    error(format("skew: %s expected", expected), 2)
   end
   core.skew(self.id, seconds, drift)
 end
@@ -329,6 +340,11 @@ function hosts.new(name, program, options, verb, level)
     error(format("sim.%s: there is a host '%s' already", verb, name), level + 1)
   end
   options = check_options(options, verb, level + 1)
+  for option, is_good in pairs {skew = is_skew, drift = is_drift} do
+    if options[option] ~= nil and not is_good(options[option]) then
+      error(format("sim.%s: %s: %s expected", verb, option, option == "skew" and SKEW or DRIFT), level + 1)
+    end
+  end
   program = program_of(program, options, verb, level + 1)
   local self = {name = name, program = program, restarts = options.restart or false}
   self.id, self.address = core.node(name)
@@ -433,9 +449,7 @@ end
 
 --- Those named: a name, a Host, or a list of such; nil: everybody.
 function hosts.those(which, verb, level)
-  if which == nil then
-    return hosts.everybody(hosts.all)
-  elseif which == "director" then
+  if which == "director" then
     return {director}
   elseif type(which) == "string" then
     return {by_name[which] or error(format("sim.%s: there is no host '%s'", verb, which), level + 1)}

@@ -11,9 +11,37 @@ local links = {}
 --- Of a network in one place.
 local LATENCY, SLOWNESS = {0.0002, 0.002}, 10
 
+local function is_chance(value)
+  return type(value) == "number" and value >= 0 and value <= 1
+end
+
+local function is_seconds(value)
+  return type(value) == "number" and value >= 0 and value < 1e9
+end
+
+local function is_bytes(value)
+  return type(value) == "number" and value >= 1 and value < 1e15
+end
+
+local function is_latency(value)
+  if type(value) ~= "table" then
+    return is_seconds(value)
+  end
+  local least, most = value[1], value[2] or value[1]
+  return is_seconds(least) and is_seconds(most) and least <= most
+end
+
+local CHANCE, SECONDS = {is_chance, "a number from 0 to 1"}, {is_seconds, "seconds from 0, below 1e9,"}
+
+--- What an option may be, and how that is called.
 local OPTIONS = {
-  latency = "number or table", mean = "number", jitter = "number", bandwidth = "number", queue = "number",
-  loss = "number", duplicates = "number", reordered = "number", slow = "number", slowness = "number",
+  latency = {is_latency, "seconds from 0, below 1e9, or a list of the least and the most,"},
+  mean = SECONDS, jitter = SECONDS,
+  bandwidth = {is_bytes, "bytes a second, from 1,"}, queue = {is_bytes, "bytes, from 1,"},
+  loss = CHANCE, duplicates = CHANCE, reordered = CHANCE, slow = CHANCE,
+  slowness = {function(value)
+    return type(value) == "number" and value >= 1 and value < 1e6
+  end, "a factor from 1, below 1e6,"},
 }
 
 local function nanoseconds(seconds)
@@ -30,31 +58,21 @@ local function manner(options, level)
     error(format("sim.link: options expected, got %s", type(options)), level + 1)
   end
   for name, value in pairs(options) do
-    local expected = OPTIONS[name]
-    if not expected then
+    local option = OPTIONS[name]
+    if not option then
       error(format("sim.link: there is no option '%s'", name), level + 1)
-    elseif type(value) ~= "number" and not (name == "latency" and type(value) == "table")
-      or type(value) == "number" and (value ~= value or value < 0) then
-      error(format("sim.link: %s: a %s expected", name, expected), level + 1)
-    end
-  end
-  for _, name in ipairs {"loss", "duplicates", "reordered", "slow"} do
-    if (options[name] or 0) > 1 then
-      error(format("sim.link: %s: a number from 0 to 1 expected", name), level + 1)
+    elseif not option[1](value) then
+      error(format("sim.link: %s: %s expected", name, option[2]), level + 1)
     end
   end
   local latency = options.latency or LATENCY
   if type(latency) == "number" then
     latency = {latency, latency}
   end
-  local least, most = latency[1], latency[2] or latency[1]
-  if type(least) ~= "number" or type(most) ~= "number" or not (0 <= least and least <= most) then
-    error("sim.link: latency: the least and the most seconds expected", level + 1)
-  end
   return {
-    least = nanoseconds(least), most = nanoseconds(most), mean = nanoseconds(options.mean or 0),
-    jitter = nanoseconds(options.jitter or 0), bandwidth = floor(options.bandwidth or 0),
-    queue = floor(options.queue or 0), loss = millionths(options.loss or 0),
+    least = nanoseconds(latency[1]), most = nanoseconds(latency[2] or latency[1]),
+    mean = nanoseconds(options.mean or 0), jitter = nanoseconds(options.jitter or 0),
+    bandwidth = floor(options.bandwidth or 0), queue = floor(options.queue or 0), loss = millionths(options.loss or 0),
     duplicates = millionths(options.duplicates or 0), reordered = millionths(options.reordered or 0),
     slow = millionths(options.slow or 0), slowness = floor(options.slowness or SLOWNESS),
   }
@@ -76,7 +94,7 @@ end
 
 local function each_pair(a, b, verb, level, f)
   local one = hosts.those(a, verb, level + 1)
-  local other = without(hosts.those(b, verb, level + 1), one)
+  local other = without(b == nil and hosts.everybody(hosts.all) or hosts.those(b, verb, level + 1), one)
   for _, from in ipairs(one) do
     for _, to in ipairs(other) do
       f(from.id, to.id)

@@ -31,6 +31,12 @@ local function seed(text)
   return n, not n and "a whole number expected" or nil
 end
 
+local function faults(text)
+  local rest = gsub(text, "%d+:?%d*%.?%d*,?", "")
+  local is_list = rest == "" or text == "none"
+  return is_list and text or nil, not is_list and "numbers of faults, such as 1,7:0.5, or none expected" or nil
+end
+
 local SPEC = {
   name = "neap sim",
   about = "Runs a world that a script describes, under virtual time, from a seed; or without one: hosts that run "
@@ -41,7 +47,8 @@ local SPEC = {
   {"-k, --keep-going", "run all seeds, and tell which have failed"},
   {"-c, --check", "run each seed twice: is it the same to the last event?"},
   {"--shrink", "of a seed that fails, of --seeds the first: fewer faults, that last shorter, as long as it fails"},
-  {"--keep=FAULTS", "of the chaos only these faults, by their numbers: 1,7; 7:0.5: for half a second; or none"},
+  {"--keep=FAULTS", "of the chaos only these faults, by their numbers: 1,7; 7:0.5: for half a second; or none",
+    type = faults},
   {"--part=FIRST,LAST,STEP", "what --jobs starts: such seeds, and what has become of them for a program"},
   {"--limit=SECONDS", "of the world, at which a run fails", type = "number", min = 0},
   {"-t, --trace", "show the time of what is printed, and each fault"},

@@ -8,7 +8,7 @@ local sched = require "neap.task.core"
 
 local ipairs, tonumber = ipairs, tonumber
 local concat, format, gmatch, match = table.concat, string.format, string.gmatch, string.match
-local harmless = host.harmless
+local harmless, mathtype = host.harmless, math.type
 
 --- Events between two looks at what was printed.
 local PIECE = 100
@@ -115,13 +115,24 @@ local function commands_of(world)
     step = {
       argument = "[N]", text = "the next event, or so many",
       run = function(session, rest)
-        go(session, world, tonumber(rest) or 1)
+        local n = rest == "" and 1 or mathtype(tonumber(rest)) == "integer" and tonumber(rest)
+        if not n or n < 1 then
+          session.failed = true
+          session:say ":step takes a number of events, from 1"
+          return
+        end
+        go(session, world, n)
       end,
     },
     run = {
       argument = "[SECONDS]", text = "go on, for so long in the world, or to the end; ^C halts it",
       run = function(session, rest)
         local seconds = tonumber(match(rest, "^([%d.]+)s?$"))
+        if rest ~= "" and not seconds then
+          session.failed = true
+          session:say ":run takes seconds: 5s or 0.1"
+          return
+        end
         local _, now = run():result()
         session:run(":run " .. rest, function()
           go(session, world, 1e18, seconds and now + seconds)
