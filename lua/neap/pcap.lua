@@ -70,6 +70,11 @@ local function failed(op, err)
   return fail("EIO", op, tostring(err))
 end
 
+--- strerror's words, as other errors have them.
+local function lower_first(text)
+  return (string.gsub(text, "^%u%l", string.lower))
+end
+
 --- A file of a path, or what was given.
 local function open(op, file, mode, method)
   if type(file) == "string" then
@@ -77,7 +82,7 @@ local function open(op, file, mode, method)
     if not opened then
       local code = number == 2 and "ENOENT" or number == 13 and "EACCES" or "EIO"
       local text = string.sub(message, 1, #file + 2) == file .. ": " and string.sub(message, #file + 3) or message
-      return nil, errors.new {code = code, op = op, endpoint = file, message = string.lower(text)}
+      return nil, errors.new {code = code, op = op, endpoint = file, message = lower_first(text)}
     end
     return opened, true
   end
