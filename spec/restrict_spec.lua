@@ -402,7 +402,9 @@ describe("restrict", function()
     it("that may only be written are not moved to where they can be read (T4)", function()
       make()
       local both = folder.path .. "/rest"
-      local said = run({"--allow-write=" .. folder.path .. "/in", "--allow-write=" .. both, "--allow-read=" .. both}, [==[
+      local said = run({
+        "--allow-write=" .. folder.path .. "/in", "--allow-write=" .. both, "--allow-read=" .. both,
+      }, [==[
         local top = A[1]
         way("allowed", function() return os.rename(top .. "/in/file", top .. "/in/other") end)
         way("allowed, fs", function() return fs.rename(top .. "/in/other", top .. "/in/file") end)

@@ -302,7 +302,8 @@ static int scoped_k(lua_State *L, int status, lua_KContext ctx) {
 static cancel_scope *push_cancel_scope(lua_State *L,
                                        enum cancel_scope_kind kind,
                                        uint64_t deadline) {
-  if (task_current(L) == NULL) /* a variable is closed at the end of the state */
+  if (task_current(L) ==
+      NULL) /* a variable is closed at the end of the state */
     luaL_error(L, "only a task can wait");
   cancel_scope *f = lua_newuserdatauv(L, sizeof *f, 1);
   *f = (cancel_scope){.deadline = NEVER};
