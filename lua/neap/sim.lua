@@ -226,7 +226,7 @@ end
 --- assert(sim.run(function()
 ---   local sim = require "neap.sim"
 ---   sim.at(60, function()
----     print(sim.now())  --> 60.0
+---     print(sim.now() // 1)  --> 60.0
 ---   end)
 ---   require "neap.task".sleep(100)
 --- end))
