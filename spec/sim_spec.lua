@@ -1,9 +1,9 @@
 -- Worlds: what their director does, and the command line. What needs a network is in the
 -- specs of the simulated one.
 
-local lfs = require "lfs"
 
 local child = require "spec.support.child"
+local folder = require "spec.support.folder"
 local process = require "neap.process"
 local worlds = require "neap.sim"
 
@@ -362,27 +362,13 @@ describe("the checks of a world", function()
 end)
 
 describe("neap sim", function()
-  local folder = os.tmpname()
+  local write = folder.write
 
-  setup(function()
-    os.remove(folder)
-    assert(lfs.mkdir(folder))
-  end)
-
-  teardown(function()
-    for name in lfs.dir(folder) do
-      os.remove(folder .. "/" .. name)
-    end
-    assert(lfs.rmdir(folder))
-  end)
-
-  local function write(name, text)
-    local file <close> = assert(io.open(folder .. "/" .. name, "w"))
-    file:write(text)
-  end
+  setup(folder.make)
+  teardown(folder.remove)
 
   local function neap_sim(...)
-    return assert(process.run {child.neap, "sim", cwd = folder, ...})
+    return assert(process.run {child.neap, "sim", cwd = folder.path, ...})
   end
 
   it("runs seeds until one fails, in several processes, too, and says how to see it again", function()

@@ -3,30 +3,17 @@
 local lfs = require "lfs"
 
 local child = require "spec.support.child"
+local folder = require "spec.support.folder"
 local process = require "neap.process"
 local worlds = require "neap.sim"
 
-local folder = os.tmpname()
+local write = folder.write
 
-setup(function()
-  os.remove(folder)
-  assert(lfs.mkdir(folder))
-end)
-
-teardown(function()
-  for name in lfs.dir(folder) do
-    os.remove(folder .. "/" .. name)
-  end
-  assert(lfs.rmdir(folder))
-end)
-
-local function write(name, text)
-  local file <close> = assert(io.open(folder .. "/" .. name, "w"))
-  file:write(text)
-end
+setup(folder.make)
+teardown(folder.remove)
 
 local function neap_sim(...)
-  return assert(process.run {child.neap, "sim", cwd = folder, ...})
+  return assert(process.run {child.neap, "sim", cwd = folder.path, ...})
 end
 
 local function failure(f, options)
@@ -96,7 +83,7 @@ describe("neap sim --check", function()
       end)
       sim.client("client", function() require "neap.task".sleep(5) end)]])
     local result = neap_sim("--check", "outside.lua")
-    lfs.rmdir(folder .. "/been_here")
+    lfs.rmdir(folder.path .. "/been_here")
     assert.equal(1, result.code, result.stderr)
     assert.matches("^neap: seed 0x1 at %+5%.%d+s: a second run was another one: at %+[%d.]+s [^\n;]+; then at "
       .. "%+[%d.]+s [^\n]+\nneap: replay: neap sim outside%.lua %-%-seed 0x1 %-%-check %-%-trace\n$", result.stderr)
@@ -142,7 +129,7 @@ describe("neap sim --pcap", function()
     assert.equal("", result.stderr)
     local packet = require "neap.packet"
     local streams, first = {}, nil
-    for bytes, info in assert(require "neap.pcap".reader(folder .. "/net.pcapng")) do
+    for bytes, info in assert(require "neap.pcap".reader(folder.path .. "/net.pcapng")) do
       local p = packet.dissect(bytes, info.linktype)
       first = first or info.ns
       assert.equal("network", info.name)
@@ -165,7 +152,7 @@ describe("neap sim --pcap", function()
     table.sort(sizes)
     assert.same({0, 0, 0, 0, 11, 11, 36002, 36002}, sizes)
     if process.run({"sh", "-c", "command -v tshark"}).code == 0 then
-      local complaints = assert(process.run {"tshark", "-n", "-r", folder .. "/net.pcapng", "-o",
+      local complaints = assert(process.run {"tshark", "-n", "-r", folder.path .. "/net.pcapng", "-o",
         "tcp.check_checksum:TRUE", "-o", "udp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE", "-Y",
         "_ws.expert.severity >= warning && !tcp.flags.reset == 1"})
       assert.equal("", complaints.stdout)
@@ -210,11 +197,11 @@ describe("neap sim", function()
     local function outside(...)
       return assert(process.run {child.neap, "sim", ...})
     end
-    local elsewhere = outside(folder .. "/there.lua")
+    local elsewhere = outside(folder.path .. "/there.lua")
     assert.equal(within.stdout, elsewhere.stdout)
     assert.equal(within.stderr:gsub("there%.lua %-%-seed", ""),
-      elsewhere.stderr:gsub(folder:gsub("%p", "%%%0") .. "/there%.lua %-%-seed", ""))
-    local parts = outside(folder .. "/there.lua", "-kj2", "--seeds=2")
+      elsewhere.stderr:gsub(folder.path:gsub("%p", "%%%0") .. "/there%.lua %-%-seed", ""))
+    local parts = outside(folder.path .. "/there.lua", "-kj2", "--seeds=2")
     assert.matches("2 seeds, 2 failed\n$", parts.stdout, parts.stderr)
   end)
 

@@ -205,10 +205,8 @@ local function come_up(self, server, stream, info)
   return ok, err
 end
 
---- The connection is lost.
-local function go_down(self, err)
-  self.up = false
-  self.is_up:clear()
+--- Without the stream; who waits for a pong gets none.
+local function let_go(self)
   if self.stream then
     self.stream:close()
     self.stream = false
@@ -219,6 +217,13 @@ local function go_down(self, err)
     end
   end
   self.pongs = {}
+end
+
+--- The connection is lost.
+local function go_down(self, err)
+  self.up = false
+  self.is_up:clear()
+  let_go(self)
   self.bus.tell("lost", err)
 end
 
@@ -546,16 +551,8 @@ function Carrier:close()
   self.up = false
   self.is_up:set()
   self.room:set()
-  if self.stream then
-    self.stream:close()
-    self.stream = false
-  end
-  for _, waiting in ipairs(self.pongs) do
-    if waiting then
-      waiting:set(false)
-    end
-  end
-  self.pongs, self.away, self.kept = {}, {}, 0
+  let_go(self)
+  self.away, self.kept = {}, 0
   for _, one in ipairs { "runner", "asker" } do
     if self[one] then
       self[one]:cancel()
