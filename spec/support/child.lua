@@ -207,16 +207,23 @@ function child.strace(options, script)
   return result
 end
 
---- Was each refusal one that epoll could have made? What it has already, it never refuses.
+--- Was each refusal one that epoll could have made? What it has already, it never refuses. A call
+--- of one thread may end behind those of another: then it is in two lines.
 local function is_possible(calls)
-  local there = {}
+  local there, begun = {}, {}
   for _, line in ipairs(calls) do
-    local set, what, fd, answer = line:match "epoll_ctl%((%d+), EPOLL_CTL_(%u+), (%d+),.* = (%-?%d+)"
-    local pair = set and set .. " " .. fd
-    if line:find "INJECTED" and (what ~= "ADD" or there[pair]) then
-      return false
-    elseif pair and answer == "0" then
-      there[pair] = what ~= "DEL"
+    local thread = line:match "^%d+"
+    local set, what, fd = line:match "epoll_ctl%((%d+), EPOLL_CTL_(%u+), (%d+),"
+    if set then
+      begun[thread] = {pair = set .. " " .. fd, what = what}
+    end
+    local call, answer = begun[thread], line:match ".* = (%-?%d+)"
+    if call and answer then
+      if line:find "INJECTED" and (call.what ~= "ADD" or there[call.pair]) then
+        return false
+      elseif answer == "0" then
+        there[call.pair] = call.what ~= "DEL"
+      end
     end
   end
   return true
