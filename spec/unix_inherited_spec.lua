@@ -111,6 +111,28 @@ describe("a descriptor from outside", function()
     assert.equal(0, (p:wait()))
   end)
 
+  it("is not taken from what neap has for itself: loop, signals, children, relays", function()
+    local result = process.run {neap, "-e", code [[
+      local p <close> = process.spawn {"cat", stdin = "pipe"}
+      local a, b = net.socketpair()
+      local c, d = net.socketpair()
+      task.spawn(net.relay, b, c)
+      a:write "x\n"
+      d:read()
+      local codes = {}
+      for fd = 3, 40 do
+        for _, open in ipairs {net.connect, net.listen, net.bind} do
+          local taken, err = open("fd:" .. fd)
+          codes[taken and fd or err.code] = true
+        end
+      end
+      a:write "y\n"
+      print(d:read(), codes.EBUSY, codes.EBADF, next(codes, next(codes, next(codes))))
+      os.exit(0)
+    ]]}
+    assert.same({"y\ttrue\ttrue\tnil\n", "", 0}, {result.stdout, result.stderr, result.code})
+  end)
+
   it("is not taken from a socket of ours that has it, nor from a Descriptor", function()
     local function refused(fd)
       for _, open in ipairs {net.connect, net.listen, net.bind} do

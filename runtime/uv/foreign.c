@@ -80,15 +80,10 @@ void foreign_gone(loop *l, watch *w) {
 ** A look
 */
 
-static bool is_ours(loop *l, int fd) {
-  return owned_has(fd) || fd == l->epoll || fd == uv_backend_fd(&l->uv) ||
-         fd == l->uv.async_io_watcher.fd || fd == l->uv.signal_io_watcher.fd;
-}
-
-
 int foreign_look(host *h, int fd, unsigned events) {
   struct pollfd p = {.fd = fd, .events = (short)as_epoll(events)};
-  if (is_ours(loop_of(h), fd))
+  (void)h;
+  if (owned_has(fd))
     return -EBUSY;
   if (poll(&p, 1, 0) < 0)
     return errno == EINTR ? 0 : -errno;

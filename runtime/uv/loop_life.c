@@ -8,6 +8,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -73,13 +74,54 @@ static int open_epoll(loop *l) {
   l->epoll = epoll_create1(EPOLL_CLOEXEC);
   if (l->epoll < 0)
     return -errno;
+  owned_add(l->epoll);
   l->uv_watch = (watch){.fd = uv_backend_fd(&l->uv), .ready = loop_on_uv};
   status = watch_set(l, &l->uv_watch, EPOLLIN);
   if (status < 0) {
-    close(l->epoll);
+    owned_close(l->epoll, -1);
     watch_free_pages(l);
   }
   return status;
+}
+
+
+static void each_of_uv(const uv_loop_t *uv, void (*what)(int fd)) {
+  what(uv->backend_fd);
+  what(uv->signal_pipefd[0]);
+  what(uv->signal_pipefd[1]);
+  what(uv->async_io_watcher.fd);
+}
+
+
+static void add(int fd) {
+  owned_add(fd);
+}
+
+
+/* Of the process libuv has a pipe, of which it tells nobody: it is made with the first
+ * loop, between its descriptors, where what is inherited has no such flag. */
+static void add_uv(const uv_loop_t *uv) {
+  static atomic_flag again = ATOMIC_FLAG_INIT;
+  each_of_uv(uv, add);
+  if (atomic_flag_test_and_set(&again))
+    return;
+  for (int fd = uv->backend_fd + 1; fd < uv->signal_pipefd[0]; fd++)
+    if (fcntl(fd, F_GETFD) == FD_CLOEXEC)
+      owned_add(fd);
+}
+
+
+static int open_uv(uv_loop_t *uv) {
+  int status = uv_loop_init(uv);
+  if (status == 0)
+    add_uv(uv);
+  return status;
+}
+
+
+static int close_uv(uv_loop_t *uv) {
+  each_of_uv(uv, owned_remove);
+  return uv_loop_close(uv);
 }
 
 
@@ -93,9 +135,9 @@ int loop_open(host *h) {
   if (status < 0)
     return status;
   loop *l = memory_new(sizeof *l);
-  status = uv_loop_init(&l->uv);
+  status = open_uv(&l->uv);
   if (status == 0 && (status = open_epoll(l)) < 0)
-    uv_loop_close(&l->uv);
+    close_uv(&l->uv);
   if (status < 0) {
     free(l);
     return status;
@@ -136,10 +178,10 @@ void loop_close(host *h) {
   uv_walk(&l->uv, on_left, NULL);
   uv_run(&l->uv, UV_RUN_DEFAULT);
   round_end(l->host);
-  int status = uv_loop_close(&l->uv);
+  int status = close_uv(&l->uv);
   assert(status == 0);
   (void)status;
-  close(l->epoll);
+  owned_close(l->epoll, -1);
   free(l->events);
   watch_free_pages(l);
   assert(l->timers.count == 0);

@@ -35,6 +35,7 @@
 #include "uv/children.h"
 #include "uv/holding.h"
 #include "uv/orphans.h"
+#include "uv/owned.h"
 #include "uv/places.h"
 #include "uv/restart.h"
 #include "uv/spawn.h"
@@ -119,7 +120,7 @@ static void close_pidfd(child *c) {
   if (c->watch.fd < 0)
     return;
   watch_drop(loop_of(c->host), &c->watch);
-  close(c->watch.fd);
+  owned_close(c->watch.fd, -1);
   c->watch.fd = -1;
 }
 
@@ -343,8 +344,10 @@ static void watch_child(child *c) {
   loop *l = loop_of(c->host);
   c->watch.fd = (int)syscall(SYS_pidfd_open, c->pid, 0);
   c->watch.ready = on_end;
+  if (c->watch.fd >= 0)
+    owned_add(c->watch.fd);
   if (c->watch.fd >= 0 && watch_set(l, &c->watch, EPOLLIN) < 0) {
-    close(c->watch.fd);
+    owned_close(c->watch.fd, -1);
     c->watch.fd = -1;
   }
   look_again(c);

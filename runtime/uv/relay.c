@@ -22,6 +22,7 @@
 #include "net/layer.h"
 #include "net/trace.h"
 #include "uv/backend.h"
+#include "uv/owned.h"
 #include "uv/quiet.h"
 #include "uv/socket.h"
 
@@ -227,6 +228,8 @@ static void open_pipe(direction *f) {
     f->full = COPY_ONLY;
     return;
   }
+  owned_add(f->pipe[0]);
+  owned_add(f->pipe[1]);
   fcntl(f->pipe[0], F_SETPIPE_SZ, PIPE); /* or as large as it is */
 }
 
@@ -234,8 +237,8 @@ static void open_pipe(direction *f) {
 static void close_pipe(direction *f) {
   if (f->pipe[0] < 0)
     return;
-  close(f->pipe[0]);
-  close(f->pipe[1]);
+  owned_close(f->pipe[0], -1);
+  owned_close(f->pipe[1], -1);
   f->pipe[0] = f->pipe[1] = -1;
 }
 

@@ -43,6 +43,7 @@
 #include "uv/note.h"
 #include "uv/nudge.h"
 #include "uv/orphans.h"
+#include "uv/owned.h"
 #include "uv/process.h"
 #include "uv/quiet.h"
 #include "uv/sampling.h"
@@ -330,10 +331,11 @@ static int hang_bell(host *h) {
   int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (fd < 0)
     return -errno;
+  owned_add(fd);
   station.watch = (watch){.fd = fd, .ready = on_bell};
   int status = watch_set(loop_of(h), &station.watch, EPOLLIN);
   if (status < 0)
-    close(fd);
+    owned_close(fd, -1);
   else
     atomic_store(&bell, fd);
   return status;
@@ -393,7 +395,7 @@ void signals_close(host *h) {
   atomic_store(&asked, false);
   atomic_store(&overdue, 0);
   watch_drop(loop_of(h), &station.watch);
-  close(station.watch.fd);
+  owned_close(station.watch.fd, -1);
   station.own = (branch){0};
   station.ends = 0;
   station.ours = station.taken = 0;

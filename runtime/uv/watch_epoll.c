@@ -21,6 +21,7 @@
 #include "net/round.h"
 #include "uv/foreign.h"
 #include "uv/loop.h"
+#include "uv/owned.h"
 #include "uv/socket.h"
 
 /* Watches are kept by descriptor, so many a page. */
@@ -187,12 +188,13 @@ static void renew(loop *l) {
   int fresh = epoll_create1(EPOLL_CLOEXEC);
   if (fresh < 0)
     return;
+  owned_add(fresh);
   leave_out_gone(l);
   l->epoll = fresh;
   if (enter_all(l)) {
-    close(before);
+    owned_close(before, -1);
   } else {
-    close(fresh);
+    owned_close(fresh, -1);
     l->epoll = before;
   }
 }
