@@ -40,18 +40,32 @@ static void push_object(lua_State *L, const ASN1_OBJECT *o, bool as_number) {
 }
 
 
+static void free_made(void *made) {
+  OPENSSL_free(made);
+}
+
+
+static void push_as_utf8(lua_State *L, const ASN1_STRING *s) {
+  hold *made = hold_push(L, free_made);
+  unsigned char *text;
+  int n = ASN1_STRING_to_UTF8(&text, s);
+  if (n >= 0) {
+    made->p = text;
+    lua_pushlstring(L, (char *)text, (size_t)n);
+    hold_free(made);
+  } else {
+    lua_pushnil(L);
+  }
+  lua_remove(L, -2);
+}
+
+
 static void push_text(lua_State *L, const ASN1_STRING *s, bool utf8) {
-  unsigned char *made;
-  int n = utf8 ? ASN1_STRING_to_UTF8(&made, s) : -1;
-  if (!utf8)
+  if (utf8)
+    push_as_utf8(L, s);
+  else
     lua_pushlstring(L, (const char *)ASN1_STRING_get0_data(s),
                     (size_t)ASN1_STRING_length(s));
-  else if (n < 0)
-    lua_pushnil(L);
-  else
-    lua_pushlstring(L, (char *)made, (size_t)n);
-  if (n >= 0)
-    OPENSSL_free(made);
 }
 
 
@@ -277,12 +291,12 @@ static int l_digest(lua_State *L) {
 
 
 static int l_serial(lua_State *L) {
+  hold *text = hold_push(L, free_made);
   BIGNUM *n = ASN1_INTEGER_to_BN(X509_get0_serialNumber(check(L, 1)->x), NULL);
-  char *text = n != NULL ? BN_bn2hex(n) : NULL;
-  lua_pushstring(L, text);
-  OPENSSL_free(text);
+  text->p = n != NULL ? BN_bn2hex(n) : NULL;
   BN_free(n);
   ERR_clear_error();
+  lua_pushstring(L, text->p);
   return 1;
 }
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "guard/guard.h"
 #include "host/error.h"
@@ -217,8 +218,11 @@ int context_file_lua(lua_State *L) {
   char *room = lua_newuserdatauv(L, FILE_MAX + 1, 0);
   int fd = guard_open(AT_FDCWD, path, O_RDONLY, 0, 0);
   FILE *f = fd >= 0 ? fdopen(fd, "rb") : NULL;
-  if (f == NULL)
+  if (f == NULL) {
+    if (fd >= 0)
+      close(fd);
     return fail(L, fd < 0 ? fd : -ENOMEM, op, path);
+  }
   setvbuf(f, NULL, _IONBF, 0);
   size_t n = fread(room, 1, FILE_MAX + 1, f);
   int error = ferror(f) ? errno : n > FILE_MAX ? EFBIG : 0;
