@@ -319,6 +319,17 @@ static int run_program(const command *c) {
 }
 
 
+/* What is inside, as it tells itself where it can: a shared library may be another one
+ * than it was built with. */
+static void print_versions(void) {
+  const char *openssl = openssl_version();
+  uv_world_versions(stdout);
+  printf("zlib %s\nllhttp %s\n%s\n", zlib_linked_version(),
+         http_llhttp_version(),
+         openssl != NULL ? openssl : "OpenSSL: there is none");
+}
+
+
 int main(int argc, char **argv) {
   command program;
   uv_world_standard();
@@ -330,6 +341,8 @@ int main(int argc, char **argv) {
     return status;
   if (program.text != NULL)
     fputs(program.text, stdout);
+  if (program.verb == VERB_SHOW && program.versions)
+    print_versions();
   if (program.verb == VERB_SHOW)
     return host_flush(EXIT_SUCCESS);
   uv_world_descriptors();

@@ -51,6 +51,7 @@ static bool take_no_environment(command *c, const char *value) {
 static bool take_version(command *c, const char *value) {
   (void)value;
   c->text = version;
+  c->versions = true;
   return true;
 }
 

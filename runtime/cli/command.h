@@ -33,6 +33,7 @@ typedef struct command {
                        arguments follow; argc: there is none */
   int end;                /* of the options: the index behind the last one */
   const char *text;       /* to print first, or NULL */
+  bool versions;          /* and what is inside, if that is all */
   bool codes;             /* there is an -e */
   bool no_environment;    /* Lua's variables are not looked at */
   bool interactive;       /* a prompt follows the program */

@@ -37,7 +37,7 @@ const char command_usage[] =
     "  -e CODE        run it\n"
     "  -l [NAME=]MOD  require a module into a global\n"
     "  -i             a prompt when the program has ended\n"
-    "  -v             print the version\n"
+    "  -v             print the versions of neap and of what is inside\n"
     "  -E             ignore Lua's environment variables\n"
     "  -W             turn warnings on\n"
     "  --             what follows is the script\n"

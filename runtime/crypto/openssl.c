@@ -141,6 +141,15 @@ int openssl_need(lua_State *L, enum openssl_library which) {
 }
 
 
+const char *openssl_version(void) {
+  reason why;
+  pthread_mutex_lock(&lock);
+  int status = begin(OPENSSL_CRYPTO, &why);
+  pthread_mutex_unlock(&lock);
+  return status == 0 ? OpenSSL_version(OPENSSL_VERSION) : NULL;
+}
+
+
 /*
 ** Errors
 */

@@ -61,6 +61,10 @@ RAND_METHOD *RAND_OpenSSL(void);
  * to begin), -ENOMEM.  From any thread. */
 int openssl_need(lua_State *L, enum openssl_library which);
 
+/* Its name and version, as it tells them; NULL: it cannot be loaded.  For a process
+ * that does no more than that. */
+const char *openssl_version(void);
+
 /* From now on OpenSSL draws chance by world_chance (sched/world.h), where a thread has
  * that, and as ever elsewhere. */
 void openssl_draw_from_world(void);

@@ -141,6 +141,9 @@ int http_scan(http_parser *p, view *v, size_t from, enum http_kind kind,
 /* Of the stream's host, ns. */
 uint64_t http_now(const view *v);
 
+/* Of llhttp, which tells it when it is compiled only. */
+const char *http_llhttp_version(void);
+
 /* The subsystem: registers neap.http.core. */
 int http_open(lua_State *L);
 

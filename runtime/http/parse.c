@@ -141,3 +141,12 @@ http_refusal http_parse(http_head *h, enum http_kind kind, char *bytes,
     trim(bytes, &h->field[i][1]);
   return why;
 }
+
+
+#define TEXT(n) #n
+#define VERSION(a, b, c) TEXT(a) "." TEXT(b) "." TEXT(c)
+
+const char *http_llhttp_version(void) {
+  return VERSION(LLHTTP_VERSION_MAJOR, LLHTTP_VERSION_MINOR,
+                 LLHTTP_VERSION_PATCH);
+}

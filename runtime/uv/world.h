@@ -6,6 +6,7 @@
 #define UV_WORLD_H
 
 #include <signal.h>
+#include <stdio.h>
 
 #include "host/host.h"
 
@@ -24,6 +25,9 @@ void uv_world_descriptors(void);
 
 /* Standard input and outputs block, whatever others have set them to. */
 void uv_world_standard(void);
+
+/* Of libuv and c-ares, a line each, as they tell themselves. */
+void uv_world_versions(FILE *to);
 
 /* End the process: as exit(3) or (now) _exit(2) do, or, with a status of -n, of
  * signal n. */

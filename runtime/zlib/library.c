@@ -2,6 +2,8 @@
 ** The module neap.zlib.
 */
 
+#include <zlib.h>
+
 #include "host/host.h"
 #include "zlib/zlib.h"
 
@@ -11,6 +13,11 @@ static int open_module(lua_State *L) {
   compressor_open(L);
   decompressor_open(L);
   return 1;
+}
+
+
+const char *zlib_linked_version(void) {
+  return zlibVersion();
 }
 
 

@@ -14,6 +14,9 @@
 /* The subsystem: registers neap.zlib. */
 int zlib_open(lua_State *L);
 
+/* The one of zlib itself, as it tells. */
+const char *zlib_linked_version(void);
+
 /* Open their classes, and put their functions into the table on top. */
 void compressor_open(lua_State *L);
 void decompressor_open(lua_State *L);
