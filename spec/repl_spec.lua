@@ -406,7 +406,7 @@ describe("a terminal", function()
 
   it("may be stopped and continued (S4)", function()
     need_tmux()
-    local s <close> = screen.open(nil, {shell = [[bash -i -c "set -m; %s; stty -a; fg; echo status \$?"]]})
+    local s <close> = screen.open(nil, {shell = [[bash --norc -i -c "set -m; %s; stty -a; fg; echo status \$?"]]})
     s:expect "neap>"
     s:type "half"
     s:press "C-z"
