@@ -48,6 +48,21 @@ describe("a finalizer", function()
     ]], "2000\ttrue\n")
   end)
 
+  it("stops a trace that is stopped, and that nobody has in hand", function()
+    ends_well([[
+      local trace = require "neap.trace"
+      local tracers = require "neap.trace.core"
+      local path = os.tmpname()
+      for n = 1, 12 do
+        trace.start {to = path}
+        collectgarbage()
+        local id = tracers.list()[1].id
+        amid(n, 400, function() tracers.stop(id) end, function() tracers.stop(id) end)
+      end
+      os.remove(path)
+    ]])
+  end)
+
   it("empties a table that is encoded, its keys sorted", function()
     ends_well [[
       local json = require "neap.json"

@@ -153,8 +153,9 @@ int speaks_lua(lua_State *L) {
 */
 
 int announce_lua(lua_State *L) {
-  stream *s = stream_box(L)->stream;
+  const box *b = stream_box(L);
   const address *remote = address_check(L, 2), *local = address_check(L, 3);
+  stream *s = b->stream;
   if (s == NULL)
     return 0;
   struct extra *x = stream_extra(layer_bottom(s));

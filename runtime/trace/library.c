@@ -259,6 +259,11 @@ static int l_stop_id(lua_State *L) {
   if (t == NULL)
     return 1;
   const char *path = lua_pushstring(L, t->path);
+  t = find(L, id);
+  if (t == NULL) { /* a finalizer has stopped it */
+    lua_pushboolean(L, true);
+    return 1;
+  }
   int status = tracer_stop(t);
   if (t->box == NULL) /* nobody else will */
     tracer_free(t);
