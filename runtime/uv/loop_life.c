@@ -99,14 +99,16 @@ static void add(int fd) {
 
 
 /* Of the process libuv has a pipe, of which it tells nobody: it is made with the first
- * loop, between its descriptors, where what is inherited has no such flag. */
+ * loop, between its descriptors.  What was inherited may be there, too, without such a
+ * flag. */
 static void add_uv(const uv_loop_t *uv) {
   static atomic_flag again = ATOMIC_FLAG_INIT;
   each_of_uv(uv, add);
   if (atomic_flag_test_and_set(&again))
     return;
-  for (int fd = uv->backend_fd + 1; fd < uv->signal_pipefd[0]; fd++)
-    if (fcntl(fd, F_GETFD) == FD_CLOEXEC)
+  int first = uv->backend_fd + 1, last = uv->signal_pipefd[0] - 1;
+  for (int fd = first; fd <= last; fd++)
+    if (last == first + 1 || fcntl(fd, F_GETFD) == FD_CLOEXEC)
       owned_add(fd);
 }
 
