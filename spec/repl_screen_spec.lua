@@ -70,10 +70,33 @@ describe("that an input runs", function()
     s:expect("'y\\n'\n" .. ("x"):rep(60) .. "\ny\nneap>")
   end)
 
+  it("is told while it computes, and waits for nothing", function()
+    local s = ours()
+    s:enter "io.write 'begun ' for _ = 1, 1e12 do end"
+    matching(s, "\nbegun *\n%(running for %d+ s; ^C ends it%)$")
+    s:press "C-c"
+    s:expect "\ncancelled\nneap>"
+  end)
+
   it("is not told while a child may have the screen", function()
     local s = ours()
     s:enter "process.spawn {'sh', '-c', 'sleep 1.2; echo; echo here'}:wait()"
     s:expect "\n\nhere\n0  nil\nneap>"
+  end)
+end)
+
+describe("a profile at the prompt", function()
+  it("tells what it has when ^C ends it, and the next ^C is another's", function()
+    local s = ours()
+    s:enter ":profile 1000"
+    matching(s, "%(running for %d s, waits for event; ^C ends it%)$")
+    s:press "C-c"
+    matching(s, "\n +SELF +TOTAL +of %d+ samples\n.*neap>$")
+    s:clear()
+    s:enter "task.sleep(1000)"
+    matching(s, "%(running for %d s, waits for sleep; ^C ends it%)$")
+    s:press "C-c"
+    s:expect "\ncancelled\nneap>"
   end)
 end)
 

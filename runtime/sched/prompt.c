@@ -54,19 +54,35 @@ static int l_preempt(lua_State *L) {
 
 /* visited(on): prompts are let in also while something computes: visit.c */
 static int l_visited(lua_State *L) {
-  if (lua_toboolean(L, 1))
-    sched_visit(host_of(L));
+  host *h = host_of(L);
+  h->sched->expects = lua_toboolean(L, 1);
+  if (h->sched->expects)
+    sched_visit(h);
   else
-    sched_leave(host_of(L));
+    sched_leave(h);
+  return 0;
+}
+
+
+/* look(seconds | nil): the same, once something has computed so long; till then no
+ * more, and all runs at its full speed */
+static int l_look(lua_State *L) {
+  host *h = host_of(L);
+  double seconds = luaL_optnumber(L, 1, -1);
+  if (!h->sched->expects)
+    sched_leave(h);
+  if (h->world->alarm != NULL)
+    h->world->alarm(h->outside, WORLD_COMPUTES,
+                    seconds < 0 ? NEVER : (uint64_t)(seconds * 1e9));
   return 0;
 }
 
 
 static const luaL_Reg functions[] = {
-    {"visited", l_visited}, {"foreground", l_foreground},
-    {"preempt", l_preempt}, {"lenient", l_lenient},
-    {"daemon", l_daemon},   {"finish", l_finish},
-    {NULL, NULL},
+    {"visited", l_visited},       {"look", l_look},
+    {"foreground", l_foreground}, {"preempt", l_preempt},
+    {"lenient", l_lenient},       {"daemon", l_daemon},
+    {"finish", l_finish},         {NULL, NULL},
 };
 
 

@@ -151,6 +151,7 @@ struct sched {
   waitq aside;          /* tasks in the middle of Lua: visit.c */
   unsigned ready_count; /* of both */
   unsigned visits;      /* turns of prompts since one of those ran */
+  bool expects;         /* visitors, until they have left */
   unsigned live;
   uint64_t now;     /* as of the last turn; waits are counted from it */
   unsigned daemon;  /* of these, those that the program does not wait for */

@@ -225,9 +225,10 @@ static int l_limit(lua_State *L) {
     lua_rawsetp(L, LUA_REGISTRYINDEX, &late);
   }
   h->sched->homes.limit = deadline == NEVER ? 0 : deadline;
-  h->world->alarm(h->outside, deadline == NEVER ? NEVER
-                              : deadline > now  ? deadline - now
-                                                : 0);
+  h->world->alarm(h->outside, WORLD_TOO_LONG,
+                  deadline == NEVER ? NEVER
+                  : deadline > now  ? deadline - now
+                                    : 0);
   return 0;
 }
 

@@ -39,6 +39,14 @@ typedef struct load {
 /* Who asks for it: neap.metrics, and `neap top`. */
 enum load_reader { LOAD_METRICS, LOAD_TOP, LOAD_READERS };
 
+/* What is to be looked at when a time has passed, whether it computes or not:
+ *   TOO_LONG    is interrupted as by a signal, and again and again: sched_preempt, and
+ *               its system call ends.  It asks no more who has called it:
+ *               sched/preempt.c hears
+ *   COMPUTES    lets prompts in, once: sched_visit.  The time is what the thread itself
+ *               has computed, so no system call that waits is touched */
+enum world_alarm { WORLD_TOO_LONG, WORLD_COMPUTES, WORLD_ALARMS };
+
 struct world {
   const char *name;
 
@@ -113,10 +121,9 @@ struct world {
    * -errno; NULL: that cannot be. */
   int (*sample)(void *w, unsigned rate);
 
-  /* In so many ns, and then again and again, what runs is interrupted as by a signal:
-   * sched_preempt, and its system call ends.  It asks no more who has called it:
-   * sched/preempt.c hears.  NEVER: no more.  NULL: that cannot be. */
-  void (*alarm)(void *w, uint64_t ns);
+  /* In so many ns what runs is looked at, from a signal's handler.  NEVER: no more.
+   * NULL: that cannot be. */
+  void (*alarm)(void *w, enum world_alarm which, uint64_t ns);
 
   /* NULL: it is not known. */
   void (*load)(void *w, enum load_reader who, struct load *out);

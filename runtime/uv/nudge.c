@@ -13,6 +13,7 @@
 
 /* Not one of those of uv/signal.c and uv/thread.c. */
 #define SIGNUDGE (SIGRTMIN + 7)
+#define SIGLOOK (SIGRTMIN + 9) /* ends no system call */
 
 /* Before the first nudge, and between two, in ns: longer than what sched/preempt.c
  * gives a task that computes. */
@@ -26,7 +27,7 @@ enum { NO_TIMER = -1 };
 /* Of this thread: whose Lua runs in it, and its timers. */
 static _Thread_local host *volatile here;
 static _Thread_local volatile int timer = NO_TIMER;
-static _Thread_local volatile int alarm_timer = NO_TIMER;
+static _Thread_local volatile int alarms[WORLD_ALARMS] = {NO_TIMER, NO_TIMER};
 
 /* An itimerspec as the kernel's call has it: libc's may be another on 32 bit. */
 #ifdef SYS_timer_settime64
@@ -48,17 +49,24 @@ static void set_timer(int which, uint64_t first, part pause) {
  * signals. */
 static void stop(void) {
   set_timer(timer, 0, 0);
-  if (here != NULL)
-    here->nudged = false;
+  here->nudged = false;
 }
 
 
 static void start(uint64_t first);
 
 
-/* What begins to run later is met by the next one. */
-static void on_alarm(void) {
-  if (here == NULL || here->running == NULL)
+static void nudge(void) {
+  bool meant = here->preempt_due || here->held;
+  if (meant && sched_may_nudge(here))
+    sched_preempt(here, true);
+  else
+    stop();
+}
+
+
+static void end_what_runs(void) {
+  if (here->running == NULL)
     return;
   sched_preempt(here, true);
   if (sched_may_nudge(here))
@@ -66,42 +74,60 @@ static void on_alarm(void) {
 }
 
 
-static void on_nudge(int n, siginfo_t *info, void *context) {
+static void let_prompts_in(void) {
+  if (here->running != NULL)
+    sched_visit(here);
+}
+
+
+/* What timers there are.  What begins to run later is met by the next ring of those
+ * that ring again. */
+typedef struct kind {
+  clockid_t clock;
+  bool restarts; /* the system call in which it rings */
+  part pause;    /* from ring to ring; 0: there is one */
+  void (*ring)(void);
+} kind;
+
+static const kind nudges = {CLOCK_MONOTONIC, false, PAUSE, nudge};
+
+static const kind kinds[WORLD_ALARMS] = {
+    [WORLD_TOO_LONG] = {CLOCK_MONOTONIC, false, PAUSE, end_what_runs},
+    [WORLD_COMPUTES] = {CLOCK_THREAD_CPUTIME_ID, true, 0, let_prompts_in},
+};
+
+
+static void on_timer(int n, siginfo_t *info, void *context) {
   int kept = errno;
+  const kind *k = info->si_value.sival_ptr;
   (void)n, (void)context;
-  if (info->si_value.sival_ptr == &alarm_timer) {
-    on_alarm();
-    errno = kept;
-    return;
-  }
-  bool meant = here != NULL && (here->preempt_due || here->held);
-  if (meant && sched_may_nudge(here))
-    sched_preempt(here, true);
-  else
-    stop();
+  if (here != NULL && info->si_code == SI_TIMER)
+    k->ring();
   errno = kept;
 }
 
 
 /* Callable from a handler: a timer is had from the kernel, in which only this
  * thread is meant. */
-static int new_timer(const volatile int *which) {
-  struct sigaction action = {.sa_sigaction = on_nudge, .sa_flags = SA_SIGINFO};
+static int new_timer(const kind *k) {
+  struct sigaction action = {.sa_sigaction = on_timer,
+                             .sa_flags =
+                                 SA_SIGINFO | (k->restarts ? SA_RESTART : 0)};
   struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID,
-                           .sigev_signo = SIGNUDGE};
+                           .sigev_signo = k->restarts ? SIGLOOK : SIGNUDGE};
   int made = NO_TIMER;
-  event.sigev_value.sival_ptr = (void *)which;
+  event.sigev_value.sival_ptr = (void *)k;
   event._sigev_un._tid = gettid();
   sigfillset(&action.sa_mask);
-  if (sigaction(SIGNUDGE, &action, NULL) == 0)
-    syscall(SYS_timer_create, CLOCK_MONOTONIC, &event, &made);
+  if (sigaction(event.sigev_signo, &action, NULL) == 0)
+    syscall(SYS_timer_create, k->clock, &event, &made);
   return made;
 }
 
 
 static void start(uint64_t first) {
   if (timer == NO_TIMER)
-    timer = new_timer(&timer);
+    timer = new_timer(&nudges);
   here->nudged = true;
   set_timer(timer, first, PAUSE);
 }
@@ -112,16 +138,21 @@ void nudge_home(host *h) {
 }
 
 
+static void delete_timer(volatile int *which) {
+  if (*which != NO_TIMER)
+    syscall(SYS_timer_delete, *which);
+  *which = NO_TIMER;
+}
+
+
 void nudge_leave(host *h) {
   if (here != h)
     return;
   here = NULL;
   h->nudged = false;
-  if (timer != NO_TIMER)
-    syscall(SYS_timer_delete, timer);
-  if (alarm_timer != NO_TIMER)
-    syscall(SYS_timer_delete, alarm_timer);
-  timer = alarm_timer = NO_TIMER;
+  delete_timer(&timer);
+  for (int i = 0; i < WORLD_ALARMS; i++)
+    delete_timer(&alarms[i]);
 }
 
 
@@ -161,17 +192,16 @@ void nudge_end(void *w) {
 }
 
 
-void nudge_alarm(void *w, uint64_t ns) {
+void nudge_alarm(void *w, enum world_alarm which, uint64_t ns) {
   if (here == NULL || here->outside != w)
     return;
   sigset_t before = block();
-  if (alarm_timer == NO_TIMER && ns != NEVER)
-    alarm_timer = new_timer(&alarm_timer);
-  if (alarm_timer != NO_TIMER)
-    set_timer(alarm_timer,
-              ns == NEVER ? 0
-              : ns > 0    ? ns
-                          : 1,
-              ns == NEVER ? 0 : PAUSE);
+  volatile int *t = &alarms[which];
+  if (*t == NO_TIMER && ns != NEVER)
+    *t = new_timer(&kinds[which]);
+  if (*t != NO_TIMER && ns == NEVER)
+    set_timer(*t, 0, 0);
+  else if (*t != NO_TIMER)
+    set_timer(*t, ns > 0 ? ns : 1, kinds[which].pause);
   pthread_sigmask(SIG_SETMASK, &before, NULL);
 }

@@ -10,6 +10,7 @@
 #define UV_NUDGE_H
 
 #include "host/host.h"
+#include "sched/world.h"
 
 /* This host's Lua runs in this thread, until nudge_leave. */
 void nudge_home(host *h);
@@ -19,8 +20,8 @@ void nudge_leave(host *h);
  * it, where that is allowed.  In other threads nothing happens. */
 void nudge_press(bool interrupts);
 
-/* In so many ns nudge what runs, if anything does, and again and again: world.alarm. */
-void nudge_alarm(void *w, uint64_t ns);
+/* world.alarm */
+void nudge_alarm(void *w, enum world_alarm which, uint64_t ns);
 
 /* Nudge what runs if it goes on for a while; and no more. */
 void nudge_begin(void *w);

@@ -292,15 +292,18 @@ local function measure(session, name, rest, bytes)
   local profile = require "neap.repl.profile"
   session:run(format(":%s %s", name, rest), function()
     session.enough = task.event()
+    local _ <close> = setmetatable({}, {__close = function()
+      session.enough = nil
+    end})
     local text = profile.run(n, bytes, session.enough)
     session:print(folded ~= "" and text or profile.table(text, bytes and "bytes" or "samples"))
-  end)
+  end, {tells = true})
   return true
 end
 
 all.profile = {
   argument = "[SECONDS]",
-  text = "where processor time goes, from now on for 10 s, or so many",
+  text = "where processor time goes, from now on for 10 s, so many, or until ^C",
   run = function(session, rest)
     return measure(session, "profile", rest)
   end,

@@ -36,6 +36,26 @@ function main.say(...)
   io.stdout:write "\n"
 end
 
+--- Run the front end, as what an input that computes lets in.
+---@async
+---@param terminal neap.repl.Terminal
+local function show(terminal)
+  local ok, err
+  local front <close> = setmetatable({
+    task = lists.hide(tasks.daemon(function()
+      ok, err = xpcall(terminal.run, debug.traceback, terminal)
+    end)),
+  }, {__close = function(self)
+    self.task:cancel()
+    task.shield(self.task.join, self.task)
+  end})
+  front.task.name = "prompt"
+  front.task:join()
+  if ok == false then
+    error(err, 0)
+  end
+end
+
 --- Open a prompt on this terminal, until it is left.
 ---@async
 ---@param prepare? fun(session: neap.repl.Session)
@@ -62,7 +82,7 @@ function main.open(prepare)
     prepare(session)
   end
   lists.hide(tasks.daemon(session.serve, session)).name = "prompt session"
-  Terminal.new {stream = ours, asks = session.asks}:run()
+  show(Terminal.new {stream = ours, asks = session.asks})
 end
 
 --- Run a program so that ^C ends it, and not the process.

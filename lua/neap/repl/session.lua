@@ -24,6 +24,10 @@ local wire = require "neap.repl.wire"
 local xpcall = xpcall
 local pack, unpack, concat, format = table.pack, table.unpack, table.concat, string.format
 
+--- It is told twice in a second that an input runs: looked at more often, of what it
+--- computes in its thread's own time, for others have the processor, too.
+local TOLD, LOOK = 0.4, 0.25
+
 local SHORT = {"net", "task", "time", "signal", "process", "stdio"}
 
 ---@class neap.repl.Session
@@ -44,6 +48,7 @@ Session.__index = Session
 ---@field task neap.Task
 ---@field began number
 ---@field background boolean
+---@field tells boolean?  ^C is the session's: the job tells what it has
 
 --- Variables of the session, before the globals.
 local function environment()
@@ -79,6 +84,7 @@ function Session.new(options)
     columns = 80,
     colour = false,
     outbox = task.channel(64),
+    busy = task.event(),
   }, Session)
   self.env, self.declared = environment()
   for _, name in ipairs(SHORT) do
@@ -248,10 +254,16 @@ end
 --- The job of the foreground, or none: the prompt may come.
 local function foreground(self, job)
   self.front = job
+  if job then
+    self.busy:set()
+  else
+    self.busy:clear()
+  end
   if self.remote then
     guard(self, job)
   else
-    core.foreground(job and job.task)
+    core.foreground(job and not job.tells and job.task or nil)
+    core.look(job and LOOK)
   end
 end
 
@@ -306,14 +318,14 @@ end
 --- Run a function as a job.
 ---@param text string  what it is called
 ---@param f function
----@param options? {background: boolean?, keep: boolean?}
+---@param options? {background: boolean?, keep: boolean?, tells: boolean?}
 ---@return neap.repl.Job
 function Session:run(text, f, options)
   options = options or {}
   self.count = self.count + 1
   local job = {
     id = self.count, text = text, began = self.now(), keep = options.keep,
-    background = options.background or false,
+    background = options.background or false, tells = options.tells,
   }
   job.task = core.daemon(body, self, job, f)
   job.task.name = format("input %d", job.id)
@@ -446,16 +458,21 @@ end
 
 handlers.leave = leave
 
-function handlers.interrupt(self)
-  if self.front then
-    core.preempt(self.front.task)
-  end
-end
-
 --- A profile that is being made is to end, and tells what it has.
 function handlers.enough(self)
   if self.enough then
     self.enough:set()
+    self.enough = nil
+  end
+end
+
+--- ^C: what tells what it has is asked for it first.
+function handlers.interrupt(self)
+  if self.enough then
+    self:print "\n" -- behind what the terminal shows of ^C
+    handlers.enough(self)
+  elseif self.front then
+    core.preempt(self.front.task)
   end
 end
 
@@ -512,12 +529,18 @@ local A_CHILD = "wait for a child"
 
 --- Tell the front end how long the input has been running.
 local function ticker(self)
+  local told = 0
   while true do
-    task.sleep(0.5)
-    local job = self.front
+    self.busy:wait()
+    task.sleep(LOOK)
+    local job, now = self.front, self.now()
     local what = job and inspecting.waiting(job.task)
-    if job and what ~= A_CHILD and self.now() - job.began > 0.4 then
-      self:send {kind = "running", seconds = self.now() - job.began, what = what}
+    if job and what ~= A_CHILD and now - job.began > TOLD and now - told > TOLD then
+      told = now
+      self:send {kind = "running", seconds = now - job.began, what = what}
+    end
+    if job and not self.remote then
+      core.look(LOOK)
     end
   end
 end
@@ -561,6 +584,7 @@ function Session:serve()
     end
     self.closed = true
     self.outbox:close()
+    self.enough = nil
     handlers.interrupt(self)
     scope:cancel()
   end)

@@ -488,9 +488,11 @@ function handlers.signal(self, name)
     self.left = true
   elseif self.state == "editing" then
     self:cancel_line()
-  elseif self.interrupt and self.state == "running" then
+  elseif self.state == "running" then
     send(self, {kind = "interrupt"})
-    self.interrupt()
+    if self.interrupt then
+      self.interrupt()
+    end
   end
 end
 
