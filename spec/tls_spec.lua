@@ -144,6 +144,7 @@ describe("STARTTLS", function()
       local _ <close> = closing(client, server)
       client:write "STARTTLS\nMAIL FROM:<evil>\n"
       client:flush()
+      server:peek(26)
       assert.equal("STARTTLS", server:read())
       local ok, err = server:starttls {context = ours, server = true}
       assert.is_nil(ok)
@@ -153,6 +154,7 @@ describe("STARTTLS", function()
       client, server = transports.pair(kind)
       server:write "220 ready\n250 injected\n"
       server:flush()
+      client:peek(23)
       assert.equal("220 ready", client:read())
       ok, err = client:starttls {context = theirs, server_name = "localhost"}
       assert.is_nil(ok)
