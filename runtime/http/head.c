@@ -148,6 +148,13 @@ static int take_whole(lua_State *L, http_parser *p, view *v, size_t n) {
 }
 
 
+void http_begin_head(http_parser *p) {
+  p->began = p->late = 0;
+  p->at = p->looked = p->lines = 0;
+  p->blank = p->to_head = false;
+}
+
+
 int http_take_head(lua_State *L, view *v, int arg) {
   http_parser *p = lua_touserdata(L, arg);
   http_refusal why = {0, NULL};

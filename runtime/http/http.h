@@ -127,6 +127,19 @@ int http_refuse(lua_State *L, http_refusal why);
 /* head.c, body.c: the takers. */
 taker http_take_head, http_take_piece;
 
+/* The next head is awaited, by the limits' times. */
+void http_begin_head(http_parser *p);
+
+/* The parser at arg; raises for anything else. */
+http_parser *http_check_parser(lua_State *L, int arg);
+
+/* flight.c: a library function. */
+int http_flight(lua_State *L);
+
+/* A time since 1970, before the year 10000, as HTTP has it, with a final zero. */
+enum { HTTP_DATE = sizeof "Sun, 06 Nov 1994 08:49:37 GMT" };
+void http_date(char text[HTTP_DATE], int64_t seconds);
+
 /* Push a new head for n bytes and so many fields. */
 http_head *http_push_head(lua_State *L, size_t fields, size_t n);
 

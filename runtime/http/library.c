@@ -5,7 +5,6 @@
 #include <lauxlib.h>
 #include <stddef.h>
 #include <string.h>
-#include <time.h>
 
 #include "host/arguments.h"
 #include "host/class.h"
@@ -112,6 +111,15 @@ static void push_text(lua_State *L, const http_head *h, const http_span *s,
 }
 
 
+/* Is the target a path without anything that stands for something else? */
+static bool is_path(const http_head *h) {
+  const char *target = http_head_bytes(h) + h->target.at;
+  return h->status == 0 && h->target.size > 0 && *target == '/' &&
+         memchr(target, '?', h->target.size) == NULL &&
+         memchr(target, '%', h->target.size) == NULL;
+}
+
+
 /* Its methods, or what is in its first line and decides of the rest. */
 static int head_index(lua_State *L) {
   if (class_method(L))
@@ -122,6 +130,8 @@ static int head_index(lua_State *L) {
     push_text(L, h, &h->method, h->status == 0);
   else if (strcmp(name, "target") == 0)
     push_text(L, h, &h->target, h->status == 0);
+  else if (strcmp(name, "path") == 0)
+    push_text(L, h, &h->target, is_path(h));
   else if (strcmp(name, "reason") == 0)
     push_text(L, h, &h->target, h->status != 0);
   else if (strcmp(name, "status") == 0)
@@ -152,7 +162,7 @@ static const http_limits usual = {
     .line = 8 * 1024, .head = 64 * 1024, .fields = 100};
 
 
-static http_parser *check_parser(lua_State *L, int arg) {
+http_parser *http_check_parser(lua_State *L, int arg) {
   http_parser *p = host_marked(L, arg, sizeof *p, &http_parser_mark);
   return p != NULL ? p : luaL_checkudata(L, arg, PARSER);
 }
@@ -205,7 +215,7 @@ static int l_parser(lua_State *L) {
 
 /* The arguments of stream_take: the Stream first. */
 static http_parser *take_by(lua_State *L, taker *take) {
-  http_parser *p = check_parser(L, 1);
+  http_parser *p = http_check_parser(L, 1);
   const box *b = stream_box_at(L, 2);
   if (b->stream != NULL) /* who waits goes on by what stands in the parser */
     stream_check_reader(L, b->stream);
@@ -239,10 +249,9 @@ static int l_head(lua_State *L) {
   lua_settop(L, 2);
   http_parser *p = take_by(L, http_take_head);
   luaL_argcheck(L, p->whole, 1, "a parser whose last body was read expected");
+  http_begin_head(p);
   p->to_head = to_head;
   p->late = late;
-  p->at = p->looked = p->lines = 0;
-  p->blank = false;
   return stream_take(L);
 }
 
@@ -264,7 +273,7 @@ static int l_piece(lua_State *L) {
 /* parser:pending(stream) : boolean; have bytes come that nobody has taken? */
 static int l_pending(lua_State *L) {
   const box *b = stream_box_at(L, 2);
-  check_parser(L, 1);
+  http_check_parser(L, 1);
   lua_pushboolean(L, b->stream != NULL && inbox_size(&b->stream->in) > 0);
   return 1;
 }
@@ -273,7 +282,7 @@ static int l_pending(lua_State *L) {
 static int parser_index(lua_State *L) {
   if (class_method(L))
     return 1;
-  const http_parser *p = check_parser(L, 1);
+  const http_parser *p = http_check_parser(L, 1);
   const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
   if (strcmp(name, "whole") == 0)
     lua_pushboolean(L, p->whole);
@@ -311,20 +320,12 @@ static int l_value(lua_State *L) {
 
 /* date(seconds) : string, as RFC 9110 §5.6.7 has it */
 static int l_date(lua_State *L) {
-  static const char days[][4] = {"Sun", "Mon", "Tue", "Wed",
-                                 "Thu", "Fri", "Sat"};
-  static const char months[][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                   "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+  char text[HTTP_DATE];
   lua_Integer seconds = luaL_checkinteger(L, 1);
   luaL_argcheck(L, seconds >= 0 && seconds < INT64_C(253402300800), 1,
                 "seconds since 1970, up to the year 9999 expected");
-  time_t t = (time_t)seconds;
-  struct tm d;
-  gmtime_r(&t, &d);
-  lua_pushfstring(L, "%s, %d%d %s %d %d%d:%d%d:%d%d GMT", days[d.tm_wday],
-                  d.tm_mday / 10, d.tm_mday % 10, months[d.tm_mon],
-                  d.tm_year + 1900, d.tm_hour / 10, d.tm_hour % 10,
-                  d.tm_min / 10, d.tm_min % 10, d.tm_sec / 10, d.tm_sec % 10);
+  http_date(text, seconds);
+  lua_pushlstring(L, text, HTTP_DATE - 1);
   return 1;
 }
 
@@ -335,11 +336,9 @@ static const luaL_Reg head_methods[] = {
 static const luaL_Reg parser_methods[] = {
     {"head", l_head}, {"piece", l_piece}, {"pending", l_pending}, {NULL, NULL}};
 
-static const luaL_Reg functions[] = {{"parser", l_parser},
-                                     {"token", l_token},
-                                     {"value", l_value},
-                                     {"date", l_date},
-                                     {NULL, NULL}};
+static const luaL_Reg functions[] = {
+    {"parser", l_parser}, {"token", l_token},      {"value", l_value},
+    {"date", l_date},     {"flight", http_flight}, {NULL, NULL}};
 
 
 static const luaL_Reg none[] = {{NULL, NULL}};

@@ -45,6 +45,10 @@ int stream_fail(lua_State *L, stream *s, int status, const char *op);
 /* The endpoint as messages name it; pushed on the stack, or nil. */
 const char *stream_push_where(lua_State *L, stream *s);
 
+/* Accept these few bytes if there is room and nobody is before them.  False: nothing
+ * happened, and it is for the method write. */
+bool stream_write_now(lua_State *L, stream *s, const struct iovec *v, int n);
+
 /* Raises for a second reader. */
 void stream_check_reader(lua_State *L, stream *s);
 

@@ -223,8 +223,7 @@ static int try_once(lua_State *L, const box *b, lua_KContext ctx) {
     s->in.scanned = (uint32_t)seen;
     return wait_for_more(L, s, v.need, ctx);
   }
-  inbox_skip(&s->in, v.at);
-  s->want = s->in.scanned = 0;
+  view_take(s, &v);
   return lua_gettop(L) - last;
 }
 

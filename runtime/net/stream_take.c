@@ -376,3 +376,21 @@ int take_passed(lua_State *L, view *v, int arg) {
   }
   return TAKEN;
 }
+
+
+int stream_take_there(lua_State *L, const box *b, taker *take, int arg) {
+  stream *s = b->stream;
+  wait_enter(L, "recv");
+  if (s == NULL || inbox_size(&s->in) == 0 || s->relayed || s->read_busy ||
+      wait_spent(L))
+    return 0;
+  int last = lua_gettop(L);
+  size_t seen = 0;
+  view v = {.box = b, .need = 1, .seen = &seen};
+  view_look(&v);
+  if (take(L, &v, arg) != TAKEN)
+    lua_settop(L, last);
+  else if (b->stream != NULL)
+    view_take(b->stream, &v);
+  return lua_gettop(L) - last;
+}

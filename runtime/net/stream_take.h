@@ -39,6 +39,12 @@ static inline bool view_look(view *v) {
   return true;
 }
 
+/* What was looked at is taken, and what comes next was not searched. */
+static inline void view_take(stream *s, const view *v) {
+  inbox_skip(&s->in, v->at);
+  s->want = s->in.scanned = 0;
+}
+
 typedef int taker(lua_State *L, view *v, int arg);
 
 /* Nothing but the end of the stream. */
@@ -80,6 +86,10 @@ typedef struct taking {
 /* Read by it: the Stream is argument 1, that userdata argument 2, and its taker is told
  * to look there. */
 int stream_take(lua_State *L);
+
+/* What that taker takes of what is there, without a wait, with the userdata at arg: how
+ * many values it pushed.  0: nothing is taken, and stream_take may have to wait for it. */
+int stream_take_there(lua_State *L, const box *b, taker *take, int arg);
 
 /* Raises for what is no format of read. */
 void take_check_format(lua_State *L, int arg);

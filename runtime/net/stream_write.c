@@ -265,6 +265,30 @@ static int l_write(lua_State *L) {
 }
 
 
+static size_t copy_pieces(char *to, size_t room, const struct iovec *v, int n) {
+  size_t size = 0;
+  for (int i = 0; i < n; i++) {
+    if (v[i].iov_len > room - size)
+      return 0;
+    memcpy(to + size, v[i].iov_base, v[i].iov_len);
+    size += v[i].iov_len;
+  }
+  return size;
+}
+
+
+bool stream_write_now(lua_State *L, stream *s, const struct iovec *v, int n) {
+  if (!is_clear(s))
+    return false;
+  size_t room;
+  char *to = outbox_room(s, &room);
+  size_t size = copy_pieces(to, room < SMALL ? room : SMALL, v, n);
+  outbox_gathered(s, size);
+  wait_charge(L, size / BYTES_A_VERB);
+  return size > 0;
+}
+
+
 /*
 ** stream:flush() : stream | nil, error
 */

@@ -8,8 +8,8 @@ local options = require "neap.http.options"
 
 local error, ipairs, rawget, require, setmetatable, tonumber, type =
   error, ipairs, rawget, require, setmetatable, tonumber, type
-local byte, char, find, format, gsub, lower, match, sub = string.byte, string.char, string.find,
-  string.format, string.gsub, string.lower, string.match, string.sub
+local char, find, format, gsub = string.char, string.find, string.format, string.gsub
+local lower, match, sub = string.lower, string.match, string.sub
 
 local function bad(code, words)
   return error_object.new { code = code, op = "read", message = words }
@@ -45,7 +45,7 @@ local Request = {}
 local request_meta = { __name = "neap.http.Request" }
 
 --- What a request has until it is read.
-local request_fields = { count = 0 }
+local request_fields = { count = 0, failed = false, waiting = false }
 
 local function split_target(self)
   local target = self.head.target
@@ -79,9 +79,9 @@ end
 local made = {}
 
 function made.path(self)
-  local target = self.head.target
-  if byte(target) == 0x2f and not find(target, "[?%%]") then
-    return target
+  local plain = self.head.path
+  if plain then
+    return plain
   end
   local path = split_target(self)
   return (gsub(path, "%%(%x%x)", function(digits)
@@ -395,17 +395,16 @@ local function decode(self)
   end
 end
 
-local request = { Request = Request, fail = fail }
+local request = { Request = Request, meta = request_meta, fail = fail }
 
---- Of what a parser gave, on that stream. `plain`: it has no body. What is asked of every
---- request stands in it.
-function request.new(plan, stream, parser, head, plain)
-  local self = setmetatable({
-    head = head, stream = stream, parser = parser, plan = plan, failed = false, plain = plain,
-    waiting = not plain and head.expects and not parser.whole,
-  }, request_meta)
-  if not plain and plan.decompress and not parser.whole then
-    decode(self)
+--- Of what a parser gave, on that stream. As runtime/http/flight.c makes it, and what a body needs.
+function request.new(plan, stream, parser, head)
+  local self = setmetatable({ head = head, stream = stream, parser = parser, plan = plan }, request_meta)
+  if not parser.whole then
+    self.waiting = head.expects
+    if plan.decompress then
+      decode(self)
+    end
   end
   return self
 end

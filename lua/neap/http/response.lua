@@ -570,11 +570,11 @@ end
 local Reply = { __name = "neap.http.Reply" }
 Reply.__index = Reply
 
-local response = { Response = Response, leave = leave }
+local response = { Response = Response, meta = response_meta, leave = leave }
 
 --- The answer to that request, of which nothing is written yet.
 function response.new(request)
-  return setmetatable({ request = request, closes = false, status = nil, done = nil }, response_meta)
+  return setmetatable({ request = request }, response_meta)
 end
 
 local function reply_of(status, header_fields, content, level)
@@ -599,36 +599,10 @@ function response.json(value, status, header_fields)
   return reply
 end
 
---- The head of a text that is answered to a client which keeps its connection, up to its
---- length: anew each second.
-local plain, second = "", nil
-
-local function plain_head()
-  local now = message.now()
-  if now ~= second then
-    second = now
-    plain = "HTTP/1.1 200 OK\r\ndate: " .. now .. "\r\ncontent-type: " .. TEXT .. "\r\ncontent-length: "
-  end
-  return plain
-end
-
---- The rest of such a head, by length; of those that are long it is made each time.
-local ends = setmetatable({}, { __index = function(self, length)
-  local text = format("%d\r\n\r\n", length)
-  if length < 4096 then
-    self[length] = text
-  end
-  return text
-end })
-
 --- Send what the handler has returned.
 function response.answer(self, result)
   if type(result) == "string" then
-    if not self.status and self.request.plain and #result <= PIECE and not self.closes
-      and not self.cookies and not draining() then
-      self.status, self.done = 200, #result
-      return put(self, plain_head(), ends[#result], result)
-    elseif not self.status then
+    if not self.status then
       return self:send(200, { ["content-type"] = TEXT }, result)
     end
   elseif getmetatable(result) == Reply then

@@ -37,12 +37,16 @@ local function note(err)
   return { err, traceback(tostring(err), 2) }
 end
 
-local function run(handler, request, response)
-  local result = handler(request, response)
+--- What the handler has returned becomes the answer.
+local function give(response, result)
   if result == nil and response.websocket then
     response.websocket:close()
   end
   return answer(response, result)
+end
+
+local function run(handler, request, response)
+  return give(response, handler(request, response))
 end
 
 --- The handler failed: the client is told, as far as that can be, and who serves.
@@ -102,34 +106,52 @@ local over = { whole = true, piece = function()
   return nil, error_object.new { code = "EBADF", op = "read", message = "the request is answered already" }
 end }
 
---- Answer one request; does the connection go on?
-local function respond(plan, stream, parser, head, plain)
-  local request = new_request(plan, stream, parser, head, plain and not plan.compress)
-  local response = new_response(request)
-  request.response = response
-  if not plain and head.length and head.length > plan.most then
-    refuse(stream, 413, format("a body of at most %d bytes", plan.most))
-    response.status, response.closes = 413, true
-  else
-    local ok, noted = xpcall(run, note, plan.handler, request, response)
-    finish(request)
-    if not ok then
-      unsettled(plan, request, response, noted)
-    end
-    if not response.done then
-      response.closes = true
-      if response.coder then
-        response.coder:close()
-      end
+--- The handler has ended, and has failed where not ok; does the connection go on?
+local function conclude(plan, request, response, ok, noted)
+  finish(request)
+  if not ok then
+    unsettled(plan, request, response, noted)
+  end
+  if not response.done then
+    response.closes = true
+    if response.coder then
+      response.coder:close()
     end
   end
   if plan.log then
     plan.log(request, response)
   end
-  local on = not response.closes and not response.broken and not request.failed
-    and (plain or pass_rest(request))
+  local on = not response.closes and not response.broken and not request.failed and pass_rest(request)
   request.parser = over
   return on
+end
+
+--- Answer one request; does the connection go on?
+local function respond(plan, stream, parser, head)
+  local request = new_request(plan, stream, parser, head)
+  local response = new_response(request)
+  request.response = response
+  if head.length and head.length > plan.most then
+    refuse(stream, 413, format("a body of at most %d bytes", plan.most))
+    response.status, response.closes, response.done = 413, true, true
+    return conclude(plan, request, response, true)
+  end
+  return conclude(plan, request, response, xpcall(run, note, plan.handler, request, response))
+end
+
+--- Answer requests without a body, by the head of the first, as they have come together: see
+--- runtime/http/flight.c.
+local flight = core.flight(requests.meta, responses.meta, over)
+
+local function respond_together(plan, stream, parser, first)
+  local head, request, response, ok, result = flight(parser, stream, plan, plan.handler, note, first)
+  if request then
+    if ok then
+      ok, result = xpcall(give, note, response, result)
+    end
+    return conclude(plan, request, response, ok, result)
+  end
+  return not head or respond(plan, stream, parser, head)
 end
 
 --- The next request of a client that keeps its connection. When the program drains, one
@@ -157,7 +179,8 @@ local function connection(plan, stream)
   speaks(stream, "http")
   local head, plain, words = parser:head(stream)
   while head do
-    if not respond(plan, stream, parser, head, plain) then
+    local answered = plain and not plan.compress and respond_together or respond
+    if not answered(plan, stream, parser, head) then
       return
     end
     head, plain, words = await(parser, stream)
