@@ -17,6 +17,7 @@
 #include "host/carried.h"
 #include "host/error.h"
 #include "host/host.h"
+#include "host/quota.h"
 #include "http/http.h"
 #include "net/closing.h"
 #include "net/net.h"
@@ -24,6 +25,7 @@
 #include "sched/life.h"
 #include "sched/profile.h"
 #include "sched/task.h"
+#include "sched/watchdog.h"
 #include "sched/world.h"
 #include "sim/library.h"
 #include "sim/standard.h"
@@ -31,6 +33,7 @@
 #include "tls/tls.h"
 #include "trace/trace.h"
 #include "uv/own_file.h"
+#include "uv/remind.h"
 #include "uv/world.h"
 #include "websocket/websocket.h"
 #include "worker/worker.h"
@@ -107,8 +110,8 @@ static const subsystem subsystems[] = {
 
 
 /* 0 or -errno. */
-static int begin(host *h, int (*make)(host *h), const command *c,
-                 worker *self) {
+static int begin(host *h, int (*make)(host *h), const command *c, worker *self,
+                 quota *memory) {
   h->busy_poll = (uint64_t)c->busy_poll * 1000;
   h->drain = c->verb == VERB_TEST ? 0 : (uint64_t)(c->drain * 1e9);
   h->no_environment = c->no_environment;
@@ -118,12 +121,15 @@ static int begin(host *h, int (*make)(host *h), const command *c,
   int status = life_open(h, make, subsystems);
   if (status == 0)
     workers_new(h, live_worker, self);
+  if (status == 0 && c->memory > 0)
+    quota_begin(memory, h->L, c->memory);
   return status;
 }
 
 
 static void start_trace(lua_State *L, const command *c, const char *life);
 static void start_profile(lua_State *L, const command *c, const char *life);
+static void start_watchdog(lua_State *L, const command *c);
 static bool may_be_attached(const command *c);
 
 
@@ -167,14 +173,16 @@ static int start_worker(lua_State *L) {
   if (status < 0)
     return luaL_error(L, "cannot start: %s (%s)", strerrordesc_np(-status),
                       error_code(status));
+  start_watchdog(L, c);
   return 0;
 }
 
 
 static void live_worker(worker *w) {
   host h = {0};
+  quota memory;
   const command *c = worker_parent(w)->command;
-  int status = begin(&h, uv_world_open_thread, c, w);
+  int status = begin(&h, uv_world_open_thread, c, w, &memory);
   if (status < 0) {
     worker_end(w, status, NULL);
     return;
@@ -271,6 +279,19 @@ static void start_profile(lua_State *L, const command *c, const char *life) {
 }
 
 
+static void start_watchdog(lua_State *L, const command *c) {
+  enum { AFTER, END };
+  if (c->watchdog[AFTER] <= 0)
+    return;
+  int status = watchdog_begin(host_of(L), remind_set,
+                              (uint64_t)(c->watchdog[AFTER] * 1e9),
+                              (uint64_t)(c->watchdog[END] * 1e9));
+  if (status < 0)
+    luaL_error(L, "--watchdog: %s (%s)", strerrordesc_np(-status),
+               error_code(status));
+}
+
+
 static int start(lua_State *L) {
   const command *c = host_of(L)->command;
   int n = 0;
@@ -284,6 +305,7 @@ static int start(lua_State *L) {
     start_trace(L, c, NULL);
   if (c->profile != NULL && c->workers == 0)
     start_profile(L, c, NULL);
+  start_watchdog(L, c);
   if (c->interactive && c->verb != VERB_PROMPT) {
     push_own(L, interactive_script, "=neap.repl");
     lua_insert(L, -(++n + 1));
@@ -298,7 +320,8 @@ static int start(lua_State *L) {
 
 static int run_program(const command *c) {
   host h = {0};
-  int status = begin(&h, uv_world_open, c, NULL);
+  quota memory;
+  int status = begin(&h, uv_world_open, c, NULL, &memory);
   if (status < 0) {
     fprintf(stderr, "neap: cannot start: %s (%s)\n", strerrordesc_np(-status),
             error_code(status));

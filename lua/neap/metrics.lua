@@ -28,6 +28,7 @@
 --- | `neap_loop_busy_seconds_total` | between them; by its rate, the loop's share of a processor |
 --- | `neap_loop_lag_seconds` | the longest of these times since the last text: so long others waited |
 --- | `neap_lua_memory_bytes` | of Lua's values |
+--- | `neap_lua_memory_limit_bytes` | so much they may have, where `neap --memory=SIZE` says so |
 --- | `neap_log_lines_total{level}`, `neap_log_lost_total` | of neap.log, where that is used |
 ---
 --- Under `neap -w N` a text is of all workers that have loaded neap.metrics, whichever is
@@ -651,6 +652,9 @@ local function add_runtime(all)
   own(all, "sum", "counter", "neap_sent_bytes_total", "Bytes to the kernel.", {}, {traffic.sent})
   own(all, "sum", "gauge", "neap_lua_memory_bytes", "Memory of Lua's values.", {},
     {collectgarbage "count" * 1024 // 1 | 0})
+  if stats.memory_limit then
+    own(all, "sum", "gauge", "neap_lua_memory_limit_bytes", "So much they may have.", {}, {stats.memory_limit})
+  end
   if load then
     own(all, "sum", "counter", "neap_loop_turns_total", "Waits for the world.", {}, {load.turns})
     own(all, "sum", "counter", "neap_loop_busy_seconds_total", "Time between them.", {}, {load.busy})

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/amounts.h"
 #include "cli/usage.h"
 #include "guard/guard.h"
 #include "host/carried.h"
@@ -85,16 +86,8 @@ static bool take_no_attach(command *c, const char *value) {
 }
 
 
-/* A number from least to most, or -1. */
-static int number(const char *text, int least, int most) {
-  char *end;
-  long n = strtol(text, &end, 10);
-  return *end != '\0' || end == text || n < least || n > most ? -1 : (int)n;
-}
-
-
 static bool take_workers(command *c, const char *value) {
-  c->workers = number(value, 1, 1024);
+  c->workers = amount_number(value, 1, 1024);
   if (c->workers < 0)
     fprintf(stderr, "neap: -w: a number of workers from 1 to 1024 expected\n");
   return c->workers > 0;
@@ -102,7 +95,7 @@ static bool take_workers(command *c, const char *value) {
 
 
 static bool take_busy_poll(command *c, const char *value) {
-  c->busy_poll = number(value, 0, 1000000);
+  c->busy_poll = amount_number(value, 0, 1000000);
   if (c->busy_poll < 0)
     fprintf(stderr,
             "neap: --busy-poll: microseconds from 0 to 1000000 expected\n");
@@ -111,11 +104,40 @@ static bool take_busy_poll(command *c, const char *value) {
 
 
 static bool take_drain(command *c, const char *value) {
-  char *end;
-  c->drain = strtod(value, &end);
-  if (end != value && *end == '\0' && c->drain >= 0 && c->drain <= 1e6)
+  const char *end;
+  c->drain = amount_seconds(value, &end);
+  if (c->drain >= 0 && *end == '\0')
     return true;
   fputs("neap: --drain: seconds from 0 to 1000000 expected\n", stderr);
+  return false;
+}
+
+
+static bool take_memory(command *c, const char *value) {
+  enum { LEAST = 1 << 20 };
+  c->memory = amount_bytes(value);
+  if (c->memory < LEAST)
+    fputs("neap: --memory: a size of 1M at least expected, as 64M or 2G\n",
+          stderr);
+  return c->memory >= LEAST;
+}
+
+
+/* SECONDS, or SECONDS,END */
+static bool take_watchdog(command *c, const char *value) {
+  const char *end;
+  double after = amount_seconds(value, &end), last = 0;
+  bool ok = after > 0;
+  if (ok && *end == ',') {
+    last = amount_seconds(end + 1, &end);
+    ok = last >= after;
+  }
+  c->watchdog[0] = after;
+  c->watchdog[1] = last;
+  if (ok && *end == '\0')
+    return true;
+  fputs("neap: --watchdog: seconds expected, or two numbers of them, as 5,60\n",
+        stderr);
   return false;
 }
 
@@ -196,6 +218,7 @@ static const option options[] = {
     {"--drain", "SECONDS", false, take_drain},
     {"--luarc", NULL, false, take_luarc},
     {"--luasocket", NULL, false, take_later},
+    {"--memory", "SIZE", false, take_memory},
     {"--no-attach", NULL, false, take_no_attach},
     {"--profile", "FILE", false, take_profile},
     {"--restrict", NULL, false, take_restrict},
@@ -203,6 +226,7 @@ static const option options[] = {
     {"--trace-filter", "WHAT", false, take_trace_filter},
     {"--trace-bytes", "N", false, take_trace_bytes},
     {"--trace-format", "FORM", false, take_trace_format},
+    {"--watchdog", "SECONDS", false, take_watchdog},
 };
 
 static const struct word {

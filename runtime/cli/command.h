@@ -10,6 +10,7 @@
 #define CLI_COMMAND_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 typedef enum verb {
   VERB_FILE,   /* run a script */
@@ -40,8 +41,11 @@ typedef struct command {
   bool restricts, allows; /* it runs under rules; which are these */
   bool no_attach;         /* other processes get no prompt in this one */
   int workers;            /* that run the program; 0: the main thread does */
-  double drain;           /* seconds that what is served may take to end */
-  bool traces;            /* trace the program */
+  size_t memory;          /* bytes that a Lua state may have; 0: any */
+  double watchdog[2]; /* seconds: before a task that gives no way is named, and
+                             before that ends the process; 0: never */
+  double drain;       /* seconds that what is served may take to end */
+  bool traces;        /* trace the program */
   const char *trace_to, *trace_filter, *trace_format; /* NULL: the default */
   long trace_bytes;                                   /* -1: the default */
   const char *profile; /* the file of a profile; NULL: none is made */

@@ -280,6 +280,10 @@ static void on_event(lua_State *L, lua_Debug *ar) {
     profile_take(L);
     look_on(L);
   }
+  if (h->sched->watchdog.stalled) {
+    watchdog_hear(L);
+    look_on(L);
+  }
   if (ar->event != LUA_HOOKRET)
     on_count(L, h);
   else if (errno == EINTR && !gives(L, ar) && overtakes(L))
@@ -426,16 +430,6 @@ void preempt_swallower(lua_State *L, task *t) {
     t->preempted = true;
     report_swallower(L, t);
   }
-}
-
-
-void sched_overrun(host *h) {
-  struct sched *s = h->sched;
-  if (s->current == NULL || h->running == NULL)
-    return;
-  report_overrun(h->running, s->current);
-  sched_interrupt(h, 1, "computes without end");
-  sched_insist(h);
 }
 
 

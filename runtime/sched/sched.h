@@ -219,6 +219,16 @@ struct sched {
   unsigned holds;    /* sched_hold */
   uint64_t patience; /* until then their release is waited for */
 
+  struct {
+    volatile sig_atomic_t stalled; /* the running task is to say where it is */
+    int (*remind)(void *w, uint64_t ns); /* the world's: watchdog.h */
+    uint64_t after, end;  /* ns; 0: nobody watches, and nothing ends */
+    uint64_t born, ticks; /* its beginning, by two clocks */
+    uint64_t turn;  /* the beginning of the one that was told of last ... */
+    uint64_t told;  /* and how long it was then, ns */
+    unsigned tries; /* to be heard by the hook */
+  } watchdog;       /* watchdog.c */
+
   volatile uint8_t phase; /* which a handler looks at */
 };
 
@@ -349,6 +359,10 @@ void preempt_look_closely(lua_State *L);
 
 /* Set the hook on what runs.  Callable from a signal's handler. */
 void preempt_look(host *h);
+
+/* The running task has kept all others waiting for long, and stands between two
+ * instructions, in a hook (watchdog.c). */
+void watchdog_hear(lua_State *L);
 
 /* Visits (visit.c).  visit_put_aside: the running task, in a hook, perhaps.  visit_note:
  * it has been; again: it was before it ran.  visit_next: which task runs while some are

@@ -11,6 +11,7 @@
 #include "host/harmless.h"
 #include "host/load.h"
 #include "host/nearest.h"
+#include "host/quota.h"
 #include "host/traceback.h"
 #include "sched/sched.h"
 
@@ -34,13 +35,16 @@ static void set_seconds(lua_State *L, const char *key, uint64_t ns) {
 
 static int l_stats(lua_State *L) {
   const host *h = host_of(L);
-  lua_createtable(L, 0, 6);
+  lua_createtable(L, 0, 7);
   set_count(L, "tasks", sched_live(h));
   set_count(L, "streams", h->streams);
   set_count(L, "listeners", h->listeners);
   set_count(L, "datagrams", h->datagrams);
   set_count(L, "handles", h->handles);
   set_count(L, "descriptors", h->world->descriptors(h->outside));
+  size_t most = quota_limit(L);
+  if (most > 0)
+    set_count(L, "memory_limit", (lua_Integer)most);
   return 1;
 }
 

@@ -262,6 +262,21 @@ static void add_scope(text *x, const struct sched *s, const scope *in,
 }
 
 
+size_t sched_where_stalled(const host *h, bool still, uint64_t ns, char *bytes,
+                           size_t n) {
+  const task *t = h->sched->current;
+  text x = {.bytes = bytes, .room = n};
+  add_task(&x, t);
+  add_name(&x, t);
+  add(&x, " has kept all others waiting for ");
+  add_time(&x, ns);
+  add(&x, still ? "\n" : ", in C or in what C has called\n");
+  if (still)
+    add_stacks(&x, h->running, t->co);
+  return x.used;
+}
+
+
 size_t sched_where(host *h, bool still, char *bytes, size_t n) {
   const struct sched *s = h->sched;
   const task *t = s != NULL ? s->current : NULL;

@@ -16,4 +16,9 @@
  * a task, behind each its stack in lines that begin with a tab. */
 size_t sched_where(host *h, bool still, char *text, size_t n);
 
+/* The same of a task that has kept all others waiting for so long: its name, and where it
+ * stands still its stack. */
+size_t sched_where_stalled(const host *h, bool still, uint64_t ns, char *text,
+                           size_t n);
+
 #endif

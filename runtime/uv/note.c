@@ -75,8 +75,7 @@ static int call_of(const void *context) {
 #endif
 
 
-/* Does Lua stand still there? */
-static bool is_still(const void *context) {
+bool note_is_still(const void *context) {
   static const int slow[] = {
       BROKEN,      SYS_read,   SYS_readv,   SYS_write,   SYS_writev,
       SYS_openat,  SYS_wait4,  SYS_waitid,  SYS_connect, SYS_accept,
@@ -131,7 +130,7 @@ void note_answer(host *h, const void *context) {
   size_t n = strlen(h->label);
   memcpy(text, h->label, n);
   text[n++] = '\n';
-  n += sched_where(h, is_still(context), text + n, sizeof text - n - 1);
+  n += sched_where(h, note_is_still(context), text + n, sizeof text - n - 1);
   text[n++] = '\n';
   int fd = (int)syscall(SYS_memfd_create, name, MFD_CLOEXEC);
   if (fd >= 0 && write(fd, text, n) != (ssize_t)n) {

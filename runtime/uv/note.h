@@ -6,6 +6,7 @@
 #define UV_NOTE_H
 
 #include <signal.h>
+#include <stdbool.h>
 
 #include "sys/terminal.h"
 
@@ -24,6 +25,9 @@ static inline enum knock note_knock(const siginfo_t *info) {
  * argument. */
 void note_ask(const siginfo_t *info);
 void note_answer(host *h, const void *context);
+
+/* Does Lua stand still where the handler has interrupted this thread? */
+bool note_is_still(const void *context);
 
 /* The loop hears: what was noted is old. */
 void note_forget(void);

@@ -80,9 +80,7 @@ struct station station = {.lock = PTHREAD_MUTEX_INITIALIZER};
 static int fatal; /* the signal that ended the program, or 0 */
 
 
-/* Die of a signal.  Process 1 of a container does not: then by a status that says
- * the same.  Callable from a handler. */
-static _Noreturn void die(int n) {
+void station_die(int n) {
   sigset_t one;
   signal(n, SIG_DFL);
   sigemptyset(&one);
@@ -97,7 +95,7 @@ static void on_exit_of_process(void) {
   if (fatal == 0)
     return;
   fflush(NULL);
-  die(fatal);
+  station_die(fatal);
 }
 
 
@@ -126,7 +124,7 @@ static void on_impatience(void) {
     (void)told;
   } else if (before >= 2) {
     terminal_restore();
-    die(SIGINT);
+    station_die(SIGINT);
   }
 }
 
@@ -187,7 +185,7 @@ void station_on_signal(int n, siginfo_t *info, void *context) {
   atomic_fetch_add(&overdue, late);
   if (ends && !late && atomic_exchange(&asked, true)) {
     terminal_restore();
-    die(n);
+    station_die(n);
   }
   atomic_fetch_or(&station.noted, signal_bit(n));
   if (home && (n == SIGINT || n == SIGTERM || is_impatient(n, info)))

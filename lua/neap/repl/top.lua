@@ -239,7 +239,7 @@ end
 
 --- The lines above the tables, of all places together.
 local function head(view)
-  local sum = {tasks = 0, sockets = 0, received = 0, sent = 0, turns = 0, busy = 0, lag = 0, lua = 0}
+  local sum = {tasks = 0, sockets = 0, received = 0, sent = 0, turns = 0, busy = 0, lag = 0, lua = 0, limit = 0}
   for _, place in ipairs(view.places) do
     local before, now = place.before, place.now
     local seconds = max(now.at - before.at, 0.001)
@@ -248,6 +248,7 @@ local function head(view)
     sum.received = sum.received + (now.traffic.received - before.traffic.received) / seconds
     sum.sent = sum.sent + (now.traffic.sent - before.traffic.sent) / seconds
     sum.lua = sum.lua + now.lua
+    sum.limit = sum.limit + (now.stats.memory_limit or 0)
     if now.load then
       sum.turns = sum.turns + (now.load.turns - before.load.turns) / seconds
       sum.busy = sum.busy + (now.load.busy - before.load.busy) / seconds
@@ -258,9 +259,9 @@ local function head(view)
   return {
     format("process %d, %s%s", view.pid, harmless(view.script),
       #view.places > 1 and format(", %d workers", #view.places - 1) or ""),
-    format("cpu %s   memory %s, of Lua %s   loop busy %.1f%%, lag %.1f ms, %.0f turns/s",
+    format("cpu %s   memory %s, of Lua %s%s   loop busy %.1f%%, lag %.1f ms, %.0f turns/s",
       spent and format("%.1f%%", max(spent, 0)) or "?", memory and bytes_of(memory) or "?", bytes_of(sum.lua),
-      100 * sum.busy, 1000 * sum.lag, sum.turns),
+      sum.limit > 0 and " of " .. bytes_of(sum.limit) or "", 100 * sum.busy, 1000 * sum.lag, sum.turns),
     format("tasks %d   sockets %d   in %s/s   out %s/s", sum.tasks, sum.sockets, bytes_of(sum.received),
       bytes_of(sum.sent)),
     "",

@@ -1,0 +1,29 @@
+/*
+** A bound of a lua_State's memory.
+**
+** It stands before the state's allocator, where one was asked for, and counts what that
+** gives.  What would be too much it refuses, whereupon Lua collects all garbage, asks
+** once more, and raises its own error.
+*/
+
+#ifndef HOST_QUOTA_H
+#define HOST_QUOTA_H
+
+#include <lua.h>
+#include <stddef.h>
+
+typedef struct quota {
+  size_t used, limit;
+  lua_Alloc alloc;
+  void *about; /* what that is given */
+} quota;
+
+/* From now on the state has so many bytes at most, with those that it has already.  The
+ * quota outlives it. */
+void quota_begin(quota *q, lua_State *L, size_t limit);
+
+/* So many bytes it may have; 0: any number, or just now another allocator stands before
+ * the quota. */
+size_t quota_limit(lua_State *L);
+
+#endif
