@@ -40,7 +40,7 @@ describe("the reference", function()
   end)
 
   it("has no page without a module or class", function()
-    local expected = {}
+    local expected = {["limits.md"] = true} -- by hand: spec/limits_spec.lua
     for _, page in ipairs(pages) do
       expected[page.name .. ".md"] = true
     end
