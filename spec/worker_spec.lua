@@ -368,7 +368,7 @@ describe("a worker", function()
     }, results)
   end)
 
-  it("that finds no descriptor, or may not watch any, says so", function()
+  it("that finds no descriptor, or may not watch any, says so (D12)", function()
     local file = script [[
       local worker = require "neap.worker"
       local files = {}
@@ -393,7 +393,7 @@ describe("a worker", function()
     end
   end)
 
-  it("for which no thread can be had says so", function()
+  it("for which no thread can be had says so (D12)", function()
     local result = child.run_without_threads [[
       for _ = 1, 2 do
         local err = select(2, require "neap.worker".run(function() end))
@@ -404,7 +404,7 @@ describe("a worker", function()
     assert.matches("^EAGAIN\t([^\n]*EAGAIN[^\n]*\n)EAGAIN\t%1$", result.stdout)
   end)
 
-  it("that finds no memory to begin with leaves nothing", function()
+  it("that finds no memory to begin with leaves nothing (D12)", function()
     if child.kind == "threads" then
       pending "the thread sanitizer's malloc is not to be replaced"
       return

@@ -12,9 +12,7 @@
 #include "sched/watchdog.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #include "host/harmless.h"
 #include "sched/sched.h"
@@ -26,9 +24,6 @@
  * may go on meanwhile. */
 #define TRY (20 * MILLISECONDS)
 enum { TRIES = 10 };
-
-/* So much a pipe takes at once, if it takes anything. */
-enum { TEXT = 4096 };
 
 
 static uint64_t now(const host *h) {
@@ -69,45 +64,40 @@ static void note(struct sched *s, uint64_t ns) {
 }
 
 
-static void add(char *line, size_t *n, const char *words) {
-  while (*words != '\0' && *n < TEXT)
-    line[(*n)++] = *words++;
+static void add(watchdog_words *out, const char *words) {
+  while (*words != '\0' && out->n < sizeof out->text)
+    out->text[out->n++] = *words++;
 }
 
 
-/* Others may have named what the text tells of, and here nothing can be written but as
- * it is. */
-static void make_harmless(char *text, size_t n) {
-  for (size_t i = 0; i < n; i++)
-    if (text[i] != '\n' && text[i] != '\t' && (text[i] < ' ' || text[i] > '~'))
-      text[i] = '?';
+/* Others may have named what the text tells of, and in a handler it is written as it
+ * is. */
+static void make_harmless(watchdog_words *out) {
+  for (size_t i = 0; i < out->n; i++) {
+    char c = out->text[i];
+    if (c != '\n' && c != '\t' && (c < ' ' || c > '~'))
+      out->text[i] = '?';
+  }
 }
 
 
-/* In the handler.  It waits for nobody who reads stderr: that may be this thread. */
-static void write_all(const char *text, size_t n) {
-  struct pollfd output = {.fd = STDERR_FILENO, .events = POLLOUT};
-  if (poll(&output, 1, 0) != 1 || (output.revents & POLLOUT) == 0)
-    return;
-  ssize_t told = write(STDERR_FILENO, text, n);
-  (void)told;
+static void say(const host *h, bool still, uint64_t ns, watchdog_words *out) {
+  add(out, h->label);
+  add(out, ": watchdog: ");
+  out->n += sched_where_stalled(h, still, ns, out->text + out->n,
+                                sizeof out->text - out->n);
 }
 
 
-static void say(const host *h, bool still, uint64_t ns) {
-  char text[TEXT];
-  size_t n = 0;
-  add(text, &n, h->label);
-  add(text, &n, ": watchdog: ");
-  n += sched_where_stalled(h, still, ns, text + n, sizeof text - n);
-  make_harmless(text, n);
-  write_all(text, n);
+static void say_end(const host *h, watchdog_words *out) {
+  add(out, h->label);
+  add(out, ": watchdog: that was too long: the process ends\n");
 }
 
 
 void watchdog_hear(lua_State *L) {
   host *h = host_of(L);
-  char text[TEXT];
+  char text[WATCHDOG_TEXT];
   uint64_t ns = age(h);
   h->sched->watchdog.stalled = 0;
   if (!runs(h) || ns < h->sched->watchdog.after)
@@ -123,25 +113,25 @@ void watchdog_hear(lua_State *L) {
 
 
 /* True: it is told, or no longer waited for that it tells by itself. */
-static bool tell(host *h, bool still, uint64_t ns) {
+static bool tell(host *h, bool still, uint64_t ns, watchdog_words *out) {
   struct sched *s = h->sched;
   if (!still && s->watchdog.tries++ < TRIES) {
     s->watchdog.stalled = 1;
     preempt_look_closely(h->running);
     return false;
   }
-  say(h, still, ns);
+  say(h, still, ns, out);
   note(s, ns);
   return true;
 }
 
 
 /* How long until the next look. */
-static uint64_t look(host *h, bool still, uint64_t ns) {
+static uint64_t look(host *h, bool still, uint64_t ns, watchdog_words *out) {
   struct sched *s = h->sched;
   uint64_t told = s->watchdog.turn == s->began ? s->watchdog.told : 0;
   uint64_t due = told + s->watchdog.after;
-  if (ns >= due && !tell(h, still, ns))
+  if (ns >= due && !tell(h, still, ns, out))
     return TRY;
   if (ns >= due)
     due = ns + s->watchdog.after;
@@ -151,26 +141,19 @@ static uint64_t look(host *h, bool still, uint64_t ns) {
 }
 
 
-static void say_end(const host *h) {
-  char text[TEXT];
-  size_t n = 0;
-  add(text, &n, h->label);
-  add(text, &n, ": watchdog: that was too long: the process ends\n");
-  write_all(text, n);
-}
-
-
-bool sched_reminded(host *h, bool still) {
+bool sched_reminded(host *h, bool still, watchdog_words *out) {
   int kept = errno;
   struct sched *s = h->sched;
   uint64_t next = s->watchdog.after, ns = runs(h) ? age(h) : 0;
   bool ends = s->watchdog.end > 0 && ns >= s->watchdog.end;
+  out->n = 0;
   if (ends) {
-    say(h, still, ns);
-    say_end(h);
+    say(h, still, ns, out);
+    say_end(h, out);
   } else if (ns > 0) {
-    next = look(h, still, ns);
+    next = look(h, still, ns, out);
   }
+  make_harmless(out);
   s->watchdog.remind(h->outside, next);
   errno = kept;
   return !ends;

@@ -20,8 +20,17 @@ typedef int reminder(void *w, uint64_t ns);
  * once that has gone on for `end` ns; 0: never.  For the host's thread.  0 or -errno. */
 int watchdog_begin(host *h, reminder *remind, uint64_t after, uint64_t end);
 
+/* So much a pipe takes at once, if it takes anything. */
+enum { WATCHDOG_TEXT = 4096 };
+
+typedef struct watchdog_words {
+  char text[WATCHDOG_TEXT];
+  size_t n;
+} watchdog_words;
+
 /* For reminders.  still: Lua stands still, in a function of C that has called the system.
- * False: the process is to end, at once. */
-bool sched_reminded(host *h, bool still);
+ * What is to be written on stderr it leaves in *out.  False: the process is to end, at
+ * once. */
+bool sched_reminded(host *h, bool still, watchdog_words *out);
 
 #endif

@@ -6,6 +6,7 @@
 #include "uv/remind.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <time.h>
@@ -32,10 +33,28 @@ static _Thread_local host *volatile reminded;
 static _Thread_local timer_t timer;
 
 
+/* It waits for nobody who reads stderr: that may be this thread. */
+static void tell(const watchdog_words *words) {
+  struct pollfd output = {.fd = STDERR_FILENO, .events = POLLOUT};
+  if (words->n == 0 || poll(&output, 1, 0) != 1 ||
+      (output.revents & POLLOUT) == 0)
+    return;
+  ssize_t told = write(STDERR_FILENO, words->text, words->n);
+  (void)told;
+}
+
+
 static void on_remind(int n, siginfo_t *info, void *context) {
+  int kept = errno;
   host *h = reminded;
+  watchdog_words words;
   (void)n, (void)info;
-  if (h == NULL || sched_reminded(h, note_is_still(context)))
+  if (h == NULL)
+    return;
+  bool goes_on = sched_reminded(h, note_is_still(context), &words);
+  tell(&words);
+  errno = kept;
+  if (goes_on)
     return;
   terminal_restore();
   station_die(SIGABRT);
