@@ -86,7 +86,7 @@ describe("the command line", function()
       for _, option in ipairs {
         {"-w", "2"}, {"-v"}, {"-i"}, {"-E"}, {"-W"}, {"-l", "x=neap.time"}, {"--busy-poll=1"},
         {"--no-attach"}, {"--luasocket"}, {"--trace"}, {"--trace=trace.txt"}, {"--trace-bytes=4"},
-        {"--trace-filter=udp"}, {"--trace-format=text"},
+        {"--trace-filter=udp"}, {"--trace-format=text"}, {"--memory=64M"}, {"--watchdog=60"},
       } do
         local words = {}
         for _, word in ipairs(line) do

@@ -321,6 +321,8 @@ static int check_build(command *c) {
   if (wrong)
     return misused("-e, -l, -i and -W", " are not for what neap build makes");
   c->workers = c->busy_poll = 0;
+  c->memory = 0;
+  c->watchdog[0] = 0;
   c->traces = false;
   c->profile = NULL;
   return 0;
