@@ -32,8 +32,8 @@
 #include "sys/sys.h"
 #include "tls/tls.h"
 #include "trace/trace.h"
+#include "uv/nudge.h"
 #include "uv/own_file.h"
-#include "uv/remind.h"
 #include "uv/world.h"
 #include "websocket/websocket.h"
 #include "worker/worker.h"
@@ -283,7 +283,7 @@ static void start_watchdog(lua_State *L, const command *c) {
   enum { AFTER, END };
   if (c->watchdog[AFTER] <= 0)
     return;
-  int status = watchdog_begin(host_of(L), remind_set,
+  int status = watchdog_begin(host_of(L), nudge_remind,
                               (uint64_t)(c->watchdog[AFTER] * 1e9),
                               (uint64_t)(c->watchdog[END] * 1e9));
   if (status < 0)

@@ -20,7 +20,6 @@
 #include "uv/owned.h"
 #include "uv/process.h"
 #include "uv/recv_ring.h"
-#include "uv/remind.h"
 #include "uv/resolve.h"
 #include "uv/thread.h"
 
@@ -176,7 +175,6 @@ void loop_close(host *h) {
   signals_close(h);
   thread_close(l);
   nudge_leave(h);
-  remind_leave(h);
   resolve_close(l);
   uv_close((uv_handle_t *)&l->anchor, NULL);
   uv_walk(&l->uv, on_left, NULL);

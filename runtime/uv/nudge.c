@@ -1,6 +1,7 @@
 #include "uv/nudge.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -9,7 +10,10 @@
 #include <unistd.h>
 
 #include "sched/task.h"
+#include "sched/watchdog.h"
 #include "sched/world.h"
+#include "uv/note.h"
+#include "uv/station.h"
 
 /* Not one of those of uv/signal.c and uv/thread.c. */
 #define SIGNUDGE (SIGRTMIN + 7)
@@ -27,6 +31,7 @@ enum { NO_TIMER = -1 };
 /* Of this thread: whose Lua runs in it, and its timers. */
 static _Thread_local host *volatile here;
 static _Thread_local volatile int timer = NO_TIMER;
+static _Thread_local volatile int reminder_timer = NO_TIMER;
 static _Thread_local volatile int alarms[WORLD_ALARMS] = {NO_TIMER, NO_TIMER};
 
 /* An itimerspec as the kernel's call has it: libc's may be another on 32 bit. */
@@ -56,8 +61,9 @@ static void stop(void) {
 static void start(uint64_t first);
 
 
-static void nudge(void) {
+static void nudge(const void *context) {
   bool meant = here->preempt_due || here->held;
+  (void)context;
   if (meant && sched_may_nudge(here))
     sched_preempt(here, true);
   else
@@ -65,7 +71,8 @@ static void nudge(void) {
 }
 
 
-static void end_what_runs(void) {
+static void end_what_runs(const void *context) {
+  (void)context;
   if (here->running == NULL)
     return;
   sched_preempt(here, true);
@@ -74,9 +81,30 @@ static void end_what_runs(void) {
 }
 
 
-static void let_prompts_in(void) {
+static void let_prompts_in(const void *context) {
+  (void)context;
   if (here->running != NULL)
     sched_visit(here);
+}
+
+
+/* It waits for nobody who reads stderr: that may be this thread. */
+static void tell(const watchdog_words *words) {
+  struct pollfd output = {.fd = STDERR_FILENO, .events = POLLOUT};
+  if (words->n == 0 || poll(&output, 1, 0) != 1 ||
+      (output.revents & POLLOUT) == 0)
+    return;
+  ssize_t told = write(STDERR_FILENO, words->text, words->n);
+  (void)told;
+}
+
+
+static void watch_over(const void *context) {
+  watchdog_words words;
+  bool goes_on = sched_reminded(here, note_is_still(context), &words);
+  tell(&words);
+  if (!goes_on)
+    station_die(SIGABRT);
 }
 
 
@@ -84,12 +112,14 @@ static void let_prompts_in(void) {
  * that ring again. */
 typedef struct kind {
   clockid_t clock;
-  bool restarts; /* the system call in which it rings */
-  part pause;    /* from ring to ring; 0: there is one */
-  void (*ring)(void);
+  bool restarts;                     /* the system call in which it rings */
+  part pause;                        /* from ring to ring; 0: there is one */
+  void (*ring)(const void *context); /* the handler's */
 } kind;
 
 static const kind nudges = {CLOCK_MONOTONIC, false, PAUSE, nudge};
+
+static const kind reminders = {CLOCK_MONOTONIC, true, 0, watch_over};
 
 static const kind kinds[WORLD_ALARMS] = {
     [WORLD_TOO_LONG] = {CLOCK_MONOTONIC, false, PAUSE, end_what_runs},
@@ -100,9 +130,9 @@ static const kind kinds[WORLD_ALARMS] = {
 static void on_timer(int n, siginfo_t *info, void *context) {
   int kept = errno;
   const kind *k = info->si_value.sival_ptr;
-  (void)n, (void)context;
+  (void)n;
   if (here != NULL && info->si_code == SI_TIMER)
-    k->ring();
+    k->ring(context);
   errno = kept;
 }
 
@@ -151,6 +181,7 @@ void nudge_leave(host *h) {
   here = NULL;
   h->nudged = false;
   delete_timer(&timer);
+  delete_timer(&reminder_timer);
   for (int i = 0; i < WORLD_ALARMS; i++)
     delete_timer(&alarms[i]);
 }
@@ -192,16 +223,27 @@ void nudge_end(void *w) {
 }
 
 
-void nudge_alarm(void *w, enum world_alarm which, uint64_t ns) {
-  if (here == NULL || here->outside != w)
-    return;
+static void set_kind(volatile int *t, const kind *k, uint64_t ns) {
   sigset_t before = block();
-  volatile int *t = &alarms[which];
   if (*t == NO_TIMER && ns != NEVER)
-    *t = new_timer(&kinds[which]);
+    *t = new_timer(k);
   if (*t != NO_TIMER && ns == NEVER)
     set_timer(*t, 0, 0);
   else if (*t != NO_TIMER)
-    set_timer(*t, ns > 0 ? ns : 1, kinds[which].pause);
+    set_timer(*t, ns > 0 ? ns : 1, k->pause);
   pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+
+void nudge_alarm(void *w, enum world_alarm which, uint64_t ns) {
+  if (here != NULL && here->outside == w)
+    set_kind(&alarms[which], &kinds[which], ns);
+}
+
+
+int nudge_remind(void *w, uint64_t ns) {
+  if (here == NULL || here->outside != w)
+    return -EBUSY;
+  set_kind(&reminder_timer, &reminders, ns);
+  return reminder_timer != NO_TIMER ? 0 : -EAGAIN;
 }

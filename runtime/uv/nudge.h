@@ -23,6 +23,9 @@ void nudge_press(bool interrupts);
 /* world.alarm */
 void nudge_alarm(void *w, enum world_alarm which, uint64_t ns);
 
+/* A reminder: sched/watchdog.h. */
+int nudge_remind(void *w, uint64_t ns);
+
 /* Nudge what runs if it goes on for a while; and no more. */
 void nudge_begin(void *w);
 void nudge_end(void *w);

@@ -82,6 +82,7 @@ static int fatal; /* the signal that ended the program, or 0 */
 
 void station_die(int n) {
   sigset_t one;
+  terminal_restore();
   signal(n, SIG_DFL);
   sigemptyset(&one);
   sigaddset(&one, n);
@@ -123,7 +124,6 @@ static void on_impatience(void) {
     ssize_t told = write(STDERR_FILENO, text, sizeof text - 1);
     (void)told;
   } else if (before >= 2) {
-    terminal_restore();
     station_die(SIGINT);
   }
 }
@@ -184,7 +184,6 @@ void station_on_signal(int n, siginfo_t *info, void *context) {
   bool late = info->si_code == SI_TIMER; /* see time_drain */
   atomic_fetch_add(&overdue, late);
   if (ends && !late && atomic_exchange(&asked, true)) {
-    terminal_restore();
     station_die(n);
   }
   atomic_fetch_or(&station.noted, signal_bit(n));

@@ -69,8 +69,8 @@ int station_set_action(int n, struct sigaction action);
 void station_on_signal(int n, siginfo_t *info, void *context);
 void station_on_pipe(int n, siginfo_t *info, void *context);
 
-/* Die of a signal.  Process 1 of a container does not: then by a status that says
- * the same.  Callable from a handler. */
+/* Leave the terminal as it was, and die of a signal.  Process 1 of a container does not:
+ * then by a status that says the same.  Callable from a handler. */
 _Noreturn void station_die(int n);
 
 /* What it did before neap began.  Where it was ignored (nohup, a shell's
