@@ -15,9 +15,9 @@ local huge, min = math.huge, math.min
 ---@return true? ok
 ---@return neap.Error? err
 return function(try, most, last)
-  local rounds, pause = 0, 0.1
+  local rounds, pause = 0, min(0.1, last)
+  sleep(pause * chance())
   while true do
-    sleep(min(pause, last) * (rounds == 0 and 1 or 0.5) * chance())
     local ok, err, never = try()
     if ok then
       return true
@@ -26,7 +26,7 @@ return function(try, most, last)
     if never or rounds >= (most or huge) then
       return nil, err
     end
-    pause = rounds == 1 and pause or min(pause * 2, last)
-    sleep(min(pause, last) * (0.5 + chance() / 2))
+    sleep(pause * (0.5 + chance() / 2))
+    pause = min(pause * 2, last)
   end
 end
