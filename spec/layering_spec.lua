@@ -391,7 +391,7 @@ describe("each public module", function()
     ["neap.packet.checksum"] = true, ["neap.packet.show"] = true, ["neap.packet.tlv"] = true,
     ["neap.packet.records"] = true, ["neap.packet.ethertype"] = true,
     ["neap.log.json"] = true, ["neap.build"] = true, ["neap.net.proxied"] = true, ["neap.worker.alone"] = true,
-    ["neap.chance"] = true, ["neap.backoff"] = true}
+    ["neap.chance"] = true, ["neap.backoff"] = true, ["neap.options"] = true}
 
   -- Those written in Lua, with their file, and those that C registers.
   local modules = {}

@@ -2,9 +2,12 @@
 
 local folder = require "spec.support.folder"
 local keys = require "neap.redis.keys"
+local net = require "neap.net"
 local redis = require "neap.redis"
+local resp = require "neap.redis.resp"
 local support = require "spec.support.redis"
 local task = require "neap.task"
+local time = require "neap.time"
 
 before_each(folder.make)
 after_each(folder.remove)
@@ -78,7 +81,7 @@ describe("a slot", function()
 end)
 
 describe("a client of a cluster", function()
-  it("asks who has the key, also when it has moved", function()
+  it("asks who has the key, also when it has moved, or its node is replaced", function()
     support.need()
     local nodes, all = {}, {}
     local _ <close> = setmetatable({}, {__close = function()
@@ -90,15 +93,17 @@ describe("a client of a cluster", function()
       end
     end})
     local ids = {}
-    for i = 1, 3 do
+    for i = 1, 4 do -- the fourth is the third's replica
       nodes[i] = support.start {"--cluster-enabled", "yes", "--cluster-config-file", "nodes-" .. i .. ".conf",
         "--cluster-port", tostring(support.port()), "--cluster-node-timeout", "2000"}
       all[i] = assert(redis.connect(nodes[i].url))
       ids[i] = all[i]:call("CLUSTER", "MYID")
-      assert.equal("OK", all[i]:call("CLUSTER", "ADDSLOTSRANGE", (i - 1) * 5461, i == 3 and 16383 or i * 5461 - 1))
+      if i < 4 then
+        assert.equal("OK", all[i]:call("CLUSTER", "ADDSLOTSRANGE", (i - 1) * 5461, i == 3 and 16383 or i * 5461 - 1))
+      end
       assert.equal("OK", all[i]:call("CONFIG", "SET", "cluster-require-full-coverage", "no"))
     end
-    for i = 2, 3 do
+    for i = 2, 4 do
       local bus = nodes[i].command
       for at, word in ipairs(bus) do
         if word == "--cluster-port" then
@@ -107,13 +112,13 @@ describe("a client of a cluster", function()
       end
     end
     until_true(function()
-      for i = 1, 3 do
+      for i = 1, 4 do
         local info = all[i]:call("CLUSTER", "INFO")
         if not info:find "cluster_state:ok" or not info:find "cluster_slots_assigned:16384" then
           return false
         end
       end
-      return true
+      return all[4]:call("CLUSTER", "REPLICATE", ids[3])
     end)
 
     local client <close> = assert(redis.connect {nodes = {"127.0.0.1:" .. nodes[2].port}})
@@ -159,13 +164,57 @@ describe("a client of a cluster", function()
     task.yield()
     client:call("RPUSH", "{foo}list", "job")
     assert.same({"{foo}list", "job"}, waiting:join())
+
+    -- The third dies, and the fourth takes its place.
+    local far = 0
+    repeat
+      far = far + 1
+    until keys.slot("far" .. far) > 10923
+    until_true(function() -- the first knows of the fourth
+      return client:call("SET", "far" .. far, "there") and all[3]:call("WAIT", 1, 100) == 1
+        and all[1]:call("CLUSTER", "NODES"):find("slave " .. ids[3], 1, true)
+    end)
+    nodes[3]:kill()
+    local patient <close> = assert(redis.connect {nodes = {"127.0.0.1:" .. nodes[1].port}, failover = 30})
+    assert.equal("there", patient:call("GET", "far" .. far))
+    until_true(function()
+      return client:pipeline {{"GET", "far" .. far}}[1] == "there"
+    end)
+  end)
+
+  it("waits for a node that is gone, but not for long", function()
+    local listener <close> = assert(net.listen "tcp://127.0.0.1:0")
+    local gone = support.port()
+    local server = task.spawn(listener.serve, listener, function(stream)
+      for command in resp.read, resp.reader(stream, 1 << 20) do
+        stream:write(command[1] == "HELLO" and "%0\r\n"
+          or ("*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n$9\r\n127.0.0.1\r\n:%d\r\n"):format(gone))
+      end
+    end)
+    local client <close> = assert(redis.connect {nodes = {"127.0.0.1:" .. listener.port}, failover = 0.1})
+    local began = time.now()
+    task.scope(function(scope)
+      for i = 1, 20 do
+        scope:spawn(function()
+          assert.equal("ECONNREFUSED", select(2, client:call("GET", "x" .. i)).code)
+        end)
+      end
+      scope:spawn(function()
+        assert.equal("ECONNREFUSED", select(2, client:call("BLPOP", "x", 0)).code)
+      end)
+    end)
+    assert.is_true(time.now() - began < 3)
+    local answers, err = client:pipeline {{"GET", "x"}, {"GET", "y"}}
+    assert.same({"ECONNREFUSED", "ECONNREFUSED"}, {answers[1].code, err.code})
+    listener:close()
+    server:cancel()
+    server:join()
   end)
 
   it("ends when it is led in circles", function()
     local count = 0
-    local listener = assert(require "neap.net".listen "tcp://127.0.0.1:0")
+    local listener = assert(net.listen "tcp://127.0.0.1:0")
     local server = task.spawn(listener.serve, listener, function(stream)
-      local resp = require "neap.redis.resp"
       for command in resp.read, resp.reader(stream, 1 << 20) do
         count = count + (command[1] == "GET" and 1 or 0)
         stream:write(command[1] == "HELLO" and "%0\r\n" or command[1] == "CLUSTER" and "*1\r\n*2\r\n:1\r\n+x\r\n"

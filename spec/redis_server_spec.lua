@@ -4,6 +4,7 @@ local folder = require "spec.support.folder"
 local redis = require "neap.redis"
 local support = require "spec.support.redis"
 local task = require "neap.task"
+local tls = require "neap.tls"
 
 before_each(folder.make)
 after_each(folder.remove)
@@ -97,6 +98,30 @@ describe("a client at redis-server", function()
         task.yield()
       until client:call("PUBSUB", "NUMPAT") == 0
       assert.same({"a", 0}, client:call("PUBSUB", "NUMSUB", "a"))
+    end
+  end)
+
+  it("goes by TLS and by a unix socket", function()
+    support.need()
+    local cert, key = tls.selfsigned {names = {"127.0.0.1"}}
+    local port, path = support.port(), folder.path .. "/redis.sock"
+    local server <close> = support.start {"--tls-port", tostring(port), "--tls-auth-clients", "no", "--unixsocket", path,
+      "--tls-cert-file", folder.write("cert.pem", cert), "--tls-key-file", folder.write("key.pem", key)}
+    local where = "rediss://127.0.0.1:" .. port
+    local by_tls <close> = assert(redis.connect(where .. "/3", {tls = {ca = cert}, pause = 0.02}))
+    local by_path <close> = assert(redis.connect("unix:" .. path, {db = 3}))
+    assert.equal("OK", by_tls:call("SET", "k", ("v"):rep(100000)))
+    assert.equal(100000, #by_path:call("GET", "k"))
+    local sub = assert(by_tls:subscribe "a")
+    by_path:call("PUBLISH", "a", "x")
+    assert.equal("x", sub:recv().data)
+    assert.matches("^ETLS", select(2, redis.connect(where)).code)
+    server:kill()
+    server:start()
+    for _, client in ipairs {by_tls, by_path} do
+      repeat
+        local answer = client:call "PING"
+      until answer == "PONG"
     end
   end)
 

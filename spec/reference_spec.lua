@@ -669,7 +669,7 @@ end)
 
 it("every public module is in the reference", function()
   local internal = {["neap.host"] = true, ["neap.require"] = true, ["neap.test"] = true,
-    ["neap.build"] = true, ["neap.chance"] = true, ["neap.backoff"] = true}
+    ["neap.build"] = true, ["neap.chance"] = true, ["neap.backoff"] = true, ["neap.options"] = true}
   local known = {}
   for _, page in ipairs(pages) do
     known["neap." .. page.name] = true

@@ -30,10 +30,10 @@
 --- done.
 
 local error_object = require "neap.error"
+local options = require "neap.options"
 
-local error, next, require, type = error, next, require, type
-local format, match = string.format, string.match
-local mathtype = math.type
+local error, require, type = error, require, type
+local match = string.match
 
 ---@class neap.bus
 local bus = {}
@@ -64,55 +64,19 @@ local bus = {}
 ---@field echo boolean?  false: get nothing of what this bus has published itself; default true
 ---@field max integer?  bytes of a message that is taken; default 64 MiB
 
-local function is_text(value)
+local seconds, size = options.seconds, options.size
+local name = { function(value)
   return type(value) == "string" and value ~= ""
-end
+end, "a text" }
 
-local function is_seconds(value)
-  return mathtype(value) and value > 0 and value < 1e9
-end
-
-local function is_bytes(value)
-  return mathtype(value) == "integer" and value >= 1 and value < 1 << 31
-end
-
-local function is_boolean(value)
-  return type(value) == "boolean"
-end
-
-local TEXT, SECONDS, BYTES = { is_text, "a text" }, { is_seconds, "seconds above 0" },
-  { is_bytes, "a count of bytes from 1" }
-
-local checks = {
-  onevent = { function(value)
-    return type(value) == "function"
-  end, "a function" },
-  name = TEXT, user = TEXT, password = TEXT, token = TEXT, nkey = TEXT, creds = TEXT,
-  timeout = SECONDS, pause = SECONDS, ping = SECONDS, pending = BYTES, max = BYTES,
-  tls = { function(value)
-    return type(value) == "table" or type(value) == "userdata"
-  end, "a context, or a table of options" },
-  reconnect = { function(value)
-    return type(value) == "boolean" or mathtype(value) == "integer" and value >= 1
-  end, "a boolean, or a count from 1" },
+local known = {
+  onevent = options.callable, name = name, user = name, password = name, token = name, nkey = name, creds = name,
+  timeout = seconds, pause = seconds, ping = seconds, pending = size, max = size, tls = options.tls,
+  reconnect = options.times, echo = options.flag,
   full = { function(value)
     return value == "wait" or value == "error"
   end, "'wait' or 'error'" },
-  echo = { is_boolean, "a boolean" },
 }
-
-local function check(opts)
-  if type(opts) ~= "table" then
-    error("bad argument #2 to 'open' (a table of options expected, got " .. type(opts) .. ")", 3)
-  end
-  for name, value in next, opts do
-    if not checks[name] then
-      error(format("bad argument #2 to 'open' (unknown option '%s')", name), 3)
-    elseif not checks[name][1](value) then
-      error(format("bad argument #2 to 'open' (option '%s': %s expected)", name, checks[name][2]), 3)
-    end
-  end
-end
 
 --- Open a bus. Over NATS it is connected when this returns; from then on it connects again by
 --- itself, subscriptions are made anew, and what is published meanwhile is kept.
@@ -138,14 +102,13 @@ function bus.open(endpoint, opts)
   if type(endpoint) ~= "string" then
     error("bad argument #1 to 'open' (string expected, got " .. type(endpoint) .. ")", 2)
   end
-  opts = opts or {}
-  check(opts)
+  opts = options.check("bus.open", opts or {}, known, 2)
   local client = require "neap.bus.client"
-  local scheme, name = match(endpoint, "^(%a+):(.*)$")
+  local scheme, at = match(endpoint, "^(%a+):(.*)$")
   if scheme == "mem" then
-    return require "neap.bus.mem".open(client.new(opts.onevent), name)
+    return require "neap.bus.mem".open(client.new(opts.onevent), at)
   elseif scheme == "worker" then
-    return require "neap.bus.workers".open(client.new(opts.onevent), name)
+    return require "neap.bus.workers".open(client.new(opts.onevent), at)
   elseif scheme == "nats" or scheme == "tls" then
     local opened, err = require "neap.bus.nats".open(client.new(opts.onevent), endpoint, opts)
     return opened, err

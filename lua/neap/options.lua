@@ -16,6 +16,24 @@ options.count = { function(value)
   return mathtype(value) == "integer" and value >= 1 or value == huge
 end, "a count of 1 or more" }
 
+--- Bytes, or things in a queue.
+options.size = { function(value)
+  return mathtype(value) == "integer" and value >= 1 and value < 1 << 31
+end, "a count from 1 to 2^31-1" }
+
+--- How often to connect again.
+options.times = { function(value)
+  return type(value) == "boolean" or mathtype(value) == "integer" and value >= 1
+end, "a boolean, or a count from 1" }
+
+options.full = { function(value)
+  return value == "drop" or value == "wait"
+end, "'drop' or 'wait'" }
+
+options.tls = { function(value)
+  return type(value) == "table" or type(value) == "userdata"
+end, "a context, or a table of options" }
+
 options.callable = { function(value)
   return type(value) == "function"
 end, "a function" }

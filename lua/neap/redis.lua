@@ -19,8 +19,9 @@
 --- One client is enough for all tasks of a program: their commands share a connection, without
 --- waiting for each other.
 
+local options = require "neap.options"
+
 local error, next, require, type = error, next, require, type
-local format = string.format
 local mathtype = math.type
 
 ---@class neap.redis
@@ -49,6 +50,9 @@ local redis = { null = require "neap.json".null }
 --- as many more the connection is lost; default 30
 ---@field pending integer?  bytes of commands that wait to go out; who asks for more waits; default
 --- 8 MiB
+---@field failover number?  seconds that a command which finds a node of a cluster gone waits for it, or
+--- for the one that takes its place; default 3. A cluster needs its `cluster-node-timeout` for that,
+--- 15 s where nobody has set it
 ---@field again boolean?  ask again for what was on its way when the connection was lost, though it
 --- may have been done
 ---@field max integer?  bytes of an answer that is taken; default 512 MiB
@@ -57,70 +61,22 @@ local redis = { null = require "neap.json".null }
 --- `"connected"`, the endpoint, when it is again; `"slow"`, a subscription; `"push"`, what the server
 --- sends of its own accord; `"error"`, a subscription that could not be made again. It is not to wait
 
-local function is_text(value)
-  return type(value) == "string"
-end
+local seconds, size, words = options.seconds, options.size, options.text
+local texts = { function(value)
+  return options.texts[1](value) and #value > 0
+end, "a list of strings" }
 
-local function is_seconds(value)
-  return mathtype(value) and value > 0 and value < 1e9
-end
-
-local function is_bytes(value)
-  return mathtype(value) == "integer" and value >= 1 and value < 1 << 31
-end
-
-local TEXT, SECONDS, BYTES = { is_text, "a text" }, { is_seconds, "seconds above 0" },
-  { is_bytes, "a count of bytes from 1" }
-
-local TEXTS = { function(value)
-  if type(value) ~= "table" or #value == 0 then
-    return false
-  end
-  for i = 1, #value do
-    if type(value[i]) ~= "string" then
-      return false
-    end
-  end
-  return true
-end, "a list of texts" }
-
-local checks = {
-  sentinels = TEXTS, nodes = TEXTS, name = TEXT,
-  url = TEXT, user = TEXT, password = TEXT, client_name = TEXT,
-  timeout = SECONDS, pause = SECONDS, ping = SECONDS, pending = BYTES, max = BYTES,
+local known = {
+  sentinels = texts, nodes = texts, name = words, url = words, user = words, password = words, client_name = words,
+  timeout = seconds, pause = seconds, ping = seconds, failover = seconds, pending = size, max = size, tls = options.tls,
+  reconnect = options.times, again = options.flag, onevent = options.callable,
   db = { function(value)
     return mathtype(value) == "integer" and value >= 0 and value < 1 << 31
   end, "a number from 0" },
-  tls = { function(value)
-    return type(value) == "table" or type(value) == "userdata"
-  end, "a context, or a table of options" },
-  reconnect = { function(value)
-    return type(value) == "boolean" or mathtype(value) == "integer" and value >= 1
-  end, "a boolean, or a count from 1" },
-  again = { function(value)
-    return type(value) == "boolean"
-  end, "a boolean" },
   protocol = { function(value)
     return value == 2 or value == 3
   end, "2 or 3" },
-  onevent = { function(value)
-    return type(value) == "function"
-  end, "a function" },
 }
-
---- A copy of what was given, which is right.
-local function check(opts, n)
-  local copy = {}
-  for name, value in next, opts do
-    if not checks[name] then
-      error(format("bad argument #%d to 'connect' (unknown option '%s')", n, name), 3)
-    elseif not checks[name][1](value) then
-      error(format("bad argument #%d to 'connect' (option '%s': %s expected)", n, name, checks[name][2]), 3)
-    end
-    copy[name] = value
-  end
-  return copy
-end
 
 --- The places of a list, and what the first says beside; nil and an error.
 local function places(list, port)
@@ -160,7 +116,7 @@ local function open_cluster(opts)
   end
   for i = 1, #list do
     if not list[i].host then
-      error("bad argument #1 to 'connect' (option 'nodes': places with a host expected)", 3)
+      error("redis.connect: option 'nodes': places with a host expected", 3)
     end
   end
   fill(opts, about)
@@ -196,14 +152,10 @@ end
 --- and others as the server says;
 --- EPROTO: it does not speak Redis' protocol; ETIMEDOUT; what `net.connect` fails with
 function redis.connect(where, opts)
-  local n = 2
   if type(where) == "table" and opts == nil then
-    opts, where, n = where, where.url, 1
+    opts, where = where, where.url
   end
-  if type(opts) ~= "table" and opts ~= nil then
-    error("bad argument #2 to 'connect' (a table of options expected, got " .. type(opts) .. ")", 2)
-  end
-  opts = check(opts or {}, n)
+  opts = options.check("redis.connect", opts or {}, known, 2)
   if where == nil and opts.sentinels and opts.name or where == nil and opts.nodes then
     local client, err = (opts.nodes and open_cluster or open_sentinel)(opts)
     return client, err

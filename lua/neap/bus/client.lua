@@ -6,6 +6,7 @@ local crypto = require "neap.crypto"
 local error_object = require "neap.error"
 local headers = require "neap.bus.headers"
 local message = require "neap.bus.message"
+local options = require "neap.options"
 local subject = require "neap.bus.subject"
 local subscription = require "neap.bus.subscription"
 local task = require "neap.task"
@@ -104,34 +105,12 @@ end
 ---@field headers table<string, string|string[]>?  names without blanks and colons, values in a line
 ---@field reply string?  the subject of an answer; see `request`, which makes one
 
-local function is_count(value)
-  return mathtype(value) == "integer" and value >= 1 and value <= 1 << 30
-end
-
-local sub_options = {
+local of_subscription = {
   queue = { function(value)
     return is_subject(value)
   end, "a name without blanks" },
-  max = { is_count, "a count of messages from 1" },
-  pending = { is_count, "a count of messages from 1" },
-  bytes = { is_count, "a count of bytes from 1" },
-  full = { function(value)
-    return value == "drop" or value == "wait"
-  end, "'drop' or 'wait'" },
+  max = options.size, pending = options.size, bytes = options.size, full = options.full,
 }
-
-local function check_options(verb, n, opts, known)
-  if type(opts) ~= "table" then
-    bad(verb, n, "a table of options expected, got " .. type(opts))
-  end
-  for name, value in next, opts do
-    if not known[name] then
-      bad(verb, n, format("unknown option '%s'", name))
-    elseif not known[name][1](value) then
-      bad(verb, n, format("option '%s': %s expected", name, known[name][2]))
-    end
-  end
-end
 
 local function subscribe(self, pattern, opts)
   local one = subscription.new(self, pattern, opts)
@@ -173,10 +152,8 @@ function Bus:subscribe(to, opts)
   check_self(self, Bus, "subscribe")
   if not is_pattern(to) then
     error("bad argument #1 to 'subscribe' (a subject expected: words with dots between them, `*`, `>` at the end)", 2)
-  elseif opts ~= nil then
-    check_options("subscribe", 2, opts, sub_options)
   end
-  return subscribe(self, to, opts or {})
+  return subscribe(self, to, options.check("subscribe", opts or {}, of_subscription, 2))
 end
 
 ---@class neap.bus.SubscribeOptions
@@ -454,7 +431,6 @@ function Bus:jetstream(opts)
 end
 
 client.Bus = Bus
-client.check_options = check_options
 
 --- A bus without a carrier, which is to be put into it. `tell(name, what)` hears what happens.
 function client.new(tell)

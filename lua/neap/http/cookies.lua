@@ -4,7 +4,7 @@
 local check_self = require "neap.class.core".check_self
 local core = require "neap.http.core"
 local dates = require "neap.http.dates"
-local options = require "neap.http.options"
+local options = require "neap.options"
 local trim = require "neap.http.message".trim
 
 local error, getmetatable, ipairs, next, require, setmetatable =

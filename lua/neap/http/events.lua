@@ -5,7 +5,7 @@ local check_self = require "neap.class.core".check_self
 local error_object = require "neap.error"
 local headers = require "neap.http.headers"
 local message = require "neap.http.message"
-local options = require "neap.http.options"
+local options = require "neap.options"
 local task = require "neap.task"
 
 local error, next, setmetatable, tostring, type = error, next, setmetatable, tostring, type

@@ -1,6 +1,6 @@
 --- Forms of several parts: their texts, and their files in a folder.
 
-local options = require "neap.http.options"
+local options = require "neap.options"
 local parts = require "neap.http.parts"
 local shield = require "neap.task.core".shield
 local fail = require "neap.http.request".fail

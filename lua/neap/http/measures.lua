@@ -2,7 +2,7 @@
 
 local metrics = require "neap.metrics"
 local new_response = require "neap.http.response".response
-local options = require "neap.http.options"
+local options = require "neap.options"
 local time = require "neap.time"
 
 local setmetatable, type = setmetatable, type

@@ -4,7 +4,7 @@ local body = require "neap.http.body"
 local check_self = require "neap.class.core".check_self
 local error_object = require "neap.error"
 local headers = require "neap.http.headers"
-local options = require "neap.http.options"
+local options = require "neap.options"
 
 local error, ipairs, rawget, require, setmetatable, tonumber, type =
   error, ipairs, rawget, require, setmetatable, tonumber, type

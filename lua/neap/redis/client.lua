@@ -4,14 +4,14 @@ local check_self = require "neap.class.core".check_self
 local feed = require "neap.redis.feed"
 local keys = require "neap.redis.keys"
 local link = require "neap.redis.link"
+local options = require "neap.options"
 local resp = require "neap.redis.resp"
 local task = require "neap.task"
 local words_of = require "neap.redis.words"
 
 local error, ipairs, next, select, setmetatable, type = error, ipairs, next, select, setmetatable, type
 local format, upper = string.format, string.upper
-local concat, remove = table.concat, table.remove
-local mathtype = math.type
+local concat, min, remove = table.concat, math.min, table.remove
 local alone, is_blocking, never = words_of.alone, words_of.is_blocking, words_of.never
 local encode, is_error = resp.encode, resp.is_error
 
@@ -107,8 +107,9 @@ end }
 
 --- Ask a node of a cluster over a connection that is only for this.
 local function ask_place(self)
-  return function(where, text, n)
-    local one, err = client.open_link(self, { reconnect = false, again = false }, where)
+  return function(where, text, n, seconds)
+    local limit = min(self.opts.timeout or 5, seconds)
+    local one, err = client.open_link(self, { reconnect = false, again = false, timeout = limit }, where)
     if not one then
       return nil, err, true
     end
@@ -225,24 +226,24 @@ end
 local function ask_nodes(self, texts, slots)
   local parts, list, results = {}, {}, {}
   for i = 1, #texts do
-    local one, err = self.link, nil
-    if slots[i] then
-      one, err = self.cluster:link_of(slots[i])
+    local node = slots[i] and self.cluster:node_of(slots[i])
+    local part = parts[node]
+    if not part then
+      part = { node = node, texts = {}, at = {} }
+      parts[node], list[#list + 1] = part, part
     end
-    if one then
-      local part = parts[one]
-      if not part then
-        part = { link = one, texts = {}, at = {} }
-        parts[one], list[#list + 1] = part, part
-      end
-      part.texts[#part.texts + 1], part.at[#part.at + 1] = texts[i], i
-    end
-    results[i] = err
+    part.texts[#part.texts + 1], part.at[#part.at + 1] = texts[i], i
   end
   task.scope(function(scope)
     for _, part in ipairs(list) do
       scope:spawn(function()
-        local got, err = part.link:ask(concat(part.texts), #part.texts)
+        local one, got, err = self.link, nil, nil
+        if part.node then
+          one, err = self.cluster:link_to(part.node)
+        end
+        if one then
+          got, err = one:ask(concat(part.texts), #part.texts)
+        end
         for i, at in ipairs(part.at) do
           results[at] = err or got[i]
         end
@@ -373,7 +374,7 @@ function Client:session(key)
   end
   local find = self.find
   if key and self.cluster then
-    local one, err = self.cluster:link_of(keys.slot(key))
+    local one, err = self.cluster:link_to(self.cluster:node_of(keys.slot(key)))
     if not one then
       return nil, err
     end
@@ -382,22 +383,12 @@ function Client:session(key)
   return client.open(find, self.opts, self.check, true)
 end
 
-local sub_options = {
+local of_subscription = {
   kind = { function(value)
     return value == "pattern" or value == "sharded"
   end, "'pattern' or 'sharded'" },
-  full = { function(value)
-    return value == "drop" or value == "wait"
-  end, "'drop' or 'wait'" },
+  max = options.size, pending = options.size, bytes = options.size, full = options.full,
 }
-
-local function is_count(value)
-  return mathtype(value) == "integer" and value >= 1 and value <= 1 << 30
-end
-
-for _, name in ipairs { "max", "pending", "bytes" } do
-  sub_options[name] = { is_count, "a count from 1" }
-end
 
 --- Subscribe to channels. It is made anew when the connection was lost; what was published meanwhile
 --- is gone.
@@ -431,18 +422,7 @@ function Client:subscribe(channels, opts)
       bad("subscribe", 1, 2, "channel %d: string expected, got %s", i, type(names[i]))
     end
   end
-  opts = opts or {}
-  if type(opts) ~= "table" then
-    bad("subscribe", 2, 2, "a table of options expected, got %s", type(opts))
-  end
-  for name, value in next, opts do
-    if not sub_options[name] then
-      bad("subscribe", 2, 2, "unknown option '%s'", name)
-    elseif not sub_options[name][1](value) then
-      bad("subscribe", 2, 2, "option '%s': %s expected", name, sub_options[name][2])
-    end
-  end
-  return feed.subscribe(self, names, opts)
+  return feed.subscribe(self, names, options.check("subscribe", opts or {}, of_subscription, 2))
 end
 
 ---@class neap.redis.SubscribeOptions

@@ -2,20 +2,23 @@
 ---
 --- What a node says of slots (MOVED) is believed at once, and the map is read anew beside that. A
 --- link that is lost is not made again, for its slots may be elsewhere now: who asks next connects.
+--- A node that is gone has its time (`failover`) to come back, or to be replaced.
 
 local chance = require "neap.chance"
 local link = require "neap.redis.link"
 local place = require "neap.redis.place"
 local resp = require "neap.redis.resp"
 local task = require "neap.task"
+local time = require "neap.time"
 
 local find, match = string.find, string.match
 local insert, ipairs, next, setmetatable, type = table.insert, ipairs, next, setmetatable, type
-local mathtype, min, remove = math.type, math.min, table.remove
+local mathtype, max, min, remove = math.type, math.max, math.min, table.remove
+local now = time.now
 local tointeger, tonumber = math.tointeger, tonumber
 local encode, is_error = resp.encode, resp.is_error
 
-local TRIES = 16 -- of a command
+local HOPS = 16 -- of a command that is led elsewhere
 local NODES = 1000 -- that are believed in
 local ASKING = encode({ "ASKING" }, 1)
 
@@ -32,7 +35,7 @@ local function node_of(self, host, port)
     if #self.list >= NODES then
       return nil
     end
-    node = { place = server, link = false, lock = task.mutex() }
+    node = { place = server, link = false, lock = task.mutex(), failed = 0, why = false }
     self.nodes[server.key] = node
     insert(self.list, node)
   end
@@ -89,11 +92,17 @@ local function refresh(self)
   end
 end
 
---- A link to a node, that is up.
-local function link_to(self, node)
+--- A link to a node, that is up; within so many seconds, if that is less than `timeout`. Who has
+--- waited for another's attempt has its result.
+local function link_to(self, node, seconds)
+  local failed = node.failed
   local _ <close> = node.lock:lock()
-  if not node.link or node.link.closed then
-    local opts = setmetatable({ reconnect = false }, { __index = self.opts })
+  if node.failed ~= failed then
+    return nil, node.why
+  elseif not node.link or node.link.closed then
+    local limit = self.opts.timeout or 5
+    local opts = setmetatable({ reconnect = false, timeout = seconds and min(limit, seconds) or limit },
+      { __index = self.opts })
     local one, err = link.open(function()
       return node.place
     end, opts, function() end)
@@ -101,6 +110,9 @@ local function link_to(self, node)
       one:close()
     end
     node.link = one or false
+    if not one then
+      node.failed, node.why = node.failed + 1, err
+    end
     return one, err
   end
   return node.link
@@ -130,22 +142,25 @@ local function redirection(self, value)
 end
 
 --- Ask whoever has a slot for n answers, and go where they lead; `alone`: a function that asks over
---- a connection of its own, f(node's place, text, n).
+--- a connection of its own, f(node's place, text, n, seconds to connect).
 ---@async
 function Cluster:ask(slot, text, n, alone)
-  local node, asking, last = self.slots[slot], false, nil
-  for try = 1, TRIES do
+  local node, asking, hops, pause = self.slots[slot], false, 0, 0.02
+  local last, lost
+  local till = now() + (self.opts.failover or 3)
+  repeat
     if self.closed then
       return nil, resp.failure("EPIPE", "the client is closed")
     end
     node = node or self.list[1]
+    local left = max(till - now(), 0.01)
     local results, err, unsent
     local prefix, more = asking and ASKING or "", asking and 1 or 0
     if alone then
-      results, err, unsent = alone(node.place, prefix .. text, n + more)
+      results, err, unsent = alone(node.place, prefix .. text, n + more, left)
     else
       local one
-      one, err = link_to(self, node)
+      one, err = link_to(self, node, left)
       unsent = not one
       if one then
         results, err, unsent = one:ask(prefix .. text, n + more)
@@ -156,10 +171,7 @@ function Cluster:ask(slot, text, n, alone)
         refresh(self)
         return nil, err
       end
-      last, asking = err, false
-      refresh(self)
-      task.sleep(min(0.02 * 2 ^ try, 1) * (0.5 + chance() / 2))
-      node = self.slots[slot]
+      last, asking, lost = err, false, true
     else
       if asking then
         remove(results, 1)
@@ -172,14 +184,16 @@ function Cluster:ask(slot, text, n, alone)
         return results
       end
       asking = kind == "ASK"
-      node, last = other or self.slots[slot], results[n > 2 and 2 or 1]
-      if not other then
-        refresh(self)
-        task.sleep(min(0.02 * 2 ^ try, 1) * (0.5 + chance() / 2))
-        node = self.slots[slot]
-      end
+      node, last, lost = other, results[n > 2 and 2 or 1], not other
+      hops = hops + (other and 1 or 0)
     end
-  end
+    if lost then
+      refresh(self)
+      pause = min(pause * 2, 0.5)
+      task.sleep(max(min(pause * (0.5 + chance() / 2), till - now()), 0))
+      node = self.slots[slot]
+    end
+  until hops == HOPS or lost and now() >= till
   return nil, last
 end
 
@@ -188,10 +202,18 @@ function Cluster:leads(value)
   return redirection(self, value) ~= nil
 end
 
---- The link to who has a slot now.
-function Cluster:link_of(slot)
-  local node = self.slots[slot] or self.list[1]
-  return link_to(self, node)
+--- Who has a slot now.
+function Cluster:node_of(slot)
+  return self.slots[slot] or self.list[1]
+end
+
+--- The link to a node.
+function Cluster:link_to(node)
+  local one, err = link_to(self, node)
+  if not one then
+    refresh(self)
+  end
+  return one, err
 end
 
 function Cluster:close()

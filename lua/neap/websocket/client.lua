@@ -9,34 +9,29 @@ local handshake = require "neap.websocket.handshake"
 local http = require "neap.http.core"
 local message = require "neap.http.message"
 local net = require "neap.net"
+local options = require "neap.options"
 local task = require "neap.task"
 local url = require "neap.url"
 
-local error, ipairs, setmetatable, type = error, ipairs, setmetatable, type
+local error, ipairs, next, setmetatable, type = error, ipairs, next, setmetatable, type
 local find, format, lower, match, sub =
   string.find, string.format, string.lower, string.match, string.sub
 local concat = table.concat
 
-local function is_seconds(value)
-  return type(value) == "number" and value > 0
-end
-
-local own_options = {
+local known = {
   protocols = { handshake.is_protocols, "a list of names" },
-  headers = { function(value)
-    return type(value) == "table"
-  end, "a table of headers" },
+  headers = options.table,
   origin = { function(value)
     return type(value) == "string" and http.value(value)
   end, "a string" },
-  tls = { function(value)
-    return type(value) == "table" or type(value) == "userdata"
-  end, "a context, or a table of options" },
-  timeout = { is_seconds, "seconds above 0" },
+  tls = options.tls, timeout = options.seconds,
   stream = { function(value)
     return type(value) == "userdata"
   end, "a stream" },
 }
+for name, what in next, connection.known do
+  known[name] = what
+end
 
 --- What the handshake says itself.
 local ours = {
@@ -173,7 +168,7 @@ function client.connect(address, opts)
   if type(address) ~= "string" then
     error("bad argument #1 to 'connect' (string expected, got " .. type(address) .. ")", 3)
   end
-  connection.check("websocket.connect", opts, own_options, 3)
+  opts = options.check("websocket.connect", opts, known, 3)
   local where, err = place(address)
   if not where then
     return nil, err

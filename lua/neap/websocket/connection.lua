@@ -4,11 +4,12 @@ local check_self = require "neap.class.core".check_self
 local core = require "neap.websocket.core"
 local deflate = require "neap.websocket.deflate"
 local error_object = require "neap.error"
+local options = require "neap.options"
 local speaks = require "neap.net.core".speaks
 local task = require "neap.task"
 local time = require "neap.time"
 
-local error, getmetatable, next, setmetatable = error, getmetatable, next, setmetatable
+local error, getmetatable, setmetatable = error, getmetatable, setmetatable
 local tostring, type = tostring, type
 local format, pack = string.format, string.pack
 local mathtype, max = math.type, math.max
@@ -494,34 +495,11 @@ end
 
 local connection = { WebSocket = WebSocket }
 
---- Options of both ends: what is to be true of them, and what was expected.
-local function is_seconds(value)
-  return type(value) == "number" and value > 0
-end
-
-local checks = {
-  max = { function(value)
-    return mathtype(value) == "integer" and value >= 1 and value < 2 ^ 31
-  end, "a count of bytes from 1 to 2^31-1" },
-  ping = { is_seconds, "seconds above 0" },
-  deflate = { deflate.is_option, "true or a table of options" },
-  close_timeout = { is_seconds, "seconds above 0" },
+--- Options of both ends.
+connection.known = {
+  max = options.size, ping = options.seconds, deflate = { deflate.is_option, "true or a table of options" },
+  close_timeout = options.seconds,
 }
-
---- Check the options of a table: those of both ends, and `own`, of the same form.
-function connection.check(name, opts, own, level)
-  if type(opts) ~= "table" then
-    error(format("%s: a table of options expected, got %s", name, type(opts)), level + 1)
-  end
-  for key, value in next, opts do
-    local check = own[key] or checks[key]
-    if not check then
-      error(format("%s: unknown option '%s'", name, tostring(key)), level + 1)
-    elseif not check[1](value) then
-      error(format("%s: option '%s': %s expected", name, key, check[2]), level + 1)
-    end
-  end
-end
 
 --- Of a stream behind the handshake. `opts` were checked. What is asked with each message
 --- stands in it.

@@ -5,11 +5,12 @@ local deflate = require "neap.websocket.deflate"
 local error_object = require "neap.error"
 local fail = require "neap.http.request".fail
 local handshake = require "neap.websocket.handshake"
+local options = require "neap.options"
 
-local error, ipairs, type = error, ipairs, type
+local error, ipairs, next, type = error, ipairs, next, type
 local find, format, gsub, lower, match = string.find, string.format, string.gsub, string.lower, string.match
 
-local own_options = {
+local known = {
   protocols = { function(value)
     return type(value) == "function" or handshake.is_protocols(value)
   end, "a function, or a list of names" },
@@ -17,6 +18,9 @@ local own_options = {
     return type(value) == "function" or type(value) == "table"
   end, "a function, or a list of origins" },
 }
+for name, what in next, connection.known do
+  known[name] = what
+end
 
 --- Without what a browser leaves out.
 local function plain_host(scheme, host)
@@ -95,7 +99,7 @@ end
 local server = {}
 
 function server.accept(request, opts)
-  connection.check("websocket", opts, own_options, 3)
+  opts = options.check("websocket", opts, known, 3)
   local head, response = request.head, request.response
   if response.status then
     error("this request is answered already", 3)
