@@ -2,7 +2,7 @@
 
 set(CPACK_PACKAGE_NAME neap)
 set(CPACK_PACKAGE_VENDOR "the neap authors")
-set(CPACK_PACKAGE_CONTACT "The neap authors <neap@localhost.localdomain>" CACHE STRING
+set(CPACK_PACKAGE_CONTACT "The neap authors <neap@example.org>" CACHE STRING
   "who maintains the package")
 set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "Lua-scriptable socket runtime")
 set(CPACK_PACKAGE_DESCRIPTION "neap runs network programs that are written in Lua.

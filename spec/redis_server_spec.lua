@@ -105,8 +105,9 @@ describe("a client at redis-server", function()
     support.need()
     local cert, key = tls.selfsigned {names = {"127.0.0.1"}}
     local port, path = support.port(), folder.path .. "/redis.sock"
-    local server <close> = support.start {"--tls-port", tostring(port), "--tls-auth-clients", "no", "--unixsocket", path,
-      "--tls-cert-file", folder.write("cert.pem", cert), "--tls-key-file", folder.write("key.pem", key)}
+    local server <close> = support.start {"--tls-port", tostring(port), "--tls-auth-clients", "no",
+      "--unixsocket", path, "--tls-cert-file", folder.write("cert.pem", cert),
+      "--tls-key-file", folder.write("key.pem", key)}
     local where = "rediss://127.0.0.1:" .. port
     local by_tls <close> = assert(redis.connect(where .. "/3", {tls = {ca = cert}, pause = 0.02}))
     local by_path <close> = assert(redis.connect("unix:" .. path, {db = 3}))
