@@ -167,3 +167,36 @@ describe("an installation", function()
     assert.equal(0, ran.code)
   end)
 end)
+
+describe("LuaRocks", function()
+  it("is told of the version that this is", function()
+    local version = read "CMakeLists.txt":match "project%(neap VERSION ([%d.]+)"
+    local rock = {}
+    assert(load(read("packaging/neap-" .. version .. "-1.rockspec"), "rockspec", "t", rock))()
+    assert.same({"neap", version .. "-1"}, {rock.package, rock.version})
+  end)
+
+  it("runs scripts by neap, where its settings say so", function()
+    needs "luarocks"
+    folder.write("greet", "#!/usr/bin/env lua\nlocal net = require 'neap.net'\n"
+      .. "print(require 'greeting' .. arg[1], (net.resolve '127.0.0.1')[1])\n")
+    folder.write("greeting.lua", "return 'hello '")
+    folder.write("greet-1.0-1.rockspec", [[
+      package, version, source = "greet", "1.0-1", {url = "greet.tar.gz"}
+      build = {type = "builtin", modules = {greeting = "greeting.lua"}, install = {bin = {"greet"}}}
+    ]])
+    local bin, name = child.neap:match "^(.*)/([^/]*)$"
+    folder.write("config.lua", ([[
+      lua_interpreter = %q
+      variables = {LUA_BINDIR = %q}
+      rocks_trees = {{name = "here", root = %q}}
+    ]]):format(name, bin, folder.path .. "/tree"))
+    local env = process.env()
+    env.LUAROCKS_CONFIG, env.HOME = folder.path .. "/config.lua", folder.path
+    local made = assert(process.run {"luarocks", "--lua-version=5.4", "--tree=here", "make",
+      "--deps-mode=all", "greet-1.0-1.rockspec", cwd = folder.path, env = env, stderr = "stdout"})
+    assert.equal(0, made.code, made.stdout)
+    local ran = assert(process.run {folder.path .. "/tree/bin/greet", "tide", cwd = "/"})
+    assert.same({code = 0, stdout = "hello tide\t127.0.0.1\n", stderr = ""}, ran)
+  end)
+end)
