@@ -109,14 +109,14 @@ describe("a client at redis-server", function()
       "--unixsocket", path, "--tls-cert-file", folder.write("cert.pem", cert),
       "--tls-key-file", folder.write("key.pem", key)}
     local where = "rediss://127.0.0.1:" .. port
-    local by_tls <close> = assert(redis.connect(where .. "/3", {tls = {ca = cert}, pause = 0.02}))
+    local by_tls <close> = assert(redis.connect(where .. "/3", {tls = {ca = cert}, pause = 0.02, timeout = 60}))
     local by_path <close> = assert(redis.connect("unix:" .. path, {db = 3}))
     assert.equal("OK", by_tls:call("SET", "k", ("v"):rep(100000)))
     assert.equal(100000, #by_path:call("GET", "k"))
     local sub = assert(by_tls:subscribe "a")
     by_path:call("PUBLISH", "a", "x")
     assert.equal("x", sub:recv().data)
-    assert.matches("^ETLS", select(2, redis.connect(where)).code)
+    assert.matches("^ETLS", select(2, redis.connect(where, {timeout = 60})).code)
     server:kill()
     server:start()
     for _, client in ipairs {by_tls, by_path} do

@@ -1,3 +1,4 @@
+#!/bin/sh
 # `neap build` of three programs: sh one_file.sh build; and, where neap is no more, run.
 set -eu
 cd /root/try
