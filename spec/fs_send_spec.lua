@@ -225,9 +225,12 @@ describe("sendfile", function()
       function()
         assert.equal(SIZE, a:sendfile(file))
         local sent
-        for _, socket in ipairs(host.sockets()) do
-          sent = socket.fd == a.fd and socket.sent or sent
-        end
+        repeat -- what the socket had no room for goes out behind the call
+          task.yield()
+          for _, socket in ipairs(host.sockets()) do
+            sent = socket.fd == a.fd and socket.sent or sent
+          end
+        until sent >= SIZE
         assert.equal(SIZE, sent)
         a:close()
       end,
