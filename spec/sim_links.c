@@ -204,6 +204,18 @@ static void test_partition(void) {
     continue;
   expect(opened == 1, "not who waited was told, once");
   expect(way(0, 1, LINK_STREAM) == MS, "it is not whole again");
+  link_cut(s, &nodes[0], &nodes[1], true);
+  link_fault(s, &nodes[0], &nodes[1], true);
+  link_fault(s, &nodes[0], &nodes[1], true);
+  link_fault(s, &nodes[0], &nodes[1], false);
+  link_cut(s, &nodes[0], &nodes[1], false);
+  expect(way(0, 1, LINK_MESSAGE) == NEVER, "the second fault has not cut it");
+  link_cut(s, &nodes[0], &nodes[1], true);
+  link_fault(s, &nodes[0], &nodes[1], false);
+  link_fault(s, &nodes[0], &nodes[1], false);
+  expect(way(0, 1, LINK_MESSAGE) == NEVER, "a fault's end heals the script's");
+  link_cut(s, &nodes[0], &nodes[1], false);
+  expect(way(0, 1, LINK_MESSAGE) == MS, "it is cut by nobody");
   link_clog(s, &nodes[0], &nodes[1], s->now + 50 * MS);
   expect(way(0, 1, LINK_MESSAGE) == 51 * MS, "it is not clogged");
   end();

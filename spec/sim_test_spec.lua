@@ -90,6 +90,14 @@ describe("a test in a simulated world", function()
     end)
   end))
 
+  it("calls behind itself what it has given to finally, which may wait", sim.test(function()
+    finally(function()
+      task.sleep(1)
+      assert.equal(3.0, sim.now() // 1)
+    end)
+    task.sleep(2)
+  end))
+
   it("raises at the caller's line for what cannot be", function()
     for _, case in ipairs {
       {"sim.test: a function expected, got nil"},
@@ -150,6 +158,15 @@ describe("a test in a simulated world that fails", function()
           assert.is_true(false)
         end}}))
         it("passes", sim.test(function() end))
+        it("is for another day", sim.test(function()
+          finally(function() print "but it is tidied" end)
+          pending "not yet"
+          error "never"
+        end, {seeds = 2}))
+        it("fails, and then at its end", sim.test(function()
+          finally(function() print "it came here" end)
+          error "early"
+        end))
       end)
     ]]
   end)
@@ -195,6 +212,13 @@ describe("a test in a simulated world that fails", function()
 
   it("does not touch the next one", function()
     assert.matches("\nok 8 %- d passes\n", out)
+  end)
+
+  it("is pending where it says so, and ends by what it has given to finally", function()
+    assert.matches("\nok 9 %- # SKIP [^\n]*:41: not yet\n", out)
+    assert.is_nil(out:find("never", 1, true))
+    assert.matches("but it is tidied", out)
+    assert.matches(":%d+: early\n.*\n# printed:\n#   it came here", told(10))
   end)
 end)
 

@@ -205,6 +205,23 @@ describe("neap sim", function()
     assert.matches("2 seeds, 2 failed\n$", parts.stdout, parts.stderr)
   end)
 
+  it("lets tasks run in their order by --order=fifo, which is part of the replay", function()
+    write("order.lua", [[
+      local task = require "neap.task"
+      local order = {}
+      for i = 1, 9 do
+        task.spawn(function() order[#order + 1] = i end)
+      end
+      require "neap.sim".client("client", function()
+        task.sleep(1)
+        error(table.concat(order), 0)
+      end)]])
+    local result = neap_sim("order.lua", "--order", "fifo")
+    assert.matches("123456789\nneap: replay: neap sim order%.lua %-%-seed 0x1 %-%-order fifo %-%-trace\n$", result.stderr)
+    assert.not_matches("123456789", neap_sim("order.lua").stderr)
+    assert.equal(2, neap_sim("--order=lifo", "order.lua").code)
+  end)
+
   it("has no LuaSocket before the verb", function()
     local result = assert(process.run {child.neap, "--luasocket", "sim", "x.lua"})
     assert.equal(2, result.code)

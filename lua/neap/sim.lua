@@ -113,7 +113,7 @@ end
 
 --- What an `it` of `neap test` is given, to run this function as the director of a world of its
 --- own: so it sleeps for an hour at once, and all it says and hears goes over the simulated
---- network. `assert` is busted's.
+--- network. `assert`, `finally` and `pending` are busted's.
 ---
 --- The test fails as any other does, and also when it leaves tasks or sockets behind, when
 --- nothing can ever happen any more, or when the limit is reached: then each host tells what
@@ -633,7 +633,8 @@ end
 ---@field skew number?  the most seconds by which a clock is moved; default 1
 
 --- Let faults happen, from now on until the clients have ended. Which, when and where is drawn
---- from a stream of its own; each has a number, by which `--shrink` leaves it out.
+--- from a stream of its own; each has a number, by which `--shrink` leaves it out. What a
+--- partition has cut its end heals, unless the world or another fault has cut it, too.
 ---
 --- ```lua
 --- local sim = require "neap.sim"

@@ -7,6 +7,7 @@
 
 #include <lua.h>
 
+struct node;
 struct passage;
 struct run;
 struct sim;
@@ -19,10 +20,16 @@ int sim_library_open(lua_State *L);
 void library_links_set(lua_State *L);
 void library_rules_set(lua_State *L);
 
+/* Of the former what is a method of Runs, too. */
+void library_changes_set(lua_State *L);
+
 /* The Run that is the first argument; and set in the table on top those of its methods that a
  * prompt needs (library_prompt.c). */
 struct run *library_run(lua_State *L);
 void library_prompt_set(lua_State *L);
+
+/* The node of a Run whose name is at the index; or raises. */
+struct node *library_node(lua_State *L, struct run *r, int index);
 
 /* Keep what passes, as sim_outside.passes; and push it, a list that begins anew then. */
 void library_note_passage(struct sim *s, const struct passage *p);

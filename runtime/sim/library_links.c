@@ -1,5 +1,6 @@
 /*
-** Of neap.sim.core what changes the links.
+** What changes the links: of neap.sim.core, for a director, which calls hosts by their
+** numbers; and of a Run, for who drives it, by their names.
 */
 
 #include <lauxlib.h>
@@ -52,20 +53,11 @@ static int l_link(lua_State *L) {
 }
 
 
-/* cut(from, to, is it?) */
-static int l_cut(lua_State *L) {
+/* fault(from, to, is it?): cut by a fault, whose end leaves what else has cut it */
+static int l_fault(lua_State *L) {
   run *r = run_check(L);
   node *from = run_check_node(L, r, 1), *to = run_check_node(L, r, 2);
-  link_cut(&r->sim, from, to, lua_toboolean(L, 3));
-  return 0;
-}
-
-
-/* hold(from, to, is it?) */
-static int l_hold(lua_State *L) {
-  run *r = run_check(L);
-  node *from = run_check_node(L, r, 1), *to = run_check_node(L, r, 2);
-  link_hold(&r->sim, from, to, lua_toboolean(L, 3));
+  link_fault(&r->sim, from, to, lua_toboolean(L, 3));
   return 0;
 }
 
@@ -81,16 +73,65 @@ static int l_clog(lua_State *L) {
 }
 
 
-/* heal(): nothing is cut, held or clogged any more */
-static int l_heal(lua_State *L) {
-  link_heal_all(&run_check(L)->sim);
+/*
+** Of both
+*/
+
+/* A director has no Run. */
+static bool has_run(lua_State *L) {
+  return lua_isuserdata(L, 1);
+}
+
+
+static run *run_at_hand(lua_State *L) {
+  return has_run(L) ? library_run(L) : run_check(L);
+}
+
+
+typedef void change(sim *s, node *from, node *to, bool is);
+
+
+static int change_link(lua_State *L, change *f) {
+  run *r = run_at_hand(L);
+  int first = has_run(L) ? 2 : 1;
+  node *ends[2];
+  for (int i = 0; i < 2; i++)
+    ends[i] = has_run(L) ? library_node(L, r, first + i)
+                         : run_check_node(L, r, first + i);
+  f(&r->sim, ends[0], ends[1], lua_toboolean(L, first + 2));
   return 0;
 }
 
 
-void library_links_set(lua_State *L) {
-  static const luaL_Reg functions[] = {{"link", l_link}, {"cut", l_cut},
-                                       {"hold", l_hold}, {"clog", l_clog},
-                                       {"heal", l_heal}, {NULL, NULL}};
+/* cut(from, to, is it?) */
+static int l_cut(lua_State *L) {
+  return change_link(L, link_cut);
+}
+
+
+/* hold(from, to, is it?) */
+static int l_hold(lua_State *L) {
+  return change_link(L, link_hold);
+}
+
+
+/* heal(): nothing is cut, held or clogged any more */
+static int l_heal(lua_State *L) {
+  link_heal_all(&run_at_hand(L)->sim);
+  return 0;
+}
+
+
+void library_changes_set(lua_State *L) {
+  static const luaL_Reg functions[] = {
+      {"cut", l_cut}, {"hold", l_hold}, {"heal", l_heal}, {NULL, NULL}};
   luaL_setfuncs(L, functions, 0);
+}
+
+
+void library_links_set(lua_State *L) {
+  static const luaL_Reg functions[] = {
+      {"link", l_link}, {"fault", l_fault}, {"clog", l_clog}, {NULL, NULL}};
+  luaL_setfuncs(L, functions, 0);
+  library_changes_set(L);
 }

@@ -14,7 +14,7 @@
 #include "sim/run.h"
 
 
-static node *named(lua_State *L, run *r, int index) {
+node *library_node(lua_State *L, run *r, int index) {
   const char *name = luaL_checkstring(L, index);
   node *n = r->director != NULL ? node_find(&r->sim, name) : NULL;
   if (n == NULL)
@@ -35,34 +35,10 @@ static int l_hosts(lua_State *L) {
 }
 
 
-/* run:cut(from, to, is it?) */
-static int l_cut(lua_State *L) {
-  run *r = library_run(L);
-  node *from = named(L, r, 2), *to = named(L, r, 3);
-  link_cut(&r->sim, from, to, lua_toboolean(L, 4));
-  return 0;
-}
-
-
-/* run:hold(from, to, is it?) */
-static int l_hold(lua_State *L) {
-  run *r = library_run(L);
-  node *from = named(L, r, 2), *to = named(L, r, 3);
-  link_hold(&r->sim, from, to, lua_toboolean(L, 4));
-  return 0;
-}
-
-
-static int l_heal(lua_State *L) {
-  link_heal_all(&library_run(L)->sim);
-  return 0;
-}
-
-
 /* run:link(from, to) : is it cut, is it held, seconds for which it is clogged, or 0 */
 static int l_link(lua_State *L) {
   run *r = library_run(L);
-  node *from = named(L, r, 2), *to = named(L, r, 3);
+  node *from = library_node(L, r, 2), *to = library_node(L, r, 3);
   uint64_t until = link_clogged(&r->sim, from, to), now = r->sim.now;
   lua_pushboolean(L, link_is_cut(&r->sim, from, to));
   lua_pushboolean(L, link_is_held(&r->sim, from, to));
@@ -101,7 +77,7 @@ static char *list_of(node *n, const char *name, lua_Integer columns) {
 /* run:list(host, "ps" or "socks", columns) : text; nil: it does not run */
 static int l_list_of(lua_State *L) {
   run *r = library_run(L);
-  node *n = named(L, r, 2);
+  node *n = library_node(L, r, 2);
   const char *name = luaL_checkstring(L, 3);
   lua_Integer columns = luaL_checkinteger(L, 4);
   char *text = node_lives(n) ? list_of(n, name, columns) : NULL;
@@ -126,8 +102,8 @@ static int l_passages(lua_State *L) {
 
 void library_prompt_set(lua_State *L) {
   static const luaL_Reg methods[] = {
-      {"hosts", l_hosts}, {"cut", l_cut},           {"hold", l_hold},
-      {"heal", l_heal},   {"link", l_link},         {"list", l_list_of},
+      {"hosts", l_hosts}, {"link", l_link},         {"list", l_list_of},
       {"watch", l_watch}, {"passages", l_passages}, {NULL, NULL}};
   luaL_setfuncs(L, methods, 0);
+  library_changes_set(L);
 }

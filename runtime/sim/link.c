@@ -26,6 +26,7 @@ typedef struct direction {
   uint64_t last;    /* no message that keeps its place arrives before this */
   uint64_t clogged; /* what is sent leaves behind this */
   uint32_t factor;  /* of latency; 0: not drawn yet */
+  uint32_t faults;  /* so many cut it, too */
   bool cut, held;
   link_waiter *waiters; /* the first comes first */
 } direction;
@@ -179,6 +180,11 @@ const link_manner *link_of(sim *s, struct node *from, struct node *to) {
 ** Cut, held and clogged
 */
 
+static bool is_cut(const direction *l) {
+  return l->cut || l->faults > 0;
+}
+
+
 static void on_open(sim_event *e) {
   link_waiter *w =
       (link_waiter *)(void *)((char *)e - offsetof(link_waiter, event));
@@ -213,7 +219,7 @@ void link_await(sim *s, struct node *from, struct node *to, link_waiter *w) {
 
 
 static void tell_open(sim *s, direction *l) {
-  while (!l->cut && !l->held && l->waiters != NULL) {
+  while (!is_cut(l) && !l->held && l->waiters != NULL) {
     link_waiter *w = l->waiters;
     link_forget(w);
     sim_schedule(s, &w->event, s->now);
@@ -224,6 +230,17 @@ static void tell_open(sim *s, direction *l) {
 void link_cut(sim *s, struct node *from, struct node *to, bool cut) {
   direction *l = get(s, from, to);
   l->cut = cut;
+  tell_open(s, l);
+}
+
+
+/* What was healed meanwhile has none. */
+void link_fault(sim *s, struct node *from, struct node *to, bool begins) {
+  direction *l = get(s, from, to);
+  if (begins)
+    l->faults++;
+  else if (l->faults > 0)
+    l->faults--;
   tell_open(s, l);
 }
 
@@ -249,6 +266,7 @@ void link_heal_all(sim *s) {
       if (l == NULL)
         continue;
       l->cut = false;
+      l->faults = 0;
       l->clogged = 0;
       link_hold(s, from, to, false);
     }
@@ -257,7 +275,7 @@ void link_heal_all(sim *s) {
 
 bool link_is_cut(sim *s, struct node *from, struct node *to) {
   const direction *l = find(s, from, to);
-  return l != NULL && l->cut;
+  return l != NULL && is_cut(l);
 }
 
 
@@ -335,7 +353,7 @@ uint64_t link_arrival(sim *s, struct node *from, struct node *to, size_t bytes,
   const link_manner *m = manner(s, l);
   if (l->factor == 0)
     draw_factor(s, l, m, from, to);
-  if (l->cut || l->held)
+  if (is_cut(l) || l->held)
     return NEVER;
   uint64_t at = leave(s, l, m, bytes, traffic);
   if (at == NEVER)

@@ -49,6 +49,10 @@ void link_set(sim *s, struct node *from, struct node *to, const link_manner *m);
 const link_manner *link_of(sim *s, struct node *from, struct node *to);
 
 void link_cut(sim *s, struct node *from, struct node *to, bool cut);
+
+/* Cut by a fault, too, until that ends; each of several that do ends once. */
+void link_fault(sim *s, struct node *from, struct node *to, bool begins);
+
 void link_hold(sim *s, struct node *from, struct node *to, bool held);
 void link_clog(sim *s, struct node *from, struct node *to, uint64_t until);
 void link_heal_all(sim *s); /* none is cut, held or clogged any more */

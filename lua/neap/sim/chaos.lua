@@ -66,20 +66,18 @@ function kinds.partition(targets, draw)
   for i, target in ipairs(one) do
     names[i] = target.name
   end
+  local function cut(begins)
+    for _, a in ipairs(one) do
+      for _, b in ipairs(other) do
+        core.fault(a.id, b.id, begins)
+        core.fault(b.id, a.id, begins)
+      end
+    end
+  end
   return "partition " .. concat(names, ",") .. " | others", function()
-    for _, a in ipairs(one) do
-      for _, b in ipairs(other) do
-        core.cut(a.id, b.id, true)
-        core.cut(b.id, a.id, true)
-      end
-    end
+    cut(true)
   end, function()
-    for _, a in ipairs(one) do
-      for _, b in ipairs(other) do
-        core.cut(a.id, b.id, false)
-        core.cut(b.id, a.id, false)
-      end
-    end
+    cut(false)
   end
 end
 

@@ -51,6 +51,8 @@ local SPEC = {
     type = faults},
   {"--part=FIRST,LAST,STEP", "what --jobs starts: such seeds, and what has become of them for a program"},
   {"--limit=SECONDS", "of the world, at which a run fails", type = "number", min = 0},
+  {"--order=ORDER", "fifo: tasks take turns in their order, as outside, and not in one that is drawn",
+    choices = {"fifo"}},
   {"-t, --trace", "show the time of what is printed, and each fault"},
   {"--pcap=FILE", "of one seed: what passes between hosts, as pcapng with the world's time"},
   {"-i, --interactive", "of one seed: a prompt, at which one lets it go on by events or seconds, and looks at it"},
@@ -132,6 +134,9 @@ local function replay_line(given, n, keep)
   if given.limit then
     words[#words + 1] = format("--limit %s", given.limit)
   end
+  if given.order then
+    words[#words + 1] = "--order " .. given.order
+  end
   if keep and keep ~= "" then
     words[#words + 1] = "--keep " .. keep
   end
@@ -189,11 +194,15 @@ end
 
 -- One seed
 
+--- What all runs of it have in common.
+local function options_of(given, more)
+  more.limit, more.order, more.keep = given.limit, given.order, more.keep or given.keep
+  return more
+end
+
 local function run_once(given, program, n, show, watch)
-  return runs.one(program, n, {
-    limit = given.limit, keep = given.keep, stamp = given.trace, history = given.check,
-    watch = watch,
-  }, show and print_now)
+  return runs.one(program, n, options_of(given, {stamp = given.trace, history = given.check, watch = watch}),
+    show and print_now)
 end
 
 local function check_once(given, program, n, show, watch)
@@ -221,7 +230,7 @@ end
 
 local function shrink_seed(given, program, n)
   local function try(keep)
-    return runs.one(program, n, {limit = given.limit, keep = keep})
+    return runs.one(program, n, options_of(given, {keep = keep}))
   end
   local first = try(given.keep)
   if not first.failed then
@@ -291,9 +300,7 @@ local function main(words)
     return (given.check and check_once or run_once)(given, program, n, false)
   end
   if given.interactive then
-    local failed = require "neap.sim.prompt"(program, given.seed or 1, {
-      limit = given.limit, keep = given.keep, stamp = given.trace,
-    })
+    local failed = require "neap.sim.prompt"(program, given.seed or 1, options_of(given, {stamp = given.trace}))
     return failed and FAILED or 0
   elseif given.part then
     return batch.part(given.part, one)

@@ -95,6 +95,15 @@ local function fail(result)
   trials.raise(told)
 end
 
+--- Why the test is pending, if it is.
+local function reason(result)
+  for _, report in pairs(result.reports) do
+    if report[1] == "pending" then
+      return report[2]
+    end
+  end
+end
+
 --- What an `it` is given.
 function tests.new(f, options, level)
   check(options, level + 1)
@@ -116,6 +125,11 @@ function tests.new(f, options, level)
         fail(result)
       end
       stdout:write(concat(result.output))
+      local why = reason(result)
+      if why then
+        trials.postpone(why)
+        return
+      end
     end
   end
 end

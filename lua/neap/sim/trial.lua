@@ -6,7 +6,9 @@ local core = require "neap.sim.core"
 local hosts = require "neap.sim.hosts"
 local trials = require "neap.test.trials"
 
-local ipairs, pairs = ipairs, pairs
+local error, globals, ipairs, pairs = error, _G, ipairs, pairs
+local rawequal, setmetatable, tostring = rawequal, setmetatable, tostring
+local getinfo = debug.getinfo
 local format, match, sort = string.format, string.match, table.sort
 
 local function begin(programs)
@@ -20,15 +22,43 @@ local function begin(programs)
   end
 end
 
+--- What ends a test that is pending.
+local PENDING = {}
+
+--- Set busted's `finally` and `pending`. Returns what runs at the end, and what tells why the
+--- test is pending.
+local function set_globals()
+  local last, why
+  function globals.finally(f)
+    last = f
+  end
+  function globals.pending(message)
+    local at = getinfo(2, "Sl")
+    why = format("%s:%d: %s", at.short_src, at.currentline, message == nil and "" or tostring(message))
+    error(PENDING, 0)
+  end
+  return setmetatable({}, {__close = function()
+    if last then
+      last()
+    end
+  end}), function()
+    return why
+  end
+end
+
 return function(f, programs)
   hosts.by = "neap.sim.asserting"
   hosts.clients[1] = {wait = function() end} -- the test itself: the hosts need not end
+  local ending, reason = set_globals()
   local told = trials.one(function()
+    local _ <close> = ending
     begin(programs)
     asserting(f)
     hosts.finish()
   end)
-  if told then
+  if told and rawequal(told.error, PENDING) then
+    core.report("pending", reason())
+  elseif told then
     core.report("trace", told.trace)
     core.report("place", told.source and format("%s:%d", told.source, told.line) or "")
     core.report(told.failed and "failure" or "error", told.text)

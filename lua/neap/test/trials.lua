@@ -278,7 +278,7 @@ local function read_trace(trace)
 end
 
 --- Call a function as that of an `it`, in a home of its own. Nothing, or what went wrong:
---- {text, trace, failed (an assertion), source, line}.
+--- {error, text, trace, failed (an assertion), source, line}.
 function trials.one(f, ...)
   local home = open()
   local trace
@@ -294,7 +294,8 @@ function trials.one(f, ...)
   end
   local told = {text = left and "leaves behind:" .. left, trace = ""}
   if not left then
-    told.text = text_of(failure and failure.error or err)
+    told.error = failure and failure.error or err
+    told.text = text_of(told.error)
     told.trace = failure and "\n" .. failure.trace or trace or ""
   end
   told.failed, told.source, told.line = read_trace(told.trace)
@@ -311,6 +312,13 @@ function trials.raise(told)
     tester.fail(told, 0)
   end
   error(told, 0)
+end
+
+--- It is to be run another time, for this reason.
+function trials.postpone(why)
+  if running then
+    tester.pending(why)
+  end
 end
 
 --- Its file, and its name with those of what it is in; nil: no test runs.
