@@ -298,7 +298,7 @@ static flight_verdict rule(void *about, flight *f, uint64_t *delay) {
 
 static void test_rule(void) {
   begin(8);
-  flight_set_rule(s, rule, NULL);
+  flight_set_rule(s, rule, NULL, false);
   for (const char *c = "axyz!b"; *c != '\0'; c++)
     post((char[]){*c, '\0'});
   run();

@@ -38,7 +38,7 @@ local links = require "neap.sim.links"
 local runs = require "neap.sim.runs"
 local sched = require "neap.task.core"
 
-local error, require, type = error, require, type
+local error, pairs, require, tostring, type = error, pairs, require, tostring, type
 local format, maxinteger, mathtype = string.format, math.maxinteger, math.type
 
 ---@class neap.sim
@@ -475,10 +475,19 @@ end
 --- A host, its name, or a list of them; "director" is the director itself.
 ---@alias neap.sim.Hosts neap.sim.Host|string|(neap.sim.Host|string)[]
 
+---@class neap.sim.RuleOptions
+---@field streams boolean?  ask it about the segments of TCP, too
+
 --- Decide about each message (UDP, ping, raw IP) as it leaves one host for another, before its
 --- link is asked. The function returns "drop", "duplicate", seconds by which it is late, or
 --- nothing: then the next rule is asked, in their order. It may change `message.bytes`, and
---- should not wait, for the messages behind it do. Streams are told by their links only.
+--- should not wait, for the messages behind it do.
+---
+--- With `streams` it is asked about the segments of TCP, too: what opens a connection, ends or
+--- resets it, and bytes, in pieces that chance has cut; not about what only acknowledges. One
+--- that is dropped is sent again, with longer and longer pauses, and the function is asked
+--- again; what is late makes all behind it late; and "cut" resets the connection. Bytes cannot
+--- be changed, and nothing comes twice. What a segment is, `message:packet().tcp` tells.
 ---
 --- ```lua
 --- local sim = require "neap.sim"
@@ -510,12 +519,46 @@ end
 ---   print((socket:recv()))  --> HELLO
 --- end))
 --- ```
----@param f fun(message: neap.sim.Message): ("drop"|"duplicate"|number)?
+---
+--- ```lua
+--- local sim = require "neap.sim"
+---
+--- assert(sim.run(function()
+---   local net = require "neap.net"
+---   local sim = require "neap.sim"
+---   local task = require "neap.task"
+---
+---   sim.rule(function(message)
+---     return message.bytes:find "secret" and "cut" or nil
+---   end, {streams = true})
+---   sim.host("echo", function()
+---     assert(require "neap.net".listen "tcp://*:7"):serve(function(stream)
+---       stream:write(stream:read "L")
+---     end)
+---   end)
+---   task.sleep(1)
+---   local stream <close> = assert(net.connect "tcp://echo:7")
+---   stream:write "a secret\n"
+---   print(stream:read())  --> nil ECONNRESET...
+--- end))
+--- ```
+---@param f fun(message: neap.sim.Message): ("drop"|"duplicate"|"cut"|number)?
+---@param options? neap.sim.RuleOptions
 ---@return neap.sim.Rule
-function sim.rule(f)
+function sim.rule(f, options)
   check_director "rule"
   check_function("rule", f)
-  return require "neap.sim.messages".rule(f)
+  if options ~= nil and type(options) ~= "table" then
+    error(format("sim.rule: options expected, got %s", type(options)), 2)
+  end
+  for name, value in pairs(options or {}) do
+    if name ~= "streams" then
+      error(format("sim.rule: there is no option '%s'", tostring(name)), 2)
+    elseif type(value) ~= "boolean" then
+      error("sim.rule: streams: true or false expected", 2)
+    end
+  end
+  return require "neap.sim.messages".rule(f, options and options.streams)
 end
 
 --- Cut the links between some hosts and others: messages are lost, streams wait.

@@ -29,6 +29,7 @@ typedef struct flow flow;
 typedef struct segment segment;
 typedef struct connection connection;
 struct listening; /* ports.h */
+struct passage;
 
 /* Bytes that nobody has taken yet. */
 typedef struct store {
@@ -50,6 +51,9 @@ struct flow {
   uint64_t shown;   /* of what arrived, is acknowledged for who watches */
   uint64_t trouble; /* since then nobody has answered; 0: somebody has */
   unsigned attempts;
+  unsigned asks; /* about so many segments a rule is asked */
+  bool
+      asking; /* of these one is the next bytes, or the end: nothing else is sent */
   uint8_t side;  /* of who sends */
   bool fin;      /* its end follows what waits */
   bool fin_sent; /* and is under way */
@@ -190,6 +194,14 @@ void flow_drop(flow *f); /* all that is under way, and waits */
 /* Send nothing but flags.  False: it is lost, and nobody tries again. */
 bool flow_signal(flow *f, uint8_t flags);
 
+/* Send a segment, whatever a rule says, so much later than its link has it; false: it
+ * is lost. */
+bool flow_launch(flow *f, const char *bytes, size_t n, uint8_t flags,
+                 uint64_t delay);
+
+/* The first n bytes that wait are under way. */
+void flow_sent(flow *f, size_t n);
+
 /* Bytes that it would take now. */
 size_t flow_room(const flow *f);
 
@@ -213,7 +225,24 @@ void flow_heard(flow *f); /* somebody has */
 /* ==} */
 
 
+/* {== stream_rule.c */
+
+/* Is a rule to be asked about its segments?  What only acknowledges it is not. */
+bool rule_applies(const flow *f);
+
+/* Ask: the first n bytes that wait, or flags, are sent when it says so. */
+void rule_ask(flow *f, size_t n, uint8_t flags);
+void rule_forget(flow *f); /* it goes */
+
+/* ==} */
+
+
 /* {== stream_passage.c */
+
+/* A segment as who watches sees it, when it is not counted in `sent` yet.  False:
+ * nobody is left. */
+bool flow_passage(const flow *f, const char *bytes, size_t n, uint8_t flags,
+                  struct passage *p);
 
 /* For who watches: a segment leaves, and is not counted in `sent` yet; or what has
  * arrived is acknowledged, if it was not. */

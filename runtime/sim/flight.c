@@ -15,6 +15,7 @@ struct flights {
   uint64_t serial;       /* the last one's */
   flight_rule *rule;     /* NULL: none */
   void *about;
+  bool streams;
   flight *undecided, **last_undecided;
 };
 
@@ -220,7 +221,9 @@ static void on_departure(sim_event *e) {
 
 
 static void follow(flight *f, flight_verdict verdict, uint64_t delay) {
-  if (verdict == FLIGHT_DROP) {
+  if (f->decided != NULL)
+    f->decided(f, verdict, delay);
+  if (f->decided != NULL || verdict == FLIGHT_DROP || verdict == FLIGHT_CUT) {
     end(f);
     return;
   }
@@ -260,20 +263,42 @@ void flight_decide(sim *s, flight_verdict verdict, uint64_t delay) {
 }
 
 
-void flight_send(flight *f, uint64_t local) {
-  sim *s = f->sim;
-  f->serial = ++flights_of(s)->serial;
-  f->sent = s->now;
+static void begin(flight *f) {
+  f->serial = ++flights_of(f->sim)->serial;
+  f->sent = f->sim->now;
   append(f);
-  if (local > 0) {
-    arrive_at(f, s->now + local);
-  } else if (flights_of(s)->rule != NULL && f->failure == NULL) {
-    f->arrives = NEVER;
-    f->event.fire = on_departure;
-    sim_schedule(s, &f->event, s->now);
-  } else {
+}
+
+
+static void ask(flight *f) {
+  f->arrives = NEVER;
+  f->event.fire = on_departure;
+  sim_schedule(f->sim, &f->event, f->sim->now);
+}
+
+
+void flight_send(flight *f, uint64_t local) {
+  begin(f);
+  if (local > 0)
+    arrive_at(f, f->sim->now + local);
+  else if (flights_of(f->sim)->rule != NULL && f->failure == NULL)
+    ask(f);
+  else
     take_link(f, 0);
-  }
+}
+
+
+void flight_ask(flight *f) {
+  begin(f);
+  ask(f);
+}
+
+
+void flight_disown(sim *s, const void *about) {
+  const struct flights *all = *links_flights(s);
+  for (flight *f = all != NULL ? all->first : NULL; f != NULL; f = f->next)
+    if (f->about == about)
+      f->about = NULL;
 }
 
 
@@ -293,9 +318,16 @@ void flight_drop(flight *f) {
 }
 
 
-void flight_set_rule(sim *s, flight_rule *rule, void *about) {
+void flight_set_rule(sim *s, flight_rule *rule, void *about, bool streams) {
   flights_of(s)->rule = rule;
   flights_of(s)->about = about;
+  flights_of(s)->streams = streams;
+}
+
+
+bool flight_rules_streams(sim *s) {
+  const struct flights *all = *links_flights(s);
+  return all != NULL && all->rule != NULL && all->streams;
 }
 
 

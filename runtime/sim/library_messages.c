@@ -23,6 +23,12 @@ static void set_text(lua_State *L, const char *name, const char *text) {
 }
 
 
+static void set_integer(lua_State *L, const char *name, uint64_t n) {
+  lua_pushinteger(L, (lua_Integer)n);
+  lua_setfield(L, -2, name);
+}
+
+
 static void set_end(lua_State *L, const address *a, const char *ip,
                     const char *port) {
   char text[ADDRESS_TEXT];
@@ -47,15 +53,20 @@ static void set_protocol(lua_State *L, int protocol) {
 
 
 /* Of a message: {from, to, protocol, src, dst, bytes, and where it has ports src_port,
- * dst_port} */
+ * dst_port; of TCP seq, ack, flags} */
 static void push_passage(lua_State *L, const passage *p) {
+  bool is_tcp = p->protocol == IPPROTO_TCP;
   lua_createtable(L, 0, 14);
   set_text(L, "from", p->from->name);
   set_text(L, "to", p->to->name);
   set_protocol(L, p->protocol);
   set_end(L, p->source, "src", "src_port");
   set_end(L, p->target, "dst", "dst_port");
-  if (p->protocol != IPPROTO_UDP && p->protocol != IPPROTO_TCP) {
+  if (is_tcp) {
+    set_integer(L, "seq", p->seq);
+    set_integer(L, "ack", p->ack);
+    set_integer(L, "flags", p->flags);
+  } else if (p->protocol != IPPROTO_UDP) {
     lua_pushnil(L);
     lua_setfield(L, -2, "src_port");
     lua_pushnil(L);
@@ -73,7 +84,10 @@ static void push_message(lua_State *L, const flight *f) {
                      .target = &f->target,
                      .protocol = f->protocol,
                      .bytes = f->bytes,
-                     .size = f->size};
+                     .size = f->size,
+                     .seq = f->seq,
+                     .ack = f->ack,
+                     .flags = f->flags};
   push_passage(L, &p);
 }
 
@@ -97,13 +111,7 @@ void library_note_passage(sim *s, const passage *p) {
 }
 
 
-static void set_integer(lua_State *L, const char *name, uint64_t n) {
-  lua_pushinteger(L, (lua_Integer)n);
-  lua_setfield(L, -2, name);
-}
-
-
-/* And when it left and arrives, ns; none: it is lost.  Of TCP {seq, ack, flags}. */
+/* And when it left and arrives, ns; none: it is lost. */
 static size_t push_record(lua_State *L, const char *from) {
   record x;
   memcpy(&x, from, sizeof x);
@@ -114,11 +122,6 @@ static size_t push_record(lua_State *L, const char *from) {
   set_integer(L, "at", x.at - SIM_START);
   if (x.p.arrives != NEVER)
     set_integer(L, "arrives", x.p.arrives - SIM_START);
-  if (x.p.protocol == IPPROTO_TCP) {
-    set_integer(L, "seq", x.p.seq);
-    set_integer(L, "ack", x.p.ack);
-    set_integer(L, "flags", x.p.flags);
-  }
   return sizeof x + x.p.size;
 }
 
@@ -151,10 +154,11 @@ static flight_verdict leave_undecided(void *about, flight *f, uint64_t *delay) {
 }
 
 
-/* rules(are there any?) */
+/* rules(are there any, and of streams?) */
 static int l_rules(lua_State *L) {
   run *r = run_check(L);
-  flight_set_rule(&r->sim, lua_toboolean(L, 1) ? leave_undecided : NULL, r);
+  flight_set_rule(&r->sim, lua_toboolean(L, 1) ? leave_undecided : NULL, r,
+                  lua_toboolean(L, 2));
   return 0;
 }
 
@@ -182,10 +186,10 @@ static int l_undecided(lua_State *L) {
 
 /* decide(what, seconds, bytes or nil): of that message */
 static int l_decide(lua_State *L) {
-  static const char *const names[] = {"pass", "drop", "delay", "duplicate",
-                                      NULL};
-  static const flight_verdict verdicts[] = {FLIGHT_PASS, FLIGHT_DROP,
-                                            FLIGHT_DELAY, FLIGHT_DOUBLE};
+  static const char *const names[] = {"pass",      "drop", "delay",
+                                      "duplicate", "cut",  NULL};
+  static const flight_verdict verdicts[] = {
+      FLIGHT_PASS, FLIGHT_DROP, FLIGHT_DELAY, FLIGHT_DOUBLE, FLIGHT_CUT};
   run *r = run_check(L);
   int what = luaL_checkoption(L, 1, NULL, names);
   double seconds = luaL_optnumber(L, 2, 0);

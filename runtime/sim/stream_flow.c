@@ -114,6 +114,7 @@ void flow_drop(flow *f) {
   }
   f->last = &f->first;
   forget(&f->waiting);
+  rule_forget(f);
   sim_cancel(s, &f->arrival);
   sim_cancel(s, &f->ack);
   sim_cancel(s, &f->retry);
@@ -160,11 +161,20 @@ static void launch(flow *f, uint64_t at, const char *bytes, size_t n,
 }
 
 
-bool flow_signal(flow *f, uint8_t flags) {
-  uint64_t at = way(f->connection, f->side, 0);
+bool flow_launch(flow *f, const char *bytes, size_t n, uint8_t flags,
+                 uint64_t delay) {
+  uint64_t at = way(f->connection, f->side, n);
   if (at != NEVER)
-    launch(f, at, NULL, 0, flags);
+    launch(f, at + delay, bytes, n, flags);
   return at != NEVER;
+}
+
+
+bool flow_signal(flow *f, uint8_t flags) {
+  if (flags == SEGMENT_PROBE || !rule_applies(f))
+    return flow_launch(f, NULL, 0, flags, 0);
+  rule_ask(f, 0, flags);
+  return true;
 }
 
 
@@ -242,7 +252,7 @@ static void try_again(flow *f, end *e) {
     connect_again(e);
   } else if (is_owed(f) || e->state == END_OPEN) {
     flow_push(f);
-    if (!sim_is_scheduled(&f->retry) && f->first == NULL &&
+    if (!f->asking && !sim_is_scheduled(&f->retry) && f->first == NULL &&
         !flow_signal(f, SEGMENT_PROBE))
       flow_stall(f, PAUSE_LEAST);
   }
@@ -292,12 +302,10 @@ static size_t send_some(flow *f, const char *at, size_t n) {
     size_t size = cut(f, n - done);
     if (size == 0)
       break;
-    uint64_t arrives = way(f->connection, f->side, size);
-    if (arrives == NEVER) {
+    if (!flow_launch(f, at + done, size, 0, 0)) {
       flow_stall(f, PAUSE_LEAST);
       break;
     }
-    launch(f, arrives, at + done, size, 0);
     done += size;
   }
   return done;
@@ -305,20 +313,43 @@ static size_t send_some(flow *f, const char *at, size_t n) {
 
 
 void flow_take(flow *f, const struct iovec *v, size_t n) {
+  bool ruled = rule_applies(f);
   for (; n > 0; v++) {
-    size_t size = v->iov_len < n ? v->iov_len : n;
-    size_t sent = f->waiting.size == 0 ? send_some(f, v->iov_base, size) : 0;
+    size_t size = v->iov_len < n ? v->iov_len : n, sent = 0;
+    if (f->waiting.size == 0 && !ruled)
+      sent = send_some(f, v->iov_base, size);
     if (sent < size)
       add(&f->waiting, (char *)v->iov_base + sent, size - sent);
     n -= size;
   }
+  if (ruled)
+    flow_push(f);
+}
+
+
+void flow_sent(flow *f, size_t n) {
+  take_off(&f->waiting, n);
+}
+
+
+/* What waits; of a rule the next of it is asked. */
+static void push_bytes(flow *f) {
+  if (!rule_applies(f)) {
+    take_off(&f->waiting,
+             send_some(f, f->waiting.at + f->waiting.start, f->waiting.size));
+    return;
+  }
+  size_t next = sim_is_scheduled(&f->retry) ? 0 : cut(f, f->waiting.size);
+  if (next > 0)
+    rule_ask(f, next, 0);
 }
 
 
 void flow_push(flow *f) {
+  if (f->asking)
+    return;
   if (f->waiting.size > 0)
-    take_off(&f->waiting,
-             send_some(f, f->waiting.at + f->waiting.start, f->waiting.size));
+    push_bytes(f);
   if (!f->fin || f->fin_sent || f->waiting.size > 0 ||
       sim_is_scheduled(&f->retry))
     return;
@@ -336,6 +367,7 @@ void flow_finish(flow *f) {
 
 void flow_reset(flow *f) {
   forget(&f->waiting);
+  f->asking = false;
   sim_cancel(f->connection->sim, &f->retry);
   flow_signal(f, SEGMENT_RST);
 }

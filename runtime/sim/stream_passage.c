@@ -32,30 +32,41 @@ static uint8_t flags_of(const flow *f, uint8_t flags, size_t n) {
 }
 
 
-void flow_shows(flow *f, uint64_t at, const char *bytes, size_t n,
-                uint8_t flags) {
-  connection *c = f->connection;
-  flow *in = &c->flows[1 - f->side];
+bool flow_passage(const flow *f, const char *bytes, size_t n, uint8_t flags,
+                  passage *p) {
+  const connection *c = f->connection;
+  const flow *in = &c->flows[1 - f->side];
   const end *e = c->ends[f->side], *peer = c->ends[1 - f->side];
-  sim *s = c->sim;
   bool nobody =
       f->side == 1 && e == NULL && f->sent == 0; /* a SYN is refused */
-  if (s->outside.passes == NULL || c->local || (e == NULL && peer == NULL))
-    return;
-  in->shown = in->arrived + in->fin_arrived;
-  const passage p = {
+  if (e == NULL && peer == NULL)
+    return false;
+  *p = (passage){
       .from = c->nodes[f->side],
       .to = c->nodes[1 - f->side],
       .source = e != NULL ? &e->local : &peer->remote,
       .target = e != NULL ? &e->remote : &peer->local,
       .protocol = IPPROTO_TCP,
-      .arrives = at,
       .bytes = bytes,
       .size = n,
       .seq = (flags & SEGMENT_SYN) != 0 || nobody ? 0 : next_of(f),
       .ack = (flags & SEGMENT_SYN) != 0 && f->side == 0 ? 0 : awaited(in),
       .flags = flags_of(f, flags, n)};
-  s->outside.passes(s, &p);
+  return true;
+}
+
+
+void flow_shows(flow *f, uint64_t at, const char *bytes, size_t n,
+                uint8_t flags) {
+  const connection *c = f->connection;
+  flow *in = &f->connection->flows[1 - f->side];
+  passage p;
+  if (c->sim->outside.passes == NULL || c->local ||
+      !flow_passage(f, bytes, n, flags, &p))
+    return;
+  in->shown = in->arrived + in->fin_arrived;
+  p.arrives = at;
+  c->sim->outside.passes(c->sim, &p);
 }
 
 

@@ -14,12 +14,12 @@ local messages = {}
 ---@class neap.sim.Message
 ---@field from string  the host's name
 ---@field to string
----@field protocol string|integer  "udp", "icmp", "icmpv6", or the number that IP has for it
+---@field protocol string|integer  "udp", "icmp", "icmpv6", "tcp", or the number that IP has for it
 ---@field src string  addresses of IP
 ---@field dst string
----@field src_port integer?  of UDP
+---@field src_port integer?  of UDP and TCP
 ---@field dst_port integer?
----@field bytes string  what UDP or else IP carries; a rule may set them
+---@field bytes string  what UDP, TCP or else IP carries; a rule may set them, but not those of a stream
 local Message = {}
 Message.__index = Message
 Message.__name = "neap.sim.Message"
@@ -58,6 +58,7 @@ messages.Message = Message
 --- A function that decides about messages.
 ---@class neap.sim.Rule
 ---@field private f fun(message: neap.sim.Message): any
+---@field private streams boolean?  it is asked about segments of streams, too
 local Rule = {}
 Rule.__index = Rule
 Rule.__name = "neap.sim.Rule"
@@ -67,16 +68,24 @@ messages.Rule = Rule
 local rules = {}
 local decider
 
+--- The verdict that streams know, and messages do not; and the other way round.
+local OWN = {[true] = "cut", [false] = "duplicate"}
+
 --- What the rules say: core.decide's arguments.
 local function decide(message)
+  local of_stream = message.protocol == "tcp"
   for _, rule in ipairs {unpack(rules)} do
-    local verdict = rule.f(message)
+    local verdict
+    if rule.streams or not of_stream then
+      verdict = rule.f(message)
+    end
     if type(verdict) == "number" and verdict >= 0 and verdict < 1e9 then
       return "delay", verdict
-    elseif verdict == "drop" or verdict == "duplicate" then
+    elseif verdict == "drop" or verdict == OWN[of_stream] then
       return verdict
     elseif verdict ~= nil then
-      error(format("sim.rule: a rule returns nothing, \"drop\", \"duplicate\" or seconds, and not %s",
+      error(format("sim.rule: of a %s a rule returns nothing, \"drop\", \"%s\" or seconds, and not %s",
+        of_stream and "stream" or "message", OWN[of_stream],
         type(verdict) == "string" and format("%q", verdict) or type(verdict)), 0)
     end
   end
@@ -90,15 +99,26 @@ local function decide_all()
     local verdict, seconds = decide(message)
     if type(message.bytes) ~= "string" then
       error(format("sim.rule: a message's bytes are a string, and not %s", type(message.bytes)), 0)
+    elseif message.protocol == "tcp" and message.bytes ~= bytes then
+      error("sim.rule: the bytes of a stream stay as they are", 0)
     end
     core.decide(verdict, seconds, message.bytes ~= bytes and message.bytes or nil)
   end
 end
 
-function messages.rule(f)
-  local rule = setmetatable({f = f}, Rule)
+--- What is to be asked about.
+local function tell()
+  local streams = false
+  for _, rule in ipairs(rules) do
+    streams = streams or rule.streams
+  end
+  core.rules(#rules > 0, streams)
+end
+
+function messages.rule(f, streams)
+  local rule = setmetatable({f = f, streams = streams}, Rule)
   insert(rules, rule)
-  core.rules(true)
+  tell()
   decider = decider or sched.background(decide_all)
   return rule
 end
@@ -124,9 +144,7 @@ function Rule:remove()
       break
     end
   end
-  if #rules == 0 then
-    core.rules(false)
-  end
+  tell()
 end
 
 return messages
