@@ -539,7 +539,7 @@ end
 ---   task.sleep(1)
 ---   local stream <close> = assert(net.connect "tcp://echo:7")
 ---   stream:write "a secret\n"
----   print(stream:read())  --> nil ECONNRESET...
+---   print(stream:read())  --> nil read ... (ECONNRESET)
 --- end))
 --- ```
 ---@param f fun(message: neap.sim.Message): ("drop"|"duplicate"|"cut"|number)?

@@ -1,6 +1,7 @@
 #include "host/arena.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdalign.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,13 +23,23 @@ enum { STEP = 16, QUARTERS = 4, CLASSES = 4 + QUARTERS * (30 - 6) };
  * there. */
 enum { GROWTH = 1024 * 1024 };
 
+/* What an arena begins with lies beside that of its neighbours, so many of them to a huge
+ * page: a thousand states that take turns touch little of each, and most of what that
+ * costs is to find out where a page is. */
+enum { NEIGHBOURS = 8, PAGE = 2 * 1024 * 1024, NEAR = PAGE / NEIGHBOURS };
+enum { PAGES = ARENA_PLACES / NEIGHBOURS };
+#define NEAR_BASE (BASE - PAGES * (uint64_t)PAGE)
+#define LOW_NEAR_BASE (LOW_BASE - PAGES * (uint64_t)PAGE)
+
 typedef struct cell {
   struct cell *next;
 } cell;
 
+/* It is the first that lies in its memory. */
 struct arena {
-  alignas(STEP) char *fresh; /* never used */
-  char *writable, *end;
+  alignas(STEP) char *near;     /* beside its neighbours: never used */
+  char *fresh, *writable, *end; /* and where there is more */
+  unsigned place;
   uint64_t seed;
   bool mallocs; /* its blocks are malloc's */
   cell *free[CLASSES];
@@ -49,25 +60,86 @@ static bool wants_malloc(void) {
 
 
 /* Kernels that do not know how to keep away from what is there put it elsewhere. */
-static char *reserve(uint64_t at) {
+static char *reserve_at(uint64_t at, size_t size) {
   char *p = mmap(
-      (void *)(uintptr_t)at, ARENA_SIZE, PROT_NONE,
+      (void *)(uintptr_t)at, size, PROT_NONE,
       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
   if (p == MAP_FAILED)
     return NULL;
   if ((uintptr_t)p == at)
     return p;
-  munmap(p, ARENA_SIZE);
+  munmap(p, size);
   errno = EEXIST;
   return NULL;
 }
 
 
-static char *find_place(unsigned place) {
-  char *p = reserve(BASE + place * (uint64_t)ARENA_SIZE);
+static char *reserve(uint64_t base, uint64_t low, unsigned i, size_t size) {
+  char *p = reserve_at(base + i * (uint64_t)size, size);
   if (p == NULL && errno == ENOMEM)
-    p = reserve(LOW_BASE + place * (uint64_t)ARENA_SIZE);
+    p = reserve_at(low + i * (uint64_t)size, size);
   return p;
+}
+
+
+/*
+** Pages of neighbours: there as long as one of them is
+*/
+
+static struct {
+  pthread_mutex_t lock;
+  struct {
+    char *at;
+    unsigned users;
+  } pages[PAGES];
+} shared = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+
+static char *open_page(unsigned i) {
+  char *p = reserve(NEAR_BASE, LOW_NEAR_BASE, i, PAGE);
+  if (p != NULL && mprotect(p, PAGE, PROT_READ | PROT_WRITE) != 0) {
+    munmap(p, PAGE);
+    errno = ENOMEM;
+    return NULL;
+  }
+  if (p != NULL)
+    madvise(p, PAGE, MADV_HUGEPAGE);
+  return p;
+}
+
+
+static char *take_near(unsigned place) {
+  unsigned i = place / NEIGHBOURS;
+  pthread_mutex_lock(&shared.lock);
+  if (shared.pages[i].users == 0)
+    shared.pages[i].at = open_page(i);
+  char *p = shared.pages[i].at;
+  if (p != NULL)
+    shared.pages[i].users++;
+  pthread_mutex_unlock(&shared.lock);
+  return p != NULL ? p + place % NEIGHBOURS * (size_t)NEAR : NULL;
+}
+
+
+static void give_near(unsigned place) {
+  unsigned i = place / NEIGHBOURS;
+  pthread_mutex_lock(&shared.lock);
+  if (--shared.pages[i].users == 0)
+    munmap(shared.pages[i].at, PAGE);
+  pthread_mutex_unlock(&shared.lock);
+}
+
+
+/*
+** Arenas
+*/
+
+/* For who looks for leaks. */
+static void show(arena *a, void (*to)(const void *p, size_t n)) {
+  if (to == NULL)
+    return;
+  to(a, NEAR);
+  to(a->end - ARENA_SIZE, ARENA_SIZE);
 }
 
 
@@ -78,21 +150,22 @@ arena *arena_new(unsigned place, uint64_t seed) {
     a->mallocs = true;
     return a;
   }
-  char *p = find_place(place);
-  if (p == NULL)
+  char *far = reserve(BASE, LOW_BASE, place, ARENA_SIZE);
+  if (far == NULL)
     return NULL;
-  if (mprotect(p, GROWTH, PROT_READ | PROT_WRITE) != 0) {
-    munmap(p, ARENA_SIZE);
-    errno = ENOMEM;
+  char *p = take_near(place);
+  if (p == NULL) {
+    munmap(far, ARENA_SIZE);
     return NULL;
   }
   arena *a = (arena *)p;
-  a->fresh = p + sizeof *a;
-  a->writable = p + GROWTH;
-  a->end = p + ARENA_SIZE;
-  a->seed = seed;
-  if (__lsan_register_root_region != NULL)
-    __lsan_register_root_region(p, ARENA_SIZE);
+  *a = (arena){.near = p + sizeof *a,
+               .fresh = far,
+               .writable = far,
+               .end = far + ARENA_SIZE,
+               .place = place,
+               .seed = seed};
+  show(a, __lsan_register_root_region);
   return a;
 }
 
@@ -102,9 +175,9 @@ void arena_free(arena *a) {
     free(a);
     return;
   }
-  if (__lsan_unregister_root_region != NULL)
-    __lsan_unregister_root_region(a, ARENA_SIZE);
-  munmap(a, ARENA_SIZE);
+  show(a, __lsan_unregister_root_region);
+  munmap(a->end - ARENA_SIZE, ARENA_SIZE);
+  give_near(a->place);
 }
 
 
@@ -146,6 +219,11 @@ static bool make_writable(arena *a, size_t more) {
 
 
 static void *carve(arena *a, size_t size) {
+  if (size <= (size_t)((char *)a + NEAR - a->near)) {
+    void *p = a->near;
+    a->near += size;
+    return p;
+  }
   size_t room = (size_t)(a->writable - a->fresh);
   if (size > room && !make_writable(a, size - room))
     return NULL;
