@@ -252,6 +252,8 @@ static int open_above(const char *path, char name[NAME_MAX + 1]) {
   memcpy(text, path, n);
   text[n] = '\0';
   const char *last = cut(text, folder);
+  if (last == NULL) /* never: text is no longer than that */
+    return -ENAMETOOLONG;
   if (*last == '\0' || strcmp(last, ".") == 0 || strcmp(last, "..") == 0)
     return n == 0 ? -ENOENT : -EINVAL;
   if (strlen(last) > NAME_MAX)
