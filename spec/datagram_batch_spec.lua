@@ -56,7 +56,7 @@ local function inject(fault, text)
   elseif process.run({"strace", "-qq", "-o", "/dev/null", "true"}).code ~= 0 then
     pending "strace is not permitted"
   end
-  local options = {"-e", "trace=sendto,sendmmsg,recvmmsg"}
+  local options = {"-e", "trace=sendto,sendmmsg,recvmmsg,connect"}
   if fault then
     options[3], options[4] = "-e", "inject=" .. fault
   end
@@ -453,6 +453,28 @@ describe("a lack of buffers", function()
     assert.equal("ETIMEDOUT\n", result.stdout)
     assert.is_true(count(result.calls, "sendto") < 40, count(result.calls, "sendto"))
   end)
+
+  it("that lasts does not let a stream spin, nor its closing (D6)", function()
+    local result = inject("sendto:error=ENOMEM:when=1..40", [[
+      local a, b = net.socketpair()
+      a:write "x"
+      print(task.timeout(.1, a.flush, a))
+      a:close()
+      print(b:read())
+    ]])
+    assert.equal("", result.stderr)
+    assert.equal("nil\ttimeout: the time is up (ETIMEDOUT)\nx\n", result.stdout)
+    assert.is_true(count(result.calls, "sendto") < 60, count(result.calls, "sendto"))
+  end)
+end)
+
+it("a lack of ports is told by connect, and not waited for (D6)", function()
+  local result = inject("connect:error=EAGAIN:when=1+", [[
+    local a = assert(net.bind "udp://127.0.0.1:0"):settimeout(5)
+    print(select(2, a:connect(a.localaddr)).code)
+  ]])
+  assert.equal("", result.stderr)
+  assert.equal("EADDRNOTAVAIL\n", result.stdout)
 end)
 
 describe("what ICMP tells", function()

@@ -3,7 +3,7 @@
 ** c-ares and OpenSSL ask the kernel, and which errors each can plausibly have.
 **
 **   CALL(type, name, failed, (parameters), (arguments), error, ...)
-**   TRANSFER(...)                      likewise; but not of an eventfd and its like
+**   CALL_WHERE(condition, type, ...)   likewise, of some
 **   VARIADIC(type, name, (parameters), (arguments), last, error, ...)
 **   SYSTEM_CALL(name, error, ...)      by syscall(2)
 **   ALLOCATION(name, (parameters), (arguments))
@@ -22,8 +22,8 @@
 /* The connection with it, where it is one that has failed. */
 #define BROKEN (break_off(fd, code), -1)
 
-#ifndef TRANSFER
-#define TRANSFER CALL
+#ifndef CALL_WHERE
+#define CALL_WHERE(condition, ...) CALL(__VA_ARGS__)
 #endif
 
 /* Descriptors that are made */
@@ -57,8 +57,9 @@ CALL(DIR *, fdopendir, NULL, (int fd), (fd), ENOMEM)
 CALL(int, close, CLOSED, (int fd), (fd), EINTR, EIO, ENOSPC)
 
 /* Bytes */
-TRANSFER(ssize_t, read, BROKEN, (int fd, void *to, size_t n), (fd, to, n),
-         EINTR, EIO, ECONNRESET, ETIMEDOUT, ENOMEM)
+CALL_WHERE(!only_wakes(fd, n), ssize_t, read, BROKEN,
+           (int fd, void *to, size_t n), (fd, to, n), EINTR, EIO, ECONNRESET,
+           ETIMEDOUT, ENOMEM)
 CALL(ssize_t, pread, -1, (int fd, void *to, size_t n, off_t at),
      (fd, to, n, at), EINTR, EIO, ENOMEM)
 CALL(ssize_t, preadv2, -1,
@@ -78,8 +79,9 @@ CALL(int, recvmmsg, -1,
      (int fd, struct mmsghdr *m, unsigned n, int flags, struct timespec *time),
      (fd, m, n, flags, time), EINTR, ECONNREFUSED, EHOSTUNREACH, ENOMEM,
      ENETDOWN)
-TRANSFER(ssize_t, write, BROKEN, (int fd, const void *from, size_t n),
-         (fd, from, n), EINTR, EPIPE, ECONNRESET, EIO, ENOSPC, ENOMEM)
+CALL_WHERE(!only_wakes(fd, n), ssize_t, write, BROKEN,
+           (int fd, const void *from, size_t n), (fd, from, n), EINTR, EPIPE,
+           ECONNRESET, EIO, ENOSPC, ENOMEM)
 CALL(ssize_t, writev, BROKEN, (int fd, const struct iovec *from, int n),
      (fd, from, n), EINTR, EPIPE, ECONNRESET, EIO, ENOSPC, ENOMEM)
 CALL(ssize_t, send, BROKEN, (int fd, const void *from, size_t n, int flags),
@@ -113,7 +115,7 @@ CALL(int, connect, -1, (int fd, __CONST_SOCKADDR_ARG a, socklen_t size),
 CALL(int, bind, -1, (int fd, __CONST_SOCKADDR_ARG a, socklen_t size),
      (fd, a, size), EADDRINUSE, EADDRNOTAVAIL, EACCES, ENOMEM, ENOENT)
 CALL(int, listen, -1, (int fd, int backlog), (fd, backlog), EADDRINUSE, ENOBUFS)
-CALL(int, shutdown, -1, (int fd, int how), (fd, how), ENOTCONN, ENOBUFS)
+CALL(int, shutdown, BROKEN, (int fd, int how), (fd, how), ENOTCONN)
 CALL(int, getsockname, -1, (int fd, __SOCKADDR_ARG a, socklen_t *restrict size),
      (fd, a, size), ENOBUFS)
 CALL(int, getpeername, -1, (int fd, __SOCKADDR_ARG a, socklen_t *restrict size),
@@ -132,8 +134,9 @@ CALL(int, getaddrinfo, code,
 CALL(int, getifaddrs, -1, (struct ifaddrs * *to), (to), EMFILE, ENOMEM)
 
 /* Waiting */
-CALL(int, epoll_ctl, -1, (int fd, int what, int of, struct epoll_event *e),
-     (fd, what, of, e), ENOMEM, ENOSPC, EPERM)
+CALL_WHERE(is_new(fd, what, of, e), int, epoll_ctl, -1,
+           (int fd, int what, int of, struct epoll_event *e), (fd, what, of, e),
+           ENOMEM, ENOSPC, EPERM)
 CALL(int, epoll_wait, -1, (int fd, struct epoll_event *to, int n, int time),
      (fd, to, n, time), EINTR)
 CALL(int, epoll_pwait2, -1,
@@ -282,7 +285,7 @@ ALLOCATION(realloc, (void *p, size_t n), (p, n))
 
 /* For the next who includes this. */
 #undef CALL
-#undef TRANSFER
+#undef CALL_WHERE
 #undef VARIADIC
 #undef SYSTEM_CALL
 #undef ALLOCATION

@@ -102,10 +102,18 @@ static void find_all(void) {
 }
 
 
-/* What only counts events: no device fails. */
-static bool counts_events(int fd) {
+/* What only counts events, and a pipe for one byte that wakes: no device fails. */
+static bool only_wakes(int fd, size_t n) {
   struct stat s;
-  return real_fstat(fd, &s) == 0 && (s.st_mode & S_IFMT) == 0;
+  return real_fstat(fd, &s) == 0 &&
+         ((s.st_mode & S_IFMT) == 0 || (S_ISFIFO(s.st_mode) && n == 1));
+}
+
+
+/* The kernel refuses to watch what is new to it, and nothing else. */
+static bool is_new(int epoll, int what, int fd, struct epoll_event *e) {
+  return what == EPOLL_CTL_ADD && real_epoll_ctl(epoll, what, fd, e) == 0 &&
+         real_epoll_ctl(epoll, EPOLL_CTL_DEL, fd, NULL) == 0;
 }
 
 
@@ -133,8 +141,8 @@ static void break_off(int fd, int error) {
   }
 #define CALL(type, name, failed, parameters, arguments, ...) \
   CALL_IF(true, type, name, failed, parameters, arguments)
-#define TRANSFER(type, name, failed, parameters, arguments, ...) \
-  CALL_IF(!counts_events(fd), type, name, failed, parameters, arguments)
+#define CALL_WHERE(condition, type, name, failed, parameters, arguments, ...) \
+  CALL_IF(condition, type, name, failed, parameters, arguments)
 #define VARIADIC(type, name, parameters, arguments, last, ...) \
   PUBLIC type name parameters { \
     int code; \

@@ -13,12 +13,16 @@
 #include "uv/sockopt.h"
 
 
+/* The kernel's word for a lack of ports is the one for a lack of room, which would be
+ * waited for. */
 static int connect_fd(int fd, const void *to, socklen_t size) {
   int result;
   do
     result = connect(fd, to, size);
   while (result < 0 && errno == EINTR);
-  return result == 0 ? 0 : -errno;
+  if (result == 0)
+    return 0;
+  return errno == EAGAIN ? -EADDRNOTAVAIL : -errno;
 }
 
 

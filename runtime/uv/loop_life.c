@@ -113,10 +113,13 @@ static void add_uv(const uv_loop_t *uv) {
 }
 
 
+/* Where it fails libuv leaves its epoll open, if it came to that. */
 static int open_uv(uv_loop_t *uv) {
   int status = uv_loop_init(uv);
   if (status == 0)
     add_uv(uv);
+  else if (uv->backend_fd > STDERR_FILENO)
+    close(uv->backend_fd);
   return status;
 }
 

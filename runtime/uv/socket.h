@@ -11,6 +11,7 @@
 
 #include "net/stream.h"
 #include "uv/loop.h"
+#include "uv/timer.h"
 
 struct attempt;
 
@@ -30,6 +31,7 @@ typedef struct wire {
   bool deferred : 1;   /* its first write connects it, and that is not over */
   bool half_closed : 1; /* to be shut when it is */
   bool lingers;         /* SO_LINGER was set here or at its listener */
+  loop_timer pause; /* runs: the kernel has no buffers, so nothing is sent */
   union {
     unsigned char peer[sizeof(struct sockaddr_in)]; /* of an ip or vsock one */
     void *far_peer;          /* malloc'ed, one that is longer */

@@ -111,6 +111,7 @@ int wire_detach(stream *s) {
   int fd = w->watch.fd;
   if (w->deferred)
     wire_dial(w);
+  loop_timer_stop(loop_of(s->host), &w->pause);
   watch_drop(loop_of(s->host), &w->watch);
   owned_remove(fd);
   w->watch.fd = -1;
@@ -127,6 +128,7 @@ void wire_close(stream *s, bool reset) {
   loop *l = loop_of(s->host);
   if (w->attempting)
     attempt_stop(w->u.attempt);
+  loop_timer_stop(l, &w->pause);
   if (w->is_socket)
     watch_forget(l, &w->watch);
   else

@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -33,6 +34,9 @@
 #include "uv/wire.h"
 
 enum { SENDING = MSG_DONTWAIT | MSG_NOSIGNAL };
+
+/* ns until the kernel is asked again that had no buffers: it says that there is room. */
+#define PAUSE UINT64_C(10000000)
 
 
 /*
@@ -244,11 +248,24 @@ static void stop_read(stream *s) {
 ** Writing
 */
 
-/* The kernel tells a reset only once: keep it for the reader (end_read). */
+static void on_pause_over(loop_timer *timer) {
+  wire *w = (wire *)((char *)timer - offsetof(wire, pause));
+  if (w->watch.ready == wire_ready)
+    stream_writable(wire_stream(w));
+}
+
+
+/* What has no buffers is as if it had no room.  The kernel tells a reset only once: keep
+ * it for the reader (end_read). */
 static ssize_t written(wire *w, ssize_t n) {
-  if (n >= 0)
-    return n;
-  if (w->is_socket && errno != EPIPE && !is_transient(errno))
+  if (n >= 0 || errno == EAGAIN)
+    return n >= 0 ? n : -EAGAIN;
+  if (w->is_socket && is_transient(errno)) {
+    loop_timer_start(loop_of(wire_stream(w)->host), &w->pause, PAUSE,
+                     on_pause_over);
+    return -EAGAIN;
+  }
+  if (w->is_socket && errno != EPIPE)
     w->failed = (int16_t)-errno;
   return -errno;
 }
@@ -308,7 +325,8 @@ static ssize_t write_some(stream *s, const struct iovec *v, int n) {
 
 
 static int want_write(stream *s) {
-  return want(wire_of(s), EPOLLOUT);
+  wire *w = wire_of(s);
+  return loop_timer_runs(&w->pause) ? 0 : want(w, EPOLLOUT);
 }
 
 
