@@ -55,7 +55,7 @@ local Memory = {}
 Memory.__index = Memory
 
 local WINDOWS = 6 -- fewer say nothing
-local WARM, WARM_MOST = 1 / 3, 300 -- of the run, and seconds, that are not looked at
+local WARM, WARM_MOST = 1 / 2, 900 -- of the run, and seconds, that are not looked at: an allocator takes its time
 
 --- Of this process.
 function measure.memory()
