@@ -719,6 +719,9 @@ end
 ---@param command? string  of this subcommand
 ---@return string
 function args.help(spec, command)
+  if command ~= nil and type(command) ~= "string" then
+    error(format("args.help: a subcommand's name expected, got %s", type(command)), 2)
+  end
   local _, whole = for_caller(describe, spec)
   for word in gmatch(command or "", "%S+") do
     whole = whole.commands[word] or error(format("args: there is no command '%s'", word), 2)

@@ -235,6 +235,9 @@ function Writer:write(bytes, info)
   elseif type(bytes) ~= "string" then
     error(string.format("pcap: write: bytes or a packet expected, got %s", type(bytes)), 2)
   end
+  if info ~= nil and type(info) ~= "table" then
+    error(string.format("pcap: write: a table of options expected, got %s", type(info)), 2)
+  end
   info = info or {}
   local ns = stamp(info)
   local original = info.original

@@ -27,7 +27,7 @@
 local core = require "neap.tls.core"
 
 local error, getmetatable, ipairs, next = error, getmetatable, ipairs, next
-local pcall, select, type = pcall, select, type
+local pcall, rawget, select, type = pcall, rawget, select, type
 local find, format, gsub, lower = string.find, string.format, string.gsub, string.lower
 local gmatch, match, pack, sub = string.gmatch, string.match, string.pack, string.sub
 local concat, sort = table.concat, table.sort
@@ -52,7 +52,8 @@ local function of_type(name, value, wanted)
 end
 
 local function is_context(value)
-  return type(value) == "userdata" and getmetatable(value).__name == "neap.tls.Context"
+  local meta = type(value) == "userdata" and getmetatable(value) -- a light one has none
+  return type(meta) == "table" and rawget(meta, "__name") == "neap.tls.Context"
 end
 
 local function is_pem(text)
@@ -109,9 +110,15 @@ function checks.alpn(value)
   end
 end
 
-function checks.names(value)
+local function is_callable(value)
   local meta = getmetatable(value)
-  if type(value) == "function" or type(meta) == "table" and meta.__call then
+  return type(value) == "function" or type(meta) == "table" and rawget(meta, "__call") ~= nil
+end
+
+local split
+
+function checks.names(value)
+  if is_callable(value) then
     return
   end
   of_type("names", value, "table")
@@ -120,6 +127,10 @@ function checks.names(value)
       mistake "option 'names': a function expected, or a table of contexts by name"
     elseif name == "" or #name > 255 or find(name, "\0", 1, true) then
       mistake "option 'names': names of 1 to 255 bytes, without zero bytes, expected"
+    elseif not is_context(context) and rawget(context, "names") ~= nil then
+      mistake("option 'names': a context for '%s' without names of its own expected", name)
+    elseif not is_context(context) then
+      split(context, {}, false)
     end
   end
 end
@@ -154,7 +165,7 @@ sort(names)
 ---@param before table?  what the context had, which those take the place of
 ---@return table own
 ---@return table rest
-local function split(opts, others, sockets, before)
+function split(opts, others, sockets, before)
   local own, rest = {}, {}
   for name, value in next, before or {} do
     own[name] = value
@@ -256,7 +267,7 @@ function make(given)
   if ok then
     ok, err = take(into, "crl", given.crl)
   end
-  if ok and type(given.names) == "table" then
+  if ok and given.names and not is_callable(given.names) then
     into.names, err = named(given.names)
     ok = into.names
   end
@@ -416,11 +427,14 @@ end
 
 local function names_of(given)
   local list = {}
-  for name in next, type(given.names) == "table" and given.names or {} do
+  if not given.names or is_callable(given.names) then
+    return nil
+  end
+  for name in next, given.names do
     list[#list + 1] = name
   end
   sort(list)
-  return type(given.names) == "table" and list or nil
+  return list
 end
 
 --- What it has: the certificate, and by which rules it goes. Not the key, nor its password.

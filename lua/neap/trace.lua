@@ -78,19 +78,19 @@ local known = {to = true, format = true, filter = true, bytes = true, colour = t
 
 local function check(name, opts)
   if opts ~= nil and type(opts) ~= "table" then
-    error(string.format("%s: options expected, a table, got %s", name, type(opts)), 4)
+    error(string.format("%s: options expected, a table, got %s", name, type(opts)), 3)
   end
   for option, value in pairs(opts or {}) do
     if not known[option] then
-      error(string.format("%s: unknown option '%s'", name, tostring(option)), 4)
+      error(string.format("%s: unknown option '%s'", name, tostring(option)), 3)
     elseif option == "format" and not forms[value] then
-      error(string.format("%s: option 'format': \"text\" or \"pcapng\" expected", name), 4)
+      error(string.format("%s: option 'format': \"text\" or \"pcapng\" expected", name), 3)
     elseif option == "to" and type(value) ~= "string" and type(value) ~= "function" then
-      error(string.format("%s: option 'to': a path or a function expected, got %s", name, type(value)), 4)
+      error(string.format("%s: option 'to': a path or a function expected, got %s", name, type(value)), 3)
     elseif option == "bytes" and (math.type(value) ~= "integer" or value < 0 or value > MOST) then
-      error(string.format("%s: option 'bytes': a whole number from 0 to %d expected", name, MOST), 4)
+      error(string.format("%s: option 'bytes': a whole number from 0 to %d expected", name, MOST), 3)
     elseif option == "colour" and type(value) ~= "boolean" then
-      error(string.format("%s: option 'colour': true or false expected", name), 4)
+      error(string.format("%s: option 'colour': true or false expected", name), 3)
     end
   end
   return opts or {}
@@ -169,7 +169,8 @@ end
 function trace.start(opts)
   opts = check("trace.start", opts)
   if type(opts.to) ~= "function" then
-    return start(opts, form_of(opts), false)
+    local tracer, err = start(opts, form_of(opts), false) -- no tail call: filters_of counts levels
+    return tracer, err
   end
   local tracer, err = start(opts, form_of(opts), true)
   if tracer then
@@ -210,7 +211,8 @@ function trace.events(opts)
   if opts.to ~= nil then
     error("trace.events: option 'to' is trace.start's", 2)
   end
-  return start(opts, opts.format or "events", true)
+  local tracer, err = start(opts, opts.format or "events", true)
+  return tracer, err
 end
 
 --- Keep a socket out of all traces, from now on: the one that a trace is sent
@@ -374,7 +376,7 @@ function filters_of(filter)
     end
   end)
   if not good then
-    error("trace: " .. why, 4)
+    error(type(why) == "string" and "trace: " .. why or why, 4)
   end
   return found
 end

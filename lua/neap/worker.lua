@@ -46,6 +46,7 @@ local core = require "neap.worker.core"
 local sched = require "neap.task.core"
 
 local error, pcall, type = error, pcall, type
+local gsub = string.gsub
 
 --- The kinds of programs (worker/worker.h).
 local FILE, FUNCTION = 0, 2
@@ -55,6 +56,15 @@ local FILE, FUNCTION = 0, 2
 ---@field count integer  how many workers run this script (`neap -w`); else 0
 local worker = {}
 worker.id, worker.count = core.self()
+
+--- Pass on what a core function returned; what it raised is told at the script's line.
+local function told(name, ok, ...)
+  if ok then
+    return ...
+  end
+  local err = ...
+  error(type(err) == "string" and gsub(err, "'%?'", "'" .. name .. "'") or err, 3)
+end
 
 --- Seconds between the interrupts of a worker that goes on: worker/worker_thread.c.
 local PATIENCE = 1
@@ -131,10 +141,10 @@ end
 function worker.run(program, ...)
   local w, err
   if type(program) == "string" then
-    w, err = core.start(nil, 0, FILE, program, nil, ...)
+    w, err = told("run", pcall(core.start, nil, 0, FILE, program, nil, ...))
   elseif type(program) == "function" then
     local code, name = alone(program, "run", "a worker", 2)
-    w, err = core.start(nil, 0, FUNCTION, name, code, ...)
+    w, err = told("run", pcall(core.start, nil, 0, FUNCTION, name, code, ...))
   else
     error("run: a script's path or a function expected, got " .. type(program), 2)
   end
@@ -177,10 +187,7 @@ end
 --- the channel is there with another one
 ---@return neap.WorkerChannel
 function worker.channel(name, capacity)
-  local ok, channel = pcall(core.channel, name, capacity)
-  if not ok then
-    error(type(channel) == "string" and string.gsub(channel, "'%?'", "'channel'") or channel, 2)
-  end
+  local channel = told("channel", pcall(core.channel, name, capacity))
   return channel
 end
 

@@ -331,7 +331,7 @@ static int scoped(lua_State *L, enum cancel_scope_kind kind,
 
 int cancel_scope_timeout(lua_State *L) {
   double seconds = luaL_checknumber(L, 1);
-  luaL_checkany(L, 2);
+  task_check_callable(L, 2, "timeout");
   wait_enter(L, "timeout");
   uint64_t deadline = wait_deadline(L, seconds);
   lua_remove(L, 1);
@@ -342,14 +342,14 @@ int cancel_scope_timeout(lua_State *L) {
 /* While the program drains it is a timeout that is up: what is there is taken. */
 int cancel_scope_idle(lua_State *L) {
   const struct sched *s = host_of(L)->sched;
-  luaL_checkany(L, 1);
+  task_check_callable(L, 1, "idle");
   wait_enter(L, "idle");
   return scoped(L, IDLE, s->drains ? s->now : NEVER);
 }
 
 
 int cancel_scope_shield(lua_State *L) {
-  luaL_checkany(L, 1);
+  task_check_callable(L, 1, "shield");
   return scoped(L, SHIELD, NEVER);
 }
 

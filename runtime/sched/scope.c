@@ -316,7 +316,7 @@ static int body_k(lua_State *L, int status, lua_KContext ctx) {
 
 
 int scope_run(lua_State *L) {
-  luaL_checkany(L, 1);
+  task_check_callable(L, 1, "scope");
   lua_settop(L, 1);
   wait_enter(L, "scope");
   scope *s = scope_new(L);

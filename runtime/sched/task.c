@@ -219,12 +219,11 @@ static task *task_new(lua_State *L, struct sched *s, bool served) {
 }
 
 
-/* What cannot be called is the caller's mistake, told where it is made. */
-static void check_callable(lua_State *L, int index) {
+void task_check_callable(lua_State *L, int index, const char *verb) {
   if (lua_isfunction(L, index))
     return;
   if (luaL_getmetafield(L, index, "__call") == LUA_TNIL)
-    luaL_error(L, "spawn: a function expected, got %s",
+    luaL_error(L, "%s: a function expected, got %s", verb,
                luaL_typename(L, index));
   lua_pop(L, 1);
 }
@@ -252,7 +251,7 @@ static lua_State *push_coroutine(lua_State *L, int body, int nargs) {
 static task *spawn(lua_State *L, scope *into, int nargs, bool served) {
   struct sched *s = sched_of(L);
   int body = lua_gettop(L) - nargs;
-  check_callable(L, body);
+  task_check_callable(L, body, "spawn");
   luaL_checkstack(L, nargs + 6, "spawn");
   task *t = task_new(L, s, served);
   lua_State *co = push_coroutine(L, body, nargs);

@@ -77,6 +77,9 @@ void sched_on_summon(host *h, lua_CFunction f);
  * scope (NULL: the root scope), and replace them by the Task. */
 task *task_spawn(lua_State *L, scope *into, int nargs);
 
+/* Raise at the caller of `verb` unless what is at the index can be called. */
+void task_check_callable(lua_State *L, int index, const char *verb);
+
 /* Let the task in s:wait() of the Scope at index go on, whoever still lives. */
 void scope_rouse(lua_State *L, int index);
 

@@ -310,6 +310,9 @@ end
 function Consumer:fetch(n, opts)
   check_self(self, Consumer, "fetch")
   n = n or 1
+  if opts ~= nil and type(opts) ~= "table" then
+    error("bad argument #2 to 'fetch' (a table of options expected, got " .. type(opts) .. ")", 2)
+  end
   local seconds = opts and opts.timeout or 5
   if mathtype(n) ~= "integer" or n < 1 or n > 100000 then
     error("bad argument #1 to 'fetch' (a count from 1 to 100000 expected)", 2)

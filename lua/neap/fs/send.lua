@@ -6,6 +6,7 @@ local error_object = require "neap.error"
 local error, ipairs, type = error, ipairs, type
 local mathtype, maxinteger = math.type, math.maxinteger
 local format = string.format
+local getmeta = debug.getmetatable
 local here = core.here
 
 --- Of a piece that is copied, and of one that the kernel takes from the file itself.
@@ -71,7 +72,7 @@ local function send_rest(stream, file, from, n)
 end
 
 local function sendfile(self, file, from, n)
-  if type(file) ~= "userdata" or file.protocol ~= "file" then
+  if type(file) ~= "userdata" or getmeta(file) ~= getmeta(self) or file.protocol ~= "file" then
     error("bad argument #1 to 'sendfile' (an open file expected)", 2)
   end
   from = from == nil and 0 or from

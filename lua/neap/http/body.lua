@@ -307,7 +307,13 @@ function Body:readuntil(delimiter, max, opts)
   if type(delimiter) ~= "string" or delimiter == "" then
     error("bad argument #1 to 'readuntil' (a delimiter of at least one byte expected)", 2)
   end
-  return until_(self, delimiter, max or LINE_MAX, 0, opts and opts.strict)
+  max = max or LINE_MAX
+  if mathtype(max) ~= "integer" or max < 0 then
+    error("bad argument #2 to 'readuntil' (a count of bytes expected)", 2)
+  elseif opts ~= nil and type(opts) ~= "table" then
+    error("bad argument #3 to 'readuntil' (table expected, got " .. type(opts) .. ")", 2)
+  end
+  return until_(self, delimiter, max, 0, opts and opts.strict)
 end
 
 --- As `Stream:readexactly`: so many bytes, or an ENODATA.

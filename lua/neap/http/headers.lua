@@ -35,6 +35,14 @@ local function fields_of(self)
   return rawget(self, FIELDS)
 end
 
+--- A text as it is compared; of anything else is told where the method is called.
+local function lowered(verb, n, text)
+  if type(text) ~= "string" then
+    error(format("bad argument #%d to '%s' (string expected, got %s)", n, verb, type(text)), 3)
+  end
+  return lower(text)
+end
+
 --- The first value of that name.
 ---
 --- ```lua
@@ -47,7 +55,7 @@ end
 ---@return string? value
 function Headers:get(name)
   check_self(self, meta, "get")
-  local fields, key = fields_of(self), lower(name)
+  local fields, key = fields_of(self), lowered("get", 1, name)
   for i = 1, #fields, 2 do
     if lower(fields[i]) == key then
       return fields[i + 1]
@@ -68,7 +76,7 @@ end
 ---@return string[] values
 function Headers:all(name)
   check_self(self, meta, "all")
-  local fields, key, found = fields_of(self), lower(name), {}
+  local fields, key, found = fields_of(self), lowered("all", 1, name), {}
   for i = 1, #fields, 2 do
     if lower(fields[i]) == key then
       found[#found + 1] = fields[i + 1]
@@ -91,8 +99,8 @@ end
 ---@return boolean has
 function Headers:has(name, word)
   check_self(self, meta, "has")
-  local wanted = lower(word)
-  for one in gmatch(lower(concat(self:all(name), ",")), "[^,]+") do
+  local key, wanted = lowered("has", 1, name), lowered("has", 2, word)
+  for one in gmatch(lower(concat(self:all(key), ",")), "[^,]+") do
     if match(match(one, "^[ \t]*(.*)$"), "^(.*[^ \t])") == wanted then
       return true
     end
@@ -128,6 +136,20 @@ function Headers:add(name, value)
   return self
 end
 
+local function set(self, name, value, level)
+  local text = text_of(name, value ~= nil and value or "", level + 1)
+  local fields, key = fields_of(self), lower(name)
+  for i = #fields - 1, 1, -2 do
+    if lower(fields[i]) == key then
+      remove(fields, i)
+      remove(fields, i)
+    end
+  end
+  if value ~= nil then
+    fields[#fields + 1], fields[#fields + 2] = name, text
+  end
+end
+
 --- Set a field, in the place of all of that name; nil removes them.
 ---
 --- ```lua
@@ -142,17 +164,7 @@ end
 ---@return neap.http.Headers headers  itself
 function Headers:set(name, value)
   check_self(self, meta, "set")
-  local fields, key = fields_of(self), lower(name)
-  local text = value ~= nil and text_of(name, value, 2) or nil
-  for i = #fields - 1, 1, -2 do
-    if lower(fields[i]) == key then
-      remove(fields, i)
-      remove(fields, i)
-    end
-  end
-  if text then
-    fields[#fields + 1], fields[#fields + 2] = name, text
-  end
+  set(self, name, value, 2)
   return self
 end
 
@@ -165,7 +177,7 @@ function meta.__index(self, name)
 end
 
 function meta.__newindex(self, name, value)
-  Headers.set(self, name, value)
+  set(self, name, value, 2)
 end
 
 function meta.__pairs(self)

@@ -12,11 +12,12 @@ local time = require "neap.time"
 local redirect = require "neap.http.redirect"
 local url = require "neap.url"
 
-local error, getmetatable, ipairs, next, require = error, getmetatable, ipairs, next, require
+local error, getmetatable, ipairs, next, pcall, require = error, getmetatable, ipairs, next, pcall, require
 local setmetatable, tostring, type = setmetatable, tostring, type
 local find, format, lower, match, sub = string.find, string.format, string.lower, string.match, string.sub
 local mathtype = math.type
 local now = time.now
+local parse_endpoint = require "neap.endpoint".parse
 
 local plan = {}
 
@@ -59,10 +60,14 @@ local cookies_kind = { function(value)
   return value == true or type(value) == "table"
 end, "true, or a cookie jar" }
 
+local endpoint_kind = { function(value)
+  return type(value) == "string" and pcall(parse_endpoint, value)
+end, "an endpoint" }
+
 --- Of requests, and of clients for all of theirs.
 local of_both = {
   headers = options.any, auth = options.any, timeout = timeout_kind, limits = limits,
-  redirects = redirects_kind, decode = options.flag, endpoint = options.text,
+  redirects = redirects_kind, decode = options.flag, endpoint = endpoint_kind,
 }
 
 local of_request = {

@@ -150,6 +150,9 @@ body.inherit(request_meta, Request, request_fields, of_head, made)
 ---@return string? value
 function Request:header(name)
   check_self(self, request_meta, "header")
+  if type(name) ~= "string" then
+    error("bad argument #1 to 'header' (string expected, got " .. type(name) .. ")", 2)
+  end
   return self.head:get(name)
 end
 

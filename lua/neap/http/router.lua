@@ -188,6 +188,9 @@ local function dispatch(self, request, response, i)
 end
 
 function router_meta.__call(self, request, response)
+  if type(request) ~= "table" or type(request.subpath) ~= "string" then
+    error("router: a request expected, got " .. type(request), 2)
+  end
   return dispatch(self, request, response)
 end
 

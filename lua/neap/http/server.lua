@@ -1,5 +1,6 @@
 --- The server: a task for each connection, which answers its requests in order.
 
+local check_self = require "neap.class.core".check_self
 local core = require "neap.http.core"
 local error_object = require "neap.error"
 local message = require "neap.http.message"
@@ -11,9 +12,9 @@ local responses = require "neap.http.response"
 local serving = require "neap.net.serving"
 local task = require "neap.task"
 
-local error, getmetatable, next, require = error, getmetatable, next, require
+local error, getmetatable, next, pcall, require = error, getmetatable, next, pcall, require
 local tostring, type, xpcall = tostring, type, xpcall
-local format = string.format
+local format, match = string.format, string.match
 local traceback = debug.traceback
 local idle = task.idle
 local check = require "neap.task.core".check
@@ -264,6 +265,8 @@ end
 function server.serve(endpoint, handler, opts)
   if type(endpoint) ~= "string" and type(endpoint) ~= "userdata" then
     error("serve: an endpoint or a listener expected, got " .. type(endpoint), 2)
+  elseif type(endpoint) == "userdata" then
+    check_self(endpoint, "neap.Listener", "serve")
   end
   local plan, rest = plan_of(handler, opts or {}, 2)
   local function serve(stream)
@@ -275,8 +278,12 @@ function server.serve(endpoint, handler, opts)
   local how = { tls = rest.tls, backlog = rest.backlog }
   rest.tls, rest.backlog = nil, nil
   serving.check(serve, rest, 2)
-  local listener, err = net.listen(endpoint, how)
-  if not listener then
+  local ok, listener, err = pcall(net.listen, endpoint, how)
+  if not ok and type(listener) == "string" then
+    error("serve: " .. (match(listener, "^bad argument #%d+ to 'listen' %((.*)%)$") or listener), 2)
+  elseif not ok then
+    error(listener, 0)
+  elseif not listener then
     error(err, 0)
   end
   local _ <close> = listener

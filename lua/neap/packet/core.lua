@@ -92,13 +92,17 @@ local Packet = {}
 --- The metatable of packets. Methods come first; other names are layers.
 local packets = {__name = "neap.Packet"}
 
-local function copy_value(value)
-  if type(value) ~= "table" then
+--- No field goes deeper, but one that has itself in it: below that nothing is copied.
+local DEEPEST = 6
+
+local function copy_value(value, depth)
+  depth = depth or 1
+  if type(value) ~= "table" or depth > DEEPEST then
     return value
   end
   local copy = {}
   for key, inner in pairs(value) do
-    copy[key] = copy_value(inner)
+    copy[key] = copy_value(inner, depth + 1)
   end
   return copy
 end

@@ -98,6 +98,9 @@ function runs.run(program, options)
   elseif type(program) ~= "string" then
     error(format("sim.run: a script's path or a function expected, got %s", type(program)), 3)
   end
+  if type(what.args) ~= "table" then
+    error("sim.run: args: a list of strings expected", 3)
+  end
   for _, argument in ipairs(what.args) do
     if type(argument) ~= "string" then
       error("sim.run: args: a list of strings expected", 3)

@@ -1,6 +1,7 @@
 --- The client's end: what to connect to, and the handshake.
 
 local authority = require "neap.http.authority"
+local check_self = require "neap.class.core".check_self
 local connection = require "neap.websocket.connection"
 local crypto = require "neap.crypto"
 local deflate = require "neap.websocket.deflate"
@@ -13,7 +14,7 @@ local options = require "neap.options"
 local task = require "neap.task"
 local url = require "neap.url"
 
-local error, ipairs, next, setmetatable, type = error, ipairs, next, setmetatable, type
+local error, ipairs, next, pcall, setmetatable, type = error, ipairs, next, pcall, setmetatable, type
 local find, format, lower, match, sub =
   string.find, string.format, string.lower, string.match, string.sub
 local concat = table.concat
@@ -26,7 +27,7 @@ local known = {
   end, "a string" },
   tls = options.tls, timeout = options.seconds,
   stream = { function(value)
-    return type(value) == "userdata"
+    return (pcall(check_self, value, "neap.Stream", "connect"))
   end, "a stream" },
 }
 for name, what in next, connection.known do

@@ -489,6 +489,9 @@ end
 ---@return neap.WebSocket ws  itself
 function WebSocket:settimeout(seconds)
   check_self(self, meta, "settimeout")
+  if seconds ~= nil and not (type(seconds) == "number" and seconds >= 0) then
+    error("bad argument #1 to 'settimeout' (seconds, or nil, expected)", 2)
+  end
   self.stream:settimeout(seconds)
   return self
 end
