@@ -3,6 +3,7 @@
 local bus = require "neap.bus"
 local crypto = require "neap.crypto"
 local fs = require "neap.fs"
+local hot = require "spec.support.hot"
 local http = require "neap.http"
 local jetstream = require "neap.bus.jetstream"
 local lfs = require "lfs"
@@ -16,15 +17,6 @@ local task = require "neap.task"
 local tls = require "neap.tls"
 local url = require "neap.url"
 local websocket = require "neap.websocket.connection"
-
---- What may cost no more: of a self that cannot be indexed, and is not nil, it tells at a
---- line of its own.
-local HOT = {
-  ["Channel:send"] = true, ["Channel:recv"] = true, ["Channel:receiving"] = true, ["Channel:sending"] = true,
-  ["Event:wait"] = true, ["Event:waiting"] = true, ["Future:set"] = true, ["Future:wait"] = true,
-  ["Future:waiting"] = true, ["Counter:inc"] = true, ["Histogram:observe"] = true,
-  ["Counter:labels"] = true, ["Gauge:labels"] = true, ["Histogram:labels"] = true,
-}
 
 --- Call f(path, class, verb, the class's whole name) for each method of the public classes in a folder's files.
 local function each_method(folder, f)
@@ -127,7 +119,7 @@ describe("a method in Lua", function()
           local ok, err = pcall(call, method, wrong[i])
           local told = ("%s with %s: %s"):format(name, wrong[i], err)
           assert.is_false(ok, told)
-          if i < 7 or not HOT[name] then
+          if i < 7 or not hot[name] then
             assert(tostring(err):find "^caller:2: " and err:find(verb, 1, true), told)
           end
         end
