@@ -228,7 +228,7 @@ describe("the command line", function()
       assert.equal(1, result.code)
       assert.equal("", result.stdout)
     end
-    assert.matches("attempt to load a binary chunk", run_script(code).stderr)
+    assert.matches("^neap: script.lua: attempt to load a binary chunk", run_script(code).stderr)
   end)
 
   it("takes a # line, a byte order mark, other line ends and none (S9)", function()

@@ -13,6 +13,22 @@ describe("a capture", function()
     assert.is_true(#captures >= 100, #captures)
   end)
 
+  it("has every layer, whole and cut off", function()
+    local seen, cut = {}, 0
+    for _, capture in ipairs(captures) do
+      cut = cut + (capture.cut and 1 or 0)
+      for _, layer in ipairs(packet.dissect(capture.bytes, capture.link)) do
+        seen[layer.name] = true
+      end
+    end
+    assert.is_true(cut >= 50, cut)
+    for _, name in ipairs {"ah", "arp", "dns", "dstopts", "eth", "fragment", "geneve", "gre", "hopopts", "icmp",
+      "icmpv6", "ip", "ipv6", "loopback", "mpls", "padding", "ppp", "pppoe", "raw", "routing", "sctp", "sll",
+      "sll2", "tcp", "udp", "vlan", "vxlan"} do
+      assert.is_true(seen[name], name)
+    end
+  end)
+
   it("gives its bytes back, and recomputed, too, if it is right", function()
     local right = 0
     for _, capture in ipairs(captures) do

@@ -359,6 +359,9 @@ vlan 0x5
   of_frames[#of_frames + 1] = line
 end
 
+--- So many of them are joined.
+local JOINED = 60
+
 describe("packet.filter, beside tcpdump", function()
   local folder
   local paths = {}
@@ -431,6 +434,10 @@ describe("packet.filter, beside tcpdump", function()
     assert.same({}, wrong)
   end
 
+  it("is asked some 250 expressions", function()
+    assert.is_true(#expressions + #of_frames + JOINED >= 250)
+  end)
+
   --- Some of the two lists, joined by words.
   local function mixed(count, seed)
     local draw = random(seed)
@@ -468,7 +475,7 @@ describe("packet.filter, beside tcpdump", function()
     beside(("by what any link has, %d of 4"):format(i), some(expressions, 4, i), 1)
   end
   beside("by what Ethernet has", of_frames, 1)
-  beside("by what is joined", mixed(60, 7), "whole")
+  beside("by what is joined", mixed(JOINED, 7), "whole")
   for i, link in ipairs {0, 101, 108, 113, 228, 229, 276} do
     beside("of link type " .. link, some(expressions, 16, 2 * i), link)
   end

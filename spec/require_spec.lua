@@ -129,7 +129,7 @@ error loading module 'syntax' from file './syntax.lua':
 ./fails.lua:2: while loading
 table
 error loading module 'code' from file './code.lua':
-	attempt to load a binary chunk (mode is 't')
+	./code.lua: attempt to load a binary chunk (mode is 't')
 bad argument #1 to 'require' (string expected, got no value)
 bad argument #1 to 'require' (string expected, got table)
 bad argument #1 to 'require' (string expected, got nil)
@@ -351,12 +351,12 @@ false	bad argument #1 to 'loadfile' (string expected, got table)
   it("take bytecode where it is asked for, and from files only then", function()
     write("code.lua", string.dump(assert(load "return 'ran', ...")))
     assert.same(says [[
-nil	attempt to load a binary chunk (mode is 't')
-nil	attempt to load a binary chunk (mode is 't')
+nil	code.lua: attempt to load a binary chunk (mode is 't')
+nil	code.lua: attempt to load a binary chunk (mode is 't')
 ran	x
 ran	x
-nil	attempt to load a text chunk (mode is 'b')
-false	attempt to load a binary chunk (mode is 't')
+nil	script.lua: attempt to load a text chunk (mode is 'b')
+false	code.lua: attempt to load a binary chunk (mode is 't')
 ran	y
 ran	z
 nil	attempt to load a binary chunk (mode is 't')

@@ -38,19 +38,33 @@ static const char own_globals, own_values, own_require;
 #define META "neap.meta."
 
 
+/* Lua names the file where a text is wrong, but not one whose kind is refused. */
+static int name_refused(lua_State *L, int status, const char *path) {
+  static const char refusal[] = "attempt to load a ";
+  if (status != LUA_ERRSYNTAX || path == NULL ||
+      strncmp(lua_tostring(L, -1), refusal, sizeof refusal - 1) != 0)
+    return status;
+  lua_pushfstring(L, "%s: %s", path, lua_tostring(L, -1));
+  lua_remove(L, -2);
+  return status;
+}
+
+
 int host_load_file(lua_State *L, const char *path) {
   if (path != NULL && strcmp(path, "-") == 0)
     path = NULL;
   bool free = path == NULL || path == host_of(L)->script;
-  return guard_stands() && !free ? restrict_load(L, path)
-                                 : luaL_loadfilex(L, path, "t");
+  int status = guard_stands() && !free ? restrict_load(L, path)
+                                       : luaL_loadfilex(L, path, "t");
+  return name_refused(L, status, path);
 }
 
 
 /* Of a script's own asking. */
 static int load_file(lua_State *L, const char *path, const char *mode) {
-  return guard_stands() && path != NULL ? restrict_load(L, path)
-                                        : luaL_loadfilex(L, path, mode);
+  int status = guard_stands() && path != NULL ? restrict_load(L, path)
+                                              : luaL_loadfilex(L, path, mode);
+  return name_refused(L, status, path);
 }
 
 
