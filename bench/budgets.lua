@@ -11,8 +11,8 @@ return {
   unix = {instructions = 2570, calls = 2.1},
   connect = {instructions = 9300, calls = 7.8},
   tls = {instructions = 17800, calls = 2.1}, -- 14,300 of them OpenSSL's, 3.0
-  http = {instructions = 28300, calls = 2.1}, -- a request as a browser's, and a text
-  http_flight = {instructions = 25500, calls = 0.2},
+  http = {instructions = 19800, calls = 2.1}, -- a request as a browser's, and a text
+  http_flight = {instructions = 12600, calls = 0.2},
   udp = {instructions = 1800, calls = 0.2},
   idle = {bytes = 1650}, -- of resident memory a connection: bench/idle.lua
   tls_silent = {bytes = 1960}, -- of one that has sent nothing: bench/tls_idle.lua
