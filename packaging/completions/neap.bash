@@ -27,8 +27,8 @@ _neap() {
       -*)
         [ "$files" ] || return
         COMPREPLY=($(compgen -W '-e -l -i -v -E -W -w -h --help --version --luarc --luasocket --no-attach
-          --drain= --busy-poll= --profile= --trace --trace= --trace-filter= --trace-bytes=
-          --trace-format= --restrict --allow-connect= --allow-listen= --allow-bind= --allow-read=
+          --drain= --memory= --watchdog= --busy-poll= --profile= --trace --trace= --trace-filter=
+          --trace-bytes= --trace-format= --restrict --allow-connect= --allow-listen= --allow-bind= --allow-read=
           --allow-write= --allow-run --allow-env=' -- "$cur"))
         [[ ${COMPREPLY[0]} == *= ]] && compopt -o nospace
         return ;;

@@ -47,6 +47,8 @@ complete -c neap -n $first -l luarc -d 'Write .luarc.json for lua-language-serve
 complete -c neap -n $first -l luasocket -d 'LuaSocket that waits as neap does'
 complete -c neap -n $first -l no-attach -d 'Nobody may attach to it'
 complete -c neap -n $first -l drain -x -d 'Seconds for what is served to end'
+complete -c neap -n $first -l memory -x -d 'A bound of the memory of Lua'
+complete -c neap -n $first -l watchdog -x -d 'Seconds before a task that keeps others waiting is named'
 complete -c neap -n $first -l busy-poll -x -d 'Microseconds to look for news before sleeping'
 complete -c neap -n $first -l profile -r -F -d 'Where the processor time goes'
 complete -c neap -n $first -l restrict -d 'Refuse the network, files, programs and the environment'

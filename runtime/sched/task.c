@@ -220,6 +220,7 @@ static task *task_new(lua_State *L, struct sched *s, bool served) {
 
 
 void task_check_callable(lua_State *L, int index, const char *verb) {
+  luaL_checkany(L, index);
   if (lua_isfunction(L, index))
     return;
   if (luaL_getmetafield(L, index, "__call") == LUA_TNIL)

@@ -14,15 +14,15 @@
 
 
 /* The kernel's word for a lack of ports is the one for a lack of room, which would be
- * waited for. */
-static int connect_fd(int fd, const void *to, socklen_t size) {
+ * waited for; a unix socket has no ports. */
+static int connect_fd(int fd, const struct sockaddr *to, socklen_t size) {
   int result;
   do
     result = connect(fd, to, size);
   while (result < 0 && errno == EINTR);
   if (result == 0)
     return 0;
-  return errno == EAGAIN ? -EADDRNOTAVAIL : -errno;
+  return errno == EAGAIN && to->sa_family != AF_UNIX ? -EADDRNOTAVAIL : -errno;
 }
 
 
@@ -37,7 +37,7 @@ int port_connect_to(int fd, int family, int type, int protocol,
     return status;
   if (!datagram_has_ports(type, protocol))
     address_set_port(&name, protocol);
-  status = connect_fd(fd, &name.u, name.length);
+  status = connect_fd(fd, &name.u.any, name.length);
   if (held >= 0)
     close(held);
   return status;
