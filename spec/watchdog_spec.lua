@@ -87,11 +87,12 @@ describe("neap --watchdog", function()
     stop(p)
   end)
 
-  it("wants to be told of seconds", function()
-    for _, bad in ipairs {"0", "x", "1x", "-1", "1,", "5,1", "1,2,3", "inf", "nan"} do
+  it("wants to be told of seconds, and not of so few that there is time for nothing else", function()
+    for _, bad in ipairs {"0", "1e-7", "0.0009", "x", "1x", "-1", "1,", "5,1", "1,2,3", "inf", "nan"} do
       local result = assert(process.run {neap, "--watchdog=" .. bad, "-e", ""})
       assert.equal(2, result.code, bad)
-      assert.equal("neap: --watchdog: seconds expected, or two numbers of them, as 5,60\n", result.stderr)
+      assert.equal("neap: --watchdog: seconds expected, 0.001 at least, or two numbers of them, as 5,60\n",
+        result.stderr)
     end
   end)
 end)

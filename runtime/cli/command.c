@@ -123,11 +123,12 @@ static bool take_memory(command *c, const char *value) {
 }
 
 
-/* SECONDS, or SECONDS,END */
+/* SECONDS, or SECONDS,END.  What looks more often does nothing else. */
 static bool take_watchdog(command *c, const char *value) {
+  const double least = 0.001;
   const char *end;
   double after = amount_seconds(value, &end), last = 0;
-  bool ok = after > 0;
+  bool ok = after >= least;
   if (ok && *end == ',') {
     last = amount_seconds(end + 1, &end);
     ok = last >= after;
@@ -136,7 +137,8 @@ static bool take_watchdog(command *c, const char *value) {
   c->watchdog[1] = last;
   if (ok && *end == '\0')
     return true;
-  fputs("neap: --watchdog: seconds expected, or two numbers of them, as 5,60\n",
+  fputs("neap: --watchdog: seconds expected, 0.001 at least, or two numbers of "
+        "them, as 5,60\n",
         stderr);
   return false;
 }
