@@ -83,8 +83,7 @@ static void end_what_runs(const void *context) {
 
 static void let_prompts_in(const void *context) {
   (void)context;
-  if (here->running != NULL)
-    sched_visit(here);
+  sched_visit(here);
 }
 
 
@@ -109,7 +108,7 @@ static void watch_over(const void *context) {
 
 
 /* What timers there are.  What begins to run later is met by the next ring of those
- * that ring again. */
+ * that ring again, and by a visit. */
 typedef struct kind {
   clockid_t clock;
   bool restarts;                     /* the system call in which it rings */
