@@ -56,7 +56,8 @@ local values = {
   {"function", function() end}, {"raising function", raise}, {"C function", os.clock},
   {"coroutine", coroutine.create(function() end)}, {"ended coroutine", ended},
   {"light userdata", light}, {"full userdata", userdata()},
-  {"file", io.stderr}, {"closed stream", closed_stream()}, {"task", task.spawn(function() end)}, {"channel", task.channel()},
+  {"file", io.stderr}, {"closed stream", closed_stream()}, {"task", task.spawn(function() end)},
+  {"channel", task.channel()},
   {"address", net.address "127.0.0.1:1"},
 }
 
