@@ -372,4 +372,22 @@ describe("the system calls of a stream", function()
       assert.same({0, "", "true\ttrue\nxy\nz\n"}, {result.code, result.stderr, result.stdout})
     end)
   end
+
+  it("D6: a relay waits out a lack of buffers, too, and does not spin", function()
+    local relay = [[
+      local a, near = net.socketpair()
+      local far, b = net.socketpair()
+      task.background(net.relay, near, far)
+      a:write "bytes"
+    ]]
+    local result = child.strace({
+      "-e", "trace=sendto", "-e", "inject=sendto:error=ENOBUFS:when=2..4",
+    }, relay .. "print(b:read(5))")
+    assert.same({0, "", "bytes\n"}, {result.code, result.stderr, result.stdout})
+    result = child.strace({
+      "-e", "trace=sendto", "-e", "inject=sendto:error=ENOBUFS:when=2+",
+    }, relay .. "task.sleep(0.5) signal.raise 'SIGKILL'")
+    assert.equal("", result.stderr)
+    assert.is_true(#result.calls >= 3 and #result.calls < 80, #result.calls .. " calls")
+  end)
 end)

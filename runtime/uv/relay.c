@@ -36,6 +36,7 @@ typedef struct side {
   watch watch; /* first: it is how ready finds the side */
   struct relay *relay;
   stream *stream;
+  loop_timer pause; /* runs: the kernel has no buffers for what is sent there */
 } side;
 
 typedef struct direction {
@@ -309,12 +310,21 @@ static int advance(direction *f, bool readable) {
 }
 
 
+static void on_pause_over(loop_timer *timer);
+
+
+/* Without buffers there is room, as epoll has it: then a pause is made. */
 static int settle(side *x) {
   const direction *f = away_from(x);
+  loop *l = x->relay->loop;
   uint32_t events = !f->ended && !is_pending(f) ? EPOLLIN : 0;
-  if (is_pending(towards(x)))
+  bool waits = is_pending(towards(x));
+  bool pauses = loop_timer_runs(&wire_at(x)->pause);
+  if (waits && !pauses)
     events |= EPOLLOUT;
-  return watch_set(x->relay->loop, &x->watch, events);
+  if (waits && pauses && !loop_timer_runs(&x->pause))
+    loop_timer_start(l, &x->pause, WIRE_PAUSE, on_pause_over);
+  return watch_set(l, &x->watch, events);
 }
 
 
@@ -338,6 +348,7 @@ static void let_go(struct relay *r) {
   r->over = true;
   for (int i = 0; i < 2; i++) {
     watch_drop(r->loop, &r->sides[i].watch);
+    loop_timer_stop(r->loop, &r->sides[i].pause);
     wire_settle(wire_at(&r->sides[i]));
   }
 }
@@ -356,15 +367,27 @@ static int flow_on(side *x, uint32_t events) {
 }
 
 
-static void on_ready(watch *w, uint32_t events) {
-  struct relay *r = ((side *)w)->relay;
-  loop *l = r->loop;
-  r->status = flow_on((side *)w, events);
+/* False: it is over, and may be freed. */
+static bool go_on(side *x, uint32_t events) {
+  struct relay *r = x->relay;
+  r->status = flow_on(x, events);
   if (r->status == 0 && !is_finished(r))
-    return;
+    return true;
   let_go(r);
   r->done(r->owner);
-  round_run(l->host);
+  return false;
+}
+
+
+static void on_ready(watch *w, uint32_t events) {
+  const loop *l = ((side *)w)->relay->loop;
+  if (!go_on((side *)w, events))
+    round_run(l->host);
+}
+
+
+static void on_pause_over(loop_timer *timer) {
+  go_on((side *)((char *)timer - offsetof(side, pause)), EPOLLOUT);
 }
 
 

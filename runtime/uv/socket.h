@@ -39,6 +39,9 @@ typedef struct wire {
   } u;
 } wire;
 
+/* ns until the kernel is asked again that had no buffers: it says that there is room. */
+enum { WIRE_PAUSE = 10000000 };
+
 extern const transport socket_tcp, socket_mptcp, socket_sctp, socket_unix,
     socket_vsock, socket_pipe, socket_tty;
 

@@ -35,9 +35,6 @@
 
 enum { SENDING = MSG_DONTWAIT | MSG_NOSIGNAL };
 
-/* ns until the kernel is asked again that had no buffers: it says that there is room. */
-#define PAUSE UINT64_C(10000000)
-
 
 /*
 ** Wires
@@ -261,7 +258,7 @@ static ssize_t written(wire *w, ssize_t n) {
   if (n >= 0 || errno == EAGAIN)
     return n >= 0 ? n : -EAGAIN;
   if (w->is_socket && is_transient(errno)) {
-    loop_timer_start(loop_of(wire_stream(w)->host), &w->pause, PAUSE,
+    loop_timer_start(loop_of(wire_stream(w)->host), &w->pause, WIRE_PAUSE,
                      on_pause_over);
     return -EAGAIN;
   }
