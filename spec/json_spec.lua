@@ -589,5 +589,7 @@ describe("json.lines", function()
     for _, options in ipairs {{nosuch = 1}, {max = 0}, {max = "x"}, {depth = -1}, 1} do
       assert.is_false(pcall(json.lines, io.stdin, options))
     end
+    local _, why = pcall(function() json.lines "{}\n" end)
+    assert.matches("^[^\n]*spec%.lua:%d+: lines: a source with a method 'read' expected, got string$", why)
   end)
 end)

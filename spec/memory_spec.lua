@@ -87,6 +87,32 @@ describe("neap --memory", function()
     assert.equal("closed\n", result.stdout)
   end)
 
+  it("is told to who serves, and at the prompt", function()
+    local result = run("12M", [[
+      local http = require "neap.http"
+      local function fill() return ("x"):rep(1 << 26) end
+      local function serve(where, serving)
+        local listener = assert(net.listen(where))
+        task.background(serving, listener)
+        return assert(net.connect(where))
+      end
+      print(serve("mem:plain", function(listener)
+        listener:serve(fill, {onerror = function(err, stream) stream:write(err) end})
+      end):read())
+      local function ask(where, opts)
+        local client = serve(where, function(listener) http.serve(listener, fill, opts) end)
+        client:write "GET /x HTTP/1.1\r\nHost: x\r\n\r\n"
+        print(client:read())
+      end
+      ask("mem:http", {onerror = function(err) print(err) end})
+      ask("mem:told")]])
+    assert.same({"neap: GET /x: not enough memory\n", "not enough memory\nnot enough memory\n" ..
+      ("HTTP/1.1 500 Internal Server Error\r\n"):rep(2)}, {result.stderr, result.stdout})
+    local typed = assert(process.run {neap, "--memory=12M", "-i",
+      input = "('x'):rep(1 << 26)\n_err\n"}).stdout
+    assert.matches("> error: not enough memory\n.*> \"not enough memory\"\n", typed)
+  end)
+
   it("is each worker's own", function()
     local result = run("16M", [[
       local worker = require "neap.worker"

@@ -114,6 +114,14 @@ describe("a rule", function()
     end)
     assert.matches('of a message a rule returns nothing, "drop", "duplicate" or seconds, and not "loose"', printed)
     _, _, printed = run(function()
+      local net, sim = require "neap.net", require "neap.sim"
+      sim.host("there", function() require "neap.task".sleep(10) end)
+      sim.rule(function() return -1 end)
+      assert(net.connect "udp://there:7"):send "x"
+      require "neap.task".sleep(5)
+    end)
+    assert.matches('or seconds, and not %-1\n', printed)
+    _, _, printed = run(function()
       local sim = require "neap.sim"
       for _, options in ipairs {1, {stream = true}, {streams = 1}} do
         local _, why = pcall(sim.rule, print, options)

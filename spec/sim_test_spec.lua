@@ -90,6 +90,11 @@ describe("a test in a simulated world", function()
     end)
   end))
 
+  it("gives a function to finally", sim.test(function()
+    local _, why = pcall(function() finally(5) end)
+    assert.matches("sim_test_spec%.lua:%d+: finally: a function expected, got number$", why)
+  end))
+
   it("calls behind itself what it has given to finally, which may wait", sim.test(function()
     finally(function()
       task.sleep(1)

@@ -95,6 +95,9 @@ end
 ---@param options? neap.json.LinesOptions
 ---@return fun(): any
 function json.lines(source, options)
+  if type(source) ~= "table" and type(source) ~= "userdata" then
+    error(string.format("lines: a source with a method 'read' expected, got %s", type(source)), 2)
+  end
   local max, how = read_options(options)
   local number, parts, size = 0, {}, 0
   local function take(format)

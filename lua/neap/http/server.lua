@@ -50,8 +50,12 @@ local function run(handler, request, response)
   return give(response, handler(request, response))
 end
 
---- The handler failed: the client is told, as far as that can be, and who serves.
+--- The handler failed: the client is told, as far as that can be, and who serves. Of a lack of memory
+--- nothing is noted: Lua calls no function for it.
 local function failed(plan, request, response, noted)
+  if type(noted) ~= "table" then
+    noted = { noted }
+  end
   local err = noted[1]
   response.closes = true
   if response.websocket then

@@ -158,10 +158,14 @@ local function note(err)
   return { err, not error_object.is(err) and traceback(tostring(err), 2) or nil }
 end
 
---- What a handler has come to. Who is cancelled ends by that.
+--- What a handler has come to. Who is cancelled ends by that. A lack of memory is not noted: Lua
+--- calls no function for it.
 local function ended(onerror, stream, ok, noted)
   if not ok then
     sched.check "serve"
+    if type(noted) ~= "table" then
+      noted = { noted }
+    end
     onerror(noted[1], stream, noted[2])
   end
 end

@@ -311,6 +311,9 @@ local function body(self, job, f)
     self.before()
   end
   ok, results = keep(xpcall(f, handler))
+  if not ok and type(results[1]) ~= "table" then -- a lack of memory, for which Lua calls no handler
+    results[1] = {error = results[1]}
+  end
   task.yield() -- what it has begun is under way when it is shown
   text = render(self, job, ok, results)
 end

@@ -86,7 +86,8 @@ local function decide(message)
     elseif verdict ~= nil then
       error(format("sim.rule: of a %s a rule returns nothing, \"drop\", \"%s\" or seconds, and not %s",
         of_stream and "stream" or "message", OWN[of_stream],
-        type(verdict) == "string" and format("%q", verdict) or type(verdict)), 0)
+        type(verdict) == "string" and format("%q", verdict)
+        or type(verdict) == "number" and verdict or type(verdict)), 0)
     end
   end
   return "pass"

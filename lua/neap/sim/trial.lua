@@ -7,7 +7,7 @@ local hosts = require "neap.sim.hosts"
 local trials = require "neap.test.trials"
 
 local error, globals, ipairs, pairs = error, _G, ipairs, pairs
-local rawequal, setmetatable, tostring = rawequal, setmetatable, tostring
+local getmetatable, rawequal, setmetatable, tostring, type = getmetatable, rawequal, setmetatable, tostring, type
 local getinfo = debug.getinfo
 local format, match, sort = string.format, string.match, table.sort
 
@@ -30,6 +30,10 @@ local PENDING = {}
 local function set_globals()
   local last, why
   function globals.finally(f)
+    local meta = getmetatable(f)
+    if type(f) ~= "function" and not (type(meta) == "table" and meta.__call) then
+      error(format("finally: a function expected, got %s", type(f)), 2)
+    end
     last = f
   end
   function globals.pending(message)
