@@ -1,5 +1,6 @@
 -- The structure of the sources, as docs/ARCHITECTURE.md promises it.
 
+local code = require "spec.support.c_code"
 local lfs = require "lfs"
 
 local sorted_keys = require "spec.support.keys"
@@ -27,32 +28,6 @@ local function files(folder, pattern, found)
   end
   table.sort(found)
   return found
-end
-
---- C without its comments and the contents of its strings.
-local function code(text)
-  local out = {}
-  local i = 1
-  while i <= #text do
-    local two, one = text:sub(i, i + 1), text:sub(i, i)
-    local stop
-    if two == "/*" then
-      stop = select(2, text:find("*/", i + 2, true)) or #text
-    elseif two == "//" then
-      stop = (text:find("\n", i, true) or #text + 1) - 1
-    elseif one == '"' or one == "'" then
-      stop = i + 1
-      while stop < #text and text:sub(stop, stop) ~= one do
-        stop = stop + (text:sub(stop, stop) == "\\" and 2 or 1)
-      end
-      out[#out + 1] = one .. one
-    else
-      stop = (text:find("[/\"']", i + 1) or #text + 1) - 1
-      out[#out + 1] = text:sub(i, stop)
-    end
-    i = stop + 1
-  end
-  return table.concat(out)
 end
 
 --- The folder of a file of runtime/; runtime/main.c is "main".

@@ -124,8 +124,8 @@ static bool has(lua_State *L, int table, enum name name) {
 }
 
 
-/* Of the head, which is the last thing on the stack. */
-static void push_request(lua_State *L) {
+/* The request and the response of the head, each at its place. */
+static void push_both(lua_State *L) {
   lua_createtable(L, 0, 5);
   set(L, REQUEST, OF_HEAD, HEAD);
   set(L, REQUEST, OF_STREAM, STREAM);
@@ -209,7 +209,7 @@ static int answer_k(lua_State *L, int status, lua_KContext logged);
 
 
 static int call(lua_State *L, lua_KContext logged) {
-  push_request(L);
+  push_both(L);
   lua_pushvalue(L, HANDLER);
   lua_pushvalue(L, REQUEST);
   lua_pushvalue(L, RESPONSE);

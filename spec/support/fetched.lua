@@ -4,6 +4,8 @@
 --- It reads as a compiler would not: a statement at a time, in order, without knowing which
 --- branch is taken. A block that returns is left as it was entered.
 
+local code = require "spec.support.c_code"
+
 local fetched = {}
 
 --- Lua's functions that may collect garbage, and so run a finalizer, or that call Lua. Those
@@ -25,31 +27,6 @@ end
 --- These run it where they raise only, and then nobody goes on.
 local raising = {traceback_error = true, wait_status = true, wait_to_take = true, wait_enter = true,
   wait_raise = true}
-
---- C with its comments blank and its texts empty, line for line.
-local function code(text)
-  local out = {}
-  local i = 1
-  while i <= #text do
-    local two, one = text:sub(i, i + 1), text:sub(i, i)
-    local stop
-    if two == "/*" then
-      stop = select(2, text:find("*/", i + 2, true)) or #text
-      out[#out + 1] = text:sub(i, stop):gsub("[^\n]", "")
-    elseif one == '"' or one == "'" then
-      stop = i + 1
-      while stop < #text and text:sub(stop, stop) ~= one do
-        stop = stop + (text:sub(stop, stop) == "\\" and 2 or 1)
-      end
-      out[#out + 1] = one .. one
-    else
-      stop = (text:find("[/\"']", i + 1) or #text + 1) - 1
-      out[#out + 1] = text:sub(i, stop)
-    end
-    i = stop + 1
-  end
-  return table.concat(out)
-end
 
 --- Its functions, as they stand.
 local function functions(text)
