@@ -133,6 +133,47 @@ describe("stdio.stdin", function()
     assert.same({stdout = "true\n", stderr = "", code = 0}, result)
   end)
 
+  describe("reads nothing ahead of who waits: a child has the rest of", function()
+    local script = [[
+      local stdio = require "neap.stdio"
+      stdio.stdout:write(stdio.stdin:read "L")
+      task.sleep(0.1)
+      local got = process.run {"sh", "-c", "read x && echo child $x", stdin = "inherit"}
+      stdio.stdout:write(got.stdout)
+      stdio.stdout:write(stdio.stdin:read "L")
+    ]]
+
+    local function converse(output, input)
+      for _, line in ipairs {"one", "two", "three"} do
+        input:write(line, "\n")
+        local said
+        repeat
+          said = assert(output:read "l")
+        until said:find(line, 1, true) and (line ~= "two" or said:find "child")
+      end
+    end
+
+    it("a pipe", function()
+      local p <close> = assert(process.spawn {neap, "-e", script, stdin = "pipe", stdout = "pipe"})
+      converse(p.stdout, p.stdin)
+      assert.equal(0, (p:wait()))
+    end)
+
+    it("a socket", function()
+      local ours, theirs = net.socketpair()
+      local p <close> = assert(process.spawn {neap, "-e", script, stdin = theirs, stdout = "pipe"})
+      theirs:close()
+      converse(p.stdout, ours)
+      assert.equal(0, (p:wait()))
+    end)
+
+    it("a terminal", function()
+      local p <close> = assert(process.spawn {neap, "-e", script, pty = true})
+      converse(p.pty, p.pty)
+      assert.equal(0, (p:wait()))
+    end)
+  end)
+
   it("waits without holding up others", function()
     local p <close> = assert(process.spawn {neap, "-e", [[
       local stdio = require "neap.stdio"

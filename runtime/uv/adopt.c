@@ -236,9 +236,11 @@ static int borrow_socket(host *h, int fd, stream **s) {
   if (status < 0 || listening)
     return status < 0 ? status : -EPROTOTYPE;
   int copy = duplicate(fd);
-  if (copy >= 0)
-    *s = socket_new(h, copy, &peer);
-  return copy < 0 ? copy : 0;
+  if (copy < 0)
+    return copy;
+  *s = socket_new(h, copy, &peer);
+  wire_of(*s)->borrowed = true;
+  return 0;
 }
 
 
@@ -252,8 +254,10 @@ static int borrow_other(host *h, int kind, int fd, bool reading, stream **s) {
   if (copy < 0)
     return copy;
   *s = other_new(h, kind, copy, true);
-  if (kind != KIND_FILE)
+  if (kind != KIND_FILE) {
     wire_of(*s)->shared = shared;
+    wire_of(*s)->borrowed = true;
+  }
   return 0;
 }
 

@@ -28,7 +28,8 @@ typedef struct wire {
   bool shared : 1;     /* blocks: its description is others' too, and could not
                         be opened again */
   bool adopted : 1;    /* so others may have its descriptor, too */
-  bool deferred : 1;   /* its first write connects it, and that is not over */
+  bool borrowed : 1; /* 0, 1 or 2: what this process starts reads there, too */
+  bool deferred : 1; /* its first write connects it, and that is not over */
   bool half_closed : 1; /* to be shut when it is */
   bool lingers;         /* SO_LINGER was set here or at its listener */
   loop_timer pause; /* runs: the kernel has no buffers, so nothing is sent */

@@ -7,6 +7,7 @@
 ** when an event comes in vain: so stopping and starting to read, or waiting
 ** for room to write again and again, cost nothing.
 **
+** What a child may read, too (an inherited stdin), is not read ahead of who waits.
 ** Sockets are read and written by recv and send with MSG_DONTWAIT, so that one
 ** shared with other processes (an inherited stdin) stays as they set it.
 */
@@ -204,6 +205,8 @@ void wire_ready(watch *x, uint32_t events) {
   stream *s = wire_stream(w);
   if (s->host->quiet && layer_top(s)->state == OPEN)
     w->want &= EPOLLOUT;
+  if (w->borrowed)
+    stream_quiet(s);
   if ((events & (EPOLLERR | EPOLLHUP)) != 0)
     events |= EPOLLIN | EPOLLOUT;
   events &= w->want;
