@@ -21,6 +21,7 @@ local measure = {}
 ---@field key string?
 ---@field connections integer
 ---@field depth integer  messages under way on each connection
+---@field size integer?  bytes of one; 64
 ---@field rounds integer[]  how often each connection asks, in the two runs
 ---@field client fun(endpoint: string, path: bench.Path, rounds: integer)
 
@@ -38,7 +39,7 @@ end
 --- All connections are there before the first message.
 local function ask(endpoint, path, rounds)
   local context = path.cert and assert(tls.context {ca = path.cert})
-  local message = payload:rep(path.depth)
+  local message = payload:rep(path.depth * (path.size or #payload) // #payload)
   if path.server == "lines" then
     message = (payload:sub(1, 63) .. "\n"):rep(path.depth)
   end
@@ -133,6 +134,10 @@ measure.paths = {
     server = "echo", endpoint = "tls://127.0.0.1:0", connections = 50, depth = 1,
     rounds = {10, 60}, client = ask,
   },
+  tls_bulk = {
+    server = "echo", endpoint = "tls://127.0.0.1:0", connections = 16, depth = 1, size = 16384,
+    rounds = {5, 30}, client = ask,
+  },
   lines = {
     server = "lines", endpoint = "tcp://127.0.0.1:0", connections = 10, depth = 16,
     rounds = {5, 30}, client = ask,
@@ -156,9 +161,10 @@ measure.paths = {
 }
 
 measure.paths.tls.cert, measure.paths.tls.key = tls.selfsigned {names = {"127.0.0.1"}}
+measure.paths.tls_bulk.cert, measure.paths.tls_bulk.key = measure.paths.tls.cert, measure.paths.tls.key
 
 --- Their order, in tables.
-measure.order = {"echo", "lines", "unix", "connect", "udp", "tls", "http", "http_flight", "start",
+measure.order = {"echo", "lines", "unix", "connect", "udp", "tls", "tls_bulk", "http", "http_flight", "start",
   "start_net", "channel", "future", "select", "file_read", "file_send", "log_quiet", "log_line", "counter", "histogram"}
 
 local function connections(path, rounds)
