@@ -2,6 +2,7 @@
 
 local child = require "spec.support.child"
 local process = require "neap.process"
+local task = require "neap.task"
 local visited = require "spec.support.visited"
 
 local neap = child.neap
@@ -111,6 +112,26 @@ describe("neap --memory", function()
     local typed = assert(process.run {neap, "--memory=12M", "-i",
       input = "('x'):rep(1 << 26)\n_err\n"}).stdout
     assert.matches("> error: not enough memory\n.*> \"not enough memory\"\n", typed)
+  end)
+
+  it("keeps some for the prompt, which goes on", function()
+    local typed = task.timeout(60, process.run, {neap, "--memory=16M", "-i", input = [[
+local t = {} while true do t[#t + 1] = ("x"):rep(1000) .. #t end
+t
+t = {} while true do t[#t + 1] = ("x"):rep(1000) .. #t end
+#t > 1000
+#("x"):rep(4 << 20)
+t = nil
+#("x"):rep(4 << 20)
+]]})
+    local said = {}
+    for line in assert(typed, "it hangs").stdout:gmatch "> (%l[^\n>]*)\n" do
+      said[#said + 1] = line
+    end
+    assert.same({"error: not enough memory", "nil", "error: not enough memory", "true",
+      "error: not enough memory"}, said)
+    assert.matches("> 4194304\n", typed.stdout)
+    assert.equal(0, typed.code)
   end)
 
   it("is each worker's own", function()

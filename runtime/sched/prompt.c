@@ -2,6 +2,7 @@
 ** neap.prompt.core: what tasks are to the prompt
 */
 
+#include "host/quota.h"
 #include "sched/sched.h"
 
 
@@ -78,11 +79,39 @@ static int l_look(lua_State *L) {
 }
 
 
+/* No task runs where the prompt is what wakes others. */
+static bool spends(const void *who) {
+  const struct sched *s = ((const host *)who)->sched;
+  return s == NULL || s->current == NULL || s->current->spends;
+}
+
+
+/* reserve(on): there is one prompt more, or less, for which some of a bounded memory is
+ * kept */
+static int l_reserve(lua_State *L) {
+  host *h = host_of(L);
+  if (lua_toboolean(L, 1))
+    h->sched->prompts++;
+  else
+    h->sched->prompts--;
+  quota_reserve(L, h->sched->prompts > 0 ? spends : NULL, h);
+  return 0;
+}
+
+
+/* spend(on): the running task may have of that, and those that it spawns */
+static int l_spend(lua_State *L) {
+  host_of(L)->sched->current->spends = lua_toboolean(L, 1);
+  return 0;
+}
+
+
 static const luaL_Reg functions[] = {
     {"visited", l_visited},       {"look", l_look},
     {"foreground", l_foreground}, {"preempt", l_preempt},
     {"lenient", l_lenient},       {"daemon", l_daemon},
-    {"finish", l_finish},         {NULL, NULL},
+    {"finish", l_finish},         {"reserve", l_reserve},
+    {"spend", l_spend},           {NULL, NULL},
 };
 
 

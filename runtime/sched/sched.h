@@ -81,7 +81,8 @@ struct task {
   int results;   /* their number, once it has ended well */
   int line;      /* where it was spawned */
   uint16_t site; /* and its file: an index of sched.sites */
-  uint8_t state : 7;
+  uint8_t state : 6;
+  bool spends : 1;    /* what is kept for a prompt, and those that it spawns */
   bool aside : 1;     /* it was stopped between two instructions: visit.c */
   bool interrupt : 1; /* perhaps interrupted: look at the cancel scopes */
   bool cancelled : 1;
@@ -171,6 +172,7 @@ struct sched {
   struct clocks *clocks; /* clocks.h; NULL: nobody looks */
   task *foreground;      /* that SIGINT cancels first; NULL: none */
   cancel_scope *trial;   /* the one that runs; NULL: none */
+  unsigned prompts;      /* that have memory in reserve */
   bool lenient;     /* a failed task is told of, and does not end the program */
   unsigned signals; /* heard since the running task began */
   unsigned switches;  /* of coroutines, where they are counted */
@@ -226,7 +228,8 @@ struct sched {
     uint64_t born, ticks; /* its beginning, by two clocks */
     uint64_t turn;  /* the beginning of the one that was told of last ... */
     uint64_t told;  /* and how long it was then, ns */
-    unsigned tries; /* to be heard by the hook */
+    uint64_t tried; /* the beginning of another, and ... */
+    unsigned tries; /* how often the hook was to hear in it */
   } watchdog;       /* watchdog.c */
 
   volatile uint8_t phase; /* which a handler looks at */

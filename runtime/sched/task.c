@@ -215,6 +215,7 @@ static task *task_new(lua_State *L, struct sched *s, bool served) {
   *t = (task){.deadline = NEVER, .slot = NO_SLOT, .served = served};
   host_set_class(L, s->task_class);
   t->serial = host_serial(s->host);
+  t->spends = s->current != NULL && s->current->spends;
   return t;
 }
 

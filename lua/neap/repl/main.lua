@@ -43,6 +43,7 @@ local function show(terminal)
   local ok, err
   local front <close> = setmetatable({
     task = lists.hide(tasks.daemon(function()
+      tasks.spend(true)
       ok, err = xpcall(terminal.run, debug.traceback, terminal)
     end)),
   }, {__close = function(self)

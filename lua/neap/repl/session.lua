@@ -48,6 +48,7 @@ Session.__index = Session
 ---@field task neap.Task
 ---@field began number
 ---@field background boolean
+---@field names string[]?  what it declares
 ---@field tells boolean?  ^C is the session's: the job tells what it has
 
 --- Variables of the session, before the globals.
@@ -267,10 +268,18 @@ local function foreground(self, job)
   end
 end
 
+--- What Lua raises.
+local NO_MEMORY = "not enough memory"
+
 local function keep_results(self, job, ok, results)
   if not ok then
     self:set("_err", results[1].error)
     self.failed = true
+    if results[1].error == NO_MEMORY then -- what fills it: else each later input fails, too
+      for _, name in ipairs(job.names or {}) do
+        self:set(name, nil)
+      end
+    end
   elseif job.keep then
     results_of(self, results)
   end
@@ -296,7 +305,14 @@ local function ended(self, job, ok, results, text)
 end
 
 local function keep(ok, ...)
+  core.spend(true)
   return ok, pack(...)
+end
+
+--- Its own code has no memory that is kept for the prompt.
+local function attempt(f)
+  core.spend(false)
+  return f()
 end
 
 --- The body of a job. What it gives is made text in here, for that may take long
@@ -305,12 +321,13 @@ end
 local function body(self, job, f)
   local ok, results, text
   local _ <close> = setmetatable({}, {__close = function()
+    core.spend(true)
     core.daemon(ended, self, job, ok, results, text)
   end})
   if self.before then
     self.before()
   end
-  ok, results = keep(xpcall(f, handler))
+  ok, results = keep(xpcall(attempt, handler, f))
   if not ok and type(results[1]) ~= "table" then -- a lack of memory, for which Lua calls no handler
     results[1] = {error = results[1]}
   end
@@ -321,7 +338,7 @@ end
 --- Run a function as a job.
 ---@param text string  what it is called
 ---@param f function
----@param options? {background: boolean?, keep: boolean?, tells: boolean?}
+---@param options? {background: boolean?, keep: boolean?, tells: boolean?, names: string[]?}
 ---@return neap.repl.Job
 function Session:run(text, f, options)
   options = options or {}
@@ -329,6 +346,7 @@ function Session:run(text, f, options)
   local job = {
     id = self.count, text = text, began = self.now(), keep = options.keep,
     background = options.background or false, tells = options.tells,
+    names = options.names,
   }
   job.task = core.daemon(body, self, job, f)
   job.task.name = format("input %d", job.id)
@@ -345,6 +363,7 @@ end
 --- Make a function of an input; or tell what is wrong with it.
 ---@param text string
 ---@return function?
+---@return string[]? names  that it declares
 function Session:compile(text)
   local f, names = syntax.compile(text, format("=[%d]", self.count + 1), self.env)
   if not f then
@@ -356,16 +375,16 @@ function Session:compile(text)
   for _, name in ipairs(names) do
     self.declared[name] = true
   end
-  return f
+  return f, names
 end
 
 --- Run a text.
 ---@param text string
 ---@param background? boolean
 function Session:evaluate(text, background)
-  local f = self:compile(text)
+  local f, names = self:compile(text)
   if f then
-    self:run(text, f, {background = background, keep = true})
+    self:run(text, f, {background = background, keep = true, names = names})
   else
     self.count = self.count + 1
     self:send {kind = "ready"}
@@ -563,7 +582,10 @@ end
 --- cancelled; background jobs go on. A visitor's trace ends, too.
 ---@async
 function Session:serve()
+  core.spend(true)
+  core.reserve(true)
   local _ <close> = setmetatable({}, {__close = function()
+    core.reserve(false)
     if self.figures then
       self.figures:close()
     end
