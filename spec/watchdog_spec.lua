@@ -76,6 +76,9 @@ describe("neap --watchdog", function()
         "--watchdog=0.1,0.5", "-e", "pcall(function() " .. code .. " end)"})
       assert.equal("SIGABRT", result.signal)
       assert.matches("^neap: watchdog: task 1 main" .. HELD, result.stderr)
+      local last = result.stderr:match ".*\n(neap: watchdog: task .*)$"
+      local stack = "\n\t%(command line%):1: in [^\n]*\n\t%[C%]: in pcall\n\t%(command line%):1: in the main chunk\n"
+      assert.matches(HELD .. (code:find "while" and stack or ", in C or in what C has called\n"), last)
       assert.matches("\nneap: watchdog: that was too long: the process ends\n$", result.stderr)
     end
   end)
@@ -84,6 +87,7 @@ describe("neap --watchdog", function()
     local p <close> = start("0.2", [[
       require "neap.worker".run(function() while true do end end)]])
     assert.matches("^neap: worker 1: watchdog: task 1 main" .. HELD .. "\n\t%(command line%):1: in ", report(p, 1))
+    assert.matches("^neap: worker 1: watchdog: ", p.stderr:read "l") -- and no frames of what runs it
     stop(p)
   end)
 

@@ -112,16 +112,44 @@ void watchdog_hear(lua_State *L) {
 }
 
 
+/* True: the task is to tell by itself, which is waited for. */
+static bool asks(host *h) {
+  struct sched *s = h->sched;
+  if (s->watchdog.tried != s->began)
+    s->watchdog.tries = 0;
+  s->watchdog.tried = s->began;
+  if (s->watchdog.tries >= TRIES)
+    return false;
+  s->watchdog.tries++;
+  s->watchdog.stalled = 1;
+  preempt_look_closely(h->running);
+  return true;
+}
+
+
 /* True: it is told, or no longer waited for that it tells by itself. */
 static bool tell(host *h, bool still, uint64_t ns, watchdog_words *out) {
   struct sched *s = h->sched;
-  if (!still && s->watchdog.tries++ < TRIES) {
-    s->watchdog.stalled = 1;
-    preempt_look_closely(h->running);
+  if (!still && asks(h))
     return false;
-  }
   say(h, still, ns, out);
   note(s, ns);
+  return true;
+}
+
+
+/* How long the turn was when it was told of last. */
+static uint64_t told(const struct sched *s) {
+  return s->watchdog.turn == s->began ? s->watchdog.told : 0;
+}
+
+
+/* True: the process is to end, and that is said. */
+static bool end(host *h, bool still, uint64_t ns, watchdog_words *out) {
+  bool is_told = told(h->sched) >= h->sched->watchdog.end;
+  if (!is_told && !tell(h, still, ns, out))
+    return false;
+  say_end(h, out);
   return true;
 }
 
@@ -129,8 +157,7 @@ static bool tell(host *h, bool still, uint64_t ns, watchdog_words *out) {
 /* How long until the next look. */
 static uint64_t look(host *h, bool still, uint64_t ns, watchdog_words *out) {
   struct sched *s = h->sched;
-  uint64_t told = s->watchdog.turn == s->began ? s->watchdog.told : 0;
-  uint64_t due = told + s->watchdog.after;
+  uint64_t due = told(s) + s->watchdog.after;
   if (ns >= due && !tell(h, still, ns, out))
     return TRY;
   if (ns >= due)
@@ -145,14 +172,13 @@ bool sched_reminded(host *h, bool still, watchdog_words *out) {
   int kept = errno;
   struct sched *s = h->sched;
   uint64_t next = s->watchdog.after, ns = runs(h) ? age(h) : 0;
-  bool ends = s->watchdog.end > 0 && ns >= s->watchdog.end;
+  bool is_late = s->watchdog.end > 0 && ns >= s->watchdog.end;
   out->n = 0;
-  if (ends) {
-    say(h, still, ns, out);
-    say_end(h, out);
-  } else if (ns > 0) {
+  bool ends = is_late && end(h, still, ns, out);
+  if (is_late)
+    next = TRY;
+  else if (ns > 0)
     next = look(h, still, ns, out);
-  }
   make_harmless(out);
   s->watchdog.remind(h->outside, next);
   errno = kept;

@@ -108,10 +108,11 @@ static lua_CFunction function_of(lua_State *co, lua_Debug *ar) {
 }
 
 
-static void add_function(text *x, lua_State *co, lua_Debug *ar) {
+/* True: it has a name, or a place. */
+static bool add_function(text *x, lua_State *co, lua_Debug *ar) {
   lua_CFunction f = function_of(co, ar);
   if (f != NULL && add_loaded(x, host_of(co)->L, f))
-    return;
+    return true;
   if (ar->name != NULL) {
     add_named(x, ar->name);
   } else if (*ar->what == 'm') {
@@ -123,7 +124,9 @@ static void add_function(text *x, lua_State *co, lua_Debug *ar) {
     add_number(x, (uint64_t)ar->linedefined);
   } else {
     add(x, "?");
+    return false;
   }
+  return true;
 }
 
 
@@ -147,7 +150,7 @@ static void add_name(text *x, const task *t) {
 ** Stacks
 */
 
-static void add_frame(text *x, lua_State *co, lua_Debug *ar) {
+static bool add_frame(text *x, lua_State *co, lua_Debug *ar) {
   lua_getinfo(co, "Snl", ar);
   add(x, "\t");
   add_named(x, ar->short_src);
@@ -156,18 +159,24 @@ static void add_frame(text *x, lua_State *co, lua_Debug *ar) {
     add_number(x, (uint64_t)ar->currentline);
   }
   add(x, ": in ");
-  add_function(x, co, ar);
+  bool is_known = add_function(x, co, ar);
   add(x, "\n");
+  return is_known;
 }
 
 
+/* What has called the outermost function that is known is neap's own. */
 static void add_stack(text *x, lua_State *co) {
   lua_Debug ar;
   int level = 0;
+  size_t known = 0;
   for (; level < FRAMES && lua_getstack(co, level, &ar); level++)
-    add_frame(x, co, &ar);
+    if (add_frame(x, co, &ar))
+      known = x->used;
   if (lua_getstack(co, level, &ar))
     add(x, "\t...\n");
+  else if (known > 0)
+    x->used = known;
 }
 
 
