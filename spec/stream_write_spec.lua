@@ -390,4 +390,28 @@ describe("the system calls of a stream", function()
     assert.equal("", result.stderr)
     assert.is_true(#result.calls >= 3 and #result.calls < 80, #result.calls .. " calls")
   end)
+
+  it("D6: a relay that splices waits them out, too", function()
+    local result = child.strace({
+      "-e", "trace=splice", "-e", "inject=splice:error=ENOBUFS:when=2..4",
+    }, [[
+      local a, near = net.socketpair()
+      local far, b = net.socketpair()
+      task.background(net.relay, near, far)
+      task.background(function() a:write(("x"):rep(4 << 20)) a:shutdown() end)
+      print(#b:read "a")]])
+    assert.same({0, "", "4194304\n"}, {result.code, result.stderr, result.stdout})
+    assert.is_true(#result.calls > 4, #result.calls .. " calls")
+  end)
+
+  it("D6: a descriptor that is sent waits them out, too", function()
+    local result = child.strace({
+      "-e", "trace=sendmsg", "-e", "inject=sendmsg:error=ENOBUFS:when=1..3",
+    }, [[
+      local a, b = net.socketpair()
+      print(a:sendfd("x", {a}) == a, (b:recvfd()))]])
+    assert.equal("", result.stderr)
+    assert.equal("true\tx\n", result.stdout)
+    assert.is_true(#result.calls >= 4, #result.calls .. " calls")
+  end)
 end)

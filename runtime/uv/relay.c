@@ -24,7 +24,7 @@
 #include "uv/backend.h"
 #include "uv/owned.h"
 #include "uv/quiet.h"
-#include "uv/socket.h"
+#include "uv/wire.h"
 
 enum {
   BULK = 8,          /* so many full buffers in a row */
@@ -81,12 +81,6 @@ static wire *wire_at(const side *x) {
 
 static bool is_pending(const direction *f) {
   return f->held != NULL || f->inside > 0;
-}
-
-
-/* A full target is no failure. */
-static int unless_full(ssize_t status) {
-  return status == -EAGAIN ? 0 : (int)status;
 }
 
 
@@ -162,7 +156,7 @@ static int stop_at(direction *f, ssize_t n) {
     trace_stream(f->from->stream, TRACE_END, 0);
   else if (n != -EAGAIN)
     trace_stream_error(f->from->stream, "read", (int)n);
-  return unless_full(n);
+  return n == -EAGAIN ? 0 : (int)n;
 }
 
 
@@ -208,9 +202,10 @@ static ssize_t splice_some(int from, int to, size_t n) {
 
 
 static void push_pipe(direction *f) {
-  int to = wire_at(f->to)->watch.fd;
+  wire *to = wire_at(f->to);
   while (f->inside > 0) {
-    ssize_t n = splice_some(f->pipe[0], to, f->inside);
+    ssize_t n = splice_some(f->pipe[0], to->watch.fd, f->inside);
+    n = wire_written(to, n);
     if (n <= 0 && n != -EAGAIN)
       fail_target(f, n < 0 ? (int)n : -EPIPE);
     if (n <= 0)

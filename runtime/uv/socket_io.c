@@ -255,19 +255,24 @@ static void on_pause_over(loop_timer *timer) {
 }
 
 
-/* What has no buffers is as if it had no room.  The kernel tells a reset only once: keep
- * it for the reader (end_read). */
-static ssize_t written(wire *w, ssize_t n) {
-  if (n >= 0 || errno == EAGAIN)
-    return n >= 0 ? n : -EAGAIN;
-  if (w->is_socket && is_transient(errno)) {
+/* The kernel tells a reset only once: keep it for the reader (end_read). */
+ssize_t wire_written(wire *w, ssize_t n) {
+  if (n >= 0 || n == -EAGAIN)
+    return n;
+  if (w->is_socket && is_transient((int)-n)) {
     loop_timer_start(loop_of(wire_stream(w)->host), &w->pause, WIRE_PAUSE,
                      on_pause_over);
     return -EAGAIN;
   }
-  if (w->is_socket && errno != EPIPE)
-    w->failed = (int16_t)-errno;
-  return -errno;
+  if (w->is_socket && n != -EPIPE)
+    w->failed = (int16_t)n;
+  return n;
+}
+
+
+/* What a call gave that sets errno. */
+static ssize_t written(wire *w, ssize_t n) {
+  return wire_written(w, n < 0 ? -errno : n);
 }
 
 
@@ -334,7 +339,7 @@ static int want_write(stream *s) {
 ** Descriptors
 */
 
-/* Only a reset is the stream's own failure, and the reader's too. */
+/* Of what fails, only a reset is the stream's own failure, and the reader's too. */
 static ssize_t pass_some(stream *s, const struct iovec *v, const int *fds,
                          int n) {
   wire *w = wire_of(s);
@@ -345,9 +350,8 @@ static ssize_t pass_some(stream *s, const struct iovec *v, const int *fds,
   do
     sent = sendmsg(w->watch.fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
   while (sent < 0 && errno == EINTR);
-  if (sent < 0 && errno == ECONNRESET)
-    w->failed = -ECONNRESET;
-  return sent < 0 ? -errno : sent;
+  bool is_own = sent < 0 && (errno == ECONNRESET || is_transient(errno));
+  return sent < 0 && !is_own ? -errno : written(w, sent);
 }
 
 

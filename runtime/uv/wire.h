@@ -18,6 +18,10 @@ static inline bool is_transient(int error) {
 /* Of a transport of sockets (backend.h): try_write. */
 ssize_t wire_send(stream *s, const struct iovec *v, int n);
 
+/* What came of a write: a count or -errno.  What has no buffers is as if it had no room, but
+ * for a while, and so nobody asks again and again: w->pause. */
+ssize_t wire_written(wire *w, ssize_t n);
+
 /* Free the note of its peer's address. */
 void wire_forget_peer(wire *w);
 
