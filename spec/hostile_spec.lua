@@ -1,9 +1,10 @@
 -- What nobody should pass, wherever something is passed: nothing crashes, hangs or stays
 -- behind, and what is wrong is told at the line that did it (spec/hostile/run.lua).
 --
--- Some of the calls, by chance. All: sh scripts/hostile
+-- Some of the calls, by chance. All: sh scripts/hostile; sequences of them: sh scripts/sequences
 
 local args = require "neap.args"
+local child = require "spec.support.child"
 local folder = require "spec.support.folder"
 local http = require "neap.http"
 local jetstream = require "neap.bus.jetstream"
@@ -29,6 +30,14 @@ describe("hostile arguments", function()
     local result = folder.run(root .. "/spec/hostile/run.lua", root, "120", "1")
     assert.matches("%d+ functions, %d+ calls, 0 findings\n$", result.stdout, result.stdout .. result.stderr)
     assert.same({0}, {result.code, result.signal})
+  end)
+end)
+
+describe("sequences of calls", function()
+  it("lose no byte, leave nothing behind, and each of their waits ends", function()
+    for seed = 1, child.sanitized and 4 or 20 do
+      assert(sim.run("spec/sequences.lua", {args = {"2"}, seed = seed, quiet = true}))
+    end
   end)
 end)
 
