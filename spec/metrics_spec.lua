@@ -469,6 +469,36 @@ describe("the metrics of several workers", function()
     assert.equal("true\n", result.stdout)
   end)
 
+  it("are also of who has loaded neap.metrics behind the first text", function()
+    local result = run_workers [[
+      local worker = require "neap.worker"
+      local begun, loads, ended = worker.channel "spec begun", worker.channel "spec loads", worker.channel "spec ended"
+      collectgarbage "stop"
+      if worker.id == 2 then
+        begun:send(true)
+        loads:recv()
+        require "neap.metrics".counter("spec_late", "x"):inc()
+        return ended:recv()
+      end
+      local metrics = require "neap.metrics"
+      local function is_there()
+        return metrics.text():find "spec_late 1" ~= nil
+      end
+      begun:recv()
+      print(is_there())
+      loads:send(true)
+      for _ = 1, 200 do
+        if is_there() then
+          print "then"
+          break
+        end
+        task.sleep(0.01)
+      end
+      ended:close()
+    ]]
+    assert.same({"false\nthen\n", ""}, {result.stdout, result.stderr})
+  end)
+
   it("tell labels apart that are the same one behind the other", function()
     local result = run_workers [[
       local metrics = require "neap.metrics"

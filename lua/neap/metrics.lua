@@ -738,8 +738,7 @@ local function mark_of(id)
 end
 
 local function is_there(id)
-  local mark <close> = mark_of(id)
-  return #mark > 0
+  return #mark_of(id) > 0
 end
 
 local function gather(all)
