@@ -189,12 +189,13 @@ holding *holding_add(host *h, int fd, const sockspec *spec) {
 }
 
 
-/* A successor that goes away gives the socket back. */
+/* A successor that goes away gives the socket back, or has one of its own by then, which
+ * so is also that of who was there before. */
 static void forget(const holding *x) {
   for (holding *y = all; y != NULL; y = y->next) {
     if (y->successor == x) {
-      y->successor = NULL;
-      atomic_store(&y->passed, false);
+      y->successor = x->successor;
+      atomic_store(&y->passed, holding_is_passed(x));
     }
   }
 }
