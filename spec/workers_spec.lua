@@ -1,5 +1,6 @@
 -- Workers in production (neap -w): how they drain, are replaced, and are looked into.
 
+local fs = require "neap.fs"
 local net = require "neap.net"
 local process = require "neap.process"
 local task = require "neap.task"
@@ -194,6 +195,53 @@ describe("neap -w", function()
     await_all(port, 2)
     p:kill()
     p:wait()
+  end)
+
+  it("keeps the file of a unix socket when the first worker closes it behind the second", function()
+    local socket, fifo = os.tmpname(), os.tmpname()
+    local path = script(([[
+      local net, time = require "neap.net", require "neap.time"
+      local listener, began = assert(net.listen("unix:%s", {unlink_stale = true})), time.now()
+      listener:serve(function(stream)
+        stream:write(("%%.9f\n"):format(began))
+        stream:flush()
+        if stream:read "l" == "block" then
+          os.execute "read x <%s"
+        end
+      end)
+    ]]):format(socket, fifo), 0)
+    os.remove(socket)
+    os.remove(fifo)
+    assert(process.run {"mkfifo", fifo})
+    local p = start(path, "-w", "1")
+    local function connect_to()
+      local stream = net.connect("unix:" .. socket)
+      return stream, stream and stream:read "l"
+    end
+    local function threads()
+      return #fs.list(("/proc/%d/task"):format(p.pid))
+    end
+    local function replace(line)
+      local stream <close>, before = connect_to()
+      stream:write(line, "\n")
+      p:kill "SIGHUP"
+      handover.await(function()
+        local _ <close>, now = connect_to()
+        return now and now ~= before
+      end)
+    end
+    handover.await(connect_to):close()
+    local alone = threads()
+    replace "block"
+    replace ""
+    handover.await(function() return threads() == alone + 1 end) -- the second has ended
+    assert(fs.write(fifo, "go on\n"))
+    handover.await(function() return threads() == alone end) -- and the first
+    assert(connect_to()):close()
+    p:kill()
+    p:wait()
+    os.remove(socket)
+    os.remove(fifo)
   end)
 
   it("hands on the file of a unix socket, too", function()

@@ -9,7 +9,7 @@ local time = require "neap.time"
 local screen = {}
 
 --- How long something may take to appear.
-local PATIENCE = 8
+local PATIENCE = child.sanitized and 40 or 15
 
 ---@class spec.Screen
 local Screen = {}

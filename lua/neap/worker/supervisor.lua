@@ -190,6 +190,7 @@ local function run(self)
     for i, name in ipairs {"hear", "drain", "forward"} do
       helpers[i] = outer:spawn(self[name], self)
     end
+    task.yield() -- a worker that serves may have a SIGHUP sent
     task.scope(function(scope)
       self.scope = scope
       for i = 1, self.count do
