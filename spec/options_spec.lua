@@ -124,6 +124,8 @@ describe("socket options", function()
     {"G5", {rcvbuf = math.mininteger}, "option 'rcvbuf'"},
     {"G5", {multicast_interface = 7}, "the name of an interface expected, got 7"},
     {"G5", {multicast_interface = "nosuch0"}, "no interface is named 'nosuch0'"},
+    {"G5", {multicast_interface = "lo\0no"}, "no interface is named 'lo%?no'"},
+    {"G5", {multicast_interface = "\2"}, "no interface is named '%?'"},
     {"G5", {ttl = 0}, "from 1 to 255 hops expected, got 0"},
     {"G5", {ttl = 256}, "option 'ttl'"},
     {"G5", {tos = 256}, "option 'tos'"},

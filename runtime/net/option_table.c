@@ -9,6 +9,7 @@
 
 #include "net/option_table.h"
 
+#include <errno.h>
 #include <lauxlib.h>
 #include <limits.h>
 #include <math.h>
@@ -18,6 +19,7 @@
 #include <string.h>
 
 #include "host/error.h"
+#include "host/quote.h"
 #include "sched/world.h"
 
 #ifndef SOL_RAW
@@ -171,18 +173,20 @@ static void push_error(lua_State *L, const option *row, const sockopt *o) {
  * IPv6 takes the number alone, and reads the first. */
 static void read_interface(const reading *r, const option *row, sockopt *o) {
   host *h = host_of(r->L);
-  const char *name = NULL;
+  size_t n;
   (void)row;
-  if (lua_type(r->L, -1) == LUA_TSTRING)
-    name = lua_tostring(r->L, -1);
-  int index = name != NULL ? h->world->net->ifindex(h, name) : 0;
-  if (index < 0)
+  if (lua_type(r->L, -1) != LUA_TSTRING)
+    option_mistake(r, "the name of an interface");
+  const char *name = lua_tolstring(r->L, -1, &n);
+  int index = strlen(name) == n ? h->world->net->ifindex(h, name) : -ENODEV;
+  if (index <= 0) {
+    char quoted[QUOTE];
+    quote(quoted, name, n);
     luaL_argerror(r->L, r->arg,
                   lua_pushfstring(r->L,
                                   "option '%s': no interface is named '%s'",
-                                  r->name, name));
-  if (index == 0)
-    option_mistake(r, "the name of an interface");
+                                  r->name, quoted));
+  }
   struct ip_mreqn request = {.imr_ifindex = index};
   memcpy(&request.imr_multiaddr, &index, sizeof index);
   memcpy(o->value, &request, sizeof request);
