@@ -5,8 +5,8 @@
 ** task, by what spec/fuzz/TARGET.lua says must hold of it.  What raises there, waits
 ** in vain, or is found by a sanitizer, is a finding.
 **
-** Its world is empty: no clock goes, no chance is drawn, nothing is outside but the
-** bytes that its streams (mem:) are fed.  So an input has one result.  They lie in a
+** Its world is empty: no clock goes, chance is always the same, nothing is outside but
+** the bytes that its streams (mem:) are fed.  So an input has one result.  They lie in a
 ** block of just their size while their readers run, so that a look behind them is seen.
 **
 **   fuzz TARGET [FOLDER] [libFuzzer's options]; a FOLDER that is empty gets seeds
@@ -19,20 +19,27 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "crypto/crypto.h"
 #include "empty_world.h"
 #include "host/host.h"
 #include "host/memory.h"
 #include "http/http.h"
 #include "net/backend.h"
 #include "net/closing.h"
+#include "net/layer.h"
 #include "net/net.h"
+#include "net/option_table.h"
+#include "net/options.h"
 #include "net/round.h"
 #include "net/stream_methods.h"
 #include "sched/life.h"
 #include "sched/task.h"
 #include "sched/wait.h"
 #include "sched/world.h"
+#include "tls/tls.h"
 #include "websocket/websocket.h"
+#include "worker/worker.h"
+#include "worker/workshop.h"
 #include "zlib/zlib.h"
 #include "json/json.h"
 
@@ -99,6 +106,32 @@ static int l_feed(lua_State *L) {
   memcpy(fuzz.bytes, bytes, n);
   fuzz.count = n;
   return wait_park(L, &fuzz.feeds, &for_readers, 0, feed_k);
+}
+
+
+/* options(table, family, type, protocol): what a socket of these would be told, by name,
+ * as it is asked for: another table. */
+static int l_options(lua_State *L) {
+  sockspec spec = {.type = (int)luaL_checkinteger(L, 3),
+                   .protocol = (int)luaL_checkinteger(L, 4)};
+  int family = (int)luaL_checkinteger(L, 2);
+  options_parse(L, 1, family, &spec, NULL);
+  lua_newtable(L);
+  for (const option *row = option_table; row->name != NULL; row++) {
+    sockopt asked;
+    lua_pushstring(L, row->name);
+    options_ask(L, -1, family, spec.protocol, &asked);
+    for (unsigned i = 0; i < spec.option_count; i++) {
+      const sockopt *o = &spec.options[i];
+      if (o->level != asked.level || o->name != asked.name)
+        continue;
+      lua_pushvalue(L, -1);
+      options_push(L, row, o);
+      lua_rawset(L, -4);
+    }
+    lua_pop(L, 1);
+  }
+  return 1;
 }
 
 
@@ -170,6 +203,13 @@ static backend no_sockets; /* each other function of it is no_socket */
 static const world nowhere = EMPTY_WORLD("nowhere", &no_sockets);
 
 
+/* Of libraries.  Not of an order: a peer's answers of before are good answers again. */
+static void draw(void *about, void *bytes, size_t n) {
+  (void)about;
+  memset(bytes, 0x5a, n);
+}
+
+
 static int enter(host *h) {
   void (*f)(void) = no_socket;
   for (size_t at = 0; at < sizeof no_sockets; at += sizeof f)
@@ -178,6 +218,7 @@ static int enter(host *h) {
   no_sockets.protocol = protocol;
   no_sockets.ifindex = ifindex;
   no_sockets.ifname = ifname;
+  world_chance = (world_draws){.draw = draw};
   h->world = &nowhere;
   return 0;
 }
@@ -187,12 +228,31 @@ static int enter(host *h) {
 ** The host
 */
 
+/* Channels want a bell, for who is in another thread: there is none. */
+static int open_workers(lua_State *L) {
+  workers_open(L);
+  workshop_of(host_of(L))->hung = true;
+  return 0;
+}
+
+
+static int open_crypto(lua_State *L) {
+  if (openssl_need(L, OPENSSL_CRYPTO) < 0)
+    return lua_error(L);
+  openssl_draw_from_world();
+  return crypto_open(L);
+}
+
+
 static const subsystem subsystems[] = {
     {.open = json_open},
     {.open = zlib_open},
+    {.open = open_crypto, .close = crypto_close},
     {.open = net_open, .end = closing_give_up, .close = net_close},
+    {.open = tls_open, .close = tls_close},
     {.open = http_open},
     {.open = websocket_open},
+    {.open = open_workers, .end = workers_close},
     {.open = NULL},
 };
 
@@ -205,7 +265,8 @@ static int start(lua_State *L) {
   lua_pushcfunction(L, l_input);
   lua_pushcfunction(L, l_feed);
   lua_pushcfunction(L, l_watch);
-  task_spawn(L, NULL, 5);
+  lua_pushcfunction(L, l_options);
+  task_spawn(L, NULL, 6);
   return 0;
 }
 
@@ -215,7 +276,7 @@ static void deliver(void) {
   fuzz.bytes = NULL;
   wait_wake(&fuzz.feeds, 0);
   if (fuzz.to->stream != NULL) {
-    round_lend(fuzz.to->stream, bytes, fuzz.count);
+    round_lend(layer_bottom(fuzz.to->stream), bytes, fuzz.count);
     round_run(&fuzz.host);
   }
   free(bytes);

@@ -1,10 +1,10 @@
 --- What fuzz.c runs: a target, on each input.
 ---
---- A target is a module of spec/fuzz/: a table with `check(bytes, feed)`, which raises where
---- what must hold does not; `seeds`, a list of inputs to begin with; and `lines`, whether
+--- A target is a module of spec/fuzz/: a table with `check(bytes, feed, options)`, which raises
+--- where what must hold does not; `seeds`, a list of inputs to begin with; and `lines`, whether
 --- the lines of Lua that run are to steer libFuzzer, too, for what is not in C.
 
-local name, folder, input, feed, watch = ...
+local name, folder, input, feed, watch, options = ...
 
 local target = require("spec.fuzz." .. name)
 
@@ -26,5 +26,5 @@ if target.lines then
 end
 
 while true do
-  target.check(input(), feed)
+  target.check(input(), feed, options)
 end

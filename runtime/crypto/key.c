@@ -182,7 +182,7 @@ static int l_key(lua_State *L) {
   const char *pem = luaL_checklstring(L, 1, &n);
   luaL_argcheck(L, n <= INT_MAX, 1, "less than 2 GiB expected");
   options_check(L, 2, names);
-  password p = {NULL};
+  password p = {.text = NULL};
   p.text = option_string(L, 2, "password", &p.n);
   crypto_need(L);
   keypair *k = key_push(L, false);

@@ -18,7 +18,8 @@ function fed.cut(bytes, sizes)
   return pieces
 end
 
---- What `read` makes of a stream that these pieces arrive at, and their end.
+--- What `read` makes of a stream that these pieces arrive at, and their end; the other one is
+--- where it writes to.
 function fed.read(feed, pieces, read)
   local ours, theirs = assert(net.socketpair "mem")
   local feeder = task.spawn(function()
@@ -27,7 +28,7 @@ function fed.read(feed, pieces, read)
     end
     ours:shutdown()
   end)
-  local result = read(theirs)
+  local result = read(theirs, ours)
   theirs:close()
   feeder:join()
   ours:close()
