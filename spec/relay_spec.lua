@@ -539,6 +539,20 @@ for _, left in ipairs(transports.names) do
 end
 
 describe("relay", function()
+  for _, kinds in ipairs {{"mem", "mem"}, {"mem", "tcp"}, {"unix", "mem"}} do
+    local left, right = table.unpack(kinds)
+    case(("goes one way while what was to go the other is stuck (%s to %s)"):format(left, right),
+      left, right, function(client, a, b, server)
+        stuff(b)
+        task.scope(function(s)
+          local t = begin(s, a, b)
+          server:write "answer"
+          assert.equal("answer", task.timeout(10, client.readexactly, client, 6))
+          t:cancel()
+        end)
+      end)
+  end
+
   for _, kind in ipairs(transports.names) do
     it(("goes round between the two ends of one pair (%s)"):format(kind), function()
       local a <close>, b = transports.pair(kind)

@@ -3,8 +3,8 @@
 **
 ** What each side has read already, or not yet sent, goes out first; then the
 ** backend moves bytes between the descriptors until both directions have
-** ended.  Where it cannot, as with mem:, two tasks pump, one a direction: they
-** hold no byte while they wait, so ending them loses none.
+** ended.  Where it cannot, as with mem:, two tasks pump from the start, one a
+** direction: they hold no byte while they wait, so ending them loses none.
 */
 
 #include <errno.h>
@@ -137,12 +137,18 @@ static int failed(lua_State *L, relaying *r, int status) {
 static int relay_k(lua_State *L, int status, lua_KContext phase);
 
 
+/* The backend may; or else the pumps do it from the start. */
+static bool joins(const relaying *r) {
+  return r->ends[0]->outside && r->ends[1]->outside;
+}
+
+
 /* The backend takes over; false where it cannot join these two. */
 static int start(lua_State *L, relaying *r) {
   static const waiting waits = {"relay", NEVER, true};
   const backend *net = r->host->world->net;
   stream *a = r->ends[0], *b = r->ends[1];
-  if (a->outside && b->outside)
+  if (joins(r))
     r->relay = net->relay(r->host, a, b, on_done, r);
   if (r->relay == NULL) {
     r->handed = true;
@@ -153,13 +159,14 @@ static int start(lua_State *L, relaying *r) {
 }
 
 
+/* Pumps wait for room themselves, and each direction only for its own. */
 static int empty(lua_State *L, relaying *r) {
   for (int i = 0; i < 2; i++) {
     stream *s = r->ends[i];
     waiting how = {"relay", NEVER, s->outside};
     if (s->write_error != 0)
       return failed(L, r, s->write_error);
-    if (outbox_pending(s) > 0)
+    if (outbox_pending(s) > 0 && joins(r))
       return wait_park(L, &s->writers, &how, EMPTYING, relay_k);
     if (s->read_error != 0)
       return failed(L, r, s->read_error);
