@@ -19,8 +19,6 @@
 #include "net/round.h"
 #include "sched/life.h"
 #include "sim/flight.h"
-#include "sim/mails.h"
-#include "sim/names.h"
 
 /* Of a turn, besides what its tasks take: a little chance, so that those who begin
  * together do not stay so. */
@@ -208,8 +206,6 @@ void sim_close(sim *s) {
   for (unsigned i = 0; i < s->node_count; i++)
     node_free(s->nodes[i]);
   links_close(s); /* streams wait in them */
-  mails_close(s);
-  names_close(s);
   free(s->nodes);
   free(s->events);
   history_free(&s->history);

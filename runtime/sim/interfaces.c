@@ -98,13 +98,6 @@ unsigned netif_owns(struct node *n, const address *a) {
 }
 
 
-struct node *netif_at(const sim *s, const address *a) {
-  struct node *n = node_at(s, a);
-  return n != NULL || s->mails == NULL ? n
-                                       : holders_find(&s->mails->holders, a);
-}
-
-
 static netif *make(struct node *n, const char *name, bool loopback) {
   netifs *all = &node_mails_of(n)->interfaces;
   all->list = memory_grow(all->list, (all->count + 1) * sizeof *all->list);
@@ -154,24 +147,6 @@ static void add_to(netif *x, const address *a, uint8_t prefix) {
   out->broadcast = out->addr;
   out->broadcast.u.in4.sin_addr.s_addr |=
       htonl(prefix > 0 ? (UINT32_C(1) << (32 - prefix)) - 1 : UINT32_MAX);
-}
-
-
-int netif_add(struct node *n, const char *name, const address *a,
-              uint8_t prefix) {
-  struct node *other = netif_at(n->sim, a);
-  netif *x = find(n, name);
-  if (other != NULL)
-    return other == n ? -EEXIST : -EADDRINUSE;
-  if (x == NULL)
-    x = make(n, name, false);
-  address own = *a;
-  if (own.u.any.sa_family == AF_INET6)
-    own.u.in6.sin6_scope_id = x->index;
-  address_normalise(&own);
-  add_to(x, &own, prefix);
-  holders_add(&mails_of(n->sim)->holders, a, n);
-  return 0;
 }
 
 
@@ -321,7 +296,7 @@ void route_find(struct node *n, const address *to, unsigned interface,
   bool ours = find_network(n, to, interface, out);
   if (ours && out->kind == ROUTE_BROADCAST)
     return;
-  out->node = netif_at(n->sim, to);
+  out->node = node_at(n->sim, to);
   if (out->node == NULL)
     return;
   out->kind = ROUTE_NODE;

@@ -46,16 +46,8 @@ void route_find(struct node *n, const address *to, unsigned interface,
  * 0: no. */
 unsigned netif_owns(struct node *n, const address *a);
 
-/* Who has that address, in all networks; NULL: nobody. */
-struct node *netif_at(const sim *s, const address *a);
-
 /* Has it an interface of that number? */
 bool netif_has(struct node *n, unsigned index);
-
-/* Give it one more address, at an interface which is made where there is none of that
- * name.  0; -EADDRINUSE: another has it; -EEXIST: it has it itself. */
-int netif_add(struct node *n, const char *name, const address *a,
-              uint8_t prefix);
 
 /* All of a node, lo first; made if there are none. */
 netifs *netifs_of(struct node *n);

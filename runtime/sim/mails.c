@@ -12,13 +12,6 @@ struct node_mails *node_mails_of(node *n) {
 }
 
 
-struct mails *mails_of(sim *s) {
-  if (s->mails == NULL)
-    s->mails = memory_new(sizeof *s->mails);
-  return s->mails;
-}
-
-
 void mails_close_node(node *n) {
   netifs *all = n->mails != NULL ? &n->mails->interfaces : NULL;
   for (size_t i = 0; all != NULL && i < all->count; i++)
@@ -27,13 +20,4 @@ void mails_close_node(node *n) {
     free(all->list);
   free(n->mails);
   n->mails = NULL;
-}
-
-
-void mails_close(sim *s) {
-  if (s->mails == NULL)
-    return;
-  holders_close(&s->mails->holders);
-  free(s->mails);
-  s->mails = NULL;
 }

@@ -7,7 +7,6 @@
 #define SIM_MAILS_H
 
 #include "net/backend.h"
-#include "sim/holders.h"
 #include "sim/node.h"
 
 enum { PLACES = 64 }; /* of a node's table of sockets; a power of two */
@@ -17,16 +16,10 @@ struct node_mails {
   struct message_socket *places[PLACES]; /* by the port */
 };
 
-struct mails {
-  holders holders; /* of addresses that were added: interfaces.c */
-};
-
-/* Made if there are none. */
+/* Made if there is none. */
 struct node_mails *node_mails_of(node *n);
-struct mails *mails_of(sim *s);
 
-/* At the end of the simulation; what sockets there were is closed. */
+/* At the end of the node; what sockets there were is closed. */
 void mails_close_node(node *n);
-void mails_close(sim *s);
 
 #endif

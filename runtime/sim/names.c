@@ -9,85 +9,21 @@
 #include "host/memory.h"
 #include "sim/node.h"
 
-#define MS UINT64_C(1000000)
+enum { MS = 1000000 }; /* ns */
 
-/* A name that a world has given. */
-typedef struct given {
-  struct given *next;
-  char *name;
-  int status;
-  address *list;
-  size_t count;
-} given;
-
-struct names {
-  names_manner manner;
-  given *first;
-};
+/* What a lookup takes. */
+enum { LEAST = MS / 2, MOST = 2 * MS };
 
 /* A lookup under way. */
 typedef struct query {
   sim_event event; /* first */
   lookup *lookup;
-  bool unanswered;
 } query;
-
-
-static struct names *names_of(sim *s) {
-  if (s->names != NULL)
-    return s->names;
-  s->names = memory_new(sizeof *s->names);
-  s->names->manner =
-      (names_manner){.least = MS / 2, .most = 2 * MS, .timeout = 10000 * MS};
-  return s->names;
-}
-
-
-void names_set_manner(sim *s, const names_manner *m) {
-  names_of(s)->manner = *m;
-}
 
 
 /*
 ** What a name has
 */
-
-static given **find(struct names *all, const char *name) {
-  given **at = &all->first;
-  while (*at != NULL && strcmp((*at)->name, name) != 0)
-    at = &(*at)->next;
-  return at;
-}
-
-
-static void drop(given **at) {
-  given *g = *at;
-  *at = g->next;
-  free(g->name);
-  free(g->list);
-  free(g);
-}
-
-
-void names_set(sim *s, const char *name, const address *list, size_t count,
-               int status) {
-  struct names *all = names_of(s);
-  given **at = find(all, name);
-  if (*at != NULL)
-    drop(at);
-  if (list == NULL && status == 0)
-    return;
-  given *g = memory_new(sizeof *g);
-  g->name = memory_text(name, strlen(name));
-  g->status = status;
-  g->list = memory_new(count * sizeof *list + 1);
-  if (count > 0)
-    memcpy(g->list, list, count * sizeof *list);
-  g->count = count;
-  g->next = all->first;
-  all->first = g;
-}
-
 
 /* Those of the family that was asked for. */
 static int answer(lookup *l, const address *list, size_t count) {
@@ -118,12 +54,9 @@ static bool is_number(const char *name, address *a) {
 
 static int find_name(lookup *l) {
   sim *s = node_of(l->host)->sim;
-  const given *g = *find(names_of(s), l->name);
   address own[2];
   if (is_number(l->name, &own[0]))
     return answer(l, own, 1);
-  if (g != NULL)
-    return g->status < 0 ? g->status : answer(l, g->list, g->count);
   if (strcmp(l->name, "localhost") == 0) {
     address_loopback(&own[0], AF_INET6, 0);
     address_loopback(&own[1], AF_INET, 0);
@@ -146,7 +79,7 @@ static void on_answer(sim_event *e) {
   query *q = (query *)(void *)e;
   lookup *l = q->lookup;
   node *n = node_of(l->host);
-  l->status = q->unanswered ? ERROR_EAI + EAI_AGAIN : find_name(l);
+  l->status = find_name(l);
   l->request = NULL;
   free(q);
   l->done(l);
@@ -156,22 +89,15 @@ static void on_answer(sim_event *e) {
 
 int names_resolve(host *h, lookup *l) {
   sim *s = node_of(h)->sim;
-  const names_manner *m = &names_of(s)->manner;
   query *q = memory_new(sizeof *q);
   address number;
-  uint64_t most = m->most > m->least ? m->most : m->least;
+  uint64_t takes = is_number(l->name, &number)
+                       ? 0
+                       : chance_between(&s->network, LEAST, MOST);
   q->event.fire = on_answer;
   q->lookup = l;
   l->request = q;
-  if (is_number(l->name, &number)) {
-    sim_schedule(s, &q->event, s->now);
-    return 0;
-  }
-  q->unanswered = chance_happens(&s->network, m->failures);
-  sim_schedule(s, &q->event,
-               s->now + (q->unanswered
-                             ? m->timeout
-                             : chance_between(&s->network, m->least, most)));
+  sim_schedule(s, &q->event, s->now + takes);
   return 0;
 }
 
@@ -181,14 +107,4 @@ void names_unresolve(lookup *l) {
   sim_cancel(node_of(l->host)->sim, &q->event);
   free(q);
   lookup_free(l);
-}
-
-
-void names_close(sim *s) {
-  if (s->names == NULL)
-    return;
-  while (s->names->first != NULL)
-    drop(&s->names->first);
-  free(s->names);
-  s->names = NULL;
 }

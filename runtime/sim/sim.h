@@ -96,9 +96,7 @@ struct sim {
   /* Of the other parts; each opens its own when it is first needed, and closes it in
    * sim_close. */
   struct links *links; /* link.h */
-  struct names *names; /* names.c */
   struct wires *wires; /* streams under way */
-  struct mails *mails; /* messages under way */
 };
 
 /* What has happened: history.h.  HISTORY_NOBODY: to no node. */
