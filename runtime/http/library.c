@@ -120,37 +120,88 @@ static bool is_path(const http_head *h) {
 }
 
 
-/* Its methods, or what is in its first line and decides of the rest. */
-static int head_index(lua_State *L) {
-  if (class_method(L))
-    return 1;
-  const http_head *h = check_head(L);
-  const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
-  if (strcmp(name, "method") == 0)
+/* What is in its first line and decides of the rest: numbers in the place of methods. */
+enum part {
+  METHOD = 1,
+  TARGET,
+  PATH,
+  REASON,
+  STATUS,
+  VERSION,
+  KEEPALIVE,
+  UPGRADE,
+  EXPECTS,
+  FRAMING,
+  LENGTH,
+  LAST_PART = LENGTH
+};
+
+static const char *const parts[] = {
+    [METHOD] = "method",       [TARGET] = "target",   [PATH] = "path",
+    [REASON] = "reason",       [STATUS] = "status",   [VERSION] = "version",
+    [KEEPALIVE] = "keepalive", [UPGRADE] = "upgrade", [EXPECTS] = "expects",
+    [FRAMING] = "framing",     [LENGTH] = "length"};
+
+
+static void push_part(lua_State *L, const http_head *h, enum part part) {
+  switch (part) {
+  case METHOD:
     push_text(L, h, &h->method, h->status == 0);
-  else if (strcmp(name, "target") == 0)
+    break;
+  case TARGET:
     push_text(L, h, &h->target, h->status == 0);
-  else if (strcmp(name, "path") == 0)
+    break;
+  case PATH:
     push_text(L, h, &h->target, is_path(h));
-  else if (strcmp(name, "reason") == 0)
+    break;
+  case REASON:
     push_text(L, h, &h->target, h->status != 0);
-  else if (strcmp(name, "status") == 0)
+    break;
+  case STATUS:
     push_status(L, h);
-  else if (strcmp(name, "version") == 0)
+    break;
+  case VERSION:
     lua_pushstring(L, h->minor == 0 ? "1.0" : "1.1");
-  else if (strcmp(name, "keepalive") == 0)
+    break;
+  case KEEPALIVE:
     lua_pushboolean(L, h->keepalive);
-  else if (strcmp(name, "upgrade") == 0)
+    break;
+  case UPGRADE:
     lua_pushboolean(L, h->upgrade);
-  else if (strcmp(name, "expects") == 0)
+    break;
+  case EXPECTS:
     lua_pushboolean(L, h->expects);
-  else if (strcmp(name, "framing") == 0)
+    break;
+  case FRAMING:
     lua_pushstring(L, framings[h->framing]);
-  else if (strcmp(name, "length") == 0)
+    break;
+  case LENGTH:
     push_length(L, h);
-  else
-    lua_pushnil(L);
+    break;
+  }
+}
+
+
+/* Its methods, or a part. */
+static int head_index(lua_State *L) {
+  if (class_method(L) && lua_type(L, -1) == LUA_TNUMBER) {
+    enum part part = (enum part)lua_tointeger(L, -1);
+    push_part(L, check_head(L), part);
+  }
   return 1;
+}
+
+
+/* Behind class_open: the methods are __index's upvalue. */
+static void add_parts(lua_State *L) {
+  luaL_getmetatable(L, HEAD);
+  lua_getfield(L, -1, "__index");
+  lua_getupvalue(L, -1, 1);
+  for (int i = 1; i <= LAST_PART; i++) {
+    lua_pushinteger(L, i);
+    lua_setfield(L, -2, parts[i]);
+  }
+  lua_pop(L, 3);
 }
 
 
@@ -346,6 +397,7 @@ static const luaL_Reg none[] = {{NULL, NULL}};
 
 static int open_core(lua_State *L) {
   class_open(L, HEAD, none, head_methods, head_index);
+  add_parts(L);
   class_open(L, PARSER, none, parser_methods, parser_index);
   luaL_newlib(L, functions);
   lua_pushliteral(L, "neap/" NEAP_VERSION);

@@ -417,18 +417,23 @@ function body.inherit(other, class, fields, of_head, made)
   end
   fields.rest, fields.at = "", 1
   function other.__index(self, name)
-    local value = class[name] or Body[name] or fields[name]
-    if value ~= nil then
-      return value
-    elseif of_head[name] then
+    if of_head[name] then
       return self.head[name]
     end
     local make = made[name]
-    if make then
-      value = make(self)
-      self[name] = value
+    if not make then
+      local value = class[name]
+      if value == nil then
+        value = Body[name]
+      end
+      if value == nil then
+        value = fields[name]
+      end
       return value
     end
+    local value = make(self)
+    self[name] = value
+    return value
   end
 end
 
