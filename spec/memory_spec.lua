@@ -114,6 +114,13 @@ describe("neap --memory", function()
     assert.matches("> error: not enough memory\n.*> \"not enough memory\"\n", typed)
   end)
 
+  it("is not asked for what a finalizer may spend that no task runs", function()
+    local result = run("8M", [[
+      local spend = require "neap.prompt.core".spend
+      KEPT = setmetatable({}, {__gc = function() print(pcall(spend, true)) end})]])
+    assert.same({"true\n", ""}, {result.stdout, result.stderr})
+  end)
+
   it("keeps some for the prompt, which goes on", function()
     local typed = task.timeout(60, process.run, {neap, "--memory=16M", "-i", input = [[
 local t = {} while true do t[#t + 1] = ("x"):rep(1000) .. #t end

@@ -99,9 +99,12 @@ static int l_reserve(lua_State *L) {
 }
 
 
-/* spend(on): the running task may have of that, and those that it spawns */
+/* spend(on): the running task may have of that, and those that it spawns; a finalizer may
+ * run in none */
 static int l_spend(lua_State *L) {
-  host_of(L)->sched->current->spends = lua_toboolean(L, 1);
+  task *t = host_of(L)->sched->current;
+  if (t != NULL)
+    t->spends = lua_toboolean(L, 1);
   return 0;
 }
 
