@@ -63,7 +63,7 @@ end
 --- What gives its caller something that lives on when it is dropped, and what ends that.
 local GIVES = {
   ["neap.Stream:detach"] = close_descriptor, ["neap.Descriptor:take"] = close_descriptor,
-  ["neap.trace.start"] = stop,
+  ["neap.trace.start"] = stop, ["neap.trace.events"] = stop, -- 8 at most, and garbage counts
 }
 
 local calls, functions, findings, seen = 0, 0, 0, {}
