@@ -10,6 +10,7 @@ local task = require "neap.task"
 
 local CONNECT, LISTEN, BIND, READ, WRITE, RUN = "--allow-connect=", "--allow-listen=", "--allow-bind=",
   "--allow-read=", "--allow-write=", "--allow-run "
+local CONNECT_UNIX = CONNECT .. "unix:PATH"
 
 --- What the scripts begin with: `way(name, f)` tells what came of it. What returns nothing,
 --- nil or false was refused.
@@ -111,6 +112,8 @@ describe("restrict", function()
       way("abstract", to "unix:@/tmp/.X11-unix/X0")
       way("seqpacket", to "seqpacket:/run/udev/control")
       way("unixgram", to "unixgram:/run/systemd/journal/socket")
+      way("unix listener", function() return net.listen "unix:@neap-none" end)
+      way("unix bind", function() return net.bind "unixgram:@neap-none" end)
       way("udp", to("udp://127.0.0.1:" .. shut))
       way("icmp", to "icmp://127.0.0.1")
       way("raw", to "raw://127.0.0.1/icmp")
@@ -154,10 +157,11 @@ describe("restrict", function()
       ["localhost."] = CONNECT, ["127.1"] = "malformed", ["hex"] = "malformed", ["decimal"] = "malformed",
       ["name"] = CONNECT .. "NAME", ["lookup"] = CONNECT .. "NAME", ["system's lookup"] = CONNECT .. "NAME",
       ["mptcp"] = CONNECT, ["fast open"] = CONNECT, ["sctp"] = CONNECT, ["vsock"] = CONNECT, ["tls"] = CONNECT,
-      ["unix"] = CONNECT, ["abstract"] = CONNECT, ["seqpacket"] = CONNECT, ["unixgram"] = CONNECT,
+      ["unix"] = CONNECT_UNIX, ["abstract"] = CONNECT_UNIX, ["seqpacket"] = CONNECT_UNIX,
+      ["unixgram"] = CONNECT_UNIX, ["unix listener"] = LISTEN .. "unix:PATH", ["unix bind"] = BIND .. "unix:PATH",
       ["udp"] = CONNECT, ["icmp"] = CONNECT, ["raw"] = BIND, ["sendto"] = CONNECT, ["sendmany"] = CONNECT,
       ["later connect"] = CONNECT, ["no way back"] = CONNECT, ["dns"] = CONNECT, ["http"] = CONNECT,
-      ["redirect"] = CONNECT, ["proxy"] = CONNECT, ["http, unix"] = CONNECT, ["websocket"] = CONNECT,
+      ["redirect"] = CONNECT, ["proxy"] = CONNECT, ["http, unix"] = CONNECT_UNIX, ["websocket"] = CONNECT,
       ["in a task"] = CONNECT, ["in a coroutine"] = CONNECT, ["in a finalizer"] = BIND,
       ["in a worker"] = CONNECT,
     })
@@ -268,7 +272,7 @@ describe("restrict", function()
     gives:cancel()
     all_refused(said, {
       ["listener"] = LISTEN, ["stream"] = CONNECT, ["datagram"] = BIND, ["file"] = READ, ["/dev/fd"] = READ,
-      ["/proc/self/fd"] = READ, ["passed"] = CONNECT, ["the runtime's own"] = "nil", ["unix beside"] = CONNECT,
+      ["/proc/self/fd"] = READ, ["passed"] = CONNECT, ["the runtime's own"] = "nil", ["unix beside"] = CONNECT_UNIX,
     })
   end)
 
@@ -308,7 +312,7 @@ describe("restrict", function()
       way("not there", function() return net.connect("unix:" .. A[1] .. "/in/ours") end)
       way("datagrams", function() return net.connect("unixgram:" .. A[1] .. "/in/ours") end)
     ]==], {path})
-    all_refused(said, {link = CONNECT, target = CONNECT, ["not there"] = "ENOENT", datagrams = "ENOENT"})
+    all_refused(said, {link = CONNECT_UNIX, target = CONNECT_UNIX, ["not there"] = "ENOENT", datagrams = "ENOENT"})
     docker:close()
   end)
 

@@ -255,12 +255,12 @@ static int check_unix(guard_deed deed, const struct sockaddr_un *a,
   } else {
     size = path_of_socket(a->sun_path, size, text);
     if (size == 0)
-      return guard_refusal(deed);
+      return guard_refusal(GUARD_UNIX + deed);
   }
   while ((r = rule_next(r, deed)) != NULL)
     if (means_unix(r, text, size))
       return 0;
-  return guard_refusal(deed);
+  return guard_refusal(GUARD_UNIX + deed);
 }
 
 
@@ -284,7 +284,7 @@ int guard_pin(struct sockaddr *a, socklen_t *n, int *held) {
     }
   close(*held);
   *held = -1;
-  return guard_refusal(GUARD_CONNECT);
+  return guard_refusal(GUARD_UNIX + GUARD_CONNECT);
 }
 
 

@@ -29,8 +29,9 @@ typedef enum guard_deed {
   GUARD_RUN,
   GUARD_ENV,
   GUARD_DEEDS,
-  GUARD_NAME = GUARD_DEEDS, /* to look a name up */
-  GUARD_PRIVATE, /* a private address, where only public ones are wanted */
+  GUARD_NAME = GUARD_DEEDS,       /* to look a name up */
+  GUARD_UNIX,                     /* and two more: the first three, of unix */
+  GUARD_PRIVATE = GUARD_UNIX + 3, /* where only public addresses are wanted */
   GUARD_ERRORS
 } guard_deed;
 

@@ -329,6 +329,12 @@ const char *guard_words(int status) {
       [GUARD_ENV] = "refused by --restrict: --allow-env=NAME would allow it",
       [GUARD_NAME] =
           "refused by --restrict: --allow-connect=NAME would allow it",
+      [GUARD_UNIX + GUARD_CONNECT] =
+          "refused by --restrict: --allow-connect=unix:PATH would allow it",
+      [GUARD_UNIX + GUARD_LISTEN] =
+          "refused by --restrict: --allow-listen=unix:PATH would allow it",
+      [GUARD_UNIX + GUARD_BIND] =
+          "refused by --restrict: --allow-bind=unix:PATH would allow it",
       [GUARD_PRIVATE] =
           "the address is private, and only public ones were asked for",
   };
