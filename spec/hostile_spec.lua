@@ -6,12 +6,14 @@
 local args = require "neap.args"
 local child = require "spec.support.child"
 local folder = require "spec.support.folder"
+local fs = require "neap.fs"
 local http = require "neap.http"
 local jetstream = require "neap.bus.jetstream"
 local lfs = require "lfs"
 local net = require "neap.net"
 local packet = require "neap.packet"
 local pcap = require "neap.pcap"
+local redis = require "neap.redis"
 local task = require "neap.task"
 local sim = require "neap.sim"
 local tls = require "neap.tls"
@@ -79,6 +81,24 @@ local mistakes = {
     return (trace.start {to = io.write, filter = true})
   end,
   ["sim.run: args: a list of strings"] = function() return (sim.run(function() end, {args = print})) end,
+  ["sim.run: args: a list of strings expected"] = function()
+    return (sim.run(function() end, {args = {x = "y"}})) end,
+  ["a method expected, got"] = function() return (http.router():route(0 / 0, "/", print)) end,
+  ["http_request_seconds: buckets: a list of numbers"] = function() return (http.metrics {buckets = {}}) end,
+  ["buckets: numbers, each above"] = function() return (http.metrics {buckets = {2, 1}}) end,
+  ["bad argument #1 to 'embedded' (a path below"] = function() return (fs.embedded "..") end,
+  ["bad argument #2 to 'run' (a list of keys expected, got table in it)"] = function()
+    return (redis.script "return 1":run({call = print}, {{}})) end,
+  ["bad argument #2 to 'api' (encode: cannot encode"] = function()
+    return (setmetatable({}, jetstream.JetStream):api("x", {[1.5] = 1})) end,
+  ["bad argument #1 to 'stream' (encode: cannot encode"] = function()
+    return (setmetatable({}, jetstream.JetStream):stream {name = "x", subjects = print}) end,
+  ["bad argument #2 to 'consumer' (encode: cannot encode"] = function()
+    return (setmetatable({}, jetstream.JetStream):consumer("x", {x = print})) end,
+  ["with getfd() expected, got neap.Stream"] = function()
+    local a <close> = net.socketpair "mem"
+    return (net.wait(a))
+  end,
   ["an open file expected"] = function()
     local a <close> = net.socketpair "mem"
     return (a:sendfile(light))

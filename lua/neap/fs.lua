@@ -364,11 +364,15 @@ local function beside(script)
   return script and match(script, "^.*/") or ""
 end
 
+local function check_below(path, n, name)
+  if find(path, "^/") or find("/" .. path .. "/", "/../", 1, true) then
+    wrong(n, name, "a path below the script's folder expected")
+  end
+end
+
 local function embedded(path)
   check_path(path, 1, "embedded")
-  if find(path, "^/") or find("/" .. path .. "/", "/../", 1, true) then
-    wrong(1, "embedded", "a path below the script's folder expected")
-  end
+  check_below(path, 1, "embedded")
   local host = require "neap.host"
   if not host.carried() then
     return read(here, beside(host.script()) .. path)

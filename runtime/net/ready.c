@@ -285,9 +285,22 @@ static bool has_fields(lua_State *L, int index) {
 }
 
 
+/* Push its method; false, and no matter what else, if there is none.  A socket of ours
+ * raises an error of its own for what it has not, so its class's methods are asked. */
+static bool push_getfd(lua_State *L, int index) {
+  if (!lua_isuserdata(L, index) ||
+      luaL_getmetafield(L, index, "methods") == LUA_TNIL)
+    lua_pushvalue(L, index);
+  if (!has_fields(L, -1) || lua_getfield(L, -1, "getfd") == LUA_TNIL)
+    return false;
+  lua_remove(L, -2);
+  return true;
+}
+
+
 /* Push what it says by its method; false if there is none. */
 static bool ask_descriptor(lua_State *L, int index) {
-  if (!has_fields(L, index) || lua_getfield(L, index, "getfd") == LUA_TNIL)
+  if (!push_getfd(L, index))
     return false;
   lua_pushvalue(L, index);
   lua_call(L, 1, 1);

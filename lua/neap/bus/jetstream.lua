@@ -9,7 +9,7 @@ local json = require "neap.json"
 local task = require "neap.task"
 local time = require "neap.time"
 
-local error, next, setmetatable, tonumber, type = error, next, setmetatable, tonumber, type
+local error, next, pcall, setmetatable, tonumber, type = error, next, pcall, setmetatable, tonumber, type
 local find, format, gmatch = string.find, string.format, string.gmatch
 local floor, max, mathtype, min, tointeger = math.floor, math.max, math.type, math.min, math.tointeger
 local now, sleep, timeout = time.now, task.sleep, task.timeout
@@ -94,10 +94,20 @@ local function answered(op, answer, err)
   return value
 end
 
+--- An argument as JSON; what cannot be is told at the line of who called the public method.
+local function encoded(value, n, name)
+  local good, text = pcall(json.encode, value)
+  if good then
+    return text
+  elseif type(text) ~= "string" or not find(text, "^encode: ") then
+    error(text, 0)
+  end
+  error(format("bad argument #%d to '%s' (%s)", n, name, text), 3)
+end
+
+--- `body`: what `encoded` has made.
 local function api(self, verb, body)
-  return answered("jetstream", self.bus:request(self.prefix .. verb, body and json.encode(body) or "", {
-    timeout = self.timeout,
-  }))
+  return answered("jetstream", self.bus:request(self.prefix .. verb, body, { timeout = self.timeout }))
 end
 
 --- Ask for anything of JetStream's API, such as `STREAM.INFO.jobs`, `STREAM.PURGE.jobs`,
@@ -123,7 +133,7 @@ function JetStream:api(verb, body)
   elseif body ~= nil and type(body) ~= "table" then
     error("bad argument #2 to 'api' (table expected, got " .. type(body) .. ")", 2)
   end
-  return api(self, verb, body)
+  return api(self, verb, body and encoded(body, 2, "api") or "")
 end
 
 --- Make a stream, or change it to this.
@@ -148,10 +158,10 @@ function JetStream:stream(config)
   if type(config) ~= "table" or not is_name(config.name) then
     error("bad argument #1 to 'stream' (a table with 'name' expected)", 2)
   end
-  config = with_ns(config)
-  local info, err = api(self, "STREAM.CREATE." .. config.name, config)
+  local body = encoded(with_ns(config), 1, "stream")
+  local info, err = api(self, "STREAM.CREATE." .. config.name, body)
   if not info and err.number == IN_USE then
-    info, err = api(self, "STREAM.UPDATE." .. config.name, config)
+    info, err = api(self, "STREAM.UPDATE." .. config.name, body)
   end
   return info, err
 end
@@ -189,8 +199,9 @@ function JetStream:consumer(stream, config)
   config = with_ns(config)
   config.ack_policy = config.ack_policy or "explicit"
   local durable = config.durable_name
+  local body = encoded({ stream_name = stream, config = config }, 2, "consumer")
   local info, err = api(self, durable and format("CONSUMER.DURABLE.CREATE.%s.%s", stream, durable)
-    or "CONSUMER.CREATE." .. stream, { stream_name = stream, config = config })
+    or "CONSUMER.CREATE." .. stream, body)
   if not info then
     return nil, err
   elseif not is_name(info.name) then

@@ -5,7 +5,7 @@ local new_response = require "neap.http.response".response
 local options = require "neap.options"
 local time = require "neap.time"
 
-local setmetatable, type = setmetatable, type
+local error, pcall, setmetatable, type = error, pcall, setmetatable, type
 local mathtype = math.type
 local now = time.now
 
@@ -47,10 +47,15 @@ local known = { buckets = options.table }
 
 function measures.new(opts)
   local o = options.check("http.metrics", opts or {}, known, 2)
+  local good, seconds = pcall(metrics.histogram, "http_request_seconds", "Until a handler has answered.",
+    { buckets = o.buckets })
+  if not good then -- told without a place: its caller is pcall
+    error(seconds, 2)
+  end
   local all = {
     requests = metrics.counter("http_requests_total", "Requests, by method and class of status.",
       { "method", "status" }),
-    seconds = metrics.histogram("http_request_seconds", "Until a handler has answered.", { buckets = o.buckets }),
+    seconds = seconds,
     running = metrics.gauge("http_requests_running", "Requests whose handlers go on."),
     received = metrics.counter("http_received_bytes_total", "What was read of the bodies of requests."),
     sent = metrics.counter("http_sent_bytes_total", "Bodies of answers."),

@@ -229,7 +229,7 @@ end
 ---@return neap.http.Router router  itself
 function Router:route(method, path, handler)
   check_self(self, router_meta, "route")
-  if not core.token(method) then
+  if type(method) ~= "string" or not core.token(method) then
     error("a method expected, got " .. tostring(method), 2)
   end
   return add(self, method, path, handler, 2)

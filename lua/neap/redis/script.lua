@@ -39,6 +39,12 @@ function Script:run(client, keys, ...)
     error(format("bad argument #2 to 'run' (a list of keys expected, got %s)", type(keys)), 2)
   end
   local words = { self.sha1, #keys, unpack(keys) }
+  for i = 3, #keys + 2 do
+    local kind = type(words[i])
+    if kind ~= "string" and kind ~= "number" then
+      error(format("bad argument #2 to 'run' (a list of keys expected, got %s in it)", kind), 2)
+    end
+  end
   local given = pack(...)
   for i = 1, given.n do
     local kind = type(given[i])

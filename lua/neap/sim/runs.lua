@@ -6,7 +6,7 @@ local core = require "neap.sim.core"
 local errors = require "neap.error"
 local sched = require "neap.task.core"
 
-local assert, error, ipairs, pairs, type = assert, error, ipairs, pairs, type
+local assert, error, next, pairs, type = assert, error, next, pairs, type
 local concat, format, mathtype = table.concat, string.format, math.type
 local stdout = io.stdout
 
@@ -101,8 +101,8 @@ function runs.run(program, options)
   if type(what.args) ~= "table" then
     error("sim.run: args: a list of strings expected", 3)
   end
-  for _, argument in ipairs(what.args) do
-    if type(argument) ~= "string" then
+  for at, argument in next, what.args do
+    if mathtype(at) ~= "integer" or type(argument) ~= "string" then
       error("sim.run: args: a list of strings expected", 3)
     end
   end
