@@ -2,6 +2,7 @@
 --- text: each run of lines of runtime/ that never ran, a share a file, and that of all.
 
 local json = require "neap.json"
+local sorted = require "keys"
 local stdio = require "neap.stdio"
 
 local counts = {} ---@type table<string, table<integer, integer>>
@@ -16,15 +17,6 @@ for text in string.gmatch(stdio.stdin:read "a", "[^\n]+") do
       end
     end
   end
-end
-
-local function sorted(t)
-  local keys = {}
-  for key in pairs(t) do
-    keys[#keys + 1] = key
-  end
-  table.sort(keys)
-  return keys
 end
 
 local shares = {}
