@@ -5,20 +5,10 @@
 local errors = require "neap.error"
 local json = require "neap.json"
 local worker = require "neap.worker"
+local reader_of = require "spec.support.taken"
 
 local DEPTH <const> = 180 -- of tables in a message, at most
 local DEEPER <const> = 200
-
-local function reader_of(bytes)
-  local at = 1
-  return function(n)
-    local part = bytes:sub(at, at + n - 1)
-    at = at + n
-    return part .. ("\0"):rep(n - #part)
-  end, function()
-    return at > #bytes
-  end
-end
 
 local value_of
 

@@ -4,6 +4,8 @@
 --- An input's first byte is the kind of the socket; behind it are options: a name, and
 --- what kind of value it has.
 
+local reader_of = require "spec.support.taken"
+
 local IPV4 <const>, IPV6 <const> = 2, 10
 local KINDS <const> = { -- family, type and protocol
   {IPV4, 1, 6}, {IPV6, 1, 6}, {IPV4, 2, 17}, {IPV6, 2, 17}, {IPV4, 3, 1}, {IPV6, 3, 58}, {IPV4, 1, 132}, {0, 1, 0},
@@ -20,17 +22,6 @@ local NAMES <const> = {
 
 --- What is not told as it was given: IPv4 tells an address.
 local ONE_WAY <const> = {multicast_interface = true}
-
-local function reader_of(bytes)
-  local at = 1
-  return function(n)
-    local part = bytes:sub(at, at + n - 1)
-    at = at + n
-    return part .. ("\0"):rep(n - #part)
-  end, function()
-    return at > #bytes
-  end
-end
 
 local WORDS <const> = {"lo", "eth9", "cubic", "dont", "want", "do", "probe", ""}
 local PARTS <const> = {"idle", "interval", "count", "other"}
